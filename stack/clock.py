@@ -1,0 +1,57 @@
+"""The two clocks: ``wall`` is now, ``replay`` is a stored instant that a replay advances.
+
+No function of the stack calls ``now()`` for itself: the border (a flow, a request) asks here once and passes the
+instant on.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, DateTime, String, Table, delete, insert, select
+
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.settings import Settings
+from stack.state import engine, metadata
+
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("now", DateTime(timezone=True), nullable=False),
+)
+
+
+def now(settings: Settings, spec: ProjectSpec) -> datetime:
+    """The project's present instant, UTC. A replay that has not begun stands at ``clock.start``."""
+    if spec.clock.kind == "wall":
+        return datetime.now(UTC)
+    with engine(settings.state_database).connect() as connection:
+        stored = connection.execute(select(clocks.c.now).where(clocks.c.project == spec.name)).scalar()
+    return (stored or spec.clock.start).replace(tzinfo=UTC)
+
+
+def advance(settings: Settings, spec: ProjectSpec, to: datetime) -> datetime:
+    """Move a replay clock forward; an instant already reached changes nothing.
+
+    Returns:
+        The instant the clock stands at.
+
+    Raises:
+        StackError: the project runs on the wall clock.
+    """
+    if spec.clock.kind == "wall":
+        raise StackError(
+            f"projects/{spec.name}/project.yaml, key clock.kind",
+            found="wall",
+            expected="replay, as only a replayed clock can be moved",
+        )
+    with engine(settings.state_database).begin() as connection:
+        stored = connection.execute(select(clocks.c.now).where(clocks.c.project == spec.name)).scalar()
+        reached = stored.replace(tzinfo=UTC) if stored else spec.clock.start
+        if to.astimezone(UTC) <= reached and stored:
+            return reached
+        connection.execute(delete(clocks).where(clocks.c.project == spec.name))
+        connection.execute(insert(clocks).values(project=spec.name, now=to.astimezone(UTC)))
+    return to.astimezone(UTC)

@@ -1,0 +1,243 @@
+"""The project specification: ``projects/<name>/project.yaml`` as a typed object, and the project's modules.
+
+Every key is documented by the class that holds it; an unknown key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import yaml
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from stack.errors import StackError, nearest
+from stack.settings import ROOT
+
+PROJECTS = ROOT / "projects"
+
+
+class Spec(BaseModel):
+    """A part of the specification: frozen, strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Clock(Spec):
+    """What "now" is: the wall clock, or a stored instant that a replay of recorded data advances."""
+
+    kind: Literal["wall", "replay"] = "wall"
+    start: AwareDatetime
+    """First instant of data: the first pipeline ingests from here."""
+    first_now: AwareDatetime | None = None
+    """Replay only: "now" after the first pipeline."""
+
+
+class Table(Spec):
+    """A raw table of the lake."""
+
+    key: list[str] = Field(min_length=1)
+    """Columns that identify a row."""
+    available_at: str = "available_at"
+    """Column with the instant (UTC) at which a row is known; a batch holds rows with since < instant <= until."""
+
+
+class RequestField(Spec):
+    """A field that a caller sends with each prediction request."""
+
+    type: Literal["string", "integer", "number", "boolean", "datetime"]
+    description: str
+    example: Any
+    unit: str = ""
+    known: list[str] = []
+    """Values seen in training; another one is answered with a warning, never refused."""
+    pattern: str = ""
+    ge: float | None = None
+    le: float | None = None
+
+
+class Features(Spec):
+    """How features reach the model; the definitions themselves are in ``feature_repo/<name>.py``."""
+
+    service: str
+    """Name of the Feast feature service."""
+    entities: list[str]
+    """Join keys; each is a request field of the same name."""
+    columns: dict[str, Literal["number", "category"]]
+    """Feature columns in the model's order, and how the model reads each."""
+
+
+class Training(Spec):
+    """The protocol of training and the search over candidates."""
+
+    candidates: list[Literal["dummy", "logistic_regression", "gradient_boosting"]] = [
+        "dummy",
+        "logistic_regression",
+        "gradient_boosting",
+    ]
+    trials: int = Field(8, ge=1)
+    """Optuna trials over all candidates that have hyper-parameters."""
+    folds: int = Field(2, ge=1)
+    """Expanding, time-ordered folds inside the fit window that a trial is scored on; pruned after each."""
+    holdout: timedelta = timedelta(days=28)
+    """The most recent labelled rows, kept from the search: the gate decides on them."""
+    holdout_share: float = Field(0.25, gt=0, lt=1)
+    """The holdout is never more than this share of the labelled history (in whole days)."""
+    seed: int = 7
+
+
+class Gate(Spec):
+    """Limits that a challenger meets on the holdout before it goes live."""
+
+    min_auc: float = 0.5
+    max_auc: float = 1.0
+    """Above this something leaks: stop."""
+    min_brier_skill: float = 0.0
+    """1 - Brier / Brier of the training rate."""
+    max_bias: float = 1.0
+    """|mean predicted probability - observed rate|."""
+    slices: dict[str, float] = {}
+    """Column -> smallest AUC of any of its values."""
+    max_log_loss_increase: float = 0.0
+    """Against the champion, on the same rows."""
+    max_served_difference: float = 1e-5
+    """Largest difference of a probability between the served and the trained form."""
+    max_latency_ms: float = 50.0
+    """Median time of one row through the served form."""
+
+
+class Monitoring(Spec):
+    """What the monitoring flow compares, and the drift policy."""
+
+    window: timedelta = timedelta(days=14)
+    """Length of the current window that a report covers."""
+    method: Literal["psi", "ks", "wasserstein", "jensenshannon"] = "psi"
+    threshold: float = 0.2
+    """A column drifts above this value of the method."""
+    max_drift_share: float = 0.3
+    """A notice is given at this share of drifted columns."""
+    min_rows: int = 1000
+    """Fewer rows decide nothing."""
+    max_bias: float = 0.04
+    """Retrain when |mean p - mean y| over `bias_window` exceeds this ..."""
+    bias_window: timedelta = timedelta(days=28)
+    min_labelled: int = 8000
+    """... with at least this many labelled rows since the champion's cut-off."""
+    max_age: timedelta = timedelta(days=60)
+    """Retrain when the champion's training cut-off is older than this."""
+
+
+class ProjectSpec(Spec):
+    """One side project: everything that is not code."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    task: Literal["classification"] = "classification"
+    label: str
+    """Name of the outcome, 0 or 1."""
+    threshold: float = Field(0.5, gt=0, lt=1)
+    """The decision is positive from this probability on."""
+    clock: Clock
+    tables: dict[str, Table]
+    request: dict[str, RequestField]
+    features: Features
+    training: Training = Training()
+    gate: Gate = Gate()
+    monitoring: Monitoring = Monitoring()
+
+    @field_validator("features")
+    @classmethod
+    def _nothing_twice(cls, features: Features) -> Features:
+        if not features.columns:
+            raise ValueError("at least one feature column")
+        return features
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder in the checkout."""
+        return PROJECTS / self.name
+
+    def module(self, noun: Literal["source", "features", "checks"]) -> ModuleType:
+        """Import ``projects/<name>/<noun>.py``."""
+        return import_module(f"projects.{self.name}.{noun}")
+
+    def column_types(self, kind: Literal["number", "category"]) -> list[str]:
+        """Feature columns of one kind, in the model's order."""
+        return [column for column, found in self.features.columns.items() if found == kind]
+
+
+def names() -> list[str]:
+    """Names of the projects in the checkout, sorted."""
+    return sorted(path.parent.name for path in PROJECTS.glob("*/project.yaml"))
+
+
+def load(name: str) -> ProjectSpec:
+    """Read and check ``projects/<name>/project.yaml``.
+
+    Raises:
+        StackError: no such project, or a key is unknown, missing or malformed.
+    """
+    path = PROJECTS / name / "project.yaml"
+    if not path.is_file():
+        raise StackError(
+            f"projects/{name}",
+            found=f"no project of this name{nearest(name, names())}",
+            expected=f"one of {', '.join(names())}",
+            todo="name an existing project",
+        )
+    return parse(yaml.safe_load(path.read_text()), path)
+
+
+def parse(raw: Any, path: Path) -> ProjectSpec:
+    """Check the parsed YAML of `path` against the specification.
+
+    Raises:
+        StackError: names the file, the key, what was found and what was expected.
+    """
+    try:
+        spec = ProjectSpec.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        found, expected = repr(first["input"]), first["msg"]
+        if first["type"] == "extra_forbidden":
+            found = f"an unknown key{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
+            expected = "a key of the specification"
+        raise StackError(f"{path}, key {where}", found=found, expected=expected, todo="mend the key") from None
+    if spec.name != path.parent.name:
+        raise StackError(
+            f"{path}, key name", found=spec.name, expected=path.parent.name, todo="name the project as its folder"
+        )
+    return spec
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    """Keys allowed at a place in the specification."""
+    model: Any = ProjectSpec
+    for part in loc:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        if field is None:
+            continue
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next((one for one in inner if isinstance(one, type) and issubclass(one, Spec)), model)
+    return list(model.model_fields)
+
+
+def instant(text: str) -> datetime:
+    """Parse an ISO 8601 instant; one without a zone is an error, as everything inside is UTC.
+
+    Raises:
+        StackError: not an instant, or one without a zone.
+    """
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise StackError(
+            "instant", found=repr(text), expected="ISO 8601 with a zone, like 2013-03-01T00:00:00Z", todo="add the zone"
+        )
+    return parsed

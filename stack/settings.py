@@ -1,0 +1,175 @@
+"""One typed class of settings: every port, path and backend, each with its default.
+
+The defaults are the local (embedded) runtime. Docker Compose gives the same keys other values; nothing
+else in the code asks which way the stack runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stack.errors import StackError, nearest
+
+ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "STACK_"
+
+
+class Settings(BaseModel):
+    """Everything that differs between two stacks. Each field is the environment key ``STACK_<FIELD>``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    home: Path = ROOT / "var"
+    runtime: Literal["auto", "local", "compose"] = "auto"
+    profiles: str = ""
+    host: str = "127.0.0.1"
+
+    portal_port: int = Field(8080, ge=1, le=65535)
+    prediction_port: int = Field(3000, ge=1, le=65535)
+    prefect_port: int = Field(4200, ge=1, le=65535)
+    mlflow_port: int = Field(5000, ge=1, le=65535)
+    features_port: int = Field(6566, ge=1, le=65535)
+    monitoring_port: int = Field(8000, ge=1, le=65535)
+    feast_ui_port: int = Field(8888, ge=1, le=65535)
+
+    # Where the services answer; derived from host and ports unless given.
+    portal_url: str = ""
+    prediction_url: str = ""
+    prefect_url: str = ""
+    mlflow_url: str = ""
+    features_url: str = ""
+    monitoring_url: str = ""
+
+    # The table of differences between the two ways to run; derived from `home` unless given.
+    mlflow_database: str = ""
+    prefect_database: str = ""
+    feast_registry: str = ""
+    state_database: str = ""
+    online_store: str = ""
+    artifacts: str = ""
+
+    lake_remote: str = ""
+    dask_address: str = ""
+    alert_urls: str = ""
+    keep_days: int = Field(90, ge=1)
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser() if home.expanduser().is_absolute() else (ROOT / home).resolve()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, given: dict[str, Any]) -> dict[str, Any]:
+        values = {name: field.default for name, field in cls.model_fields.items()} | given
+        home = cls._absolute(Path(values["home"]))
+        derived = {
+            f"{name}_url": f"http://{values['host']}:{values[f'{name}_port']}"
+            for name in ("portal", "prediction", "prefect", "mlflow", "features", "monitoring")
+        } | {
+            "mlflow_database": f"sqlite:///{home}/mlflow/mlflow.db",
+            "prefect_database": f"sqlite+aiosqlite:///{home}/prefect/prefect.db",
+            "feast_registry": f"sqlite:///{home}/feast/registry.db",
+            "state_database": f"sqlite:///{home}/state/state.db",
+            "online_store": f"{home}/feast/online.db",
+            "artifacts": f"{home}/artifacts",
+        }
+        return given | {key: given.get(key) or value for key, value in derived.items()}
+
+    def environment(self) -> dict[str, str]:
+        """Every setting as ``STACK_<FIELD>``, resolved: what a child process or a Compose file is given."""
+        return {f"{PREFIX}{name}".upper(): str(value) for name, value in self.model_dump().items()}
+
+    @property
+    def lake(self) -> Path:
+        """The data registry: a git and DVC repository."""
+        return self.home / "lake"
+
+    @property
+    def feature_tables(self) -> Path:
+        """Parquet files of the feature tables, one folder a project and view."""
+        return self.home / "features"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused batches and rows, one folder a batch."""
+        return self.home / "quarantine"
+
+    @property
+    def data_docs(self) -> Path:
+        """The static site of Great Expectations' Data Docs."""
+        return self.home / "docs"
+
+    @property
+    def reports(self) -> Path:
+        """Evidently's workspace."""
+        return self.home / "reports"
+
+    @property
+    def run(self) -> Path:
+        """Sockets, pid files and generated configuration of the running stack."""
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log file a service."""
+        return self.home / "logs"
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
+    """Read the settings from the environment, then from the env file.
+
+    Args:
+        environ: the environment; ``os.environ`` when omitted. It wins over the file.
+        env_file: ``.env`` of the checkout when omitted; it may be missing.
+
+    Raises:
+        StackError: a key is unknown or a value malformed; names the file, the key and what was expected.
+    """
+    environ = os.environ if environ is None else environ
+    env_file = ROOT / ".env" if env_file is None else env_file
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for where, source in ((str(env_file), dotenv_values(env_file)), ("environment", environ)):
+        for key, value in source.items():
+            if not key.startswith(PREFIX) and source is environ:
+                continue
+            field = key.removeprefix(PREFIX).lower()
+            if field not in Settings.model_fields:
+                raise _unknown(where, key)
+            values[field], origin[field] = value, where
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else "home"
+        key = f"{PREFIX}{field}".upper()
+        raise StackError(
+            f"{origin.get(field, 'settings')}, key {key}",
+            found=repr(first["input"]),
+            expected=first["msg"],
+            todo=f"mend {key}; .env.example lists every key with its default",
+        ) from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load()
+
+
+def _unknown(where: str, key: str) -> StackError:
+    known = [f"{PREFIX}{name}".upper() for name in Settings.model_fields]
+    return StackError(
+        f"{where}, key {key}",
+        found=f"an unknown key{nearest(key, known)}",
+        expected="a key of .env.example",
+        todo="correct or remove the key",
+    )

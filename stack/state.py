@@ -1,0 +1,37 @@
+"""The stack's own database: the clock of each project and the prediction log live here.
+
+SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; one URL decides.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, MetaData, create_engine, event, make_url
+
+metadata = MetaData()
+
+
+@lru_cache(maxsize=4)
+def engine(url: str) -> Engine:
+    """Connect to the state database and make the tables that are missing.
+
+    Args:
+        url: SQLAlchemy URL, as in ``Settings.state_database``.
+    """
+    parsed = make_url(url)
+    if parsed.drivername.startswith("sqlite"):
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    made = create_engine(url, pool_pre_ping=not parsed.drivername.startswith("sqlite"))
+    if made.dialect.name == "sqlite":
+        event.listen(made, "connect", _durable)
+    metadata.create_all(made)
+    return made
+
+
+def _durable(connection: Any, _: Any) -> None:
+    """WAL for readers beside one writer; FULL so that a commit has reached the disk when it returns."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
