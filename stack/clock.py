@@ -8,19 +8,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, DateTime, String, Table, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.settings import Settings
-from stack.state import engine, metadata
-
-clocks = Table(
-    "clocks",
-    metadata,
-    Column("project", String, primary_key=True),
-    Column("now", DateTime(timezone=True), nullable=False),
-)
+from stack.state import clocks, engine
 
 
 def now(settings: Settings, spec: ProjectSpec) -> datetime:
@@ -29,7 +22,7 @@ def now(settings: Settings, spec: ProjectSpec) -> datetime:
         return datetime.now(UTC)
     with engine(settings.state_database).connect() as connection:
         stored = connection.execute(select(clocks.c.now).where(clocks.c.project == spec.name)).scalar()
-    return (stored or spec.clock.start).replace(tzinfo=UTC)
+    return _utc(stored) if stored else spec.clock.start
 
 
 def advance(settings: Settings, spec: ProjectSpec, to: datetime) -> datetime:
@@ -49,9 +42,14 @@ def advance(settings: Settings, spec: ProjectSpec, to: datetime) -> datetime:
         )
     with engine(settings.state_database).begin() as connection:
         stored = connection.execute(select(clocks.c.now).where(clocks.c.project == spec.name)).scalar()
-        reached = stored.replace(tzinfo=UTC) if stored else spec.clock.start
+        reached = _utc(stored) if stored else spec.clock.start
         if to.astimezone(UTC) <= reached and stored:
             return reached
         connection.execute(delete(clocks).where(clocks.c.project == spec.name))
         connection.execute(insert(clocks).values(project=spec.name, now=to.astimezone(UTC)))
     return to.astimezone(UTC)
+
+
+def _utc(stored: datetime) -> datetime:
+    """SQLite gives instants back without their zone, PostgreSQL in the session's."""
+    return stored.astimezone(UTC) if stored.tzinfo else stored.replace(tzinfo=UTC)

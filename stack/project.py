@@ -206,10 +206,15 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
         if first["type"] == "extra_forbidden":
             found = f"an unknown key{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
             expected = "a key of the specification"
-        raise StackError(f"{path}, key {where}", found=found, expected=expected, todo="mend the key") from None
+        raise StackError(
+            f"{path}, key {where}", found=found, expected=expected, todo="mend the key"
+        ) from None
     if spec.name != path.parent.name:
         raise StackError(
-            f"{path}, key name", found=spec.name, expected=path.parent.name, todo="name the project as its folder"
+            f"{path}, key name",
+            found=spec.name,
+            expected=path.parent.name,
+            todo="name the project as its folder",
         )
     return spec
 
@@ -238,6 +243,9 @@ def instant(text: str) -> datetime:
         parsed = None
     if parsed is None or parsed.tzinfo is None:
         raise StackError(
-            "instant", found=repr(text), expected="ISO 8601 with a zone, like 2013-03-01T00:00:00Z", todo="add the zone"
+            "instant",
+            found=repr(text),
+            expected="ISO 8601 with a zone, like 2013-03-01T00:00:00Z",
+            todo="add the zone",
         )
     return parsed

@@ -1,4 +1,4 @@
-"""The stack's own database: the clock of each project and the prediction log live here.
+"""The stack's own database and its tables: the clock of each project and the prediction log.
 
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; one URL decides.
 """
@@ -9,9 +9,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import Column, DateTime, Engine, MetaData, String, Table, create_engine, event, make_url
 
 metadata = MetaData()
+
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("now", DateTime(timezone=True), nullable=False),
+)
 
 
 @lru_cache(maxsize=4)
