@@ -206,9 +206,7 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
         if first["type"] == "extra_forbidden":
             found = f"an unknown key{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
             expected = "a key of the specification"
-        raise StackError(
-            f"{path}, key {where}", found=found, expected=expected, todo="mend the key"
-        ) from None
+        raise StackError(f"{path}, key {where}", found=found, expected=expected, todo="mend the key") from None
     if spec.name != path.parent.name:
         raise StackError(
             f"{path}, key name",
