@@ -1,0 +1,37 @@
+"""What every flow needs: the settings, the project, its instant, and when a retry makes sense."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from prefect import Task
+from prefect.client.schemas import TaskRun
+from prefect.states import State
+
+from stack import clock, project
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.settings import Settings, settings
+
+MINUTE = 60.0
+
+
+def context(name: str, at: datetime | None = None) -> tuple[Settings, ProjectSpec, datetime]:
+    """Settings, specification and instant (UTC) of a run: `at`, or the project's "now"."""
+    spec = project.load(name)
+    return settings(), spec, at or clock.now(settings(), spec)
+
+
+def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Retry what can fail for a moment; a `StackError` needs the user first."""
+    try:
+        state.result()
+    except StackError:
+        return False
+    except Exception:  # noqa: BLE001, S110  # any other failure may pass
+        pass
+    return True
+
+
+MOMENTARY: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": may_pass}

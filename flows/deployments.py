@@ -1,0 +1,134 @@
+"""What Prefect knows of the stack: one deployment a flow and project, the work pool, and the automations.
+
+``python -m flows.deployments`` registers all of it; running it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.types.entrypoint import EntrypointType
+from prefect.workers.process import ProcessWorker
+
+from flows.ingest import ingest
+from flows.monitor import DRIFT_DETECTED, monitor
+from flows.pipeline import pipeline
+from flows.predict import predict
+from flows.promote import promote
+from flows.train import train
+from stack import project
+from stack.errors import StackError
+
+POOL = "stack"
+FLOWS: tuple[Flow[..., object], ...] = (ingest, train, promote, predict, monitor, pipeline)
+# One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+HEARTBEAT = "prefect.flow-run.heartbeat"
+ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+
+
+def register() -> list[str]:
+    """Register pool, deployments and automations; a project with a broken specification is left out.
+
+    Returns:
+        Names of the deployments, ``<flow>/<project>``.
+    """
+    with get_client(sync_client=True) as client:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(
+            WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=4), overwrite=True
+        )
+        made = [name for spec in sound_projects() for name in deploy(client, spec)]
+        put(client, mark_dead_runs())
+    return made
+
+
+def sound_projects() -> list[str]:
+    """Names of the projects whose specification is sound; the others are reported."""
+    found = []
+    for name in project.names():
+        try:
+            project.load(name)
+        except StackError as error:
+            print(f"left out: {error}")
+        else:
+            found.append(name)
+    return found
+
+
+def deploy(client: SyncPrefectClient, name: str) -> list[str]:
+    """Create or update the deployments of one project, and the automation that retrains it."""
+    ids: dict[str, UUID] = {}
+    for flow in FLOWS:
+        deployment = flow.to_deployment(
+            name=name,
+            parameters={"project": name},
+            tags=[name],
+            work_pool_name=POOL,
+            concurrency_limit=ONE_AT_A_TIME,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        ids[flow.name] = deployment.apply()
+    put(client, retrain_on_drift(name, ids[train.name]))
+    return [f"{flow}/{name}" for flow in ids]
+
+
+def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
+    """The automation that answers a project's drift event with its training deployment."""
+    reason = {"__prefect_kind": "jinja", "template": "{{ event.payload.reason }}"}
+    return AutomationCore(
+        name=f"Retrain {name} on drift",
+        description="The monitoring flow emits the event when the drift policy asks for a new model.",
+        trigger=EventTrigger(
+            expect={DRIFT_DETECTED},
+            match={"prefect.resource.id": f"stack.project.{name}"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(seconds=0),
+        ),
+        actions=[
+            RunDeployment(source="selected", deployment_id=deployment, parameters={"project": name, "reason": reason})
+        ],
+    )
+
+
+def mark_dead_runs() -> AutomationCore:
+    """The automation that marks a run crashed when its heartbeat has stopped, as after a power cut."""
+    return AutomationCore(
+        name="Mark dead runs as crashed",
+        description="A run whose process is gone would else stand in 'Running' for ever and block the next one.",
+        trigger=EventTrigger(
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *ENDED},
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=120),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for two minutes: its process died.")
+        ],
+    )
+
+
+def put(client: SyncPrefectClient, automation: AutomationCore) -> None:
+    """Create the automation, or bring the one of the same name up to date."""
+    known = client.read_automations_by_name(automation.name)
+    if not known:
+        client.create_automation(automation)
+        return
+    client.update_automation(known[0].id, automation)
+    for twin in known[1:]:
+        client.delete_automation(twin.id)
+
+
+if __name__ == "__main__":
+    print(f"{len(register())} deployments registered")

@@ -1,0 +1,57 @@
+"""Batch scoring of a file or of a window, by the champion."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from prefect import flow, get_run_logger, task
+
+from flows.common import MINUTE, MOMENTARY, context
+
+
+@task(timeout_seconds=30 * MINUTE, **MOMENTARY)
+def score(project: str, source: str | tuple[datetime, datetime], output: Path, now: datetime) -> int:
+    """Write the answers for a file or a window to `output`; return the number of rows."""
+    from stack import scoring
+
+    settings, spec, _ = context(project, now)
+    if isinstance(source, str):
+        answers = scoring.file(settings, spec, Path(source), now)
+    else:
+        answers = scoring.window(settings, spec, *source)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}")
+    answers.to_csv(partial, index=False) if output.suffix == ".csv" else answers.to_parquet(partial)
+    partial.replace(output)
+    return len(answers)
+
+
+@flow(name="predict", flow_run_name="predict {project}", timeout_seconds=60 * MINUTE)
+def predict(
+    project: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    input: str | None = None,  # noqa: A002  # the name that a user of `make predict INPUT=` knows
+    output: str | None = None,
+) -> str:
+    """Score a file, or everything that would be asked in (since, until].
+
+    Args:
+        project: name of the project.
+        since: start of the window; the project's "now" when omitted.
+        until: end of the window; a day after `since` when omitted.
+        input: CSV or Parquet file with the request fields, instead of a window.
+        output: CSV or Parquet file for the answers; below the stack's home when omitted.
+
+    Returns:
+        The path of the answers.
+    """
+    settings, spec, now = context(project)
+    since = since or now
+    until = until or since + timedelta(days=1)
+    name = Path(input).stem if input else f"{since:%Y%m%dT%H%M%SZ}_{until:%Y%m%dT%H%M%SZ}"
+    path = Path(output) if output else settings.home / "predictions" / spec.name / f"{name}.parquet"
+    rows = score(project, input or (since, until), path.absolute(), now)
+    get_run_logger().info("%s rows scored into %s", rows, path)
+    return str(path)

@@ -1,0 +1,49 @@
+"""The gate: judge the challenger, and make it champion in one step when it passes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+
+from flows.common import MINUTE, MOMENTARY, context
+
+if TYPE_CHECKING:
+    from stack.gate import Decision
+
+
+@task(timeout_seconds=20 * MINUTE, **MOMENTARY)
+def judge(project: str) -> Decision:
+    """Hold the challenger against the limits and against the champion, on the same rows."""
+    from stack import gate
+
+    settings, spec, _ = context(project)
+    return gate.run(settings, spec)
+
+
+@task(timeout_seconds=5 * MINUTE, **MOMENTARY)
+def move_aliases(project: str, version: str) -> None:
+    """Make the version champion; the old champion becomes previous."""
+    from stack import registry
+
+    settings, spec, _ = context(project)
+    registry.promote(settings, spec, version)
+
+
+@flow(name="promote", flow_run_name="promote {project}", timeout_seconds=30 * MINUTE)
+def promote(project: str) -> bool:
+    """Judge the challenger and promote it when it passes.
+
+    Returns:
+        Whether it went live. A refusal is an outcome, not a failure: the champion stays and the run says why.
+    """
+    decision = judge(project)
+    create_markdown_artifact(decision.markdown(), key=f"{project.replace('_', '-')}-gate")
+    log = get_run_logger()
+    for reason in decision.reasons:
+        (log.info if reason.ok else log.warning)("%s", reason)
+    if decision.passed:
+        move_aliases(project, decision.version)
+    log.info("version %s %s", decision.version, "is champion" if decision.passed else "was refused")
+    return decision.passed

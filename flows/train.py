@@ -1,0 +1,60 @@
+"""Make a point-in-time training set, search the candidates, register the best as challenger, and let the gate judge."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pandas import DataFrame
+from prefect import flow, get_run_logger, task
+
+from flows.common import MINUTE, MOMENTARY, context
+from flows.promote import promote
+
+if TYPE_CHECKING:
+    from stack.training import Trained
+
+
+@task(timeout_seconds=30 * MINUTE, **MOMENTARY)
+def training_set(project: str, cutoff: datetime) -> DataFrame:
+    """Join every labelled event with the features that were known at its instant."""
+    from stack import datasets
+
+    settings, spec, _ = context(project, cutoff)
+    return datasets.labelled(settings, spec, cutoff)
+
+
+@task(timeout_seconds=120 * MINUTE, **MOMENTARY)
+def search(project: str, frame: DataFrame, cutoff: datetime) -> Trained:
+    """Search, evaluate on the holdout, refit and register the challenger."""
+    from stack import code, lake, training
+
+    settings, spec, _ = context(project, cutoff)
+    return training.train(
+        settings,
+        spec,
+        frame,
+        data_revision=lake.revision(settings),
+        cutoff=cutoff,
+        code_version=code.version(),
+        report=get_run_logger().info,
+    )
+
+
+@flow(name="train", flow_run_name="train {project}", timeout_seconds=180 * MINUTE)
+def train(project: str, cutoff: datetime | None = None, reason: str = "asked for") -> str:
+    """Train a project on what was known at the cut-off; the gate then decides whether it goes live.
+
+    Args:
+        project: name of the project.
+        cutoff: labels known later are not used; the project's "now" when omitted.
+        reason: why this run was started; it stands in the log.
+
+    Returns:
+        The registered version.
+    """
+    _, _, cutoff = context(project, cutoff)
+    get_run_logger().info("training %s on labels known at %s; reason: %s", project, cutoff, reason)
+    trained = search(project, training_set(project, cutoff), cutoff)
+    promote(project)
+    return trained.version

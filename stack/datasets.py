@@ -1,0 +1,49 @@
+"""The data sets that flows ask for: history, labelled events with features, a window to monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pandas import DataFrame
+
+from stack import features, lake
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+HISTORY = timedelta(days=56)
+
+
+def ingested_until(settings: Settings, spec: ProjectSpec) -> datetime:
+    """The end of the last batch in the lake; ``clock.start`` when there is none."""
+    batches = lake.batches(settings, spec)
+    return batches["until"].max().to_pydatetime() if len(batches) else spec.clock.start
+
+
+def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Mapping[str, DataFrame]:
+    """The raw rows of the eight weeks before a batch: what its checks compare it with."""
+    return lake.read(settings, spec, since=until - HISTORY, until=until)
+
+
+def events(settings: Settings, spec: ProjectSpec, until: datetime) -> DataFrame:
+    """All events that the lake knows of at an instant."""
+    found: DataFrame = spec.module("features").events(lake.read(settings, spec, until=until))
+    return found
+
+
+def labelled(settings: Settings, spec: ProjectSpec, cutoff: datetime) -> DataFrame:
+    """Events whose label was known at the cut-off, with the features of their own instant.
+
+    Returns:
+        One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and
+        the columns of ``features.columns``.
+    """
+    found = events(settings, spec, cutoff)
+    return features.training_set(settings, spec, found[found["label_available_at"] <= cutoff])
+
+
+def window(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
+    """Labelled events whose instant lies in (since, until], with features: what monitoring looks at."""
+    found = events(settings, spec, until)
+    found = found[(found["event_timestamp"] > since) & (found["event_timestamp"] <= until)]
+    return features.training_set(settings, spec, found[found["label_available_at"] <= until])

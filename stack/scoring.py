@@ -1,0 +1,73 @@
+"""Batch scoring: the champion answers for many rows at once, with the features of each row's own instant."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+from pandas import DataFrame
+
+from stack import features, registry
+from stack.errors import StackError, nearest
+from stack.project import ProjectSpec
+from stack.served import ServedModel
+from stack.settings import Settings
+
+
+def champion(settings: Settings, spec: ProjectSpec, frame: DataFrame) -> DataFrame:
+    """Add the champion's answer to rows that hold the feature columns.
+
+    Returns:
+        `frame` with ``probability``, ``decision`` and ``model_version``.
+
+    Raises:
+        StackError: the project has no champion.
+    """
+    version = registry.champion(settings, spec)
+    if version is None:
+        raise StackError(
+            f"project {spec.name}",
+            found="no champion",
+            expected="a promoted model",
+            todo=f"make train PROJECT={spec.name}",
+        )
+    with TemporaryDirectory() as folder:
+        registry.fetch(settings, version, Path(folder))
+        model = ServedModel(Path(folder))
+        probability = model.predict({column: frame[column] for column in spec.features.columns})
+    return frame.assign(probability=probability, decision=probability >= spec.threshold, model_version=version.version)
+
+
+def window(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
+    """Score everything that would be asked in (since, until]."""
+    requests: DataFrame = spec.module("source").requests(since, until)
+    frame = features.training_set(settings, spec, requests.rename(columns={"asked_at": "event_timestamp"}))
+    return champion(settings, spec, frame)
+
+
+def file(settings: Settings, spec: ProjectSpec, path: Path, now: datetime) -> DataFrame:
+    """Score the rows of a CSV or Parquet file that holds the request fields.
+
+    Args:
+        now: the instant of rows without a column ``asked_at``.
+
+    Raises:
+        StackError: a request field is missing, or an instant has no zone.
+    """
+    rows = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    for name, field in spec.request.items():
+        if name not in rows.columns:
+            raise StackError(
+                f"{path}, column {name}",
+                found=f"no such column{nearest(name, rows.columns)}",
+                expected=f"{field.description} ({field.type}), like {field.example!r}",
+                todo="add the column",
+            )
+        if field.type == "datetime":
+            rows[name] = pd.to_datetime(rows[name], utc=True).astype("datetime64[us, UTC]")
+    asked = pd.to_datetime(rows.pop("asked_at"), utc=True) if "asked_at" in rows else pd.Timestamp(now)
+    frame = rows.assign(event_timestamp=asked, event_id=range(len(rows)))
+    frame["event_timestamp"] = frame["event_timestamp"].astype("datetime64[us, UTC]")
+    return champion(settings, spec, features.training_set(settings, spec, frame))

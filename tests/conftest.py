@@ -1,0 +1,45 @@
+"""A real stack for the tests that need one: its own home, free ports, the real first pipeline."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from stack import settings
+from stack.settings import Settings
+
+PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings of a stack that `stack up` has started: services healthy, champion of flights live."""
+    environ = os.environ | own_environment(tmp_path_factory.mktemp("stack"))
+    command = [sys.executable, "-m", "stack"]
+    try:
+        subprocess.run([*command, "up", "--runtime", "local"], env=environ, check=True, timeout=900)
+        yield settings.load(environ, env_file=Path("/dev/null"))
+    finally:
+        subprocess.run([*command, "down"], env=environ, check=False, timeout=120)
+
+
+def own_environment(home: Path) -> dict[str, str]:
+    """STACK_* keys of a stack that shares nothing with another one."""
+    ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
+    return {"STACK_HOME": str(home)} | {f"STACK_{name}".upper(): str(port) for name, port in ports}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, held open together so that they differ."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
