@@ -119,6 +119,8 @@ class Monitoring(Spec):
     """A column drifts above this value of the method."""
     max_drift_share: float = 0.3
     """A notice is given at this share of drifted columns."""
+    max_missing_rise: float = 0.2
+    """A notice is given when a column misses this share of its values more than in the reference."""
     min_rows: int = 1000
     """Fewer rows decide nothing."""
     max_bias: float = 0.04

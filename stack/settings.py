@@ -113,6 +113,11 @@ class Settings(BaseModel):
         return self.home / "reports"
 
     @property
+    def pages(self) -> Path:
+        """Report pages with their summaries, one folder a project; the portal serves them."""
+        return self.home / "pages"
+
+    @property
     def run(self) -> Path:
         """Sockets, pid files and generated configuration of the running stack."""
         return self.home / "run"
