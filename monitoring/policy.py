@@ -126,8 +126,10 @@ def _running(policy: Monitoring, history: Sequence[Window]) -> int:
 
 
 def _predictions(policy: Monitoring, window: Window) -> Reason:
-    if window.prediction_drift is None or not _enough(policy, window):
+    if not _enough(policy, window):
         return _too_few("predictions", policy, window)
+    if window.prediction_drift is None:
+        return Reason("predictions", None, policy.threshold, "none", "predictions: none in the window")
     drifts = window.prediction_drift
     text = f"predictions: they {'drift' if drifts else 'do not drift'} by {policy.method}"
     return Reason("predictions", float(drifts), policy.threshold, "notice" if drifts else "none", text)

@@ -1,0 +1,175 @@
+"""One report: a window against the champion's training reference, with the verdict of the drift policy.
+
+Three things are kept of it: a snapshot in Evidently's workspace, a self-contained page, and a small summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from evidently.core.report import Snapshot
+from pandas import DataFrame
+
+from monitoring import frames, pages, workspace
+from monitoring.comparison import Comparison, compare, drifts
+from monitoring.performance import Performance
+from monitoring.policy import Verdict, Window, decide
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report found.
+
+    ``drift`` holds each feature column's score of the method in ``project.yaml``; it is empty, and ``drift_share``
+    None, where the window has fewer than ``min_rows`` rows. ``path`` is the page, served by the portal as
+    ``/reports/<project>/<name>.html``; ``dashboard`` the page in Evidently's UI, empty when there was no row at all.
+    """
+
+    project: str
+    name: str
+    at: datetime
+    since: datetime
+    path: Path
+    dashboard: str
+    rows: int
+    drift: Mapping[str, float]
+    drifted: tuple[str, ...]
+    drift_share: float | None
+    prediction_drift: float | None
+    missing_share: float | None
+    lost: tuple[str, ...]
+    performance: Performance | None
+    verdict: Verdict
+
+
+def run(
+    settings: Settings,
+    spec: ProjectSpec,
+    reference: DataFrame,
+    current: DataFrame,
+    *,
+    at: datetime,
+    name: str,
+    cutoff: datetime | None = None,
+    labelled: DataFrame | None = None,
+) -> Report:
+    """Compare, decide, and save. The same `name` again replaces the former report.
+
+    Args:
+        settings: where to save; reports older than ``keep_days`` before `at` are deleted.
+        spec: names the columns, the method, its threshold and the policy.
+        reference: the champion's training reference: feature columns; label, probability, event_timestamp if known.
+        current: rows of (at - spec.monitoring.window, at]: feature columns; event_timestamp, probability, and the label
+            (missing where it has not arrived) if known.
+        at: end of the window.
+        name: letters, digits, '.', '_' and '-'; a later report's name sorts behind an earlier one's.
+        cutoff: the champion's training cut-off; without it the policy never retrains.
+        labelled: rows answered by the champion since its cut-off, with event_timestamp, probability and label, for the
+            calibration trigger; `current` when omitted.
+
+    Raises:
+        StackError: a feature column is missing from a frame, or the name is no file name.
+    """
+    pages.check(name)
+    reference = frames.typed(spec, reference, "the reference frame")
+    current = frames.typed(spec, current, "the current frame")
+    lost = frames.lost(spec, reference, current) if len(current) >= spec.monitoring.min_rows else ()
+    compared = compare(spec, reference, current, lost, at=at, name=name)
+    answered = current if labelled is None else frames.answered(spec, labelled)
+    window = _window(spec, compared, lost, len(current), at, frames.calibration(spec, answered, at, cutoff))
+    with workspace.writer(settings):
+        earlier = pages.summaries(settings, spec.name)
+        verdict = decide(spec.monitoring, [*_history(earlier, at), window], at=at, cutoff=cutoff)
+        report = Report(
+            project=spec.name,
+            name=name,
+            at=at,
+            since=at - spec.monitoring.window,
+            path=pages.folder(settings, spec.name) / f"{name}.html",
+            dashboard=workspace.page(spec, name) if compared.snapshot else "",
+            rows=len(current),
+            drift=compared.drift,
+            drifted=compared.drifted,
+            drift_share=compared.drift_share,
+            prediction_drift=compared.prediction_drift,
+            missing_share=frames.missing_share(spec, current),
+            lost=lost,
+            performance=frames.performance(spec, current),
+            verdict=verdict,
+        )
+        _save(settings, spec, report, window, compared.snapshot)
+        _forget(settings, spec, earlier, at)
+    return report
+
+
+def _save(settings: Settings, spec: ProjectSpec, report: Report, window: Window, snapshot: Snapshot | None) -> None:
+    if snapshot:
+        workspace.add(settings, spec, report.name, _told(snapshot, report.verdict))
+    html = snapshot.get_html_str(as_iframe=False) if snapshot else None
+    pages.save(settings, _summary(spec, report, window), html)
+
+
+def _window(
+    spec: ProjectSpec,
+    compared: Comparison,
+    lost: tuple[str, ...],
+    rows: int,
+    at: datetime,
+    calibration: tuple[int, float | None],
+) -> Window:
+    score = compared.prediction_drift
+    return Window(
+        at=at,
+        rows=rows,
+        drift_share=compared.drift_share,
+        prediction_drift=None if score is None else drifts(spec.monitoring, score),
+        lost=lost,
+        labelled=calibration[0],
+        bias=calibration[1],
+    )
+
+
+def _summary(spec: ProjectSpec, report: Report, window: Window) -> dict[str, Any]:
+    """The report as plain JSON types: what the portal and the next report read."""
+    verdict = report.verdict
+    found = asdict(report) | {
+        "title": spec.title,
+        "path": report.path.name,
+        "at": report.at.isoformat(),
+        "since": report.since.isoformat(),
+        "drift": {column: score if np.isfinite(score) else None for column, score in report.drift.items()},
+        "window": asdict(window) | {"at": window.at.isoformat()},
+    }
+    found["verdict"] |= {"action": verdict.action, "retrain": verdict.retrain, "summary": verdict.summary}
+    return found
+
+
+def _history(summaries: list[dict[str, Any]], at: datetime) -> list[Window]:
+    """The windows of earlier reports, by rising instant."""
+    windows = [summary["window"] for summary in summaries]
+    parsed = [Window(**window | {"at": datetime.fromisoformat(window["at"])}) for window in windows]
+    return [window for window in parsed if window.at < at]
+
+
+def _told(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
+    """Give the snapshot the verdict as tag and metadata, which Evidently's UI lists."""
+    model = snapshot.to_snapshot_model()
+    model.tags = [] if verdict.action == "none" else [verdict.action]
+    model.metadata = {"verdict": verdict.summary}
+    return Snapshot.load_model(model)
+
+
+def _forget(settings: Settings, spec: ProjectSpec, summaries: list[dict[str, Any]], at: datetime) -> None:
+    """Delete the reports that are older than the settings say, by the project's clock."""
+    oldest = at - timedelta(days=settings.keep_days)
+    for found in summaries:
+        if datetime.fromisoformat(found["at"]) < oldest:
+            workspace.remove(settings, spec, found["name"])
+            pages.remove(settings, spec.name, found["name"])

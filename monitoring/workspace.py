@@ -1,0 +1,130 @@
+"""Evidently's workspace: one Evidently project for each project of the stack, one snapshot for each report.
+
+Evidently's own writer has no lock and writes in place, and one half-written file keeps its UI from starting. So a
+snapshot is written aside and then published in one step, in a way that the watcher of a running UI notices.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from evidently.core.report import Snapshot
+from evidently.sdk.models import DashboardPanelPlot, PanelMetric, ProjectModel
+from evidently.sdk.panels import bar_plot_panel, counter_panel, line_plot_panel
+from evidently.ui.workspace import Project, Workspace
+
+from monitoring.metrics import NAMES
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+
+def project_id(spec: ProjectSpec) -> UUID:
+    """The Evidently project of `spec`: the same on every machine, so that making it twice is making it once."""
+    return uuid5(NAMESPACE_URL, f"stack/projects/{spec.name}")
+
+
+def snapshot_id(spec: ProjectSpec, name: str) -> UUID:
+    """The snapshot of the report `name`: a report made again replaces the former one."""
+    return uuid5(project_id(spec), name)
+
+
+@contextmanager
+def writer(settings: Settings) -> Iterator[None]:
+    """Hold the one writer's lock of workspace and pages; waits for its turn."""
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    with (settings.reports / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def page(spec: ProjectSpec, name: str) -> str:
+    """Path of a report's page in Evidently's UI."""
+    return f"/projects/{project_id(spec)}/reports/{snapshot_id(spec, name)}"
+
+
+def add(settings: Settings, spec: ProjectSpec, name: str, snapshot: Snapshot) -> None:
+    """Publish a snapshot, and its project and dashboard where they are missing. The caller is the `writer`."""
+    ours = project_id(spec)
+    target = settings.reports / str(ours)
+    with TemporaryDirectory(dir=settings.reports, prefix=".staging-") as staging:
+        workspace = Workspace(staging)
+        project = workspace.add_project(ProjectModel(id=ours, name=spec.name, description=spec.title))
+        written = workspace.add_run(ours, snapshot, include_data=False, name=name)
+        _draw(project, spec)
+        aside = Path(staging) / str(ours)
+        (target / "snapshots").mkdir(parents=True, exist_ok=True)
+        for file in ("metadata.json", "dashboard.json"):
+            # A dashboard or description that the user changed in the UI stays as it is.
+            if not (target / file).exists():
+                _publish(aside / file, target / file)
+        _publish(aside / "snapshots" / f"{written.id}.json", target / "snapshots" / f"{snapshot_id(spec, name)}.json")
+
+
+def remove(settings: Settings, spec: ProjectSpec, name: str) -> None:
+    """Delete the snapshot of the report `name`; one that is gone already is no error."""
+    file = f"{snapshot_id(spec, name)}.json"
+    (settings.reports / str(project_id(spec)) / "snapshots" / file).unlink(missing_ok=True)
+
+
+def _publish(staged: Path, target: Path) -> None:
+    """Put a complete file in place in one step.
+
+    The watcher of Evidently's UI drops a rename within the workspace; it sees a new link as a creation, and a touched
+    file as a change.
+    """
+    with staged.open("rb") as file:
+        os.fsync(file.fileno())
+    if target.exists():
+        staged.replace(target)
+        os.utime(target)
+    else:
+        target.hardlink_to(staged)
+
+
+def _draw(project: Project, spec: ProjectSpec) -> None:
+    """Fill the dashboard: drift, missing values, predictions and performance over time."""
+    project.dashboard.clear_dashboard()
+    for panel in _panels(spec):
+        project.dashboard.add_panel(panel, tab="Monitoring")
+    columns = [_drift_of(column) for column in spec.features.columns]
+    project.dashboard.add_panel(
+        line_plot_panel(f"Drift of each feature ({spec.monitoring.method})", columns), tab="Features"
+    )
+
+
+def _panels(spec: ProjectSpec) -> list[DashboardPanelPlot]:
+    policy = spec.monitoring
+    share = PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})
+    missing = PanelMetric(legend="missing", metric="MissingShare")
+    mean = PanelMetric(legend="mean probability", metric="MeanValue", metric_labels={"column": "probability"})
+    rows = PanelMetric(legend="rows", metric="RowCount")
+    scores = {
+        name: line_plot_panel(
+            title, [PanelMetric(legend=name, metric="LabelledScore", metric_labels={"score": name})], size="half"
+        )
+        for name, title in NAMES.items()
+    }
+    return [
+        counter_panel("Rows in the last window", [rows], size="half"),
+        counter_panel("Share of drifted features, last window", [share], size="half"),
+        line_plot_panel(
+            f"Share of drifted features by {policy.method}, notice from {policy.max_drift_share}",
+            [share],
+            size="half",
+        ),
+        line_plot_panel("Share of missing values", [missing], size="half"),
+        line_plot_panel("Mean prediction", [mean], size="half"),
+        line_plot_panel("Drift of the predictions", [_drift_of("probability")], size="half"),
+        *scores.values(),
+        bar_plot_panel("Rows", [rows]),
+    ]
+
+
+def _drift_of(column: str) -> PanelMetric:
+    return PanelMetric(legend=column, metric="ValueDrift", metric_labels={"column": column})

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from evidently.ui.workspace import Workspace
+
+from monitoring import reports, workspace
+from stack.errors import StackError
+
+AT = datetime(2013, 3, 15, tzinfo=UTC)
+CUTOFF = AT - timedelta(days=15)
+
+
+def test_a_drifted_column_is_found_and_a_calm_one_is_not(home, spec, frame):
+    report = reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1", cutoff=CUTOFF)
+
+    assert report.drifted == ("moved",)
+    assert report.drift["moved"] > 0.2 > report.drift["calm"]
+    assert report.drift_share == pytest.approx(1 / 3)
+    assert report.prediction_drift < 0.2
+    assert report.verdict.action == "notice"
+    assert report.performance.rows == 600
+    assert abs(report.performance.bias) < 0.04
+
+
+def test_no_drift_gives_no_notice(home, spec, frame):
+    report = reports.run(home, spec, frame(seed=1), frame(), at=AT, name="r1", cutoff=CUTOFF)
+
+    assert report.drifted == ()
+    assert report.verdict.action == "none"
+
+
+@pytest.mark.parametrize("method", ["ks", "wasserstein", "jensenshannon"])
+def test_every_method_of_the_specification_works(home, spec, frame, method):
+    threshold = {"ks": 1e-6}.get(method, 0.3)
+    policy = spec.monitoring.model_copy(update={"method": method, "threshold": threshold})
+    spec = spec.model_copy(update={"monitoring": policy})
+
+    report = reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1")
+
+    assert report.drifted == ("moved",)
+
+
+def test_too_few_rows_decide_nothing(home, spec, frame):
+    report = reports.run(home, spec, frame(seed=1), frame(rows=199, shift=9.0), at=AT, name="r1", cutoff=CUTOFF)
+
+    assert report.drift_share is None
+    assert report.drifted == ()
+    assert report.verdict.action == "none"
+    assert "199 rows, fewer than 200 decide nothing" in report.path.read_text()
+
+
+def test_an_empty_window_is_reported(home, spec, frame):
+    report = reports.run(home, spec, frame(seed=1), frame(rows=1).iloc[:0], at=AT, name="r1", cutoff=CUTOFF)
+
+    assert (report.rows, report.dashboard, report.performance) == (0, "", None)
+    assert report.path.exists()
+
+
+def test_a_calibration_gap_retrains_once_the_labels_suffice(home, spec, frame):
+    gap = frame(bias=0.2)
+    late = gap.assign(late=gap["late"].where(gap.index < 250))
+
+    enough = reports.run(home, spec, frame(seed=1), gap, at=AT, name="r1", cutoff=CUTOFF)
+    too_few = reports.run(home, spec, frame(seed=1), late, at=AT, name="r2", cutoff=CUTOFF)
+    after_promotion = reports.run(home, spec, frame(seed=1), gap, at=AT, name="r3", cutoff=AT - timedelta(days=1))
+
+    assert enough.verdict.retrain
+    assert not too_few.verdict.retrain
+    assert not after_promotion.verdict.retrain
+
+
+def test_a_lost_feed_gives_notice_and_no_error(home, spec, frame):
+    report = reports.run(home, spec, frame(seed=1), frame().assign(calm=np.nan), at=AT, name="r1", cutoff=CUTOFF)
+
+    assert report.lost == ("calm",)
+    assert "calm" in report.drifted
+    assert report.verdict.action == "notice"
+    assert report.missing_share == pytest.approx(1 / 3)
+
+
+def test_predictions_and_labels_may_be_absent(home, spec, frame):
+    columns = list(spec.features.columns)
+
+    report = reports.run(home, spec, frame(seed=1)[columns], frame()[columns], at=AT, name="r1", cutoff=CUTOFF)
+
+    assert (report.prediction_drift, report.performance) == (None, None)
+    assert report.drift_share == 0
+
+
+def test_a_missing_feature_column_is_named(home, spec, frame):
+    with pytest.raises(StackError, match="no column calm"):
+        reports.run(home, spec, frame(), frame().drop(columns="calm"), at=AT, name="r1")
+
+
+def test_a_name_that_leaves_the_folder_is_refused(home, spec, frame):
+    with pytest.raises(StackError, match="report name"):
+        reports.run(home, spec, frame(), frame(), at=AT, name="../r1")
+
+
+def test_reports_are_kept_once_a_name_and_for_the_days_of_the_settings(home, spec, frame):
+    old, new = AT, AT + timedelta(days=31)
+    for at, name in ((old, "r1"), (old, "r1"), (old + timedelta(days=5), "r2"), (new, "r3")):
+        report = reports.run(home, spec, frame(seed=1), frame(), at=at, name=name)
+
+    kept = Workspace(str(home.reports)).list_runs(workspace.project_id(spec))
+    assert {workspace.snapshot_id(spec, "r2"), workspace.snapshot_id(spec, "r3")} == set(kept)
+    assert sorted(path.name for path in report.path.parent.iterdir()) == ["r2.html", "r2.json", "r3.html", "r3.json"]
+    assert sorted(path.name for path in home.reports.iterdir()) == [".lock", str(workspace.project_id(spec))]
+
+
+def test_evidently_reads_the_project_its_dashboard_and_the_verdict(home, spec, frame):
+    reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1")
+    reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r2")
+
+    read = Workspace(str(home.reports))
+    (project,) = read.list_projects()
+    run = read.get_run(project.id, workspace.snapshot_id(spec, "r1"))
+    titles = [panel.title for panel in project.dashboard.model().panels]
+
+    assert (project.name, project.description) == ("tiny", "Is it late?")
+    assert len(titles) == len(set(titles)) > 5
+    assert run.tags == ["notice"]
+    assert run.metadata["verdict"].startswith("Notice: drift: 33%")
+
+
+def test_the_page_holds_the_verdict_and_the_summary_is_json(home, spec, frame):
+    report = reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1")
+
+    summary = json.loads(report.path.with_suffix(".json").read_text())
+
+    assert summary["verdict"]["action"] == "notice"
+    assert summary["performance"]["rows"] == 600
+    assert 'id="verdict"' in report.path.read_text()
