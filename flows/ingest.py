@@ -62,6 +62,15 @@ def bring_online(project: str, since: datetime, until: datetime) -> None:
     features.materialise(settings, spec, since, until)
 
 
+@task(timeout_seconds=10 * MINUTE, **MOMENTARY)
+def join_labels(project: str, since: datetime, until: datetime) -> int:
+    """Give the predictions in the log the outcomes that the window brought; return their number."""
+    from stack import observed
+
+    settings, spec, _ = context(project, until)
+    return observed.label(settings, spec, since, until)
+
+
 @flow(name="ingest", flow_run_name="ingest {project}", timeout_seconds=60 * MINUTE)
 def ingest(project: str, since: datetime | None = None, until: datetime | None = None) -> str:
     """Ingest the rows of a project that became known in (since, until].

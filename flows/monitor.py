@@ -5,36 +5,60 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pandas import DataFrame
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_link_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from flows.common import MINUTE, MOMENTARY, context
 
 if TYPE_CHECKING:
-    from monitoring.policy import Verdict
     from monitoring.reports import Report
 
 DRIFT_DETECTED = "stack.drift.detected"
 
 
-@task(timeout_seconds=20 * MINUTE, **MOMENTARY)
-def frames(project: str, at: datetime) -> tuple[DataFrame, DataFrame]:
-    """The champion's training reference, and the window before `at` with the champion's answers."""
-    from stack import datasets
-
-    settings, spec, _ = context(project, at)
-    return datasets.reference(settings, spec), datasets.current(settings, spec, at)
-
-
-@task(timeout_seconds=20 * MINUTE, **MOMENTARY)
-def report(project: str, reference: DataFrame, current: DataFrame, at: datetime) -> Report:
-    """Compare the window with the reference and save the Evidently report."""
+@task(timeout_seconds=30 * MINUTE, **MOMENTARY)
+def compare(project: str, at: datetime) -> Report:
+    """Hold the window before `at` against the champion's training reference and save the Evidently report."""
     from monitoring import reports
+    from stack import observed, registry
 
     settings, spec, _ = context(project, at)
-    return reports.run(settings, spec, reference, current, at=at, name=f"{at:%Y%m%dT%H%M%SZ}")
+    champion = registry.require_champion(settings, spec)
+    return reports.run(
+        settings,
+        spec,
+        registry.reference(settings, champion),
+        observed.window(settings, spec, champion, at),
+        labelled=observed.answered(settings, spec, champion.cutoff, at),
+        cutoff=champion.cutoff,
+        at=at,
+        name=f"{at:%Y%m%dT%H%M%SZ}",
+    )
+
+
+@task
+def tell(project: str, report: Report) -> None:
+    """Put the verdict where people look: this run's page, the alerts, and the event that retrains."""
+    from monitoring import alerts
+
+    settings, _, _ = context(project, report.at)
+    verdict = report.verdict
+    lines = "\n".join(f"- {'**' + r.action + '** ' if r.action != 'none' else ''}{r.text}" for r in verdict.reasons)
+    page = f"{settings.portal_url}/reports/{project}/{report.name}.html"
+    create_markdown_artifact(
+        f"# {verdict.summary}\n\n{lines}\n\n[The report]({page}), {report.rows:,} rows",
+        key=f"{project.replace('_', '-')}-drift",
+    )
+    get_run_logger().info("%s; %s", verdict.summary, page)
+    if verdict.action != "none":
+        alerts.notify(settings, f"{project}: {verdict.action}", f"{verdict.summary}\n{page}")
+    if verdict.retrain:
+        emit_event(
+            DRIFT_DETECTED,
+            resource={"prefect.resource.id": f"stack.project.{project}", "prefect.resource.name": project},
+            payload={"reason": verdict.summary, "report": page, "at": report.at.isoformat()},
+        )
 
 
 @flow(name="monitor", flow_run_name="monitor {project}", timeout_seconds=60 * MINUTE)
@@ -48,5 +72,7 @@ def monitor(project: str, at: datetime | None = None) -> bool:
     Returns:
         Whether retraining was asked for, by the event `stack.drift.detected`.
     """
-    settings, spec, at = context(project, at)
-    return False
+    _, _, at = context(project, at)
+    report = compare(project, at)
+    tell(project, report)
+    return report.verdict.retrain

@@ -42,6 +42,12 @@ def labelled(settings: Settings, spec: ProjectSpec, cutoff: datetime) -> DataFra
     return features.training_set(settings, spec, found[found["label_available_at"] <= cutoff])
 
 
+def arrived(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
+    """Events whose raw row became known in (since, until], without features."""
+    found: DataFrame = spec.module("features").events(lake.read(settings, spec, since=since, until=until))
+    return found
+
+
 def window(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
     """Labelled events whose instant lies in (since, until], with features: what monitoring looks at."""
     found = events(settings, spec, until)

@@ -12,27 +12,17 @@ from pandas import DataFrame
 from stack import features, registry
 from stack.errors import StackError, nearest
 from stack.project import ProjectSpec
+from stack.registry import Version
 from stack.served import ServedModel
 from stack.settings import Settings
 
 
-def champion(settings: Settings, spec: ProjectSpec, frame: DataFrame) -> DataFrame:
-    """Add the champion's answer to rows that hold the feature columns.
+def score(settings: Settings, spec: ProjectSpec, version: Version, frame: DataFrame) -> DataFrame:
+    """Add a version's answer to rows that hold the feature columns.
 
     Returns:
         `frame` with ``probability``, ``decision`` and ``model_version``.
-
-    Raises:
-        StackError: the project has no champion.
     """
-    version = registry.champion(settings, spec)
-    if version is None:
-        raise StackError(
-            f"project {spec.name}",
-            found="no champion",
-            expected="a promoted model",
-            todo=f"make train PROJECT={spec.name}",
-        )
     with TemporaryDirectory() as folder:
         registry.fetch(settings, version, Path(folder))
         model = ServedModel(Path(folder))
@@ -44,7 +34,7 @@ def window(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
     """Score everything that would be asked in (since, until]."""
     requests: DataFrame = spec.module("source").requests(since, until)
     frame = features.training_set(settings, spec, requests.rename(columns={"asked_at": "event_timestamp"}))
-    return champion(settings, spec, frame)
+    return score(settings, spec, registry.require_champion(settings, spec), frame)
 
 
 def file(settings: Settings, spec: ProjectSpec, path: Path, now: datetime) -> DataFrame:
@@ -70,4 +60,9 @@ def file(settings: Settings, spec: ProjectSpec, path: Path, now: datetime) -> Da
     asked = pd.to_datetime(rows.pop("asked_at"), utc=True) if "asked_at" in rows else pd.Timestamp(now)
     frame = rows.assign(event_timestamp=asked, event_id=range(len(rows)))
     frame["event_timestamp"] = frame["event_timestamp"].astype("datetime64[us, UTC]")
-    return champion(settings, spec, features.training_set(settings, spec, frame))
+    return score(
+        settings,
+        spec,
+        registry.require_champion(settings, spec),
+        features.training_set(settings, spec, frame),
+    )
