@@ -9,7 +9,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Engine, MetaData, String, Table, create_engine, event, make_url
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    make_url,
+)
 
 metadata = MetaData()
 
@@ -18,6 +33,26 @@ clocks = Table(
     metadata,
     Column("project", String, primary_key=True),
     Column("now", DateTime(timezone=True), nullable=False),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project", String, nullable=False),
+    Column("asked_at", DateTime(timezone=True), nullable=False),  # on the project's clock
+    Column("answered_at", DateTime(timezone=True), nullable=False),  # on the wall clock
+    Column("event_key", String, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("features", JSON, nullable=False),
+    Column("features_at", DateTime(timezone=True)),
+    Column("model_version", String, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("decision", Boolean, nullable=False),
+    Column("label", Integer),
+    Column("label_at", DateTime(timezone=True)),
+    Index("predictions_by_time", "project", "asked_at"),
+    Index("predictions_by_event", "project", "event_key"),
 )
 
 

@@ -1,0 +1,158 @@
+"""The prediction log: what was asked, with which features, what was answered, and later what was true.
+
+A row is on the disk before its answer leaves the prediction service.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from stack.project import ProjectSpec
+from stack.settings import Settings
+from stack.state import engine, predictions
+
+TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answered row."""
+
+    id: str
+    """UUID; the same id logged again changes nothing."""
+    asked_at: datetime
+    """Instant on the project's clock that the features were read for."""
+    answered_at: datetime
+    """Instant on the wall clock."""
+    request: Mapping[str, Any]
+    """The request fields."""
+    features: Mapping[str, Any]
+    """The feature values that the model saw; None where one was missing."""
+    features_at: datetime | None
+    """Oldest event time of the feature rows used."""
+    model_version: str
+    probability: float
+    decision: bool
+
+
+def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
+    """Name the event that a request asks about: its fields in the order of project.yaml, instants in UTC."""
+    return json.dumps([_plain(request[field]) for field in spec.request], separators=(",", ":"))
+
+
+def log(settings: Settings, spec: ProjectSpec, answered: Sequence[Prediction]) -> None:
+    """Write predictions in one commit, which has reached the disk when this returns.
+
+    An id that is already there stays as it is.
+    """
+    if not answered:
+        return
+    with engine(settings.state_database).begin() as connection:
+        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+        connection.execute(insert(predictions).on_conflict_do_nothing(), [_row(spec, one) for one in answered])
+
+
+def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
+    """Read the predictions asked in (since, until], in the order they were asked.
+
+    Returns:
+        The columns of the log; `request` and `features` spread into a column a field, instants as
+        ``datetime64[us, UTC]``, `label` as Int64 (null until it is known). A feature named as a request field wins.
+    """
+    query = (
+        select(predictions)
+        .where(predictions.c.project == spec.name)
+        .where(predictions.c.asked_at > since.astimezone(UTC), predictions.c.asked_at <= until.astimezone(UTC))
+        .order_by(predictions.c.asked_at, predictions.c.id)
+    )
+    with engine(settings.state_database).connect() as connection:
+        rows = [row._asdict() for row in connection.execute(query)]
+    spread = [row | row.pop("request") | row.pop("features") for row in rows]
+    frame = pd.DataFrame(spread, columns=_columns(spec))
+    for column in [*TIMES, *(name for name, field in spec.request.items() if field.type == "datetime")]:
+        frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+    for column in spec.column_types("number"):
+        frame[column] = frame[column].astype("Float32")
+    kinds = {"label": "Int64", "probability": "float64", "decision": "bool"}
+    return frame.astype(kinds | dict.fromkeys(spec.column_types("category"), object))
+
+
+def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
+    """Note what was true, for every prediction about these events; a label that came before is replaced.
+
+    Args:
+        settings: the stack.
+        spec: the project.
+        labels: columns `label` (0 or 1), `label_at` (instant it was known), and either `id` (of the prediction) or the
+            request fields.
+
+    Returns:
+        Number of predictions that now have their label.
+    """
+    by_id = "id" in labels
+    rows = [
+        {
+            "named": str(row["id"]) if by_id else event_key(spec, {str(name): value for name, value in row.items()}),
+            "found": int(row["label"]),
+            "known": row["label_at"].to_pydatetime().astimezone(UTC),
+        }
+        for row in labels.to_dict("records")
+    ]
+    if not rows:
+        return 0
+    column = predictions.c.id if by_id else predictions.c.event_key
+    statement = (
+        update(predictions)
+        .where(predictions.c.project == spec.name, column == bindparam("named"))
+        .values(label=bindparam("found"), label_at=bindparam("known"))
+    )
+    with engine(settings.state_database).begin() as connection:
+        return connection.execute(statement, rows).rowcount
+
+
+def prune(settings: Settings, before: datetime) -> int:
+    """Delete the predictions answered before an instant of the wall clock; returns how many."""
+    with engine(settings.state_database).begin() as connection:
+        statement = delete(predictions).where(predictions.c.answered_at < before.astimezone(UTC))
+        return connection.execute(statement).rowcount
+
+
+def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:
+    """A prediction as the table holds it."""
+    return {
+        "id": one.id,
+        "project": spec.name,
+        "asked_at": one.asked_at.astimezone(UTC),
+        "answered_at": one.answered_at.astimezone(UTC),
+        "event_key": event_key(spec, one.request),
+        "request": {name: _plain(value) for name, value in one.request.items()},
+        "features": {name: _plain(value) for name, value in one.features.items()},
+        "features_at": one.features_at.astimezone(UTC) if one.features_at else None,
+        "model_version": one.model_version,
+        "probability": one.probability,
+        "decision": one.decision,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: instants as ISO 8601 in UTC, no NaN."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
+
+
+def _columns(spec: ProjectSpec) -> list[str]:
+    """Columns of the log as read: those of the table, the request fields, the features."""
+    kept = [column.name for column in predictions.columns if column.name not in ("project", "request", "features")]
+    return list(dict.fromkeys([*kept, *spec.request, *spec.features.columns]))
