@@ -160,10 +160,10 @@ def _history(summaries: list[dict[str, Any]], at: datetime) -> list[Window]:
 
 def _told(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
     """Give the snapshot the verdict as tag and metadata, which Evidently's UI lists."""
-    model = snapshot.to_snapshot_model()
-    model.tags = [] if verdict.action == "none" else [verdict.action]
-    model.metadata = {"verdict": verdict.summary}
-    return Snapshot.load_model(model)
+    model = workspace.slim(snapshot)
+    model["tags"] = [] if verdict.action == "none" else [verdict.action]
+    model["metadata"] = {"verdict": verdict.summary}
+    return Snapshot.load_dict(model)
 
 
 def _forget(settings: Settings, spec: ProjectSpec, summaries: list[dict[str, Any]], at: datetime) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from evidently.core.report import Snapshot
@@ -48,22 +49,42 @@ def page(spec: ProjectSpec, name: str) -> str:
     return f"/projects/{project_id(spec)}/reports/{snapshot_id(spec, name)}"
 
 
+def slim(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot without what Evidently's UI never draws: it keeps every snapshot in memory.
+
+    Each metric's own widgets stand in the report's widgets once more, and each figure carries Plotly's whole default
+    template: four fifths of the size.
+    """
+    model: dict[str, Any] = snapshot.dump_dict()
+    for result in model["metric_results"].values():
+        result["widget"] = []
+    model["widgets"] = _without_templates(model["widgets"])
+    return model
+
+
+def _without_templates(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: _without_templates(value) for key, value in part.items() if key != "template"}
+    return [_without_templates(value) for value in part] if isinstance(part, list) else part
+
+
 def add(settings: Settings, spec: ProjectSpec, name: str, snapshot: Snapshot) -> None:
     """Publish a snapshot, and its project and dashboard where they are missing. The caller is the `writer`."""
     ours = project_id(spec)
     target = settings.reports / str(ours)
-    with TemporaryDirectory(dir=settings.reports, prefix=".staging-") as staging:
-        workspace = Workspace(staging)
+    (target / "snapshots").mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as aside:
+        workspace = Workspace(aside)
         project = workspace.add_project(ProjectModel(id=ours, name=spec.name, description=spec.title))
         written = workspace.add_run(ours, snapshot, include_data=False, name=name)
         _draw(project, spec)
-        aside = Path(staging) / str(ours)
-        (target / "snapshots").mkdir(parents=True, exist_ok=True)
+        staged = Path(aside) / str(ours)
         for file in ("metadata.json", "dashboard.json"):
             # A dashboard or description that the user changed in the UI stays as it is.
             if not (target / file).exists():
-                _publish(aside / file, target / file)
-        _publish(aside / "snapshots" / f"{written.id}.json", target / "snapshots" / f"{snapshot_id(spec, name)}.json")
+                _publish(settings, staged / file, target / file)
+        file = f"{snapshot_id(spec, name)}.json"
+        _publish(settings, staged / "snapshots" / f"{written.id}.json", target / "snapshots" / file)
 
 
 def remove(settings: Settings, spec: ProjectSpec, name: str) -> None:
@@ -72,19 +93,23 @@ def remove(settings: Settings, spec: ProjectSpec, name: str) -> None:
     (settings.reports / str(project_id(spec)) / "snapshots" / file).unlink(missing_ok=True)
 
 
-def _publish(staged: Path, target: Path) -> None:
+def _publish(settings: Settings, staged: Path, target: Path) -> None:
     """Put a complete file in place in one step.
 
     The watcher of Evidently's UI drops a rename within the workspace; it sees a new link as a creation, and a touched
-    file as a change.
+    file as a change. It dies of a project folder that is gone before it looks, so nothing is staged as one in there.
     """
-    with staged.open("rb") as file:
+    partial = settings.reports / ".partial"
+    with partial.open("wb") as file:
+        file.write(staged.read_bytes())
+        file.flush()
         os.fsync(file.fileno())
     if target.exists():
-        staged.replace(target)
+        partial.replace(target)
         os.utime(target)
     else:
-        target.hardlink_to(staged)
+        target.hardlink_to(partial)
+        partial.unlink()
 
 
 def _draw(project: Project, spec: ProjectSpec) -> None:
