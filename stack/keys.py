@@ -27,13 +27,13 @@ def check(
     """Refuse a batch with keys that the lake has already.
 
     Returns:
-        Table -> hashes of all its keys, old and new.
+        Table -> hashes of all its keys, old and new, ascending.
     """
     seen = _recall(repo, known, spec) or {name: _stored(known, name, spec) for name in spec.tables}
     for name, table in spec.tables.items():
         frame = content[name].select(table.key).to_pandas()
         new = _hashes(frame)
-        twice = np.isin(new, seen[name])
+        twice = np.searchsorted(seen[name], new, side="right") > np.searchsorted(seen[name], new)
         if twice.any():
             first = ", ".join(f"{column} {frame.loc[twice, column].iloc[0]}" for column in table.key)
             raise StackError(
@@ -42,13 +42,14 @@ def check(
                 expected="rows with new keys",
                 todo="see whether the source delivers a window twice",
             )
-        seen[name] = np.concatenate([seen[name], new])
+        new.sort()
+        seen[name] = np.insert(seen[name], np.searchsorted(seen[name], new), new)
     return seen
 
 
 def remember(repo: Repo, spec: ProjectSpec, seen: Mapping[str, Hashes]) -> None:
     """Keep the hashes for the next append, with the version of the data that they belong to."""
-    version = repository.snapshot(repo, spec.name, repo.scm.get_rev()).version
+    version = repository.version(repo, spec.name, repo.scm.get_rev())
     arrays: dict[str, Any] = {f"table {name}": hashes for name, hashes in seen.items()}
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, version=np.array(version), **arrays)
@@ -68,7 +69,7 @@ def _recall(repo: Repo, known: Snapshot, spec: ProjectSpec) -> dict[str, Hashes]
 
 def _stored(known: Snapshot, name: str, spec: ProjectSpec) -> Hashes:
     files = [path for (table, _), path in known.files.items() if table == name]
-    return _hashes(repository.frame(files, spec.tables[name].key, only=True))
+    return np.sort(_hashes(repository.frame(files, spec.tables[name].key, only=True)))
 
 
 def _hashes(frame: pd.DataFrame) -> Hashes:

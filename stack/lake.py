@@ -6,6 +6,7 @@ there: readers take the files of a revision from DVC's cache, never from the wor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -191,7 +192,7 @@ def _same(known: Snapshot, spec: ProjectSpec, content: Mapping[str, pa.Table], b
 
 def _paths(
     repo: Repo, spec: ProjectSpec, revision: str, since: datetime | None, until: datetime | None
-) -> dict[str, dict[str, Path]]:
+) -> dict[str, dict[str, str]]:
     """Find the files of a revision that overlap (since, until] in DVC's cache: table -> batch -> path."""
     try:
         known = repository.snapshot(repo, spec.name, revision)
@@ -200,7 +201,7 @@ def _paths(
             for (table, batch), path in known.files.items()
             if (since is None or window(batch)[1] > since) and (until is None or window(batch)[0] < until)
         }
-        if not all(path.exists() for path in found.values()):
+        if not all(map(os.path.exists, found.values())):
             repository.fetch(repo, revision)
     except (RevError, SCMError) as error:
         raise StackError(
@@ -216,7 +217,7 @@ def _paths(
     return {name: {batch: path for (table, batch), path in found.items() if table == name} for name in spec.tables}
 
 
-def _rows(table: TableSpec, paths: Iterable[Path], since: datetime | None, until: datetime | None) -> pd.DataFrame:
+def _rows(table: TableSpec, paths: Iterable[str], since: datetime | None, until: datetime | None) -> pd.DataFrame:
     frame = repository.frame(paths, [*table.key, table.available_at])
     known = frame[table.available_at]
     inside = pd.Series(True, index=frame.index)

@@ -50,21 +50,26 @@ class Snapshot:
 
     version: str
     """DVC's hash of the folder; empty before the first batch."""
-    files: dict[tuple[str, str], Path]
+    files: dict[tuple[str, str], str]
     """(table, batch) -> file in DVC's cache, in the order of the batches."""
 
 
 def snapshot(repo: Repo, project: str, revision: str) -> Snapshot:
     """Look up a project's files at a revision, without checking anything out."""
-    recorded = _blob(repo, f"{project}/raw.dvc", revision)
-    if recorded is None:
-        return Snapshot("", {})
-    version, cache = yaml.safe_load(recorded)["outs"][0]["md5"], repo.cache.local
-    if not cache.exists(version):
+    at, cache = version(repo, project, revision), repo.cache.local
+    if not at:
+        return Snapshot(at, {})
+    if not cache.exists(at):
         fetch(repo, revision)
-    listed = Tree.load(cache, HashInfo("md5", version), hash_name="md5")
-    files = {(table, Path(name).stem): Path(cache.oid_to_path(info.value)) for (table, name), _, info in listed}
-    return Snapshot(version, dict(sorted(files.items(), key=lambda item: item[0][::-1])))
+    listed = Tree.load(cache, HashInfo("md5", at), hash_name="md5")
+    files = {(table, name.removesuffix(".parquet")): cache.oid_to_path(info.value) for (table, name), _, info in listed}
+    return Snapshot(at, dict(sorted(files.items(), key=lambda item: item[0][::-1])))
+
+
+def version(repo: Repo, project: str, revision: str) -> str:
+    """DVC's hash of a project's folder at a revision; empty before the first batch."""
+    recorded = _blob(repo, f"{project}/raw.dvc", revision)
+    return "" if recorded is None else str(yaml.safe_load(recorded)["outs"][0]["md5"])
 
 
 def fetch(repo: Repo, revision: str) -> None:
@@ -97,7 +102,7 @@ def revisions(repo: Repo) -> dict[str, str]:
     return {entry.commit.message.decode().partition("\n")[0]: entry.commit.id.decode() for entry in walk}
 
 
-def frame(paths: Iterable[str | Path], columns: list[str], *, only: bool = False) -> pd.DataFrame:
+def frame(paths: Iterable[str], columns: list[str], *, only: bool = False) -> pd.DataFrame:
     """Read parquet files as one frame; a column that is all null in one file takes its type from the others.
 
     Args:
