@@ -1,0 +1,84 @@
+"""The way of a batch of rows: one read of features, one run of the model, one commit of the log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from services.prediction.champions import Seat
+from services.prediction.schema import Answer, Row
+from stack import clock, predictions
+from stack.predictions import Prediction
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+
+def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
+    """Answer rows with one champion; the log holds them on disk when this returns.
+
+    Raises:
+        LookupError: the project has no champion.
+    """
+    champion, spec = seat.current, seat.spec
+    if champion is None:
+        raise LookupError(f"{spec.name} has no champion")
+    now, answered_at = clock.now(settings, spec), datetime.now(UTC)
+    requests = [dict(row) for row in rows]
+    found, probabilities = champion.predict(requests, now)
+    names, values = list(found.columns), zip(*found.columns.values(), strict=True)
+    logged = [
+        Prediction(
+            prediction_id,
+            asked_at=now,
+            answered_at=answered_at,
+            request=request,
+            features=dict(zip(names, features, strict=True)),
+            features_at=features_at,
+            model_version=champion.version,
+            probability=probability,
+            decision=probability >= champion.model.threshold,
+        )
+        for prediction_id, request, features, features_at, probability in zip(
+            _ids(answered_at, len(rows)), requests, values, found.times, probabilities, strict=True
+        )
+    ]
+    predictions.log(settings, spec, logged)
+    return [
+        _answer(one, [*_new_values(spec, one.request), *warnings])
+        for one, warnings in zip(logged, found.warnings, strict=True)
+    ]
+
+
+def _answer(one: Prediction, warnings: list[str]) -> Answer:
+    """What the caller is told of a logged prediction; its types are known, so they are not checked again."""
+    return Answer.model_construct(
+        probability=one.probability,
+        decision=one.decision,
+        model_version=one.model_version,
+        prediction_id=one.id,
+        features_at=one.features_at,
+        warnings=warnings,
+    )
+
+
+def _new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
+    """Warn of values that training never saw."""
+    return [
+        f"{name}: {request[name]!r} was not seen in training, known are {', '.join(field.known)}"
+        for name, field in spec.request.items()
+        if field.known and request[name] not in field.known
+    ]
+
+
+def _ids(at: datetime, count: int) -> Iterator[str]:
+    """UUIDs of version 7 (RFC 9562): ordered by time, so that the log's index grows at its end."""
+    milliseconds = int(at.timestamp() * 1000).to_bytes(6, "big")
+    random = os.urandom(10 * count)
+    for start in range(0, 10 * count, 10):
+        # `version` overwrites the four bits of the version and the two of the variant.
+        number = UUID(bytes=milliseconds + random[start : start + 10]).int
+        number = number & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62)
+        yield str(UUID(int=number))

@@ -1,0 +1,164 @@
+"""What a request and an answer look like: pydantic models made from ``request`` of project.yaml."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from bentoml import IODescriptor
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
+
+from stack.errors import nearest
+from stack.project import ProjectSpec, RequestField
+
+MAX_ROWS = 1000
+TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "datetime": AwareDatetime,
+}
+KINDS = {"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
+
+
+class Row(BaseModel):
+    """What is asked about: the fields of a project. Types are taken literally: "5" is no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Answer(BaseModel):
+    """The answer to one row."""
+
+    probability: float = Field(ge=0, le=1, description="Probability of the positive outcome")
+    decision: bool = Field(description="Whether the probability reaches the project's threshold")
+    model_version: str = Field(description="Version of the registered model that answered")
+    prediction_id: str = Field(description="Id of this answer in the prediction log (UUID)")
+    features_at: datetime | None = Field(description="Event time of the oldest feature row used; null: none was found")
+    warnings: list[str] = Field(
+        description="What makes this answer less certain: stale or missing features, new values"
+    )
+
+
+class Request(IODescriptor):  # type: ignore[misc]  # BentoML's types are not followed
+    """A request body; a wrong one is refused with the field, what was found and what was expected."""
+
+    model_config = ConfigDict(extra="forbid")
+    spec: ClassVar[ProjectSpec]
+
+    @classmethod
+    async def from_http_request(cls, request: Any, serde: Any) -> Any:
+        """Parse the body as JSON, whatever its content type: ``curl -d`` calls it a form."""
+        try:
+            return cls.model_validate_json(await request.body() or b"{}")
+        except ValidationError as error:
+            raise explain(cls.spec, error) from None
+
+
+def request_model(spec: ProjectSpec) -> type[Request]:
+    """Make the model of a request body: ``{"rows": [...]}`` of 1 to MAX_ROWS rows."""
+    row = row_model(spec)
+    rows = Field(
+        min_length=1,
+        max_length=MAX_ROWS,
+        description=f"1 to {MAX_ROWS} rows; the answers come in the same order",
+        examples=[[example(spec)]],
+        json_schema_extra={"example": [example(spec)]},
+    )
+    made = create_model(f"{_title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
+    made.spec = spec
+    return made
+
+
+def row_model(spec: ProjectSpec) -> type[Row]:
+    """Make the model of one row from the project's request fields."""
+    fields: dict[str, Any] = {name: (TYPES[field.type], _field(field)) for name, field in spec.request.items()}
+    return create_model(f"{_title(spec)}Row", __base__=Row, __doc__=spec.title, **fields)
+
+
+def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
+    """The example row of project.yaml as a request holds it: instants are datetimes."""
+    return dict(row_model(spec).model_validate_json(to_json(example(spec))))
+
+
+def example(spec: ProjectSpec) -> dict[str, Any]:
+    """The example row of project.yaml."""
+    return {name: field.example for name, field in spec.request.items()}
+
+
+def explain(spec: ProjectSpec, error: ValidationError) -> ValidationError:
+    """Say of each mistake what was found and what was expected, in the words of project.yaml."""
+    mistakes = [
+        InitErrorDetails(
+            type=PydanticCustomError(
+                one["type"],
+                "found {found}, expected {expected}",
+                {"found": _found(spec, one), "expected": _expected(spec, one)},
+            ),
+            loc=one["loc"],
+            input=one["input"],
+        )
+        for one in error.errors(include_url=False)[:20]
+    ]
+    return ValidationError.from_exception_data(f"the request to {spec.name}", mistakes)
+
+
+def _found(spec: ProjectSpec, mistake: Any) -> str:
+    """What the caller sent."""
+    match mistake["type"]:
+        case "missing":
+            return "nothing"
+        case "extra_forbidden":
+            return f"an unknown field{nearest(str(mistake['loc'][-1]), [*spec.request, 'rows'])}"
+        case "json_invalid":
+            return str(mistake["msg"])
+        case "too_long":
+            return f"more than {MAX_ROWS} rows"
+    text = repr(mistake["input"])
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _expected(spec: ProjectSpec, mistake: Any) -> str:
+    """What a correct request has in this place."""
+    loc = mistake["loc"]
+    if mistake["type"] == "extra_forbidden":
+        return f"only {', '.join(spec.request)}" if len(loc) > 1 else "only rows"
+    field = spec.request.get(str(loc[-1])) if len(loc) == 3 else None
+    if field:
+        return f"{_kind(field)}, like {field.example!r} ({field.description})"
+    if len(loc) == 2:
+        return f"an object with {', '.join(spec.request)}"
+    return f'{{"rows": [...]}} with 1 to {MAX_ROWS} rows'
+
+
+def _kind(field: RequestField) -> str:
+    """A field's type and limits in words."""
+    if field.type == "datetime":
+        return "ISO 8601 date and time with its zone"
+    limits = [
+        *([f"matching {field.pattern}"] if field.pattern else []),
+        *([f"of at least {field.ge:g}"] if field.ge is not None else []),
+        *([f"of at most {field.le:g}"] if field.le is not None else []),
+        *([f"in {field.unit}"] if field.unit else []),
+    ]
+    return " ".join([KINDS[field.type], *limits])
+
+
+def _field(field: RequestField) -> Any:
+    """A request field as pydantic and OpenAPI have it."""
+    unit = f" [{field.unit}]" if field.unit else ""
+    return Field(
+        description=f"{field.description}{unit}",
+        examples=[field.example],
+        # OpenAPI 3.0, which BentoML writes, knows the singular only.
+        json_schema_extra={"example": field.example},
+        pattern=field.pattern or None,
+        ge=field.ge,
+        le=field.le,
+    )
+
+
+def _title(spec: ProjectSpec) -> str:
+    return "".join(part.title() for part in spec.name.split("_"))
