@@ -30,6 +30,8 @@ class Settings(BaseModel):
     runtime: Literal["auto", "local", "compose"] = "auto"
     profiles: str = ""
     host: str = "127.0.0.1"
+    bind: str = ""
+    """What a server process binds to: `host`, but every interface inside a container."""
 
     portal_port: int = Field(8080, ge=1, le=65535)
     prediction_port: int = Field(3000, ge=1, le=65535)
@@ -53,6 +55,7 @@ class Settings(BaseModel):
     feast_registry: str = ""
     state_database: str = ""
     online_store: str = ""
+    online_store_type: Literal["", "sqlite", "redis"] = ""
     artifacts: str = ""
 
     lake_remote: str = ""
@@ -74,11 +77,14 @@ class Settings(BaseModel):
             f"{name}_url": f"http://{values['host']}:{values[f'{name}_port']}"
             for name in ("portal", "prediction", "prefect", "mlflow", "features", "monitoring")
         } | {
+            "bind": values["host"],
             "mlflow_database": f"sqlite:///{home}/mlflow/mlflow.db",
             "prefect_database": f"sqlite+aiosqlite:///{home}/prefect/prefect.db",
             "feast_registry": f"sqlite:///{home}/feast/registry.db",
             "state_database": f"sqlite:///{home}/state/state.db",
             "online_store": f"{home}/feast/online.db",
+            # A path is a file of SQLite, anything else Feast's connection string for Redis.
+            "online_store_type": "sqlite" if str(given.get("online_store") or "/").startswith("/") else "redis",
             "artifacts": f"{home}/artifacts",
         }
         return given | {key: given.get(key) or value for key, value in derived.items()}

@@ -1,0 +1,68 @@
+# Every target is one call of the `stack` command line, after the set-up that it needs.
+PYTHON ?= python3
+PROJECT ?= flights
+STACK := .venv/bin/stack
+option = $(if $($(1)),--$(2) "$($(1))")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up down status logs doctor env clean run ingest train promote predict monitor test bench lint
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@$(PYTHON) -m stack.bootstrap
+
+setup-dev:
+	@$(PYTHON) -m stack.bootstrap --dev
+
+up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local PROFILES=feast-ui)
+	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
+
+down: setup ## Stop every service; the state stays
+	@$(STACK) down
+
+status: setup ## Show health, port, memory, restarts and uptime of every service
+	@$(STACK) status
+
+logs: setup ## Show and follow the log of a service, or of all (SERVICE=mlflow)
+	@$(STACK) logs $(SERVICE)
+
+doctor: setup ## Look for what is wrong and say what to do
+	@$(STACK) doctor
+
+env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and prefect work on the stack
+	@$(STACK) env
+
+clean: setup ## Delete all state, after asking (YES=1 does not ask)
+	@$(STACK) clean $(if $(YES),--yes)
+
+run: setup ## Run the whole pipeline of a project (PROJECT=flights)
+	@$(STACK) run $(PROJECT)
+
+ingest: setup ## Ingest a window of a project (PROJECT SINCE UNTIL)
+	@$(STACK) ingest $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until)
+
+train: setup ## Train a project; the gate decides whether the model goes live (PROJECT UNTIL)
+	@$(STACK) train $(PROJECT) $(call option,UNTIL,until)
+
+promote: setup ## Judge the challenger of a project and promote it when it passes (PROJECT)
+	@$(STACK) promote $(PROJECT)
+
+predict: setup ## Score a file or a window with the champion (PROJECT SINCE UNTIL INPUT OUTPUT)
+	@$(STACK) predict $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until) $(call option,INPUT,input) $(call option,OUTPUT,output)
+
+monitor: setup ## Report drift and performance of a project (PROJECT UNTIL)
+	@$(STACK) monitor $(PROJECT) $(call option,UNTIL,until)
+
+test: setup-dev lint ## Check the code and run every test
+	@.venv/bin/python -m pytest
+
+bench: setup-dev ## Measure start-up and serving
+	@.venv/bin/python -m bench
+
+lint: setup-dev ## Lint, format check, types, floors
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports

@@ -1,0 +1,246 @@
+"""The command line: ``stack COMMAND``; each make target is one of these.
+
+Imports stay inside the commands, so that ``stack --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from stack.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Group(click.Group):
+    """Commands in the order of this file; a `StackError` is told without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Keep the order in which a user meets the commands."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end with 1 on an error that the user can mend."""
+        try:
+            return super().invoke(ctx)
+        except StackError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run a home-lab MLOps stack and its projects."""
+
+
+@main.command()
+@click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="How to run the services.")
+@click.option("--profiles", help="Optional services, separated by commas: feast-ui.")
+@click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
+def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
+    """Start every service, wait until all are healthy, and run the first pipeline."""
+    from stack.runtime import local, welcome
+
+    settings = _settings(runtime=runtime, profiles=profiles)
+    _local_only(settings)
+    click.echo("starting the services")
+    local.up(settings, click.echo)
+    outcomes = welcome.first_pipelines(settings, click.echo) if pipeline else {}
+    click.echo(welcome.page(settings))
+    for name, outcome in outcomes.items():
+        if not outcome.good:
+            raise StackError(
+                f"first pipeline of {name}",
+                found=f"{outcome.state.lower()}: {outcome.message}",
+                expected="a champion",
+                todo=f"read {outcome.url}, then `make run PROJECT={name}`",
+            )
+
+
+@main.command()
+def down() -> None:
+    """Stop every service; the state stays."""
+    from stack.runtime import local
+
+    stopped = local.down(_settings())
+    click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing ran")
+
+
+@main.command()
+def status() -> None:
+    """Show health, port, memory (PSS), restarts and uptime of every service; end with 1 if one is unwell."""
+    from stack.runtime import status
+
+    rows = status.rows(_settings())
+    click.echo(status.table(rows))
+    sys.exit(0 if all(row.well for row in rows) else 1)
+
+
+@main.command()
+@click.argument("service", required=False)
+@click.option("-n", "--lines", default=50, show_default=True, help="Lines to begin with.")
+@click.option("--follow/--no-follow", default=None, help="Go on as lines are written; the default in a terminal.")
+def logs(service: str | None, lines: int, follow: bool | None) -> None:
+    """Show the log of SERVICE, or of all services."""
+    from stack.runtime import logs
+
+    settings = _settings()
+    wanted = logs.chosen(settings, service)
+    width = max((len(name) for name in wanted), default=0)
+    for name in wanted:
+        for line in logs.tail(settings, name, lines):
+            click.echo(f"{name:<{width}} | {line}" if len(wanted) > 1 else line)
+    if sys.stdout.isatty() if follow is None else follow:
+        for name, line in logs.follow(settings, wanted):
+            click.echo(f"{name:<{width}} | {line}" if len(wanted) > 1 else line)
+
+
+@main.command()
+def doctor() -> None:
+    """Look for what keeps the stack from running well; end with 1 if there is something to do."""
+    from stack.runtime import doctor
+
+    found = doctor.findings(_settings())
+    for finding in found:
+        click.echo(str(finding))
+    sys.exit(0 if all(finding.good for finding in found) else 1)
+
+
+@main.command()
+def env() -> None:
+    """Print shell exports, for eval "$(make env)": the tools' addresses and the virtual environment on PATH."""
+    from stack.runtime import shell
+
+    click.echo(shell.exports(_settings(), os.environ))
+
+
+@main.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clean(yes: bool) -> None:
+    """Stop the stack and delete its state: data, models, runs, reports."""
+    from stack.runtime import local
+
+    settings = _settings()
+    if not yes:
+        click.confirm(f"Delete all state in {settings.home}?", abort=True)
+    local.clean(settings)
+    click.echo(f"deleted {settings.home}")
+
+
+@main.command()
+def apply() -> None:
+    """Apply the Feast definitions of feature_repo/ to the registry."""
+    from stack import features
+
+    features.apply(_settings())
+
+
+def _project_and(*options: str) -> Callable[[Command], Command]:
+    """The argument PROJECT, and of the options since, until, input and output those that a flow takes."""
+    known = {
+        "since": click.option("--since", help="Start of the window, ISO 8601 with a zone, exclusive."),
+        "until": click.option("--until", help="End of the window, ISO 8601 with a zone, inclusive."),
+        "input": click.option(
+            "--input", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV or Parquet to score."
+        ),
+        "output": click.option(
+            "--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV or Parquet for the answers."
+        ),
+    }
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(options):
+            command = known[name](command)
+        return click.argument("project")(command)
+
+    return decorate
+
+
+@main.command()
+@_project_and()
+def run(project: str) -> None:
+    """Run the whole pipeline of PROJECT: ingest, train, promote, monitor."""
+    _follow("pipeline", project, {})
+
+
+@main.command()
+@_project_and("since", "until")
+def ingest(project: str, since: str | None, until: str | None) -> None:
+    """Fetch, check and append the rows of PROJECT that became known in a window; by default since the last batch."""
+    _follow("ingest", project, {"since": _instant(since), "until": _instant(until)})
+
+
+@main.command()
+@_project_and("until")
+def train(project: str, until: str | None) -> None:
+    """Train PROJECT on the labels known at --until; the gate decides whether the model goes live."""
+    _follow("train", project, {"cutoff": _instant(until)})
+
+
+@main.command()
+@_project_and()
+def promote(project: str) -> None:
+    """Judge the challenger of PROJECT, and make it champion when it passes."""
+    _follow("promote", project, {})
+
+
+@main.command()
+@_project_and("since", "until", "input", "output")
+def predict(project: str, since: str | None, until: str | None, input: Path | None, output: Path | None) -> None:  # noqa: A002
+    """Score a file or a window with the champion of PROJECT."""
+    parameters = {"since": _instant(since), "until": _instant(until), "input": _path(input), "output": _path(output)}
+    _follow("predict", project, parameters)
+
+
+@main.command()
+@_project_and("until")
+def monitor(project: str, until: str | None) -> None:
+    """Report drift and performance of PROJECT over the window that ends at --until."""
+    _follow("monitor", project, {"at": _instant(until)})
+
+
+def _settings(**options: str | None) -> Settings:
+    """The settings of the environment and .env; an option that is given wins."""
+    from stack.settings import load
+
+    given = {f"STACK_{name}".upper(): value for name, value in options.items() if value}
+    return load(os.environ | given)
+
+
+def _local_only(settings: Settings) -> None:
+    if settings.runtime == "compose":
+        raise StackError("runtime", found="compose", expected="local or auto", todo="run `make up RUNTIME=local`")
+
+
+def _follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> None:
+    """Run a deployment and tell its log; end with 1 unless it succeeds."""
+    from stack.project import load
+    from stack.runtime.runs import Runs
+
+    load(project)
+    runs = Runs(_settings())
+    run = runs.start(flow, project, {name: value for name, value in parameters.items() if value is not None})
+    click.echo(f"{flow} of {project}: {runs.url(run)}")
+    outcome = runs.follow(run, click.echo)
+    click.echo(f"{outcome.state.lower()}{': ' + outcome.message if outcome.message else ''}")
+    sys.exit(0 if outcome.good else 1)
+
+
+def _instant(text: str | None) -> str | None:
+    from stack.project import instant
+
+    return instant(text).isoformat() if text else None
+
+
+def _path(path: Path | None) -> str | None:
+    """Absolute, as the worker runs in another folder."""
+    return str(path.absolute()) if path else None

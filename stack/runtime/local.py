@@ -1,0 +1,99 @@
+"""The local runtime: the services of docker-compose.yml as supervised processes on this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stack.errors import StackError
+from stack.runtime import compose, ports, supervisor, versions
+from stack.runtime.compose import Service
+from stack.runtime.startup import Say, Startup
+from stack.runtime.supervisor import Supervisor
+from stack.settings import Settings
+
+
+def up(settings: Settings, say: Say) -> list[Service]:
+    """Start the stack and wait until every service is healthy; what already runs unchanged is left alone.
+
+    Args:
+        settings: of the stack.
+        say: is told each step.
+
+    Returns:
+        The services.
+
+    Raises:
+        StackError: a port is taken, or a service does not become healthy.
+    """
+    services = compose.services(settings)
+    for folder in (settings.home, settings.run, settings.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings.run.chmod(0o700)
+    with _alone(settings):
+        versions.check(settings)
+        supervisor.render(settings, services)
+        daemon = Supervisor(settings)
+        daemon.ensure()
+        daemon.update()
+        running = {name for name, state in daemon.states().items() if state.pid}
+        ports.require_free(settings, [service for service in services if service.name not in running])
+        Startup(settings, daemon, say).run(services)
+        versions.write(settings)
+    return services
+
+
+def down(settings: Settings) -> list[str]:
+    """Stop every service and the daemon; what a killed daemon left behind too.
+
+    Returns:
+        Names of the services that ran.
+    """
+    daemon = Supervisor(settings)
+    ran = sorted(name for name, state in daemon.states().items() if state.pid)
+    try:
+        first = _independent(compose.services(settings))
+    except StackError:  # a broken file must not keep the stack from stopping
+        first = []
+    daemon.shutdown([first])
+    return ran
+
+
+def clean(settings: Settings) -> None:
+    """Stop the stack and delete its state.
+
+    Raises:
+        StackError: the folder holds something that the stack did not make.
+    """
+    if not settings.home.exists():
+        return
+    if any(settings.home.iterdir()) and not versions.file(settings).exists():
+        raise StackError(
+            str(settings.home),
+            found="a folder without the stack's version file",
+            expected="the state of a stack",
+            todo="check STACK_HOME; delete the folder yourself if it is the right one",
+        )
+    down(settings)
+    shutil.rmtree(settings.home)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Let one `up` at a time work on a stack."""
+    with (settings.run / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(
+                str(settings.home), found="another `up` at work on this stack", expected="one", todo="wait for its end"
+            ) from None
+        yield
+
+
+def _independent(services: list[Service]) -> list[str]:
+    """The services that no other one needs: they stop first."""
+    needed = {other for service in services for other in service.needs}
+    return [service.name for service in services if service.name not in needed]

@@ -1,0 +1,154 @@
+"""Start a Prefect deployment and follow its run to the end, over Prefect's REST API.
+
+Source: https://docs.prefect.io/v3/api-ref/rest-api. Prefect's own client takes seconds to import.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from stack.errors import StackError
+from stack.settings import Settings
+
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+PAGE = 200
+LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a flow run ended."""
+
+    url: str
+    state: str
+    """COMPLETED, FAILED, CRASHED or CANCELLED."""
+    message: str
+
+    @property
+    def good(self) -> bool:
+        """Say whether the run did its work."""
+        return self.state == "COMPLETED"
+
+
+class Runs:
+    """Flow runs of one stack's Prefect server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._http = httpx.Client(base_url=f"{settings.prefect_url}/api/", timeout=30, trust_env=False)
+
+    def start(self, flow: str, project: str, parameters: Mapping[str, Any]) -> str:
+        """Start a run of the deployment ``<flow>/<project>``.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            StackError: there is no such deployment, or Prefect refuses the parameters.
+        """
+        found = self._call("GET", f"deployments/name/{flow}/{project}")
+        if found is None:
+            raise StackError(
+                f"deployment {flow}/{project}",
+                found="not registered",
+                expected="a project with a sound project.yaml",
+                todo="run `make up`, which registers every project, and read what it says",
+            )
+        run = self._call("POST", f"deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters)})
+        return str((run or {})["id"])
+
+    def active(self, flow: str, project: str) -> str | None:
+        """The id of a run of the deployment that has not ended yet."""
+        found = self._call("GET", f"deployments/name/{flow}/{project}")
+        if found is None:
+            return None
+        question = {
+            "flow_runs": {
+                "deployment_id": {"any_": [found["id"]]},
+                "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}},
+            },
+            "limit": 1,
+        }
+        runs = self._call("POST", "flow_runs/filter", question)
+        return str(runs[0]["id"]) if runs else None
+
+    def url(self, run: str) -> str:
+        """The page of a run."""
+        return f"http://{self._settings.host}:{self._settings.prefect_port}/runs/flow-run/{run}"
+
+    def follow(self, run: str, say: Callable[[str], None], pause: float = 1.0) -> Outcome:
+        """Tell the log of a run and of the runs that it starts, until it ends.
+
+        Args:
+            run: id of the flow run.
+            say: is told each line.
+            pause: seconds between two looks.
+        """
+        told: set[str] = set()
+        while True:
+            state = (self._call("GET", f"flow_runs/{run}") or {})["state"]
+            if state["type"] in ENDED:
+                time.sleep(2 * pause)  # the last lines of a log reach the server after the state
+            for line in self._news(run, told):
+                say(line)
+            if state["type"] in ENDED:
+                return Outcome(self.url(run), state["type"], state.get("message") or "")
+            time.sleep(pause)
+
+    def _news(self, run: str, told: set[str]) -> Iterator[str]:
+        """Log lines not told yet, oldest first."""
+        names = self._family(run)
+        question = {"logs": {"flow_run_id": {"any_": list(names)}}, "sort": "TIMESTAMP_ASC", "limit": PAGE}
+        offset = 0
+        while page := self._call("POST", "logs/filter", question | {"offset": offset}):
+            offset += len(page)
+            for entry in page:
+                if entry["id"] in told or entry["level"] < 20:
+                    continue
+                told.add(entry["id"])
+                at = datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00")).astimezone()
+                level = LEVELS.get(entry["level"] // 10 * 10, "")
+                yield f"  {at:%H:%M:%S} {names[entry['flow_run_id']]:<10} {level}{entry['message']}"
+
+    def _family(self, run: str) -> dict[str, str]:
+        """Ids of the run and of the runs it has started, with the name of their flow."""
+        family: dict[str, str] = {}
+        wave = [run]
+        while wave:
+            own = self._call("POST", "flow_runs/filter", {"flow_runs": {"id": {"any_": wave}}}) or []
+            family |= {one["id"]: one["name"].split()[0] for one in own}
+            children = {"flow_runs": {"parent_flow_run_id": {"any_": wave}}}
+            wave = [one["id"] for one in self._call("POST", "flow_runs/filter", children) or []]
+        return family
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask the API; None when there is no such thing.
+
+        Raises:
+            StackError: no answer, or a refusal.
+        """
+        try:
+            answer = self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise StackError(
+                f"Prefect at {self._settings.prefect_url}",
+                found=str(error) or type(error).__name__,
+                expected="an answer",
+                todo="run `make up`, or look with `make status`",
+            ) from None
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.is_error:
+            raise StackError(
+                f"Prefect, {path}",
+                found=f"HTTP {answer.status_code}: {answer.text[:500]}",
+                expected="parameters that the flow takes",
+                todo="compare with the flow in flows/",
+            )
+        return answer.json()

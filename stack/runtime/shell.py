@@ -1,0 +1,27 @@
+"""The environment for a shell in which `mlflow`, `feast`, `dvc` and `prefect` work on the running stack."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack.runtime import compose
+from stack.settings import Settings
+
+NOT_FOR_SHELLS = ("NO_COLOR", "PYTHONUNBUFFERED")
+
+
+def exports(settings: Settings, inherited: Mapping[str, str]) -> str:
+    """Write shell commands that export the services' shared environment and put the virtual environment on PATH.
+
+    Args:
+        settings: of the stack.
+        inherited: the environment of the shell.
+    """
+    bin_folder = str(Path(sys.executable).parent)
+    rest = [one for one in inherited.get("PATH", "").split(":") if one and one != bin_folder]
+    shared = {key: value for key, value in compose.environment(settings).items() if key not in NOT_FOR_SHELLS}
+    variables = shared | {"PATH": ":".join([bin_folder, *rest])}
+    return "\n".join(f"export {key}={shlex.quote(value)}" for key, value in variables.items())

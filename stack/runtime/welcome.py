@@ -1,0 +1,127 @@
+"""What a user sees at the end of `make up`: the first pipeline, the addresses, and one answered prediction."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from stack import project
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.runtime.runs import Outcome, Runs
+from stack.settings import Settings
+
+PATIENCE = 30.0
+"""Seconds in which the prediction service takes up a new champion."""
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """What a browser opens, by name."""
+    front = {
+        "home page": (settings.portal_port, "/"),
+        "predictions": (settings.prediction_port, "/docs"),
+        "Prefect": (settings.prefect_port, "/"),
+        "MLflow": (settings.mlflow_port, "/"),
+        "Evidently": (settings.monitoring_port, "/"),
+        "Feast server": (settings.features_port, "/docs"),
+    }
+    if "feast-ui" in settings.profiles.split(","):
+        front["Feast UI"] = (settings.feast_ui_port, "/")
+    return {name: f"http://{settings.host}:{port}{path}" for name, (port, path) in front.items()}
+
+
+def has_champion(settings: Settings, name: str) -> bool:
+    """Say whether the registry holds a champion of the project.
+
+    Raises:
+        StackError: MLflow does not answer as it should.
+    """
+    question = {"name": name, "alias": "champion"}
+    answer = _send(settings.mlflow_url, "GET", "/api/2.0/mlflow/registered-models/alias", params=question)
+    if answer.is_success:
+        return True
+    if "RESOURCE_DOES_NOT_EXIST" in answer.text or "INVALID_PARAMETER_VALUE" in answer.text:
+        return False
+    raise StackError(
+        f"MLflow at {settings.mlflow_url}",
+        found=f"HTTP {answer.status_code}: {answer.text[:300]}",
+        expected="the champion's version, or that there is none",
+        todo="make logs SERVICE=mlflow",
+    )
+
+
+def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str, Outcome]:
+    """Run the pipeline of each project without a champion; a run that is under way is followed instead."""
+    runs, outcomes = Runs(settings), {}
+    for name in project.names():
+        if has_champion(settings, name):
+            continue
+        run = runs.active("pipeline", name) or runs.start("pipeline", name, {})
+        say(f"first pipeline of {name}: {runs.url(run)}")
+        outcomes[name] = runs.follow(run, say)
+    return outcomes
+
+
+def example(spec: ProjectSpec) -> dict[str, Any]:
+    """A request for one prediction, from the examples of project.yaml."""
+    return {name: field.example for name, field in spec.request.items()}
+
+
+def curl(settings: Settings, spec: ProjectSpec) -> str:
+    """The command that asks for the example's prediction, ready to paste."""
+    body = json.dumps(example(spec), default=str)
+    url = f"http://{settings.host}:{settings.prediction_port}/{spec.name}/predict"
+    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(body)}"
+
+
+def answer(settings: Settings, spec: ProjectSpec) -> str:
+    """The real answer to `curl`, waiting for the service to take up a champion that is minutes old.
+
+    Raises:
+        StackError: the prediction service refuses the example.
+    """
+    deadline = time.monotonic() + PATIENCE
+    body = json.dumps(example(spec), default=str)
+    while True:
+        given = _send(settings.prediction_url, "POST", f"/{spec.name}/predict", content=body)
+        if given.is_success:
+            return given.text
+        if given.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+            raise StackError(
+                f"example of projects/{spec.name}/project.yaml",
+                found=f"HTTP {given.status_code}: {given.text[:500]}",
+                expected="a prediction",
+                todo="make logs SERVICE=prediction",
+            )
+        time.sleep(0.5)
+
+
+def page(settings: Settings) -> str:
+    """The table of addresses and, for the first project with a champion, one prediction."""
+    lines = ["", *(f"  {name:<13} {url}" for name, url in addresses(settings).items()), ""]
+    for name in project.names():
+        if has_champion(settings, name):
+            spec = project.load(name)
+            return "\n".join([*lines, f"$ {curl(settings, spec)}", answer(settings, spec)])
+    return "\n".join(lines)
+
+
+def _send(base: str, method: str, path: str, **content: Any) -> httpx.Response:
+    """Send one JSON request to a service of ours.
+
+    Raises:
+        StackError: no answer.
+    """
+    try:
+        return httpx.request(
+            method, base + path, headers={"Content-Type": "application/json"}, timeout=30, trust_env=False, **content
+        )
+    except httpx.HTTPError as error:
+        raise StackError(
+            base, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
+        ) from None
