@@ -6,6 +6,7 @@ import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from stack.errors import StackError
 from stack.runtime import compose, ports, supervisor, versions
@@ -29,9 +30,7 @@ def up(settings: Settings, say: Say) -> list[Service]:
         StackError: a port is taken, or a service does not become healthy.
     """
     services = compose.services(settings)
-    for folder in (settings.home, settings.run, settings.logs):
-        folder.mkdir(parents=True, exist_ok=True)
-    settings.run.chmod(0o700)
+    _prepare(settings)
     with _alone(settings):
         versions.check(settings)
         supervisor.render(settings, services)
@@ -78,6 +77,18 @@ def clean(settings: Settings) -> None:
         )
     down(settings)
     shutil.rmtree(settings.home)
+
+
+def _prepare(settings: Settings) -> None:
+    """Make the folders that the services expect to find."""
+    databases = (settings.mlflow_database, settings.prefect_database, settings.feast_registry, settings.state_database)
+    files = [url.partition(":///")[2] for url in databases if url.startswith("sqlite")]
+    if settings.online_store_type == "sqlite":
+        files.append(settings.online_store)
+    folders = [settings.run, settings.logs, settings.reports, settings.data_docs, *(Path(file).parent for file in files)]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    settings.run.chmod(0o700)
 
 
 @contextmanager

@@ -69,7 +69,8 @@ class Startup:
             problem = self._unfinished(service, state) if service.once else self._ill(service, state, found)
             if problem is None:
                 self._ready.add(service.name)
-                self._say(f"  {service.name:<12} ready after {time.monotonic() - self._began:5.1f} s")
+                how = "done" if service.once else "healthy"
+                self._say(f"  {service.name:<12} {how:<7} after {time.monotonic() - self._began:5.1f} s")
             elif time.monotonic() - self._started[service.name] > service.patience:
                 raise unhealthy(self._settings, service.name, problem)
 
@@ -84,9 +85,9 @@ class Startup:
         done = stamp(self._settings, service)
         if done.exists():
             return None
-        if state.status != "EXITED":
+        if state.status not in ("EXITED", "FATAL"):
             return f"it still runs ({state.status.lower()})"
-        if state.exit_code:
+        if state.exit_code or state.status == "FATAL":
             raise unhealthy(self._settings, service.name, f"it ended with exit code {state.exit_code}")
         for old in self._settings.run.glob(f"{service.name}.*.done"):
             old.unlink()

@@ -22,8 +22,8 @@ def file(settings: Settings) -> Path:
 
 def current() -> dict[str, str | int]:
     """The versions of what is installed."""
-    installed: dict[str, str | int] = {name: metadata.version(name) for name in PACKAGES}
-    return {"layout": LAYOUT, "python": platform.python_version()} | installed
+    installed = {name: metadata.version(name) for name in PACKAGES}
+    return {"layout": LAYOUT, "python": platform.python_version(), **installed}
 
 
 def stored(settings: Settings) -> dict[str, str | int]:
