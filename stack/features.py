@@ -1,0 +1,244 @@
+"""Features through Feast: definitions into the registry, feature tables from the lake, online values, training sets.
+
+The definitions are native Feast modules, ``feature_repo/<project>.py``; this module calls Feast's public API on them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from string import Template
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFeatureView
+from feast.data_source import DataSource
+from feast.repo_config import RepoConfig
+from sqlalchemy import make_url
+
+from stack import feature_tables, lake, project
+from stack import settings as configuration
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.settings import ROOT, Settings
+
+REPOSITORY = ROOT / "feature_repo"
+DEFINITIONS = (DataSource, Entity, FeatureView, OnDemandFeatureView, FeatureService)
+MAX_INTERVALS = 100
+ROW = "stack_row"
+log = logging.getLogger(__name__)
+
+
+def store(settings: Settings) -> FeatureStore:
+    """Open the feature store of ``feature_repo/feature_store.yaml``; keep the object, opening costs a second."""
+    # Feast warns that the two registry options of the file, both wanted, may show a state late.
+    logging.getLogger("feast.repo_config").setLevel(logging.ERROR)
+    text = Template((REPOSITORY / "feature_store.yaml").read_text()).safe_substitute(settings.environment())
+    config = RepoConfig(**yaml.safe_load(text))
+    config.repo_path = REPOSITORY
+    return FeatureStore(config=config)
+
+
+def apply(settings: Settings) -> dict[str, StackError]:
+    """Bring the registry and the online store in line with the definitions; a second time changes nothing.
+
+    Returns:
+        Projects that are left out, each with the reason, which is logged too. The others are applied.
+    """
+    prepare(settings)
+    feast = store(settings)
+    owners: dict[tuple[str, str], str] = {}
+    left_out: dict[str, StackError] = {}
+    for name in project.names():
+        try:
+            spec = project.load(name)
+            definitions = _definitions(settings, spec)
+            _claim(owners, spec, definitions)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "On demand feature view is an experimental feature")
+                feast.apply(definitions)
+        except StackError as error:
+            left_out[name] = error
+            log.warning("features of %s are left out\n%s", name, error)
+    return left_out
+
+
+def prepare(settings: Settings) -> None:
+    """Make the SQLite files, in WAL mode: readers go on while the worker writes. The mode stays with the file."""
+    registry = make_url(settings.feast_registry)
+    files = [settings.online_store] if settings.online_store_type == "sqlite" else []
+    files += [str(registry.database)] if registry.get_backend_name() == "sqlite" else []
+    for file in files:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file, timeout=30)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def update(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> dict[str, int]:
+    """Compute the feature tables of (since, until] from the lake; a window computed again replaces itself.
+
+    Returns:
+        Feature view -> rows of the window.
+    """
+    functions = spec.module("features")
+    tables = lake.read(settings, spec, since=since - functions.LOOKBACK, until=until)
+    views: dict[str, pd.DataFrame] = functions.build(tables, since, until)
+    for view, frame in views.items():
+        feature_tables.replace(settings.feature_tables / spec.name / view, frame, since, until)
+    return {view: len(frame) for view, frame in views.items()}
+
+
+def materialise(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> None:
+    """Bring the newest row of each entity in (since, until] online.
+
+    A window that is repeated after newer ones goes on to the newest, so that no old value replaces a new one.
+    """
+    feast = store(settings)
+    views = _views(feast, spec)
+    end = max([until, *(view.most_recent_end_time for view in views if view.materialization_intervals)])
+    filled = feature_tables.filled(settings.feature_tables / spec.name, [view.name for view in views])
+    if filled:
+        feast.materialize(since, end, feature_views=filled)
+    for view in _views(feast, spec):
+        _merge_intervals(feast, view)
+
+
+def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
+    """Join each event with the features that were known at its ``event_timestamp``.
+
+    Args:
+        settings: the stack's settings.
+        spec: the project.
+        events: at least the request fields and ``event_timestamp``.
+
+    Returns:
+        The events in their order, and all feature columns: numbers as float32 (missing: NaN), categories as str.
+    """
+    inputs = events[list(spec.request)].assign(
+        event_timestamp=events["event_timestamp"].dt.as_unit("us"), **{ROW: np.arange(len(events))}
+    )
+    columns = {name: _column(kind, []) for name, kind in spec.features.columns.items()}
+    if len(events):
+        feast = store(settings)
+        _require_tables(settings, spec, [view.name for view in _views(feast, spec)])
+        service = feast.get_feature_service(spec.features.service)
+        joined = feast.get_historical_features(entity_df=inputs, features=service).to_arrow().sort_by(ROW)
+        columns = {name: _column(kind, joined[name]) for name, kind in spec.features.columns.items()}
+    known = events.drop(columns=[name for name in columns if name in events])
+    return pd.concat([known, pd.DataFrame(columns, index=events.index)], axis=1)
+
+
+def _require_tables(settings: Settings, spec: ProjectSpec, views: list[str]) -> None:
+    empty = set(views) - set(feature_tables.filled(settings.feature_tables / spec.name, views))
+    if empty:
+        raise StackError(
+            f"feature tables of {spec.name}",
+            found=f"no rows of {_names(empty)}",
+            expected="a window that has been ingested",
+            todo=f"run `make ingest PROJECT={spec.name}`",
+        )
+
+
+def _column(kind: str, values: Any) -> np.ndarray[Any, Any]:
+    """One feature column as the model reads it."""
+    if kind == "category":
+        return np.asarray(values, dtype=object)
+    return np.asarray(values, dtype=np.float64).astype(np.float32)
+
+
+def _views(feast: FeatureStore, spec: ProjectSpec) -> list[FeatureView]:
+    """Feature views of the project's service that have a table, so all but the on-demand ones."""
+    service = feast.get_feature_service(spec.features.service)
+    names = {projection.name for projection in service.feature_view_projections}
+    return [view for view in feast.list_feature_views() if view.name in names]
+
+
+def _merge_intervals(feast: FeatureStore, view: FeatureView) -> None:
+    """Keep the registry small: Feast notes each materialisation for ever, 8,760 a year for an hourly project."""
+    if len(view.materialization_intervals) > MAX_INTERVALS:
+        starts, ends = zip(*view.materialization_intervals, strict=True)
+        view.materialization_intervals = [(min(starts), max(ends))]
+        feast.registry.apply_feature_view(view, feast.project)
+
+
+def _definitions(settings: Settings, spec: ProjectSpec) -> list[Any]:
+    """Read ``feature_repo/<project>.py``; its service must give the columns of project.yaml, no more and no fewer."""
+    path = REPOSITORY / f"{spec.name}.py"
+    module = _module(settings, path)
+    found = [value for value in vars(module).values() if isinstance(value, DEFINITIONS)]
+    service = next(
+        (one for one in found if isinstance(one, FeatureService) and one.name == spec.features.service), None
+    )
+    if service is None:
+        names = [one.name for one in found if isinstance(one, FeatureService)]
+        raise StackError(
+            str(path),
+            found=f"feature services {', '.join(names) or 'none'}",
+            expected=f"{spec.features.service}, the key features.service of project.yaml",
+        )
+    given = {field.name for projection in service.feature_view_projections for field in projection.features}
+    wanted = set(spec.features.columns)
+    if given != wanted:
+        raise StackError(
+            f"{path}, feature service {service.name}",
+            found=f"missing: {_names(wanted - given)}; not in project.yaml: {_names(given - wanted)}",
+            expected="the columns of features.columns in project.yaml",
+        )
+    return found
+
+
+def _names(columns: set[str]) -> str:
+    return ", ".join(sorted(columns)) or "none"
+
+
+def _module(settings: Settings, path: Path) -> ModuleType:
+    """Run a module of definitions, as the feast command does, under these settings."""
+    spec = spec_from_file_location(f"feature_repo.{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise StackError(str(path), found="no such file", expected="the project's Feast definitions")
+    module = module_from_spec(spec)
+    try:
+        with _environment(settings):
+            spec.loader.exec_module(module)
+    except Exception as error:
+        raise StackError(
+            str(path), found=f"{type(error).__name__}: {error}", expected="a module that imports"
+        ) from error
+    return module
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """Let definitions see `settings`, which they read from the environment."""
+    before = dict(os.environ)
+    os.environ.update(settings.environment())
+    configuration.settings.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        configuration.settings.cache_clear()
+
+
+def _claim(owners: dict[tuple[str, str], str], spec: ProjectSpec, definitions: list[Any]) -> None:
+    """Refuse a name that an earlier project uses: all projects share one Feast project. Entities may be shared."""
+    for one in definitions:
+        name = (type(one).__name__, one.name)
+        if owners.setdefault(name, spec.name) != spec.name and not isinstance(one, Entity):
+            raise StackError(
+                f"feature_repo/{spec.name}.py",
+                found=f"{name[0]} {one.name}, a name that {owners[name]} uses",
+                expected="a name of its own",
+                todo=f"call it {spec.name}_{one.name}",
+            )
