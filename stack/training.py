@@ -1,0 +1,236 @@
+"""Training: search, evaluate on the holdout, refit on everything known, register the challenger."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from pandas import DataFrame
+from sklearn.pipeline import Pipeline
+
+from stack import candidates, evaluation, splits
+from stack.errors import StackError
+from stack.export import export
+from stack.project import ProjectSpec
+from stack.search import Tried, search
+from stack.settings import Settings
+from stack.splits import Split
+from stack.tracking import Tracker
+
+REFERENCE_ROWS = 10_000
+EXPORT_ROWS = 2000
+PACKAGES = ("numpy", "pandas", "scikit-learn", "skl2onnx", "onnxruntime", "skops", "optuna", "mlflow")
+HEADLINE = ("auc", "brier", "log_loss")
+"""Metrics that the registered version carries as tags."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training."""
+
+    run_id: str
+    version: str
+    metrics: dict[str, float]
+    """Of the holdout, by the model fitted before it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome of a training: the same recipe gives the same metrics."""
+
+    project: str
+    cutoff: str
+    since: str
+    """Instant of the first row."""
+    boundary: str
+    """The holdout begins here."""
+    rows: int
+    data_revision: str
+    feature_service: str
+    columns: dict[str, str]
+    training: dict[str, Any]
+    """The section ``training`` of project.yaml: candidates, trials, folds, holdout, seed."""
+    candidate: str
+    params: dict[str, Any]
+    code_version: str
+    python: str
+    packages: dict[str, str]
+
+
+def train(
+    settings: Settings,
+    spec: ProjectSpec,
+    frame: DataFrame,
+    *,
+    data_revision: str,
+    cutoff: datetime,
+    code_version: str,
+    report: Callable[[str], None],
+) -> Trained:
+    """Train a project's model and register it as challenger.
+
+    Args:
+        frame: labelled rows: ``event_id``, ``event_timestamp``, ``label_available_at``, the label (0 or 1) and the
+            columns of ``features.columns``; in any order.
+        data_revision: of the lake that the rows come from.
+        cutoff: no label of `frame` became known after it.
+        code_version: of the checkout.
+        report: told about each step, in one line.
+
+    Raises:
+        StackError: rows are too few, hold one outcome only, or were labelled after the cut-off.
+    """
+    frame = _ordered(spec, frame, cutoff)
+    split = splits.holdout(spec, frame, cutoff)
+    tags = {
+        "stack.project": spec.name,
+        "stack.data_revision": data_revision,
+        "stack.cutoff": cutoff.isoformat(),
+        "stack.feature_service": spec.features.service,
+        "stack.code_version": code_version,
+        "stack.seed": str(spec.training.seed),
+    }
+    tracker = Tracker(settings, spec, tags)
+    with tracker.training(f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as made:
+        folder = Path(made)
+        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out after {split.boundary:%Y-%m-%d}")
+        best = search(spec, split, lambda one: _note(tracker, spec, one, report))
+        recipe = _recipe(spec, frame, split, best, tags)
+        (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+        metrics = evaluate(spec, split, best, folder)
+        report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in HEADLINE))
+        final = refit(spec, frame, best, folder)
+        tracker.log(params=_params(spec, best, split), metrics=metrics)
+        tracker.artifacts(folder)
+        example = candidates.frame(spec, frame.head(5))
+        version = tracker.register(final, example, _version_tags(split, metrics, spec))
+        report(f"version {version} is challenger: {best.candidate}, fitted on {len(frame):,} rows")
+    return Trained(run_id, version, metrics)
+
+
+def evaluate(spec: ProjectSpec, split: Split, best: Tried, folder: Path) -> dict[str, float]:
+    """Fit the best candidate before the holdout and measure it there.
+
+    Writes ``holdout/holdout.parquet`` (the rows with their features and ``probability``), plots and the permutation
+    importance.
+
+    Returns:
+        Metrics, with the AUC of each slice that the gate looks at.
+    """
+    features, label = candidates.frame(spec, split.test), split.test[spec.label]
+    pipeline = _fitted(spec, split.fit, best)
+    rows = split.test.assign(probability=pipeline.predict_proba(features)[:, 1])
+    metrics = evaluation.metrics(label, rows["probability"], _base_rate(spec, split))
+    for column in spec.gate.slices:
+        found = evaluation.slices(rows, column, spec.label)
+        metrics |= {f"auc.{column}.{value}": auc for value, auc in found.items()}
+    kept = ["event_id", "event_timestamp", "label_available_at", *spec.features.columns, spec.label, "probability"]
+    _write(rows[kept], folder / "holdout" / "holdout.parquet")
+    importances = evaluation.importance(pipeline, spec, features, label, spec.training.seed)
+    importances.to_csv(folder / "importance.csv", index=False)
+    evaluation.plots(label, rows["probability"], importances, folder / "plots")
+    return metrics
+
+
+def refit(spec: ProjectSpec, frame: DataFrame, best: Tried, folder: Path) -> Pipeline:
+    """Fit the best candidate on every row.
+
+    Writes the served form and ``reference/reference.parquet``: a sample of the rows with the probability that the
+    pipeline itself gives them, which the gate holds the served form against.
+    """
+    pipeline = _fitted(spec, frame, best)
+    sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
+    export(pipeline, spec, folder / "served", sample.head(EXPORT_ROWS))
+    sample["probability"] = pipeline.predict_proba(candidates.frame(spec, sample))[:, 1]
+    kept = ["event_timestamp", *spec.features.columns, spec.label, "probability"]
+    _write(sample[kept], folder / "reference" / "reference.parquet")
+    return pipeline
+
+
+def _ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
+    """Check the rows, and put them into one order whatever order the feature store gave them."""
+    late = int((frame["label_available_at"] > cutoff).sum())
+    if late:
+        raise StackError(
+            f"training set of {spec.name}",
+            found=f"{late:,} rows whose label became known after {cutoff.isoformat()}",
+            expected="labels known at the cut-off only",
+        )
+    odd = sorted(map(str, set(frame[spec.label].unique()) - {0, 1}))
+    if odd:
+        raise StackError(f"training set of {spec.name}, {spec.label}", found=", ".join(odd[:5]), expected="0 or 1")
+    return frame.sort_values(["event_timestamp", "event_id"], ignore_index=True)
+
+
+def _fitted(spec: ProjectSpec, rows: DataFrame, best: Tried) -> Pipeline:
+    pipeline = candidates.build(best.candidate, best.params, spec, spec.training.seed)
+    return pipeline.fit(candidates.frame(spec, rows), rows[spec.label])
+
+
+def _note(tracker: Tracker, spec: ProjectSpec, one: Tried, report: Callable[[str], None]) -> None:
+    """Log a trial and say how it went."""
+    name = f"trial {one.number} of {spec.training.trials}" if one.number else "baseline"
+    report(f"{name}: {one}")
+    tracker.trial(
+        f"{name}: {one.candidate}",
+        params={"candidate": one.candidate, **one.params},
+        metrics={"fold_log_loss": one.losses, "log_loss": [one.loss]},
+        pruned=one.pruned,
+    )
+
+
+def _base_rate(spec: ProjectSpec, split: Split) -> float:
+    return float(split.fit[spec.label].mean())
+
+
+def _params(spec: ProjectSpec, best: Tried, split: Split) -> dict[str, Any]:
+    return {
+        "candidate": best.candidate,
+        **best.params,
+        "seed": spec.training.seed,
+        "trials": spec.training.trials,
+        "fit_rows": len(split.fit),
+        "holdout_rows": len(split.test),
+        "boundary": split.boundary.isoformat(),
+    }
+
+
+def _version_tags(split: Split, metrics: dict[str, float], spec: ProjectSpec) -> dict[str, str]:
+    """What the gate and the portal want to know about a version without reading its run."""
+    return {
+        "stack.boundary": split.boundary.isoformat(),
+        "stack.base_rate": repr(_base_rate(spec, split)),
+        **{name: f"{metrics[name]:.4f}" for name in HEADLINE},
+    }
+
+
+def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: Tried, tags: dict[str, str]) -> Recipe:
+    return Recipe(
+        project=spec.name,
+        cutoff=tags["stack.cutoff"],
+        since=frame["event_timestamp"].min().isoformat(),
+        boundary=split.boundary.isoformat(),
+        rows=len(frame),
+        data_revision=tags["stack.data_revision"],
+        feature_service=spec.features.service,
+        columns=dict(spec.features.columns),
+        training=spec.training.model_dump(mode="json"),
+        candidate=best.candidate,
+        params=best.params,
+        code_version=tags["stack.code_version"],
+        python=platform.python_version(),
+        packages={name: installed(name) for name in PACKAGES},
+    )
+
+
+def _write(rows: DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows.astype({"probability": np.float64}).to_parquet(path, index=False)
