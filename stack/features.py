@@ -23,6 +23,7 @@ import pandas as pd
 import yaml
 from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFeatureView
 from feast.data_source import DataSource
+from feast.errors import FeatureServiceNotFoundException
 from feast.repo_config import RepoConfig
 from sqlalchemy import make_url
 
@@ -92,10 +93,10 @@ def update(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
     """
     functions = spec.module("features")
     tables = lake.read(settings, spec, since=since - functions.LOOKBACK, until=until)
-    views: dict[str, pd.DataFrame] = functions.build(tables, since, until)
-    for view, frame in views.items():
+    built: dict[str, pd.DataFrame] = functions.build(tables, since, until)
+    for view, frame in built.items():
         feature_tables.replace(settings.feature_tables / spec.name / view, frame, since, until)
-    return {view: len(frame) for view, frame in views.items()}
+    return {view: len(frame) for view, frame in built.items()}
 
 
 def materialise(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> None:
@@ -104,12 +105,12 @@ def materialise(settings: Settings, spec: ProjectSpec, since: datetime, until: d
     A window that is repeated after newer ones goes on to the newest, so that no old value replaces a new one.
     """
     feast = store(settings)
-    views = _views(feast, spec)
-    end = max([until, *(view.most_recent_end_time for view in views if view.materialization_intervals)])
-    filled = feature_tables.filled(settings.feature_tables / spec.name, [view.name for view in views])
+    wanted = views(feast, spec)
+    end = max([until, *(view.most_recent_end_time for view in wanted if view.materialization_intervals)])
+    filled = feature_tables.filled(settings.feature_tables / spec.name, [view.name for view in wanted])
     if filled:
         feast.materialize(since, end, feature_views=filled)
-    for view in _views(feast, spec):
+    for view in views(feast, spec):
         _merge_intervals(feast, view)
 
 
@@ -130,9 +131,8 @@ def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) ->
     columns = {name: _column(kind, []) for name, kind in spec.features.columns.items()}
     if len(events):
         feast = store(settings)
-        _require_tables(settings, spec, [view.name for view in _views(feast, spec)])
-        service = feast.get_feature_service(spec.features.service)
-        joined = feast.get_historical_features(entity_df=inputs, features=service).to_arrow().sort_by(ROW)
+        _require_tables(settings, spec, [view.name for view in views(feast, spec)])
+        joined = feast.get_historical_features(entity_df=inputs, features=service(feast, spec)).to_arrow().sort_by(ROW)
         columns = {name: _column(kind, joined[name]) for name, kind in spec.features.columns.items()}
     known = events.drop(columns=[name for name in columns if name in events])
     return pd.concat([known, pd.DataFrame(columns, index=events.index)], axis=1)
@@ -156,10 +156,26 @@ def _column(kind: str, values: Any) -> np.ndarray[Any, Any]:
     return np.asarray(values, dtype=np.float64).astype(np.float32)
 
 
-def _views(feast: FeatureStore, spec: ProjectSpec) -> list[FeatureView]:
+def service(feast: FeatureStore, spec: ProjectSpec) -> FeatureService:
+    """The project's feature service.
+
+    Raises:
+        StackError: the project's definitions have not been applied.
+    """
+    try:
+        return feast.get_feature_service(spec.features.service)
+    except FeatureServiceNotFoundException:
+        raise StackError(
+            f"Feast registry, feature service {spec.features.service}",
+            found="no such service",
+            expected=f"the definitions of feature_repo/{spec.name}.py",
+            todo="run `make up`, or `feast apply` in feature_repo; both say what is wrong with a definition",
+        ) from None
+
+
+def views(feast: FeatureStore, spec: ProjectSpec) -> list[FeatureView]:
     """Feature views of the project's service that have a table, so all but the on-demand ones."""
-    service = feast.get_feature_service(spec.features.service)
-    names = {projection.name for projection in service.feature_view_projections}
+    names = {projection.name for projection in service(feast, spec).feature_view_projections}
     return [view for view in feast.list_feature_views() if view.name in names]
 
 
@@ -174,23 +190,19 @@ def _merge_intervals(feast: FeatureStore, view: FeatureView) -> None:
 def _definitions(settings: Settings, spec: ProjectSpec) -> list[Any]:
     """Read ``feature_repo/<project>.py``; its service must give the columns of project.yaml, no more and no fewer."""
     path = REPOSITORY / f"{spec.name}.py"
-    module = _module(settings, path)
-    found = [value for value in vars(module).values() if isinstance(value, DEFINITIONS)]
-    service = next(
-        (one for one in found if isinstance(one, FeatureService) and one.name == spec.features.service), None
-    )
-    if service is None:
-        names = [one.name for one in found if isinstance(one, FeatureService)]
+    found = [value for value in vars(_module(settings, path)).values() if isinstance(value, DEFINITIONS)]
+    services = {one.name: one for one in found if isinstance(one, FeatureService)}
+    if spec.features.service not in services:
         raise StackError(
             str(path),
-            found=f"feature services {', '.join(names) or 'none'}",
+            found=f"feature services: {_names(set(services))}",
             expected=f"{spec.features.service}, the key features.service of project.yaml",
         )
-    given = {field.name for projection in service.feature_view_projections for field in projection.features}
-    wanted = set(spec.features.columns)
+    projections = services[spec.features.service].feature_view_projections
+    given, wanted = {field.name for view in projections for field in view.features}, set(spec.features.columns)
     if given != wanted:
         raise StackError(
-            f"{path}, feature service {service.name}",
+            f"{path}, feature service {spec.features.service}",
             found=f"missing: {_names(wanted - given)}; not in project.yaml: {_names(given - wanted)}",
             expected="the columns of features.columns in project.yaml",
         )

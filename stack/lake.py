@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 import pandas as pd
@@ -167,14 +166,13 @@ def _first(frame: pd.DataFrame, table: TableSpec) -> str:
 
 
 def _commit(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> str:
-    folder = Path(repo.root_dir, spec.name, "raw")
     with repository.journal(repo, spec.name, batch):
         files = []
         for name, table in content.items():
-            files.append(folder / name / f"{batch}.parquet")
+            files.append(repository.folder(repo, spec.name) / name / f"{batch}.parquet")
             repository.write(files[-1], partial(pq.write_table, table, compression="zstd"))
         rows = ", ".join(f"{table.num_rows} {name}" for name, table in content.items())
-        return repository.commit(repo, files, folder, f"{_subject(spec, batch)}\n\n{rows}\n")
+        return repository.commit(repo, spec.name, files, f"{_subject(spec, batch)}\n\n{rows}\n")
 
 
 def _same(known: Snapshot, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:

@@ -82,16 +82,25 @@ def journal(repo: Repo, project: str, batch: str) -> Iterator[None]:
     """Record that a batch is being appended; a kill leaves the record behind."""
     path = _journal(repo)
     write(path, lambda new: new.write_text(json.dumps({"project": project, "batch": batch})))
+    if not Path(repo.root_dir, project, "raw.dvc").exists():
+        # Files added to a tracked folder are links to the cache; those that come with the folder are copies.
+        folder(repo, project).mkdir(parents=True, exist_ok=True)
+        repo.add([str(folder(repo, project))])
     yield
     path.unlink()
 
 
-def commit(repo: Repo, files: list[Path], folder: Path, message: str) -> str:
-    """Track `files` below `folder` with DVC and commit them; give the new revision."""
-    tracked = folder.with_suffix(".dvc").exists()
+def folder(repo: Repo, project: str) -> Path:
+    """The folder of a project's raw tables."""
+    return Path(repo.root_dir, project, "raw")
+
+
+def commit(repo: Repo, project: str, files: list[Path], message: str) -> str:
+    """Add `files` to what DVC tracks for a project, and commit them to git; give the new revision."""
+    tracked = Path(repo.root_dir, project, "raw.dvc")
     with repo.scm_context(quiet=True):
-        repo.add([str(path) for path in files] if tracked else [str(folder)])
-    repo.scm.add([str(folder.with_suffix(".dvc")), str(folder.parent / ".gitignore")])
+        repo.add([str(path) for path in files])
+    repo.scm.add([str(tracked), str(tracked.with_name(".gitignore"))])
     repo.scm.commit(message, no_verify=True)
     return str(repo.scm.get_rev())
 
@@ -136,7 +145,7 @@ def _make(settings: Settings) -> None:
         with repo.config.edit() as config:
             config["core"] |= {"analytics": False, "check_update": False, "autostage": True}
             # One copy of the data: the working tree links to the cache, write-protected.
-            config["cache"]["type"] = ["reflink", "hardlink", "copy"]
+            config["cache"]["type"] = ["hardlink", "copy"]
         identity = repo.scm.dulwich.repo.get_config()
         for key, value in IDENTITY.items():
             identity.set((b"user",), key.encode(), value.encode())
@@ -169,8 +178,10 @@ def _recover(repo: Repo) -> None:
     for lock in Path(repo.root_dir, ".git").rglob("*.lock"):
         lock.unlink(missing_ok=True)
     known = snapshot(repo, project, repo.scm.get_rev())
-    for path in Path(repo.root_dir, project, "raw").glob(f"*/*{batch}*"):
-        if path.suffix != ".parquet" or (path.parent.name, batch) not in known.files:
+    for path in folder(repo, project).glob("*/*"):
+        # DVC tries links out on files of its own, .<random>.tmp, beside the data.
+        ours = batch in path.name or path.suffix == ".tmp"
+        if ours and (path.suffix != ".parquet" or (path.parent.name, batch) not in known.files):
             path.unlink()
     for name in (f"{project}/raw.dvc", f"{project}/.gitignore"):
         _restore(repo, name)

@@ -232,3 +232,11 @@ def test_the_repository_is_whole_or_absent_when_making_it_is_killed(settings: Se
     assert commits(settings) == ["Prepare the data registry"]
     with repository.opened(settings) as repo:
         assert repo.config["core"]["analytics"] is False
+
+
+def test_the_data_lies_on_disk_once(settings: Settings) -> None:
+    append(settings, 0)
+    append(settings, 1)
+    files = list(settings.lake.glob("trains/raw/*/*.parquet"))
+    assert len(files) == 4
+    assert all(path.stat().st_nlink > 1 and not path.stat().st_mode & 0o222 for path in files)
