@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -27,16 +28,14 @@ def ask(url: str, data: str | None = None, find: str = "", timeout: float = 5.0)
     Returns:
         What is wrong with the service, or None when it is healthy.
     """
-    request = Request(url, data.encode() if data else None, {"Content-Type": "application/json"})  # noqa: S310
     try:
+        request = Request(url, data.encode() if data else None, {"Content-Type": "application/json"})  # noqa: S310
         with DIRECT.open(request, timeout=timeout) as answer:
             body = answer.read().decode(errors="replace")
     except HTTPError as error:
         return f"HTTP {error.code}: {error.read(200).decode(errors='replace')}"
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
         return str(getattr(error, "reason", error))
-    except ValueError as error:
-        return str(error)
     return None if find in body else f"the answer lacks {find}: {body[:200]}"
 
 

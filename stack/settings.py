@@ -74,7 +74,7 @@ class Settings(BaseModel):
         values = {name: field.default for name, field in cls.model_fields.items()} | given
         home = cls._absolute(Path(values["home"]))
         derived = {
-            f"{name}_url": f"http://{values['host']}:{values[f'{name}_port']}"
+            f"{name}_url": f"http://{_reachable(values['host'])}:{values[f'{name}_port']}"
             for name in ("portal", "prediction", "prefect", "mlflow", "features", "monitoring")
         } | {
             "bind": values["host"],
@@ -88,6 +88,10 @@ class Settings(BaseModel):
             "artifacts": f"{home}/artifacts",
         }
         return given | {key: given.get(key) or value for key, value in derived.items()}
+
+    def address(self, service: str) -> str:
+        """Where a browser on this machine finds a service, by the name of its port setting."""
+        return f"http://{_reachable(self.host)}:{getattr(self, f'{service}_port')}"
 
     def environment(self) -> dict[str, str]:
         """Every setting as ``STACK_<FIELD>``, resolved: what a child process or a Compose file is given."""
@@ -132,6 +136,11 @@ class Settings(BaseModel):
     def logs(self) -> Path:
         """One log file a service."""
         return self.home / "logs"
+
+
+def _reachable(host: str) -> str:
+    """A host to connect to for one to listen on: every interface includes the loopback one."""
+    return "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # compared with, not bound to
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:

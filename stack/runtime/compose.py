@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,7 +84,6 @@ def _values(settings: Settings) -> dict[str, str]:
     return settings.environment() | {"CHECKOUT": str(ROOT)}
 
 
-@lru_cache(maxsize=4)
 def _parsed(file: Path) -> dict[str, Any]:
     try:
         parsed = yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # safe, in C

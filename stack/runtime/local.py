@@ -16,12 +16,13 @@ from stack.runtime.supervisor import Supervisor
 from stack.settings import Settings
 
 
-def up(settings: Settings, say: Say) -> list[Service]:
+def up(settings: Settings, say: Say, file: Path = compose.FILE) -> list[Service]:
     """Start the stack and wait until every service is healthy; what already runs unchanged is left alone.
 
     Args:
         settings: of the stack.
         say: is told each step.
+        file: the list of services.
 
     Returns:
         The services.
@@ -29,7 +30,7 @@ def up(settings: Settings, say: Say) -> list[Service]:
     Raises:
         StackError: a port is taken, or a service does not become healthy.
     """
-    services = compose.services(settings)
+    services = compose.services(settings, file)
     _prepare(settings)
     with _alone(settings):
         versions.check(settings)
@@ -44,7 +45,7 @@ def up(settings: Settings, say: Say) -> list[Service]:
     return services
 
 
-def down(settings: Settings) -> list[str]:
+def down(settings: Settings, file: Path = compose.FILE) -> list[str]:
     """Stop every service and the daemon; what a killed daemon left behind too.
 
     Returns:
@@ -53,7 +54,7 @@ def down(settings: Settings) -> list[str]:
     daemon = Supervisor(settings)
     ran = sorted(name for name, state in daemon.states().items() if state.pid)
     try:
-        first = _independent(compose.services(settings))
+        first = _independent(compose.services(settings, file))
     except StackError:  # a broken file must not keep the stack from stopping
         first = []
     daemon.shutdown([first])
@@ -85,7 +86,13 @@ def _prepare(settings: Settings) -> None:
     files = [url.partition(":///")[2] for url in databases if url.startswith("sqlite")]
     if settings.online_store_type == "sqlite":
         files.append(settings.online_store)
-    folders = [settings.run, settings.logs, settings.reports, settings.data_docs, *(Path(file).parent for file in files)]
+    folders = [
+        settings.run,
+        settings.logs,
+        settings.reports,
+        settings.data_docs,
+        *(Path(file).parent for file in files),
+    ]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     settings.run.chmod(0o700)

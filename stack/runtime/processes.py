@@ -7,8 +7,11 @@ server has left behind stays hidden, and a process of anything else is never tou
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 
 import psutil
 
@@ -51,16 +54,24 @@ def kill(processes: Iterable[psutil.Process], patience: float = 0.0) -> None:
     """End the processes: politely first when there is `patience` (seconds), then for certain."""
     alive = list(processes)
     if patience:
-        for process in alive:
-            _signal(process.terminate)
-        _, alive = psutil.wait_procs(alive, timeout=patience)
-    for process in alive:
-        _signal(process.kill)
-    psutil.wait_procs(alive, timeout=5)
+        alive = _signal(alive, signal.SIGTERM, patience)
+    _signal(alive, signal.SIGKILL, 5.0)
 
 
-def _signal(send: object) -> None:
+def _signal(processes: list[psutil.Process], number: signal.Signals, patience: float) -> list[psutil.Process]:
+    """Send a signal; return those that are still alive after `patience` seconds."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+    deadline = time.monotonic() + patience
+    while (alive := [one for one in processes if _lives(one)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Say whether it runs; a zombie holds nothing, and where nobody reaps it stays for ever."""
     try:
-        send()  # type: ignore[operator]
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return
+        return False

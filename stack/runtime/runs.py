@@ -80,7 +80,7 @@ class Runs:
 
     def url(self, run: str) -> str:
         """The page of a run."""
-        return f"http://{self._settings.host}:{self._settings.prefect_port}/runs/flow-run/{run}"
+        return f"{self._settings.address('prefect')}/runs/flow-run/{run}"
 
     def follow(self, run: str, say: Callable[[str], None], pause: float = 1.0) -> Outcome:
         """Tell the log of a run and of the runs that it starts, until it ends.

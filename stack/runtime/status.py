@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 
@@ -34,9 +35,9 @@ class Row:
         return self.health in ("healthy", "done")
 
 
-def rows(settings: Settings) -> list[Row]:
+def rows(settings: Settings, file: Path = compose.FILE) -> list[Row]:
     """Look at every service of the stack, and at supervisord itself."""
-    services = compose.services(settings)
+    services = compose.services(settings, file)
     states = Supervisor(settings).states()
     asked = health.problems(one for one in services if one.name in states and states[one.name].pid)
     found = processes.by_service(supervisor.address(settings))

@@ -23,16 +23,16 @@ PATIENCE = 30.0
 def addresses(settings: Settings) -> dict[str, str]:
     """What a browser opens, by name."""
     front = {
-        "home page": (settings.portal_port, "/"),
-        "predictions": (settings.prediction_port, "/docs"),
-        "Prefect": (settings.prefect_port, "/"),
-        "MLflow": (settings.mlflow_port, "/"),
-        "Evidently": (settings.monitoring_port, "/"),
-        "Feast server": (settings.features_port, "/docs"),
+        "home page": settings.address("portal") + "/",
+        "predictions": settings.address("prediction") + "/docs",
+        "Prefect": settings.address("prefect") + "/",
+        "MLflow": settings.address("mlflow") + "/",
+        "Evidently": settings.address("monitoring") + "/",
+        "Feast server": settings.address("features") + "/docs",
     }
     if "feast-ui" in settings.profiles.split(","):
-        front["Feast UI"] = (settings.feast_ui_port, "/")
-    return {name: f"http://{settings.host}:{port}{path}" for name, (port, path) in front.items()}
+        front["Feast UI"] = settings.address("feast_ui") + "/"
+    return front
 
 
 def has_champion(settings: Settings, name: str) -> bool:
@@ -75,7 +75,7 @@ def example(spec: ProjectSpec) -> dict[str, Any]:
 def curl(settings: Settings, spec: ProjectSpec) -> str:
     """The command that asks for the example's prediction, ready to paste."""
     body = json.dumps(example(spec), default=str)
-    url = f"http://{settings.host}:{settings.prediction_port}/{spec.name}/predict"
+    url = f"{settings.address('prediction')}/{spec.name}/predict"
     return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(body)}"
 
 
