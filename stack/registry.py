@@ -40,6 +40,21 @@ class Version:
     tags: Mapping[str, str] = field(default_factory=dict)
     """The tags of the run that trained it (``stack.*``) and its holdout metrics."""
 
+    def tag(self, key: str) -> str:
+        """A tag that every training sets.
+
+        Raises:
+            StackError: the version has none; it was not registered by a training of the stack.
+        """
+        if key not in self.tags:
+            raise StackError(
+                f"model {self.name}, version {self.version}",
+                found=f"no tag {key}",
+                expected="a version that a training of the stack registered",
+                todo=f"make train PROJECT={self.name}",
+            )
+        return self.tags[key]
+
 
 def champion(settings: Settings, spec: ProjectSpec) -> Version | None:
     """The version that answers requests."""
@@ -102,7 +117,7 @@ def promote(settings: Settings, spec: ProjectSpec, version: str) -> None:
         if awaiting is not None and awaiting.version == version:
             _checked(
                 client.request(
-                    "DELETE", "mlflow/registered-models/alias", params={"name": spec.name, "alias": CHALLENGER}
+                    "DELETE", "mlflow/registered-models/alias", json={"name": spec.name, "alias": CHALLENGER}
                 )
             )
 
@@ -133,7 +148,15 @@ def download(settings: Settings, version: Version, name: str, folder: Path) -> N
             root = _checked(client.get("mlflow/runs/get", params={"run_id": version.run_id}))["run"]["info"][
                 "artifact_uri"
             ]
-            for path in _files(client, version.run_id, name):
+            paths = list(_files(client, version.run_id, name))
+            if not paths:
+                raise StackError(
+                    f"model {version.name}, version {version.version}, run {version.run_id}",
+                    found=f"no artifacts below {name}/",
+                    expected="a version that a training of the stack registered",
+                    todo=f"make train PROJECT={version.name}",
+                )
+            for path in paths:
                 target = aside / Path(path).relative_to(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _save(client, root, path, target)
