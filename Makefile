@@ -2,10 +2,11 @@
 PYTHON ?= python3
 PROJECT ?= flights
 STACK := .venv/bin/stack
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean run ingest train promote predict monitor test bench lint
+.PHONY: help setup setup-dev up down status logs doctor env clean run ingest train promote predict monitor test bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +61,11 @@ test: setup-dev lint ## Check the code and run every test
 
 bench: setup-dev ## Measure start-up and serving
 	@.venv/bin/python -m bench
+
+lock: setup ## Resolve the packages of pyproject.toml anew into the locks
+	@$(COMPILE) pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --group setup --constraint requirements.lock --output-file requirements-setup.lock
+	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 lint: setup-dev ## Lint, format check, types, floors
 	@.venv/bin/ruff check .

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 def fingerprint(kind: str) -> str:
     """What .venv depends on: the locks, the project's metadata, the place and the Python version it was made with."""
-    files = [*LOCKS[kind], "requirements-uv.lock", "pyproject.toml"]
+    files = [*LOCKS[kind], "requirements-setup.lock", "pyproject.toml"]
     contents = b"".join((ROOT / name).read_bytes() for name in files)
     return hashlib.sha256(contents + str(ROOT).encode()).hexdigest()
 
@@ -65,7 +65,7 @@ def install(kind: str) -> None:
     if not PYTHON.exists():
         _run(sys.executable, "-m", "venv", "--clear", VENV)
     pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    _run(*pip, "--require-hashes", "--requirement", ROOT / "requirements-uv.lock")
+    _run(*pip, "--require-hashes", "--requirement", ROOT / "requirements-setup.lock")
     uv = [VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON, "--no-build-isolation"]
     for lock in LOCKS[kind]:
         _run(*uv, "--require-hashes", "--requirement", ROOT / lock)

@@ -1,7 +1,7 @@
 """Run MLflow's tracking server in one process: ``python -m services.tracking``.
 
-`mlflow server` prepares the database and then starts this same server as its child, for 200 MiB and 6 s more; killed, it
-leaves the child behind with the port.
+`mlflow server` prepares the database and then starts this same server as its child, for 200 MiB and 6 s more; killed,
+it leaves the child behind with the port.
 """
 
 from __future__ import annotations
