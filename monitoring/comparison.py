@@ -17,7 +17,7 @@ from pandas import DataFrame
 
 from monitoring import frames
 from monitoring.frames import PROBABILITY, TIME
-from monitoring.metrics import LabelledScore, MissingShare, Score
+from monitoring.metrics import LabelledScore, MissingPercent, Score
 from stack.project import Monitoring, ProjectSpec
 
 MAX_ROWS = 100_000
@@ -96,7 +96,7 @@ def _drift(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[
 
 
 def _quality(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[MetricOrContainer]:
-    metrics: list[MetricOrContainer] = [RowCount(), MissingShare(columns=list(spec.features.columns))]
+    metrics: list[MetricOrContainer] = [RowCount(), MissingPercent(columns=list(spec.features.columns))]
     if _comparable(reference, current, PROBABILITY):
         metrics.append(MeanValue(column=PROBABILITY))
     return metrics

@@ -1,4 +1,4 @@
-"""Two metrics of ours for Evidently: the share of missing cells, and scores of the rows that have a label.
+"""Two metrics of ours for Evidently: the missing cells in percent, and scores of the rows that have a label.
 
 Evidently's own log-loss and AUC need every row labelled, and it has no Brier score and no calibration bias.
 Custom metrics are part of its public API; its UI shows them without importing this module.
@@ -26,31 +26,31 @@ NAMES: dict[Score, str] = {
 }
 
 
-class MissingShare(SingleValueMetric):  # type: ignore[misc]
-    """Share of the cells of `columns` that hold no value."""
+class MissingPercent(SingleValueMetric):  # type: ignore[misc]
+    """Percentage of the cells of `columns` that hold no value; percent, as its plots round a share to nothing."""
 
     columns: list[str]
 
 
-class MissingShareCalculation(SingleValueCalculation[MissingShare]):  # type: ignore[misc]
+class MissingPercentCalculation(SingleValueCalculation[MissingPercent]):  # type: ignore[misc]
     """Counts the missing cells of both frames."""
 
     def calculate(
         self, context: Context, current_data: Dataset, reference_data: Dataset | None
     ) -> SingleValue | tuple[SingleValue, SingleValue]:
-        """Return current and reference share."""
-        shares = [
-            float(data.as_dataframe()[self.metric.columns].isna().to_numpy().mean())
+        """Return current and reference percentage."""
+        found = [
+            100 * float(data.as_dataframe()[self.metric.columns].isna().to_numpy().mean())
             for data in (current_data, reference_data)
             if data is not None
         ]
-        current = self.result(shares[0])
-        current.widget = [_counters("Missing values", [f"{share:.2%}" for share in shares])]
-        return (current, self.result(shares[1])) if len(shares) > 1 else current
+        current = self.result(found[0])
+        current.widget = [_counters("Missing values", [f"{percent:.2f} %" for percent in found])]
+        return (current, self.result(found[1])) if len(found) > 1 else current
 
     def display_name(self) -> str:
         """Name the metric in the UI."""
-        return "Share of missing values in the features"
+        return "Missing values in the features, %"
 
 
 class LabelledScore(SingleValueMetric):  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -74,14 +74,19 @@ def _write(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def _minute(instant: str) -> str:
+    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
 def _with_verdict(html: str, summary: dict[str, Any]) -> str:
     """Put the policy's verdict and its numbers above Evidently's page."""
     verdict = summary["verdict"]
     items = "".join(f"<li>{escape(reason['text'])}</li>" for reason in verdict["reasons"])
     banner = (
         f'<header id="verdict" style="{STYLE.format(colour=COLOURS[verdict["action"]])}">'
-        f"<strong>{escape(summary['project'])}, {escape(summary['since'])} to {escape(summary['at'])}: "
-        f'{escape(verdict["summary"])}</strong><ul style="margin:.4rem 0 0">{items}</ul></header>'
+        f"<strong>{escape(summary['project'])}, {_minute(summary['since'])} to {_minute(summary['at'])} UTC: "
+        f'{escape(verdict["summary"])}</strong><ul style="margin:.4rem 0">{items}</ul>'
+        '<a href="./" style="color:inherit">all reports</a></header>'
     )
     title = f"<title>{escape(summary['project'])} · drift report {escape(summary['name'])}</title>"
     html = html.replace("<head>", f"<head>{title}", 1)

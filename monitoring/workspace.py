@@ -126,7 +126,7 @@ def _draw(project: Project, spec: ProjectSpec) -> None:
 def _panels(spec: ProjectSpec) -> list[DashboardPanelPlot]:
     policy = spec.monitoring
     share = PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})
-    missing = PanelMetric(legend="missing", metric="MissingShare")
+    missing = PanelMetric(legend="missing", metric="MissingPercent")
     mean = PanelMetric(legend="mean probability", metric="MeanValue", metric_labels={"column": "probability"})
     rows = PanelMetric(legend="rows", metric="RowCount")
     scores = {
@@ -143,7 +143,7 @@ def _panels(spec: ProjectSpec) -> list[DashboardPanelPlot]:
             [share],
             size="half",
         ),
-        line_plot_panel("Share of missing values", [missing], size="half"),
+        line_plot_panel("Missing values, %", [missing], size="half"),
         line_plot_panel("Mean prediction", [mean], size="half"),
         line_plot_panel("Drift of the predictions", [_drift_of("probability")], size="half"),
         *scores.values(),

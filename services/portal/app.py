@@ -1,0 +1,176 @@
+"""The portal: one home page with every user interface and project; serves report pages and Data Docs.
+
+It only reads, answers GET alone, and loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from services.portal import formats, shelves
+from services.portal.headers import SecurityHeaders
+from services.portal.projects import Card, card, curl
+from services.portal.pulse import Pulse
+from services.portal.tools import TIMEOUT_SECONDS, State, ask, inside, outside, tools
+from stack import project
+from stack.settings import Settings
+from stack.settings import settings as read_settings
+
+HERE = Path(__file__).parent
+REPORTS_LISTED = 200
+
+
+@dataclass
+class Portal:
+    """What the routes share."""
+
+    settings: Settings
+    client: httpx.AsyncClient
+    pulse: Pulse
+    templates: Environment
+
+
+def app() -> Starlette:
+    """The portal of this process's settings: ``uvicorn --factory services.portal.app:app``."""
+    return build(read_settings())
+
+
+def build(settings: Settings) -> Starlette:
+    """Make the portal of a stack."""
+    portal = Portal(
+        settings=settings,
+        # The proxies of the user's shell do not lead to the stack's own services.
+        client=httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False),
+        pulse=Pulse(),
+        templates=Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
+        ),
+    )
+    portal.templates.filters |= formats.FILTERS
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
+        async with portal.client:
+            yield {"portal": portal}
+
+    return Starlette(
+        lifespan=lifespan,
+        middleware=[Middleware(SecurityHeaders)],
+        routes=[
+            Route("/", home, methods=["GET"]),
+            Route("/healthz", health, methods=["GET"]),
+            Route("/reports/{project}/", reports, methods=["GET"]),
+            Route("/features/", features, methods=["GET"]),
+            Route("/features/openapi.json", features_api, methods=["GET"]),
+            Mount("/features/static", StaticFiles(directory=swagger_ui(), check_dir=False)),
+            Mount("/reports", StaticFiles(directory=settings.pages, check_dir=False)),
+            Mount("/docs", StaticFiles(directory=settings.data_docs, check_dir=False, html=True)),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+    )
+
+
+async def home(request: Request) -> Response:
+    """The home page: states of the services, one card a project."""
+    portal: Portal = request.state.portal
+    settings, host = portal.settings, _host(request)
+    shown = tools(settings)
+    names = project.names()
+    found = await portal.pulse.read(
+        {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
+        | {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
+    )
+    cards = [found[f"project {name}"] for name in names]
+    return _page(
+        portal,
+        "home.html",
+        tools=[
+            {
+                "tool": tool,
+                "state": _state(found[tool.title]),
+                "href": tool.here or outside(settings, tool.service, host) + tool.page,
+            }
+            for tool in shown
+        ],
+        names=names,
+        cards=cards,
+        data_docs=next((card.data_docs for card in cards if isinstance(card, Card) and card.data_docs), None),
+        mlflow=outside(settings, "mlflow", host),
+        evidently=outside(settings, "monitoring", host),
+        prediction=outside(settings, "prediction", host),
+        curl=curl,
+    )
+
+
+async def reports(request: Request) -> Response:
+    """Every report of a project, the newest first."""
+    portal: Portal = request.state.portal
+    name = request.path_params["project"]
+    if name not in project.names():
+        raise HTTPException(404, f"no project {name}")
+    found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
+    evidently = outside(portal.settings, "monitoring", _host(request))
+    return _page(portal, "reports.html", name=name, reports=found, evidently=evidently)
+
+
+async def health(_: Request) -> Response:
+    """Say that this process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def features(request: Request) -> Response:
+    """The feature server's API, drawn by files of this machine; its own page loads them from a CDN."""
+    portal: Portal = request.state.portal
+    if not Path(swagger_ui()).is_dir():
+        return RedirectResponse(f"{outside(portal.settings, 'features', _host(request))}/docs")
+    return _page(portal, "features.html", address=outside(portal.settings, "features", _host(request)))
+
+
+async def features_api(request: Request) -> Response:
+    """The feature server's OpenAPI document."""
+    portal: Portal = request.state.portal
+    try:
+        answer = await portal.client.get(f"{inside(portal.settings, 'features')}/openapi.json")
+    except httpx.HTTPError as error:
+        return JSONResponse({"error": f"feature server: {error or type(error).__name__}"}, 502)
+    return Response(answer.content, answer.status_code, media_type="application/json")
+
+
+def swagger_ui() -> str:
+    """The folder of Swagger UI's files, which BentoML brings along; finding it imports nothing of BentoML."""
+    spec = find_spec("bentoml")
+    places = spec.submodule_search_locations if spec else None
+    return str(Path(next(iter(places))) / "_internal/server/static_content") if places else "missing"
+
+
+def _page(portal: Portal, template: str, **values: Any) -> HTMLResponse:
+    return HTMLResponse(portal.templates.get_template(template).render(**values))
+
+
+def _state(answer: Any) -> State:
+    if isinstance(answer, State):
+        return answer
+    return State(None, "asking") if answer is None else State(False, str(answer))
+
+
+def _host(request: Request) -> str:
+    """The name under which the browser has reached us."""
+    name = request.url.hostname or "127.0.0.1"
+    return f"[{name}]" if ":" in name else name

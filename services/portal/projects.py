@@ -1,0 +1,111 @@
+"""What the home page says of each project."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.portal import shelves
+from services.portal.shelves import Batches
+from stack import clock, project, registry
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.registry import Version
+from stack.settings import Settings
+
+METRICS = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered version as people read it."""
+
+    version: str
+    run_id: str
+    metrics: dict[str, str]
+    cutoff: str
+    data: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One project on the home page; `problem` says what could not be read."""
+
+    name: str
+    title: str = ""
+    clock: str = ""
+    now: datetime | None = None
+    champion: Model | None = None
+    challenger: Model | None = None
+    report: dict[str, Any] | None = None
+    quarantine: dict[str, Any] | None = None
+    batches: Batches | None = None
+    data_docs: str | None = None
+    example: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+def card(settings: Settings, name: str) -> Card:
+    """Read all that is known of a project. Never raises: what cannot be read stands in `problems`."""
+    try:
+        spec = project.load(name)
+    except StackError as error:
+        return Card(name, problems=[str(error)])
+    problems: list[str] = []
+
+    def read(what: str, *question: Any) -> Any:
+        try:
+            return question[0](*question[1:])
+        except Exception as error:  # noqa: BLE001  # a part that is down leaves the others readable
+            problems.append(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            return None
+
+    return Card(
+        name=name,
+        title=spec.title,
+        clock=spec.clock.kind,
+        now=read("clock", clock.now, settings, spec),
+        champion=_model(read("champion", registry.champion, settings, spec)),
+        challenger=_model(read("challenger", registry.challenger, settings, spec)),
+        report=next(iter(shelves.reports(settings, name)), None),
+        quarantine=shelves.quarantined(settings, name),
+        batches=shelves.batches(settings, name),
+        data_docs=shelves.data_docs(settings, f"{name}/index.html"),
+        example=body(spec),
+        problems=problems,
+    )
+
+
+def body(spec: ProjectSpec) -> str:
+    """A request body made of the examples in project.yaml."""
+    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
+
+
+def curl(url: str, name: str, example: str) -> str:
+    """A command, ready to paste, that asks a project's champion."""
+    return f"curl {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(example)}"
+
+
+def _model(version: Version | None) -> Model | None:
+    if version is None:
+        return None
+    tags = version.tags
+    return Model(
+        version=version.version,
+        run_id=version.run_id,
+        metrics={title: _rounded(tags[key]) for key, title in METRICS.items() if key in tags},
+        cutoff=tags.get("stack.cutoff", ""),
+        data=tags.get("stack.data_revision", "")[:8],
+        code=tags.get("stack.code_version", "")[:8],
+    )
+
+
+def _rounded(value: str) -> str:
+    try:
+        return f"{float(value):.4f}"
+    except ValueError:
+        return value

@@ -1,0 +1,132 @@
+"""Headless Chromium for page checks: what a page asks for, whether it complains, how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route, expect, sync_playwright
+
+EXECUTABLE = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = (1280, 900), (390, 844)
+HERE = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass
+class Seen:
+    """What a browser noticed while it looked at a page."""
+
+    text: str = ""
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Debian's Chromium with a profile of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(EXECUTABLE), args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def look(
+    browser: Browser,
+    url: str,
+    *,
+    shows: str,
+    size: tuple[int, int] = DESKTOP,
+    dark: bool = False,
+    screenshot: Path | None = None,
+    seconds: float = 30,
+    settle: float = 1,
+) -> Seen:
+    """Open a page, wait until it shows a text, and note what it asked for.
+
+    Args:
+        browser: from `chromium`.
+        url: of the page.
+        shows: a text that the finished page makes visible.
+        size: of the window, in pixels.
+        dark: whether the user prefers a dark page.
+        screenshot: PNG to write, of the whole page.
+        seconds: to wait for the text.
+        settle: seconds to go on watching after it: late requests count too.
+
+    Raises:
+        AssertionError: the text does not appear.
+    """
+    seen = Seen()
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
+    )
+    try:
+        context.route("**/*", lambda route: _keep_inside(route, seen))
+        page = context.new_page()
+        _listen(page, seen)
+        page.goto(url, wait_until="domcontentloaded")
+        expect(page.get_by_text(shows).first).to_be_visible(timeout=seconds * 1000)
+        page.wait_for_load_state("load")
+        page.wait_for_timeout(settle * 1000)
+        seen.text = page.inner_text("body")
+        if screenshot:
+            screenshot.parent.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=screenshot, full_page=True)
+    finally:
+        context.close()
+    return seen
+
+
+def assert_sound(seen: Seen) -> None:
+    """The page asked nobody but this machine, and neither the console nor a script complained."""
+    assert seen.outside == []
+    assert seen.errors == []
+
+
+def _keep_inside(route: Route, seen: Seen) -> None:
+    """Note a request that would leave the machine, and stop it, so that no test depends on a network."""
+    address = urlsplit(route.request.url)
+    if address.scheme in ("http", "https") and address.hostname not in HERE:
+        seen.outside.append(route.request.url)
+        route.abort()
+    else:
+        route.continue_()
+
+
+def _listen(page: Page, seen: Seen) -> None:
+    def said(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            seen.errors.append(f"console: {message.text} ({message.location.get('url', '')})")
+
+    def answered(response: Response) -> None:
+        if response.status >= 400:
+            seen.errors.append(f"HTTP {response.status}: {response.url}")
+
+    def failed(request: Request) -> None:
+        if urlsplit(request.url).hostname in HERE and "ERR_ABORTED" not in (request.failure or ""):
+            seen.errors.append(f"{request.failure}: {request.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: seen.errors.append(f"script: {error}"))
+    page.on("response", answered)
+    page.on("requestfailed", failed)
+    page.on("websocket", lambda socket: _socket(socket.url, seen))
+
+
+def _socket(url: str, seen: Seen) -> None:
+    if urlsplit(url).hostname not in HERE:
+        seen.outside.append(url)

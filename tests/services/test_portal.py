@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from time import perf_counter
+
+import pytest
+from starlette.testclient import TestClient
+
+from services.portal.app import build
+from services.portal.projects import curl
+from services.portal.tools import outside
+from stack.settings import Settings
+
+SERVICES = ("prediction", "prefect", "mlflow", "features", "monitoring", "feast_ui")
+REPORT = {
+    "name": "20130315T000000Z",
+    "path": "20130315T000000Z.html",
+    "at": "2013-03-15T00:00:00+00:00",
+    "rows": 12_345,
+    "drift_share": 0.387,
+    "missing_share": 0.002,
+    "performance": {"log_loss": 0.5, "auc": 0.71, "bias": -0.0123},
+    "dashboard": "/projects/p/reports/r",
+    "verdict": {"action": "notice", "summary": "Notice: <script>alert(1)</script>", "reasons": []},
+}
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture
+def home(tmp_path) -> Settings:
+    """Settings of a stack of which no service runs."""
+    return Settings(home=tmp_path, **{f"{service}_port": free_port() for service in SERVICES})
+
+
+@pytest.fixture
+def shelves(home) -> Settings:
+    """The same stack after some flows: a report, a quarantined batch, Data Docs and two batches in the lake."""
+    page = home.pages / "flights"
+    page.mkdir(parents=True)
+    (page / REPORT["path"]).write_text("<h1>the report</h1>")
+    (page / f"{REPORT['name']}.json").write_text(json.dumps(REPORT))
+    (page / "20130316T000000Z.json").write_text('{"cut off')
+    docs = home.data_docs / "flights"
+    docs.mkdir(parents=True)
+    for name in ("index", "validation"):
+        (docs / f"{name}.html").write_text(f"<h1>{name}</h1>")
+    batch = home.quarantine / "flights" / "20130222T000000Z_20130223T000000Z"
+    batch.mkdir(parents=True)
+    verdict = {
+        "until": "2013-02-23T00:00:00+00:00",
+        "failures": ["912 keys twice"],
+        "page": str(docs / "validation.html"),
+    }
+    (batch / "verdict.json").write_text(json.dumps(verdict))
+    for table in ("flights", "weather"):
+        raw = home.lake / "flights" / "raw" / table
+        raw.mkdir(parents=True)
+        for window in ("20130101T000000Z_20130102T000000Z", "20130102T000000Z_20130103T000000Z"):
+            (raw / f"{window}.parquet").touch()
+    return home
+
+
+@pytest.fixture
+def portal() -> Iterator[Callable[[Settings], TestClient]]:
+    """Open the portal of given settings."""
+    opened: list[TestClient] = []
+
+    def make(settings: Settings) -> TestClient:
+        client = TestClient(build(settings), base_url="http://stack.lan:8080")
+        opened.append(client.__enter__())
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+def settled(client: TestClient, shows: str) -> str:
+    """The home page, once it shows a text."""
+    end = perf_counter() + 10
+    while shows not in (page := client.get("/").text) and perf_counter() < end:
+        pass
+    assert shows in page
+    return page
+
+
+def test_with_every_service_down_the_page_says_so(home, portal):
+    client = portal(home)
+    settled(client, f"nothing answers on port {home.mlflow_port}")
+    page = settled(client, "champion:")
+
+    assert page.count('class="tool down"') == 6
+    assert "no batch has been checked yet" in page
+
+
+def test_what_the_flows_left_is_shown_and_served(shelves, portal):
+    client = portal(shelves)
+    page = settled(client, "38.7%")
+
+    assert "2 batches" in page
+    assert "912 keys twice" in page
+    for link in ("/reports/flights/20130315T000000Z.html", "/docs/flights/validation.html", "/docs/flights/index.html"):
+        assert f'href="{link}"' in page
+        assert client.get(link).status_code == 200
+    assert "replay clock · 2013-01-01 00:00 UTC" in page
+    assert "12,345" in client.get("/reports/flights/").text
+
+
+def test_what_others_wrote_is_escaped(shelves, portal):
+    page = settled(portal(shelves), "38.7%")
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_a_service_that_hangs_delays_nothing(home, portal):
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        client = portal(home.model_copy(update={"prefect_url": f"http://127.0.0.1:{deaf.getsockname()[1]}"}))
+        client.get("/healthz")
+        started = perf_counter()
+        assert client.get("/").status_code == 200
+        assert perf_counter() - started < 1
+        settled(client, "no answer within 2 s")
+
+
+@pytest.mark.parametrize(("status", "body", "shown"), [(200, "{}", "Drift and performance"), (503, "", "HTTP 503")])
+def test_the_state_is_what_a_real_question_finds(home, portal, status, body, shown):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        settings = home.model_copy(update={"monitoring_url": f"http://127.0.0.1:{server.server_port}"})
+        settled(portal(settings), shown)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_only_get_is_answered(shelves, portal):
+    client = portal(shelves)
+
+    for path in ("/", "/healthz", "/reports/flights/", "/reports/flights/20130315T000000Z.html", "/docs/flights/"):
+        assert client.post(path).status_code == 405
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("mount", ["reports", "docs", "static"])
+@pytest.mark.parametrize(
+    "up", ["../state/state.db", "%2e%2e/state/state.db", "..%2f..%2fstate/state.db", "%2e%2e/%2e%2e/app.py"]
+)
+def test_no_path_leads_out_of_the_folders(shelves, portal, mount, up):
+    client = portal(shelves)
+    settled(client, "38.7%")
+
+    assert (shelves.home / "state" / "state.db").is_file()
+    assert client.get(f"/{mount}/{up}").status_code == 404
+
+
+def test_an_unknown_project_has_no_reports(home, portal):
+    assert portal(home).get("/reports/nothing/").status_code == 404
+
+
+def test_the_headers_keep_a_page_to_this_machine(shelves, portal):
+    client = portal(shelves)
+
+    ours, made = client.get("/"), client.get("/reports/flights/20130315T000000Z.html")
+
+    assert "unsafe" not in ours.headers["content-security-policy"]
+    for answer in (ours, made):
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        assert "http" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_links_follow_the_name_that_the_browser_used(home):
+    here = home.model_copy(update={"mlflow_url": "http://mlflow:5000"})
+    elsewhere = home.model_copy(update={"mlflow_url": "https://mlflow.example.org"})
+
+    assert outside(here, "mlflow", "stack.lan") == f"http://stack.lan:{home.mlflow_port}"
+    assert outside(elsewhere, "mlflow", "stack.lan") == "https://mlflow.example.org"
+
+
+def test_the_curl_command_is_what_a_shell_reads():
+    body = json.dumps({"rows": [{"city": "L'Aquila"}]})
+
+    words = shlex.split(curl("http://127.0.0.1:3000", "tiny", body))
+
+    assert words[1] == "http://127.0.0.1:3000/tiny/predict"
+    assert words[-1] == body
+
+
+def test_the_portal_stays_light():
+    heavy = "{'mlflow', 'feast', 'evidently', 'pandas', 'numpy', 'great_expectations', 'bentoml', 'prefect', 'dvc'}"
+    code = f"import sys, services.portal.app; print({heavy} & set(sys.modules))"
+
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "set()"
