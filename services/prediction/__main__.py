@@ -16,6 +16,7 @@ from stack.settings import settings
 def main() -> None:
     """Listen on the host and port of the settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     uvicorn.run(
         Predictions.to_asgi(),
         host=settings().bind,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from services.prediction import metrics
 from services.prediction.champions import Seat
 from services.prediction.schema import Answer, Row
 from stack import clock, predictions
@@ -46,10 +47,10 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
         )
     ]
     predictions.log(settings, spec, logged)
-    return [
-        _answer(one, [*_new_values(spec, one.request), *warnings])
-        for one, warnings in zip(logged, found.warnings, strict=True)
-    ]
+    metrics.ROWS.labels(spec.name).observe(len(rows))
+    warnings = [[*_new_values(spec, one), *more] for one, more in zip(requests, found.warnings, strict=True)]
+    metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
+    return [_answer(one, warned) for one, warned in zip(logged, warnings, strict=True)]
 
 
 def _answer(one: Prediction, warnings: list[str]) -> Answer:

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack.features import OnlineFeatures, OnlineRows
-
-from services.prediction import copies
+from services.prediction import copies, metrics
 from services.prediction.schema import parsed_example
 from stack import registry
+from stack.online import OnlineFeatures, OnlineRows
 from stack.project import ProjectSpec
 from stack.served import ServedModel
 from stack.settings import Settings
@@ -106,6 +105,7 @@ class Champions:
         champion.predict([parsed_example(spec)], datetime.now(UTC))
         seat.previous, seat.current = seat.current, champion
         copies.remember(folder)
+        metrics.CHAMPION.labels(spec.name).set(float(version))
         logger.info("%s: version %s answers", spec.name, version)
 
     def _take_copy(self, seat: Seat) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Annotated, Any
 
 import bentoml
@@ -10,11 +11,11 @@ from bentoml.exceptions import BentoMLException
 from bentoml.validators import ContentType
 from pydantic import ValidationError
 
-from services.prediction import metrics
 from services.prediction.answers import answer
+from services.prediction.batches import Batches
 from services.prediction.champions import Champions, Seat
 from services.prediction.front import Front, pages
-from services.prediction.schema import MAX_ROWS, Answer, request_model
+from services.prediction.schema import MAX_ROWS, Answer, Row, request_model
 from stack import project
 from stack.errors import StackError
 from stack.project import ProjectSpec
@@ -53,23 +54,16 @@ def build(settings: Settings, specs: list[ProjectSpec], broken: dict[str, str]) 
 
 
 def _route(settings: Settings, seat: Seat) -> Any:
-    """Make the route of a project. Rows of concurrent requests reach `predict` as one batch, in one thread."""
+    """Make the route of a project. Rows of concurrent requests are answered as one batch, in one thread."""
     spec = seat.spec
+    batches: Batches[Row, Answer] = Batches(partial(answer, settings, seat), most=MAX_ROWS)
 
-    def predict(self: Any, rows: list[Any]) -> Answers:
-        metrics.ROWS.labels(spec.name).observe(len(rows))
-        return answer(settings, seat, rows)
+    async def predict(self: Any, rows: list[Any]) -> Answers:
+        return await batches.answer(rows)
 
     predict.__name__ = f"predict_{spec.name}"
     predict.__doc__ = spec.title
-    return bentoml.api(
-        route=f"/{spec.name}/predict",
-        input_spec=request_model(spec),
-        batchable=True,
-        # Above what can wait at once: BentoML splits a request that does not fit, and its halves might meet a swap.
-        max_batch_size=1000 * MAX_ROWS,
-        max_latency_ms=30_000,
-    )(predict)
+    return bentoml.api(route=f"/{spec.name}/predict", input_spec=request_model(spec))(predict)
 
 
 def _begin(champions: Champions) -> Any:

@@ -1,0 +1,119 @@
+"""What the prediction service stands on: a registry, eleven days of real flights, and a champion."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from stack import clock, project
+from stack.project import ProjectSpec, Training
+from stack.runtime import compose
+from stack.settings import Settings
+from tests.conftest import own_environment
+
+SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
+
+
+class Service:
+    """A service of docker-compose.yml, run as a process of its own group."""
+
+    def __init__(self, settings: Settings, name: str, healthy: Callable[[], Any]) -> None:
+        self.settings, self.name, self.healthy = settings, name, healthy
+        self.definition = next(one for one in compose.services(settings) if one.name == name)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it is healthy."""
+        self.settings.logs.mkdir(parents=True, exist_ok=True)
+        with (self.settings.logs / f"{self.name}.log").open("ab") as log:
+            environ = os.environ | self.definition.environment
+            self.process = subprocess.Popen(
+                self.definition.command, env=environ, stdout=log, stderr=log, start_new_session=True
+            )
+        eventually(self.healthy)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop the process and what it started."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, how)
+            self.process.wait(timeout=20)
+
+
+def eventually(found: Callable[[], Any], seconds: float = 60) -> Any:
+    """Ask until there is an answer that is not empty; errors of HTTP are no answer."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if answer := found():
+                return answer
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {found}")
+
+
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=20, trust_env=False)
+
+
+def post(url: str, body: Any) -> httpx.Response:
+    return httpx.post(url, json=body, timeout=20, trust_env=False)
+
+
+@pytest.fixture(scope="session")
+def spec() -> ProjectSpec:
+    """Flights, with a search of one trial."""
+    training = Training(candidates=["gradient_boosting"], trials=1, folds=1)
+    return project.load("flights").model_copy(update={"training": training})
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a stack of its own."""
+    from stack import settings
+
+    return settings.load(own_environment(tmp_path_factory.mktemp("prediction")))
+
+
+@pytest.fixture(scope="session")
+def mlflow(home: Settings) -> Iterator[Service]:
+    """The registry."""
+    service = Service(home, "mlflow", lambda: get(f"{home.mlflow_url}/health").is_success)
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
+    """A version trained on eleven real days; no alias points at it yet. The clock stands at NOW."""
+    from stack import code, datasets, features, lake, training
+
+    lake.prepare(home)
+    features.apply(home)
+    revision = lake.append(home, spec, spec.module("source").fetch(SINCE, NOW), SINCE, NOW)
+    features.update(home, spec, SINCE, NOW)
+    features.materialise(home, spec, NOW - timedelta(days=1), NOW)
+    clock.advance(home, spec, NOW)
+    frame = datasets.labelled(home, spec, NOW)
+    trained = training.train(
+        home, spec, frame, data_revision=revision, cutoff=NOW, code_version=code.version(), report=lambda _: None
+    )
+    return trained.version
+
+
+@pytest.fixture
+def prediction(home: Settings, version: str) -> Iterator[Service]:
+    """The prediction service, running."""
+    service = Service(home, "prediction", lambda: get(f"{home.prediction_url}/readyz").is_success)
+    service.start()
+    yield service
+    service.stop()

@@ -1,0 +1,227 @@
+"""The prediction service in a process of its own, with a model trained on eleven real days."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import threading
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+
+from bench.load import load
+from services.prediction.schema import example
+from stack import predictions, project, registry
+from tests.services.conftest import NOW, eventually, get, post
+
+pytestmark = pytest.mark.services
+ROW = example(project.load("flights")) | {
+    "sched_dep": "2013-01-12T12:00:00-05:00",
+    "sched_arr": "2013-01-12T13:37:00-06:00",
+}
+
+
+@pytest.fixture
+def url(home, prediction) -> str:
+    return f"{home.prediction_url}/flights/predict"
+
+
+@pytest.fixture
+def champion(home, spec, version, prediction) -> str:
+    """The version, as the champion that the service has loaded."""
+    crown(home, spec, version)
+    return version
+
+
+def crown(home, spec, version: str) -> None:
+    """Point the alias at a version, and wait until it answers."""
+    registry.promote(home, spec, version)
+    eventually(lambda: readiness(home)["champion"] == version)
+
+
+def another(home, spec, version: str) -> str:
+    """Register the run of a version once more."""
+    run_id = registry.aliased(home, spec, "champion").run_id
+    body = {"name": spec.name, "source": f"models:/{spec.name}/{version}", "run_id": run_id}
+    made = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body)
+    return made.raise_for_status().json()["model_version"]["version"]
+
+
+def readiness(home) -> dict:
+    return get(f"{home.prediction_url}/readyz").json()["projects"]["flights"]
+
+
+def logged(home, spec):
+    return predictions.read(home, spec, NOW - timedelta(days=1), NOW).set_index("id")
+
+
+def test_before_there_is_a_champion_the_service_says_what_to_do(home, url):
+    answer = post(url, {"rows": [ROW]})
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "flights has no champion yet", "todo": "make train PROJECT=flights"}
+    assert answer.headers["retry-after"]
+    assert get(f"{home.prediction_url}/readyz").status_code == 200
+    assert readiness(home) == {"champion": None, "previous": None, "since": None, "problem": ""}
+
+
+def test_an_answer_is_complete_and_in_the_log(home, spec, url, champion):
+    (answer,) = post(url, {"rows": [ROW]}).json()
+    assert 0 < answer["probability"] < 1
+    assert answer["decision"] == (answer["probability"] >= spec.threshold)
+    assert answer["model_version"] == champion
+    assert answer["warnings"] == []
+    assert UUID(answer["prediction_id"]).version == 7
+    assert NOW - timedelta(hours=3) < datetime.fromisoformat(answer["features_at"]) <= NOW
+    row = logged(home, spec).loc[answer["prediction_id"]]
+    assert row["asked_at"] == NOW
+    assert row["probability"] == answer["probability"]
+    assert (row["carrier"], row["carrier_id"], row["dep_minute"]) == ("UA", "UA", 720)
+    assert row[spec.features.columns].notna().all()
+
+
+def test_many_rows_are_answered_in_their_order(home, spec, url, champion):
+    rows = [ROW | {"dest": dest} for dest in ("ORD", "LAX", "ATL", "SFO") for _ in range(250)]
+    answers = post(url, {"rows": rows}).json()
+    found = logged(home, spec).loc[[one["prediction_id"] for one in answers]]
+    assert found["dest"].tolist() == [row["dest"] for row in rows]
+    assert found["probability"].tolist() == [one["probability"] for one in answers]
+    assert found["probability"].nunique() == 4
+
+
+def test_one_row_and_a_batch_give_the_same_probability(url, champion):
+    rows = [ROW | {"dest": dest} for dest in ("ORD", "LAX", "ATL")]
+    together = [one["probability"] for one in post(url, {"rows": rows}).json()]
+    assert together == [post(url, {"rows": [row]}).json()[0]["probability"] for row in rows]
+
+
+def test_unknown_values_are_answered_with_a_warning(url, champion):
+    (answer,) = post(url, {"rows": [ROW | {"carrier": "ZZ", "origin": "XXX"}]}).json()
+    assert 0 < answer["probability"] < 1
+    assert "origin: 'XXX' was not seen in training, known are EWR, JFK, LGA" in answer["warnings"]
+    assert any("ZZ" in warning for warning in answer["warnings"])
+
+
+WRONG = [
+    ({"rows": [ROW | {"origin": "ewr"}]}, 400, ["rows", 0, "origin"]),
+    ({"rows": [ROW, ROW | {"sched_dep": "2013-01-12T12:00:00"}]}, 400, ["rows", 1, "sched_dep"]),
+    ({"rows": [{}]}, 400, ["rows", 0, "carrier"]),
+    ({"rows": []}, 400, ["rows"]),
+    ({"rows": [ROW] * 1001}, 400, ["rows"]),
+    (ROW, 400, ["rows"]),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "place"), WRONG)
+def test_a_wrong_request_is_refused_with_its_place(url, champion, body, status, place):
+    answer = post(url, body)
+    assert answer.status_code == status
+    told = answer.json()["detail"][0]
+    assert told["loc"] == place
+    assert told["msg"].startswith("found ")
+    assert ", expected " in told["msg"]
+
+
+def test_a_body_is_json_whatever_it_calls_itself(url, champion):
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data"):
+        body = json.dumps({"rows": [ROW]})
+        assert httpx.post(url, content=body, headers={"content-type": kind}, trust_env=False).status_code == 200
+    pickled = httpx.post(url, content=b"x", headers={"content-type": "application/vnd.bentoml+pickle"}, trust_env=False)
+    assert pickled.status_code == 415
+
+
+def test_a_huge_body_is_refused_unread(url, champion):
+    assert httpx.post(url, content=b" " * 5_000_000, trust_env=False).status_code == 413
+
+
+def test_an_unknown_project_is_answered_with_the_known_ones(home, url):
+    answer = post(url.replace("flights", "flihgts"), {})
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "no project 'flihgts', did you mean 'flights'?", "projects": ["flights"]}
+
+
+def test_the_documents_describe_the_request(home, url):
+    document = get(f"{home.prediction_url}/docs.json").json()
+    operation = document["paths"]["/flights/predict"]["post"]
+    assert {"200", "400", "503"} <= set(operation["responses"])
+    assert document["components"]["schemas"]["FlightsRow"]["properties"]["dest"]["example"] == "ORD"
+    assert "http" not in json.dumps(document["info"])
+
+
+def test_the_page_loads_nothing_from_elsewhere(home, url):
+    page = get(f"{home.prediction_url}/")
+    assert "http" not in page.text
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-light-32x32.png"):
+        assert asset in page.text
+        assert get(f"{home.prediction_url}/static_content/{asset}").status_code == 200
+
+
+def test_metrics_count_requests_by_project_and_not_by_path(home, url, champion):
+    post(url, {"rows": [ROW]})
+    post(url.replace("flights", "made-up"), {})
+    text = get(f"{home.prediction_url}/metrics").text
+    assert 'prediction_requests_total{project="flights",status="200"}' in text
+    assert 'prediction_champion_version{project="flights"}' in text
+    assert "made-up" not in text
+
+
+def test_a_moved_alias_drops_no_request(home, spec, url, champion):
+    other = another(home, spec, champion)
+    moves = threading.Thread(target=lambda: [crown(home, spec, to) for to in (other, champion) * 3])
+    versions: set[str] = set()
+
+    async def ask():
+        bodies = [json.dumps({"rows": [ROW] * 3}).encode()]
+
+        def answered(body: bytes) -> None:
+            (one,) = {row["model_version"] for row in json.loads(body)}
+            versions.add(one)
+
+        while moves.is_alive():
+            found = await load(url, bodies, clients=4, seconds=1, answered=answered)
+            assert found.failed == 0
+            assert found.statuses[200] > 0
+
+    moves.start()
+    asyncio.run(ask())
+    moves.join()
+    assert versions == {champion, other}
+    assert readiness(home)["previous"] == other
+
+
+def test_without_the_registry_the_champion_goes_on_and_comes_back(home, url, champion, mlflow, prediction):
+    mlflow.stop()
+    try:
+        eventually(lambda: readiness(home)["problem"])
+        assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
+        prediction.stop(signal.SIGKILL)
+        prediction.start()
+        assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
+        assert readiness(home)["problem"]
+    finally:
+        mlflow.start()
+    eventually(lambda: not readiness(home)["problem"])
+
+
+def test_an_acknowledged_prediction_survives_a_kill(home, spec, url, champion, prediction):
+    acknowledged: list[str] = []
+    kill = threading.Timer(1.5, lambda: prediction.stop(signal.SIGKILL))
+
+    async def ask():
+        bodies = [json.dumps({"rows": [ROW] * 2}).encode()]
+        await load(
+            url,
+            bodies,
+            clients=8,
+            seconds=2,
+            answered=lambda body: acknowledged.extend(row["prediction_id"] for row in json.loads(body)),
+        )
+
+    kill.start()
+    asyncio.run(ask())
+    kill.join()
+    assert len(acknowledged) > 50
+    assert set(acknowledged) <= set(logged(home, spec).index)

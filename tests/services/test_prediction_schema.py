@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from services.prediction import schema
+from stack import project
+from stack.project import RequestField
+
+FLIGHTS = project.load("flights")
+ROW = schema.example(FLIGHTS)
+REQUEST = schema.request_model(FLIGHTS)
+
+
+def mistakes(body: str | bytes) -> list[dict]:
+    """What the caller is told about a wrong body."""
+    with pytest.raises(ValidationError) as raised:
+        REQUEST.model_validate_json(body)
+    return schema.explain(FLIGHTS, raised.value).errors(include_context=False, include_input=False)
+
+
+def row(**changes) -> str:
+    return json.dumps({"rows": [ROW | changes]})
+
+
+def test_the_example_of_the_project_is_a_correct_request():
+    parsed = REQUEST.model_validate_json(json.dumps({"rows": [ROW]}))
+    assert dict(parsed.rows[0]) == schema.parsed_example(FLIGHTS)
+    assert parsed.rows[0].sched_dep == datetime(2013, 3, 1, 13, tzinfo=UTC)
+
+
+INVALID = [
+    # body, place, part of "found", part of "expected"
+    ("{", [], "Invalid JSON", '{"rows": [...]}'),
+    ("[]", [], "[]", '{"rows": [...]}'),
+    ("{}", ["rows"], "nothing", "1 to 1000 rows"),
+    ('{"rows": []}', ["rows"], "[]", "1 to 1000 rows"),
+    ('{"rows": {}}', ["rows"], "{}", "1 to 1000 rows"),
+    (json.dumps({"rows": [ROW] * 1001}), ["rows"], "more than 1000 rows", "1 to 1000 rows"),
+    ('{"rows": ["UA"]}', ["rows", 0], "'UA'", "an object with carrier, origin"),
+    (row(origin="ewr"), ["rows", 0, "origin"], "'ewr'", "^[A-Z]{3}$, like 'EWR' (Airport of departure"),
+    (row(origin="EWR\n"), ["rows", 0, "origin"], "'EWR\\n'", "^[A-Z]{3}$"),
+    (row(carrier=7), ["rows", 0, "carrier"], "7", "a text matching"),
+    (row(carrier=None), ["rows", 0, "carrier"], "None", "a text matching"),
+    (row(orgin="EWR"), ["rows", 0, "orgin"], "did you mean 'origin'?", "only carrier, origin, dest"),
+    (row(sched_dep="2013-03-01T08:00:00"), ["rows", 0, "sched_dep"], "'2013-03-01T08:00:00'", "with its zone"),
+    (row(sched_dep="2013-03-01"), ["rows", 0, "sched_dep"], "'2013-03-01'", "with its zone"),
+    (row(sched_dep="tomorrow"), ["rows", 0, "sched_dep"], "'tomorrow'", "like '2013-03-01T08:00:00-05:00'"),
+    (row(sched_dep=1362142800), ["rows", 0, "sched_dep"], "1362142800", "with its zone"),
+    (row(dest="{found}"), ["rows", 0, "dest"], "'{found}'", "like 'ORD'"),
+]
+
+
+@pytest.mark.parametrize(("body", "place", "found", "expected"), INVALID)
+def test_a_mistake_names_its_place_what_was_found_and_what_was_expected(body, place, found, expected):
+    told = mistakes(body)[0]
+    assert list(told["loc"]) == place
+    saw, _, wanted = told["msg"].partition(", expected ")
+    assert found in saw
+    assert expected in wanted
+
+
+def test_a_missing_field_is_described():
+    without = {name: value for name, value in ROW.items() if name != "dest"}
+    (told,) = mistakes(json.dumps({"rows": [without]}))
+    assert told["loc"] == ("rows", 0, "dest")
+    assert (
+        told["msg"] == "found nothing, expected a text matching ^[A-Z]{3}$, like 'ORD' (Airport of arrival, IATA code)"
+    )
+
+
+def test_a_long_value_is_cut_and_many_mistakes_are_twenty():
+    told = mistakes(json.dumps({"rows": [ROW | {"dest": "x" * 500}] * 30}))
+    assert len(told) == 20
+    assert len(told[0]["msg"]) < 250
+
+
+def test_limits_and_unit_of_a_number_are_told():
+    field = RequestField(type="number", description="Wind", example=7.5, unit="mph", ge=0, le=100)
+    windy = FLIGHTS.model_copy(update={"name": "wind_farm", "request": {"wind": field}})
+    model = schema.request_model(windy)
+    assert model.__name__ == "WindFarmRequest"
+    assert model.model_validate_json('{"rows": [{"wind": 7}]}').rows[0].wind == 7.0
+    for value in ("120", '"7"', "NaN", "true"):
+        with pytest.raises(ValidationError) as raised:
+            model.model_validate_json(f'{{"rows": [{{"wind": {value}}}]}}')
+        told = schema.explain(windy, raised.value).errors()[0]["msg"]
+        assert "a number of at least 0 of at most 100 in mph, like 7.5 (Wind)" in told, told
+
+
+def test_the_json_schema_has_names_units_examples_and_patterns():
+    fields = schema.row_model(FLIGHTS).model_json_schema()["properties"]
+    assert fields["origin"]["pattern"] == "^[A-Z]{3}$"
+    assert fields["origin"]["example"] == "EWR"
+    assert fields["sched_dep"]["format"] == "date-time"
+    assert fields["carrier"]["description"] == "Two-character airline code"
