@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import Task
 from prefect.client.schemas import TaskRun
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from stack import clock, project
 from stack.errors import StackError

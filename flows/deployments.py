@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.types.entrypoint import EntrypointType
@@ -27,7 +29,7 @@ from stack import project
 from stack.errors import StackError
 
 POOL = "stack"
-FLOWS: tuple[Flow[..., object], ...] = (ingest, train, promote, predict, monitor, pipeline)
+FLOWS: tuple[Flow[..., Any], ...] = (ingest, train, promote, predict, monitor, pipeline)
 # One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -67,7 +69,8 @@ def deploy(client: SyncPrefectClient, name: str) -> list[str]:
     """Create or update the deployments of one project, and the automation that retrains it."""
     ids: dict[str, UUID] = {}
     for flow in FLOWS:
-        deployment = flow.to_deployment(
+        deployment = RunnerDeployment.from_flow(
+            flow,
             name=name,
             parameters={"project": name},
             tags=[name],
@@ -75,7 +78,8 @@ def deploy(client: SyncPrefectClient, name: str) -> list[str]:
             concurrency_limit=ONE_AT_A_TIME,
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        ids[flow.name] = deployment.apply()
+        # Typed as perhaps awaitable; outside an event loop it is not.
+        ids[flow.name] = cast(UUID, deployment.apply())
     put(client, retrain_on_drift(name, ids[train.name]))
     return [f"{flow}/{name}" for flow in ids]
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,11 @@ class Version:
     run_id: str
     tags: Mapping[str, str] = field(default_factory=dict)
     """The tags of the run that trained it (``stack.*``) and its holdout metrics."""
+
+    @property
+    def cutoff(self) -> datetime:
+        """The instant up to which labels were known to it."""
+        return datetime.fromisoformat(self.tags["stack.cutoff"])
 
     def tag(self, key: str) -> str:
         """A tag that every training sets.
