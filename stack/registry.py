@@ -44,7 +44,7 @@ class Version:
     @property
     def cutoff(self) -> datetime:
         """The instant up to which labels were known to it."""
-        return datetime.fromisoformat(self.tags["stack.cutoff"])
+        return datetime.fromisoformat(self.tag("stack.cutoff"))
 
     def tag(self, key: str) -> str:
         """A tag that every training sets.
