@@ -104,7 +104,11 @@ def _one_result(
         "unsuccessful_expectations": len(merged) - met,
         "success_percent": 100 * met / len(merged),
     }
-    meta = {"run_id": {"run_name": batch, "run_time": record["until"]}, "great_expectations_version": gx.__version__}
+    meta = {
+        "run_id": {"run_name": batch, "run_time": record["until"]},
+        "batch_kwargs": {"data_asset_name": ", ".join(record["rows"])},
+        "great_expectations_version": gx.__version__,
+    }
     return ExpectationSuiteValidationResult(
         success=record["accepted"], results=merged, suite_name=project, statistics=statistics, meta=meta
     )
