@@ -6,35 +6,26 @@ The definitions are native Feast modules, ``feature_repo/<project>.py``; this mo
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
-import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from string import Template
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFeatureView
-from feast.data_source import DataSource
+from feast import FeatureService, FeatureStore, FeatureView
 from feast.errors import FeatureServiceNotFoundException
 from feast.repo_config import RepoConfig
 from sqlalchemy import make_url
 
-from stack import feature_tables, lake, project
-from stack import settings as configuration
+from stack import definitions, feature_tables, lake, project
 from stack.errors import StackError
 from stack.project import ProjectSpec
-from stack.settings import ROOT, Settings
+from stack.settings import Settings
 
-REPOSITORY = ROOT / "feature_repo"
-DEFINITIONS = (DataSource, Entity, FeatureView, OnDemandFeatureView, FeatureService)
 MAX_INTERVALS = 100
 ROW = "stack_row"
 log = logging.getLogger(__name__)
@@ -44,9 +35,9 @@ def store(settings: Settings) -> FeatureStore:
     """Open the feature store of ``feature_repo/feature_store.yaml``; keep the object, opening costs a second."""
     # Feast warns that the two registry options of the file, both wanted, may show a state late.
     logging.getLogger("feast.repo_config").setLevel(logging.ERROR)
-    text = Template((REPOSITORY / "feature_store.yaml").read_text()).safe_substitute(settings.environment())
+    text = Template((definitions.REPOSITORY / "feature_store.yaml").read_text()).safe_substitute(settings.environment())
     config = RepoConfig(**yaml.safe_load(text))
-    config.repo_path = REPOSITORY
+    config.repo_path = definitions.REPOSITORY
     return FeatureStore(config=config)
 
 
@@ -63,11 +54,9 @@ def apply(settings: Settings) -> dict[str, StackError]:
     for name in project.names():
         try:
             spec = project.load(name)
-            definitions = _definitions(settings, spec)
-            _claim(owners, spec, definitions)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "On demand feature view is an experimental feature")
-                feast.apply(definitions)
+            found = definitions.load(settings, spec)
+            definitions.claim(owners, spec, found)
+            definitions.apply(feast, spec, found)
         except StackError as error:
             left_out[name] = error
             log.warning("features of %s are left out\n%s", name, error)
@@ -143,7 +132,7 @@ def _require_tables(settings: Settings, spec: ProjectSpec, views: list[str]) -> 
     if empty:
         raise StackError(
             f"feature tables of {spec.name}",
-            found=f"no rows of {_names(empty)}",
+            found=f"no rows of {', '.join(sorted(empty))}",
             expected="a window that has been ingested",
             todo=f"run `make ingest PROJECT={spec.name}`",
         )
@@ -185,72 +174,3 @@ def _merge_intervals(feast: FeatureStore, view: FeatureView) -> None:
         starts, ends = zip(*view.materialization_intervals, strict=True)
         view.materialization_intervals = [(min(starts), max(ends))]
         feast.registry.apply_feature_view(view, feast.project)
-
-
-def _definitions(settings: Settings, spec: ProjectSpec) -> list[Any]:
-    """Read ``feature_repo/<project>.py``; its service must give the columns of project.yaml, no more and no fewer."""
-    path = REPOSITORY / f"{spec.name}.py"
-    found = [value for value in vars(_module(settings, path)).values() if isinstance(value, DEFINITIONS)]
-    services = {one.name: one for one in found if isinstance(one, FeatureService)}
-    if spec.features.service not in services:
-        raise StackError(
-            str(path),
-            found=f"feature services: {_names(set(services))}",
-            expected=f"{spec.features.service}, the key features.service of project.yaml",
-        )
-    projections = services[spec.features.service].feature_view_projections
-    given, wanted = {field.name for view in projections for field in view.features}, set(spec.features.columns)
-    if given != wanted:
-        raise StackError(
-            f"{path}, feature service {spec.features.service}",
-            found=f"missing: {_names(wanted - given)}; not in project.yaml: {_names(given - wanted)}",
-            expected="the columns of features.columns in project.yaml",
-        )
-    return found
-
-
-def _names(columns: set[str]) -> str:
-    return ", ".join(sorted(columns)) or "none"
-
-
-def _module(settings: Settings, path: Path) -> ModuleType:
-    """Run a module of definitions, as the feast command does, under these settings."""
-    spec = spec_from_file_location(f"feature_repo.{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise StackError(str(path), found="no such file", expected="the project's Feast definitions")
-    module = module_from_spec(spec)
-    try:
-        with _environment(settings):
-            spec.loader.exec_module(module)
-    except Exception as error:
-        raise StackError(
-            str(path), found=f"{type(error).__name__}: {error}", expected="a module that imports"
-        ) from error
-    return module
-
-
-@contextmanager
-def _environment(settings: Settings) -> Iterator[None]:
-    """Let definitions see `settings`, which they read from the environment."""
-    before = dict(os.environ)
-    os.environ.update(settings.environment())
-    configuration.settings.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        configuration.settings.cache_clear()
-
-
-def _claim(owners: dict[tuple[str, str], str], spec: ProjectSpec, definitions: list[Any]) -> None:
-    """Refuse a name that an earlier project uses: all projects share one Feast project. Entities may be shared."""
-    for one in definitions:
-        name = (type(one).__name__, one.name)
-        if owners.setdefault(name, spec.name) != spec.name and not isinstance(one, Entity):
-            raise StackError(
-                f"feature_repo/{spec.name}.py",
-                found=f"{name[0]} {one.name}, a name that {owners[name]} uses",
-                expected="a name of its own",
-                todo=f"call it {spec.name}_{one.name}",
-            )

@@ -1,0 +1,27 @@
+"""Three days of the real flights, ingested once."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from stack import features, lake, project
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+SINCE, UNTIL = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 4, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def flights() -> ProjectSpec:
+    return project.load("flights")
+
+
+@pytest.fixture(scope="session")
+def three_days(tmp_path_factory: pytest.TempPathFactory, flights: ProjectSpec) -> Iterator[Settings]:
+    """Settings of a stack whose lake and feature tables hold 1-3 January; nothing is online yet."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    assert features.apply(settings) == {}
+    lake.append(settings, flights, flights.module("source").fetch(SINCE, UNTIL), SINCE, UNTIL)
+    features.update(settings, flights, SINCE, UNTIL)
+    yield settings
