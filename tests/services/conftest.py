@@ -40,6 +40,11 @@ class Service:
             )
         eventually(self.healthy)
 
+    def ensure(self) -> None:
+        """Start again what a test has killed."""
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop the process and what it started."""
         if self.process is not None and self.process.poll() is None:
@@ -110,7 +115,7 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     return trained.version
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def prediction(home: Settings, version: str) -> Iterator[Service]:
     """The prediction service, running."""
     service = Service(home, "prediction", lambda: get(f"{home.prediction_url}/readyz").is_success)

@@ -26,6 +26,7 @@ ROW = example(project.load("flights")) | {
 
 @pytest.fixture
 def url(home, prediction) -> str:
+    prediction.ensure()
     return f"{home.prediction_url}/flights/predict"
 
 
@@ -79,7 +80,7 @@ def test_an_answer_is_complete_and_in_the_log(home, spec, url, champion):
     assert row["asked_at"] == NOW
     assert row["probability"] == answer["probability"]
     assert (row["carrier"], row["carrier_id"], row["dep_minute"]) == ("UA", "UA", 720)
-    assert row[spec.features.columns].notna().all()
+    assert row[list(spec.features.columns)].notna().all()
 
 
 def test_many_rows_are_answered_in_their_order(home, spec, url, champion):
