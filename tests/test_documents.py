@@ -1,0 +1,56 @@
+"""What the documents and configuration files name is there."""
+
+import re
+
+import pytest
+
+from stack.cli import main
+from stack.settings import ROOT, Settings
+
+DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+KEYS = {f"STACK_{name}".upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_make_targets_exist(path):
+    named = set(
+        re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)\b", "\n".join(re.findall(r"`[^`]+`|^\$ .*", path.read_text(), re.M)))
+    )
+
+    assert named - TARGETS == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_environment_keys_exist(path):
+    assert set(re.findall(r"\bSTACK_[A-Z_]+[A-Z]\b", path.read_text())) - KEYS == set()
+
+
+def test_make_targets_call_commands_that_exist():
+    called = set(re.findall(r"@\$\(STACK\) ([a-z]+)", (ROOT / "Makefile").read_text()))
+
+    assert called and called - set(main.commands) == set()
+
+
+def test_errors_and_help_name_targets_that_exist():
+    for path in (*(ROOT / "stack").rglob("*.py"), *(ROOT / "flows").glob("*.py")):
+        named = set(re.findall(r"`make ([a-z]+)", path.read_text()))
+        assert named - TARGETS == set(), path
+
+
+def test_locks_hold_no_registry_and_no_local_path():
+    for lock in ROOT.glob("requirements*.lock"):
+        text = lock.read_text()
+        assert not re.search(r"https?://|file:|^-|^/|^\.| @ ", text, re.MULTILINE), lock.name
+        assert len(re.findall(r"^\S+==", text, re.MULTILINE)) <= text.count("--hash=sha256:")
+
+
+def test_the_locked_versions_are_those_of_the_project():
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    pinned = re.findall(
+        r'^  "([a-z0-9-]+)(?:\[[a-z,]+\])?==([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+
+    assert pinned
+    for name, version in pinned:
+        assert locked[name].startswith(version), name
