@@ -20,6 +20,7 @@ LOOKBACK = timedelta(hours=48)
 """Raw rows that `build` needs before its window: an entity without a landing for so long has no row."""
 WINDOWS = (2, 6, 24)
 """Hours of the running means."""
+INSTANT = "datetime64[us, UTC]"
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "visib"]
 STRETCH = 2**52
 """Each entity's instants (microseconds since 1970, to the year 2112) lie on a stretch of their own of one line."""
@@ -31,7 +32,8 @@ def build(tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) 
     """Make the feature tables of the hourly ticks in (since, until].
 
     Args:
-        tables: raw ``flights`` and ``weather``, known in (since - LOOKBACK, until]; either may be empty.
+        tables: raw ``flights`` and ``weather``, known in (since - LOOKBACK, until]; either may be empty, as when a
+            feed is down, even without columns.
         since: exclusive start of the window.
         until: inclusive end of the window.
 
@@ -41,8 +43,10 @@ def build(tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) 
     """
     first, last = pd.Timestamp(since).floor("h") + pd.Timedelta(hours=1), pd.Timestamp(until).floor("h")
     ticks = pd.date_range(first, last, freq="h", unit="us")
-    views = {f"{entity}_stats": _stats(tables["flights"], entity, ticks) for entity in ("origin", "carrier", "dest")}
-    return views | {"weather": _weather(tables["weather"], since, until)}
+    flights = _typed(tables["flights"], landed=INSTANT, arr_delay="float64", origin=str, carrier=str, dest=str)
+    weather = _typed(tables["weather"], available_at=INSTANT, origin=str, **dict.fromkeys(WEATHER, "float64"))
+    views = {f"{entity}_stats": _stats(flights, entity, ticks) for entity in ("origin", "carrier", "dest")}
+    return views | {"weather": _weather(weather, since, until)}
 
 
 def events(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -94,6 +98,11 @@ def _offset(hour: int) -> int:
     """Offset of New York's clock in seconds during an hour since 1970; it only changes between whole hours."""
     offset = datetime.fromtimestamp(hour * 3600, ZoneInfo(HOME_ZONE)).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
+
+
+def _typed(table: pd.DataFrame, **columns: Any) -> pd.DataFrame:
+    """Give a table without rows the columns that are needed of it."""
+    return table if len(table) else pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
 
 
 def _stats(flights: pd.DataFrame, entity: str, ticks: pd.DatetimeIndex) -> pd.DataFrame:
