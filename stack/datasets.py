@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pandas import DataFrame
 
 from stack import features, lake
 from stack.project import ProjectSpec
 from stack.settings import Settings
-
-HISTORY = timedelta(days=56)
 
 
 def ingested_until(settings: Settings, spec: ProjectSpec) -> datetime:
@@ -21,8 +19,12 @@ def ingested_until(settings: Settings, spec: ProjectSpec) -> datetime:
 
 
 def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Mapping[str, DataFrame]:
-    """The raw rows of the eight weeks before a batch: what its checks compare it with."""
-    return lake.read(settings, spec, since=until - HISTORY, until=until)
+    """The raw rows that a batch's checks compare it with: those of ``checks.HISTORY`` before it.
+
+    A table without any has no columns yet, so it is left out.
+    """
+    tables = lake.read(settings, spec, since=until - spec.module("checks").HISTORY, until=until)
+    return {name: frame for name, frame in tables.items() if len(frame)}
 
 
 def events(settings: Settings, spec: ProjectSpec, until: datetime) -> DataFrame:
