@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ class Tool:
         question: path that only a working service answers with 2xx.
         body: JSON to POST there; GET without.
         find: text that a good answer contains.
+        absent: what it means when the answer lacks that text, or there is nothing at `question`.
         here: path of a page of the portal that shows it instead.
     """
 
@@ -35,6 +37,7 @@ class Tool:
     question: str
     body: Any = None
     find: str = ""
+    absent: str = "HTTP 404"
     here: str = ""
 
 
@@ -48,6 +51,7 @@ TOOLS = (
         "/api/work_pools/stack/workers/filter",
         {},
         '"ONLINE"',
+        absent="no worker is online",
     ),
     Tool(
         "MLflow",
@@ -57,6 +61,7 @@ TOOLS = (
         "/api/2.0/mlflow/experiments/search",
         {"max_results": 1},
         "experiments",
+        absent="the answer is not MLflow's",
     ),
     Tool("Evidently", "Drift and performance over time", "monitoring", "/", "/api/projects"),
     Tool("Prediction API", "Ask a champion; API documentation", "prediction", "/", "/readyz"),
@@ -119,6 +124,6 @@ async def ask(client: httpx.AsyncClient, settings: Settings, tool: Tool) -> Stat
         port = getattr(settings, f"{tool.service}_port")
         refused = isinstance(error, httpx.ConnectError)
         return State(False, f"nothing answers on port {port}" if refused else str(error) or type(error).__name__)
-    if not answer.is_success:
-        return State(False, f"HTTP {answer.status_code}")
-    return State(True) if tool.find in answer.text else State(False, f"the answer lacks {tool.find.strip(chr(34))}")
+    if answer.status_code == HTTPStatus.NOT_FOUND or (answer.is_success and tool.find not in answer.text):
+        return State(False, tool.absent)
+    return State(True) if answer.is_success else State(False, f"HTTP {answer.status_code}")

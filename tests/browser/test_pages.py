@@ -60,7 +60,7 @@ def data_docs(running: Settings) -> tuple[str, str]:
 
 
 def feature_server(running: Settings) -> tuple[str, str]:
-    return f"{running.portal_url}/features/", "get-online-features"
+    return f"{running.portal_url}/features/", "Get Online Features"
 
 
 def evidently_dashboard(running: Settings) -> tuple[str, str]:
