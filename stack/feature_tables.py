@@ -37,12 +37,17 @@ def replace(folder: Path, frame: pd.DataFrame, since: datetime, until: datetime)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         for month in pd.period_range(first.tz_localize(None), last.tz_localize(None), freq="M"):
-            _replace_month(folder / f"{month}.parquet", frame[_month(frame) == month], first, last)
+            _replace_month(folder / f"{month}.parquet", frame[months(frame) == month], first, last)
 
 
 def filled(folder: Path, views: Iterable[str]) -> list[str]:
     """Views of a project that have rows; Feast cannot read a table without a file."""
     return [view for view in views if any((folder / view).glob("*.parquet"))]
+
+
+def months(frame: pd.DataFrame) -> pd.Series:
+    """The month (UTC) of each row."""
+    return cast(pd.Series, frame[TIME].dt.tz_localize(None).dt.to_period("M"))
 
 
 def _replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
@@ -57,7 +62,3 @@ def _replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: p
     new = path.with_name(f".{path.name}.new")
     frame.sort_values(TIME, kind="stable").to_parquet(new, index=False, compression="zstd")
     new.replace(path)
-
-
-def _month(frame: pd.DataFrame) -> pd.Series:
-    return cast(pd.Series, frame[TIME].dt.tz_localize(None).dt.to_period("M"))
