@@ -5,14 +5,13 @@ A row is on the disk before its answer leaves the prediction service.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
+from pydantic_core import to_json
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -46,7 +45,7 @@ class Prediction:
 
 def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
     """Name the event that a request asks about: its fields in the order of project.yaml, instants in UTC."""
-    return json.dumps([_plain(request[field]) for field in spec.request], separators=(",", ":"))
+    return to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null").decode()
 
 
 def log(settings: Settings, spec: ProjectSpec, answered: Sequence[Prediction]) -> None:
@@ -134,8 +133,8 @@ def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:
         "asked_at": one.asked_at.astimezone(UTC),
         "answered_at": one.answered_at.astimezone(UTC),
         "event_key": event_key(spec, one.request),
-        "request": {name: _plain(value) for name, value in one.request.items()},
-        "features": {name: _plain(value) for name, value in one.features.items()},
+        "request": {name: _in_utc(value) for name, value in one.request.items()},
+        "features": one.features,
         "features_at": one.features_at.astimezone(UTC) if one.features_at else None,
         "model_version": one.model_version,
         "probability": one.probability,
@@ -143,13 +142,8 @@ def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: instants as ISO 8601 in UTC, no NaN."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _columns(spec: ProjectSpec) -> list[str]:

@@ -68,7 +68,7 @@ def _answer(one: Prediction, warnings: list[str]) -> Answer:
 def _new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
     """Warn of values that training never saw."""
     return [
-        f"{name}: {request[name]!r} was not seen in training, known are {', '.join(field.known)}"
+        f"{name}: {request[name]!r} is not among the {len(field.known)} values seen in training"
         for name, field in spec.request.items()
         if field.known and request[name] not in field.known
     ]

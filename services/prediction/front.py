@@ -79,9 +79,10 @@ class Front:
             metrics.SECONDS.labels(project).observe(perf_counter() - started)
 
     def _unknown(self, project: str) -> Response:
+        if project in self.broken:
+            return JSONResponse({"error": self.broken[project], "todo": "mend it, then `make down up`"}, 503)
         known = list(self.champions.seats)
-        error = self.broken.get(project) or f"no project {project!r}{nearest(project, known)}"
-        return JSONResponse({"error": error, "projects": known}, 404)
+        return JSONResponse({"error": f"no project {project!r}{nearest(project, known)}", "projects": known}, 404)
 
 
 def _refusal(seat: Seat, scope: Scope) -> Response | None:

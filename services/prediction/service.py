@@ -17,7 +17,6 @@ from services.prediction.champions import Champions, Seat
 from services.prediction.front import Front, pages
 from services.prediction.schema import MAX_ROWS, Answer, Row, request_model
 from stack import project
-from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.settings import Settings, settings
 
@@ -94,8 +93,10 @@ def served() -> tuple[list[ProjectSpec], dict[str, str]]:
     broken: dict[str, str] = {}
     for name in project.names():
         try:
-            specs.append(project.load(name))
-        except StackError as error:
+            spec = project.load(name)
+            request_model(spec)
+            specs.append(spec)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with one project, the others are served
             broken[name] = str(error)
             logger.error("%s is left out: %s", name, error)
     return specs, broken
