@@ -91,11 +91,16 @@ schedule = RequestSource(
 )
 def flights_on_request(columns: dict[str, list[object]]) -> dict[str, list[object]]:
     """Features of the request alone; Feast stores this source text, so it imports what it needs."""
+    from datetime import datetime
+
     from projects.flights.features import on_request
 
     # Feast tries a definition out with sample values of the request source alone.
-    sample = {"carrier": ["AA"], "origin": ["EWR"], "dest": ["ORD"]}
-    return on_request(sample | columns)
+    given = {"carrier": ["AA"], "origin": ["EWR"], "dest": ["ORD"]} | columns
+    for name in ("sched_dep", "sched_arr"):
+        # Feast's HTTP server passes on what is in the JSON: text.
+        given[name] = [datetime.fromisoformat(at) if isinstance(at, str) else at for at in given[name]]
+    return on_request(given)
 
 
 flights_v1 = FeatureService(
