@@ -1,7 +1,7 @@
 """Evidently's workspace: one Evidently project for each project of the stack, one snapshot for each report.
 
 Evidently's own writer has no lock and writes in place, and one half-written file keeps its UI from starting. So a
-snapshot is written aside and then published in one step, in a way that the watcher of a running UI notices.
+snapshot is written aside and then put in place whole, in a way that the watcher of a running UI notices.
 """
 
 from __future__ import annotations
@@ -94,22 +94,20 @@ def remove(settings: Settings, spec: ProjectSpec, name: str) -> None:
 
 
 def _publish(settings: Settings, staged: Path, target: Path) -> None:
-    """Put a complete file in place in one step.
+    """Put a complete file in place, never a part of one.
 
-    The watcher of Evidently's UI drops a rename within the workspace; it sees a new link as a creation, and a touched
-    file as a change. It dies of a project folder that is gone before it looks, so nothing is staged as one in there.
+    The watcher of Evidently's UI drops a rename within the workspace and sees a new link as a creation, so a former
+    file is taken away first; killed in between, the next run makes it again. The watcher dies of a project folder
+    that is gone before it looks, so nothing is staged as one in there.
     """
     partial = settings.reports / ".partial"
     with partial.open("wb") as file:
         file.write(staged.read_bytes())
         file.flush()
         os.fsync(file.fileno())
-    if target.exists():
-        partial.replace(target)
-        os.utime(target)
-    else:
-        target.hardlink_to(partial)
-        partial.unlink()
+    target.unlink(missing_ok=True)
+    target.hardlink_to(partial)
+    partial.unlink()
 
 
 def _draw(project: Project, spec: ProjectSpec) -> None:
