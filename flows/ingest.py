@@ -45,30 +45,31 @@ def append(project: str, tables: Tables, since: datetime, until: datetime) -> st
 
 
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
-def compute_features(project: str, since: datetime, until: datetime) -> dict[str, int]:
-    """Turn the window's rows into feature tables."""
-    from stack import features
+def compute_features(project: str, until: datetime) -> dict[str, int]:
+    """Turn the rows that the features have not seen yet into feature tables."""
+    from stack import datasets, features
 
     settings, spec, _ = context(project, until)
-    return features.update(settings, spec, since, until)
+    return features.update(settings, spec, datasets.served_until(settings, spec), until)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
-def bring_online(project: str, since: datetime, until: datetime) -> None:
-    """Materialise the window's features into the online store."""
-    from stack import features
+def bring_online(project: str, until: datetime) -> None:
+    """Materialise the new features into the online store; then the window counts as served."""
+    from stack import datasets, feature_tables, features
 
     settings, spec, _ = context(project, until)
-    features.materialise(settings, spec, since, until)
+    features.materialise(settings, spec, datasets.served_until(settings, spec), until)
+    feature_tables.mark_served(settings.feature_tables / project, until)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
-def join_labels(project: str, since: datetime, until: datetime) -> int:
-    """Give the predictions in the log the outcomes that the window brought; return their number."""
-    from stack import observed
+def join_labels(project: str, until: datetime) -> int:
+    """Give the predictions in the log the outcomes that are new; return their number."""
+    from stack import datasets, observed
 
     settings, spec, _ = context(project, until)
-    return observed.label(settings, spec, since, until)
+    return observed.label(settings, spec, datasets.served_until(settings, spec), until)
 
 
 @flow(name="ingest", flow_run_name="ingest {project}", timeout_seconds=60 * MINUTE)
@@ -86,18 +87,26 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     Raises:
         StackError: the batch is refused; it lies in quarantine and nothing downstream has changed.
     """
-    from stack import datasets
+    from stack import datasets, lake
 
     settings, spec, until = context(project, until)
     since = since or datasets.ingested_until(settings, spec)
+    revision = add(project, since, until) if since < until else lake.revision(settings)
+    if datasets.served_until(settings, spec) < until:
+        rows = compute_features(project, until)
+        labels = join_labels(project, until)
+        bring_online(project, until)
+        get_run_logger().info("feature rows %s; %s predictions labelled", rows, labels)
+    get_run_logger().info("data version %s holds all up to %s", revision[:8], until)
+    return revision
+
+
+def add(project: str, since: datetime, until: datetime) -> str:
+    """Fetch, validate and append one batch; return the data version that holds it."""
     tables = fetch(project, since, until)
     verdict = validate(project, tables, since, until)
     report(project, verdict)
-    revision = append(project, verdict.tables, since, until)
-    rows = compute_features(project, since, until)
-    bring_online(project, since, until)
-    get_run_logger().info("data version %s holds (%s, %s]; feature rows %s", revision[:8], since, until, rows)
-    return revision
+    return append(project, verdict.tables, since, until)
 
 
 def report(project: str, verdict: Verdict) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pandas import DataFrame
 
-from stack import features, lake
+from stack import feature_tables, features, lake
 from stack.project import ProjectSpec
 from stack.settings import Settings
 
@@ -16,6 +16,11 @@ def ingested_until(settings: Settings, spec: ProjectSpec) -> datetime:
     """The end of the last batch in the lake; ``clock.start`` when there is none."""
     batches = lake.batches(settings, spec)
     return batches["until"].max().to_pydatetime() if len(batches) else spec.clock.start
+
+
+def served_until(settings: Settings, spec: ProjectSpec) -> datetime:
+    """The instant up to which features are computed and online; it is behind the lake after a killed ingest."""
+    return feature_tables.served_until(settings.feature_tables / spec.name, spec.clock.start)
 
 
 def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Mapping[str, DataFrame]:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from stack.errors import StackError
 
 TIME = "event_timestamp"
+MARK = "served_until"
 
 
 def replace(folder: Path, frame: pd.DataFrame, since: datetime, until: datetime) -> None:
@@ -48,6 +49,25 @@ def filled(folder: Path, views: Iterable[str]) -> list[str]:
 def months(frame: pd.DataFrame) -> pd.Series:
     """The month (UTC) of each row."""
     return cast(pd.Series, frame[TIME].dt.tz_localize(None).dt.to_period("M"))
+
+
+def served_until(folder: Path, start: datetime) -> datetime:
+    """The instant up to which a project's features are computed and online; `start` before the first time.
+
+    Args:
+        folder: the project's feature tables.
+        start: the beginning of the project's data.
+    """
+    mark = folder / MARK
+    return datetime.fromisoformat(mark.read_text()) if mark.exists() else start
+
+
+def mark_served(folder: Path, until: datetime) -> None:
+    """Note that the features up to an instant are computed and online: a run that was killed before goes on here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f".{MARK}.new"
+    new.write_text(until.isoformat())
+    new.replace(folder / MARK)
 
 
 def _replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:

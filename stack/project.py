@@ -116,7 +116,7 @@ class Monitoring(Spec):
     """Length of the current window that a report covers."""
     method: Literal["psi", "ks", "wasserstein", "jensenshannon"] = "psi"
     threshold: float = 0.2
-    """A column drifts above this value of the method."""
+    """A column drifts above this value of the method; with `ks`, a p-value, below it."""
     max_drift_share: float = 0.3
     """A notice is given at this share of drifted columns."""
     max_missing_rise: float = 0.2
