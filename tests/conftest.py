@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stack import settings
+from stack.runtime import compose
 from stack.settings import Settings
 
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
@@ -34,6 +35,12 @@ def own_environment(home: Path) -> dict[str, str]:
     """STACK_* keys of a stack that shares nothing with another one."""
     ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
     return {"STACK_HOME": str(home)} | {f"STACK_{name}".upper(): str(port) for name, port in ports}
+
+
+def shell(settings: Settings) -> dict[str, str]:
+    """The environment of a user's shell after ``eval "$(make env)"``."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | compose.environment(settings) | {"PATH": path}
 
 
 def free_ports(count: int) -> list[int]:

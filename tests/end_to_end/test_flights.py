@@ -1,0 +1,115 @@
+"""The flights project on a running stack: what the first pipeline leaves, and what a bad batch does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from stack import clock, features, lake, predictions, project, registry
+from stack.settings import Settings
+from tests.conftest import shell
+
+pytestmark = pytest.mark.services
+NOW = datetime(2013, 3, 1, tzinfo=UTC)
+FLIGHTS = project.load("flights")
+Batch = dict[str, pd.DataFrame]
+
+
+def ask(settings: Settings, rows: pd.DataFrame) -> list[dict[str, object]]:
+    """Ask the prediction service about requests."""
+    body = json.loads(rows[list(FLIGHTS.request)].to_json(orient="records", date_format="iso", date_unit="us"))
+    answer = httpx.post(f"{settings.prediction_url}/flights/predict", json={"rows": body}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def test_champion_is_as_good_as_the_reference(running: Settings) -> None:
+    champion = registry.require_champion(running, FLIGHTS)
+    assert champion.cutoff == NOW == clock.now(running, FLIGHTS)
+    assert champion.tag("stack.data_revision") == lake.revision(running)
+    assert float(champion.tag("auc")) == pytest.approx(0.717, abs=0.005)
+
+
+def test_features_served_are_the_features_of_the_offline_store(running: Settings) -> None:
+    requests = FLIGHTS.module("source").requests(NOW, NOW + timedelta(days=2)).head(1000)
+    answers = [one for start in range(0, 1000, 200) for one in ask(running, requests.iloc[start : start + 200])]
+
+    logged = predictions.read(running, FLIGHTS, NOW - timedelta(seconds=1), NOW).set_index("id")
+    served = logged.loc[[one["prediction_id"] for one in answers]].reset_index(drop=True)
+    events = requests.assign(event_timestamp=pd.Timestamp(NOW).as_unit("us"))
+    offline = features.training_set(running, FLIGHTS, events).reset_index(drop=True)
+
+    numbers, categories = FLIGHTS.column_types("number"), FLIGHTS.column_types("category")
+    found = served[numbers].astype("float64").to_numpy(na_value=np.nan).astype("float32")
+    expected = offline[numbers].to_numpy("float32")
+    differ = ~((found == expected) | (np.isnan(found) & np.isnan(expected))).all(axis=1)
+    differ |= (served[categories].to_numpy() != offline[categories].to_numpy()).any(axis=1)
+    assert len(served) == 1000
+    assert int(differ.sum()) == 0
+
+
+def duplicated(tables: Batch) -> Batch:
+    return tables | {"flights": pd.concat([tables["flights"], tables["flights"]])}
+
+
+def celsius(tables: Batch) -> Batch:
+    weather = tables["weather"]
+    changed = {name: (weather[name] - 32) / 1.8 for name in ("temp", "dewp")}
+    return tables | {"weather": weather.assign(**changed)}
+
+
+def without_a_column(tables: Batch) -> Batch:
+    return tables | {"flights": tables["flights"].drop(columns="arr_delay")}
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"), [(duplicated, "unique"), (celsius, "humidity"), (without_a_column, "arr_delay")]
+)
+def test_bad_batch_is_quarantined_and_nothing_downstream_changes(
+    running: Settings, broken: Callable[[Batch], Batch], said: str
+) -> None:
+    before = lake.revision(running), lake.batches(running, FLIGHTS)["until"].max()
+    ran = subprocess.run(
+        [sys.executable, "-c", INGEST.format(broken=broken.__name__)],
+        env=shell(running),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode != 0, ran.stdout
+    run = last_run(running, "ingest")
+    assert run["state"]["type"] == "FAILED"
+    assert said in run["state"]["message"].lower()
+
+    assert (lake.revision(running), lake.batches(running, FLIGHTS)["until"].max()) == before
+    verdict = json.loads(
+        (running.quarantine / "flights" / "20130301T000000Z_20130302T000000Z/verdict.json").read_text()
+    )
+    assert verdict["accepted"] is False
+    assert (running.data_docs / verdict["page"]).is_file()
+
+
+INGEST = """
+from datetime import UTC, datetime
+from projects.flights import source
+from flows.ingest import ingest
+from tests.end_to_end.test_flights import {broken} as broken
+fetch = source.fetch
+source.fetch = lambda since, until: broken(fetch(since, until))
+ingest("flights", until=datetime(2013, 3, 2, tzinfo=UTC))
+"""
+
+
+def last_run(settings: Settings, flow: str) -> dict[str, dict[str, str]]:
+    """Prefect's record of the newest run of a flow."""
+    question = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 1}
+    return httpx.post(f"{settings.prefect_url}/api/flow_runs/filter", json=question).json()[0]  # type: ignore[no-any-return]
