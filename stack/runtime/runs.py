@@ -6,7 +6,7 @@ Source: https://docs.prefect.io/v3/api-ref/rest-api. Prefect's own client takes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,10 @@ from stack.settings import Settings
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 PAGE = 200
+INFO = 20
 LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
+NOISE = {"prefect.flow_runs.worker", "prefect.flow_runs.runner"}
+FINISHED = "Finished in state Completed()"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Runs:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._http = httpx.Client(base_url=f"{settings.prefect_url}/api/", timeout=30, trust_env=False)
+        self._flows: dict[str, str] = {}
 
     def start(self, flow: str, project: str, parameters: Mapping[str, Any]) -> str:
         """Start a run of the deployment ``<flow>/<project>``.
@@ -102,30 +106,46 @@ class Runs:
             time.sleep(pause)
 
     def _news(self, run: str, told: set[str]) -> Iterator[str]:
-        """Log lines not told yet, oldest first."""
-        names = self._family(run)
-        question = {"logs": {"flow_run_id": {"any_": list(names)}}, "sort": "TIMESTAMP_ASC", "limit": PAGE}
+        """What the log says that is not told yet, oldest first."""
+        flows = self._family(run)
+        for entry in self._log(list(flows)):
+            if entry["id"] in told or entry["level"] < INFO or entry["name"] in NOISE:
+                continue
+            told.add(entry["id"])
+            message = entry["message"].partition("\nTraceback")[0]  # the whole of it stands on the run's page
+            if message == FINISHED and entry["task_run_id"]:
+                message = f"{self._task(entry['task_run_id'])} done"
+            at = datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00")).astimezone()
+            level = LEVELS.get(entry["level"] // 10 * 10, "")
+            yield f"  {at:%H:%M:%S} {flows[entry['flow_run_id']]:<9} {level}{message}"
+
+    def _log(self, flow_runs: Sequence[str]) -> Iterator[Any]:
+        """Every log entry of the flow runs, by time."""
+        question = {"logs": {"flow_run_id": {"any_": flow_runs}}, "sort": "TIMESTAMP_ASC", "limit": PAGE}
         offset = 0
         while page := self._call("POST", "logs/filter", question | {"offset": offset}):
+            yield from page
             offset += len(page)
-            for entry in page:
-                if entry["id"] in told or entry["level"] < 20:
-                    continue
-                told.add(entry["id"])
-                at = datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00")).astimezone()
-                level = LEVELS.get(entry["level"] // 10 * 10, "")
-                yield f"  {at:%H:%M:%S} {names[entry['flow_run_id']]:<10} {level}{entry['message']}"
+
+    def _task(self, task_run: str) -> str:
+        """Name of a task, of one of its runs: ``fetch`` of ``fetch-1a2``."""
+        return str(self._call("GET", f"task_runs/{task_run}")["name"]).rpartition("-")[0].replace("_", " ")
 
     def _family(self, run: str) -> dict[str, str]:
-        """Ids of the run and of the runs it has started, with the name of their flow."""
+        """Ids of the run and of the runs that it has started, each with the name of its flow."""
         family: dict[str, str] = {}
-        wave = [run]
+        wave = self._call("POST", "flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
         while wave:
-            own = self._call("POST", "flow_runs/filter", {"flow_runs": {"id": {"any_": wave}}}) or []
-            family |= {one["id"]: one["name"].split()[0] for one in own}
-            children = {"flow_runs": {"parent_flow_run_id": {"any_": wave}}}
-            wave = [one["id"] for one in self._call("POST", "flow_runs/filter", children) or []]
+            for one in wave:
+                family[one["id"]] = self._flow(one["flow_id"])
+            children = {"flow_runs": {"parent_flow_run_id": {"any_": [one["id"] for one in wave]}}}
+            wave = self._call("POST", "flow_runs/filter", children)
         return family
+
+    def _flow(self, flow: str) -> str:
+        if flow not in self._flows:
+            self._flows[flow] = str(self._call("GET", f"flows/{flow}")["name"])
+        return self._flows[flow]
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the API; None when there is no such thing.

@@ -67,16 +67,15 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     return outcomes
 
 
-def example(spec: ProjectSpec) -> dict[str, Any]:
-    """A request for one prediction, from the examples of project.yaml."""
-    return {name: field.example for name, field in spec.request.items()}
+def example(spec: ProjectSpec) -> str:
+    """The body of a request for one prediction, from the examples of project.yaml."""
+    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]}, default=str)
 
 
 def curl(settings: Settings, spec: ProjectSpec) -> str:
     """The command that asks for the example's prediction, ready to paste."""
-    body = json.dumps(example(spec), default=str)
     url = f"{settings.address('prediction')}/{spec.name}/predict"
-    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(body)}"
+    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(example(spec))}"
 
 
 def answer(settings: Settings, spec: ProjectSpec) -> str:
@@ -86,9 +85,8 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
         StackError: the prediction service refuses the example.
     """
     deadline = time.monotonic() + PATIENCE
-    body = json.dumps(example(spec), default=str)
     while True:
-        given = _send(settings.prediction_url, "POST", f"/{spec.name}/predict", content=body)
+        given = _send(settings.prediction_url, "POST", f"/{spec.name}/predict", content=example(spec))
         if given.is_success:
             return given.text
         if given.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
