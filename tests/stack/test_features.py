@@ -233,3 +233,13 @@ def test_one_file_configures_both_online_stores(checkout: Path, tmp_path: Path, 
     config = features.store(settings).config.online_store
     assert config.type == kind
     assert store in (getattr(config, "connection_string", ""), getattr(config, "path", ""))
+
+
+def test_a_value_without_a_ttl_lives_for_ever(checkout: Path, settings: Settings) -> None:
+    spec = add(checkout, "trains", DEFINITIONS.replace("timedelta(hours=2)", "timedelta(0)"))
+    features.apply(settings)
+    fill(settings, spec, ("ICE 1", TICK, 7.0))
+    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK)
+    asked = [("ICE 1", TICK - MOMENT), ("ICE 1", TICK + timedelta(days=300))]
+    assert [str(value) for value in offline(settings, spec, *asked)] == ["nan", "7.0"]
+    assert [str(value) for value in online(settings, spec, *asked)] == ["nan", "7.0"]
