@@ -32,7 +32,7 @@ CENTRES: dict[str, dict[str, Any]] = {
         "learning_rate": 0.06,
         "min_samples_leaf": 200,
         "l2_regularization": 1.0,
-        "max_features": 0.3,
+        "max_features": 0.25,
     },
     "logistic_regression": {"C": 0.1},
     "dummy": {},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -129,12 +130,15 @@ class Tracker:
 @contextmanager
 def _pointed_at(url: str) -> Iterator[None]:
     """Point MLflow's module-level functions at a server for the time of the context."""
-    before = mlflow.get_tracking_uri()
+    before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(url)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        # MLflow keeps the address in the environment too; without one it would open a database where it stands.
+        mlflow.set_tracking_uri(None)
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def _requirements() -> list[str]:

@@ -1,0 +1,111 @@
+"""A toy project whose outcome follows from its columns, and a real MLflow server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from pandas import DataFrame
+
+from stack import project
+from stack.project import ProjectSpec
+from stack.settings import Settings
+from tests.conftest import free_ports
+
+START = pd.Timestamp("2024-01-01", tz="UTC")
+DAYS = 20
+
+
+@pytest.fixture(scope="session")
+def toy() -> ProjectSpec:
+    """Two numbers and a category, in an order that mixes their kinds; five trials on two folds."""
+    raw = {
+        "name": "toy",
+        "title": "Will it rain?",
+        "label": "rain",
+        "clock": {"start": START.isoformat()},
+        "tables": {"days": {"key": ["day"]}},
+        "request": {"town": {"type": "string", "description": "Town", "example": "Bath"}},
+        "features": {
+            "service": "toy_v1",
+            "entities": ["town"],
+            "columns": {"wet": "number", "town_id": "category", "cold": "number"},
+        },
+        "training": {"trials": 5},
+        "gate": {"min_auc": 0.6, "max_auc": 0.99, "slices": {"town_id": 0.55}, "max_log_loss_increase": 0.002},
+    }
+    return project.parse(raw, Path("projects/toy/project.yaml"))
+
+
+@pytest.fixture(scope="session")
+def toy_rows() -> Callable[..., DataFrame]:
+    """Make labelled rows; a label is known six hours after its row was asked about."""
+
+    def make(count: int = 3000, days: float = DAYS, seed: int = 3) -> DataFrame:
+        random = np.random.default_rng(seed)
+        asked = START + pd.to_timedelta(np.sort(random.uniform(0, days, count)), unit="D")
+        wet, cold = random.normal(size=(2, count)).astype("float32")
+        town = random.choice(["Bath", "Cork", "Oban"], count)
+        odds = 1.5 * wet - 0.8 * cold + 0.7 * (town == "Oban") - 1
+        wet[random.uniform(size=count) < 0.1] = np.nan
+        rows = {
+            "event_id": [f"{seed}-{number}" for number in range(count)],
+            "event_timestamp": asked.as_unit("us"),
+            "label_available_at": (asked + pd.Timedelta(hours=6)).as_unit("us"),
+            "wet": wet,
+            "town_id": town,
+            "cold": cold,
+            "rain": (random.uniform(size=count) < 1 / (1 + np.exp(-odds))).astype("int64"),
+        }
+        return pd.DataFrame(rows)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of a stack whose MLflow server runs."""
+    settings = Settings(home=tmp_path_factory.mktemp("tracked"), mlflow_port=free_ports(1)[0])
+    (settings.home / "mlflow").mkdir()
+    switches = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",
+    }
+    log = (settings.home / "mlflow.log").open("w")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "services.tracking"],
+        env=os.environ | settings.environment() | switches,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        _wait(settings, server)
+        yield settings
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait(settings: Settings, server: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            httpx.get(
+                f"{settings.mlflow_url}/api/2.0/mlflow/experiments/get", params={"experiment_id": "0"}
+            ).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail(f"MLflow did not start: {(settings.home / 'mlflow.log').read_text()[-2000:]}")

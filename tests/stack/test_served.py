@@ -1,0 +1,74 @@
+"""A served model answers alone: without scikit-learn, pandas or MLflow, for one row and for many."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from stack import candidates
+from stack.export import export
+from stack.served import ServedModel
+
+
+@pytest.fixture(scope="module")
+def folder(toy, toy_rows, tmp_path_factory):
+    rows = toy_rows()
+    pipeline = candidates.build("gradient_boosting", candidates.CENTRES["gradient_boosting"], toy, seed=7)
+    pipeline.fit(candidates.frame(toy, rows), rows["rain"])
+    folder = tmp_path_factory.mktemp("model") / "served"
+    export(pipeline, toy, folder, rows.head(200))
+    return folder
+
+
+ALONE = """
+import json, sys
+from pathlib import Path
+from stack.served import ServedModel
+answer = ServedModel(Path(sys.argv[1])).predict(json.loads(sys.argv[2]))
+heavy = {"sklearn", "mlflow", "pandas", "skops", "scipy"} & set(sys.modules)
+print(json.dumps([answer.tolist(), sorted(heavy)]))
+"""
+
+
+def test_the_onnx_form_imports_nothing_heavy(folder):
+    rows = {"wet": [1.5, None], "town_id": ["Oban", None], "cold": [-0.5, 0.1]}
+    output = subprocess.run(
+        [sys.executable, "-c", ALONE, str(folder), json.dumps(rows)], check=True, capture_output=True, text=True
+    ).stdout
+    answer, heavy = json.loads(output)
+    assert heavy == []
+    assert answer == ServedModel(folder).predict(rows).tolist()
+
+
+def test_one_row_answers_as_it_does_among_many(folder, toy_rows):
+    rows = toy_rows(50)
+    model = ServedModel(folder)
+    together = model.predict(rows)
+    alone = [model.predict({name: [rows[name].iloc[at]] for name in model.columns})[0] for at in range(len(rows))]
+    assert together.tolist() == pytest.approx(alone, abs=1e-7)
+
+
+def test_missing_values_have_many_names(folder):
+    model = ServedModel(folder)
+    rows = {"wet": [None, np.nan, float("nan")], "town_id": [None, np.nan, ""], "cold": [0.0, 0, np.float32(0)]}
+    answer = model.predict(rows)
+    assert answer.dtype == np.float64
+    assert len(set(answer.tolist())) == 1
+    assert 0 < answer[0] < 1
+
+
+def test_columns_that_are_no_features_do_not_matter(folder, toy_rows):
+    rows = toy_rows(20)
+    model = ServedModel(folder)
+    assert model.predict(rows).tolist() == model.predict(rows[list(model.columns)[::-1]]).tolist()
+
+
+def test_no_rows_get_no_answers(folder):
+    assert ServedModel(folder).predict({"wet": [], "town_id": [], "cold": []}).shape == (0,)
+
+
+def test_a_missing_column_is_named(folder):
+    with pytest.raises(KeyError, match="cold"):
+        ServedModel(folder).predict({"wet": [1.0], "town_id": ["Bath"]})
