@@ -1,6 +1,7 @@
 """What the documents and configuration files name is there."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -54,3 +55,10 @@ def test_the_locked_versions_are_those_of_the_project():
     assert pinned
     for name, version in pinned:
         assert locked[name].startswith(version), name
+
+
+def test_plain_make_lists_every_target_with_a_line():
+    listed = subprocess.check_output(["make"], cwd=ROOT, text=True).splitlines()
+
+    assert {line.split()[1] for line in listed} == TARGETS - {"setup", "setup-dev"}
+    assert all(len(line.split()) > 3 for line in listed)
