@@ -1,0 +1,45 @@
+"""The reference figures of the flights: a model that is much better has a leak, one that is worse lost something."""
+
+import pytest
+
+from stack import candidates, evaluation
+
+TOLERANCE = {"auc": 0.005, "brier": 0.001, "log_loss": 0.003}
+
+
+def measured(spec, pipeline, rows, base_rate):
+    probability = pipeline.predict_proba(candidates.frame(spec, rows))[:, 1]
+    return evaluation.metrics(rows[spec.label], probability, base_rate)
+
+
+def off(found, wanted):
+    return {name: found[name] for name in wanted if abs(found[name] - wanted[name]) > TOLERANCE[name]}
+
+
+def test_six_weeks_tell_the_next_two(spec, fit, between):
+    rows = between("2013-01-01", "2013-02-15")
+    found = measured(spec, fit(rows), between("2013-02-15", "2013-03-01"), rows["late"].mean())
+    assert not off(found, {"auc": 0.717, "brier": 0.1656, "log_loss": 0.506})
+    assert found["brier_skill"] >= 0.10
+    assert abs(found["bias"]) <= 0.06
+
+
+def test_two_months_tell_the_third(spec, first_model, between):
+    found = measured(spec, first_model, between("2013-03-01", "2013-04-01"), base_rate=0.27)
+    assert not off(found, {"auc": 0.754, "brier": 0.1577, "log_loss": 0.486})
+
+
+def test_trees_beat_the_line_and_the_line_beats_the_baseline(spec, fit, first_model, between):
+    rows, march = between("2013-01-01", "2013-03-01"), between("2013-03-01", "2013-04-01")
+    models = (first_model, fit(rows, "logistic_regression"), fit(rows, "dummy"))
+    trees, line, baseline = (measured(spec, model, march, 0.27)["log_loss"] for model in models)
+    assert trees < line < baseline - 0.05
+
+
+def test_a_random_split_would_have_flattered(spec, fit, between):
+    """Flights of one evening share their weather: a test set that is not later measures memory."""
+    rows = between("2013-01-01", "2013-03-01")
+    test = rows.sample(frac=0.25, random_state=1)
+    found = measured(spec, fit(rows.drop(test.index)), test, base_rate=0.27)
+    assert found["auc"] > 0.76
+    assert found["auc"] == pytest.approx(0.79, abs=0.03)
