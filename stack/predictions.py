@@ -20,6 +20,7 @@ from stack.settings import Settings
 from stack.state import engine, predictions
 
 TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
+PRUNED_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,18 @@ def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
 
 
 def prune(settings: Settings, before: datetime) -> int:
-    """Delete the predictions answered before an instant of the wall clock; returns how many."""
-    with engine(settings.state_database).begin() as connection:
-        statement = delete(predictions).where(predictions.c.answered_at < before.astimezone(UTC))
-        return connection.execute(statement).rowcount
+    """Delete the predictions answered before an instant of the wall clock; returns how many.
+
+    In many short transactions: an answer waits while another process writes.
+    """
+    old = select(predictions.c.id).where(predictions.c.answered_at < before.astimezone(UTC)).limit(PRUNED_AT_ONCE)
+    pruned = 0
+    while True:
+        with engine(settings.state_database).begin() as connection:
+            deleted = connection.execute(delete(predictions).where(predictions.c.id.in_(old))).rowcount
+        pruned += deleted
+        if deleted < PRUNED_AT_ONCE:
+            return pruned
 
 
 def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:

@@ -101,10 +101,12 @@ def test_no_labels_label_nothing(settings, spec):
     assert predictions.label(settings, spec, pd.DataFrame(columns=["id", "label", "label_at"])) == 0
 
 
-def test_prune_deletes_by_the_wall_clock(settings, spec):
+def test_prune_deletes_by_the_wall_clock(settings, spec, monkeypatch):
+    monkeypatch.setattr(predictions, "PRUNED_AT_ONCE", 2)
     old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)
-    predictions.log(settings, spec, [one("old", answered_at=old), one("new", answered_at=new)])
-    assert predictions.prune(settings, new) == 1
+    predictions.log(settings, spec, [one("new", answered_at=new), *(one(f"old{n}", answered_at=old) for n in range(5))])
+    assert predictions.prune(settings, new) == 5
+    assert predictions.prune(settings, new) == 0
     assert read(settings, spec)["id"].tolist() == ["new"]
 
 
