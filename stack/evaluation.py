@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from stack.project import ProjectSpec
 
-IMPORTANCE_ROWS = 2000
+IMPORTANCE_ROWS = 1000
 BINS = 20
 CLIP = 1e-15
 
