@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
@@ -61,6 +61,15 @@ def tell(project: str, report: Report) -> None:
         )
 
 
+@task
+def forget(project: str, now: datetime) -> int:
+    """Delete predictions that were answered longer ago than the settings keep them; return how many."""
+    from stack import predictions
+
+    settings, _, _ = context(project)
+    return predictions.prune(settings, now - timedelta(days=settings.keep_days))
+
+
 @flow(name="monitor", flow_run_name="monitor {project}", timeout_seconds=60 * MINUTE)
 def monitor(project: str, at: datetime | None = None) -> bool:
     """Report on the window before `at` and decide whether a new model is due.
@@ -75,4 +84,5 @@ def monitor(project: str, at: datetime | None = None) -> bool:
     _, _, at = context(project, at)
     report = compare(project, at)
     tell(project, report)
+    forget(project, datetime.now(UTC))
     return report.verdict.retrain

@@ -202,9 +202,10 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
     try:
         spec = ProjectSpec.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is also a missing one: say the misspelling.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"])
-        found, expected = repr(first["input"]), first["msg"]
+        found, expected = _short(first["input"]), first["msg"]
         if first["type"] == "extra_forbidden":
             found = f"an unknown key{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
             expected = "a key of the specification"
@@ -217,6 +218,14 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
             todo="name the project as its folder",
         )
     return spec
+
+
+def _short(value: Any, width: int = 80) -> str:
+    """A value as text; a missing key's is the whole mapping around it."""
+    if isinstance(value, dict):
+        return f"the keys {', '.join(map(str, value))}"
+    text = repr(value)
+    return text if len(text) <= width else f"{text[:width]}..."
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:

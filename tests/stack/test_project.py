@@ -1,0 +1,64 @@
+"""A project's specification: what is wrong is named by file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stack import project
+from stack.errors import StackError
+
+FILE = project.PROJECTS / "flights" / "project.yaml"
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The flights' specification with one key set; None removes it."""
+    raw = yaml.safe_load(FILE.read_text())
+    place = raw
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return raw  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("gate.min_acu", 0.7, "did you mean 'min_auc'"),
+        ("lable", "late", "did you mean 'label'"),
+        ("label", None, "Field required"),
+        ("clock.start", "2013-01-01T00:00:00", "timezone"),
+        ("clock.kind", "sundial", "'wall' or 'replay'"),
+        ("training.trials", 0, "greater than or equal to 1"),
+        ("request.carrier.type", "text", "'string'"),
+        ("name", "trains", "flights"),
+    ],
+)
+def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: str) -> None:
+    with pytest.raises(StackError) as caught:
+        project.parse(changed(path, value), FILE)
+    assert f"{FILE}, key {path}" in str(caught.value)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_unknown_project_names_the_nearest() -> None:
+    with pytest.raises(StackError, match="did you mean 'flights'"):
+        project.load("flihgts")
+
+
+def test_instant_without_zone_is_refused() -> None:
+    with pytest.raises(StackError, match="with a zone"):
+        project.instant("2013-03-01T00:00:00")
+
+
+def test_flights_is_sound_and_has_31_features() -> None:
+    assert len(project.load("flights").features.columns) == 31
+    assert Path(project.load("flights").folder).is_dir()
