@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from stack.gate import Decision
 
 
+@task(timeout_seconds=MINUTE, **MOMENTARY)
+def awaiting(project: str) -> bool:
+    """Say whether a challenger awaits the gate; there is none after a run that was repeated."""
+    from stack import registry
+
+    settings, spec, _ = context(project)
+    return registry.challenger(settings, spec) is not None
+
+
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
 def judge(project: str) -> Decision:
     """Hold the challenger against the limits and against the champion, on the same rows."""
@@ -36,11 +45,14 @@ def promote(project: str) -> bool:
     """Judge the challenger and promote it when it passes.
 
     Returns:
-        Whether it went live. A refusal is an outcome, not a failure: the champion stays and the run says why.
+        Whether a challenger went live. A refusal is an outcome, not a failure: the champion stays and the run says why.
     """
+    log = get_run_logger()
+    if not awaiting(project):
+        log.info("no challenger awaits the gate")
+        return False
     decision = judge(project)
     create_markdown_artifact(decision.markdown(), key=f"{project.replace('_', '-')}-gate")
-    log = get_run_logger()
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
     if decision.passed:
