@@ -138,10 +138,11 @@ def clean(yes: bool) -> None:
 
 @main.command()
 def apply() -> None:
-    """Apply the Feast definitions of feature_repo/ to the registry."""
+    """Apply the Feast definitions of feature_repo/ to the registry; a project with broken ones is left out."""
     from stack import features
 
-    features.apply(_settings())
+    for name, error in features.apply(_settings()).items():
+        click.echo(f"left out: {name}: {error}")
 
 
 def _project_and(*options: str) -> Callable[[Command], Command]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from stack.runtime import processes
 
+START = "--- start:"
+
 
 def main(definition: Path) -> None:
     """Replace this process by the command of the definition file: ``{"command": [...], "environment": {...}}``."""
@@ -23,7 +25,7 @@ def main(definition: Path) -> None:
     with starts(definition).open("a") as file:
         print(f"{time.time():.3f} {os.getpid()}", file=file)
     environ = os.environ | body["environment"]
-    print(f"--- start: {' '.join(body['command'])}", flush=True)
+    print(f"{START} {' '.join(body['command'])}", flush=True)
     os.execvpe(body["command"][0], body["command"], environ)  # noqa: S606  # becoming the command is the purpose
 
 

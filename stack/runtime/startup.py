@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.runtime import health, logs
+from stack.runtime import health, launch, logs
 from stack.runtime.compose import Service
 from stack.runtime.supervisor import State, Supervisor
 from stack.settings import ROOT, Settings
@@ -92,7 +92,19 @@ class Startup:
         for old in self._settings.run.glob(f"{service.name}.*.done"):
             old.unlink()
         done.touch()
+        for line in left_out(logs.tail(self._settings, service.name, 200)):
+            self._say(f"  {service.name:<12} {line}")
         return None
+
+
+def left_out(lines: list[str]) -> list[str]:
+    """What the last run in a one-shot service's log says it left out, as a broken project, with the reason."""
+    last = max((index for index, line in enumerate(lines) if line.startswith(launch.START)), default=-1)
+    found: list[str] = []
+    for line in lines[last + 1 :]:
+        if line.startswith("left out:") or (found and line.startswith("  ")):
+            found.append(line)
+    return found
 
 
 def stamp(settings: Settings, service: Service) -> Path:

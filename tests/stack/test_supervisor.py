@@ -161,6 +161,17 @@ def test_a_one_shot_service_runs_again_only_when_it_changed(stack):
     assert mark.read_text() == "xx"
 
 
+def test_what_a_one_shot_service_leaves_out_is_told(stack):
+    stack.write(
+        once="print('left out: birds: projects/birds:\\n  found     nothing\\nall the others')", first=stack.server(0)
+    )
+    stack.up()
+
+    told = [line.split("once", 1)[1].strip() for line in stack.said if "once" in line]
+    assert told[:2] == ["left out: birds: projects/birds:", "found     nothing"]
+    assert len(told) == 3
+
+
 def test_a_service_that_cannot_start_is_named_with_the_end_of_its_log(stack):
     stack.write(once="raise SystemExit('no such table')", first=stack.server(0))
 
