@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from statistics import median
 
 from bench.load import Load, load
@@ -101,6 +102,8 @@ def mlflow_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
     command += ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
     environ: Mapping[str, str] = os.environ | {
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        # It starts the uvicorn that it finds there.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         # MLflow refuses skops files otherwise, as their allow-list lies beside the model; this one is ours.
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
     }
