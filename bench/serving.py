@@ -102,6 +102,7 @@ def mlflow_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
     command += ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
     environ: Mapping[str, str] = os.environ | {
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "OMP_NUM_THREADS": "1",
         # It starts the uvicorn that it finds there.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         # MLflow refuses skops files otherwise, as their allow-list lies beside the model; this one is ours.
