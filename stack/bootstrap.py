@@ -62,7 +62,7 @@ def ready(kind: str, wanted: str) -> bool:
 def install(kind: str) -> None:
     """Make the environment and install what the locks name, hash by hash, then the project itself."""
     _say("setting up .venv (once; a few minutes when nothing is cached)")
-    if not PYTHON.exists():
+    if not (VENV / "bin" / "pip").exists():  # none, or one whose making was interrupted
         _run(sys.executable, "-m", "venv", "--clear", VENV)
     pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     _run(*pip, "--require-hashes", "--requirement", ROOT / "requirements-setup.lock")

@@ -10,7 +10,8 @@ from pathlib import Path
 from stack.runtime import compose
 from stack.settings import Settings
 
-NOT_FOR_SHELLS = ("NO_COLOR", "PYTHONUNBUFFERED")
+# MLflow refuses even skops files with the third; a user may load models of their own.
+NOT_FOR_SHELLS = ("NO_COLOR", "PYTHONUNBUFFERED", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION")
 
 
 def exports(settings: Settings, inherited: Mapping[str, str]) -> str:
