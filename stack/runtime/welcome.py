@@ -24,11 +24,13 @@ def addresses(settings: Settings) -> dict[str, str]:
     """What a browser opens, by name."""
     front = {
         "home page": settings.address("portal") + "/",
-        "predictions": settings.address("prediction") + "/docs",
+        "predictions": settings.address("prediction") + "/",
         "Prefect": settings.address("prefect") + "/",
         "MLflow": settings.address("mlflow") + "/",
         "Evidently": settings.address("monitoring") + "/",
-        "Feast server": settings.address("features") + "/docs",
+        # Through the portal: the server's own page loads from the internet.
+        "features": settings.address("portal") + "/features/",
+        "data checks": settings.address("portal") + "/docs/",
     }
     if "feast-ui" in settings.profiles.split(","):
         front["Feast UI"] = settings.address("feast_ui") + "/"
