@@ -58,8 +58,8 @@ class OnlineFeatures:
         self.missing = {name: None if kind == "category" else NAN for name, kind in spec.features.columns.items()}
         self.read([_example(spec)], datetime.fromtimestamp(0, UTC))
 
-    def read(self, requests: Sequence[Mapping[str, Any]], now: datetime) -> OnlineRows:
-        """Give the features of each request at `now`.
+    def read(self, requests: Sequence[Mapping[str, Any]], now: datetime | Sequence[datetime]) -> OnlineRows:
+        """Give the features of each request at `now`, one instant for all or one each.
 
         Feast's online store has no ttl: a value older than its view's ttl at `now`, or younger than `now`, is missing
         here as it is offline.
@@ -70,17 +70,20 @@ class OnlineFeatures:
         found: dict[str, list[Any]] = {}
         oldest: list[int | None] = [None] * len(requests)
         warnings: list[list[str]] = [[] for _ in requests]
-        instant = _micros(now)
+        instants = [_micros(now)] * len(requests) if isinstance(now, datetime) else [_micros(one) for one in now]
         for view in self.views:
             times = [
                 stamp.seconds * SECOND + stamp.nanos // 1000 for stamp in vectors[view.columns[0]].event_timestamps
             ]
-            usable = [time > 0 and time <= instant and (not view.ttl or instant <= time + view.ttl) for time in times]
+            usable = [
+                0 < time <= instant and (not view.ttl or instant <= time + view.ttl)
+                for time, instant in zip(times, instants, strict=True)
+            ]
             for row, time in enumerate(times):
                 if usable[row]:
                     oldest[row] = min(oldest[row] or time, time)
                 else:
-                    warnings[row].append(_lack(view, requests[row], time, instant))
+                    warnings[row].append(_lack(view, requests[row], time, instants[row]))
             for column in view.columns:
                 found[column] = _values(vectors[column].values, usable, self.missing[column])
         for column in self.derived:

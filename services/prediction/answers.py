@@ -20,6 +20,8 @@ from stack.settings import Settings
 def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
     """Answer rows with one champion; the log holds them on disk when this returns.
 
+    A row that brings the id of a logged prediction is answered anew, and logged once.
+
     Raises:
         LookupError: the project has no champion.
     """
@@ -27,13 +29,14 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
     if champion is None:
         raise LookupError(f"{spec.name} has no champion")
     now, answered_at = clock.now(settings, spec), datetime.now(UTC)
-    requests = [dict(row) for row in rows]
-    found, probabilities = champion.predict(requests, now)
+    requests = [{name: getattr(row, name) for name in spec.request} for row in rows]
+    instants = [min(getattr(row, "asked_at", None) or now, now) for row in rows]
+    found, probabilities = champion.predict(requests, instants)
     names, values = list(found.columns), zip(*found.columns.values(), strict=True)
     logged = [
         Prediction(
-            prediction_id,
-            asked_at=now,
+            str(row.prediction_id or prediction_id),
+            asked_at=asked_at,
             answered_at=answered_at,
             request=request,
             features=dict(zip(names, features, strict=True)),
@@ -42,8 +45,8 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
             probability=probability,
             decision=probability >= champion.model.threshold,
         )
-        for prediction_id, request, features, features_at, probability in zip(
-            _ids(answered_at, len(rows)), requests, values, found.times, probabilities, strict=True
+        for row, prediction_id, asked_at, request, features, features_at, probability in zip(
+            rows, _ids(answered_at, len(rows)), instants, requests, values, found.times, probabilities, strict=True
         )
     ]
     predictions.log(settings, spec, logged)

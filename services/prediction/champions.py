@@ -34,9 +34,9 @@ class Champion:
     features: OnlineFeatures
     loaded_at: datetime
 
-    def predict(self, requests: list[dict[str, Any]], now: datetime) -> tuple[OnlineRows, list[float]]:
-        """Read the features of an instant; give them and the probability of each row's positive outcome."""
-        found = self.features.read(requests, now)
+    def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[float]]:
+        """Read the features of each row's instant; give them and the probability of its positive outcome."""
+        found = self.features.read(requests, instants)
         return found, self.model.predict(found.columns).tolist()
 
 
@@ -102,7 +102,7 @@ class Champions:
         spec = seat.spec
         model, features = ServedModel(folder), OnlineFeatures(self.settings, spec)
         champion = Champion(version, model, features, datetime.now(UTC))
-        champion.predict([parsed_example(spec)], datetime.now(UTC))
+        champion.predict([parsed_example(spec)], [datetime.now(UTC)])
         seat.previous, seat.current = seat.current, champion
         copies.remember(folder)
         metrics.CHAMPION.labels(spec.name).set(float(version))

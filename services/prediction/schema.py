@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from bentoml import IODescriptor
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 
-from stack.errors import nearest
+from stack.errors import StackError, nearest
 from stack.project import ProjectSpec, RequestField
 
 MAX_ROWS = 1000
@@ -20,6 +21,7 @@ TYPES: dict[str, Any] = {
     "boolean": bool,
     "datetime": AwareDatetime,
 }
+CHOSEN = {"prediction_id": "a UUID", "asked_at": "ISO 8601 date and time with its zone"}
 KINDS = {"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
 
 
@@ -27,6 +29,18 @@ class Row(BaseModel):
     """What is asked about: the fields of a project. Types are taken literally: "5" is no number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    prediction_id: UUID | None = Field(
+        None, description="Id of the answer in the prediction log, so that a request sent again is logged once"
+    )
+
+
+class ReplayedRow(Row):
+    """A row of a project whose clock is replayed: it may name the instant that it is asked at."""
+
+    asked_at: AwareDatetime | None = Field(
+        None, description="Instant on the project's clock, at most its now, whose features answer; default: now"
+    )
 
 
 class Answer(BaseModel):
@@ -74,13 +88,22 @@ def request_model(spec: ProjectSpec) -> type[Request]:
 
 def row_model(spec: ProjectSpec) -> type[Row]:
     """Make the model of one row from the project's request fields."""
+    base = ReplayedRow if spec.clock.kind == "replay" else Row
+    taken = set(base.model_fields) & set(spec.request)
+    if taken:
+        raise StackError(
+            f"projects/{spec.name}/project.yaml, key request.{min(taken)}",
+            found="a name that every request has",
+            expected=f"request fields other than {', '.join(base.model_fields)}",
+            todo="rename the field",
+        )
     fields: dict[str, Any] = {name: (TYPES[field.type], _field(field)) for name, field in spec.request.items()}
-    return create_model(f"{_title(spec)}Row", __base__=Row, __doc__=spec.title, **fields)
+    return create_model(f"{_title(spec)}Row", __base__=base, __doc__=spec.title, **fields)
 
 
 def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
     """The example row of project.yaml as a request holds it: instants are datetimes."""
-    return dict(row_model(spec).model_validate_json(to_json(example(spec))))
+    return row_model(spec).model_validate_json(to_json(example(spec))).model_dump(include=set(spec.request))
 
 
 def example(spec: ProjectSpec) -> dict[str, Any]:
@@ -128,6 +151,8 @@ def _expected(spec: ProjectSpec, mistake: Any) -> str:
     field = spec.request.get(str(loc[-1])) if len(loc) == 3 else None
     if field:
         return f"{_kind(field)}, like {field.example!r} ({field.description})"
+    if loc[-1] in CHOSEN:
+        return CHOSEN[loc[-1]]
     if len(loc) == 2:
         return f"an object with {', '.join(spec.request)}"
     return f'{{"rows": [...]}} with 1 to {MAX_ROWS} rows'

@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -81,6 +81,19 @@ def test_an_answer_is_complete_and_in_the_log(home, spec, url, champion):
     assert row["probability"] == answer["probability"]
     assert (row["carrier"], row["carrier_id"], row["dep_minute"]) == ("UA", "UA", 720)
     assert row[list(spec.features.columns)].notna().all()
+
+
+def test_a_row_with_an_id_and_an_instant_of_its_own_is_logged_once_at_that_instant(home, spec, url, champion):
+    own, asked_at = str(uuid4()), NOW - timedelta(minutes=20)
+    row = ROW | {"prediction_id": own, "asked_at": asked_at.isoformat()}
+    later = ROW | {"asked_at": (NOW + timedelta(hours=1)).isoformat()}
+    first, capped = post(url, {"rows": [row, later]}).json()
+    again = post(url, {"rows": [row]}).json()[0]
+    found = logged(home, spec)
+    assert first["prediction_id"] == again["prediction_id"] == own
+    assert found.loc[own, "asked_at"] == asked_at
+    assert found.loc[own, "features_at"] <= asked_at
+    assert found.loc[capped["prediction_id"], "asked_at"] == NOW
 
 
 def test_many_rows_are_answered_in_their_order(home, spec, url, champion):

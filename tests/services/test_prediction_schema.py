@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from services.prediction import schema
 from stack import project
+from stack.errors import StackError
 from stack.project import RequestField
 
 FLIGHTS = project.load("flights")
@@ -89,6 +90,18 @@ def test_limits_and_unit_of_a_number_are_told():
             model.model_validate_json(f'{{"rows": [{{"wind": {value}}}]}}')
         told = schema.explain(windy, raised.value).errors()[0]["msg"]
         assert "a number of at least 0 of at most 100 in mph, like 7.5 (Wind)" in told, told
+
+
+def test_a_field_may_not_take_a_name_that_every_request_has():
+    field = RequestField(type="string", description="Id", example="x")
+    with pytest.raises(StackError, match="prediction_id"):
+        schema.row_model(FLIGHTS.model_copy(update={"request": {"prediction_id": field}}))
+
+
+def test_only_a_replayed_project_takes_the_instant_of_a_row():
+    wall = FLIGHTS.model_copy(update={"clock": FLIGHTS.clock.model_copy(update={"kind": "wall"})})
+    assert "asked_at" in schema.row_model(FLIGHTS).model_fields
+    assert "asked_at" not in schema.row_model(wall).model_fields
 
 
 def test_the_json_schema_has_names_units_examples_and_patterns():
