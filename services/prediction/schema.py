@@ -151,7 +151,7 @@ def _expected(spec: ProjectSpec, mistake: Any) -> str:
     field = spec.request.get(str(loc[-1])) if len(loc) == 3 else None
     if field:
         return f"{_kind(field)}, like {field.example!r} ({field.description})"
-    if loc[-1] in CHOSEN:
+    if loc and loc[-1] in CHOSEN:
         return CHOSEN[loc[-1]]
     if len(loc) == 2:
         return f"an object with {', '.join(spec.request)}"

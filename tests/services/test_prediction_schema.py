@@ -29,7 +29,7 @@ def row(**changes) -> str:
 
 def test_the_example_of_the_project_is_a_correct_request():
     parsed = REQUEST.model_validate_json(json.dumps({"rows": [ROW]}))
-    assert dict(parsed.rows[0]) == schema.parsed_example(FLIGHTS)
+    assert parsed.rows[0].model_dump(include=set(FLIGHTS.request)) == schema.parsed_example(FLIGHTS)
     assert parsed.rows[0].sched_dep == datetime(2013, 3, 1, 13, tzinfo=UTC)
 
 
@@ -52,6 +52,7 @@ INVALID = [
     (row(sched_dep="tomorrow"), ["rows", 0, "sched_dep"], "'tomorrow'", "like '2013-03-01T08:00:00-05:00'"),
     (row(sched_dep=1362142800), ["rows", 0, "sched_dep"], "1362142800", "with its zone"),
     (row(dest="{found}"), ["rows", 0, "dest"], "'{found}'", "like 'ORD'"),
+    (row(prediction_id="7"), ["rows", 0, "prediction_id"], "'7'", "a UUID"),
 ]
 
 
