@@ -71,7 +71,7 @@ def without_a_column(tables: Batch) -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"), [(duplicated, "unique"), (celsius, "humidity"), (without_a_column, "arr_delay")]
+    ("broken", "said"), [(duplicated, "one row of each"), (celsius, "humidity"), (without_a_column, "arr_delay")]
 )
 def test_bad_batch_is_quarantined_and_nothing_downstream_changes(
     running: Settings, broken: Callable[[Batch], Batch], said: str
