@@ -102,7 +102,14 @@ class Gate(Spec):
     slices: dict[str, float] = {}
     """Column -> smallest AUC of any of its values."""
     max_log_loss_increase: float = 0.0
-    """Against the champion, on the same rows."""
+    """Against the champion, on the same rows: never worse by more than this."""
+    interval: float = Field(0.95, gt=0, lt=1)
+    """A champion that is not due (``monitoring.max_age``, ``monitoring.max_bias``) is followed only by a challenger
+    whose log-loss is lower with this confidence, by a paired bootstrap over days ..."""
+    min_days: int = Field(7, ge=2)
+    """... of which there are at least so many."""
+    max_slice_log_loss_increase: dict[str, float] = {}
+    """Column -> largest increase of the log-loss against the champion in the rows of any of its values."""
     max_served_difference: float = 1e-5
     """Largest difference of a probability between the served and the trained form."""
     max_latency_ms: float = 50.0
