@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean run ingest train promote predict monitor test bench lock lint
+.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote predict monitor test bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,16 @@ env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and 
 
 clean: setup ## Delete all state, after asking (YES=1 does not ask)
 	@$(STACK) clean $(if $(YES),--yes)
+
+backup: setup ## Write all state into one archive, while the stack runs (OUT=backups SECRETS=1)
+	@$(STACK) backup $(call option,OUT,out) $(if $(SECRETS),--secrets)
+
+restore: setup ## Bring back the state of an archive (FILE=backups/... YES=1 moves the old state aside, SECRETS=1)
+	@$(STACK) restore $(if $(YES),--yes) $(if $(SECRETS),--secrets) "$(or $(FILE),$(error name the archive: make restore FILE=backups/stack-....tar.gz))"
+
+# With the packages that wrote the state; `stack upgrade` installs the new ones after the backup.
+upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
+	@$(STACK) upgrade $(call option,OUT,out)
 
 run: setup ## Run the whole pipeline of a project (PROJECT=flights)
 	@$(STACK) run $(PROJECT)

@@ -137,6 +137,42 @@ def clean(yes: bool) -> None:
 
 
 @main.command()
+@click.option("--out", type=click.Path(path_type=Path), default="backups", show_default=True, help="Folder or file.")
+@click.option("--secrets", is_flag=True, help="Put .env in too.")
+def backup(out: Path, secrets: bool) -> None:
+    """Write all state into one archive, while the stack runs."""
+    from datetime import UTC, datetime
+
+    from stack.backup import backup
+
+    backup.make(_settings(), out, datetime.now(UTC), click.echo, secrets=secrets)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Move the state that is there aside.")
+@click.option("--secrets", is_flag=True, help="Write .env from the archive.")
+def restore(file: Path, yes: bool, secrets: bool) -> None:
+    """Bring back the state in FILE, an archive of `backup`; the stack must be down."""
+    from datetime import UTC, datetime
+
+    from stack.backup import restore
+
+    restore.restore(_settings(), file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default="backups", show_default=True, help="Folder or file.")
+def upgrade(out: Path) -> None:
+    """Back up, install the locked packages, and start the checked-out version, which migrates the databases."""
+    from datetime import UTC, datetime
+
+    from stack.backup import upgrade
+
+    upgrade.upgrade(_settings(), out, datetime.now(UTC), click.echo)
+
+
+@main.command()
 def apply() -> None:
     """Apply the Feast definitions of feature_repo/ to the registry; a project with broken ones is left out."""
     from stack import features

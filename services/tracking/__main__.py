@@ -18,9 +18,12 @@ def main() -> None:
     """Create or migrate the database, then listen on the host and port of the settings."""
     stack = settings()
     os.environ.update(environment(stack))
+    from mlflow import db
     from mlflow.server import handlers
     from mlflow.server.fastapi_app import app
 
+    # `mlflow db upgrade`: the server itself refuses a database of an older version.
+    db.upgrade.callback(stack.mlflow_database)
     handlers.initialize_backend_stores(stack.mlflow_database)
     uvicorn.run(app, host=stack.bind, port=stack.mlflow_port, access_log=False, server_header=False)
 

@@ -108,12 +108,12 @@ def memory(available: int, runs: bool) -> Finding:
 def state_versions(settings: Settings) -> Finding:
     """Compare the versions that wrote the state with the installed ones."""
     stored, current = versions.stored(settings), versions.current()
-    changed = [f"{name} {stored[name]} -> {current.get(name)}" for name in stored if stored[name] != current.get(name)]
+    changed = [f"{name} {stored[name]} -> {now}" for name, now in current.items() if stored.get(name, now) != now]
     return Finding(
         "state",
         not changed,
         f"written by other versions: {', '.join(changed)}" if changed else f"{settings.home}, by these versions",
-        "copy the folder first: the next `make up` migrates the databases",
+        "run `make upgrade`, which makes a backup first: the next start migrates the databases",
     )
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from stack import code
 from stack.errors import StackError
 from stack.settings import Settings
 
 LAYOUT = 1
 """Raised when an older stack could not read the state."""
+UNFINISHED = ".restoring"
+"""The folder in a home that a restore works in; while it is there, the state is not whole."""
 PACKAGES = ("mlflow", "prefect", "feast", "dvc", "evidently", "great-expectations", "bentoml")
 
 
@@ -32,11 +38,18 @@ def stored(settings: Settings) -> dict[str, str | int]:
 
 
 def check(settings: Settings) -> None:
-    """Mark a new home as the stack's; refuse state that a newer stack has written.
+    """Mark a new home as the stack's; refuse state that a newer stack has written, or that is not whole.
 
     Raises:
-        StackError: the state's layout is newer than this code.
+        StackError: the state's layout is newer than this code, or a restore was broken off.
     """
+    if (settings.home / UNFINISHED).exists():
+        raise StackError(
+            str(settings.home),
+            found="a restore that was broken off",
+            expected="a whole state",
+            todo="run `make restore` again with YES=1",
+        )
     found = int(stored(settings).get("layout", LAYOUT))
     if found > LAYOUT:
         raise StackError(
@@ -49,6 +62,24 @@ def check(settings: Settings) -> None:
         write(settings)
 
 
-def write(settings: Settings) -> None:
-    """Note that the installed versions use the state."""
-    file(settings).write_text(json.dumps(current(), indent=1) + "\n")
+def write(settings: Settings, found: Mapping[str, str | int] | None = None) -> None:
+    """Note which versions use the state, and which commit: those that are installed, or those that are given."""
+    partial = file(settings).with_suffix(".new")
+    partial.write_text(json.dumps(dict(found or current() | {"code": code.version()}), indent=1) + "\n")
+    partial.replace(file(settings))
+
+
+@contextmanager
+def unfinished(settings: Settings) -> Iterator[Path]:
+    """A folder in the home to prepare new state in; `check` refuses the home until it is whole."""
+    aside = settings.home / UNFINISHED
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        if any(settings.home.iterdir()):
+            aside.mkdir(exist_ok=True)
+        raise
+    shutil.rmtree(aside)
