@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pandas import DataFrame
-from prefect import flow, get_run_logger, task
+from prefect import Flow, State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas import FlowRun
 
 from flows.common import MINUTE, MOMENTARY, context
+from stack import disk
 from stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -72,7 +74,22 @@ def join_labels(project: str, until: datetime) -> int:
     return observed.label(settings, spec, datasets.served_until(settings, spec), until)
 
 
-@flow(name="ingest", flow_run_name="ingest {project}", timeout_seconds=60 * MINUTE)
+def tell_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alarm when a run failed while the disk has no room left, whatever it was that failed for it."""
+    from monitoring import alerts
+    from stack.settings import settings
+
+    if disk.low(settings()):
+        title = f"{flow_run.parameters['project']}: {flow.name} stopped, the disk is full"
+        alerts.notify(settings(), title, str(state.message))
+
+
+@flow(
+    name="ingest",
+    flow_run_name="ingest {project}",
+    timeout_seconds=60 * MINUTE,
+    on_failure=[tell_full_disk],
+)
 def ingest(project: str, since: datetime | None = None, until: datetime | None = None) -> str:
     """Ingest the rows of a project that became known in (since, until].
 

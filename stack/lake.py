@@ -20,7 +20,7 @@ from dvc.repo import Repo
 from dvc.scm import Git, RevError
 from scmrepo.exceptions import SCMError
 
-from stack import keys, repository
+from stack import disk, keys, repository
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.project import Table as TableSpec
@@ -47,7 +47,8 @@ def append(
         The git revision that holds the batch.
 
     Raises:
-        StackError: the window has other rows already, a row's key is in the lake, or a row is outside the window.
+        StackError: the window has other rows already, a row's key is in the lake, a row is outside the window, or the
+            disk is too full.
     """
     batch = batch_id(since, until)
     content = {name: _table(spec, name, tables, since, until) for name in spec.tables}
@@ -57,6 +58,7 @@ def append(
             _same(known, spec, content, batch)
             found = repository.revisions(repo)[_subject(spec, batch)]
         else:
+            disk.require_reserve(settings, f"batch {batch} of {spec.name}")
             seen = keys.check(repo, known, spec, content, batch)
             found = _commit(repo, spec, content, batch)
             keys.remember(repo, spec, seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from stack import disk as room
 from stack.errors import StackError
 from stack.runtime import compose, health, ports, processes, supervisor, versions
 from stack.runtime.supervisor import Supervisor
@@ -84,13 +84,13 @@ def packages() -> Finding:
 
 def disk(home: Path) -> Finding:
     """Judge the room left where the state lies."""
-    folder = next(path for path in (home, *home.parents) if path.exists())
-    free = shutil.disk_usage(folder).free
+    free = room.free(home)
+    stopped = "; ingestion has stopped" if free < room.RESERVE else ""
     return Finding(
         "disk",
         free >= DISK_NEEDED,
-        f"{free / GIB:.1f} GiB free at {folder}, {DISK_NEEDED / GIB:.0f} needed",
-        "free some space, or move the state with STACK_HOME",
+        f"{free / GIB:.1f} GiB free at {home}, {DISK_NEEDED / GIB:.0f} needed{stopped}",
+        "free some space (docs/operations.md says what may go), or move the state with STACK_HOME",
     )
 
 
