@@ -48,12 +48,12 @@ def main() -> None:
 @click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
 def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     """Start every service, wait until all are healthy, and run the first pipeline."""
-    from stack.runtime import local, welcome
+    from stack.runtime import runtimes, welcome
 
     settings = _settings(runtime=runtime, profiles=profiles)
-    _local_only(settings)
-    click.echo("starting the services")
-    local.up(settings, click.echo)
+    chosen = runtimes.to_start(settings, click.echo)
+    click.echo(f"starting the services ({chosen.NAME})")
+    chosen.up(settings, click.echo)
     outcomes = welcome.first_pipelines(settings, click.echo) if pipeline else {}
     click.echo(welcome.page(settings))
     for name, outcome in outcomes.items():
@@ -69,18 +69,20 @@ def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
 @main.command()
 def down() -> None:
     """Stop every service; the state stays."""
-    from stack.runtime import local
+    from stack.runtime import runtimes
 
-    stopped = local.down(_settings())
+    settings = _settings()
+    stopped = runtimes.current(settings).down(settings)
     click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing ran")
 
 
 @main.command()
 def status() -> None:
-    """Show health, port, memory (PSS), restarts and uptime of every service; end with 1 if one is unwell."""
-    from stack.runtime import status
+    """Show health, port, memory, restarts and uptime of every service; end with 1 if one is unwell."""
+    from stack.runtime import runtimes, status
 
-    rows = status.rows(_settings())
+    settings = _settings()
+    rows = runtimes.current(settings).rows(settings)
     click.echo(status.table(rows))
     sys.exit(0 if all(row.well for row in rows) else 1)
 
@@ -91,25 +93,21 @@ def status() -> None:
 @click.option("--follow/--no-follow", default=None, help="Go on as lines are written; the default in a terminal.")
 def logs(service: str | None, lines: int, follow: bool | None) -> None:
     """Show the log of SERVICE, or of all services."""
-    from stack.runtime import logs
+    from stack.runtime import runtimes
 
     settings = _settings()
-    wanted = logs.chosen(settings, service)
-    width = max((len(name) for name in wanted), default=0)
-    for name in wanted:
-        for line in logs.tail(settings, name, lines):
-            click.echo(f"{name:<{width}} | {line}" if len(wanted) > 1 else line)
-    if sys.stdout.isatty() if follow is None else follow:
-        for name, line in logs.follow(settings, wanted):
-            click.echo(f"{name:<{width}} | {line}" if len(wanted) > 1 else line)
+    on = sys.stdout.isatty() if follow is None else follow
+    for line in runtimes.current(settings).logs(settings, service, lines, on):
+        click.echo(line)
 
 
 @main.command()
 def doctor() -> None:
     """Look for what keeps the stack from running well; end with 1 if there is something to do."""
-    from stack.runtime import doctor
+    from stack.runtime import runtimes
 
-    found = doctor.findings(_settings())
+    settings = _settings()
+    found = runtimes.current(settings).findings(settings)
     for finding in found:
         click.echo(str(finding))
     sys.exit(0 if all(finding.good for finding in found) else 1)
@@ -118,22 +116,25 @@ def doctor() -> None:
 @main.command()
 def env() -> None:
     """Print shell exports, for eval "$(make env)": the tools' addresses and the virtual environment on PATH."""
-    from stack.runtime import shell
+    from stack.runtime import runtimes
 
-    click.echo(shell.exports(_settings(), os.environ))
+    settings = _settings()
+    click.echo(runtimes.current(settings).exports(settings, os.environ))
 
 
 @main.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clean(yes: bool) -> None:
     """Stop the stack and delete its state: data, models, runs, reports."""
-    from stack.runtime import local
+    from stack.runtime import runtimes
 
     settings = _settings()
+    chosen = runtimes.current(settings)
+    place = chosen.place(settings)
     if not yes:
-        click.confirm(f"Delete all state in {settings.home}?", abort=True)
-    local.clean(settings)
-    click.echo(f"deleted {settings.home}")
+        click.confirm(f"Delete all state in {place or settings.home}?", abort=True)
+    chosen.clean(settings)
+    click.echo(f"deleted {place or 'nothing'}")
 
 
 @main.command()
@@ -175,10 +176,15 @@ def upgrade(out: Path) -> None:
 @main.command()
 def apply() -> None:
     """Apply the Feast definitions of feature_repo/ to the registry; a project with broken ones is left out."""
-    from stack import features
+    from stack import features, state
+    from stack.runtime import versions
 
-    for name, error in features.apply(_settings()).items():
+    settings = _settings()
+    versions.check(settings)
+    state.engine(settings.state_database)
+    for name, error in features.apply(settings).items():
         click.echo(f"left out: {name}: {error}")
+    versions.write(settings)
 
 
 def _project_and(*options: str) -> Callable[[Command], Command]:
@@ -245,17 +251,27 @@ def monitor(project: str, until: str | None) -> None:
     _follow("monitor", project, {"at": _instant(until)})
 
 
+@main.command()
+@_project_and("since", "until")
+def skew(project: str, since: str | None, until: str | None) -> None:
+    """Recompute the features of the predictions of PROJECT asked in a window; end with 1 if any differs."""
+    _follow("skew", project, {"since": _instant(since), "until": _instant(until)})
+
+
+@main.command()
+@click.argument("project")
+@click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
+def replay(project: str, until: str) -> None:
+    """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
+    _follow("replay", project, {"until": _end_of(until)})
+
+
 def _settings(**options: str | None) -> Settings:
     """The settings of the environment and .env; an option that is given wins."""
     from stack.settings import load
 
     given = {f"STACK_{name}".upper(): value for name, value in options.items() if value}
     return load(os.environ | given)
-
-
-def _local_only(settings: Settings) -> None:
-    if settings.runtime == "compose":
-        raise StackError("runtime", found="compose", expected="local or auto", todo="run `make up RUNTIME=local`")
 
 
 def _follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> None:
@@ -267,7 +283,12 @@ def _follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> No
     runs = Runs(_settings())
     run = runs.start(flow, project, {name: value for name, value in parameters.items() if value is not None})
     click.echo(f"{flow} of {project}: {runs.url(run)}")
-    outcome = runs.follow(run, click.echo)
+    try:
+        outcome = runs.follow(run, click.echo)
+    except KeyboardInterrupt:
+        runs.cancel(run)
+        click.echo(f"{flow} of {project} is being stopped")
+        sys.exit(130)
     click.echo(f"{outcome.state.lower()}{': ' + outcome.message if outcome.message else ''}")
     sys.exit(0 if outcome.good else 1)
 
@@ -276,6 +297,17 @@ def _instant(text: str | None) -> str | None:
     from stack.project import instant
 
     return instant(text).isoformat() if text else None
+
+
+def _end_of(text: str) -> str | None:
+    """An instant; a date is the end of its day."""
+    from datetime import UTC, date, datetime, time, timedelta
+
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return _instant(text)
+    return datetime.combine(day + timedelta(days=1), time(), UTC).isoformat()
 
 
 def _path(path: Path | None) -> str | None:

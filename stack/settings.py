@@ -28,6 +28,8 @@ class Settings(BaseModel):
 
     home: Path = ROOT / "var"
     runtime: Literal["auto", "local", "compose"] = "auto"
+    name: str = Field("homelab-mlops", pattern="^[a-z0-9][a-z0-9_-]*$")
+    """What Docker Compose names containers and volumes after: two stacks on one machine need two names."""
     profiles: str = ""
     host: str = "127.0.0.1"
     bind: str = ""
@@ -57,6 +59,14 @@ class Settings(BaseModel):
     online_store: str = ""
     online_store_type: Literal["", "sqlite", "redis"] = ""
     artifacts: str = ""
+
+    # Of the servers in Docker Compose; stack/runtime/credentials.py makes them up.
+    postgres_password: str = Field("", repr=False)
+    mlflow_db_password: str = Field("", repr=False)
+    prefect_db_password: str = Field("", repr=False)
+    feast_db_password: str = Field("", repr=False)
+    state_db_password: str = Field("", repr=False)
+    redis_password: str = Field("", repr=False)
 
     lake_remote: str = ""
     dask_address: str = ""

@@ -24,10 +24,14 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    func,
     make_url,
+    select,
 )
 
 metadata = MetaData()
+TABLES_LOCK = 1
+"""Key of the advisory lock under which the tables are made."""
 
 clocks = Table(
     "clocks",
@@ -56,6 +60,21 @@ predictions = Table(
     Index("predictions_by_event", "project", "event_key"),
 )
 
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("champion", String),
+    Column("at", DateTime(timezone=True), nullable=False),  # on the project's clock
+    Column("decided_at", DateTime(timezone=True), nullable=False),  # on the wall clock
+    Column("reason", String, nullable=False),
+    Column("numbers", JSON, nullable=False),
+    Column("state", String, nullable=False),
+)
+
 
 @lru_cache(maxsize=4)
 def engine(url: str) -> Engine:
@@ -70,8 +89,16 @@ def engine(url: str) -> Engine:
     made = create_engine(url, json_serializer=_json, pool_pre_ping=not parsed.drivername.startswith("sqlite"))
     if made.dialect.name == "sqlite":
         event.listen(made, "connect", _durable)
-    metadata.create_all(made)
+    _create(made)
     return made
+
+
+def _create(made: Engine) -> None:
+    """Make the missing tables; on PostgreSQL two processes that do so at once would meet in its catalogue."""
+    with made.begin() as connection:
+        if made.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(TABLES_LOCK)))
+        metadata.create_all(connection)
 
 
 def _json(value: Any) -> str:

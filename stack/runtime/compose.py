@@ -70,7 +70,7 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
     """
     raw = _parsed(file)
     ours = {name: body for name, body in raw["services"].items() if "build" in body}
-    active = _active(ours, settings)
+    active = _active(raw["services"], settings) & set(ours)
     made = [_service(name, body, _values(settings), active, file) for name, body in ours.items() if name in active]
     return _ordered(made, file)
 
@@ -78,6 +78,18 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
 def environment(settings: Settings, file: Path = FILE) -> dict[str, str]:
     """The environment that all services share: tool addresses, telemetry switches, every setting."""
     return _strings(interpolate(_parsed(file)["x-environment"], _values(settings), f"{file.name}, x-environment"))
+
+
+def image(file: Path = FILE) -> str:
+    """Name and tag of the image that our services share."""
+    return str(_parsed(file)["x-own"]["image"])
+
+
+def servers(settings: Settings, file: Path = FILE) -> list[str]:
+    """Names of the services that only containers have: those of another image."""
+    theirs = {name: body for name, body in _parsed(file)["services"].items() if "build" not in body}
+    wanted = set(settings.profiles.split(","))
+    return [name for name, body in theirs.items() if not body.get("profiles") or wanted & set(body["profiles"])]
 
 
 def _values(settings: Settings) -> dict[str, str]:

@@ -147,9 +147,14 @@ def services(settings: Settings) -> Iterator[Finding]:
             yield Finding(service.name, False, states[service.name].status.lower(), "make up")
         for port in service.ports:
             if ports.taken(settings.bind, port):
-                yield Finding(
-                    f"port {port} of {service.name}",
-                    False,
-                    f"taken by {ports.holder(port)}",
-                    f"stop that process, or set {ports.key(service)} in .env",
-                )
+                yield taken(service, port)
+
+
+def taken(service: compose.Service, port: int) -> Finding:
+    """The finding of a port that somebody else holds."""
+    return Finding(
+        f"port {port} of {service.name}",
+        False,
+        f"taken by {ports.holder(port)}",
+        f"stop that process, or set {ports.key(service)} in .env",
+    )

@@ -11,9 +11,31 @@ from pathlib import Path
 from stack.errors import StackError
 from stack.runtime import compose, ports, supervisor, versions
 from stack.runtime.compose import Service
+from stack.runtime.doctor import findings
+from stack.runtime.logs import shown as logs
+from stack.runtime.shell import exports
 from stack.runtime.startup import Say, Startup
+from stack.runtime.status import rows
 from stack.runtime.supervisor import Supervisor
 from stack.settings import Settings
+
+__all__ = ["NAME", "clean", "down", "exports", "findings", "logs", "place", "rows", "running", "unfit", "up"]
+NAME = "local"
+
+
+def unfit(settings: Settings) -> str | None:
+    """Why this runtime cannot be used here: it always can."""
+    return None
+
+
+def running(settings: Settings) -> bool:
+    """Say whether a service of the stack runs."""
+    return any(state.pid for state in Supervisor(settings).states().values())
+
+
+def place(settings: Settings) -> str:
+    """Where the state lies; empty when there is none."""
+    return str(settings.home) if versions.file(settings).exists() else ""
 
 
 def up(settings: Settings, say: Say, file: Path = compose.FILE) -> list[Service]:

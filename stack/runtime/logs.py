@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from stack.errors import StackError, nearest
@@ -32,6 +33,15 @@ def tail(settings: Settings, name: str, lines: int) -> list[str]:
         return opened.read().decode(errors="replace").splitlines()[-lines:]
 
 
+def shown(settings: Settings, service: str | None, lines: int, follow: bool) -> Iterator[str]:
+    """Yield the last lines of a service's log, or of all logs, then those that are written."""
+    wanted = chosen(settings, service)
+    width = max((len(name) for name in wanted), default=0)
+    entries = ((name, line) for name in wanted for line in tail(settings, name, lines))
+    for name, line in chain(entries, added(settings, wanted) if follow else ()):
+        yield f"{name:<{width}} | {line}" if len(wanted) > 1 else line
+
+
 def chosen(settings: Settings, name: str | None) -> list[str]:
     """The services to show: the named one, or all.
 
@@ -49,7 +59,7 @@ def chosen(settings: Settings, name: str | None) -> list[str]:
     return [name] if name else known
 
 
-def follow(settings: Settings, wanted: Sequence[str]) -> Iterator[tuple[str, str]]:
+def added(settings: Settings, wanted: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield (service, line) as lines are written, for ever; a rotated file is taken up from its beginning."""
     places = {name: file(settings, name).stat().st_size for name in wanted}
     while True:

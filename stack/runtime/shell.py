@@ -21,8 +21,13 @@ def exports(settings: Settings, inherited: Mapping[str, str]) -> str:
         settings: of the stack.
         inherited: the environment of the shell.
     """
+    return lines(compose.environment(settings), inherited)
+
+
+def lines(environment: Mapping[str, str], inherited: Mapping[str, str]) -> str:
+    """Write shell commands that export variables and put the virtual environment on PATH."""
     bin_folder = str(Path(sys.executable).parent)
     rest = [one for one in inherited.get("PATH", "").split(":") if one and one != bin_folder]
-    shared = {key: value for key, value in compose.environment(settings).items() if key not in NOT_FOR_SHELLS}
+    shared = {key: value for key, value in environment.items() if key not in NOT_FOR_SHELLS}
     variables = shared | {"PATH": ":".join([bin_folder, *rest])}
     return "\n".join(f"export {key}={shlex.quote(value)}" for key, value in variables.items())

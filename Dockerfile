@@ -1,0 +1,36 @@
+# The one image of all our services; docker-compose.yml says which command each runs.
+FROM python:3.11.14-slim-bookworm AS base
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app
+
+FROM base AS packages
+WORKDIR /build
+COPY requirements-setup.lock requirements.lock pyproject.toml ./
+# Two packages ship no wheel and are built with the setuptools that the first lock installs. Our own one is installed for its
+# command and its version alone: PYTHONPATH finds it faster than the finder of an editable install.
+RUN --mount=type=cache,target=/root/.cache \
+    python -m venv /opt/venv \
+    && pip --quiet --disable-pip-version-check install --require-hashes --requirement requirements-setup.lock \
+    && uv pip install --quiet --link-mode copy --no-build-isolation --require-hashes --requirement requirements.lock \
+    && uv pip install --quiet --no-build-isolation --no-deps --editable . \
+    && uv pip uninstall --quiet uv pip \
+    && rm /opt/venv/lib/python3.11/site-packages/__editable__*homelab_mlops*
+# What no service reads: the packages' own tests, C and Cython sources, notebook widgets, maps.
+COPY docker/prune.sh docker/warm.py ./
+RUN ./prune.sh /opt/venv/lib/python3.11/site-packages
+# Bytecode of what the services import, and of nothing else: a third of the start, a tenth of the size.
+RUN python warm.py
+
+FROM base
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --home-dir /tmp --no-create-home stack \
+    && install --directory --owner stack --group stack /var/lib/stack
+COPY --from=packages /opt/venv /opt/venv
+COPY . /app
+ARG CODE_VERSION=""
+ARG SOURCES=""
+ENV HOME=/tmp CODE_VERSION=$CODE_VERSION
+LABEL homelab-mlops.sources=$SOURCES
+WORKDIR /app
+USER 1000:1000

@@ -1,0 +1,165 @@
+"""Docker's command line for one stack: which variables docker-compose.yml is given, and what its answers hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from stack.errors import StackError
+from stack.runtime import credentials
+from stack.settings import PREFIX, ROOT, Settings
+
+OLDEST = (2, 20)
+"""Of Docker Compose: the first that waits for one-shot services; https://docs.docker.com/compose/releases/."""
+OF_THE_HOST = ("STACK_HOME", "STACK_RUNTIME", "STACK_PROFILES", "STACK_BIND")
+"""Settings that say nothing to a container: its state lies in volumes, and it listens on every interface of its own."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the engine says of a service's container."""
+
+    service: str
+    state: str
+    """created, running, restarting, exited, dead, paused or removing."""
+    health: str
+    """starting, healthy, unhealthy, or empty where there is no check."""
+    exit_code: int
+    name: str
+    restarts: int
+    started: datetime
+    last_check: str
+    """What the last health check said."""
+
+    @property
+    def running(self) -> bool:
+        """Say whether it has a process."""
+        return self.state in ("running", "restarting", "paused")
+
+
+def engine() -> str | None:
+    """Why containers cannot be used here; None when an engine with Compose answers."""
+    try:
+        server = _ran("docker", "version", "--format", "{{.Server.Version}}")
+        plugin = _ran("docker", "compose", "version", "--short")
+    except FileNotFoundError:
+        return "the command docker is not installed"
+    for ran, what in ((server, "no Docker engine answers"), (plugin, "Docker has no Compose v2")):
+        if ran.returncode:
+            return f"{what}: {(ran.stderr or ran.stdout).strip()[:200]}"
+    found = plugin.stdout.strip().removeprefix("v")
+    if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < OLDEST:
+        return f"Docker Compose {found}, older than {'.'.join(map(str, OLDEST))}"
+    return None
+
+
+def compose(settings: Settings, *words: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``docker compose`` on this stack, with more variables for the file when they are given.
+
+    Raises:
+        StackError: it ended with an error, and `check` is set.
+    """
+    environ = environment(settings) | variables
+    ran = subprocess.run(command(settings, *words), cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    if check and ran.returncode:
+        raise StackError(
+            f"docker compose {words[0]}",
+            found="\n            ".join(ran.stderr.strip().splitlines()[-12:]) or f"exit code {ran.returncode}",
+            expected="an exit code of 0",
+            todo="run `make doctor`",
+        )
+    return ran
+
+
+def command(settings: Settings, *words: str) -> list[str]:
+    """The words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
+    wanted = [one.strip() for one in settings.profiles.split(",") if one.strip()]
+    profiles = [word for one in wanted for word in ("--profile", one)]
+    return ["docker", "compose", "--project-name", settings.name, "--env-file", os.devnull, *profiles, *words]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of ``docker compose``: that of this process, with the stack's variables as the settings say."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "COMPOSE_"))}
+    return inherited | values(settings)
+
+
+def values(settings: Settings) -> dict[str, str]:
+    """The variables of docker-compose.yml that the user's settings decide; the file has the others."""
+    places = [name for name in Settings.model_fields if name in ("home", "host") or name.endswith("_port")]
+    derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
+    unset = {_key(name): "unset" for name in credentials.FIELDS}  # to stop a stack none is needed
+    always = {_key(name): str(getattr(settings, name)) for name in places}
+    ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
+    return {key: value for key, value in (unset | always | ours).items() if key not in OF_THE_HOST}
+
+
+def containers(settings: Settings) -> dict[str, Container]:
+    """Every container of the stack, by service; none where no engine answers."""
+    ids = _listed("ps", "--all", "--no-trunc", "--format", "{{.ID}}", settings=settings)
+    return {one.service: one for one in map(_container, inspect(ids))}
+
+
+def volumes(settings: Settings) -> list[str]:
+    """Names of the stack's volumes; none where no engine answers."""
+    return sorted(_listed("volume", "ls", "--format", "{{.Name}}", settings=settings))
+
+
+def inspect(names: list[str]) -> list[Mapping[str, Any]]:
+    """What the engine knows of containers or images; those that are gone are left out."""
+    return list(json.loads(_ran("docker", "inspect", *names).stdout or "[]")) if names else []
+
+
+def memory(settings: Settings) -> dict[str, int]:
+    """Bytes of memory of each running container, without the file cache that it could give back, by container name."""
+    running = [one.name for one in containers(settings).values() if one.running]
+    if not running:
+        return {}
+    told = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()
+    return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, told)}
+
+
+def _key(name: str) -> str:
+    return f"{PREFIX}{name}".upper()
+
+
+def _listed(*words: str, settings: Settings) -> list[str]:
+    """What a listing command of Docker's names, of this stack alone."""
+    try:
+        ran = _ran("docker", *words, "--filter", f"label=com.docker.compose.project={settings.name}")
+    except FileNotFoundError:
+        return []
+    return ran.stdout.split()
+
+
+def _container(body: Mapping[str, Any]) -> Container:
+    state = body["State"]
+    health = state.get("Health") or {}
+    checks = health.get("Log") or []
+    return Container(
+        service=body["Config"]["Labels"]["com.docker.compose.service"],
+        state=state["Status"],
+        health=health.get("Status", ""),
+        exit_code=state["ExitCode"],
+        name=body["Name"].lstrip("/"),
+        restarts=body["RestartCount"],
+        started=datetime.fromisoformat(state["StartedAt"][:19] + "+00:00"),
+        last_check=checks[-1]["Output"].strip() if checks else "",
+    )
+
+
+def _bytes(text: str) -> int:
+    """Read a size such as ``12.3MiB``."""
+    units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
+    unit = next(unit for unit in units if text.endswith(unit))
+    return int(float(text.removesuffix(unit)) * units[unit])
+
+
+def _ran(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, check=False)
