@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
 @task(timeout_seconds=MINUTE, **MOMENTARY)
 def awaiting(project: str) -> bool:
-    """Say whether a challenger awaits the gate; there is none after a run that was repeated."""
-    from stack import registry
+    """Complete what a killed run has begun; then say whether a challenger awaits the gate."""
+    from stack import audit, registry
 
     settings, spec, _ = context(project)
+    for entry in audit.settle(settings, spec):
+        get_run_logger().warning("completed: %s version %s, as %s", entry.kind, entry.version, entry.reason)
     return registry.challenger(settings, spec) is not None
 
 
@@ -32,12 +35,13 @@ def judge(project: str) -> Decision:
 
 
 @task(timeout_seconds=5 * MINUTE, **MOMENTARY)
-def move_aliases(project: str, version: str) -> None:
-    """Make the version champion; the old champion becomes previous."""
-    from stack import registry
+def decide(project: str, decision: Decision, wall: datetime) -> None:
+    """Make the version champion when it passed; either way the audit keeps the decision."""
+    from stack import audit
 
-    settings, spec, _ = context(project)
-    registry.promote(settings, spec, version)
+    settings, spec, at = context(project)
+    judged = audit.Judged(decision.version, decision.champion, decision.reason, decision.numbers)
+    (audit.promote if decision.passed else audit.refuse)(settings, spec, judged, audit.Instant(at, wall))
 
 
 @flow(name="promote", flow_run_name="promote {project}", timeout_seconds=30 * MINUTE)
@@ -55,7 +59,6 @@ def promote(project: str) -> bool:
     create_markdown_artifact(decision.markdown(), key=f"{project.replace('_', '-')}-gate")
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
-    if decision.passed:
-        move_aliases(project, decision.version)
+    decide(project, decision, datetime.now(UTC))
     log.info("version %s %s", decision.version, "is champion" if decision.passed else "was refused")
     return decision.passed

@@ -37,6 +37,8 @@ SLICE_ROWS = 200
 COMPARED_ROWS = 500
 """A slice with fewer rows is not compared with the champion."""
 LATENCY_CALLS = 200
+AGAINST = "log-loss - champion's"
+"""Name of the reason that compares with the champion."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,20 @@ class Decision:
         )
         return head + "\n".join(["| | found | limit | | |", "|---|---|---|---|---|", *rows]) + "\n"
 
-    def json(self) -> str:
+    @property
+    def reason(self) -> str:
+        """Why it passed or was refused, in one line."""
+        if not self.passed:
+            return "; ".join(str(reason) for reason in self.reasons if not reason.ok)
+        if self.champion is None:
+            return "the first version that passed the gate"
+        return f"{next(str(reason) for reason in self.reasons if reason.name == AGAINST)}; {self.basis}"
+
+    @property
+    def numbers(self) -> dict[str, Any]:
         """The decision for machines."""
         reasons = [{**vars(reason), "ok": reason.ok} for reason in self.reasons]
-        return json.dumps({**vars(self), "reasons": reasons, "passed": self.passed}, indent=2) + "\n"
+        return {**vars(self), "reasons": reasons, "passed": self.passed}
 
 
 def judge(
@@ -155,7 +167,7 @@ def run(settings: Settings, spec: ProjectSpec) -> Decision:
         latency_ms=latency,
         comparison=compare(settings, spec, version, holdout, champion) if champion else None,
     )
-    files = {"gate.json": decision.json().encode(), "gate.md": decision.markdown().encode()}
+    files = {"gate.json": json.dumps(decision.numbers, indent=2).encode(), "gate.md": decision.markdown().encode()}
     registry.upload(settings, version, "gate", files)
     registry.tag(settings, version, {"stack.gate": "passed" if decision.passed else "refused"})
     return decision
@@ -181,7 +193,7 @@ def _against_champion(spec: ProjectSpec, comparison: Comparison | None) -> Itera
         return
     gate, found = spec.gate, difference(spec, comparison)
     yield Reason(
-        "log-loss - champion's",
+        AGAINST,
         found.mean,
         "<=",
         gate.max_log_loss_increase,
@@ -191,8 +203,9 @@ def _against_champion(spec: ProjectSpec, comparison: Comparison | None) -> Itera
         note = "nothing else asks for a new champion, so it must be better whichever days are drawn"
         yield Reason("interval's upper end", found.high, "<", 0.0, note)
     for column, value, worse, rows in slices(spec, comparison, COMPARED_ROWS):
-        name = f"log-loss - champion's, {column} {value}"
-        yield Reason(name, worse, "<=", gate.max_slice_log_loss_increase[column], f"{rows:,} rows")
+        yield Reason(
+            f"{AGAINST}, {column} {value}", worse, "<=", gate.max_slice_log_loss_increase[column], f"{rows:,} rows"
+        )
 
 
 def _served(model: ServedModel, reference: DataFrame) -> tuple[float, float]:

@@ -121,11 +121,19 @@ def promote(settings: Settings, spec: ProjectSpec, version: str) -> None:
                 _point(client, spec, PREVIOUS, before.version)
             _point(client, spec, CHAMPION, version)
         if awaiting is not None and awaiting.version == version:
-            _checked(
-                client.request(
-                    "DELETE", "mlflow/registered-models/alias", json={"name": spec.name, "alias": CHALLENGER}
-                )
-            )
+            _drop(client, spec, CHALLENGER)
+
+
+def rollback(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Make a version champion that was so before; it is previous no longer.
+
+    As in :func:`promote`, one whole version is champion wherever this is interrupted, and doing it again completes it.
+    """
+    before = previous(settings, spec)
+    with _client(settings) as client:
+        _point(client, spec, CHAMPION, version)
+        if before is not None and before.version == version:
+            _drop(client, spec, PREVIOUS)
 
 
 def tag(settings: Settings, version: Version, tags: Mapping[str, str]) -> None:
@@ -215,6 +223,10 @@ def _version(raw: Mapping[str, Any]) -> Version:
 def _point(client: httpx.Client, spec: ProjectSpec, alias: str, version: str) -> None:
     body = {"name": spec.name, "alias": alias, "version": version}
     _checked(client.post("mlflow/registered-models/alias", json=body))
+
+
+def _drop(client: httpx.Client, spec: ProjectSpec, alias: str) -> None:
+    _checked(client.request("DELETE", "mlflow/registered-models/alias", json={"name": spec.name, "alias": alias}))
 
 
 def _root(client: httpx.Client, version: Version) -> str:
