@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote predict monitor test bench lock lint
+.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote predict monitor skew replay test bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ predict: setup ## Score a file or a window with the champion (PROJECT SINCE UNTI
 
 monitor: setup ## Report drift and performance of a project (PROJECT UNTIL)
 	@$(STACK) monitor $(PROJECT) $(call option,UNTIL,until)
+
+skew: setup ## Compare the features of logged predictions with the offline store's (PROJECT SINCE UNTIL)
+	@$(STACK) skew $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until)
+
+replay: setup ## Play recorded data forward to the end of a date; interrupted, it goes on (PROJECT UNTIL=2013-12-31)
+	@$(STACK) replay $(PROJECT) $(call option,UNTIL,until)
 
 test: setup-dev lint ## Check the code and run every test
 	@.venv/bin/python -m pytest

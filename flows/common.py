@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Task
@@ -20,7 +20,7 @@ MINUTE = 60.0
 def context(name: str, at: datetime | None = None) -> tuple[Settings, ProjectSpec, datetime]:
     """Settings, specification and instant (UTC) of a run: `at`, or the project's "now"."""
     spec = project.load(name)
-    return settings(), spec, at or clock.now(settings(), spec)
+    return settings(), spec, (at or clock.now(settings(), spec)).astimezone(UTC)
 
 
 def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:

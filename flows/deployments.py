@@ -24,12 +24,14 @@ from flows.monitor import DRIFT_DETECTED, monitor
 from flows.pipeline import pipeline
 from flows.predict import predict
 from flows.promote import promote
+from flows.replay import replay
+from flows.skew import skew
 from flows.train import train
 from stack import project
 from stack.errors import StackError
 
 POOL = "stack"
-FLOWS: tuple[Flow[..., Any], ...] = (ingest, train, promote, predict, monitor, pipeline)
+FLOWS: tuple[Flow[..., Any], ...] = (ingest, train, promote, predict, monitor, skew, pipeline, replay)
 # One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -86,7 +88,10 @@ def deploy(client: SyncPrefectClient, name: str) -> list[str]:
 
 def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
     """The automation that answers a project's drift event with its training deployment."""
-    reason = {"__prefect_kind": "jinja", "template": "{{ event.payload.reason }}"}
+    of_event = {
+        "reason": {"__prefect_kind": "jinja", "template": "{{ event.payload.reason }}"},
+        "cutoff": {"__prefect_kind": "jinja", "template": "{{ event.payload.at }}"},
+    }
     return AutomationCore(
         name=f"Retrain {name} on drift",
         description="The monitoring flow emits the event when the drift policy asks for a new model.",
@@ -97,9 +102,7 @@ def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
             threshold=1,
             within=timedelta(seconds=0),
         ),
-        actions=[
-            RunDeployment(source="selected", deployment_id=deployment, parameters={"project": name, "reason": reason})
-        ],
+        actions=[RunDeployment(source="selected", deployment_id=deployment, parameters={"project": name} | of_event)],
     )
 
 

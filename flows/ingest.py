@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pandas import DataFrame
@@ -107,7 +107,11 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     from stack import datasets, lake
 
     settings, spec, until = context(project, until)
-    since = since or datasets.ingested_until(settings, spec)
+    if since is not None and since >= until:
+        raise StackError(
+            f"window of {project}", found=f"since {since}, until {until}", expected="a window that ends after its start"
+        )
+    since = since.astimezone(UTC) if since else datasets.ingested_until(settings, spec)
     revision = add(project, since, until) if since < until else lake.revision(settings)
     if datasets.served_until(settings, spec) < until:
         rows = compute_features(project, until)
@@ -124,6 +128,15 @@ def add(project: str, since: datetime, until: datetime) -> str:
     verdict = validate(project, tables, since, until)
     report(project, verdict)
     return append(project, verdict.tables, since, until)
+
+
+def add_here(project: str, since: datetime, until: datetime) -> str:
+    """Do as `add` does, but within the calling run: a replay adds hundreds of days, and four tasks each are slow."""
+    tables = fetch.fn(project, since, until)
+    verdict = validate.fn(project, tables, since, until)
+    if verdict.failures or verdict.warnings:
+        report(project, verdict)
+    return append.fn(project, verdict.tables, since, until)
 
 
 def report(project: str, verdict: Verdict) -> None:

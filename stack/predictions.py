@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 from pydantic_core import to_json
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.project import ProjectSpec
@@ -68,12 +68,7 @@ def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime
         The columns of the log; `request` and `features` spread into a column a field, instants as
         ``datetime64[us, UTC]``, `label` as Int64 (null until it is known). A feature named as a request field wins.
     """
-    query = (
-        select(predictions)
-        .where(predictions.c.project == spec.name)
-        .where(predictions.c.asked_at > since.astimezone(UTC), predictions.c.asked_at <= until.astimezone(UTC))
-        .order_by(predictions.c.asked_at, predictions.c.id)
-    )
+    query = select(predictions).where(*_asked(spec, since, until)).order_by(predictions.c.asked_at, predictions.c.id)
     with engine(settings.state_database).connect() as connection:
         rows = [row._asdict() for row in connection.execute(query)]
     spread = [row | row.pop("request") | row.pop("features") for row in rows]
@@ -84,6 +79,22 @@ def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime
         frame[column] = frame[column].astype("Float32")
     kinds = {"label": "Int64", "probability": "float64", "decision": "bool"}
     return frame.astype(kinds | dict.fromkeys(spec.column_types("category"), object))
+
+
+def ids(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> set[str]:
+    """Ids of the predictions asked in (since, until]."""
+    query = select(predictions.c.id).where(*_asked(spec, since, until))
+    with engine(settings.state_database).connect() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def outcomes(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
+    """Read probability and label of the labelled predictions asked in (since, until]; `read` without the weight."""
+    query = select(predictions.c.probability, predictions.c.label).where(
+        *_asked(spec, since, until), predictions.c.label.is_not(None)
+    )
+    with engine(settings.state_database).connect() as connection:
+        return pd.DataFrame(connection.execute(query).all(), columns=["probability", "label"])
 
 
 def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
@@ -132,6 +143,12 @@ def prune(settings: Settings, before: datetime) -> int:
         pruned += deleted
         if deleted < PRUNED_AT_ONCE:
             return pruned
+
+
+def _asked(spec: ProjectSpec, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
+    """A project's predictions asked in (since, until]."""
+    asked_at = predictions.c.asked_at
+    return [predictions.c.project == spec.name, asked_at > since.astimezone(UTC), asked_at <= until.astimezone(UTC)]
 
 
 def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:

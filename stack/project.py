@@ -121,6 +121,8 @@ class Monitoring(Spec):
 
     window: timedelta = timedelta(days=14)
     """Length of the current window that a report covers."""
+    every: timedelta = timedelta(days=7)
+    """A replay makes a report each time so much has been played."""
     method: Literal["psi", "ks", "wasserstein", "jensenshannon"] = "psi"
     threshold: float = 0.2
     """A column drifts above this value of the method; with `ks`, a p-value, below it."""

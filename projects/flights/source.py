@@ -61,7 +61,9 @@ def event_ids(flights: pd.DataFrame) -> pd.Series:
 
 def _between(table: pd.DataFrame, column: str, since: datetime, until: datetime) -> pd.DataFrame:
     """Cut (since, until] out of a table sorted by `column`."""
-    first, last = table[column].searchsorted([pd.Timestamp(since), pd.Timestamp(until)], side="right")
+    # In one zone: two objects for UTC, as Prefect's and Python's, make no array of instants.
+    window = pd.to_datetime([since, until], utc=True)
+    first, last = table[column].searchsorted(window, side="right")
     return table.iloc[first:last].reset_index(drop=True)
 
 

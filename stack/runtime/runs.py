@@ -39,6 +39,19 @@ class Outcome:
         return self.state == "COMPLETED"
 
 
+@dataclass(frozen=True)
+class Run:
+    """A flow run, and how far it is."""
+
+    id: str
+    state: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.state in ENDED
+
+
 class Runs:
     """Flow runs of one stack's Prefect server."""
 
@@ -81,6 +94,27 @@ class Runs:
         }
         runs = self._call("POST", "flow_runs/filter", question)
         return str(runs[0]["id"]) if runs else None
+
+    def last(self, flow: str, project: str, parameters: Mapping[str, datetime]) -> Run | None:
+        """The newest run of the deployment with these instants among its parameters; cancelled ones do not count."""
+        found = self._call("GET", f"deployments/name/{flow}/{project}")
+        question = {
+            "flow_runs": {
+                "deployment_id": {"any_": [found["id"]]},
+                "state": {"type": {"not_any_": ["CANCELLED", "CANCELLING"]}},
+            },
+            "sort": "EXPECTED_START_TIME_DESC",
+            "limit": PAGE,
+        }
+        for run in self._call("POST", "flow_runs/filter", question) if found else []:
+            given = run["parameters"]
+            if all(given.get(name) and _same(given[name], instant) for name, instant in parameters.items()):
+                return Run(run["id"], run["state"]["type"])
+        return None
+
+    def cancel(self, run: str) -> None:
+        """Ask the worker to stop a run."""
+        self._call("POST", f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
 
     def url(self, run: str) -> str:
         """The page of a run."""
@@ -172,3 +206,8 @@ class Runs:
                 todo="compare with the flow in flows/",
             )
         return answer.json()
+
+
+def _same(given: str, instant: datetime) -> bool:
+    """Compare a parameter as Prefect stores it."""
+    return datetime.fromisoformat(given.replace("Z", "+00:00")) == instant

@@ -1,0 +1,202 @@
+"""Play recorded time forward: ingest, ask, label, monitor and retrain, until an instant; interrupted, it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from prefect import flow, get_run_logger
+
+from flows import ingest
+from flows.common import context
+from flows.monitor import monitor
+from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from stack.project import ProjectSpec
+    from stack.runtime.runs import Run
+    from stack.settings import Settings
+
+PAUSES = (2.0, 10.0, 30.0)
+"""Seconds between the tries of a day."""
+TRIES = 3
+"""Trainings started for one drift event before the replay gives up."""
+START_SECONDS = 120.0
+"""An automation starts its run within 11 s on an idle machine."""
+LOOK_SECONDS = 0.5
+
+
+@flow(name="replay", flow_run_name="replay {project}")
+def replay(project: str, until: datetime) -> datetime:
+    """Play a project's recorded data from its clock's "now" to `until`.
+
+    Args:
+        project: name of a project on the replay clock.
+        until: the clock stands here in the end.
+
+    Returns:
+        The instant the clock stands at.
+    """
+    from stack import clock
+    from stack import replay as played
+
+    settings, spec, now = context(project)
+    played.require_replay(spec, now, until)
+    player = Player(settings, spec)
+    if played.is_review(spec, now):
+        patiently(player.review, now)
+    for since, end in played.days(spec, now, until):
+        patiently(player.day, since, end)
+        if played.is_review(spec, end):
+            patiently(player.review, end)
+    return clock.now(settings, spec)
+
+
+def patiently(work: Callable[..., None], *instants: datetime) -> None:
+    """Do a step again when it fails for what may pass: each ends in the same state however often it is begun."""
+    for pause in PAUSES:
+        try:
+            work(*instants)
+            return
+        except StackError:
+            raise
+        except Exception:
+            get_run_logger().warning("the step is tried again in %s s", pause, exc_info=True)
+            time.sleep(pause)
+    work(*instants)
+
+
+class Player:
+    """Plays one project's days; keeps the feature store and the connections open between them."""
+
+    def __init__(self, settings: Settings, spec: ProjectSpec) -> None:
+        from stack import datasets
+        from stack.caller import Caller
+        from stack.runtime.runs import Runs
+        from stack.ticks import Ticks
+
+        self.settings, self.spec = settings, spec
+        self.ticks, self.caller, self.runs = Ticks(settings, spec), Caller(settings, spec), Runs(settings)
+        self.ingested = datasets.ingested_until(settings, spec)
+        self.drift = ""
+
+    def day(self, since: datetime, until: datetime) -> None:
+        """Play (since, until]: load the batch, serve hour by hour, then join the labels that have come.
+
+        A refused batch lies in quarantine and the alarm is given; the day goes on without its rows.
+        """
+        from stack import clock, datasets, feature_tables, features, observed
+        from stack import replay as played
+
+        settings, spec, began = self.settings, self.spec, time.monotonic()
+        self.load(max(since, min(self.ingested, until)), until)
+        served = datasets.served_until(settings, spec)
+        if served < until:
+            features.update(settings, spec, served, until)
+        asked = played.play(settings, spec, self.ticks, self.caller, since, until)
+        observed.label(settings, spec, since, until)
+        feature_tables.mark_served(settings.feature_tables / spec.name, until)
+        clock.advance(settings, spec, until)
+        self.tell(since, until, asked, time.monotonic() - began)
+
+    def load(self, since: datetime, until: datetime) -> None:
+        """Fetch, validate and append the batch, unless the lake has it."""
+        if since >= until:
+            return
+        try:
+            ingest.add_here(self.spec.name, since, until)
+        except StackError as error:
+            get_run_logger().warning("%s goes on without the batch: %s", self.spec.name, error)
+        else:
+            self.ingested = until
+
+    def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
+        """Say in one line how the day went."""
+        from monitoring.performance import measure
+        from stack import predictions
+
+        outcomes = predictions.outcomes(self.settings, self.spec, until - timedelta(days=7), until)
+        found = measure(outcomes["probability"], outcomes["label"])
+        score = f"log-loss {found.log_loss:.4f} over 7 days" if found else "no labels yet"
+        again = f", {self.caller.retried} requests sent again" if self.caller.retried else ""
+        get_run_logger().info(
+            "%s: %s asked of model %s, %s%s, %.1f s%s",
+            f"{since:%Y-%m-%d}",
+            f"{asked:,}",
+            self.caller.version,
+            score,
+            self.drift,
+            seconds,
+            again,
+        )
+
+    def review(self, at: datetime) -> None:
+        """Monitor, and wait for the model that the drift event asks for, so that every replay does the same."""
+        from monitoring import pages
+
+        run = self.training(at)
+        if run is None:
+            if monitor(self.spec.name, at):
+                run = self.begun(at)
+            share = pages.summaries(self.settings, self.spec.name)[-1]["drift_share"]
+            self.drift = "" if share is None else f", drift {share:.0%}"
+        if run is not None:
+            self.finish(run, at)
+
+    def training(self, at: datetime) -> Run | None:
+        """The newest training on what was known at an instant."""
+        return self.runs.last("train", self.spec.name, {"cutoff": at})
+
+    def begun(self, at: datetime) -> Run:
+        """Wait for the training that the automation starts; it is started here when the event was lost."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if run := self.training(at):
+                return run
+            time.sleep(LOOK_SECONDS)
+        return self.train(at)
+
+    def train(self, at: datetime) -> Run:
+        """Start a training without an event."""
+        from stack.runtime.runs import Run
+
+        reason = {"cutoff": at.isoformat(), "reason": "the training that the drift event asked for did not end well"}
+        return Run(self.runs.start("train", self.spec.name, reason), "SCHEDULED")
+
+    def finish(self, run: Run, at: datetime) -> None:
+        """Wait until the training has ended well, and the service answers with the champion.
+
+        Raises:
+            StackError: it failed again and again.
+        """
+        outcome = self.runs.follow(run.id, lambda _: None)
+        for _ in range(1, TRIES):
+            if outcome.good:
+                break
+            get_run_logger().warning("training of %s: %s", at, outcome.message)
+            outcome = self.runs.follow(self.train(at).id, lambda _: None)
+        if not outcome.good:
+            raise StackError(
+                f"training of {self.spec.name} at {at}",
+                found=f"{outcome.state.lower()}: {outcome.message}",
+                expected="a challenger, judged by the gate",
+                todo=f"read {outcome.url}, then run the replay again: it goes on here",
+            )
+        self.swapped()
+
+    def swapped(self) -> None:
+        """Wait until the prediction service answers with the registry's champion."""
+        from stack import registry
+
+        deadline = time.monotonic() + START_SECONDS
+        while self.caller.champion() != (wanted := registry.require_champion(self.settings, self.spec).version):
+            if time.monotonic() > deadline:
+                raise StackError(
+                    "prediction service",
+                    found=f"model {self.caller.champion()}",
+                    expected=f"the champion, model {wanted}",
+                    todo="look with `make logs SERVICE=prediction`",
+                )
+            time.sleep(LOOK_SECONDS)
