@@ -58,7 +58,7 @@ def test_the_locked_versions_are_those_of_the_project():
 
 
 def test_plain_make_lists_every_target_with_a_line():
-    listed = subprocess.check_output(["make"], cwd=ROOT, text=True).splitlines()
+    listed = subprocess.check_output(["make", "--no-print-directory"], cwd=ROOT, text=True).splitlines()
 
     assert {line.split()[1] for line in listed} == TARGETS - {"setup", "setup-dev"}
     assert all(len(line.split()) > 3 for line in listed)

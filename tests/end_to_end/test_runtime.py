@@ -73,8 +73,9 @@ def test_second_up_restarts_nothing(running: Settings) -> None:
     ],
 )
 def test_tools_own_commands_work_on_the_running_stack(running: Settings, command: str, shows: str) -> None:
+    wide = shell(running) | {"COLUMNS": "200"}
     ran = subprocess.run(
-        command.split(), env=shell(running), cwd=running.lake, capture_output=True, text=True, timeout=120, check=False
+        command.split(), env=wide, cwd=running.lake, capture_output=True, text=True, timeout=120, check=False
     )
     assert ran.returncode == 0, ran.stderr
     assert shows in ran.stdout.replace("\n", "")

@@ -17,7 +17,7 @@ from stack import clock, project
 from stack.project import ProjectSpec, Training
 from stack.runtime import compose
 from stack.settings import Settings
-from tests.conftest import own_environment
+from tests.conftest import own_environment, shell
 
 SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ class Service:
         """Start, and wait until it is healthy."""
         self.settings.logs.mkdir(parents=True, exist_ok=True)
         with (self.settings.logs / f"{self.name}.log").open("ab") as log:
-            environ = os.environ | self.definition.environment
+            environ = shell(self.settings) | self.definition.environment
             self.process = subprocess.Popen(
                 self.definition.command, env=environ, stdout=log, stderr=log, start_new_session=True
             )
