@@ -5,11 +5,11 @@ The manifest comes last, so that a broken-off archive has none, and nothing is r
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import tarfile
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,16 +127,14 @@ def verify(path: Path) -> Manifest:
     """
     found: dict[str, Member] = {}
     manifest: Manifest | None = None
-    for entry in _entries(path):
-        if entry.name == MANIFEST:
-            manifest = _parsed(path, entry.file.read())
-        elif not entry.info.isreg() or not _safe(entry.name) or entry.name in found or manifest:
-            raise _refused(path, f"an entry that no backup has: {entry.name!r}")
-        else:
-            hashing = _Hashing(entry.file)
-            while hashing.read(CHUNK):
-                pass
-            found[entry.name] = Member(size=entry.info.size, sha256=hashing.digest.hexdigest())
+    with _entries(path) as entries:
+        for entry in entries:
+            if entry.name == MANIFEST:
+                manifest = _parsed(path, entry.file.read())
+            elif not entry.info.isreg() or not _safe(entry.name) or entry.name in found or manifest:
+                raise _refused(path, f"an entry that no backup has: {entry.name!r}")
+            else:
+                found[entry.name] = _measured(entry)
     if manifest is None:
         raise _refused(path, "no manifest at its end: the archive is cut short")
     wrong = [name for name in found.keys() | manifest.members.keys() if found.get(name) != manifest.members.get(name)]
@@ -150,19 +148,29 @@ def extract(path: Path, into: Path, manifest: Manifest) -> None:
 
     Written by hand, as the safe filters of tarfile are missing in Python 3.11.0 to 3.11.3.
     """
-    for entry in _entries(path):
-        if entry.name not in manifest.members:
-            continue
-        target = into / entry.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        hashing = _Hashing(entry.file)
-        with target.open("xb") as file:
-            while chunk := hashing.read(CHUNK):
-                file.write(chunk)
-        if hashing.digest.hexdigest() != manifest.members[entry.name].sha256:
-            raise _refused(path, f"a file that has changed since it was checked: {entry.name}")
-        target.chmod(entry.info.mode & 0o777)
-        os.utime(target, (time.time(), entry.info.mtime))
+    with _entries(path) as entries:
+        for entry in entries:
+            if entry.name in manifest.members and _unpack(entry, into / entry.name) != manifest.members[entry.name]:
+                raise _refused(path, f"a file that has changed since it was checked: {entry.name}")
+
+
+def _measured(entry: _Entry) -> Member:
+    hashing = _Hashing(entry.file)
+    while hashing.read(CHUNK):
+        pass
+    return Member(size=entry.info.size, sha256=hashing.digest.hexdigest())
+
+
+def _unpack(entry: _Entry, target: Path) -> Member:
+    """Write a member as a new file; return what it was."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hashing = _Hashing(entry.file)
+    with target.open("xb") as file:
+        while chunk := hashing.read(CHUNK):
+            file.write(chunk)
+    target.chmod(entry.info.mode & 0o777)
+    os.utime(target, (entry.info.mtime, entry.info.mtime))
+    return Member(size=entry.info.size, sha256=hashing.digest.hexdigest())
 
 
 class _Hashing:
@@ -183,21 +191,27 @@ class _Entry(NamedTuple):
     file: IO[bytes]
 
 
-def _entries(path: Path) -> Iterator[_Entry]:
+@contextmanager
+def _entries(path: Path) -> Iterator[Iterator[_Entry]]:
     """The members in their order, after the header; what cannot be read is refused."""
     try:
-        with tarfile.open(path, mode="r:gz") as tar:
+        with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             first = tar.next()
             content = tar.extractfile(first) if first and first.name == HEADER and first.isreg() else None
             _require_ours(path, content.read(CHUNK) if content else b"")
-            while info := tar.next():
-                yield _Entry(info.name, info, tar.extractfile(info) if info.isreg() else BytesIO())  # type: ignore[arg-type]
+            yield (_Entry(info.name, info, _content(tar, info)) for info in iter(tar.next, None))
+            while whole.read(CHUNK):  # to its checksum
+                pass
     except FileNotFoundError:
         raise _refused(path, "no such file") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # the disk's fault, not the archive's
             raise
         raise _refused(path, f"{type(error).__name__}: {error}") from None
+
+
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    return (tar.extractfile(info) if info.isreg() else None) or BytesIO()
 
 
 def _require_ours(path: Path, header: bytes) -> None:

@@ -123,6 +123,8 @@ def counts(mlflow: str, state: str) -> Counts:
 
 def _rows(url: str, table: str, query: str) -> list[tuple[object, ...]]:
     """Ask a table that may not have been made yet."""
+    if not KINDS[kind(url)].exists(url):
+        return []
     engine = create_engine(url)
     try:
         if not inspect(engine).has_table(table):

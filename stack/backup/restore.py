@@ -67,9 +67,9 @@ def restore(
         if found != manifest.counts:
             raise StackError(str(settings.home), found=str(found), expected=f"what the archive says: {manifest.counts}")
         versions.write(settings, manifest.versions)
-    if secrets:
-        shutil.move(settings.home / "secrets/.env", contents.ENV)
-    say(f"restored {settings.home} as of {manifest.made_at}: {told(manifest)}")
+        if secrets:
+            shutil.move(aside / "secrets/.env", contents.ENV)
+    say(f"restored {settings.home} as of {manifest.made_at}; {told(manifest)}")
     return manifest
 
 
@@ -79,7 +79,7 @@ def _place(settings: Settings, aside: Path, manifest: Manifest) -> None:
     for name, kind in manifest.databases.items():
         databases.KINDS[kind].load(aside / "databases" / name, urls[name])
     places = {folder.name: folder.path for folder in contents.folders(settings)}
-    for name, path in {**places, "lake": settings.lake, "secrets": settings.home / "secrets"}.items():
+    for name, path in {**places, "lake": settings.lake}.items():
         if (aside / name).exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(aside / name, path)
