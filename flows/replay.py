@@ -43,7 +43,7 @@ def replay(project: str, until: datetime) -> datetime:
     from stack import replay as played
 
     settings, spec, now = context(project)
-    played.require_replay(spec, now, until)
+    played.require_replay(spec, now)
     player = Player(settings, spec)
     if played.is_review(spec, now):
         patiently(player.review, now)

@@ -44,7 +44,7 @@ def is_review(spec: ProjectSpec, at: datetime) -> bool:
     return at > first_instant(spec) and not (at - first_instant(spec)) % spec.monitoring.every
 
 
-def require_replay(spec: ProjectSpec, now: datetime, until: datetime) -> None:
+def require_replay(spec: ProjectSpec, now: datetime) -> None:
     """Refuse what cannot be played.
 
     Raises:
