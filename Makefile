@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote predict monitor skew replay test bench lock lint
+.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote rollback audit predict monitor skew replay test bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ train: setup ## Train a project; the gate decides whether the model goes live (P
 
 promote: setup ## Judge the challenger of a project and promote it when it passes (PROJECT)
 	@$(STACK) promote $(PROJECT)
+
+rollback: setup ## Make the previous version of a project champion again, at once (PROJECT REASON)
+	@$(STACK) rollback $(PROJECT) $(call option,REASON,reason)
+
+audit: setup ## Show the decisions about which version of a project is live (PROJECT)
+	@$(STACK) audit $(PROJECT)
 
 predict: setup ## Score a file or a window with the champion (PROJECT SINCE UNTIL INPUT OUTPUT)
 	@$(STACK) predict $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until) $(call option,INPUT,input) $(call option,OUTPUT,output)

@@ -237,6 +237,42 @@ def promote(project: str) -> None:
 
 
 @main.command()
+@click.argument("project")
+@click.option("--reason", default="asked for", show_default=True, help="Why; it stands in the audit.")
+def rollback(project: str, reason: str) -> None:
+    """Make the previous version of PROJECT champion again, at once and without the worker."""
+    from datetime import UTC, datetime
+
+    from stack import clock, rollback
+    from stack.audit import Instant
+    from stack.project import load
+
+    settings, spec = _settings(), load(project)
+    if _in_containers(settings):
+        _follow("rollback", project, {"reason": reason})
+    when = Instant(clock.now(settings, spec), datetime.now(UTC))
+    rollback.run(settings, spec, when, reason, click.echo)
+
+
+@main.command()
+@click.argument("project")
+@click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
+def audit(project: str, last: int) -> None:
+    """Show the decisions about which version of PROJECT is live."""
+    from stack import audit
+    from stack.project import load
+
+    settings, spec = _settings(), load(project)
+    if _in_containers(settings):
+        todo = f"docker compose exec worker stack audit {project}"
+        raise StackError("audit", found="a state database in a container", expected="one on this host", todo=todo)
+    for one in audit.entries(settings, spec, last):
+        undone = "" if one.state == "done" else f" ({one.state})"
+        after = f" after {one.champion}" if one.champion else ""
+        click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.kind} {one.version}{after}{undone}: {one.reason}")
+
+
+@main.command()
 @_project_and("since", "until", "input", "output")
 def predict(project: str, since: str | None, until: str | None, input: Path | None, output: Path | None) -> None:  # noqa: A002
     """Score a file or a window with the champion of PROJECT."""
@@ -272,6 +308,13 @@ def _settings(**options: str | None) -> Settings:
 
     given = {f"STACK_{name}".upper(): value for name, value in options.items() if value}
     return load(os.environ | given)
+
+
+def _in_containers(settings: Settings) -> bool:
+    """Whether the state database is out of this process's reach."""
+    from stack.runtime import containers, runtimes
+
+    return runtimes.current(settings).NAME == containers.NAME
 
 
 def _follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> None:
