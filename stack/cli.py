@@ -144,9 +144,9 @@ def backup(out: Path, secrets: bool) -> None:
     """Write all state into one archive, while the stack runs."""
     from datetime import UTC, datetime
 
-    from stack.backup import backup
+    from stack.backup import backup, contents
 
-    backup.make(_settings(), out, datetime.now(UTC), click.echo, secrets=secrets)
+    backup.make(_settings(), out, datetime.now(UTC), click.echo, secrets=contents.ENV if secrets else None)
 
 
 @main.command()

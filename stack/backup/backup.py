@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +17,7 @@ from filelock import FileLock, Timeout
 from stack import repository
 from stack.backup import archive, contents, databases
 from stack.backup.archive import Manifest, Writer
+from stack.backup.databases import Dumped
 from stack.errors import StackError
 from stack.runtime import versions
 from stack.settings import Settings
@@ -24,7 +27,15 @@ MIB = 2**20
 Say = Callable[[str], None]
 
 
-def make(settings: Settings, out: Path, at: datetime, say: Say, *, secrets: bool = False) -> Path:
+def make(
+    settings: Settings,
+    out: Path,
+    at: datetime,
+    say: Say,
+    *,
+    secrets: Path | None = None,
+    dumped: Callable[[Path], Dumped] | None = None,
+) -> Path:
     """Write one archive of everything; it appears under its name when it is whole and has been read back.
 
     Args:
@@ -32,7 +43,8 @@ def make(settings: Settings, out: Path, at: datetime, say: Say, *, secrets: bool
         out: a folder, or the archive's own name ending in ``.tar.gz``.
         at: the instant of the wall clock, for name and manifest.
         say: is told each part.
-        secrets: put ``.env`` in too.
+        secrets: the ``.env`` to put in too.
+        dumped: puts dumps of the databases into a folder; by default those that the settings name are dumped.
 
     Returns:
         The archive.
@@ -40,40 +52,59 @@ def make(settings: Settings, out: Path, at: datetime, say: Say, *, secrets: bool
     Raises:
         StackError: nothing to back up, no room, the name is taken, or another backup is at work.
     """
-    target = _target(settings, out, at)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.home / "backup.lock", timeout=0)
+    if not versions.file(settings).exists():
+        raise StackError(str(settings.home), found="no state of a stack", expected="one that has run", todo="make up")
+    file = target(out, at)
+    dumped = dumped or (lambda folder: databases.dump(settings, folder))
     try:
-        with lock:
-            return _make(settings, target, at, say, secrets)
+        with FileLock(settings.home / "backup.lock", timeout=0), aside(settings, file) as folder:
+            began = time.monotonic()
+            _require_room(settings, folder)
+            made = folder / file.name
+            with archive.create(made, at.timestamp()) as writer:
+                manifest = _fill(settings, writer, folder, at, say, secrets, dumped)
+                archive.finish(writer, manifest, at.timestamp())
+            say("  reading it back")
+            checked = archive.verify(made)
+            made.rename(file)
     except Timeout:
         raise StackError(
             str(settings.home), found="another backup at work", expected="one", todo="wait for its end"
         ) from None
+    say(summary(file, checked, time.monotonic() - began))
+    return file
 
 
-def _make(settings: Settings, target: Path, at: datetime, say: Say, secrets: bool) -> Path:
-    for left in target.parent.glob(f"{PARTIAL}*"):
+def summary(file: Path, manifest: Manifest, seconds: float) -> str:
+    """Say what became of a backup, in one line."""
+    packed = file.stat().st_size / MIB
+    return f"{file}: {packed:.1f} MiB, of {manifest.size / MIB:.1f} MiB, in {seconds:.1f} s; {told(manifest)}"
+
+
+def target(out: Path, at: datetime) -> Path:
+    """The archive's name, in a folder that is made; one that is taken is refused."""
+    file = (out if out.name.endswith(".tar.gz") else out / f"stack-{at:%Y%m%dT%H%M%SZ}.tar.gz").absolute()
+    if file.exists():
+        raise StackError(str(file), found="a file of this name", expected="none", todo="name another one with OUT=")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+@contextmanager
+def aside(settings: Settings, file: Path) -> Iterator[Path]:
+    """A folder beside the archive to work in; what a killed backup of this stack has left there is deleted."""
+    stack = hashlib.sha256(f"{settings.name} {settings.home}".encode()).hexdigest()[:8]
+    for left in file.parent.glob(f"{PARTIAL}{stack}-*"):
         shutil.rmtree(left, ignore_errors=True)
-    _require_room(settings, target.parent)
-    began, aside = time.monotonic(), Path(mkdtemp(prefix=PARTIAL, dir=target.parent))
+    folder = Path(mkdtemp(prefix=f"{PARTIAL}{stack}-", dir=file.parent))
     try:
-        made = aside / target.name
-        with archive.create(made, at.timestamp()) as writer:
-            manifest = _fill(settings, writer, aside, at, say, secrets)
-            archive.finish(writer, manifest, at.timestamp())
-        say("  reading it back")
-        checked = archive.verify(made)
-        made.rename(target)
+        yield folder
     except OSError as error:
         raise StackError(
-            str(target), found=str(error), expected="a disk that takes the archive", todo="name another folder: OUT="
+            str(file), found=str(error), expected="a disk that takes the archive", todo="name another folder: OUT="
         ) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    size, unpacked = target.stat().st_size / MIB, checked.size / MIB
-    say(f"{target}: {size:.1f} MiB, of {unpacked:.1f} MiB, in {time.monotonic() - began:.1f} s; {told(checked)}")
-    return target
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def told(manifest: Manifest) -> str:
@@ -82,39 +113,39 @@ def told(manifest: Manifest) -> str:
     return f"live: {live or 'none'}; {manifest.counts.runs} runs, {manifest.counts.predictions} predictions"
 
 
-def _fill(settings: Settings, writer: Writer, aside: Path, at: datetime, say: Say, secrets: bool) -> Manifest:
+def _fill(
+    settings: Settings,
+    writer: Writer,
+    folder: Path,
+    at: datetime,
+    say: Say,
+    secrets: Path | None,
+    dumped: Callable[[Path], Dumped],
+) -> Manifest:
     """Add every part in the order of `contents`."""
     marks = contents.marks(settings)
-    dumped = {}
-    for name, url in databases.urls(settings).items():
-        kind = databases.KINDS[databases.kind(url)]
-        if not kind.exists(url):
-            continue
-        dumped[name] = databases.kind(url)
-        file = aside / name
-        kind.dump(url, file)
-        say(f"  database {name:<11} {writer.add(f'databases/{name}', file) / MIB:8.1f} MiB")
-    counts = databases.counts(*(_readable(settings, aside, name) for name in ("mlflow", "state")))
-    for name in dumped:
-        (aside / name).unlink()
+    found = dumped(folder)
+    for name in found.kinds:
+        say(f"  database {name:<11} {writer.add(f'databases/{name}', folder / name) / MIB:8.1f} MiB")
+        (folder / name).unlink()
     for name, content in marks.items():
         writer.add_bytes(name, content, at.timestamp())
-    for folder in contents.folders(settings):
-        _add(writer, folder.name, folder.files(), say)
+    for part in contents.folders(settings):
+        _add(writer, part.name, part.files(), say)
     if settings.lake.exists():
         with repository.opened(settings):
             data = contents.lake_data(settings)
             _add(writer, "lake", contents.lake(settings), say)
         _add(writer, "lake, data", data, say, required=True)
-    if secrets and contents.ENV.exists():
-        _add(writer, "secrets", [("secrets/.env", contents.ENV)], say)
+    if secrets and secrets.exists():
+        _add(writer, "secrets", [("secrets/.env", secrets)], say)
     return Manifest(
         version=archive.VERSION,
         made_at=at.isoformat(),
         product=metadata.version("homelab-mlops"),
         versions=versions.stored(settings),
-        databases=dumped,
-        counts=counts,
+        databases=found.kinds,
+        counts=found.counts,
     )
 
 
@@ -131,29 +162,11 @@ def _add(writer: Writer, part: str, files: Iterable[tuple[str, Path]], say: Say,
     say(f"  {part:<20} {size / MIB:8.1f} MiB  {count:6,} files")
 
 
-def _readable(settings: Settings, aside: Path, name: str) -> str:
-    """URL to count in: of the dump where it is a database itself, else of the server."""
-    url = databases.urls(settings)[name]
-    return f"sqlite:///{aside / name}" if databases.kind(url) == "sqlite" else url
-
-
-def _target(settings: Settings, out: Path, at: datetime) -> Path:
-    """The archive's name; refuse one that is taken, and a stack without state."""
-    target = out if out.name.endswith(".tar.gz") else out / f"stack-{at:%Y%m%dT%H%M%SZ}.tar.gz"
-    if target.exists():
-        raise StackError(str(target), found="a file of this name", expected="none", todo="name another one with OUT=")
-    if not versions.file(settings).exists():
-        raise StackError(str(settings.home), found="no state of a stack", expected="one that has run", todo="make up")
-    return target.absolute()
-
-
 def _require_room(settings: Settings, folder: Path) -> None:
     """Refuse to begin what cannot end: all of it as it is, and each database once more as its dump."""
-    urls = [url for url in databases.urls(settings).values() if databases.KINDS[databases.kind(url)].exists(url)]
-    dumps = sum(databases.KINDS[databases.kind(url)].size(url) for url in urls)
     files = [path for part in contents.folders(settings) for _, path in part.files()]
     files += [path for _, path in contents.lake_data(settings)]
-    needed = 2 * dumps + sum(path.stat().st_size for path in files if path.exists())
+    needed = 2 * databases.size(settings) + sum(path.stat().st_size for path in files if path.exists())
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StackError(

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import create_engine, inspect, make_url, text
 
@@ -87,6 +87,28 @@ def urls(settings: Settings) -> dict[str, str]:
     }
 
 
+class Dumped(NamedTuple):
+    """Dumps in a folder, each in a file of its database's name."""
+
+    kinds: dict[str, str]
+    counts: Counts
+
+
+def dump(settings: Settings, folder: Path) -> Dumped:
+    """Dump every database into a folder, in their order."""
+    kinds = {}
+    for name, url in urls(settings).items():
+        if KINDS[kind(url)].exists(url):
+            kinds[name] = kind(url)
+            KINDS[kind(url)].dump(url, folder / name)
+    return Dumped(kinds, counts(f"sqlite:///{folder}/mlflow", f"sqlite:///{folder}/state"))
+
+
+def size(settings: Settings) -> int:
+    """Bytes that all dumps take at most."""
+    return sum(KINDS[kind(url)].size(url) for url in urls(settings).values() if KINDS[kind(url)].exists(url))
+
+
 def kind(url: str) -> str:
     """The kind of a database.
 
@@ -98,7 +120,7 @@ def kind(url: str) -> str:
         raise StackError(
             "backup",
             found=f"a database of the kind {name}",
-            expected=f"one of {', '.join(KINDS)}",
+            expected=f"one of {', '.join(KINDS)}, or the stack's own servers",
             todo="dump it with its own tools",
         )
     return name
