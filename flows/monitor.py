@@ -30,7 +30,7 @@ def compare(project: str, at: datetime) -> Report:
         spec,
         registry.reference(settings, champion),
         observed.window(settings, spec, champion, at),
-        labelled=observed.answered(settings, spec, champion.cutoff, at),
+        labelled=observed.judged(settings, spec, champion, at),
         cutoff=champion.cutoff,
         at=at,
         name=f"{at:%Y%m%dT%H%M%SZ}",

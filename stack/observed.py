@@ -18,6 +18,13 @@ def answered(settings: Settings, spec: ProjectSpec, since: datetime, until: date
     return log.rename(columns={"asked_at": "event_timestamp", "label": spec.label})
 
 
+def judged(settings: Settings, spec: ProjectSpec, champion: Version, at: datetime) -> DataFrame:
+    """The champion's own answers since its training cut-off whose label is known: what its calibration rests on."""
+    found = predictions.outcomes(settings, spec, champion.cutoff, at)
+    own = found[found["model_version"] == champion.version]
+    return own.rename(columns={"asked_at": "event_timestamp", "label": spec.label})
+
+
 def window(settings: Settings, spec: ProjectSpec, champion: Version, at: datetime) -> DataFrame:
     """The rows that a report at an instant looks at.
 

@@ -89,12 +89,20 @@ def ids(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime)
 
 
 def outcomes(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
-    """Read probability and label of the labelled predictions asked in (since, until]; `read` without the weight."""
-    query = select(predictions.c.probability, predictions.c.label).where(
-        *_asked(spec, since, until), predictions.c.label.is_not(None)
+    """Read how the labelled predictions asked in (since, until] turned out: what `read` gives, without the features.
+
+    Returns:
+        ``asked_at`` (datetime64[us, UTC]), ``model_version``, ``probability`` and ``label``, ordered by ``asked_at``.
+    """
+    columns = [predictions.c[name] for name in ("asked_at", "model_version", "probability", "label")]
+    query = (
+        select(*columns)
+        .where(*_asked(spec, since, until), predictions.c.label.is_not(None))
+        .order_by(predictions.c.asked_at, predictions.c.id)
     )
     with engine(settings.state_database).connect() as connection:
-        return pd.DataFrame(connection.execute(query).all(), columns=["probability", "label"])
+        frame = pd.DataFrame(connection.execute(query).all(), columns=[column.name for column in columns])
+    return frame.assign(asked_at=pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]"))
 
 
 def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:

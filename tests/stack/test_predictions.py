@@ -122,3 +122,18 @@ def test_importing_the_log_pulls_in_no_heavy_tool():
     heavy = "feast, mlflow, bentoml, prefect, evidently, great_expectations, sklearn"
     probe = f"import sys, stack.predictions; print([m for m in {heavy.split(', ')} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_outcomes_are_the_labelled_predictions_of_a_window(settings, spec):
+    other = FLIGHT | {"dest": "LAX"}
+    predictions.log(settings, spec, [one("a"), one("b", request=other), one("c", asked_at=ASKED + timedelta(days=1))])
+    labels = pd.DataFrame([FLIGHT | {"label": 1, "label_at": pd.Timestamp(ASKED + timedelta(hours=9))}])
+    predictions.label(settings, spec, labels)
+    found = predictions.outcomes(settings, spec, ASKED - timedelta(hours=1), ASKED)
+    assert found.to_dict("records") == [
+        {"asked_at": pd.Timestamp(ASKED), "model_version": "1", "probability": 0.25, "label": 1}
+    ]
+    assert str(found["asked_at"].dtype) == "datetime64[us, UTC]"
+    empty = predictions.outcomes(settings, spec, ASKED + timedelta(days=2), ASKED + timedelta(days=3))
+    assert list(empty) == list(found) and empty.empty
+    assert predictions.ids(settings, spec, ASKED - timedelta(hours=1), ASKED) == {"a", "b"}

@@ -1,0 +1,79 @@
+"""Two days of a replay, killed and taken up again: every flight asked once, with the features of its own instant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from stack import clock, lake, predictions, project, skew
+from stack.caller import prediction_ids
+from stack.runtime.supervisor import Supervisor
+from stack.settings import Settings
+from tests.conftest import shell
+
+pytestmark = pytest.mark.services
+FLIGHTS = project.load("flights")
+FIRST, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 3, tzinfo=UTC)
+MOMENT = timedelta(microseconds=1)
+REPLAY = """
+from datetime import datetime
+from flows.replay import replay
+replay("flights", datetime.fromisoformat({!r}))
+"""
+
+
+def asked(settings: Settings) -> int:
+    return len(predictions.ids(settings, FLIGHTS, FIRST - MOMENT, UNTIL))
+
+
+def start(settings: Settings) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", REPLAY.format(UNTIL.isoformat())], env=shell(settings))
+
+
+def wait(replaying: subprocess.Popen[bytes], settings: Settings, more: int, seconds: float = 180) -> None:
+    """Let a replay ask about so many flights more."""
+    before, deadline = asked(settings), time.monotonic() + seconds
+    while asked(settings) < before + more:
+        assert replaying.poll() is None, "the replay ended early"
+        assert time.monotonic() < deadline, f"{asked(settings)} flights asked within {seconds} s"
+        time.sleep(0.02)
+
+
+def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings) -> None:
+    for more in (50, 400):
+        replaying = start(running)
+        wait(replaying, running, more)
+        os.kill(replaying.pid, signal.SIGKILL)
+        replaying.wait()
+    replaying = start(running)
+    wait(replaying, running, 200)
+    os.kill(Supervisor(running).states()["prediction"].pid, signal.SIGKILL)
+    assert replaying.wait(timeout=300) == 0
+
+    due = FLIGHTS.module("source").requests(FIRST - MOMENT, UNTIL - MOMENT)
+    log = predictions.read(running, FLIGHTS, FIRST - MOMENT, UNTIL - MOMENT)
+    ids = prediction_ids(FLIGHTS, due["event_id"])
+    replayed = log[log["id"].isin(ids)]
+    assert sorted(replayed["id"]) == sorted(ids)
+    assert sorted(replayed["asked_at"]) == sorted(due["asked_at"])
+    assert clock.now(running, FLIGHTS) == UNTIL
+    assert lake.batches(running, FLIGHTS)["since"].tolist()[1:] == [FIRST, FIRST + timedelta(days=1)]
+
+    labelled = replayed["label"].notna()
+    assert labelled.mean() > 0.8
+    assert (replayed.loc[labelled, "label_at"] <= UNTIL).all()
+    found = skew.check(running, FLIGHTS, FIRST, UNTIL)
+    assert found.rows > 1700
+    assert (found.differing, found.examples) == (0, ())
+
+
+def test_a_replay_that_has_arrived_changes_nothing(running: Settings) -> None:
+    before = asked(running), lake.revision(running)
+    assert start(running).wait(timeout=120) == 0
+    assert (asked(running), lake.revision(running)) == before
