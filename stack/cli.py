@@ -299,7 +299,7 @@ def skew(project: str, since: str | None, until: str | None) -> None:
 @click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
 def replay(project: str, until: str) -> None:
     """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
-    _follow("replay", project, {"until": _end_of(until)})
+    _follow("replay", project, {"until": end_of(until)})
 
 
 def _settings(**options: str | None) -> Settings:
@@ -342,7 +342,7 @@ def _instant(text: str | None) -> str | None:
     return instant(text).isoformat() if text else None
 
 
-def _end_of(text: str) -> str | None:
+def end_of(text: str) -> str | None:
     """An instant; a date is the end of its day."""
     from datetime import UTC, date, datetime, time, timedelta
 

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -75,3 +76,8 @@ def test_a_flight_is_named_by_its_key():
     assert "2013-02-09-UA1545-EWR" not in set(source.requests(*DAY)["event_id"])
     day = source.fetch(datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 2, tzinfo=UTC))["flights"]
     assert "2013-01-01-UA1545-EWR" in set(source.event_ids(day))
+
+
+def test_a_window_may_be_named_by_two_objects_for_utc():
+    mixed = DAY[0], DAY[1].astimezone(ZoneInfo("America/New_York"))
+    assert source.fetch(*mixed)["flights"].equals(source.fetch(*DAY)["flights"])
