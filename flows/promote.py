@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.deployments import run_deployment
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from pydantic import Field
 
 from flows.common import MINUTE, MOMENTARY, context
 
@@ -44,9 +48,28 @@ def decide(project: str, decision: Decision, wall: datetime) -> None:
     (audit.promote if decision.passed else audit.refuse)(settings, spec, judged, audit.Instant(at, wall))
 
 
+class Approval(RunInput):
+    """What Prefect's UI asks for when a promotion waits for a person."""
+
+    approve: bool = Field(description="Make this version champion")
+    comment: str = Field("", description="Why; it stands in the audit")
+
+
+def asked(decision: Decision) -> Decision:
+    """Wait for a person's word. The run leaves its process until it is resumed, and then begins anew.
+
+    An answer holds for this version against this champion; where either has changed meanwhile, it is asked again.
+    """
+    form = Approval.with_initial_data(description=decision.markdown())
+    answer = suspend_flow_run(wait_for_input=form, key=f"{decision.version}-after-{decision.champion}")
+    return decision.answered(answer.approve, answer.comment)
+
+
 @flow(name="promote", flow_run_name="promote {project}", timeout_seconds=30 * MINUTE)
 def promote(project: str) -> bool:
     """Judge the challenger and promote it when it passes.
+
+    With `approval: manual` the run is suspended in between, when a champion would be followed.
 
     Returns:
         Whether a challenger went live. A refusal is an outcome, not a failure: the champion stays and the run says why.
@@ -59,6 +82,22 @@ def promote(project: str) -> bool:
     create_markdown_artifact(decision.markdown(), key=f"{project.replace('_', '-')}-gate")
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
+    if decision.passed and decision.champion and manual(project):
+        decision = asked(decision)
     decide(project, decision, datetime.now(UTC))
     log.info("version %s %s", decision.version, "is champion" if decision.passed else "was refused")
     return decision.passed
+
+
+def manual(project: str) -> bool:
+    """Say whether a person approves the promotions of a project."""
+    _, spec, _ = context(project)
+    return spec.gate.approval == "manual"
+
+
+def pass_on(project: str) -> None:
+    """Let the gate judge the challenger of a training: here, or in a run of its own where it may wait for a person."""
+    if manual(project):
+        run_deployment(f"promote/{project}", timeout=0, as_subflow=False)
+    else:
+        promote(project)

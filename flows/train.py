@@ -9,7 +9,7 @@ from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 
 from flows.common import MINUTE, MOMENTARY, context
-from flows.promote import promote
+from flows.promote import pass_on
 
 if TYPE_CHECKING:
     from stack.training import Trained
@@ -56,5 +56,5 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
     _, _, cutoff = context(project, cutoff)
     get_run_logger().info("training %s on labels known at %s; reason: %s", project, cutoff, reason)
     trained = search(project, training_set(project, cutoff), cutoff)
-    promote(project)
+    pass_on(project)
     return trained.version

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import ge, le, lt
 from statistics import median
 from time import perf_counter
@@ -74,6 +74,10 @@ class Decision:
     def passed(self) -> bool:
         """Whether every limit is met."""
         return all(reason.ok for reason in self.reasons)
+
+    def answered(self, approved: bool, comment: str) -> Decision:
+        """The decision together with a person's word."""
+        return replace(self, reasons=(*self.reasons, Reason("a person's approval", float(approved), ">=", 1, comment)))
 
     def markdown(self) -> str:
         """A table for people."""

@@ -110,6 +110,8 @@ class Gate(Spec):
     """... of which there are at least so many."""
     max_slice_log_loss_increase: dict[str, float] = {}
     """Column -> largest increase of the log-loss against the champion in the rows of any of its values."""
+    approval: Literal["automatic", "manual"] = "automatic"
+    """Manual: what passed waits in Prefect's UI for a person before it follows a champion."""
     max_served_difference: float = 1e-5
     """Largest difference of a probability between the served and the trained form."""
     max_latency_ms: float = 50.0

@@ -17,6 +17,8 @@ from stack.errors import StackError
 from stack.settings import Settings
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+WAITING = "PAUSED"
+"""A run that waits for a person has done its work so far; it is not followed further."""
 PAGE = 200
 INFO = 20
 LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
@@ -30,13 +32,13 @@ class Outcome:
 
     url: str
     state: str
-    """COMPLETED, FAILED, CRASHED or CANCELLED."""
+    """COMPLETED, FAILED, CRASHED, CANCELLED or PAUSED."""
     message: str
 
     @property
     def good(self) -> bool:
         """Say whether the run did its work."""
-        return self.state == "COMPLETED"
+        return self.state in ("COMPLETED", WAITING)
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,14 @@ class Runs:
         told: set[str] = set()
         while True:
             state = (self._call("GET", f"flow_runs/{run}") or {})["state"]
-            if state["type"] in ENDED:
+            over = state["type"] in {*ENDED, WAITING}
+            if over:
                 time.sleep(2 * pause)  # the last lines of a log reach the server after the state
             for line in self._news(run, told):
                 say(line)
-            if state["type"] in ENDED:
-                return Outcome(self.url(run), state["type"], state.get("message") or "")
+            if over:
+                waits = f"waits for an answer at {self.url(run)}" if state["type"] == WAITING else ""
+                return Outcome(self.url(run), state["type"], waits or state.get("message") or "")
             time.sleep(pause)
 
     def _news(self, run: str, told: set[str]) -> Iterator[str]:
