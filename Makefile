@@ -6,10 +6,10 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote rollback audit predict monitor skew replay test bench lock lint
+.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote rollback audit predict monitor skew replay test test-compose bench lock lint
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@$(PYTHON) -m stack.bootstrap
@@ -17,7 +17,7 @@ setup:
 setup-dev:
 	@$(PYTHON) -m stack.bootstrap --dev
 
-up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local PROFILES=feast-ui)
+up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui)
 	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
 
 down: setup ## Stop every service; the state stays
@@ -41,8 +41,8 @@ clean: setup ## Delete all state, after asking (YES=1 does not ask)
 backup: setup ## Write all state into one archive, while the stack runs (OUT=backups SECRETS=1)
 	@$(STACK) backup $(call option,OUT,out) $(if $(SECRETS),--secrets)
 
-restore: setup ## Bring back the state of an archive (FILE=backups/... YES=1 moves the old state aside, SECRETS=1)
-	@$(STACK) restore $(if $(YES),--yes) $(if $(SECRETS),--secrets) "$(or $(FILE),$(error name the archive: make restore FILE=backups/stack-....tar.gz))"
+restore: setup ## Bring back the state of an archive (FILE=backups/... RUNTIME SECRETS=1; YES=1 moves old state aside)
+	@$(STACK) restore $(call option,RUNTIME,runtime) $(if $(YES),--yes) $(if $(SECRETS),--secrets) "$(or $(FILE),$(error name the archive: make restore FILE=backups/stack-....tar.gz))"
 
 # With the packages that wrote the state; `stack upgrade` installs the new ones after the backup.
 upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
@@ -78,8 +78,11 @@ skew: setup ## Compare the features of logged predictions with the offline store
 replay: setup ## Play recorded data forward to the end of a date; interrupted, it goes on (PROJECT UNTIL=2013-12-31)
 	@$(STACK) replay $(PROJECT) $(call option,UNTIL,until)
 
-test: setup-dev lint ## Check the code and run every test
-	@.venv/bin/python -m pytest
+test: setup-dev lint ## Check the code and run every test that needs no Docker engine
+	@.venv/bin/python -m pytest --ignore tests/compose
+
+test-compose: setup-dev ## Build the image and test the stack in containers; skipped where no Docker engine answers
+	@.venv/bin/python -m pytest tests/compose
 
 bench: setup-dev ## Measure start-up and serving
 	@.venv/bin/python -m bench

@@ -6,6 +6,6 @@ cd "$1"
 for package in dask distributed matplotlib mpl_toolkits networkx numpy onnx pandas pyarrow scipy sklearn statsmodels; do
   [ ! -d "$package" ] || find "$package" -type d -name tests -prune -exec rm -rf {} +
 done
-rm -rf onnx/backend/test/data pyarrow/include jupyterlab_plotly plotly/package_data/datasets evidently/nbextension
+rm -rf onnx/backend/test/data pyarrow/include jupyterlab_plotly plotly/package_data/datasets
 find . -type f \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -delete
 find . -type d -name __pycache__ -prune -exec rm -rf {} +

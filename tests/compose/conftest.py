@@ -1,0 +1,106 @@
+"""The stack in containers: its own project name, free ports, the real first pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stack import project, settings
+from stack.runtime import compose, credentials, docker, welcome
+from stack.runtime.docker import Container
+from stack.settings import ROOT, Settings
+from tests.conftest import own_environment
+
+RATE = 20
+"""Requests a second while something is killed."""
+
+
+class Containers:
+    """A running stack, and what a test does to it."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.environ = environ
+        self.settings: Settings = settings.load(environ, env_file=Path("/dev/null"))
+
+    def stack(self, *words: str) -> str:
+        """Run a command of ours; give what it prints."""
+        command = [sys.executable, "-m", "stack", *words]
+        ran = subprocess.run(command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, text=True, check=True)
+        return ran.stdout
+
+    def every(self) -> dict[str, Container]:
+        """The containers that stay up, by service."""
+        once = {service.name for service in compose.services(self.settings) if service.once}
+        return {name: one for name, one in docker.containers(self.settings).items() if name not in once}
+
+    def kill(self, service: str) -> None:
+        """Send SIGKILL to a container's first process from outside, as the kernel does when memory runs out."""
+        state = docker.inspect([self.every()[service].name])[0]["State"]
+        kill = f"import os; os.kill({state['Pid']}, 9)"
+        outside = ["docker", "run", "--rm", "--pid", "host", "--user", "0", compose.image(), "python", "-c", kill]
+        subprocess.run(outside, check=True)
+
+    def sql(self, query: str) -> list[str]:
+        """Ask the state database; give the lines of the answer."""
+        inside = ["psql", "--username=postgres", "--dbname=state", "--tuples-only", "--no-align", "--command", query]
+        answer = subprocess.check_output(["docker", "exec", f"{self.settings.name}-postgres-1", *inside], text=True)
+        return answer.splitlines()
+
+    def predict(self) -> dict[str, object]:
+        """Ask for the example's prediction."""
+        body = welcome.example(project.load("flights"))
+        url = f"{self.settings.prediction_url}/flights/predict"
+        answer = httpx.post(
+            url, content=body, headers={"Content-Type": "application/json"}, trust_env=False, timeout=10
+        )
+        return dict(json.loads(answer.raise_for_status().content)[0])
+
+    @contextmanager
+    def asked(self) -> Iterator[list[str]]:
+        """Ask for predictions meanwhile; gives the ids of those that were answered."""
+        answered: list[str] = []
+        stop = threading.Event()
+
+        def ask(first: float) -> None:
+            time.sleep(first)
+            while not stop.wait(4 / RATE):
+                try:
+                    answered.append(str(self.predict()["prediction_id"]))
+                except (httpx.HTTPError, OSError):
+                    continue
+
+        threads = [threading.Thread(target=ask, args=(number / RATE,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield answered
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
+@pytest.fixture(scope="session")
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    """A stack that `stack up` has built and started, with the champion of flights live."""
+    if problem := docker.engine():
+        pytest.skip(f"NOTHING OF DOCKER COMPOSE IS TESTED: {problem}")
+    own = own_environment(tmp_path_factory.mktemp("compose"))
+    own |= {"STACK_RUNTIME": "compose", "STACK_NAME": f"stack-test-{os.getpid()}"}
+    own |= {f"STACK_{name}".upper(): f"of-{name}" for name in credentials.FIELDS}
+    running = Containers(os.environ | own)
+    try:
+        running.stack("up")
+        yield running
+    finally:
+        running.stack("clean", "--yes")

@@ -1,0 +1,91 @@
+"""A stack in containers: it answers, comes back after a kill, and keeps everything over `down` and `up`."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stack import project, registry
+from stack.runtime import compose, docker
+from stack.runtime import containers as runtime
+from tests.compose.conftest import Containers
+
+pytestmark = pytest.mark.services
+
+
+def eventually(holds: Callable[[], Any], seconds: float) -> None:
+    """Ask until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.5)
+
+
+def test_every_service_is_healthy_and_within_its_limit(containers: Containers) -> None:
+    rows = {row.name: row for row in runtime.rows(containers.settings)}
+
+    assert {row.name: row.health for row in rows.values() if not row.well} == {}
+    assert {"postgres", "redis"} < set(rows)
+    assert all(row.memory for name, row in rows.items() if name in containers.every())
+
+
+def test_only_front_doors_are_published_and_only_on_this_machine(containers: Containers) -> None:
+    ports = [
+        one["NetworkSettings"]["Ports"] or {} for one in docker.inspect([c.name for c in containers.every().values()])
+    ]
+    published = [binding for one in ports for bindings in one.values() for binding in bindings or []]
+
+    assert {binding["HostIp"] for binding in published} == {"127.0.0.1"}
+    wanted = {str(port) for service in compose.services(containers.settings) for port in service.ports}
+    assert {binding["HostPort"] for binding in published} == wanted
+
+
+def test_an_answered_prediction_is_in_the_log(containers: Containers) -> None:
+    answer = containers.predict()
+
+    assert 0 < float(str(answer["probability"])) < 1
+    assert containers.sql(f"SELECT model_version FROM predictions WHERE id = '{answer['prediction_id']}'") == [
+        answer["model_version"]
+    ]
+
+
+@pytest.mark.parametrize("service", ["prediction", "redis", "postgres"])
+def test_a_killed_container_comes_back_and_no_acknowledged_prediction_is_lost(
+    containers: Containers, service: str
+) -> None:
+    before = containers.every()[service].restarts
+    with containers.asked() as answered:
+        eventually(lambda: len(answered) > 20, 30)
+        containers.kill(service)
+        eventually(lambda: containers.every()[service].restarts > before, 30)
+        eventually(lambda: {one.health for one in containers.every().values()} == {"healthy"}, 120)
+        after = len(answered)
+        eventually(lambda: len(answered) > after + 20, 60)
+
+    assert set(answered) <= set(containers.sql("SELECT id FROM predictions"))
+
+
+def test_the_tools_commands_work_in_a_shell(containers: Containers) -> None:
+    commands = "feast feature-services list && dvc list . flights --dvc-only"
+    script = f"{containers.stack('env')}\n{commands}"
+    told = subprocess.check_output(["bash", "-c", script], text=True, env=containers.environ)
+
+    assert "flights_v1" in told and "raw" in told
+
+
+def test_everything_is_still_there_after_down_and_up(containers: Containers) -> None:
+    flights = project.load("flights")
+    champion = registry.champion(containers.settings, flights)
+    predictions = containers.sql("SELECT count(*) FROM predictions")
+
+    containers.stack("down")
+    assert docker.containers(containers.settings) == {}
+    containers.stack("up")
+
+    assert registry.champion(containers.settings, flights) == champion
+    assert containers.sql("SELECT count(*) FROM predictions WHERE id IS NOT NULL")[0] >= predictions[0]
+    assert containers.predict()["model_version"] == champion.version
