@@ -144,22 +144,27 @@ def backup(out: Path, secrets: bool) -> None:
     """Write all state into one archive, while the stack runs."""
     from datetime import UTC, datetime
 
-    from stack.backup import backup, contents
+    from stack.backup import contents, runtimes
 
-    backup.make(_settings(), out, datetime.now(UTC), click.echo, secrets=contents.ENV if secrets else None)
+    settings = _settings()
+    env = contents.ENV if secrets else None
+    runtimes.current(settings).make(settings, out, datetime.now(UTC), click.echo, secrets=env)
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="Where to restore.")
 @click.option("--yes", is_flag=True, help="Move the state that is there aside.")
 @click.option("--secrets", is_flag=True, help="Write .env from the archive.")
-def restore(file: Path, yes: bool, secrets: bool) -> None:
+def restore(file: Path, runtime: str | None, yes: bool, secrets: bool) -> None:
     """Bring back the state in FILE, an archive of `backup`; the stack must be down."""
     from datetime import UTC, datetime
 
-    from stack.backup import restore
+    from stack.backup import runtimes
 
-    restore.restore(_settings(), file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
+    settings = _settings(runtime=runtime)
+    back = runtimes.current(settings).bring_back
+    back(settings, file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
 
 
 @main.command()

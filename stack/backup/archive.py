@@ -143,14 +143,16 @@ def verify(path: Path) -> Manifest:
     return manifest
 
 
-def extract(path: Path, into: Path, manifest: Manifest) -> None:
-    """Unpack a verified archive into a folder: regular files only, below it only, with their modes and times.
+def extract(path: Path, into: Path, manifest: Manifest, below: str = "") -> None:
+    """Unpack a verified archive, or what is `below` one of its folders, with modes and times.
 
     Written by hand, as the safe filters of tarfile are missing in Python 3.11.0 to 3.11.3.
     """
     with _entries(path) as entries:
         for entry in entries:
-            if entry.name in manifest.members and _unpack(entry, into / entry.name) != manifest.members[entry.name]:
+            if entry.name not in manifest.members or not entry.name.startswith(below):
+                continue
+            if _unpack(entry, into / entry.name) != manifest.members[entry.name]:
                 raise _refused(path, f"a file that has changed since it was checked: {entry.name}")
 
 

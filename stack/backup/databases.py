@@ -69,6 +69,8 @@ class Sqlite:
         shutil.move(dumped, _file(url))
 
 
+SERVED = ("prefect", "state", "mlflow", "feast")
+"""The databases of the server in containers, in the order of `urls`; Redis there is filled from the feature tables."""
 KINDS: Mapping[str, Kind] = {"sqlite": Sqlite()}
 
 
@@ -105,8 +107,9 @@ def dump(settings: Settings, folder: Path) -> Dumped:
 
 
 def size(settings: Settings) -> int:
-    """Bytes that all dumps take at most."""
-    return sum(KINDS[kind(url)].size(url) for url in urls(settings).values() if KINDS[kind(url)].exists(url))
+    """Bytes that the dumps made here take at most; those of a server are compressed, and made elsewhere."""
+    named = [(KINDS.get(make_url(url).get_backend_name()), url) for url in urls(settings).values()]
+    return sum(one.size(url) for one, url in named if one and one.exists(url))
 
 
 def kind(url: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +22,7 @@ MIGRATED = ("mlflow", "prefect")
 """Tools whose databases go forward with their versions, and never back."""
 
 
-def restore(
+def bring_back(
     settings: Settings, file: Path, at: datetime, say: Say, *, replace: bool = False, secrets: bool = False
 ) -> Manifest:
     """Make the state what an archive holds, below whatever home and on whatever ports the settings name.
@@ -44,9 +44,9 @@ def restore(
     """
     say(f"checking {file}")
     manifest = archive.verify(file)
-    _require_readable(settings, file, manifest)
+    require_readable(file, manifest, {name: databases.kind(url) for name, url in databases.urls(settings).items()})
     _require_stopped(settings)
-    _require_secrets(file, manifest, wanted=secrets)
+    require_secrets(file, manifest, wanted=secrets)
     occupied = _occupied(settings)
     if occupied and not replace:
         raise StackError(
@@ -61,11 +61,9 @@ def restore(
     with versions.unfinished(settings) as aside:
         archive.extract(file, aside, manifest)
         say(f"  unpacked {len(manifest.members):,} files, {manifest.size / MIB:.1f} MiB")
-        _place(settings, aside, manifest)
+        _load(settings, aside, manifest)
+        _place(settings, aside)
         _check_out(settings)
-        found = databases.counts(settings.mlflow_database, settings.state_database)
-        if found != manifest.counts:
-            raise StackError(str(settings.home), found=str(found), expected=f"what the archive says: {manifest.counts}")
         versions.write(settings, manifest.versions)
         if secrets:
             shutil.move(aside / "secrets/.env", contents.ENV)
@@ -73,16 +71,32 @@ def restore(
     return manifest
 
 
-def _place(settings: Settings, aside: Path, manifest: Manifest) -> None:
-    """Move everything from the folder aside to where the settings want it."""
-    urls = databases.urls(settings)
-    for name, kind in manifest.databases.items():
-        databases.KINDS[kind].load(aside / "databases" / name, urls[name])
+def put_files(settings: Settings, file: Path, manifest: Manifest) -> None:
+    """Unpack a verified archive and put all but its databases into a home without state."""
+    with versions.unfinished(settings) as aside:
+        archive.extract(file, aside, manifest)
+        _place(settings, aside)
+        _check_out(settings)
+        versions.write(settings, manifest.versions)
+
+
+def _place(settings: Settings, aside: Path) -> None:
+    """Move the folders from aside to where the settings want them."""
     places = {folder.name: folder.path for folder in contents.folders(settings)}
     for name, path in {**places, "lake": settings.lake}.items():
         if (aside / name).exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(aside / name, path)
+
+
+def _load(settings: Settings, aside: Path, manifest: Manifest) -> None:
+    """Fill the databases, and see that they hold what the archive says."""
+    urls = databases.urls(settings)
+    for name, kind in manifest.databases.items():
+        databases.KINDS[kind].load(aside / "databases" / name, urls[name])
+    found = databases.counts(settings.mlflow_database, settings.state_database)
+    if found != manifest.counts:
+        raise StackError(str(settings.home), found=str(found), expected=f"what the archive says: {manifest.counts}")
 
 
 def _check_out(settings: Settings) -> None:
@@ -95,8 +109,14 @@ def _check_out(settings: Settings) -> None:
         repo.checkout(force=True)
 
 
-def _require_readable(settings: Settings, file: Path, manifest: Manifest) -> None:
-    """Refuse what this checkout cannot read: a newer layout, databases of newer tools or of another kind."""
+def require_readable(file: Path, manifest: Manifest, ours: Mapping[str, str]) -> None:
+    """Refuse what cannot be read here: a newer layout, databases of newer tools or of another kind.
+
+    Args:
+        file: the archive.
+        manifest: what it holds.
+        ours: the databases here, name -> kind.
+    """
     installed = versions.current()
     newer = [
         f"{name} {manifest.versions[name]}, installed {installed[name]}"
@@ -112,13 +132,12 @@ def _require_readable(settings: Settings, file: Path, manifest: Manifest) -> Non
             expected="these versions or older ones, as databases cannot be migrated back",
             todo=f"check out the code that wrote it: git checkout {manifest.versions.get('code', manifest.product)}",
         )
-    ours = {name: databases.kind(url) for name, url in databases.urls(settings).items()}
     other = [f"{name} from {kind}" for name, kind in manifest.databases.items() if ours.get(name) != kind]
     if other:
         raise StackError(
             str(file),
             found=", ".join(other),
-            expected=f"dumps of {', '.join(sorted(set(ours.values())))}, as these settings say",
+            expected=f"dumps of {', '.join(sorted(set(ours.values())))}, as the runtime here has them",
             todo="restore in the runtime that the archive comes from: RUNTIME=local or RUNTIME=compose",
         )
 
@@ -131,7 +150,8 @@ def _require_stopped(settings: Settings) -> None:
         )
 
 
-def _require_secrets(file: Path, manifest: Manifest, *, wanted: bool) -> None:
+def require_secrets(file: Path, manifest: Manifest, *, wanted: bool) -> None:
+    """Refuse to restore secrets that the archive lacks, or over those that are there."""
     if not wanted:
         return
     if "secrets/.env" not in manifest.members:

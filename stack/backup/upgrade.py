@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from stack.backup import backup
+from stack.backup import archive
+from stack.backup import runtimes as backups
 from stack.errors import StackError
-from stack.runtime import local, versions
+from stack.runtime import runtimes, versions
 from stack.settings import ROOT, Settings
 
 Say = Callable[[str], None]
@@ -28,13 +29,15 @@ def upgrade(settings: Settings, out: Path, at: datetime, say: Say) -> None:
     Raises:
         StackError: a step failed; says how to go back.
     """
-    before = versions.stored(settings)
-    back = _back(before, backup.make(settings, out, at, say) if before else None)
+    chosen = runtimes.current(settings)
+    file = backups.current(settings).make(settings, out, at, say)
+    before = archive.verify(file).versions
+    back = _back(before, file, chosen.NAME)
     say("stopping the services")
-    local.down(settings)
+    chosen.down(settings)
     say("installing the locked packages")
     # Both run with what is installed by then, which this process is not.
-    for step in (("stack.bootstrap",), ("stack", "up", "--no-pipeline")):
+    for step in (["stack.bootstrap"], ["stack", "up", "--no-pipeline", "--runtime", chosen.NAME]):
         ended = subprocess.run([sys.executable, "-m", *step], cwd=ROOT, check=False)
         if ended.returncode:
             raise StackError(
@@ -43,16 +46,15 @@ def upgrade(settings: Settings, out: Path, at: datetime, say: Say) -> None:
                 expected="0",
                 todo=f"read the lines above; to go back: {back}",
             )
-    changed = [
-        f"{name} {before.get(name)} -> {now}"
-        for name, now in versions.stored(settings).items()
-        if before.get(name) != now
-    ]
-    say(f"upgraded: {', '.join(changed) or 'the versions are the same'}\nto go back: {back}")
+    now = versions.current()
+    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    say(f"upgraded: {', '.join(changed) or 'the tools are the same'}\nto go back: {back}")
 
 
-def _back(before: dict[str, str | int], archive: Path | None) -> str:
+def _back(before: Mapping[str, str | int], file: Path, runtime: str) -> str:
     """The commands that undo an upgrade."""
-    code = str(before.get("code", "")).removesuffix("-dirty") or "<the commit you had>"
-    restore = f" && make restore FILE={archive} YES=1" if archive else ""
-    return f"make down && git checkout {code}{restore} && make up"
+    code = str(before.get("code", "<the commit you had>")).removesuffix("-dirty")
+    # Volumes cannot be moved aside.
+    empty, aside = ("make clean YES=1", "") if runtime == "compose" else ("make down", " YES=1")
+    restore = f"make restore FILE={file} RUNTIME={runtime}{aside}"
+    return f"{empty} && git checkout {code} && {restore} && make up RUNTIME={runtime}"

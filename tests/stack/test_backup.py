@@ -81,7 +81,7 @@ def refused(settings: Settings, file: Path, match: str, **options: bool) -> None
     """Refused, and nothing is there that was not there."""
     before = sorted(settings.home.rglob("*"))
     with pytest.raises(StackError, match=match):
-        restore.restore(settings, file, AT, print, **options)
+        restore.bring_back(settings, file, AT, print, **options)
     assert sorted(settings.home.rglob("*")) == before
 
 
@@ -91,7 +91,7 @@ def logged(settings: Settings, toy: ProjectSpec) -> DataFrame:
 
 def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path):
     target = Settings(home=tmp_path / "new" / "home")
-    restore.restore(target, made, AT, print)
+    restore.bring_back(target, made, AT, print)
 
     assert_frame_equal(lake.read(target, toy)["days"], lake.read(source, toy)["days"])
     assert lake.revision(target) == lake.revision(source)
@@ -140,7 +140,7 @@ def test_backup_during_writes_holds_every_answer_given_before_it(tmp_path, toy):
         ended.set()
         writer.join()
     target = Settings(home=tmp_path / "second")
-    manifest = restore.restore(target, file, AT, print)
+    manifest = restore.bring_back(target, file, AT, print)
 
     found = set(logged(target, toy)["id"])
     assert len(written) > len(acknowledged)
@@ -240,7 +240,7 @@ def test_home_that_is_not_empty_is_refused_or_moved_aside(made, tmp_path):
     write(settings.home / "mine", "precious")
     refused(settings, made, "state that the archive would replace")
 
-    restore.restore(settings, made, AT, print, replace=True)
+    restore.bring_back(settings, made, AT, print, replace=True)
 
     assert (tmp_path / "home.before-20240201T120000Z" / "mine").read_text() == "precious"
     assert not (settings.home / "mine").exists()
@@ -264,7 +264,7 @@ def test_secrets_come_along_only_when_asked(source, made, tmp_path, monkeypatch)
     refused(target, with_them, "a file of this name", secrets=True)
     contents.ENV.unlink()
 
-    restore.restore(target, with_them, AT, print, secrets=True)
+    restore.bring_back(target, with_them, AT, print, secrets=True)
 
     assert contents.ENV.read_text() == "STACK_ALERT_URLS=ntfy://token@host/topic\n"
     assert not (target.home / "secrets").exists()
