@@ -281,8 +281,12 @@ def audit(project: str, last: int) -> None:
 @_project_and("since", "until", "input", "output")
 def predict(project: str, since: str | None, until: str | None, input: Path | None, output: Path | None) -> None:  # noqa: A002
     """Score a file or a window with the champion of PROJECT."""
-    parameters = {"since": _instant(since), "until": _instant(until), "input": _path(input), "output": _path(output)}
-    _follow("predict", project, parameters)
+    from stack.runtime import runtimes
+
+    settings = _settings()
+    window = {"since": _instant(since), "until": _instant(until)}
+    with runtimes.current(settings).exchange(settings, input, output) as (given, wanted):
+        _follow("predict", project, window | {"input": given, "output": wanted})
 
 
 @main.command()
@@ -356,8 +360,3 @@ def end_of(text: str) -> str | None:
     except ValueError:
         return _instant(text)
     return datetime.combine(day + timedelta(days=1), time(), UTC).isoformat()
-
-
-def _path(path: Path | None) -> str | None:
-    """Absolute, as the worker runs in another folder."""
-    return str(path.absolute()) if path else None

@@ -14,10 +14,25 @@ from stack.runtime import compose, credentials, docker, doctor, image, ports, sh
 from stack.runtime.compose import Service
 from stack.runtime.docker import Container
 from stack.runtime.doctor import Finding
+from stack.runtime.exchange import copies as exchange
 from stack.runtime.startup import Say
 from stack.runtime.status import Row
 from stack.settings import Settings
 
+__all__ = [
+    "NAME",
+    "clean",
+    "down",
+    "exchange",
+    "exports",
+    "findings",
+    "logs",
+    "place",
+    "rows",
+    "running",
+    "unfit",
+    "up",
+]
 NAME = "compose"
 EVERYTHING = ("--profile", "*")
 PATIENCE = 600

@@ -12,6 +12,7 @@ from stack.errors import StackError
 from stack.runtime import compose, ports, supervisor, versions
 from stack.runtime.compose import Service
 from stack.runtime.doctor import findings
+from stack.runtime.exchange import same_disk as exchange
 from stack.runtime.logs import shown as logs
 from stack.runtime.shell import exports
 from stack.runtime.startup import Say, Startup
@@ -19,7 +20,20 @@ from stack.runtime.status import rows
 from stack.runtime.supervisor import Supervisor
 from stack.settings import Settings
 
-__all__ = ["NAME", "clean", "down", "exports", "findings", "logs", "place", "rows", "running", "unfit", "up"]
+__all__ = [
+    "NAME",
+    "clean",
+    "down",
+    "exchange",
+    "exports",
+    "findings",
+    "logs",
+    "place",
+    "rows",
+    "running",
+    "unfit",
+    "up",
+]
 NAME = "local"
 
 

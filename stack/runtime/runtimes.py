@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from stack.errors import StackError
@@ -44,6 +46,11 @@ class Runtime(Protocol):
 
     def exports(self, settings: Settings, inherited: Mapping[str, str]) -> str:
         """Write shell commands with which the tools' own commands reach the stack."""
+
+    def exchange(
+        self, settings: Settings, given: Path | None, wanted: Path | None, /
+    ) -> AbstractContextManager[tuple[str | None, str | None]]:
+        """Lend a file to a flow, and get the one that it writes."""
 
     def findings(self, settings: Settings) -> list[Finding]:
         """Look for what keeps the stack from running well."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from stack import project, registry
@@ -89,3 +92,17 @@ def test_everything_is_still_there_after_down_and_up(containers: Containers) -> 
     assert registry.champion(containers.settings, flights) == champion
     assert containers.sql("SELECT count(*) FROM predictions WHERE id IS NOT NULL")[0] >= predictions[0]
     assert containers.predict()["model_version"] == champion.version
+
+
+def test_a_file_is_scored_although_no_container_sees_it(containers: Containers, tmp_path: Path) -> None:
+    asked, answers = tmp_path / "asked.csv", tmp_path / "answers.csv"
+    requests = (
+        project.load("flights")
+        .module("source")
+        .requests(datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 2, tzinfo=UTC))
+    )
+    requests.head(10).to_csv(asked, index=False)
+
+    containers.stack("predict", "flights", "--input", str(asked), "--output", str(answers))
+
+    assert pd.read_csv(answers)["probability"].between(0, 1).sum() == 10
