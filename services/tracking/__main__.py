@@ -18,14 +18,19 @@ def main() -> None:
     """Create or migrate the database, then listen on the host and port of the settings."""
     stack = settings()
     os.environ.update(environment(stack))
-    from mlflow import db
     from mlflow.server import handlers
     from mlflow.server.fastapi_app import app
 
-    # `mlflow db upgrade`: the server itself refuses a database of an older version.
-    db.upgrade.callback(stack.mlflow_database)
+    migrate(stack)
     handlers.initialize_backend_stores(stack.mlflow_database)
     uvicorn.run(app, host=stack.bind, port=stack.mlflow_port, access_log=False, server_header=False)
+
+
+def migrate(stack: Settings) -> None:
+    """Bring the database to the installed version, as `mlflow db upgrade` does: the server refuses an older one."""
+    from mlflow import db
+
+    db.upgrade.callback(stack.mlflow_database)
 
 
 def environment(stack: Settings) -> Mapping[str, str]:
