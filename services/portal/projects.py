@@ -10,12 +10,14 @@ from typing import Any
 
 from services.portal import shelves
 from services.portal.shelves import Batches
-from stack import clock, project, registry
+from stack import audit, clock, project, registry
+from stack.audit import Entry
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.registry import Version
 from stack.settings import Settings
 
+DECISIONS = 3
 METRICS = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier"}
 
 
@@ -41,6 +43,8 @@ class Card:
     now: datetime | None = None
     champion: Model | None = None
     challenger: Model | None = None
+    decisions: list[Entry] = field(default_factory=list)
+    """The last ones, the newest first."""
     report: dict[str, Any] | None = None
     quarantine: dict[str, Any] | None = None
     batches: Batches | None = None
@@ -71,6 +75,7 @@ def card(settings: Settings, name: str) -> Card:
         now=read("clock", clock.now, settings, spec),
         champion=_model(read("champion", registry.champion, settings, spec)),
         challenger=_model(read("challenger", registry.challenger, settings, spec)),
+        decisions=(read("audit", audit.entries, settings, spec, DECISIONS) or [])[::-1],
         report=next(iter(shelves.reports(settings, name)), None),
         quarantine=shelves.quarantined(settings, name),
         batches=shelves.batches(settings, name),

@@ -6,18 +6,22 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from time import perf_counter
 
 import pytest
+from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from services.portal.app import build
 from services.portal.projects import curl
 from services.portal.tools import outside
 from stack.settings import Settings
+from stack.state import decisions, engine
 
+AT = datetime(2013, 3, 15, tzinfo=UTC)
 SERVICES = ("prediction", "prefect", "mlflow", "features", "monitoring", "feast_ui")
 REPORT = {
     "name": "20130315T000000Z",
@@ -103,6 +107,18 @@ def test_with_every_service_down_the_page_says_so(home, portal):
 
     assert page.count('class="tool down"') == 6
     assert "no batch has been checked yet" in page
+
+
+def test_the_last_decisions_stand_on_the_card(home, portal):
+    row = {"project": "flights", "kind": "refuse", "champion": "1", "at": AT, "decided_at": AT, "numbers": {}}
+    with engine(home.state_database).begin() as connection:
+        for number in range(1, 6):
+            reason = {"number": number, "version": str(number), "reason": f"<b>{number}</b>", "state": "done"}
+            connection.execute(insert(decisions).values(row | reason))
+    page = settled(portal(home), "2013-03-15 00:00 UTC: refuse 5 after 1, &lt;b&gt;5&lt;/b&gt;")
+
+    assert page.index("refuse 5") < page.index("refuse 4") < page.index("refuse 3")
+    assert "refuse 2" not in page
 
 
 def test_what_the_flows_left_is_shown_and_served(shelves, portal):
