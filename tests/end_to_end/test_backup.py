@@ -87,7 +87,9 @@ def test_state_is_the_same(twins: Twins) -> None:
     assert clock.now(second, FLIGHTS) == clock.now(first, FLIGHTS)
     until = clock.now(first, FLIGHTS)
     logged = predictions.read(first, FLIGHTS, START, until)
-    assert_frame_equal(predictions.read(second, FLIGHTS, START, until), logged)
+    found = predictions.read(second, FLIGHTS, START, until)
+    # Its start has asked an example of its own since.
+    assert_frame_equal(found[found["id"].isin(logged["id"])].reset_index(drop=True), logged)
     assert f"{len(logged)} predictions" in twins.told
 
 
