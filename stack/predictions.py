@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.project import ProjectSpec
 from stack.settings import Settings
-from stack.state import engine, predictions
+from stack.state import engine, predictions, shadows
 
 TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
 PRUNED_AT_ONCE = 5000
@@ -143,10 +143,12 @@ def prune(settings: Settings, before: datetime) -> int:
 
     In many short transactions: an answer waits while another process writes.
     """
-    old = select(predictions.c.id).where(predictions.c.answered_at < before.astimezone(UTC)).limit(PRUNED_AT_ONCE)
+    answered = predictions.c.answered_at < before.astimezone(UTC)
+    old = select(predictions.c.id).where(answered).order_by(predictions.c.id).limit(PRUNED_AT_ONCE)
     pruned = 0
     while True:
         with engine(settings.state_database).begin() as connection:
+            connection.execute(delete(shadows).where(shadows.c.id.in_(old)))
             deleted = connection.execute(delete(predictions).where(predictions.c.id.in_(old))).rowcount
         pruned += deleted
         if deleted < PRUNED_AT_ONCE:

@@ -118,6 +118,13 @@ class Gate(Spec):
     """Median time of one row through the served form."""
 
 
+class Rollout(Spec):
+    """How a challenger is shown to live requests before it is champion."""
+
+    shadow: bool = False
+    """It answers what the champion has answered, in the background; logged beside the prediction, never returned."""
+
+
 class Monitoring(Spec):
     """What the monitoring flow compares, and the drift policy."""
 
@@ -159,6 +166,7 @@ class ProjectSpec(Spec):
     features: Features
     training: Training = Training()
     gate: Gate = Gate()
+    rollout: Rollout = Rollout()
     monitoring: Monitoring = Monitoring()
 
     @field_validator("features")

@@ -60,6 +60,15 @@ predictions = Table(
     Index("predictions_by_event", "project", "event_key"),
 )
 
+shadows = Table(
+    "shadows",
+    metadata,
+    Column("id", String(36), primary_key=True),  # of the prediction
+    Column("model_version", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("probability", Float, nullable=False),
+)
+
 decisions = Table(
     "decisions",
     metadata,

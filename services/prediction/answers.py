@@ -50,6 +50,8 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
         )
     ]
     predictions.log(settings, spec, logged)
+    if seat.shadow:
+        seat.shadow.answer(found.columns, logged)
     metrics.ROWS.labels(spec.name).observe(len(rows))
     warnings = [[*_new_values(spec, one), *more] for one, more in zip(requests, found.warnings, strict=True)]
     metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))

@@ -13,6 +13,7 @@ from typing import Any
 
 from services.prediction import copies, metrics
 from services.prediction.schema import parsed_example
+from services.prediction.shadow import Shadow
 from stack import registry
 from stack.online import OnlineFeatures, OnlineRows
 from stack.project import ProjectSpec
@@ -47,6 +48,8 @@ class Seat:
     spec: ProjectSpec
     current: Champion | None = None
     previous: Champion | None = None
+    shadow: Shadow | None = None
+    """The challenger that answers along, where project.yaml asks for it."""
     problem: str = ""
     """Why the registry's champion is not the one that answers; empty when it is, or when there is none."""
     retry_at: float = field(default=0.0, repr=False)
@@ -61,7 +64,9 @@ class Champions:
 
     def __init__(self, settings: Settings, specs: Sequence[ProjectSpec]) -> None:
         self.settings = settings
-        self.seats = {spec.name: Seat(spec) for spec in specs}
+        self.seats = {
+            spec.name: Seat(spec, shadow=Shadow(settings, spec) if spec.rollout.shadow else None) for spec in specs
+        }
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="champions", daemon=True)
 
@@ -96,6 +101,8 @@ class Champions:
     def _look_everywhere(self) -> None:
         for seat in self.seats.values():
             self.look(seat)
+            if seat.shadow:
+                seat.shadow.look()
 
     def _take(self, seat: Seat, version: str, folder: Path) -> None:
         """Load and warm up a version aside, then let it answer."""

@@ -1,4 +1,4 @@
-"""One command goes back to the previous version: it answers within seconds, and the audit says why."""
+"""A challenger answers as a shadow; one command goes back to the previous version, live within seconds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import re
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from threading import BoundedSemaphore
 
 import pytest
+from sqlalchemy import func, select
 
-from services.prediction.schema import example
-from stack import audit, registry
+from services.prediction.answers import answer
+from services.prediction.champions import Champions, Seat
+from services.prediction.schema import example, parsed_example, row_model
+from stack import audit, predictions, registry, shadows, state
 from stack.audit import Instant, Judged
+from stack.project import Rollout
+from stack.state import engine
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services
@@ -31,6 +37,59 @@ def crowned(home, spec, version, prediction) -> tuple[str, str]:
     audit.promote(home, spec, Judged(made["version"], version, "better", {}), WHEN)
     eventually(lambda: answering(home) == made["version"])
     return version, made["version"]
+
+
+@pytest.fixture
+def shadowed(home, spec, crowned) -> Seat:
+    """The seat of a project whose challenger, the version that was live first, answers along."""
+    first, _ = crowned
+    body = {"name": spec.name, "alias": "challenger", "version": first}
+    post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/alias", body).raise_for_status()
+    champions = Champions(home, [spec.model_copy(update={"rollout": Rollout(shadow=True)})])
+    champions.look(champions.seats["flights"])
+    return champions.seats["flights"]
+
+
+def asked(spec, count: int) -> list:
+    return [row_model(spec).model_validate(parsed_example(spec)) for _ in range(count)]
+
+
+def shadowed_since(home, spec, answers, count):
+    """The shadow's rows of these answers, when there are so many."""
+    found = shadows.read(home, spec, NOW - timedelta(days=1), NOW)
+    found = found[found["id"].isin([str(one.prediction_id) for one in answers])]
+    return found if len(found) == count else None
+
+
+def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shadowed):
+    first, second = crowned
+    before = answer(home, shadowed, asked(spec, 3))
+    shadowed.shadow.look()
+    answers = answer(home, shadowed, asked(spec, 3))
+    assert {one.model_version for one in answers} == {second}
+    found = eventually(lambda: [rows] if (rows := shadowed_since(home, spec, answers, 3)) is not None else None)[0]
+    assert set(found["model_version"]) == {second} and set(found["shadow_version"]) == {first}
+    # Both versions are the same training, so that the shadow must say the same.
+    assert found["shadow_probability"].tolist() == found["probability"].tolist()
+    assert shadowed_since(home, spec, before, 0) is not None, "nobody was the shadow yet"
+
+
+def test_a_shadow_that_falls_behind_leaves_out_and_never_holds_up(home, spec, shadowed, monkeypatch):
+    shadowed.shadow.look()
+    monkeypatch.setattr(shadowed.shadow, "_room", BoundedSemaphore(1))
+    shadowed.shadow._room.acquire()
+    answers = answer(home, shadowed, asked(spec, 2))
+    assert len(answers) == 2
+    assert shadowed_since(home, spec, answers, 0) is not None
+
+
+def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadowed):
+    shadowed.shadow.look()
+    answers = answer(home, shadowed, asked(spec, 2))
+    eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
+    predictions.prune(home, datetime.now(UTC) + timedelta(minutes=1))
+    with engine(home.state_database).connect() as connection:
+        assert connection.execute(select(func.count()).select_from(state.shadows)).scalar() == 0
 
 
 def answering(home) -> str:

@@ -1,0 +1,47 @@
+"""The shadow log: what a challenger would have answered to the requests that the champion answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from stack import predictions
+from stack.predictions import Prediction
+from stack.project import ProjectSpec
+from stack.settings import Settings
+from stack.state import engine, shadows
+
+
+def log(
+    settings: Settings, spec: ProjectSpec, version: str, answered: Sequence[Prediction], probabilities: np.ndarray
+) -> None:
+    """Note a version's probability, (n,), beside each answered prediction; the same one again changes nothing."""
+    rows = [
+        {
+            "id": one.id,
+            "model_version": version,
+            "project": spec.name,
+            "probability": float(probability),
+        }
+        for one, probability in zip(answered, probabilities, strict=True)
+    ]
+    with engine(settings.state_database).begin() as connection:
+        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+        connection.execute(insert(shadows).on_conflict_do_nothing(), rows)
+
+
+def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
+    """Read the predictions asked in (since, until] that a challenger answered too.
+
+    Returns:
+        The prediction log's columns, with ``shadow_version`` and ``shadow_probability``; a row for each challenger.
+    """
+    query = select(shadows.c.id, shadows.c.model_version, shadows.c.probability).where(shadows.c.project == spec.name)
+    with engine(settings.state_database).connect() as connection:
+        found = pd.DataFrame(connection.execute(query), columns=["id", "shadow_version", "shadow_probability"])
+    return predictions.read(settings, spec, since, until).merge(found, on="id")
