@@ -308,7 +308,9 @@ def skew(project: str, since: str | None, until: str | None) -> None:
 @click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
 def replay(project: str, until: str) -> None:
     """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
-    _follow("replay", project, {"until": end_of(until)})
+    from stack.project import end_of
+
+    _follow("replay", project, {"until": end_of(until).isoformat()})
 
 
 def _settings(**options: str | None) -> Settings:
@@ -349,14 +351,3 @@ def _instant(text: str | None) -> str | None:
     from stack.project import instant
 
     return instant(text).isoformat() if text else None
-
-
-def end_of(text: str) -> str | None:
-    """An instant; a date is the end of its day."""
-    from datetime import UTC, date, datetime, time, timedelta
-
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return _instant(text)
-    return datetime.combine(day + timedelta(days=1), time(), UTC).isoformat()

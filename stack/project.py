@@ -5,7 +5,7 @@ Every key is documented by the class that holds it; an unknown key is an error t
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -277,3 +277,16 @@ def instant(text: str) -> datetime:
             todo="add the zone",
         )
     return parsed
+
+
+def end_of(text: str) -> datetime:
+    """The end (UTC) of an ISO 8601 date, or the instant that is named.
+
+    Raises:
+        StackError: neither, or an instant without a zone.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return instant(text)
+    return datetime.combine(day + timedelta(days=1), time(), UTC)

@@ -7,7 +7,6 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from stack import cli
 from stack.cli import main
 from stack.settings import ROOT
 from tests.conftest import own_environment
@@ -117,17 +116,6 @@ def test_logs_of_an_unknown_service_name_the_nearest(env, tmp_path):
 
     assert stack("logs", "mlflow", "--lines", "2", env=env).stdout == "two\nthree\n"
     assert "did you mean 'mlflow'" in stack("logs", "mlfow", env=env).stderr
-
-
-@pytest.mark.parametrize(
-    ("until", "instant"),
-    [
-        ("2013-12-31", "2014-01-01T00:00:00+00:00"),
-        ("2013-03-01T06:00:00Z", "2013-03-01T06:00:00+00:00"),
-    ],
-)
-def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
-    assert cli.end_of(until) == instant
 
 
 def test_a_replay_until_nonsense_is_refused(env):

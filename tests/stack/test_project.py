@@ -62,3 +62,14 @@ def test_instant_without_zone_is_refused() -> None:
 def test_flights_is_sound_and_has_31_features() -> None:
     assert len(project.load("flights").features.columns) == 31
     assert Path(project.load("flights").folder).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("until", "instant"),
+    [
+        ("2013-12-31", "2014-01-01T00:00:00+00:00"),
+        ("2013-03-01T06:00:00Z", "2013-03-01T06:00:00+00:00"),
+    ],
+)
+def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
+    assert project.end_of(until).isoformat() == instant
