@@ -1,7 +1,12 @@
 """Import what the services import, so that Python writes its bytecode: a container cannot, its root is read-only."""
 
+import compileall
 import importlib
+import sysconfig
+from pathlib import Path
 
+# These import their parts when they are used.
+LAZY = ["_bentoml_impl", "_bentoml_sdk", "bentoml", "dulwich", "scmrepo"]
 MODULES = [
     "feast.cli.cli",
     "feast.feature_server",
@@ -42,3 +47,5 @@ MODULES = [
 
 for name in MODULES:
     importlib.import_module(name)
+for name in LAZY:
+    compileall.compile_dir(Path(sysconfig.get_path("purelib"), name), quiet=1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 
@@ -45,6 +46,13 @@ def test_only_front_doors_are_published_and_only_on_this_machine(containers: Con
     assert {binding["HostIp"] for binding in published} == {"127.0.0.1"}
     wanted = {str(port) for service in compose.services(containers.settings) for port in service.ports}
     assert {binding["HostPort"] for binding in published} == wanted
+
+
+@pytest.mark.parametrize("name", ["portal", "prefect", "mlflow", "monitoring"])
+def test_a_browser_gets_the_page_of_a_tool_whose_packages_are_read_only(containers: Containers, name: str) -> None:
+    page = httpx.get(containers.settings.address(name), trust_env=False, timeout=30, follow_redirects=True)
+
+    assert page.status_code == 200 and "</html>" in page.text.lower()
 
 
 def test_an_answered_prediction_is_in_the_log(containers: Containers) -> None:
@@ -96,11 +104,8 @@ def test_everything_is_still_there_after_down_and_up(containers: Containers) -> 
 
 def test_a_file_is_scored_although_no_container_sees_it(containers: Containers, tmp_path: Path) -> None:
     asked, answers = tmp_path / "asked.csv", tmp_path / "answers.csv"
-    requests = (
-        project.load("flights")
-        .module("source")
-        .requests(datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 2, tzinfo=UTC))
-    )
+    day = datetime(2013, 3, 1, tzinfo=UTC)
+    requests = project.load("flights").module("source").requests(day, day + timedelta(days=1))
     requests.head(10).to_csv(asked, index=False)
 
     containers.stack("predict", "flights", "--input", str(asked), "--output", str(answers))
