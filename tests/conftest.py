@@ -34,7 +34,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def own_environment(home: Path) -> dict[str, str]:
     """STACK_* keys of a stack that shares nothing with another one."""
     ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
-    return {"STACK_HOME": str(home), "STACK_RUNTIME": "local"} | {f"STACK_{name}".upper(): str(port) for name, port in ports}
+    own = {"STACK_HOME": str(home), "STACK_RUNTIME": "local"}
+    return own | {f"STACK_{name}".upper(): str(port) for name, port in ports}
 
 
 def shell(settings: Settings) -> dict[str, str]:
