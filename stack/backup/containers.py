@@ -139,7 +139,7 @@ def _inside(settings: Settings, say: Say, *words: str, stdin: IO[bytes], stdout:
     """Run `stack.backup.inside` in a container of our image, and tell what it says."""
     run = ("--progress", "quiet", "run", "--rm", "--no-deps", "--no-TTY", image.SERVICE)
     with subprocess.Popen(
-        docker.command(settings, *run, "python", "-m", inside.__name__, *words),
+        docker.command(settings, *run, "python", "-W", "ignore", "-m", inside.__name__, *words),
         cwd=compose.FILE.parent,
         env=docker.environment(settings),
         stdin=stdin,
