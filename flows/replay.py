@@ -78,7 +78,11 @@ class Player:
         from stack.ticks import Ticks
 
         self.settings, self.spec = settings, spec
-        self.ticks, self.caller, self.runs = Ticks(settings, spec), Caller(settings, spec), Runs(settings)
+        self.ticks, self.caller, self.runs = (
+            Ticks(settings, spec),
+            Caller(settings, spec),
+            Runs(settings, START_SECONDS),
+        )
         self.ingested = datasets.ingested_until(settings, spec)
         self.drift = ""
 

@@ -55,10 +55,15 @@ class Run:
 
 
 class Runs:
-    """Flow runs of one stack's Prefect server."""
+    """Flow runs of one stack's Prefect server.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Args:
+        settings: the stack.
+        patience: seconds for which a server that is restarting or overloaded is asked again.
+    """
+
+    def __init__(self, settings: Settings, patience: float = 0.0) -> None:
+        self._settings, self._patience = settings, patience
         self._http = httpx.Client(base_url=f"{settings.prefect_url}/api/", timeout=30, trust_env=False)
         self._flows: dict[str, str] = {}
 
@@ -192,7 +197,7 @@ class Runs:
             StackError: no answer, or a refusal.
         """
         try:
-            answer = self._http.request(method, path, json=body)
+            answer = self._answer(method, path, body)
         except httpx.HTTPError as error:
             raise StackError(
                 f"Prefect at {self._settings.prefect_url}",
@@ -210,6 +215,20 @@ class Runs:
                 todo="compare with the flow in flows/",
             )
         return answer.json()
+
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+        """Ask until the patience is over."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                answer = self._http.request(method, path, json=body)
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                if not answer.is_server_error or time.monotonic() > deadline:
+                    return answer
+            time.sleep(1)
 
 
 def _same(given: str, instant: datetime) -> bool:
