@@ -88,13 +88,12 @@ def current(settings: Settings) -> Runtime:
     """The runtime that runs; when none does the one that has state, or that `up` would choose."""
     if settings.runtime != "auto":
         return _wanted(settings)
-    both = (COMPOSE, LOCAL)
-    running = [one for one in both if one.running(settings)]
+    # Processes first: they are of this home, while containers of this name may be of another checkout.
+    both = (LOCAL, COMPOSE)
+    if running := [one for one in both if one.running(settings)]:
+        return running[0]
     kept = [one for one in both if one.place(settings)]
-    for found in (running, kept):
-        if len(found) == 1:
-            return found[0]
-    return _wanted(settings)
+    return kept[0] if len(kept) == 1 else _wanted(settings)
 
 
 def _wanted(settings: Settings) -> Runtime:
