@@ -16,6 +16,8 @@ from stack.registry import Version
 from stack.served import ServedModel
 from stack.settings import Settings
 
+ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+
 
 def score(settings: Settings, spec: ProjectSpec, version: Version, frame: DataFrame) -> DataFrame:
     """Add a version's answer to rows that hold the feature columns.
@@ -56,13 +58,29 @@ def file(settings: Settings, spec: ProjectSpec, path: Path, now: datetime) -> Da
                 todo="add the column",
             )
         if field.type == "datetime":
-            rows[name] = pd.to_datetime(rows[name], utc=True).astype("datetime64[us, UTC]")
-    asked = pd.to_datetime(rows.pop("asked_at"), utc=True) if "asked_at" in rows else pd.Timestamp(now)
+            rows[name] = _instants(path, rows[name])
+    asked = _instants(path, rows.pop("asked_at")) if "asked_at" in rows else pd.Timestamp(now).as_unit("us")
     frame = rows.assign(event_timestamp=asked, event_id=range(len(rows)))
-    frame["event_timestamp"] = frame["event_timestamp"].astype("datetime64[us, UTC]")
     return score(
         settings,
         spec,
         registry.require_champion(settings, spec),
         features.training_set(settings, spec, frame),
     )
+
+
+def _instants(path: Path, column: pd.Series) -> pd.Series:
+    """Read instants with their zones as UTC; one without a zone is an error, as nobody knows what it means."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return column.dt.tz_convert("UTC").dt.as_unit("us")
+    text = column.astype(str)
+    wrong = text[~text.str.contains(ZONE)]
+    if len(wrong):
+        raise StackError(
+            f"{path}, column {column.name}",
+            found=f"{len(wrong)} of {len(text)} values without a zone, like {wrong.iloc[0]!r}",
+            expected="instants with a zone, like 2013-03-01T08:00:00-05:00",
+            todo="add the zone",
+        )
+    instants: pd.Series = pd.to_datetime(text, utc=True, format="ISO8601").dt.as_unit("us")
+    return instants
