@@ -69,7 +69,6 @@ class Settings(BaseModel):
     redis_password: str = Field("", repr=False)
 
     lake_remote: str = ""
-    dask_address: str = ""
     alert_urls: str = ""
     keep_days: int = Field(90, ge=1)
 
