@@ -145,13 +145,14 @@ def report(project: str, verdict: Verdict) -> None:
     from stack.settings import settings
 
     logger = get_run_logger()
+    page = f"{settings().address('portal')}/docs/{verdict.page.relative_to(settings().data_docs)}"
     for warning in verdict.warnings:
         logger.warning("%s", warning)
     lines = [*(f"- **refused** {f}" for f in verdict.failures), *(f"- warning: {w}" for w in verdict.warnings)]
     body = "\n".join(lines) or "- every expectation holds"
     create_markdown_artifact(
         f"# Batch {'accepted' if verdict.accepted else 'refused'}\n\n{body}\n\n"
-        f"{verdict.quarantined_rows} rows in quarantine. Data Docs: `{verdict.page}`",
+        f"{verdict.quarantined_rows} rows in quarantine. [Data Docs]({page})",
         key=f"{project.replace('_', '-')}-batch",
     )
     if verdict.accepted:
@@ -161,5 +162,5 @@ def report(project: str, verdict: Verdict) -> None:
         f"project {project}, batch quarantined",
         found="; ".join(verdict.failures),
         expected="a batch that meets the expectations of checks.py",
-        todo=f"read {verdict.page}, mend the source and run `make ingest PROJECT={project}` again",
+        todo=f"read {page}, mend the source and run `make ingest PROJECT={project}` again",
     )
