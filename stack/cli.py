@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -254,7 +254,7 @@ def rollback(project: str, reason: str) -> None:
 
     settings, spec = _settings(), load(project)
     if _in_containers(settings):
-        _follow("rollback", project, {"reason": reason})
+        _follow("rollback", project, {"reason": reason})  # ends the command
     when = Instant(clock.now(settings, spec), datetime.now(UTC))
     rollback.run(settings, spec, when, reason, click.echo)
 
@@ -328,7 +328,7 @@ def _in_containers(settings: Settings) -> bool:
     return runtimes.current(settings).NAME == containers.NAME
 
 
-def _follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> None:
+def _follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> NoReturn:
     """Run a deployment and tell its log; end with 1 unless it succeeds."""
     from stack.project import load
     from stack.runtime.runs import Runs
