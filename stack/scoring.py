@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pandas as pd
 from pandas import DataFrame
@@ -72,7 +73,7 @@ def file(settings: Settings, spec: ProjectSpec, path: Path, now: datetime) -> Da
 def _instants(path: Path, column: pd.Series) -> pd.Series:
     """Read instants with their zones as UTC; one without a zone is an error, as nobody knows what it means."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return column.dt.tz_convert("UTC").dt.as_unit("us")
+        return cast(pd.Series, column.dt.tz_convert("UTC").dt.as_unit("us"))
     text = column.astype(str)
     wrong = text[~text.str.contains(ZONE)]
     if len(wrong):
@@ -82,5 +83,4 @@ def _instants(path: Path, column: pd.Series) -> pd.Series:
             expected="instants with a zone, like 2013-03-01T08:00:00-05:00",
             todo="add the zone",
         )
-    instants: pd.Series = pd.to_datetime(text, utc=True, format="ISO8601").dt.as_unit("us")
-    return instants
+    return cast(pd.Series, pd.to_datetime(text, utc=True, format="ISO8601").dt.as_unit("us"))
