@@ -81,6 +81,7 @@ def build(settings: Settings) -> Starlette:
             Route("/features/openapi.json", features_api, methods=["GET"]),
             Mount("/features/static", StaticFiles(directory=swagger_ui(), check_dir=False)),
             Mount("/reports", StaticFiles(directory=settings.pages, check_dir=False)),
+            Route("/docs/", data_docs, methods=["GET"]),
             Mount("/docs", StaticFiles(directory=settings.data_docs, check_dir=False, html=True)),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -128,6 +129,13 @@ async def reports(request: Request) -> Response:
     found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
     evidently = outside(portal.settings, "monitoring", _host(request))
     return _page(portal, "reports.html", name=name, reports=found, evidently=evidently)
+
+
+async def data_docs(request: Request) -> Response:
+    """The projects whose batches were checked."""
+    portal: Portal = request.state.portal
+    found = sorted(page.parent.name for page in portal.settings.data_docs.glob("*/index.html"))
+    return _page(portal, "docs.html", names=found)
 
 
 async def health(_: Request) -> Response:

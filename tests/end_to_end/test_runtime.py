@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from stack.runtime import compose, status
 from stack.runtime.status import Row
 from stack.runtime.supervisor import Supervisor
+from stack.runtime.welcome import addresses
 from stack.settings import Settings
 from tests.conftest import shell
 
@@ -46,6 +48,11 @@ def test_killed_service_comes_back_and_the_restart_is_shown(running: Settings, s
 
     # The bar is 20 s on an idle machine, measured by the benchmark; here others may work too.
     eventually(lambda: rows(running)[service].restarts > before and rows(running)[service].health == "healthy", 90)
+
+
+def test_every_printed_address_answers(running: Settings) -> None:
+    found = {url: httpx.get(url, follow_redirects=True, timeout=30).status_code for url in addresses(running).values()}
+    assert {url: code for url, code in found.items() if code != 200} == {}
 
 
 def test_second_up_restarts_nothing(running: Settings) -> None:

@@ -134,6 +134,16 @@ def test_what_the_flows_left_is_shown_and_served(shelves, portal):
     assert "12,345" in client.get("/reports/flights/").text
 
 
+def test_the_data_docs_of_every_project_are_listed(shelves, portal):
+    assert 'href="/docs/flights/"' in portal(shelves).get("/docs/").text
+
+
+def test_before_the_first_batch_the_data_docs_say_so(home, portal):
+    answer = portal(home).get("/docs/")
+    assert answer.status_code == 200
+    assert "make ingest" in answer.text
+
+
 def test_what_others_wrote_is_escaped(shelves, portal):
     page = settled(portal(shelves), "38.7%")
 
