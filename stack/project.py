@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stack.errors import StackError, nearest
 from stack.settings import ROOT
@@ -30,7 +30,7 @@ class Clock(Spec):
     """What "now" is: the wall clock, or a stored instant that a replay of recorded data advances."""
 
     kind: Literal["wall", "replay"] = "wall"
-    start: AwareDatetime
+    start: AwareDatetime = datetime(1970, 1, 1, tzinfo=UTC)
     """First instant of data: the first pipeline ingests from here."""
     first_now: AwareDatetime | None = None
     """Replay only: "now" after the first pipeline."""
@@ -43,6 +43,9 @@ class Table(Spec):
     """Columns that identify a row."""
     available_at: str = "available_at"
     """Column with the instant (UTC) at which a row is known; a batch holds rows with since < instant <= until."""
+    snapshot: bool = False
+    """The source gives the whole table each time, without the instants: rows whose key the lake lacks are the batch,
+    known from its end on."""
 
 
 class RequestField(Spec):
@@ -51,6 +54,8 @@ class RequestField(Spec):
     type: Literal["string", "integer", "number", "boolean", "datetime"]
     description: str
     example: Any
+    nullable: bool = False
+    """Null is a value that may be missing."""
     unit: str = ""
     known: list[str] = []
     """Values seen in training; another one is answered with a warning, never refused."""
@@ -64,7 +69,7 @@ class Features(Spec):
 
     service: str
     """Name of the Feast feature service."""
-    entities: list[str]
+    entities: list[str] = []
     """Join keys; each is a request field of the same name."""
     columns: dict[str, Literal["number", "category"]]
     """Feature columns in the model's order, and how the model reads each."""
@@ -80,8 +85,11 @@ class Training(Spec):
     ]
     trials: int = Field(8, ge=1)
     """Optuna trials over all candidates that have hyper-parameters."""
+    split: Literal["time", "random"] = "time"
+    """How rows are held out and folded: the latest ones, or, of a table without time, a seeded random share with the
+    classes in proportion."""
     folds: int = Field(2, ge=1)
-    """Expanding, time-ordered folds inside the fit window that a trial is scored on; pruned after each."""
+    """Folds inside the fit rows that a trial is scored on; pruned after each. By time they expand, in order."""
     holdout: timedelta = timedelta(days=28)
     """The most recent labelled rows, kept from the search: the gate decides on them."""
     holdout_share: float = Field(0.25, gt=0, lt=1)
@@ -155,12 +163,14 @@ class ProjectSpec(Spec):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
-    task: Literal["classification"] = "classification"
+    task: Literal["binary", "multiclass", "regression"] = "binary"
     label: str
-    """Name of the outcome, 0 or 1."""
+    """Column with the outcome."""
+    classes: list[bool | int | str] = []
+    """The outcomes as the source names them: of two the second is the positive one; 0 and 1 when left out."""
     threshold: float = Field(0.5, gt=0, lt=1)
-    """The decision is positive from this probability on."""
-    clock: Clock
+    """Binary: the decision is positive from this probability on."""
+    clock: Clock = Clock()
     tables: dict[str, Table]
     request: dict[str, RequestField]
     features: Features
@@ -175,6 +185,15 @@ class ProjectSpec(Spec):
         if not features.columns:
             raise ValueError("at least one feature column")
         return features
+
+    @model_validator(mode="after")
+    def _classes_of_the_task(self) -> Self:
+        count, most = len(self.classes), {"binary": 2, "regression": 0}.get(self.task, 1000)
+        least = 3 if self.task == "multiclass" else 0
+        if not (least <= count <= most) or (self.task == "binary" and count == 1) or len(set(self.classes)) < count:
+            wanted = {"binary": "two classes, or none for 0 and 1", "regression": "none", "multiclass": "three or more"}
+            raise ValueError(f"classes: {count} found, a {self.task} task has {wanted[self.task]}, each once")
+        return self
 
     @property
     def folder(self) -> Path:
