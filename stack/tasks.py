@@ -226,7 +226,7 @@ def of(spec: ProjectSpec) -> Task:
 def _positions(values: pd.Series, classes: Sequence[Any], where: str) -> pd.Series:
     """Replace classes by their positions; 1, 1.0 and True are the same class."""
     positions = {one: float(at) for at, one in enumerate(classes)}
-    found = values.map(positions).astype("float64")
+    found = values.astype(object).map(positions.get).astype("float64")
     strange = values[found.isna() & values.notna()]
     if len(strange):
         raise StackError(
