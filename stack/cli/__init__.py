@@ -1,0 +1,10 @@
+"""The command line: ``stack COMMAND``; each make target is one of these.
+
+A module a topic, whose import adds its commands. What a command needs is imported inside it, so that ``stack --help``
+answers at once.
+"""
+
+from stack.cli import services, backups, pipelines, models  # noqa: I001  # in the order of the help
+from stack.cli.common import main
+
+__all__ = ["backups", "main", "models", "pipelines", "services"]

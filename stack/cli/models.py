@@ -1,0 +1,51 @@
+"""Which version of a project is live, and why."""
+
+from __future__ import annotations
+
+import click
+
+from stack.cli.common import follow, in_containers, main, project_and, settings_with
+from stack.errors import StackError
+
+
+@main.command()
+@project_and()
+def promote(project: str) -> None:
+    """Judge the challenger of PROJECT, and make it champion when it passes."""
+    follow("promote", project, {})
+
+
+@main.command()
+@click.argument("project")
+@click.option("--reason", default="asked for", show_default=True, help="Why; it stands in the audit.")
+def rollback(project: str, reason: str) -> None:
+    """Make the previous version of PROJECT champion again, at once and without the worker."""
+    from datetime import UTC, datetime
+
+    from stack import clock, rollback
+    from stack.audit import Instant
+    from stack.project import load
+
+    settings, spec = settings_with(), load(project)
+    if in_containers(settings):
+        follow("rollback", project, {"reason": reason})  # ends the command
+    when = Instant(clock.now(settings, spec), datetime.now(UTC))
+    rollback.run(settings, spec, when, reason, click.echo)
+
+
+@main.command()
+@click.argument("project")
+@click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
+def audit(project: str, last: int) -> None:
+    """Show the decisions about which version of PROJECT is live."""
+    from stack import audit
+    from stack.project import load
+
+    settings, spec = settings_with(), load(project)
+    if in_containers(settings):
+        todo = f"docker compose exec worker stack audit {project}"
+        raise StackError("audit", found="a state database in a container", expected="one on this host", todo=todo)
+    for one in audit.entries(settings, spec, last):
+        undone = "" if one.state == "done" else f" ({one.state})"
+        after = f" after {one.champion}" if one.champion else ""
+        click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.kind} {one.version}{after}{undone}: {one.reason}")

@@ -1,0 +1,66 @@
+"""The steps of a project's pipeline, each a Prefect run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stack.cli.common import follow, instant_or_none, main, project_and, settings_with
+
+
+@main.command()
+@project_and()
+def run(project: str) -> None:
+    """Run the whole pipeline of PROJECT: ingest, train, promote, monitor."""
+    follow("pipeline", project, {})
+
+
+@main.command()
+@project_and("since", "until")
+def ingest(project: str, since: str | None, until: str | None) -> None:
+    """Fetch, check and append the rows of PROJECT that became known in a window; by default since the last batch."""
+    follow("ingest", project, {"since": instant_or_none(since), "until": instant_or_none(until)})
+
+
+@main.command()
+@project_and("until")
+def train(project: str, until: str | None) -> None:
+    """Train PROJECT on the labels known at --until; the gate decides whether the model goes live."""
+    follow("train", project, {"cutoff": instant_or_none(until)})
+
+
+@main.command()
+@project_and("since", "until", "input", "output")
+def predict(project: str, since: str | None, until: str | None, input: Path | None, output: Path | None) -> None:  # noqa: A002
+    """Score a file or a window with the champion of PROJECT."""
+    from stack.runtime import runtimes
+
+    settings = settings_with()
+    window = {"since": instant_or_none(since), "until": instant_or_none(until)}
+    with runtimes.current(settings).exchange(settings, input, output) as (given, wanted):
+        follow("predict", project, window | {"input": given, "output": wanted})
+
+
+@main.command()
+@project_and("until")
+def monitor(project: str, until: str | None) -> None:
+    """Report drift and performance of PROJECT over the window that ends at --until."""
+    follow("monitor", project, {"at": instant_or_none(until)})
+
+
+@main.command()
+@project_and("since", "until")
+def skew(project: str, since: str | None, until: str | None) -> None:
+    """Recompute the features of the predictions of PROJECT asked in a window; end with 1 if any differs."""
+    follow("skew", project, {"since": instant_or_none(since), "until": instant_or_none(until)})
+
+
+@main.command()
+@click.argument("project")
+@click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
+def replay(project: str, until: str) -> None:
+    """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
+    from stack.project import end_of
+
+    follow("replay", project, {"until": end_of(until).isoformat()})
