@@ -1,6 +1,7 @@
 """What Prefect knows of the stack: one deployment a flow and project, the work pool, and the automations.
 
-``python -m flows.deployments`` registers all of it; running it again changes nothing.
+``python -m flows.deployments`` registers all of it, and withdraws what belongs to a project whose folder is gone;
+running it again changes nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
@@ -35,6 +37,9 @@ POOL = "stack"
 FLOWS: tuple[Flow[..., Any], ...] = (ingest, train, promote, rollback, predict, monitor, skew, pipeline, replay)
 # One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+SCHEDULE = "project-yaml"
+"""Slug of the schedules that come from project.yaml."""
+PAGE = 200
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # Suspended: it has no process while it waits for a person.
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
@@ -44,7 +49,7 @@ def register() -> list[str]:
     """Register pool, deployments and automations; a project with a broken specification is left out.
 
     Returns:
-        Names of the deployments, ``<flow>/<project>``.
+        Names of the deployments, ``<flow>/<project>``. Those of projects that are gone are withdrawn.
     """
     with get_client(sync_client=True) as client:
         template = ProcessWorker.get_default_base_job_template()
@@ -53,6 +58,8 @@ def register() -> list[str]:
         )
         made = [name for spec in sound_projects() for name in deploy(client, spec)]
         put(client, mark_dead_runs())
+        for gone in withdraw(client, set(project.names())):
+            print(f"withdrawn, as projects/{gone} is gone: its deployments and its automation")
     return made
 
 
@@ -70,9 +77,11 @@ def sound_projects() -> list[str]:
 
 
 def deploy(client: SyncPrefectClient, name: str) -> list[str]:
-    """Create or update the deployments of one project, and the automation that retrains it."""
+    """Create or update the deployments of one project, their schedules, and the automation that retrains it."""
+    schedules = project.load(name).schedules
     ids: dict[str, UUID] = {}
     for flow in FLOWS:
+        cron = schedules.crons.get(flow.name)
         deployment = RunnerDeployment.from_flow(
             flow,
             name=name,
@@ -80,12 +89,46 @@ def deploy(client: SyncPrefectClient, name: str) -> list[str]:
             tags=[name],
             work_pool_name=POOL,
             concurrency_limit=ONE_AT_A_TIME,
+            schedules=[Cron(cron, timezone=schedules.timezone, slug=SCHEDULE)] if cron else [],
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         # Typed as perhaps awaitable; outside an event loop it is not.
         ids[flow.name] = cast(UUID, deployment.apply())
+        if not cron:
+            unschedule(client, ids[flow.name])
     put(client, retrain_on_drift(name, ids[train.name]))
     return [f"{flow}/{name}" for flow in ids]
+
+
+def unschedule(client: SyncPrefectClient, deployment: UUID) -> None:
+    """Take away the schedule that project.yaml no longer has; those that were made in Prefect's UI stay."""
+    for schedule in client.read_deployment(deployment).schedules:
+        if schedule.slug == SCHEDULE:
+            client.delete_deployment_schedule(deployment, schedule.id)
+
+
+def withdraw(client: SyncPrefectClient, names: set[str]) -> list[str]:
+    """Delete the deployments and automations of projects that are none of `names`; what was made by hand stays.
+
+    Returns:
+        Names of the projects that had some.
+    """
+    deployments, flows = [], {flow.name for flow in FLOWS}
+    while page := client.read_deployments(offset=len(deployments), limit=PAGE):
+        deployments += page
+    ours = [one for one in deployments if one.tags == [one.name] and one.entrypoint and one.work_pool_name == POOL]
+    gone = [one for one in ours if one.name not in names and str(one.entrypoint).rpartition(".")[2] in flows]
+    for one in gone:
+        client.delete_deployment(one.id)
+    for name in {one.name for one in gone}:
+        for automation in client.read_automations_by_name(retraining(name)):
+            client.delete_automation(automation.id)
+    return sorted({one.name for one in gone})
+
+
+def retraining(name: str) -> str:
+    """Name of the automation that retrains a project."""
+    return f"Retrain {name} on drift"
 
 
 def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
@@ -95,7 +138,7 @@ def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
         "cutoff": {"__prefect_kind": "jinja", "template": "{{ event.payload.at }}"},
     }
     return AutomationCore(
-        name=f"Retrain {name} on drift",
+        name=retraining(name),
         description="The monitoring flow emits the event when the drift policy asks for a new model.",
         trigger=EventTrigger(
             expect={DRIFT_DETECTED},

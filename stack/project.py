@@ -10,14 +10,17 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Self
+from zoneinfo import available_timezones
 
-import yaml
+from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from stack import mistakes
 from stack.errors import StackError, nearest
 from stack.settings import ROOT
 
 PROJECTS = ROOT / "projects"
+DEFINITIONS = ROOT / "feature_repo"
 
 
 class Spec(BaseModel):
@@ -158,6 +161,41 @@ class Monitoring(Spec):
     """Retrain when the champion's training cut-off is older than this."""
 
 
+class Schedules(Spec):
+    """When flows start by themselves, on the wall clock: cron expressions of five fields."""
+
+    timezone: str = "UTC"
+    """Zone of the expressions, like Europe/Berlin: they keep to its local time through the change of the clocks."""
+    ingest: str | None = None
+    """When new rows are fetched, checked and appended, like "0 4 * * *"."""
+    monitor: str | None = None
+    """When drift and performance are reported and the drift policy is asked."""
+    train: str | None = None
+    """When a challenger is trained whatever the drift policy says."""
+
+    @field_validator("ingest", "monitor", "train")
+    @classmethod
+    def _is_cron(cls, expression: str | None) -> str | None:
+        if expression is not None:
+            try:
+                CronSim(expression, datetime(2024, 1, 1))  # noqa: DTZ001  # any instant will do
+            except CronSimError as error:
+                raise ValueError(f'a cron expression of five fields, like "0 4 * * *" ({error})') from None
+        return expression
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"the name of a time zone, like Europe/Berlin{nearest(name, available_timezones())}")
+        return name
+
+    @property
+    def crons(self) -> dict[str, str]:
+        """Flow -> expression, of the flows that have one."""
+        return {flow: cron for flow in ("ingest", "monitor", "train") if (cron := getattr(self, flow))}
+
+
 class ProjectSpec(Spec):
     """One side project: everything that is not code."""
 
@@ -178,6 +216,7 @@ class ProjectSpec(Spec):
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
     monitoring: Monitoring = Monitoring()
+    schedules: Schedules = Schedules()
 
     @field_validator("features")
     @classmethod
@@ -193,6 +232,12 @@ class ProjectSpec(Spec):
         if not (least <= count <= most) or (self.task == "binary" and count == 1) or len(set(self.classes)) < count:
             wanted = {"binary": "two classes, or none for 0 and 1", "regression": "none", "multiclass": "three or more"}
             raise ValueError(f"classes: {count} found, a {self.task} task has {wanted[self.task]}, each once")
+        return self
+
+    @model_validator(mode="after")
+    def _schedules_of_the_wall_clock(self) -> Self:
+        if self.schedules.crons and self.clock.kind == "replay":
+            raise ValueError("schedules: a replayed clock has none, as `make replay` moves it")
         return self
 
     @property
@@ -228,7 +273,7 @@ def load(name: str) -> ProjectSpec:
             expected=f"one of {', '.join(names())}",
             todo="name an existing project",
         )
-    return parse(yaml.safe_load(path.read_text()), path)
+    return parse(mistakes.read(path), path)
 
 
 def parse(raw: Any, path: Path) -> ProjectSpec:
@@ -240,14 +285,7 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
     try:
         spec = ProjectSpec.model_validate(raw)
     except ValidationError as error:
-        # A misspelt key is also a missing one: say the misspelling.
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        where = ".".join(str(part) for part in first["loc"])
-        found, expected = _short(first["input"]), first["msg"]
-        if first["type"] == "extra_forbidden":
-            found = f"an unknown key{nearest(str(first['loc'][-1]), _known_keys(first['loc'][:-1]))}"
-            expected = "a key of the specification"
-        raise StackError(f"{path}, key {where}", found=found, expected=expected, todo="mend the key") from None
+        raise next(iter(mistakes.explain(ProjectSpec, error, path).values())) from None
     if spec.name != path.parent.name:
         raise StackError(
             f"{path}, key name",
@@ -256,26 +294,6 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
             todo="name the project as its folder",
         )
     return spec
-
-
-def _short(value: Any, width: int = 80) -> str:
-    """A value as text; a missing key's is the whole mapping around it."""
-    if isinstance(value, dict):
-        return f"the keys {', '.join(map(str, value))}"
-    text = repr(value)
-    return text if len(text) <= width else f"{text[:width]}..."
-
-
-def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    """Keys allowed at a place in the specification."""
-    model: Any = ProjectSpec
-    for part in loc:
-        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
-        if field is None:
-            continue
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((one for one in inner if isinstance(one, type) and issubclass(one, Spec)), model)
-    return list(model.model_fields)
 
 
 def instant(text: str) -> datetime:

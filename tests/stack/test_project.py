@@ -20,7 +20,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     place = raw
     *parents, last = path.split(".")
     for key in parents:
-        place = place[key]
+        place = place.setdefault(key, {})
     if value is None:
         del place[last]
     else:
@@ -39,6 +39,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("training.trials", 0, "greater than or equal to 1"),
         ("request.carrier.type", "text", "'string'"),
         ("name", "trains", "flights"),
+        ("schedules.ingest", "every morning", "a cron expression of five fields"),
+        ("schedules.train", "61 * * * *", "a cron expression of five fields"),
+        ("schedules.timezone", "Europe/Berln", "did you mean 'Europe/Berlin'"),
     ],
 )
 def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: str) -> None:
@@ -47,6 +50,19 @@ def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: 
     assert f"{FILE}, key {path}" in str(caught.value)
     assert said in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+def test_a_replayed_clock_has_no_schedules() -> None:
+    with pytest.raises(StackError, match="a replayed clock has none"):
+        project.parse(changed("schedules.ingest", "0 4 * * *"), FILE)
+
+
+def test_broken_yaml_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "flights").mkdir()
+    (tmp_path / "flights" / "project.yaml").write_text("name: flights\nrequest: [a, b\nlabel: late\n")
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    with pytest.raises(StackError, match="line 3"):
+        project.load("flights")
 
 
 def test_unknown_project_names_the_nearest() -> None:
