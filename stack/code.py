@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from importlib.metadata import version as installed
@@ -17,13 +18,32 @@ def version() -> str:
     if recorded := os.environ.get("CODE_VERSION"):
         return recorded
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return installed("homelab-mlops")
-    return described.stdout.strip()
+
+
+def digest(project: str) -> str:
+    """Name the content of every file that decides what a training of a project gives, committed or not."""
+    found = hashlib.sha256()
+    folders = [ROOT / "stack", ROOT / "projects" / project]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".yaml")]
+    files += [ROOT / "feature_repo" / f"{project}.py", ROOT / "feature_repo/feature_store.yaml"]
+    for path in sorted(file for file in files if file.is_file()):
+        found.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def uncommitted() -> list[str]:
+    """Files of the checkout that differ from its commit, or that git does not know; none where there is no git."""
+    try:
+        lines = git("status", "--porcelain", "--untracked-files=all").splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [line.strip().partition(" ")[2].strip() for line in lines]
+
+
+def git(*words: str) -> str:
+    """What a git command says of the checkout."""
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

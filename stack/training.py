@@ -16,7 +16,7 @@ import numpy as np
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
-from stack import candidates, evaluation, splits
+from stack import candidates, code, evaluation, splits
 from stack.errors import StackError
 from stack.export import export
 from stack.project import ProjectSpec
@@ -27,7 +27,11 @@ from stack.tracking import Tracker
 
 REFERENCE_ROWS = 10_000
 EXPORT_ROWS = 2000
-PACKAGES = ("numpy", "pandas", "scikit-learn", "skl2onnx", "onnxruntime", "skops", "optuna", "mlflow")
+PACKAGES = (
+    *("duckdb", "feast", "mlflow", "numpy", "onnxruntime", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy"),
+    *("skl2onnx", "skops"),
+)
+"""What a training's outcome depends on."""
 HEADLINE = ("auc", "brier", "log_loss")
 """Metrics that the registered version carries as tags."""
 
@@ -61,6 +65,10 @@ class Recipe:
     candidate: str
     params: dict[str, Any]
     code_version: str
+    code_digest: str
+    """Of the files that decide the outcome, as :func:`stack.code.digest` gives it."""
+    uncommitted: list[str]
+    """Files that were not as the commit has them."""
     python: str
     packages: dict[str, str]
 
@@ -115,6 +123,23 @@ def train(
         version = tracker.register(final, example, _version_tags(split, metrics, spec))
         report(f"version {version} is challenger: {best.candidate}, fitted on {len(frame):,} rows")
     return Trained(run_id, version, metrics)
+
+
+def again(
+    spec: ProjectSpec, frame: DataFrame, cutoff: datetime, candidate: str, params: dict[str, Any], folder: Path
+) -> dict[str, float]:
+    """Do what follows a search, with a candidate that is known: measure it on the holdout, then refit it.
+
+    Writes what :func:`evaluate` and :func:`refit` write.
+
+    Returns:
+        Metrics of the holdout.
+    """
+    frame = _ordered(spec, frame, cutoff)
+    best = Tried(0, candidate, params)
+    metrics = evaluate(spec, splits.holdout(spec, frame, cutoff), best, folder)
+    refit(spec, frame, best, folder)
+    return metrics
 
 
 def evaluate(spec: ProjectSpec, split: Split, best: Tried, folder: Path) -> dict[str, float]:
@@ -227,6 +252,8 @@ def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: Tried, tags
         candidate=best.candidate,
         params=best.params,
         code_version=tags["stack.code_version"],
+        code_digest=code.digest(spec.name),
+        uncommitted=code.uncommitted(),
         python=platform.python_version(),
         packages={name: installed(name) for name in PACKAGES},
     )
