@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade run ingest train promote rollback audit predict monitor skew replay test test-compose bench lock lint
+.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade check run ingest train promote rollback audit predict monitor skew replay test test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ setup:
 setup-dev:
 	@$(PYTHON) -m stack.bootstrap --dev
 
-up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui)
+up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui,lan)
 	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
 
 down: setup ## Stop every service; the state stays
@@ -47,6 +47,9 @@ restore: setup ## Bring back the state of an archive (FILE=backups/... RUNTIME S
 # With the packages that wrote the state; `stack upgrade` installs the new ones after the backup.
 upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
 	@$(STACK) upgrade $(call option,OUT,out)
+
+check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
+	@$(STACK) check $(PROJECT)
 
 run: setup ## Run the whole pipeline of a project (PROJECT=flights)
 	@$(STACK) run $(PROJECT)

@@ -14,6 +14,7 @@ from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
@@ -113,7 +114,8 @@ def withdraw(client: SyncPrefectClient, names: set[str]) -> list[str]:
     Returns:
         Names of the projects that had some.
     """
-    deployments, flows = [], {flow.name for flow in FLOWS}
+    deployments: list[DeploymentResponse] = []
+    flows = {flow.name for flow in FLOWS}
     while page := client.read_deployments(offset=len(deployments), limit=PAGE):
         deployments += page
     ours = [one for one in deployments if one.tags == [one.name] and one.entrypoint and one.work_pool_name == POOL]
