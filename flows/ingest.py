@@ -24,8 +24,10 @@ Tables = Mapping[str, DataFrame]
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def fetch(project: str, since: datetime, until: datetime) -> Tables:
     """Ask the project's source for the rows that became known in (since, until]."""
-    _, spec, _ = context(project, until)
-    return spec.module("source").fetch(since, until)  # type: ignore[no-any-return]
+    from stack import snapshots
+
+    settings, spec, _ = context(project, until)
+    return snapshots.batch(settings, spec, spec.module("source").fetch(since, until), since, until)
 
 
 @task(timeout_seconds=20 * MINUTE)
@@ -107,6 +109,7 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     from stack import datasets, lake
 
     settings, spec, until = context(project, until)
+    until = until.replace(microsecond=0)  # batches are named by the second
     if since is not None and since >= until:
         raise StackError(
             f"window of {project}", found=f"since {since}, until {until}", expected="a window that ends after its start"
@@ -124,7 +127,13 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
 
 def add(project: str, since: datetime, until: datetime) -> str:
     """Fetch, validate and append one batch; return the data version that holds it."""
+    from stack import lake, snapshots
+
     tables = fetch(project, since, until)
+    settings, spec, _ = context(project, until)
+    if snapshots.unchanged(spec, tables):
+        get_run_logger().info("the source has nothing new since %s", since)
+        return lake.revision(settings)
     verdict = validate(project, tables, since, until)
     report(project, verdict)
     return append(project, verdict.tables, since, until)

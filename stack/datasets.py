@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
-from stack import feature_tables, features, lake
+from stack import feature_tables, features, lake, tasks
 from stack.project import ProjectSpec
 from stack.settings import Settings
 
@@ -24,18 +24,17 @@ def served_until(settings: Settings, spec: ProjectSpec) -> datetime:
 
 
 def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Mapping[str, DataFrame]:
-    """The raw rows that a batch's checks compare it with: those of ``checks.HISTORY`` before it.
+    """The raw rows that a batch's checks compare it with: those of ``checks.HISTORY`` before it; snapshot tables whole.
 
     A table without any has no columns yet, so it is left out.
     """
-    tables = lake.read(settings, spec, since=until - spec.module("checks").HISTORY, until=until)
+    tables = lake.recent(settings, spec, until - spec.module("checks").HISTORY, until)
     return {name: frame for name, frame in tables.items() if len(frame)}
 
 
 def events(settings: Settings, spec: ProjectSpec, until: datetime) -> DataFrame:
-    """All events that the lake knows of at an instant."""
-    found: DataFrame = spec.module("features").events(lake.read(settings, spec, until=until))
-    return found
+    """All events that the lake knows of at an instant, their outcomes encoded as `stack.tasks` says."""
+    return _events(spec, lake.read(settings, spec, until=until))
 
 
 def labelled(settings: Settings, spec: ProjectSpec, cutoff: datetime) -> DataFrame:
@@ -46,17 +45,29 @@ def labelled(settings: Settings, spec: ProjectSpec, cutoff: datetime) -> DataFra
         the columns of ``features.columns``.
     """
     found = events(settings, spec, cutoff)
-    return features.training_set(settings, spec, found[found["label_available_at"] <= cutoff])
+    return features.training_set(settings, spec, found[_known(spec, found, cutoff)])
 
 
 def arrived(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
-    """Events whose raw row became known in (since, until], without features."""
-    found: DataFrame = spec.module("features").events(lake.read(settings, spec, since=since, until=until))
-    return found
+    """Labelled events whose raw row became known in (since, until], without features."""
+    found = _events(spec, lake.read(settings, spec, since=since, until=until))
+    return found[found[spec.label].notna()]
 
 
 def window(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
     """Labelled events whose instant lies in (since, until], with features: what monitoring looks at."""
     found = events(settings, spec, until)
     found = found[(found["event_timestamp"] > since) & (found["event_timestamp"] <= until)]
-    return features.training_set(settings, spec, found[found["label_available_at"] <= until])
+    return features.training_set(settings, spec, found[_known(spec, found, until)])
+
+
+def _events(spec: ProjectSpec, tables: Mapping[str, DataFrame]) -> DataFrame:
+    """Turn raw rows into events; their outcomes become floats here, and nowhere else."""
+    found: DataFrame = spec.module("features").events(tables)
+    where = f"projects/{spec.name}/features.py, events(), column {spec.label}"
+    return found.assign(**{spec.label: tasks.of(spec).encode(found[spec.label], where)})
+
+
+def _known(spec: ProjectSpec, events: DataFrame, at: datetime) -> Series[bool]:
+    """Which events have an outcome that was known at an instant."""
+    return events[spec.label].notna() & (events["label_available_at"] <= at)

@@ -29,6 +29,8 @@ from stack.settings import Settings
 
 MAX_INTERVALS = 100
 ROW = "stack_row"
+TYPES: dict[str, Any] = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
+"""How a request field stands in a frame."""
 log = logging.getLogger(__name__)
 
 
@@ -82,7 +84,7 @@ def update(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
         Feature view -> rows of the window.
     """
     functions = spec.module("features")
-    tables = lake.read(settings, spec, since=since - functions.LOOKBACK, until=until)
+    tables = lake.recent(settings, spec, since - functions.LOOKBACK, until)
     built: dict[str, pd.DataFrame] = functions.build(tables, since, until)
     for view, frame in built.items():
         feature_tables.replace(settings.feature_tables / spec.name / view, frame, since, until)
@@ -115,7 +117,7 @@ def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) ->
     Returns:
         The events in their order, and all feature columns: numbers as float32 (missing: NaN), categories as str.
     """
-    inputs = events[list(spec.request)].assign(
+    inputs = _typed(spec, events).assign(
         event_timestamp=events["event_timestamp"].dt.as_unit("us"), **{ROW: np.arange(len(events))}
     )
     columns = {name: _column(kind, []) for name, kind in spec.features.columns.items()}
@@ -125,10 +127,19 @@ def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) ->
         # Month by month: what a join costs grows with the square of its span.
         by_month = inputs.groupby(feature_tables.months(inputs))
         parts = [_joined(feast, spec, month) for _, month in by_month]
-        joined = pa.concat_tables(parts).sort_by(ROW)
+        # A column that is all null in a month takes its type from the others.
+        joined = pa.concat_tables(parts, promote_options="permissive").sort_by(ROW)
         columns = {name: _column(kind, joined[name]) for name, kind in spec.features.columns.items()}
     known = events.drop(columns=[name for name in columns if name in events])
     return pd.concat([known, pd.DataFrame(columns, index=events.index)], axis=1)
+
+
+def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
+    """The request fields, typed as a request's: pandas turns integers with a null among them into floats."""
+    fields = {
+        name: events[name].astype(TYPES.get(field.type, events[name].dtype)) for name, field in spec.request.items()
+    }
+    return pd.DataFrame(fields, index=events.index)
 
 
 def _require_tables(settings: Settings, spec: ProjectSpec, views: list[str]) -> None:
@@ -145,7 +156,10 @@ def _require_tables(settings: Settings, spec: ProjectSpec, views: list[str]) -> 
 def _joined(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:
     """The feature columns of some events, in any order."""
     job = feast.get_historical_features(entity_df=inputs, features=service(feast, spec))
-    return job.to_arrow().select([ROW, *spec.features.columns])
+    table = job.to_arrow()
+    # Feast puts a feature that is named as a request field behind it.
+    last = {name: position for position, name in enumerate(table.column_names)}
+    return table.select([last[name] for name in (ROW, *spec.features.columns)])
 
 
 def _column(kind: str, values: Any) -> np.ndarray[Any, Any]:

@@ -15,10 +15,15 @@ from dvc.repo import Repo
 
 from stack import repository
 from stack.errors import StackError
-from stack.project import ProjectSpec
+from stack.project import ProjectSpec, Table
 from stack.repository import Snapshot
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+
+
+def identity(table: Table) -> list[str]:
+    """Columns that identify a row of the lake: a key of a snapshot may come again later, with other values."""
+    return [*table.key, table.available_at] if table.snapshot else table.key
 
 
 def check(
@@ -31,7 +36,7 @@ def check(
     """
     seen = _recall(repo, known, spec) or {name: _stored(known, name, spec) for name in spec.tables}
     for name, table in spec.tables.items():
-        frame = content[name].select(table.key).to_pandas()
+        frame = content[name].select(identity(table)).to_pandas()
         new = _hashes(frame)
         twice = np.searchsorted(seen[name], new, side="right") > np.searchsorted(seen[name], new)
         if twice.any():
@@ -69,7 +74,7 @@ def _recall(repo: Repo, known: Snapshot, spec: ProjectSpec) -> dict[str, Hashes]
 
 def _stored(known: Snapshot, name: str, spec: ProjectSpec) -> Hashes:
     files = [path for (table, _), path in known.files.items() if table == name]
-    return np.sort(_hashes(repository.frame(files, spec.tables[name].key, only=True)))
+    return np.sort(_hashes(repository.frame(files, identity(spec.tables[name]), only=True)))
 
 
 def _hashes(frame: pd.DataFrame) -> Hashes:

@@ -77,12 +77,24 @@ def read(
 ) -> dict[str, pd.DataFrame]:
     """Read the rows that became known in (since, until], at a revision or at the newest one.
 
+    Of a snapshot table's rows of one key the latest is given.
+
     Raises:
         StackError: no such revision, or its files are neither in DVC's cache nor in its remote.
     """
     with repository.opened(settings) as repo:
         paths = _paths(repo, spec, revision or str(repo.scm.get_rev()), since, until)
     return {name: _rows(table, paths[name].values(), since, until) for name, table in spec.tables.items()}
+
+
+def recent(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
+    """Read the rows that became known in (since, until], but snapshot tables whole, as they stood at `until`."""
+    rows = read(settings, spec, since=since, until=until)
+    snapshots = [name for name, table in spec.tables.items() if table.snapshot]
+    if snapshots:
+        whole = read(settings, spec, until=until)
+        rows |= {name: whole[name] for name in snapshots}
+    return rows
 
 
 def revision(settings: Settings) -> str:
@@ -143,8 +155,7 @@ def _table(
     if frame is None or not set(needed) <= set(frame.columns):
         found = "no such table" if frame is None else ", ".join(map(str, frame.columns))
         raise StackError(where, found=found, expected=f"a table with the columns {', '.join(needed)}")
-    instants = frame.select_dtypes(["datetime", "datetimetz"])
-    frame = pd.concat([frame.drop(columns=instants.columns), instants.apply(_micros)], axis=1)[frame.columns]
+    frame = in_utc(frame)
     outside = ~((frame[table.available_at] > pd.Timestamp(since)) & (frame[table.available_at] <= pd.Timestamp(until)))
     if outside.any():
         stray = frame.loc[outside, table.available_at].iloc[0]
@@ -155,6 +166,12 @@ def _table(
     if twice.any():
         raise StackError(where, found=f"a key twice: {_first(frame[twice], table)}", expected="each key once")
     return pa.Table.from_pandas(frame.sort_values(table.key, ignore_index=True), preserve_index=False)
+
+
+def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring the instants of a table to microseconds, UTC; one without a zone is UTC."""
+    instants = frame.select_dtypes(["datetime", "datetimetz"])
+    return pd.concat([frame.drop(columns=instants.columns), instants.apply(_micros)], axis=1)[frame.columns]
 
 
 def _micros(instants: pd.Series) -> pd.Series:
@@ -225,4 +242,5 @@ def _rows(table: TableSpec, paths: Iterable[str], since: datetime | None, until:
         inside &= known > pd.Timestamp(since)
     if until is not None:
         inside &= known <= pd.Timestamp(until)
-    return frame[inside].sort_values([table.available_at, *table.key], ignore_index=True)
+    frame = frame[inside].sort_values([table.available_at, *table.key], ignore_index=True)
+    return frame.drop_duplicates(table.key, keep="last", ignore_index=True) if table.snapshot else frame

@@ -45,7 +45,7 @@ class WindowedOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         """Join as the DuckDB store does; rows that no event can see are left in their files."""
         first, last = entity_df[TIME].min(), entity_df[TIME].max()
         ttls = [view.ttl or timedelta(0) for view in feature_views]
-        since = first - max(ttls) if all(ttls) else None
+        since = first - max(ttls) if ttls and all(ttls) else None
 
         def read(source: DataSource, _: str) -> ibis.Table:
             table = ibis.read_parquet(source.path)

@@ -102,7 +102,9 @@ def _example(spec: ProjectSpec) -> dict[str, Any]:
     """The request that project.yaml gives as an example."""
     fields = spec.request.items()
     return {
-        name: datetime.fromisoformat(str(field.example)) if field.type == "datetime" else field.example
+        name: datetime.fromisoformat(str(field.example))
+        if field.type == "datetime" and field.example
+        else field.example
         for name, field in fields
     }
 

@@ -47,8 +47,8 @@ class Table(Spec):
     available_at: str = "available_at"
     """Column with the instant (UTC) at which a row is known; a batch holds rows with since < instant <= until."""
     snapshot: bool = False
-    """The source gives the whole table each time, without the instants: rows whose key the lake lacks are the batch,
-    known from its end on."""
+    """The source gives the whole table each time, without the instants: rows that the lake lacks, or has with other
+    values, are the batch, known from its end on."""
 
 
 class RequestField(Spec):

@@ -215,11 +215,19 @@ def _delivery(table: Table) -> list[Any]:
     return [
         gxe.ExpectColumnValuesToBeNull(column="without_key", description=f"{key} in every row"),
         gxe.ExpectColumnValuesToBeNull(column="outside_window", description=f"{table.available_at} in the window"),
-        gxe.ExpectColumnValuesToBeNull(column="delivered_before", description="rows not delivered before"),
+        _new_rows(table),
         gxe.ExpectColumnValuesToBeUnique(column=table.key[0], description=once)
         if len(table.key) == 1
         else gxe.ExpectCompoundColumnsToBeUnique(column_list=table.key, description=once),
     ]
+
+
+def _new_rows(table: Table) -> Any:
+    """Expect new keys: a known one is a mistake, or, of a source that gives the whole table, a corrected row."""
+    if table.snapshot:
+        description = "no other values for known rows; from now on the new ones count"
+        return gxe.ExpectColumnValuesToBeNull(column="delivered_before", description=description, severity="warning")
+    return gxe.ExpectColumnValuesToBeNull(column="delivered_before", description="rows not delivered before")
 
 
 def _not_computable(error: Exception) -> Plan:
