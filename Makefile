@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade check run ingest train promote rollback audit predict monitor skew replay test test-compose bench lock lint
+.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade check run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ rollback: setup ## Make the previous version of a project champion again, at onc
 
 audit: setup ## Show the decisions about which version of a project is live (PROJECT)
 	@$(STACK) audit $(PROJECT)
+
+reproduce: setup ## Rebuild a model from its run, compare metrics and predictions (RUN=<MLflow run id>; ANYWAY=1: code as it is)
+	@$(STACK) reproduce $(if $(ANYWAY),--anyway) "$(or $(RUN),$(error name the run: make reproduce RUN=<MLflow run id>))"
 
 predict: setup ## Score a file or a window with the champion (PROJECT SINCE UNTIL INPUT OUTPUT)
 	@$(STACK) predict $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until) $(call option,INPUT,input) $(call option,OUTPUT,output)

@@ -28,6 +28,7 @@ from flows.pipeline import pipeline
 from flows.predict import predict
 from flows.promote import promote
 from flows.replay import replay
+from flows.reproduce import reproduce
 from flows.rollback import rollback
 from flows.skew import skew
 from flows.train import train
@@ -35,7 +36,18 @@ from stack import project
 from stack.errors import StackError
 
 POOL = "stack"
-FLOWS: tuple[Flow[..., Any], ...] = (ingest, train, promote, rollback, predict, monitor, skew, pipeline, replay)
+FLOWS: tuple[Flow[..., Any], ...] = (
+    ingest,
+    train,
+    promote,
+    rollback,
+    reproduce,
+    predict,
+    monitor,
+    skew,
+    pipeline,
+    replay,
+)
 # One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 SCHEDULE = "project-yaml"

@@ -1,4 +1,4 @@
-"""Build a recorded model once more: ``python -m stack.rebuild RECIPE OUT``, in a checkout of the recorded code.
+"""Build a recorded model once more, in a checkout of its code: ``python -m stack.rebuild RECIPE OUT [--as-it-is]``.
 
 Reads the lake of STACK_HOME at the recorded revision; changes nothing there. Writes into OUT what the training of the
 recipe logged (metrics, ``holdout/``, ``reference/``, ``served/``). ``make reproduce`` runs it and compares.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,10 +39,15 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
 
 
-def differences(recipe: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def differences(recipe: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Packages of another version than the recorded one: name -> (recorded, installed)."""
     found = {name: (wanted, _installed(name)) for name, wanted in recipe["packages"].items()}
     return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+
+
+def said(off: dict[str, tuple[str, str]]) -> str:
+    """Differences as a line."""
+    return ", ".join(f"{name} {found} instead of {wanted}" for name, (wanted, found) in off.items())
 
 
 def _installed(name: str) -> str:
@@ -51,14 +57,14 @@ def _installed(name: str) -> str:
         return "none"
 
 
-def main(recipe: Path, out: Path) -> int:
-    """Run; return the exit code."""
+def main(recipe: Path, out: Path, *, as_it_is: bool) -> int:
+    """Run, with other packages than the recorded ones only if asked to; return the exit code."""
     recorded = json.loads(recipe.read_text())
     out.mkdir(parents=True, exist_ok=True)
     try:
-        if off := differences(recorded):
-            said = ", ".join(f"{name} {found} instead of {wanted}" for name, (wanted, found) in off.items())
-            raise StackError(f"environment {sys.prefix}", found=said, expected="the recorded versions")
+        off = differences(recorded)
+        if off and not as_it_is:
+            raise StackError(f"packages of {sys.prefix}", found=said(off), expected="the recorded versions")
         rebuild(recorded, out)
     except StackError as error:
         print(f"error: {error}", flush=True)
@@ -67,4 +73,4 @@ def main(recipe: Path, out: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), as_it_is="--as-it-is" in sys.argv))

@@ -49,3 +49,17 @@ def audit(project: str, last: int) -> None:
         undone = "" if one.state == "done" else f" ({one.state})"
         after = f" after {one.champion}" if one.champion else ""
         click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.kind} {one.version}{after}{undone}: {one.reason}")
+
+
+@main.command()
+@click.argument("run")
+@click.option("--anyway", is_flag=True, help="With the code and the packages as they are now.")
+def reproduce(run: str, anyway: bool) -> None:
+    """Rebuild the model of RUN, a training in MLflow, and compare metrics and predictions with the recorded ones."""
+    from stack import reproduce
+
+    settings = settings_with()
+    if in_containers(settings):
+        project = reproduce.project_of(settings, run)
+        follow("reproduce", project, {"run_id": run, "as_it_is": "true" if anyway else None})
+    reproduce.reproduce(settings, run, click.echo, as_it_is=anyway)
