@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade check run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
+.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade check example run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databas
 
 check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
 	@$(STACK) check $(PROJECT)
+
+example: ## Install the data of the examples, then run one: titanic, housing, insurance (NAME=titanic)
+	@$(PYTHON) -m stack.bootstrap --examples
+	@$(STACK) up --no-pipeline
+	@$(STACK) run "$(or $(NAME),$(error name the example: make example NAME=titanic))"
 
 run: setup ## Run the whole pipeline of a project (PROJECT=flights)
 	@$(STACK) run $(PROJECT)
@@ -97,6 +102,7 @@ lock: setup ## Resolve the packages of pyproject.toml anew into the locks
 	@$(COMPILE) pyproject.toml --output-file requirements.lock
 	@$(COMPILE) --group setup --constraint requirements.lock --output-file requirements-setup.lock
 	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) --group examples --no-deps --output-file requirements-examples.lock
 
 lint: setup-dev ## Lint, format check, types, floors
 	@.venv/bin/ruff check .

