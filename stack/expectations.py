@@ -1,0 +1,51 @@
+"""The expectations that most tables need, for a project's ``checks.py``; all others of Great Expectations serve too.
+
+A row that breaks one is taken out of its batch; where more than 5 % of the rows do, the batch is refused. A warning
+takes nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import great_expectations.expectations as gxe
+
+
+def between(column: str, least: float | None, most: float | None) -> Any:
+    """Numbers within a range; missing ones are left alone."""
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=column,
+        min_value=least,
+        max_value=most,
+        mostly=0.95,
+        meta={"scope": "row"},
+        description=f"{column} from {least} to {most}",
+    )
+
+
+def present(column: str, missing: float = 0.0) -> Any:
+    """A column with a value in every row; with `missing`, a warning when more than that share of rows lacks one."""
+    if not missing:
+        return gxe.ExpectColumnValuesToNotBeNull(
+            column=column, mostly=0.95, meta={"scope": "row"}, description=f"{column} in every row"
+        )
+    return gxe.ExpectColumnValuesToNotBeNull(
+        column=column,
+        mostly=1 - missing,
+        severity="warning",
+        meta={"scope": "batch"},
+        description=f"at most {missing:.0%} of {column} missing",
+    )
+
+
+def among(column: str, values: Sequence[Any], *, strictly: bool = False) -> Any:
+    """Values of a set: a new one is a warning, or, strictly, taken out."""
+    return gxe.ExpectColumnValuesToBeInSet(
+        column=column,
+        value_set=list(values),
+        mostly=0.95 if strictly else 1.0,
+        severity="critical" if strictly else "warning",
+        meta={"scope": "row" if strictly else "batch"},
+        description=f"{column} among {len(values)} known values",
+    )

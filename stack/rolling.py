@@ -1,0 +1,96 @@
+"""Features of a key's past: means over rolling windows at regular ticks, for a project's ``features.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import cast
+
+import pandas as pd
+
+
+def means(
+    rows: pd.DataFrame,
+    key: str,
+    columns: Sequence[str],
+    since: datetime,
+    until: datetime,
+    *,
+    tick: pd.Timedelta,
+    windows: Mapping[str, int],
+) -> pd.DataFrame:
+    """Average columns over the rows of each key that were known before each tick in (since, until].
+
+    A window of n ticks at an instant t covers [t - n ticks, t). Sums are made tick by tick in the order of time, so a
+    value does not depend on what lies before its window or where (since, until] begins.
+
+    Args:
+        rows: `key`, `columns` (numbers, missing ones are not counted) and ``available_at``, those known in
+            (since - the longest window, until].
+        key: column whose values are told apart; rows without one are left out.
+        columns: what is averaged.
+        since: exclusive start.
+        until: inclusive end.
+        tick: distance of the ticks; they lie on its multiples since 1970, UTC.
+        windows: name -> length in ticks.
+
+    Returns:
+        `key`, ``event_timestamp`` (microseconds, UTC), ``<key>_rows_<window>``, how many rows a window holds, and
+        ``<key>_<column>_<window>``, both float32: one row a tick and key with rows in its longest window.
+    """
+    longest = max(windows.values())
+    names = [f"{key}_{name}_{window}" for name in ("rows", *columns) for window in windows]
+    rows = rows[rows[key].notna()]
+    seen = rows["available_at"].dt.as_unit("us").dt.floor(tick) + tick
+    ticks = _ticks(seen, since, until, tick, longest)
+    if ticks.empty:
+        return _frame(rows[key].iloc[:0], ticks, {name: pd.Series(dtype="float32") for name in names}, key)
+    span = pd.date_range(ticks[0] - longest * tick, ticks[-1], freq=tick, unit="us")
+    groups = rows.groupby([seen, key])
+    counts = {"rows": groups.size()} | {name: groups[name].count() for name in columns}
+    sums = {"rows": counts["rows"]} | {name: groups[name].sum() for name in columns}
+    tables: dict[str, pd.DataFrame] = {}
+    for name in ("rows", *columns):
+        summed, counted = (_spread(of[name], span) for of in (sums, counts))
+        for window, length in windows.items():
+            count = _last(counted, length)
+            total = count if name == "rows" else _last(summed, length) / count.where(count > 0)
+            tables[f"{key}_{name}_{window}"] = total.loc[ticks].astype("float32")
+    lively = _long(_last(_spread(counts["rows"], span), longest).loc[ticks]) > 0
+    long = {name: _long(table)[lively] for name, table in tables.items()}
+    index = lively[lively].index
+    keys = pd.Series(index.get_level_values(1)).astype(rows[key].dtype)
+    return _frame(keys, index.get_level_values(0), long, key)
+
+
+def _ticks(seen: pd.Series, since: datetime, until: datetime, tick: pd.Timedelta, longest: int) -> pd.DatetimeIndex:
+    """Ticks in (since, until] whose longest window may hold a row."""
+    first, last = pd.Timestamp(since).floor(tick) + tick, pd.Timestamp(until).floor(tick)
+    if seen.empty:
+        return pd.DatetimeIndex([], tz="UTC")
+    first, last = max(first, seen.min()), min(last, seen.max() + longest * tick)
+    return pd.date_range(first, last, freq=tick, unit="us")
+
+
+def _spread(values: pd.Series, span: pd.DatetimeIndex) -> pd.DataFrame:
+    """One row a tick, one column a key."""
+    return values.unstack().reindex(span).fillna(0.0).astype("float64")
+
+
+def _last(table: pd.DataFrame, length: int) -> pd.DataFrame:
+    """Sums over the last ticks, always added up in the same order."""
+    total = table
+    for back in range(1, length):
+        total = total + table.shift(back, fill_value=0.0)
+    return total
+
+
+def _long(table: pd.DataFrame) -> pd.Series:
+    """One value a tick and key."""
+    return cast(pd.Series, table.stack(future_stack=True))
+
+
+def _frame(keys: pd.Series, at: pd.Index, columns: Mapping[str, pd.Series], key: str) -> pd.DataFrame:
+    made = {name: column.to_numpy() for name, column in columns.items()}
+    times = pd.DatetimeIndex(at).tz_convert("UTC").as_unit("us")
+    return pd.DataFrame({key: keys.to_numpy(), "event_timestamp": times, **made})
