@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from stack import tasks
 from stack.project import ProjectSpec
 from stack.settings import Settings
 from stack.state import engine, predictions, shadows
@@ -40,8 +41,8 @@ class Prediction:
     features_at: datetime | None
     """Oldest event time of the feature rows used."""
     model_version: str
-    probability: float
-    decision: bool
+    answer: Mapping[str, Any]
+    """What the caller is told: the reply of the project's task."""
 
 
 def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
@@ -65,20 +66,29 @@ def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime
     """Read the predictions asked in (since, until], in the order they were asked.
 
     Returns:
-        The columns of the log; `request` and `features` spread into a column a field, instants as
-        ``datetime64[us, UTC]``, `label` as Int64 (null until it is known). A feature named as a request field wins.
+        The columns of the log; `request` and `features` spread into a column a field, `answer` into the columns of
+        :func:`answered`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it is known).
+        A feature named as a request field wins.
     """
     query = select(predictions).where(*_asked(spec, since, until)).order_by(predictions.c.asked_at, predictions.c.id)
     with engine(settings.state_database).connect() as connection:
         rows = [row._asdict() for row in connection.execute(query)]
-    spread = [row | row.pop("request") | row.pop("features") for row in rows]
+    spread = [row | answered(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
     frame = pd.DataFrame(spread, columns=_columns(spec))
     for column in [*TIMES, *(name for name, field in spec.request.items() if field.type == "datetime")]:
         frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
     for column in spec.column_types("number"):
         frame[column] = frame[column].astype("Float32")
-    kinds = {"label": "Int64", "probability": "float64", "decision": "bool"}
+    kinds = dict.fromkeys(["label", *tasks.of(spec).outputs], "float64")
+    kinds |= {"decision": "bool"} if spec.task == "binary" else {}
     return frame.astype(kinds | dict.fromkeys(spec.column_types("category"), object))
+
+
+def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Spread an answer into the columns of a frame: the task's outputs, and ``decision`` where there is one."""
+    classes = answer.get("probabilities", {})
+    told = {name: value for name, value in answer.items() if name != "probabilities"}
+    return {f"probability_{name}": value for name, value in classes.items()} | told
 
 
 def ids(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> set[str]:
@@ -92,17 +102,21 @@ def outcomes(settings: Settings, spec: ProjectSpec, since: datetime, until: date
     """Read how the labelled predictions asked in (since, until] turned out: what `read` gives, without the features.
 
     Returns:
-        ``asked_at`` (datetime64[us, UTC]), ``model_version``, ``probability`` and ``label``, ordered by ``asked_at``.
+        ``asked_at`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and ``label``, ordered
+        by ``asked_at``.
     """
-    columns = [predictions.c[name] for name in ("asked_at", "model_version", "probability", "label")]
+    columns = [predictions.c[name] for name in ("asked_at", "model_version", "answer", "label")]
     query = (
         select(*columns)
         .where(*_asked(spec, since, until), predictions.c.label.is_not(None))
         .order_by(predictions.c.asked_at, predictions.c.id)
     )
     with engine(settings.state_database).connect() as connection:
-        frame = pd.DataFrame(connection.execute(query).all(), columns=[column.name for column in columns])
-    return frame.assign(asked_at=pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]"))
+        rows = [row._asdict() for row in connection.execute(query)]
+    names = ["asked_at", "model_version", *tasks.of(spec).outputs, "label"]
+    frame = pd.DataFrame([row | answered(row.pop("answer")) for row in rows], columns=names)
+    frame["asked_at"] = pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]")
+    return frame.astype(dict.fromkeys(names[2:], "float64"))
 
 
 def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
@@ -111,7 +125,7 @@ def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
     Args:
         settings: the stack.
         spec: the project.
-        labels: columns `label` (0 or 1), `label_at` (instant it was known), and either `id` (of the prediction) or the
+        labels: columns `label` (encoded), `label_at` (instant it was known), and either `id` (of the prediction) or the
             request fields.
 
     Returns:
@@ -121,7 +135,7 @@ def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
     rows = [
         {
             "named": str(row["id"]) if by_id else event_key(spec, {str(name): value for name, value in row.items()}),
-            "found": int(row["label"]),
+            "found": float(row["label"]),
             "known": row["label_at"].to_pydatetime().astimezone(UTC),
         }
         for row in labels.to_dict("records")
@@ -173,8 +187,7 @@ def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:
         "features": one.features,
         "features_at": one.features_at.astimezone(UTC) if one.features_at else None,
         "model_version": one.model_version,
-        "probability": one.probability,
-        "decision": one.decision,
+        "answer": one.answer,
     }
 
 
@@ -183,6 +196,12 @@ def _in_utc(value: Any) -> Any:
 
 
 def _columns(spec: ProjectSpec) -> list[str]:
-    """Columns of the log as read: those of the table, the request fields, the features."""
-    kept = [column.name for column in predictions.columns if column.name not in ("project", "request", "features")]
-    return list(dict.fromkeys([*kept, *spec.request, *spec.features.columns]))
+    """Columns of the log as read: those of the table, of the answer, the request fields, the features."""
+    told = [*tasks.of(spec).outputs, *([] if spec.task == "regression" else ["decision"])]
+    kept: list[str] = []
+    for column in predictions.columns:
+        kept += told if column.name == "answer" else [column.name]
+    left_out = ("project", "request", "features")
+    return list(
+        dict.fromkeys([*(name for name in kept if name not in left_out), *spec.request, *spec.features.columns])
+    )

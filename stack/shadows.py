@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stack import predictions
+from stack import predictions, tasks
 from stack.predictions import Prediction
 from stack.project import ProjectSpec
 from stack.settings import Settings
@@ -18,17 +18,13 @@ from stack.state import engine, shadows
 
 
 def log(
-    settings: Settings, spec: ProjectSpec, version: str, answered: Sequence[Prediction], probabilities: np.ndarray
+    settings: Settings, spec: ProjectSpec, version: str, answered: Sequence[Prediction], answers: np.ndarray
 ) -> None:
-    """Note a version's probability, (n,), beside each answered prediction; the same one again changes nothing."""
+    """Note a version's answers, (n, outputs), beside each answered prediction; the same one again changes nothing."""
+    reply = tasks.of(spec).reply
     rows = [
-        {
-            "id": one.id,
-            "model_version": version,
-            "project": spec.name,
-            "probability": float(probability),
-        }
-        for one, probability in zip(answered, probabilities, strict=True)
+        {"id": one.id, "model_version": version, "project": spec.name, "answer": reply(answer, spec.threshold)}
+        for one, answer in zip(answered, answers, strict=True)
     ]
     with engine(settings.state_database).begin() as connection:
         insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
@@ -39,9 +35,16 @@ def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime
     """Read the predictions asked in (since, until] that a challenger answered too.
 
     Returns:
-        The prediction log's columns, with ``shadow_version`` and ``shadow_probability``; a row for each challenger.
+        The prediction log's columns, with ``shadow_version`` and the answer's columns after ``shadow_``; a row for each
+        challenger.
     """
-    query = select(shadows.c.id, shadows.c.model_version, shadows.c.probability).where(shadows.c.project == spec.name)
+    query = select(shadows.c.id, shadows.c.model_version, shadows.c.answer).where(shadows.c.project == spec.name)
     with engine(settings.state_database).connect() as connection:
-        found = pd.DataFrame(connection.execute(query), columns=["id", "shadow_version", "shadow_probability"])
+        rows = [
+            {"id": row.id, "shadow_version": row.model_version}
+            | {f"shadow_{name}": value for name, value in predictions.answered(row.answer).items()}
+            for row in connection.execute(query)
+        ]
+    outputs = [f"shadow_{name}" for name in tasks.of(spec).outputs]
+    found = pd.DataFrame(rows, columns=None if rows else ["id", "shadow_version", *outputs])
     return predictions.read(settings, spec, since, until).merge(found, on="id")

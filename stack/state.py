@@ -1,4 +1,4 @@
-"""The stack's own database and its tables: the clock of each project and the prediction log.
+"""The stack's own database and its tables: clocks, the prediction log, decisions. ``stack/migrations`` makes them.
 
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; one URL decides.
 """
@@ -9,10 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import (
     JSON,
-    Boolean,
     Column,
     DateTime,
     Engine,
@@ -24,14 +23,12 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
-    func,
     make_url,
-    select,
 )
 
+from stack import migrations
+
 metadata = MetaData()
-TABLES_LOCK = 1
-"""Key of the advisory lock under which the tables are made."""
 
 clocks = Table(
     "clocks",
@@ -52,9 +49,8 @@ predictions = Table(
     Column("features", JSON, nullable=False),
     Column("features_at", DateTime(timezone=True)),
     Column("model_version", String, nullable=False),
-    Column("probability", Float, nullable=False),
-    Column("decision", Boolean, nullable=False),
-    Column("label", Integer),
+    Column("answer", JSON, nullable=False),  # what the caller was told of it
+    Column("label", Float),  # encoded, as stack/tasks.py says
     Column("label_at", DateTime(timezone=True)),
     Index("predictions_by_time", "project", "asked_at"),
     Index("predictions_by_event", "project", "event_key"),
@@ -66,7 +62,7 @@ shadows = Table(
     Column("id", String(36), primary_key=True),  # of the prediction
     Column("model_version", String, primary_key=True),
     Column("project", String, nullable=False),
-    Column("probability", Float, nullable=False),
+    Column("answer", JSON, nullable=False),  # what the caller would have been told
 )
 
 decisions = Table(
@@ -87,27 +83,20 @@ decisions = Table(
 
 @lru_cache(maxsize=4)
 def engine(url: str) -> Engine:
-    """Connect to the state database and make the tables that are missing.
+    """Connect to the state database, and bring its tables up to date.
 
     Args:
         url: SQLAlchemy URL, as in ``Settings.state_database``.
     """
     parsed = make_url(url)
-    if parsed.drivername.startswith("sqlite"):
+    is_file = parsed.drivername.startswith("sqlite")
+    if is_file:
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    made = create_engine(url, json_serializer=_json, pool_pre_ping=not parsed.drivername.startswith("sqlite"))
-    if made.dialect.name == "sqlite":
+    migrations.upgrade(url)
+    made = create_engine(url, json_serializer=_json, json_deserializer=from_json, pool_pre_ping=not is_file)
+    if is_file:
         event.listen(made, "connect", _durable)
-    _create(made)
     return made
-
-
-def _create(made: Engine) -> None:
-    """Make the missing tables; on PostgreSQL two processes that do so at once would meet in its catalogue."""
-    with made.begin() as connection:
-        if made.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(TABLES_LOCK)))
-        metadata.create_all(connection)
 
 
 def _json(value: Any) -> str:

@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import mean_absolute_error, r2_score, roc_auc_score
 
 from stack.errors import StackError
 from stack.project import ProjectSpec
 
 CLIP = 1e-15
+SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae", "mse"})
+"""Metrics that fall as a model improves; the others rise, but for a bias, which is best at 0."""
 
 
 class Task(ABC):
@@ -29,6 +30,8 @@ class Task(ABC):
     """Name of the mean of :meth:`losses`."""
     outputs: tuple[str, ...]
     """Columns of an answer in a frame."""
+    classes: tuple[Any, ...] = ()
+    """What the source names the outcomes of a classification, in the order of their positions."""
 
     def encode(self, values: pd.Series, where: str) -> pd.Series:
         """Turn outcomes as the source gives them into floats; a missing one stays missing.
@@ -57,6 +60,10 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
         """Measure answers (n, outputs) against encoded outcomes (n,); skill is measured against `baseline`."""
+
+    def difference(self, found: Any, wanted: Any) -> float:
+        """How far answers (n, outputs) are from what they should be, at most."""
+        return float(np.abs(np.asarray(found) - np.asarray(wanted)).max(initial=0))
 
     @abstractmethod
     def reply(self, answer: Sequence[float], threshold: float) -> dict[str, Any]:
@@ -95,6 +102,8 @@ class Binary(Task):
         """Give ``auc`` (NaN with one outcome), ``brier``, ``log_loss``, ``brier_skill``, ``accuracy`` (at 0.5),
         ``bias`` (mean probability - observed rate), ``rate`` and ``rows``.
         """
+        from sklearn.metrics import roc_auc_score  # 50 MB that the prediction service, which measures nothing, saves
+
         y, p = _column(label), _column(answer)
         brier = float(np.mean((p - y) ** 2))
         return {
@@ -147,6 +156,8 @@ class Multiclass(Task):
         """Give ``log_loss``, ``accuracy``, ``auc`` (mean of one class against the rest, NaN where one is absent),
         ``brier``, ``brier_skill``, ``bias`` (of the class where it is largest) and ``rows``.
         """
+        from sklearn.metrics import roc_auc_score
+
         y, p = _column(label), np.asarray(answer, dtype=float)
         truth = self._indicators(y)
         brier = float(np.mean(np.sum((p - truth) ** 2, axis=1)))
@@ -194,6 +205,8 @@ class Regression(Task):
         """Give ``rmse``, ``r2`` (NaN for fewer than two rows), ``mae``, ``mse``, ``skill`` (1 - mse / mse of the
         baseline), ``bias`` (mean prediction - mean outcome), ``mean`` and ``rows``.
         """
+        from sklearn.metrics import mean_absolute_error, r2_score
+
         y, p = _column(label), _column(answer)
         mse = float(np.mean((p - y) ** 2))
         return {
@@ -206,6 +219,10 @@ class Regression(Task):
             "mean": float(y.mean()),
             "rows": float(len(y)),
         }
+
+    def difference(self, found: Any, wanted: Any) -> float:
+        """How far answers are from what they should be, as a share of the largest one."""
+        return super().difference(found, wanted) / max(float(np.abs(np.asarray(wanted)).max(initial=0)), CLIP)
 
     def reply(self, answer: Sequence[float], threshold: float) -> dict[str, Any]:
         """Give ``prediction``."""

@@ -31,7 +31,7 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
     now, answered_at = clock.now(settings, spec), datetime.now(UTC)
     requests = [{name: getattr(row, name) for name in spec.request} for row in rows]
     instants = [min(getattr(row, "asked_at", None) or now, now) for row in rows]
-    found, probabilities = champion.predict(requests, instants)
+    found, answers = champion.predict(requests, instants)
     names, values = list(found.columns), zip(*found.columns.values(), strict=True)
     logged = [
         Prediction(
@@ -42,11 +42,10 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
             features=dict(zip(names, features, strict=True)),
             features_at=features_at,
             model_version=champion.version,
-            probability=probability,
-            decision=probability >= champion.model.threshold,
+            answer=seat.task.reply(one, champion.model.threshold),
         )
-        for row, prediction_id, asked_at, request, features, features_at, probability in zip(
-            rows, _ids(answered_at, len(rows)), instants, requests, values, found.times, probabilities, strict=True
+        for row, prediction_id, asked_at, request, features, features_at, one in zip(
+            rows, _ids(answered_at, len(rows)), instants, requests, values, found.times, answers, strict=True
         )
     ]
     predictions.log(settings, spec, logged)
@@ -55,14 +54,13 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
     metrics.ROWS.labels(spec.name).observe(len(rows))
     warnings = [[*_new_values(spec, one), *more] for one, more in zip(requests, found.warnings, strict=True)]
     metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
-    return [_answer(one, warned) for one, warned in zip(logged, warnings, strict=True)]
+    return [_answer(seat, one, warned) for one, warned in zip(logged, warnings, strict=True)]
 
 
-def _answer(one: Prediction, warnings: list[str]) -> Answer:
+def _answer(seat: Seat, one: Prediction, warnings: list[str]) -> Answer:
     """What the caller is told of a logged prediction; its types are known, so they are not checked again."""
-    return Answer.model_construct(
-        probability=one.probability,
-        decision=one.decision,
+    return seat.answer.model_construct(
+        **one.answer,
         model_version=one.model_version,
         prediction_id=one.id,
         features_at=one.features_at,
@@ -75,7 +73,7 @@ def _new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
     return [
         f"{name}: {request[name]!r} is not among the {len(field.known)} values seen in training"
         for name, field in spec.request.items()
-        if field.known and request[name] not in field.known
+        if field.known and request[name] is not None and request[name] not in field.known
     ]
 
 

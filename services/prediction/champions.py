@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from services.prediction import copies, metrics
-from services.prediction.schema import parsed_example
+from services.prediction.schema import Answer, answer_model, parsed_example
 from services.prediction.shadow import Shadow
-from stack import registry
+from stack import registry, tasks
 from stack.online import OnlineFeatures, OnlineRows
 from stack.project import ProjectSpec
 from stack.served import ServedModel
 from stack.settings import Settings
+from stack.tasks import Task
 
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 3.0
@@ -35,10 +36,10 @@ class Champion:
     features: OnlineFeatures
     loaded_at: datetime
 
-    def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[float]]:
-        """Read the features of each row's instant; give them and the probability of its positive outcome."""
+    def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
+        """Read the features of each row's instant; give them and the answers, a list of outputs for each row."""
         found = self.features.read(requests, instants)
-        return found, self.model.predict(found.columns).tolist()
+        return found, self.model.predict(found.columns).reshape(len(requests), -1).tolist()
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Seat:
     """Where a project's champion sits. `current` is read once a batch and replaced in one assignment."""
 
     spec: ProjectSpec
+    task: Task = field(init=False)
+    answer: type[Answer] = field(init=False)
     current: Champion | None = None
     previous: Champion | None = None
     shadow: Shadow | None = None
@@ -53,6 +56,9 @@ class Seat:
     problem: str = ""
     """Why the registry's champion is not the one that answers; empty when it is, or when there is none."""
     retry_at: float = field(default=0.0, repr=False)
+
+    def __post_init__(self) -> None:
+        self.task, self.answer = tasks.of(self.spec), answer_model(self.spec)
 
 
 class Champions:

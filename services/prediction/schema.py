@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, cast
 from uuid import UUID
 
 from bentoml import IODescriptor
@@ -44,16 +44,45 @@ class ReplayedRow(Row):
 
 
 class Answer(BaseModel):
-    """The answer to one row."""
+    """The answer to one row; a project's begins with the reply of its task."""
 
-    probability: float = Field(ge=0, le=1, description="Probability of the positive outcome")
-    decision: bool = Field(description="Whether the probability reaches the project's threshold")
     model_version: str = Field(description="Version of the registered model that answered")
     prediction_id: str = Field(description="Id of this answer in the prediction log (UUID)")
     features_at: datetime | None = Field(description="Event time of the oldest feature row used; null: none was found")
     warnings: list[str] = Field(
         description="What makes this answer less certain: stale or missing features, new values"
     )
+
+
+def answer_model(spec: ProjectSpec) -> type[Answer]:
+    """Make the model of the answer to one row: what the project's task replies, then what every answer has."""
+    bases: Any = (Answer, create_model("Reply", **_reply(spec)))
+    return cast(type[Answer], create_model(f"{_title(spec)}Answer", __base__=bases, __doc__=f"Answer: {spec.title}"))
+
+
+def _reply(spec: ProjectSpec) -> dict[str, Any]:
+    """The fields of a task's reply, as :meth:`stack.tasks.Task.reply` fills them."""
+    match spec.task:
+        case "binary":
+            return {
+                "probability": (float, Field(ge=0, le=1, description="Probability of the positive outcome")),
+                "decision": (bool, Field(description="Whether the probability reaches the project's threshold")),
+            }
+        case "multiclass":
+            classes = [str(one) for one in spec.classes]
+            even: dict[str, Any] = {"example": dict.fromkeys(classes, round(1 / len(classes), 3))}
+            return {
+                "probabilities": (
+                    dict[str, float],
+                    Field(description=f"Probability of each class: {', '.join(classes)}", json_schema_extra=even),
+                ),
+                "decision": (
+                    Literal[*classes],
+                    Field(description="The most probable class", json_schema_extra={"example": classes[0]}),
+                ),
+            }
+        case "regression":
+            return {"prediction": (float, Field(description=f"Predicted value of {spec.label}"))}
 
 
 class Request(IODescriptor):  # type: ignore[misc]  # BentoML's types are not followed
@@ -97,7 +126,10 @@ def row_model(spec: ProjectSpec) -> type[Row]:
             expected=f"request fields other than {', '.join(base.model_fields)}",
             todo="rename the field",
         )
-    fields: dict[str, Any] = {name: (TYPES[field.type], _field(field)) for name, field in spec.request.items()}
+    fields: dict[str, Any] = {
+        name: (TYPES[field.type] | None if field.nullable else TYPES[field.type], _field(field))
+        for name, field in spec.request.items()
+    }
     return create_model(f"{_title(spec)}Row", __base__=base, __doc__=spec.title, **fields)
 
 
@@ -160,21 +192,23 @@ def _expected(spec: ProjectSpec, mistake: Any) -> str:
 
 def _kind(field: RequestField) -> str:
     """A field's type and limits in words."""
+    or_null = ["or null"] if field.nullable else []
     if field.type == "datetime":
-        return "ISO 8601 date and time with its zone"
+        return " ".join(["ISO 8601 date and time with its zone", *or_null])
     limits = [
         *([f"matching {field.pattern}"] if field.pattern else []),
         *([f"of at least {field.ge:g}"] if field.ge is not None else []),
         *([f"of at most {field.le:g}"] if field.le is not None else []),
         *([f"in {field.unit}"] if field.unit else []),
     ]
-    return " ".join([KINDS[field.type], *limits])
+    return " ".join([KINDS[field.type], *limits, *or_null])
 
 
 def _field(field: RequestField) -> Any:
-    """A request field as pydantic and OpenAPI have it."""
+    """A request field as pydantic and OpenAPI have it; one that may be null may also be left out."""
     unit = f" [{field.unit}]" if field.unit else ""
     return Field(
+        None if field.nullable else ...,
         description=f"{field.description}{unit}",
         examples=[field.example],
         # OpenAPI 3.0, which BentoML writes, knows the singular only.

@@ -73,7 +73,7 @@ class Shadow:
     ) -> None:
         outcome = "failed"
         try:
-            shadows.log(self.settings, self.spec, version, answered, model.predict(columns))
+            shadows.log(self.settings, self.spec, version, answered, model.predict(columns).reshape(len(answered), -1))
             outcome = "logged"
         except Exception:
             logger.exception("%s: the shadow, version %s, gave no answer", self.spec.name, version)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.prediction import schema
-from stack import project
+from stack import project, tasks
 from stack.errors import StackError
 from stack.project import RequestField
 
@@ -111,3 +111,33 @@ def test_the_json_schema_has_names_units_examples_and_patterns():
     assert fields["origin"]["example"] == "EWR"
     assert fields["sched_dep"]["format"] == "date-time"
     assert fields["carrier"]["description"] == "Two-character airline code"
+
+
+def test_a_value_that_may_be_missing_is_null_or_left_out():
+    age = RequestField(type="number", description="Age", example=22, nullable=True, ge=0)
+    model = schema.request_model(FLIGHTS.model_copy(update={"name": "titanic", "request": {"age": age}}))
+    for body, found in (("{}", None), ('{"age": null}', None), ('{"age": 7.5}', 7.5)):
+        assert model.model_validate_json(f'{{"rows": [{body}]}}').rows[0].age == found
+    with pytest.raises(ValidationError) as raised:
+        model.model_validate_json('{"rows": [{"age": -1}]}')
+    told = schema.explain(model.spec, raised.value).errors()[0]["msg"]
+    assert told == "found -1, expected a number of at least 0 or null, like 22 (Age)"
+
+
+ANSWERS = {
+    "binary": ([], [0.75], {"probability": 0.75, "decision": True}),
+    "multiclass": (["a", "b", 3], [0.2, 0.5, 0.3], {"probabilities": {"a": 0.2, "b": 0.5, "3": 0.3}, "decision": "b"}),
+    "regression": ([], [-4.5], {"prediction": -4.5}),
+}
+
+
+@pytest.mark.parametrize("task", ANSWERS)
+def test_an_answer_begins_with_the_reply_of_its_task(task):
+    classes, outputs, reply = ANSWERS[task]
+    spec = FLIGHTS.model_copy(update={"task": task, "classes": classes})
+    common = {"model_version": "1", "prediction_id": "x", "features_at": None, "warnings": []}
+    made = schema.answer_model(spec).model_validate(tasks.of(spec).reply(outputs, spec.threshold) | common)
+    assert made.model_dump() == reply | common
+    assert list(made.model_dump())[: len(reply)] == list(reply)
+    fields = schema.answer_model(spec).model_json_schema()["properties"]
+    assert all(fields[name]["description"] for name in fields)

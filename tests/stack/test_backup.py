@@ -38,8 +38,7 @@ def answer() -> Prediction:
         {"wet": 1.5, "town_id": "Bath", "cold": 0.5},
         SINCE,
         "3",
-        0.5,
-        True,
+        {"probability": 0.5, "decision": True},
     )
 
 

@@ -40,8 +40,7 @@ def one(name: str, **changes) -> Prediction:
         "features": {"temp": 39.0, "wind_speed": float("nan"), "carrier_id": "UA"},
         "features_at": ASKED - timedelta(hours=1),
         "model_version": "1",
-        "probability": 0.25,
-        "decision": False,
+        "answer": {"probability": 0.25, "decision": False},
     }
     return Prediction(**(given | changes))
 
@@ -70,8 +69,31 @@ def test_an_empty_window_has_the_same_columns_and_types(settings, spec):
 
 def test_the_same_id_is_logged_once(settings, spec):
     predictions.log(settings, spec, [one("a")])
-    predictions.log(settings, spec, [one("a", probability=0.9), one("b")])
+    predictions.log(settings, spec, [one("a", answer={"probability": 0.9, "decision": True}), one("b")])
     assert read(settings, spec).set_index("id")["probability"].to_dict() == {"a": 0.25, "b": 0.25}
+
+
+def weather(spec, **changes):
+    """A project of another task, whose request and features are those of flights."""
+    return spec.model_copy(update={"name": "weather", **changes})
+
+
+def test_the_answers_of_every_task_are_read_as_its_outputs(settings, spec):
+    odds = {"rain": 0.1 + 0.2, "sun": 0.5, "3": 0.2}
+    kinds = weather(spec, task="multiclass", classes=["rain", "sun", 3])
+    predictions.log(settings, kinds, [one("a", answer={"probabilities": odds, "decision": "sun"})])
+    row = read(settings, kinds).iloc[0]
+    assert (row["probability_rain"], row["probability_sun"], row["probability_3"]) == (0.1 + 0.2, 0.5, 0.2)
+    assert row["decision"] == "sun" and "answer" not in row and "probability" not in row
+
+    degrees = weather(spec, name="degrees", task="regression")
+    predictions.log(settings, degrees, [one("b", answer={"prediction": -1e-17})])
+    labels = pd.DataFrame({"id": ["b"], "label": [2.5], "label_at": [pd.Timestamp("2013-03-02", tz="UTC")]})
+    assert predictions.label(settings, degrees, labels) == 1
+    row = read(settings, degrees).iloc[0]
+    assert (row["prediction"], row["label"]) == (-1e-17, 2.5) and "decision" not in row
+    found = predictions.outcomes(settings, degrees, ASKED - timedelta(hours=1), ASKED)
+    assert list(found) == ["asked_at", "model_version", "prediction", "label"]
 
 
 def test_another_project_is_not_read(settings, spec):

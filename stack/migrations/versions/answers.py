@@ -1,0 +1,47 @@
+"""An answer is what the caller was told, whatever the task: not always a probability and a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+AT_ONCE = 5000
+
+
+def upgrade() -> None:
+    """Put the probabilities and decisions of existing rows into `answer`; let a label be any number."""
+    for name in ("predictions", "shadows"):
+        op.add_column(name, sa.Column("answer", sa.JSON))
+    told = ("id", "probability", "decision")
+    _fill("predictions", told, lambda row: {"probability": row.probability, "decision": bool(row.decision)})
+    _fill("shadows", ("id", "model_version", "probability"), lambda row: {"probability": row.probability})
+    with op.batch_alter_table("predictions") as predictions:
+        predictions.alter_column("answer", existing_type=sa.JSON(), nullable=False)
+        predictions.alter_column("label", existing_type=sa.Integer(), type_=sa.Float())
+        predictions.drop_column("probability")
+        predictions.drop_column("decision")
+    with op.batch_alter_table("shadows") as shadows:
+        shadows.alter_column("answer", existing_type=sa.JSON(), nullable=False)
+        shadows.drop_column("probability")
+
+
+def _fill(name: str, columns: tuple[str, ...], answer: Callable[[Any], dict[str, Any]]) -> None:
+    """Give every row its answer; `columns` are the key, and what the answer is made of."""
+    bind, key = op.get_bind(), [column for column in columns if column in ("id", "model_version")]
+    table = sa.table(name, *map(sa.column, columns), sa.column("answer", sa.JSON))
+    rows = bind.execute(sa.select(*(table.c[column] for column in columns))).all()
+    statement = (
+        sa.update(table)
+        .where(*(table.c[column] == sa.bindparam(f"of_{column}") for column in key))
+        .values(answer=sa.bindparam("made"))
+    )
+    for first in range(0, len(rows), AT_ONCE):
+        made = [
+            {f"of_{column}": getattr(row, column) for column in key} | {"made": answer(row)}
+            for row in rows[first : first + AT_ONCE]
+        ]
+        bind.execute(statement, made)
