@@ -61,7 +61,7 @@ class RequestField(Spec):
     description: str
     example: Any
     nullable: bool = False
-    """Null is a value that may be missing."""
+    """The value may be missing: null, or left out."""
     unit: str = ""
     known: list[str] = []
     """Values seen in training; another one is answered with a warning, never refused."""
