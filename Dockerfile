@@ -4,21 +4,25 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app
 
 FROM base AS packages
 WORKDIR /build
-COPY requirements-setup.lock requirements.lock pyproject.toml ./
-# Two packages ship no wheel and are built with the setuptools that the first lock installs. Our own one is installed for its
-# command and its version alone: PYTHONPATH finds it faster than the finder of an editable install.
+COPY requirements-setup.lock requirements.lock ./
+# Two packages ship no wheel and are built with the setuptools that the first lock installs.
 RUN --mount=type=cache,target=/root/.cache \
     python -m venv /opt/venv \
     && pip --quiet --disable-pip-version-check install --require-hashes --requirement requirements-setup.lock \
-    && uv pip install --quiet --link-mode copy --no-build-isolation --require-hashes --requirement requirements.lock \
-    && uv pip install --quiet --no-build-isolation --no-deps --editable . \
-    && uv pip uninstall --quiet uv pip \
-    && rm /opt/venv/lib/python3.11/site-packages/__editable__*homelab_mlops*
+    && uv pip install --quiet --link-mode copy --no-build-isolation --require-hashes --requirement requirements.lock
 # What no service reads: the packages' own tests, C and Cython sources, notebook widgets, maps.
 COPY docker/prune.sh docker/warm.py ./
 RUN ./prune.sh /opt/venv/lib/python3.11/site-packages
 # Bytecode of what the services import, and of nothing else: a third of the start, a tenth of the size.
 RUN python warm.py
+
+# Our own one is installed for its command and its version alone: PYTHONPATH finds it faster than the finder of an editable
+# install. In a step of its own: pyproject.toml changes more often than the locks.
+FROM packages AS own
+COPY pyproject.toml ./
+RUN uv pip install --quiet --no-build-isolation --no-deps --editable . \
+    && uv pip uninstall --quiet uv pip \
+    && rm /opt/venv/lib/python3.11/site-packages/__editable__*homelab_mlops*
 
 FROM base
 RUN apt-get update \
@@ -26,7 +30,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --home-dir /tmp --no-create-home stack \
     && install --directory --owner stack --group stack /var/lib/stack
-COPY --from=packages /opt/venv /opt/venv
+COPY --from=own /opt/venv /opt/venv
 COPY . /app
 ARG CODE_VERSION=""
 ARG SOURCES=""
