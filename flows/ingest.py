@@ -154,7 +154,7 @@ def report(project: str, verdict: Verdict) -> None:
     from stack.settings import settings
 
     logger = get_run_logger()
-    page = f"{settings().address('portal')}/docs/{verdict.page.relative_to(settings().data_docs)}"
+    page = f"{settings().link('portal')}/docs/{verdict.page.relative_to(settings().data_docs)}"
     for warning in verdict.warnings:
         logger.warning("%s", warning)
     lines = [*(f"- **refused** {f}" for f in verdict.failures), *(f"- warning: {w}" for w in verdict.warnings)]

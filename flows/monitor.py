@@ -45,7 +45,7 @@ def tell(project: str, report: Report) -> None:
     settings, _, _ = context(project, report.at)
     verdict = report.verdict
     lines = "\n".join(f"- {'**' + r.action + '** ' if r.action != 'none' else ''}{r.text}" for r in verdict.reasons)
-    page = f"{settings.address('portal')}/reports/{project}/{report.name}.html"
+    page = f"{settings.link('portal')}/reports/{project}/{report.name}.html"
     create_markdown_artifact(
         f"# {verdict.summary}\n\n{lines}\n\n[The report]({page}), {report.rows:,} rows",
         key=f"{project.replace('_', '-')}-drift",

@@ -43,6 +43,18 @@ class Settings(BaseModel):
     monitoring_port: int = Field(8000, ge=1, le=65535)
     feast_ui_port: int = Field(8888, ge=1, le=65535)
 
+    # The gateway of the profile lan: where it listens, what other machines call this one, a port a user interface.
+    lan_host: str = "0.0.0.0"  # noqa: S104  # with a login
+    lan_address: str = ""
+    lan_portal_port: int = Field(8443, ge=1, le=65535)
+    lan_prediction_port: int = Field(3443, ge=1, le=65535)
+    lan_prefect_port: int = Field(4443, ge=1, le=65535)
+    lan_mlflow_port: int = Field(5443, ge=1, le=65535)
+    lan_features_port: int = Field(6443, ge=1, le=65535)
+    lan_monitoring_port: int = Field(7443, ge=1, le=65535)
+    lan_feast_ui_port: int = Field(9443, ge=1, le=65535)
+    lan_password_hash: str = Field("", repr=False)
+
     # Where the services answer; derived from host and ports unless given.
     portal_url: str = ""
     prediction_url: str = ""
@@ -101,6 +113,14 @@ class Settings(BaseModel):
     def address(self, service: str) -> str:
         """Where a browser on this machine finds a service, by the name of its port setting."""
         return f"http://{_reachable(self.host)}:{getattr(self, f'{service}_port')}"
+
+    def link(self, service: str) -> str:
+        """Where a link on a page leads: through the gateway where there is one, so that any machine can follow it."""
+        return self.through_gateway(service, self.lan_address) if self.lan_address else self.address(service)
+
+    def through_gateway(self, service: str, host: str) -> str:
+        """Where a browser that calls this machine `host` finds a service behind the gateway."""
+        return f"https://{host}:{getattr(self, f'lan_{service}_port')}"
 
     def environment(self) -> dict[str, str]:
         """Every setting as ``STACK_<FIELD>``, resolved: what a child process or a Compose file is given."""

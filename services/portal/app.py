@@ -28,7 +28,7 @@ from services.portal import formats, shelves
 from services.portal.headers import SecurityHeaders
 from services.portal.projects import Card, card, curl
 from services.portal.pulse import Pulse
-from services.portal.tools import TIMEOUT_SECONDS, State, ask, inside, outside, tools
+from services.portal.tools import TIMEOUT_SECONDS, Origin, State, ask, inside, outside, tools
 from stack import project
 from stack.settings import Settings
 from stack.settings import settings as read_settings
@@ -91,7 +91,7 @@ def build(settings: Settings) -> Starlette:
 async def home(request: Request) -> Response:
     """The home page: states of the services, one card a project."""
     portal: Portal = request.state.portal
-    settings, host = portal.settings, _host(request)
+    settings, origin = portal.settings, _origin(request)
     shown = tools(settings)
     names = project.names()
     found = await portal.pulse.read(
@@ -106,16 +106,16 @@ async def home(request: Request) -> Response:
             {
                 "tool": tool,
                 "state": _state(found[tool.title]),
-                "href": tool.here or outside(settings, tool.service, host) + tool.page,
+                "href": tool.here or outside(settings, tool.service, origin) + tool.page,
             }
             for tool in shown
         ],
         names=names,
         cards=cards,
         data_docs=next((card.data_docs for card in cards if isinstance(card, Card) and card.data_docs), None),
-        mlflow=outside(settings, "mlflow", host),
-        evidently=outside(settings, "monitoring", host),
-        prediction=outside(settings, "prediction", host),
+        mlflow=outside(settings, "mlflow", origin),
+        evidently=outside(settings, "monitoring", origin),
+        prediction=outside(settings, "prediction", origin),
         curl=curl,
     )
 
@@ -127,7 +127,7 @@ async def reports(request: Request) -> Response:
     if name not in project.names():
         raise HTTPException(404, f"no project {name}")
     found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
-    evidently = outside(portal.settings, "monitoring", _host(request))
+    evidently = outside(portal.settings, "monitoring", _origin(request))
     return _page(portal, "reports.html", name=name, reports=found, evidently=evidently)
 
 
@@ -147,8 +147,8 @@ async def features(request: Request) -> Response:
     """The feature server's API, drawn by files of this machine; its own page loads them from a CDN."""
     portal: Portal = request.state.portal
     if not Path(swagger_ui()).is_dir():
-        return RedirectResponse(f"{outside(portal.settings, 'features', _host(request))}/docs")
-    return _page(portal, "features.html", address=outside(portal.settings, "features", _host(request)))
+        return RedirectResponse(f"{outside(portal.settings, 'features', _origin(request))}/docs")
+    return _page(portal, "features.html", address=outside(portal.settings, "features", _origin(request)))
 
 
 async def features_api(request: Request) -> Response:
@@ -178,7 +178,7 @@ def _state(answer: Any) -> State:
     return State(None, "asking") if answer is None else State(False, str(answer))
 
 
-def _host(request: Request) -> str:
-    """The name under which the browser has reached us."""
+def _origin(request: Request) -> Origin:
+    """How the browser has reached us; the gateway says that it was asked over TLS."""
     name = request.url.hostname or "127.0.0.1"
-    return f"[{name}]" if ":" in name else name
+    return Origin(f"[{name}]" if ":" in name else name, request.headers.get("x-forwarded-proto") == "https")

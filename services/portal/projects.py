@@ -91,8 +91,9 @@ def body(spec: ProjectSpec) -> str:
 
 
 def curl(url: str, name: str, example: str) -> str:
-    """A command, ready to paste, that asks a project's champion."""
-    return f"curl {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(example)}"
+    """A command, ready to paste, that asks a project's champion; at the gateway it names who asks."""
+    login = " --user stack --cacert ca.crt" if url.startswith("https:") else ""
+    return f"curl{login} {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(example)}"
 
 
 def _model(version: Version | None) -> Model | None:

@@ -98,19 +98,24 @@ def inside(settings: Settings, service: str) -> str:
     return str(getattr(settings, f"{service}_url", f"http://{settings.host}:{port}")).rstrip("/")
 
 
-def outside(settings: Settings, service: str, host: str) -> str:
-    """Where the user's browser reaches a service.
+@dataclass(frozen=True)
+class Origin:
+    """How the browser has reached the portal."""
 
-    Args:
-        settings: the stack.
-        service: as in `Tool`.
-        host: the name under which the browser has reached the portal; the services of the same machine answer there
-            too, on their own ports. A service that the settings put on another machine keeps its address.
-    """
+    host: str
+    """The name or number that it uses; the services of the same machine answer there too, on their own ports."""
+    gateway: bool = False
+    """Whether it came through the gateway, behind which every service has another port."""
+
+
+def outside(settings: Settings, service: str, origin: Origin) -> str:
+    """Where the user's browser reaches a service; one that the settings put on another machine keeps its address."""
+    if origin.gateway:
+        return settings.through_gateway(service, origin.host)
     address = inside(settings, service)
     name = urlsplit(address).hostname or ""
     elsewhere = "." in name and name != settings.host
-    return address if elsewhere else f"http://{host}:{getattr(settings, f'{service}_port')}"
+    return address if elsewhere else f"http://{origin.host}:{getattr(settings, f'{service}_port')}"
 
 
 async def ask(client: httpx.AsyncClient, settings: Settings, tool: Tool) -> State:

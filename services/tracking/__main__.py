@@ -1,7 +1,7 @@
 """Run MLflow's tracking server in one process: ``python -m services.tracking``.
 
-`mlflow server` prepares the database and then starts this same server as its child, for 200 MiB and 6 s more; killed,
-it leaves the child behind with the port.
+`mlflow server` starts this same server as its child, for 200 MiB and 6 s more; killed, it leaves the child behind with
+the port.
 """
 
 from __future__ import annotations
@@ -15,22 +15,14 @@ from stack.settings import Settings, settings
 
 
 def main() -> None:
-    """Create or migrate the database, then listen on the host and port of the settings."""
+    """Listen on the host and port of the settings; the database is there, as ``services.migrations`` has left it."""
     stack = settings()
     os.environ.update(environment(stack))
     from mlflow.server import handlers
     from mlflow.server.fastapi_app import app
 
-    migrate(stack)
     handlers.initialize_backend_stores(stack.mlflow_database)
     uvicorn.run(app, host=stack.bind, port=stack.mlflow_port, access_log=False, server_header=False)
-
-
-def migrate(stack: Settings) -> None:
-    """Bring the database to the installed version, as `mlflow db upgrade` does: the server refuses an older one."""
-    from mlflow import db
-
-    db.upgrade.callback(stack.mlflow_database)
 
 
 def environment(stack: Settings) -> Mapping[str, str]:

@@ -70,7 +70,8 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
     """
     raw = _parsed(file)
     ours = {name: body for name, body in raw["services"].items() if "build" in body}
-    active = _active(raw["services"], settings) & set(ours)
+    _require_known(raw["services"], settings)
+    active = _active(ours, settings)
     made = [_service(name, body, _values(settings), active, file) for name, body in ours.items() if name in active]
     return _ordered(made, file)
 
@@ -85,11 +86,33 @@ def image(file: Path = FILE) -> str:
     return str(_parsed(file)["x-own"]["image"])
 
 
+def tag(service: str, file: Path = FILE) -> str:
+    """Name and tag of the image of a service that is not ours."""
+    return str(_parsed(file)["services"][service]["image"])
+
+
 def servers(settings: Settings, file: Path = FILE) -> list[str]:
     """Names of the services that only containers have: those of another image."""
     theirs = {name: body for name, body in _parsed(file)["services"].items() if "build" not in body}
-    wanted = set(settings.profiles.split(","))
-    return [name for name, body in theirs.items() if not body.get("profiles") or wanted & set(body["profiles"])]
+    active = _active(theirs, settings)
+    return [name for name in theirs if name in active]
+
+
+def require_processes(settings: Settings, file: Path = FILE) -> None:
+    """Refuse a profile whose services only containers have.
+
+    Raises:
+        StackError: names the profile.
+    """
+    raw = _parsed(file)["services"]
+    for name in _active({name: raw[name] for name in servers(settings, file)}, settings):
+        if profiles := raw[name].get("profiles"):
+            raise StackError(
+                "profiles",
+                found=f"{profiles[0]}, which needs the image {raw[name]['image']}",
+                expected="containers",
+                todo=f"make up RUNTIME=compose PROFILES={settings.profiles}",
+            )
 
 
 def _values(settings: Settings) -> dict[str, str]:
@@ -104,18 +127,25 @@ def _parsed(file: Path) -> dict[str, Any]:
     return dict(parsed)
 
 
-def _active(ours: Mapping[str, Any], settings: Settings) -> set[str]:
-    """Names of the services without a profile or with one that is asked for."""
-    wanted = {one.strip() for one in settings.profiles.split(",") if one.strip()}
-    known = {profile for body in ours.values() for profile in body.get("profiles", [])}
-    for unknown in sorted(wanted - known):
+def _wanted(settings: Settings) -> set[str]:
+    return {one.strip() for one in settings.profiles.split(",") if one.strip()}
+
+
+def _require_known(bodies: Mapping[str, Any], settings: Settings) -> None:
+    known = {profile for body in bodies.values() for profile in body.get("profiles", [])}
+    for unknown in sorted(_wanted(settings) - known):
         raise StackError(
             "profiles",
             found=f"{unknown}{nearest(unknown, known)}",
             expected=f"of {', '.join(sorted(known))}",
             todo="PROFILES=<name>",
         )
-    return {name for name, body in ours.items() if not body.get("profiles") or wanted & set(body["profiles"])}
+
+
+def _active(bodies: Mapping[str, Any], settings: Settings) -> set[str]:
+    """Names of the services without a profile or with one that is asked for."""
+    wanted = _wanted(settings)
+    return {name for name, body in bodies.items() if not body.get("profiles") or wanted & set(body["profiles"])}
 
 
 def _service(name: str, raw: Any, values: Mapping[str, str], active: Iterable[str], file: Path) -> Service:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 
 from stack.errors import StackError, nearest
-from stack.runtime import compose, credentials, docker, doctor, image, ports, shell, startup
+from stack.runtime import compose, credentials, docker, doctor, image, lan, ports, shell, startup
 from stack.runtime.compose import Service
 from stack.runtime.docker import Container
 from stack.runtime.doctor import Finding
@@ -60,7 +60,7 @@ def up(settings: Settings, say: Say) -> None:
     Raises:
         StackError: no engine, a taken port, lost passwords, or a service that does not become healthy.
     """
-    settings = _with_passwords(settings)
+    settings = lan.with_login(_with_passwords(settings), say)
     services = compose.services(settings)
     there = docker.containers(settings)
     ports.require_free(settings, [one for one in services if one.name not in there or not there[one.name].running])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from stack.settings import PREFIX, ROOT, Settings
@@ -25,11 +26,16 @@ def complete(settings: Settings, file: Path = FILE) -> Settings:
     """
     made = {name: secrets.token_hex(24) for name in missing(settings)}
     if made:
-        before = file.read_text() if file.exists() else ""
-        lines = [f"{PREFIX}{name}".upper() + f"={value}" for name, value in made.items()]
-        separator = "\n" if before and not before.endswith("\n") else ""
-        _write(file, before + separator + "\n".join(lines) + "\n")
+        keep(made, file)
     return settings.model_copy(update=made)
+
+
+def keep(made: Mapping[str, str], file: Path = FILE) -> None:
+    """Add settings to the file, in quotes within which a dollar sign is none of a variable."""
+    before = file.read_text() if file.exists() else ""
+    lines = [f"{PREFIX}{name}".upper() + f"='{value}'" for name, value in made.items()]
+    separator = "\n" if before and not before.endswith("\n") else ""
+    _write(file, before + separator + "\n".join(lines) + "\n")
 
 
 def _write(file: Path, text: str) -> None:

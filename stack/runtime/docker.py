@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from stack.errors import StackError
-from stack.runtime import credentials
+from stack.runtime import credentials, lan
 from stack.settings import PREFIX, ROOT, Settings
 
 OLDEST = (2, 20)
@@ -94,10 +94,12 @@ def values(settings: Settings) -> dict[str, str]:
     """The variables of docker-compose.yml that the user's settings decide; the file has the others."""
     places = [name for name in Settings.model_fields if name in ("home", "host") or name.endswith("_port")]
     derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
-    unset = {_key(name): "unset" for name in credentials.FIELDS}  # to stop a stack none is needed
+    # To stop a stack none is needed.
+    unset = {_key(name): "unset" for name in (*credentials.FIELDS, "lan_password_hash")}
     always = {_key(name): str(getattr(settings, name)) for name in places}
     ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
-    return {key: value for key, value in (unset | always | ours).items() if key not in OF_THE_HOST}
+    given = unset | always | ours | lan.variables(settings)
+    return {key: value for key, value in given.items() if key not in OF_THE_HOST}
 
 
 def containers(settings: Settings) -> dict[str, Container]:

@@ -11,7 +11,7 @@ from stack.runtime import compose, docker
 from stack.settings import ROOT, Settings
 
 LABEL = "homelab-mlops.sources"
-SERVICE = "definitions"
+SERVICE = "migrations"
 """Any service of our image: all share it."""
 
 

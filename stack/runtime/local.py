@@ -67,6 +67,7 @@ def up(settings: Settings, say: Say, file: Path = compose.FILE) -> list[Service]
         StackError: a port is taken, or a service does not become healthy.
     """
     services = compose.services(settings, file)
+    compose.require_processes(settings, file)
     _prepare(settings)
     with _alone(settings):
         versions.check(settings)

@@ -17,8 +17,8 @@ from stack.settings import ROOT, Settings
 Say = Callable[[str], None]
 TOO_OFTEN = 4
 """A service that had to be started again this often does not become healthy."""
-SOURCES = ("stack", "flows", "feature_repo", "projects")
-"""What a one-shot service applies: it runs again when something here has changed."""
+SOURCES = ("stack", "flows", "services/migrations", "services/tracking", "feature_repo", "projects")
+"""What a one-shot service applies: it runs again when something here, or a package, has changed."""
 
 
 class Startup:
@@ -118,6 +118,7 @@ def _sources() -> str:
     found = sorted(
         path for folder in SOURCES for suffix in ("py", "yaml") for path in (ROOT / folder).rglob(f"*.{suffix}")
     )
+    found.append(ROOT / "requirements.lock")
     return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()[:16]
 
 

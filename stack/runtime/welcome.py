@@ -13,6 +13,7 @@ import httpx
 from stack import project
 from stack.errors import StackError
 from stack.project import ProjectSpec
+from stack.runtime import lan
 from stack.runtime.runs import Outcome, Runs
 from stack.settings import Settings
 
@@ -34,6 +35,8 @@ def addresses(settings: Settings) -> dict[str, str]:
     }
     if "feast-ui" in settings.profiles.split(","):
         front["Feast UI"] = settings.address("feast_ui") + "/"
+    if lan.wanted(settings):
+        front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"
     return front
 
 
@@ -103,7 +106,7 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
 
 def page(settings: Settings) -> str:
     """The table of addresses and, for the first project with a champion, one prediction."""
-    lines = ["", *(f"  {name:<13} {url}" for name, url in addresses(settings).items()), ""]
+    lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
     for name in project.names():
         if has_champion(settings, name):
             spec = project.load(name)

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from services.portal.app import build
 from services.portal.projects import curl
-from services.portal.tools import outside
+from services.portal.tools import Origin, outside
 from stack.settings import Settings
 from stack.state import decisions, engine
 
@@ -224,8 +224,9 @@ def test_links_follow_the_name_that_the_browser_used(home):
     here = home.model_copy(update={"mlflow_url": "http://mlflow:5000"})
     elsewhere = home.model_copy(update={"mlflow_url": "https://mlflow.example.org"})
 
-    assert outside(here, "mlflow", "stack.lan") == f"http://stack.lan:{home.mlflow_port}"
-    assert outside(elsewhere, "mlflow", "stack.lan") == "https://mlflow.example.org"
+    assert outside(here, "mlflow", Origin("stack.lan")) == f"http://stack.lan:{home.mlflow_port}"
+    assert outside(here, "mlflow", Origin("stack.lan", True)) == f"https://stack.lan:{home.lan_mlflow_port}"
+    assert outside(elsewhere, "mlflow", Origin("stack.lan")) == "https://mlflow.example.org"
 
 
 def test_the_curl_command_is_what_a_shell_reads():

@@ -1,4 +1,4 @@
-"""MLflow's database of an older version is migrated at the start, with what is in it."""
+"""MLflow's database of an older version is migrated before the start, with what is in it."""
 
 import sqlite3
 
@@ -10,7 +10,7 @@ from mlflow.store.db import utils
 from mlflow.store.tracking.dbmodels.initial_models import Base
 from sqlalchemy import create_engine
 
-from services.tracking.__main__ import migrate
+from services.tracking.database import migrate
 from stack.settings import Settings
 
 

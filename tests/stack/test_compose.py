@@ -10,8 +10,10 @@ from stack.settings import Settings, load
 
 RAW = yaml.safe_load(compose.FILE.read_text())
 EMBEDDED = {"postgres", "redis"}
+GATEWAY = "gateway"
 NOT_FOR_PROCESSES = {"STACK_RUNTIME", "STACK_PROFILES", "STACK_NAME"}
 PASSWORDS = {f"STACK_{name}".upper() for name in credentials.FIELDS}
+LOGIN = "STACK_LAN_PASSWORD_HASH"
 OF_ONE_SERVER = {"STACK_MLFLOW_DATABASE", "STACK_PREFECT_DATABASE"}
 
 
@@ -28,7 +30,7 @@ def written(tmp_path, **bodies) -> Path:
 def test_runs_what_is_built_here_and_leaves_out_database_servers(tmp_path):
     names = {service.name for service in services(settings(tmp_path))}
 
-    assert names == set(RAW["services"]) - EMBEDDED - {"feast-ui"}
+    assert names == set(RAW["services"]) - EMBEDDED - {GATEWAY, "feast-ui"}
     assert "feast-ui" in {one.name for one in services(settings(tmp_path, STACK_PROFILES="feast-ui"))}
 
 
@@ -57,12 +59,13 @@ def test_every_address_follows_the_settings(tmp_path):
 def test_every_setting_reaches_the_services():
     keys = {f"STACK_{name}".upper() for name in Settings.model_fields}
 
-    assert keys - set(RAW["x-environment"]) == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS
+    assert keys - set(RAW["x-environment"]) == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | {LOGIN}
 
 
 def test_only_the_front_doors_are_published_and_only_on_the_chosen_address():
     for name, body in RAW["services"].items():
-        assert all(port.startswith("${STACK_HOST:-127.0.0.1}:") for port in body.get("ports", [])), name
+        address = "${STACK_LAN_HOST:-0.0.0.0}:" if name == GATEWAY else "${STACK_HOST:-127.0.0.1}:"
+        assert all(port.startswith(address) for port in body.get("ports", [])), name
         assert not (name in EMBEDDED and "ports" in body)
 
 
@@ -96,6 +99,30 @@ def test_the_databases_stay_on_the_internal_network():
     assert RAW["networks"]["back"] == {"internal": True}
     for name in EMBEDDED:
         assert RAW["services"][name]["networks"] == ["back"] and RAW["services"][name]["read_only"]
+
+
+def test_a_login_is_required_at_the_gateway_which_sees_no_database():
+    gateway = RAW["services"][GATEWAY]
+
+    assert gateway["profiles"] == ["lan"] and gateway["networks"] == ["front"]
+    assert gateway["environment"][LOGIN].startswith(f"${{{LOGIN}:?")
+
+
+def test_processes_have_no_gateway(tmp_path):
+    with pytest.raises(StackError, match="RUNTIME=compose PROFILES=lan"):
+        compose.require_processes(settings(tmp_path, STACK_PROFILES="lan"))
+    compose.require_processes(settings(tmp_path, STACK_PROFILES="feast-ui"))
+
+
+def test_links_lead_to_the_gateway_only_where_there_is_one(tmp_path):
+    address = {"STACK_LAN_ADDRESS": "nas.local"}
+    with_gateway = docker.values(settings(tmp_path, STACK_PROFILES="lan", **address))
+    names = with_gateway.pop("LAN_NAMES").split(", ")
+    without = docker.values(settings(tmp_path, **address))
+
+    assert names[0] == "nas.local" and "localhost" in names
+    assert load(with_gateway, Path("/dev/null")).link("portal") == "https://nas.local:8443"
+    assert load(without, Path("/dev/null")).link("portal") == "http://127.0.0.1:8080"
 
 
 def test_a_changed_environment_changes_the_fingerprint(tmp_path):

@@ -17,6 +17,12 @@ def test_passwords_are_made_up_once_and_other_lines_stay(tmp_path):
     assert all(len(getattr(first, name)) == 48 for name in credentials.FIELDS if name != "redis_password")
 
 
+def test_a_dollar_sign_is_kept_as_it_is(tmp_path):
+    credentials.keep({"lan_password_hash": "$2a$14$/FqxDnL1w0GkL6SQKGVcyO"}, tmp_path / ".env")
+
+    assert load({}, tmp_path / ".env").lan_password_hash == "$2a$14$/FqxDnL1w0GkL6SQKGVcyO"
+
+
 def test_the_file_is_its_owner_s_alone(tmp_path):
     before = os.umask(0)
     try:

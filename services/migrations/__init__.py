@@ -1,0 +1,1 @@
+"""What must have happened to the databases before a service starts."""

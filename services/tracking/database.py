@@ -1,0 +1,16 @@
+"""Create or migrate MLflow's database: ``python -m services.tracking.database``; the server refuses an older one."""
+
+from __future__ import annotations
+
+from stack.settings import Settings, settings
+
+
+def migrate(stack: Settings) -> None:
+    """Bring the database to the installed version, as `mlflow db upgrade` does with a URL on its command line."""
+    from mlflow import db
+
+    db.upgrade.callback(stack.mlflow_database)
+
+
+if __name__ == "__main__":
+    migrate(settings())
