@@ -9,25 +9,24 @@ from prefect import flow, get_run_logger, task
 
 from flows.common import MINUTE, MOMENTARY, context
 
+HOUR = 60 * MINUTE
 
-@task(timeout_seconds=30 * MINUTE, **MOMENTARY)
+
+@task(timeout_seconds=24 * HOUR, **MOMENTARY)
 def score(project: str, source: str | tuple[datetime, datetime], output: Path, now: datetime) -> int:
     """Write the answers for a file or a window to `output`; return the number of rows."""
-    from stack import scoring
+    from stack import chunks, scoring
 
     settings, spec, _ = context(project, now)
     if isinstance(source, str):
-        answers = scoring.file(settings, spec, Path(source), now)
-    else:
-        answers = scoring.window(settings, spec, *source)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}")
-    answers.to_csv(partial, index=False) if output.suffix == ".csv" else answers.to_parquet(partial)
-    partial.replace(output)
+        return scoring.file(settings, spec, Path(source), output, now, get_run_logger().info)
+    answers = scoring.window(settings, spec, *source)
+    with chunks.writing(output) as writer:
+        writer.write(answers)
     return len(answers)
 
 
-@flow(name="predict", flow_run_name="predict {project}", timeout_seconds=60 * MINUTE)
+@flow(name="predict", flow_run_name="predict {project}", timeout_seconds=24 * HOUR)
 def predict(
     project: str,
     since: datetime | None = None,
@@ -35,7 +34,7 @@ def predict(
     input: str | None = None,  # noqa: A002  # the name that a user of `make predict INPUT=` knows
     output: str | None = None,
 ) -> str:
-    """Score a file, or everything that would be asked in (since, until].
+    """Score a file of any size, or everything that would be asked in (since, until].
 
     Args:
         project: name of the project.

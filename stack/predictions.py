@@ -87,8 +87,13 @@ def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime
 def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Spread an answer into the columns of a frame: the task's outputs, and ``decision`` where there is one."""
     classes = answer.get("probabilities", {})
-    told = {name: value for name, value in answer.items() if name != "probabilities"}
-    return {f"probability_{name}": value for name, value in classes.items()} | told
+    others = {name: value for name, value in answer.items() if name != "probabilities"}
+    return {f"probability_{name}": value for name, value in classes.items()} | others
+
+
+def told(spec: ProjectSpec) -> list[str]:
+    """The columns of an answer in a frame."""
+    return [*tasks.of(spec).outputs, *([] if spec.task == "regression" else ["decision"])]
 
 
 def ids(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> set[str]:
@@ -197,10 +202,9 @@ def _in_utc(value: Any) -> Any:
 
 def _columns(spec: ProjectSpec) -> list[str]:
     """Columns of the log as read: those of the table, of the answer, the request fields, the features."""
-    told = [*tasks.of(spec).outputs, *([] if spec.task == "regression" else ["decision"])]
     kept: list[str] = []
     for column in predictions.columns:
-        kept += told if column.name == "answer" else [column.name]
+        kept += told(spec) if column.name == "answer" else [column.name]
     left_out = ("project", "request", "features")
     return list(
         dict.fromkeys([*(name for name in kept if name not in left_out), *spec.request, *spec.features.columns])

@@ -1,0 +1,31 @@
+"""A file scored in chunks says what the prediction service says."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from services.prediction.schema import example
+from stack import chunks, registry, scoring
+from tests.services.conftest import NOW
+
+pytestmark = pytest.mark.services
+
+
+def test_a_file_is_scored_in_chunks_of_any_size(home, spec, version, tmp_path, monkeypatch):
+    registry.promote(home, spec, version)
+    rows = [example(spec) | {"dest": dest, "note": note} for dest in ("ORD", "LAX", "ATL") for note in ("x", 1, 2)]
+    source = tmp_path / "in.csv"
+    pd.DataFrame(rows).to_csv(source, index=False)
+    scored, told = [], []
+    for size, name in ((4, "out.parquet"), (1000, "out.csv")):
+        monkeypatch.setattr(chunks, "ROWS", size)
+        assert scoring.file(home, spec, source, tmp_path / name, NOW, told.append) == len(rows)
+        target = tmp_path / name
+        scored.append(pd.read_parquet(target) if target.suffix == ".parquet" else pd.read_csv(target))
+    assert told == ["4 rows scored, 100%", "8 rows scored, 100%", "9 rows scored, 100%"] + told[3:]
+    parquet, csv = scored
+    assert parquet["dest"].tolist() == [row["dest"] for row in rows] and parquet["event_id"].tolist() == list(range(9))
+    assert parquet["note"].tolist() == [str(row["note"]) for row in rows]
+    assert parquet["probability"].nunique() == 3 and set(parquet["model_version"]) == {version}
+    pd.testing.assert_series_equal(parquet["probability"], csv["probability"])
