@@ -44,8 +44,14 @@ def labelled(settings: Settings, spec: ProjectSpec, cutoff: datetime) -> DataFra
         One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and
         the columns of ``features.columns``.
     """
-    found = events(settings, spec, cutoff)
-    return features.training_set(settings, spec, found[_known(spec, found, cutoff)])
+    tables = lake.read(settings, spec, until=cutoff)
+    return features.training_set(settings, spec, answered(spec, tables, cutoff))
+
+
+def answered(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime) -> DataFrame:
+    """Events of raw rows whose outcome was known at the cut-off, without features."""
+    found = _events(spec, tables)
+    return found[_known(spec, found, cutoff)]
 
 
 def arrived(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from pandas import DataFrame
 
-from stack import definitions, feature_tables, features
+from stack import datasets, definitions, feature_tables, features
 from stack.project import ProjectSpec
 from stack.settings import Settings
 
@@ -28,12 +28,11 @@ def training_set(
     Returns:
         As :func:`stack.datasets.labelled`.
     """
-    functions = spec.module("features")
-    found: DataFrame = functions.events(tables)
+    build = spec.module("features").build
     with TemporaryDirectory(dir=folder, prefix="features-") as home:
         settings = Settings(home=Path(home))
-        for view, frame in functions.build(tables, spec.clock.start, cutoff).items():
+        for view, frame in build(tables, spec.clock.start, cutoff).items():
             feature_tables.replace(settings.feature_tables / spec.name / view, frame, spec.clock.start, cutoff)
         features.prepare(settings)
         definitions.apply(features.store(settings), spec, definitions.load(settings, spec))
-        return features.training_set(settings, spec, found[found["label_available_at"] <= cutoff])
+        return features.training_set(settings, spec, datasets.answered(spec, tables, cutoff))
