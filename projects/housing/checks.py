@@ -1,0 +1,49 @@
+"""What the table of tracts must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import great_expectations.expectations as gxe
+import pandas as pd
+
+from projects.housing.source import CAP, REQUEST
+from stack.expectations import among, between, present
+
+HISTORY = timedelta(0)
+COLUMNS = {"tracts": [*REQUEST, "medv"]}
+"""Columns that the table must have, besides its key."""
+
+
+def prepare(
+    tables: Mapping[str, pd.DataFrame], history: Mapping[str, pd.DataFrame], since: datetime, until: datetime
+) -> dict[str, pd.DataFrame]:
+    """Look at the rows, and at the share of capped values."""
+    tracts = tables["tracts"]
+    return {"tracts": tracts, "tracts_together": pd.DataFrame({"capped": [tracts["capped"].mean()]})}
+
+
+def suites() -> dict[str, list[Any]]:
+    """List the expectations."""
+    return {
+        "tracts": [
+            *(present(name) for name in REQUEST),
+            among("chas", [0, 1], strictly=True),
+            between("nox", 0.1, 1.5),
+            between("rm", 1, 12),
+            between("rad", 1, 24),
+            between("ptratio", 5, 30),
+            *(between(share, 0, 100) for share in ("zn", "indus", "age", "lstat")),
+            between("medv", 1, CAP),
+        ],
+        "tracts_together": [
+            gxe.ExpectColumnValuesToBeBetween(
+                column="capped",
+                max_value=0.05,
+                severity="warning",
+                description=f"at most 5 % of the median values cut at {CAP:.0f}",
+            )
+        ],
+    }

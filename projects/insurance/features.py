@@ -1,0 +1,37 @@
+"""Features of a customer: the fields of the request, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from projects.insurance.source import REQUEST
+
+LOOKBACK = timedelta(0)
+
+
+def build(tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
+    """Make no feature table: nothing is known of a customer besides the request."""
+    return {}
+
+
+def events(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Turn each customer into a question with its answer, known since the row is.
+
+    Returns:
+        ``event_id``, ``event_timestamp``, the request fields, ``Purchase`` (No or Yes) and ``label_available_at``.
+    """
+    customers = tables["customers"]
+    return customers[[*REQUEST, "Purchase"]].assign(
+        event_id=customers["customer"].astype(str),
+        event_timestamp=customers["available_at"],
+        label_available_at=customers["available_at"],
+    )
+
+
+def on_request(request: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Take the fields over."""
+    return {name: [float(value) for value in request[name]] for name in REQUEST}
