@@ -1,4 +1,4 @@
-"""Challenger against champion on the same rows, and how much of the difference is the luck of the days."""
+"""Challenger against champion on the same rows, and how much of the difference is the luck of the draw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from stack import evaluation, registry
+from stack import registry, tasks
+from stack.evaluation import answered, answers
 from stack.project import ProjectSpec
 from stack.registry import Version
 from stack.served import ServedModel
@@ -18,6 +19,11 @@ from stack.settings import Settings
 
 RESAMPLES = 2000
 DAY = timedelta(days=1)
+LEAST_ROWS = 50
+"""At random: fewer rows prove nothing."""
+BLOCKS = 1000
+"""At random: more rows are drawn in so many blocks, which bounds the memory."""
+THEIRS = "_champion"
 
 
 @dataclass(frozen=True)
@@ -31,19 +37,22 @@ class Comparison:
     age: timedelta
     """From the champion's cut-off to the challenger's."""
     rows: DataFrame
-    """``event_timestamp``, the label, ``probability`` (challenger's), ``probability_champion``, the feature columns."""
+    """``event_timestamp``, the label, the challenger's answers, the champion's (``..._champion``), the features."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean log-loss of the challenger minus the champion's: negative is better."""
+    """Mean loss of the challenger minus the champion's: negative is better."""
 
     mean: float
     low: float
     high: float
-    """The interval within which the mean varies when the days are drawn anew; NaN on fewer days than asked for."""
-    days: int
+    """The interval within which the mean varies when the sample is drawn anew; NaN where it is too small."""
+    units: int
+    """What is drawn: days or rows."""
     rows: int
+    champion: float
+    """Mean loss of the champion."""
 
 
 def compare(
@@ -53,17 +62,18 @@ def compare(
 
     The champion was refitted on all labels known at its cut-off, so only rows asked later are new to its served form.
     A champion trained shortly ago leaves few of those; then more rows stand in both holdouts, and each model answers
-    there as it was before its own refit. Whichever gives more rows is used.
+    there as it was before its own refit. Whichever gives more rows is used. Both hold for a random split too, as a
+    row's id decides whether it is held out.
     """
     cutoff = pd.Timestamp(champion.cutoff)
-    theirs = registry.holdout(settings, champion)[["event_id", "probability"]]
-    shared = holdout.merge(theirs, on="event_id", suffixes=("", "_champion"))
+    theirs = registry.holdout(settings, champion)[["event_id", *tasks.of(spec).outputs]]
+    shared = holdout.merge(theirs, on="event_id", suffixes=("", THEIRS))
     later = holdout[holdout["event_timestamp"] > cutoff]
     with registry.artifacts(settings, champion, "served") as folder:
         model = ServedModel(folder)
         answers = set(model.columns) <= set(later.columns)
         if len(later) >= len(shared) and answers:
-            shared = later.assign(probability_champion=model.predict({name: later[name] for name in model.columns}))
+            shared = answered(spec, later, model.predict({name: later[name] for name in model.columns}), THEIRS)
             rows = f"{len(later):,} rows asked after the champion's cut-off ({cutoff:%Y-%m-%d %H:%M} UTC)"
         else:
             rows = f"{len(shared):,} rows in the holdout of both, each model as fitted before its own holdout"
@@ -76,49 +86,60 @@ def compare(
 
 
 def difference(spec: ProjectSpec, comparison: Comparison) -> Difference:
-    """Measure the difference, and by a paired bootstrap how far the choice of days moves it.
+    """Measure the difference, and by a paired bootstrap how far the choice of the sample moves it.
 
-    Days (UTC) are drawn with all their rows, as the rows of one day share their weather: 13,000 flights of two weeks
-    are a sample of 14. A resample is how often each day was drawn, so that all of them are two matrix products.
+    By time, days (UTC) are drawn with all their rows, as the rows of one day share their weather: 13,000 flights of two
+    weeks are a sample of 14. At random, rows are drawn. A resample is how often each was drawn, so that all of them are
+    two matrix products.
     """
-    change, rows = _change(spec, comparison), len(comparison.rows)
+    ours, theirs = _losses(spec, comparison)
+    change, rows = ours - theirs, len(comparison.rows)
     if not rows:
-        return Difference(np.nan, np.nan, np.nan, 0, 0)
-    days, day = np.unique(comparison.rows["event_timestamp"].dt.floor("D"), return_inverse=True)
-    if len(days) < spec.gate.min_days:
-        return Difference(float(change.mean()), np.nan, np.nan, len(days), rows)
-    drawn = np.random.default_rng(spec.training.seed).multinomial(
-        len(days), np.full(len(days), 1 / len(days)), RESAMPLES
-    )
-    means = (drawn @ np.bincount(day, change)) / (drawn @ np.bincount(day))
+        return Difference(np.nan, np.nan, np.nan, 0, 0, np.nan)
+    unit, least = _units(spec, comparison.rows)
+    units = int(unit.max()) + 1
+    if units < least:
+        return Difference(float(change.mean()), np.nan, np.nan, units, rows, float(theirs.mean()))
+    drawn = np.random.default_rng(spec.training.seed).multinomial(units, np.full(units, 1 / units), RESAMPLES)
+    means = (drawn @ np.bincount(unit, change)) / (drawn @ np.bincount(unit))
     tail = (1 - spec.gate.interval) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    return Difference(float(change.mean()), float(low), float(high), len(days), rows)
+    return Difference(float(change.mean()), float(low), float(high), units, rows, float(theirs.mean()))
 
 
 def due(spec: ProjectSpec, comparison: Comparison) -> str:
     """Say why the champion has to be followed by a new model, as the drift policy does; empty when it does not."""
-    bias = float((comparison.rows["probability_champion"] - comparison.rows[spec.label]).mean())
+    label, answer = comparison.rows[spec.label], answers(spec, comparison.rows, THEIRS)
+    limit = spec.monitoring.max_bias
     if comparison.age >= spec.monitoring.max_age:
         return f"{comparison.age / DAY:.0f} days old, its maximum is {spec.monitoring.max_age / DAY:.0f}"
-    if abs(bias) > spec.monitoring.max_bias:
-        return f"off by {bias:+.3f} on these rows, at most {spec.monitoring.max_bias:g} are allowed"
-    return ""
+    if limit is None or not len(label):
+        return ""
+    task = tasks.of(spec)
+    bias = task.metrics(label, answer, task.baseline(label))["bias"]
+    return f"off by {bias:+.3f} on these rows, at most {limit:g} are allowed" if abs(bias) > limit else ""
 
 
 def slices(spec: ProjectSpec, comparison: Comparison, least: int) -> Iterator[tuple[str, str, float, int]]:
-    """Give column, value, difference of the log-loss and rows of each slice that has at least `least` rows."""
-    change = pd.Series(_change(spec, comparison), index=comparison.rows.index)
-    for column in spec.gate.max_slice_log_loss_increase:
+    """Give column, value, difference of the mean loss and rows of each slice that has at least `least` rows."""
+    ours, theirs = _losses(spec, comparison)
+    change = pd.Series(ours - theirs, index=comparison.rows.index)
+    for column in spec.gate.max_slice_loss_increase:
         groups = change.groupby(comparison.rows[column].astype(str))
         for value, found in groups:
             if len(found) >= least:
                 yield column, str(value), float(found.mean()), len(found)
 
 
-def _change(spec: ProjectSpec, comparison: Comparison) -> np.ndarray:
-    """Log-loss of the challenger minus the champion's, (rows,)."""
-    label = comparison.rows[spec.label]
-    ours, theirs = (comparison.rows[name] for name in ("probability", "probability_champion"))
-    found: np.ndarray = evaluation.losses(label, ours) - evaluation.losses(label, theirs)
-    return found
+def _units(spec: ProjectSpec, rows: DataFrame) -> tuple[np.ndarray, int]:
+    """Number the day or the block of each row, and say how many of those are needed."""
+    if spec.training.split == "random":
+        return np.arange(len(rows)) % BLOCKS, LEAST_ROWS
+    return np.unique(rows["event_timestamp"].dt.floor("D"), return_inverse=True)[1], spec.gate.min_days
+
+
+def _losses(spec: ProjectSpec, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
+    """Losses of the challenger and of the champion, (rows,) each."""
+    task, label = tasks.of(spec), comparison.rows[spec.label]
+    ours, theirs = (task.losses(label, answers(spec, comparison.rows, suffix)) for suffix in ("", THEIRS))
+    return ours, theirs

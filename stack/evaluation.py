@@ -1,7 +1,9 @@
-"""How good a model is: metrics, slices, calibration and ROC, and what it looks at."""
+"""How good a model is: the metrics of its task and its project, slices, plots, and what it looks at."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,63 +12,104 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import log_loss, roc_auc_score, roc_curve
+from sklearn.metrics import confusion_matrix, roc_curve
 from sklearn.pipeline import Pipeline
 
+from stack import candidates, tasks
+from stack.models import Metric
 from stack.project import ProjectSpec
+from stack.tasks import SMALLER_IS_BETTER, Task
 
 IMPORTANCE_ROWS = 1000
 BINS = 20
-CLIP = 1e-15
 
 
-def metrics(label: Any, probability: Any, base_rate: float) -> dict[str, float]:
-    """Measure probabilities against outcomes.
+@dataclass(frozen=True)
+class Judge:
+    """What a project measures answers by: its task's metrics, and its own where it has one."""
 
-    Args:
-        label: 0 or 1, (n,).
-        probability: of outcome 1, (n,).
-        base_rate: share of 1 in the training rows; the Brier skill is measured against saying always that.
+    task: Task
+    own: Metric | None = None
 
-    Returns:
-        ``auc`` (NaN with one outcome only), ``brier``, ``log_loss``, ``brier_skill``, ``bias`` (mean probability -
-        mean outcome), ``rate`` and ``rows``.
-    """
-    y, p = np.asarray(label, dtype=float), np.asarray(probability, dtype=float)
-    brier = float(np.mean((p - y) ** 2))
+    @classmethod
+    def of(cls, spec: ProjectSpec) -> Judge:
+        """The judge of a project."""
+        return cls(tasks.of(spec), candidates.own_metric(spec))
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """Metrics that people compare models by, the most telling first."""
+        return (*([self.own.name] if self.own else []), *self.task.headline)
+
+    @property
+    def aim(self) -> str:
+        """Name of what the search improves."""
+        return self.own.name if self.own else self.task.loss
+
+    @property
+    def sign(self) -> int:
+        """What turns the aim into a loss: -1 where a greater one is better."""
+        return -1 if self.own and self.own.greater_is_better else 1
+
+    def rises(self, metric: str) -> bool:
+        """Whether a metric is greater for a better model."""
+        return self.own.greater_is_better if self.own and metric == self.own.name else metric not in SMALLER_IS_BETTER
+
+    def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
+        """Measure answers (n, outputs) against encoded outcomes (n,)."""
+        mine = {self.own.name: self._own(label, answer)} if self.own else {}
+        return mine | self.task.metrics(label, answer, baseline)
+
+    def loss(self, label: Any, answer: Any) -> float:
+        """What the search makes small: the mean loss of the task, or the project's metric with its sign."""
+        if self.own:
+            return self.sign * self._own(label, answer)
+        return float(self.task.losses(label, answer).mean())
+
+    def _own(self, label: Any, answer: Any) -> float:
+        assert self.own  # noqa: S101  # the callers have asked
+        return float(self.own.measure(np.asarray(label, dtype=float), np.asarray(answer, dtype=float)))
+
+
+def answers(spec: ProjectSpec, rows: DataFrame, suffix: str = "") -> np.ndarray:
+    """The answers that stand in a frame's columns, (n, outputs)."""
+    return rows[[f"{name}{suffix}" for name in tasks.of(spec).outputs]].to_numpy(np.float64)
+
+
+def answered(spec: ProjectSpec, rows: DataFrame, answer: np.ndarray, suffix: str = "") -> DataFrame:
+    """Write answers (n, outputs) into a frame's columns."""
+    return rows.assign(**{f"{name}{suffix}": answer[:, at] for at, name in enumerate(tasks.of(spec).outputs)})
+
+
+def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
+    """The first headline metric in the rows of each value of a column; NaN where it is not defined."""
+    judge, baseline = Judge.of(spec), np.zeros(len(tasks.of(spec).outputs))
     return {
-        "auc": auc(y, p),
-        "brier": brier,
-        "log_loss": float(losses(y, p).mean()),
-        "brier_skill": 1 - brier / float(np.mean((base_rate - y) ** 2)),
-        "bias": float(p.mean() - y.mean()),
-        "rate": float(y.mean()),
-        "rows": float(len(y)),
+        str(value): judge.metrics(part[spec.label], answers(spec, part), baseline)[judge.headline[0]]
+        for value, part in rows.groupby(column, sort=True)
     }
 
 
-def losses(label: Any, probability: Any) -> np.ndarray:
-    """Log-loss of each row, (n,)."""
-    y, p = np.asarray(label, dtype=float), np.clip(np.asarray(probability, dtype=float), CLIP, 1 - CLIP)
-    found: np.ndarray = -(y * np.log(p) + (1 - y) * np.log1p(-p))
-    return found
+def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label: Series[Any], seed: int) -> DataFrame:
+    """Permutation importance: how much the task's loss rises when a column is shuffled.
 
+    Args:
+        features: as :func:`stack.candidates.frame` makes it; a sample of `IMPORTANCE_ROWS` is used.
 
-def auc(label: Any, probability: Any) -> float:
-    """Area under the ROC curve; NaN where only one outcome occurs."""
-    y = np.asarray(label)
-    return float(roc_auc_score(y, probability)) if 0 < y.mean() < 1 else float("nan")
+    Returns:
+        Columns ``column``, ``importance`` and ``deviation``, the most important first.
+    """
+    task = tasks.of(spec)
 
+    def score(fitted: Pipeline, rows: DataFrame, wanted: Any) -> float:
+        return -float(task.losses(wanted, task.predict(fitted, rows)).mean())
 
-def slices(frame: DataFrame, column: str, label: str) -> dict[str, float]:
-    """AUC of each value of a column, over rows that hold `label` and ``probability``."""
-    groups = frame.groupby(column, sort=True)
-    return {str(value): auc(rows[label], rows["probability"]) for value, rows in groups}
-
-
-def fold_loss(pipeline: Pipeline, features: DataFrame, label: Series[Any]) -> float:
-    """Log-loss of a fitted pipeline."""
-    return float(log_loss(label, pipeline.predict_proba(features)[:, 1], labels=[0, 1]))
+    sample = features.sample(min(IMPORTANCE_ROWS, len(features)), random_state=seed)
+    found = permutation_importance(
+        pipeline, sample, label.loc[sample.index], scoring=score, n_repeats=2, random_state=seed
+    )
+    table = {"column": sample.columns, "importance": found["importances_mean"], "deviation": found["importances_std"]}
+    return pd.DataFrame(table).sort_values("importance", ascending=False, ignore_index=True)
 
 
 def calibration(label: Any, probability: Any, bins: int = BINS) -> DataFrame:
@@ -81,43 +124,69 @@ def calibration(label: Any, probability: Any, bins: int = BINS) -> DataFrame:
     return grouped.mean().assign(rows=grouped.size())
 
 
-def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label: Series[Any], seed: int) -> DataFrame:
-    """Permutation importance: how much the log-loss rises when a column is shuffled.
+def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFrame, folder: Path) -> None:
+    """Draw ``importance.png`` and the plots of the task into `folder`.
 
-    Args:
-        features: as :func:`stack.candidates.frame` makes it; a sample of `IMPORTANCE_ROWS` is used.
-
-    Returns:
-        Columns ``column``, ``importance`` and ``deviation``, the most important first.
+    Binary: ``calibration.png`` and ``roc.png``; multiclass: ``confusion.png``; regression: ``predicted.png`` and
+    ``residuals.png``.
     """
-    sample = features.sample(min(IMPORTANCE_ROWS, len(features)), random_state=seed)
-    found = permutation_importance(
-        pipeline, sample, label.loc[sample.index], scoring="neg_log_loss", n_repeats=2, random_state=seed
-    )
-    table = {"column": sample.columns, "importance": found["importances_mean"], "deviation": found["importances_std"]}
-    return pd.DataFrame(table).sort_values("importance", ascending=False, ignore_index=True)
-
-
-def plots(label: Any, probability: Any, importances: DataFrame, folder: Path) -> None:
-    """Draw ``calibration.png``, ``roc.png`` and ``importance.png`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    bins = calibration(label, probability)
-    _square(
-        "predicted probability", "observed rate", bins["probability"], bins["rate"], "o-", folder / "calibration.png"
-    )
-    false, true, _ = roc_curve(label, probability)
-    _square("false positive rate", "true positive rate", false, true, "-", folder / "roc.png")
+    DRAWN[spec.task](tasks.of(spec), np.asarray(label, dtype=float), answer, folder)
     figure = Figure(figsize=(6, 0.22 * len(importances) + 1), layout="constrained")
     axes = figure.subplots()
     axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
-    axes.set_xlabel("rise of the log-loss when shuffled")
+    axes.set_xlabel(f"rise of the {tasks.of(spec).loss.replace('_', '-')} when shuffled")
     figure.savefig(folder / "importance.png", dpi=80)
 
 
-def _square(x_name: str, y_name: str, x: Any, y: Any, style: str, path: Path) -> None:
+def _binary(_: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+    bins, (false, true, _) = calibration(label, answer[:, 0]), roc_curve(label, answer[:, 0])
+    path = folder / "calibration.png"
+    _square(("predicted probability", "observed rate"), (bins["probability"], bins["rate"]), "o-", path)
+    _square(("false positive rate", "true positive rate"), (false, true), "-", folder / "roc.png")
+
+
+def _multiclass(task: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+    counts = confusion_matrix(label, answer.argmax(axis=1), labels=range(len(task.classes)))
+    side = 2 + 0.5 * len(counts)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(column, row, str(count), ha="center", va="center", color="grey")
+    names = [str(one) for one in task.classes]
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    figure.colorbar(image, label="share of the true class")
+    figure.savefig(folder / "confusion.png", dpi=80)
+
+
+def _regression(_: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+    predicted = answer[:, 0]
+    span = (min(label.min(), predicted.min()), max(label.max(), predicted.max()))
+    _square(("predicted", "true"), (predicted, label), ".", folder / "predicted.png", span)
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
-    axes.plot(x, y, style)
-    axes.set(xlabel=x_name, ylabel=y_name, xlim=(0, 1), ylim=(0, 1))
+    axes.axhline(0, linestyle="--", color="grey", linewidth=1)
+    axes.plot(predicted, label - predicted, ".")
+    axes.set(xlabel="predicted", ylabel="true - predicted")
+    figure.savefig(folder / "residuals.png", dpi=80)
+
+
+DRAWN: dict[str, Callable[[Task, np.ndarray, np.ndarray, Path], None]] = {
+    "binary": _binary,
+    "multiclass": _multiclass,
+    "regression": _regression,
+}
+
+
+def _square(
+    names: tuple[str, str], values: tuple[Any, Any], style: str, path: Path, span: tuple[float, float] = (0, 1)
+) -> None:
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(span, span, "--", color="grey", linewidth=1)
+    axes.plot(*values, style)
+    axes.set(xlabel=names[0], ylabel=names[1], xlim=span, ylim=span)
     figure.savefig(path, dpi=80)

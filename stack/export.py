@@ -15,11 +15,14 @@ import skops.io
 from pandas import DataFrame
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-from skl2onnx.operator_converters.random_forest import convert_sklearn_random_forest_classifier
-from sklearn.ensemble import HistGradientBoostingClassifier
+from skl2onnx.operator_converters.random_forest import (
+    convert_sklearn_random_forest_classifier,
+    convert_sklearn_random_forest_regressor_converter,
+)
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
-from stack import candidates
+from stack import candidates, tasks
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.served import Contract, ServedModel
@@ -43,7 +46,7 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
         StackError: neither form answers within ``gate.max_served_difference`` of the pipeline.
     """
     probes = _probes(spec, sample)
-    wanted = pipeline.predict_proba(candidates.frame(spec, probes))[:, 1]
+    wanted = tasks.of(spec).predict(pipeline, candidates.frame(spec, probes))
     problems = []
     for form in FORMS:
         with TemporaryDirectory() as made:
@@ -55,7 +58,7 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
     raise StackError(
         f"served form of {spec.name}",
         found="; ".join(problems),
-        expected=f"probabilities within {spec.gate.max_served_difference:.0e} of the trained pipeline",
+        expected=f"answers within {spec.gate.max_served_difference:.0e} of the trained pipeline",
         todo="use estimators that skl2onnx converts, or types that skops trusts (stack/served.py, TRUSTED_TYPES)",
     )
 
@@ -71,12 +74,13 @@ def _attempt(
     """Write one form and hold it against the pipeline; return what is wrong with it, if anything."""
     try:
         FORMS[form](pipeline, spec, folder / f"model.{form}")
-        Contract(form, dict(spec.features.columns), spec.label, spec.threshold).write(folder)
+        outputs = tasks.of(spec).outputs
+        Contract(form, dict(spec.features.columns), spec.label, spec.threshold, spec.task, outputs).write(folder)
         found = ServedModel(folder).predict({column: probes[column] for column in spec.features.columns})
     except Exception as error:  # noqa: BLE001  # converters raise anything; the next form is tried
         return f"{type(error).__name__} {str(error)[:200]}"
-    off = np.abs(found - wanted).max()
-    return "" if off <= spec.gate.max_served_difference else f"probabilities differ by {off:.1e}"
+    off = tasks.of(spec).difference(found, wanted)
+    return "" if off <= spec.gate.max_served_difference else f"answers differ by {off:.1e}"
 
 
 def _probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
@@ -96,8 +100,11 @@ def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
         _with_float_thresholds(pipeline),
         initial_types=inputs,
         target_opset=OPSET,
-        options={"zipmap": False},
-        custom_conversion_functions={HistGradientBoostingClassifier: _convert_trees},
+        options={"zipmap": False} if tasks.of(spec).classes else None,
+        custom_conversion_functions={
+            HistGradientBoostingClassifier: _with_integer_flags(convert_sklearn_random_forest_classifier),
+            HistGradientBoostingRegressor: _with_integer_flags(convert_sklearn_random_forest_regressor_converter),
+        },
     )
     path.write_bytes(model.SerializeToString())
 
@@ -129,16 +136,20 @@ def _with_float_thresholds(pipeline: Pipeline) -> Pipeline:
     return copied
 
 
-def _convert_trees(scope: Any, operator: Any, container: Any) -> None:
+def _with_integer_flags(convert: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, Any], None]:
     """Convert boosted trees with integer flags: onnx 1.23 refuses the booleans that skl2onnx 1.20 gives it."""
-    add_node = container.add_node
 
-    def add_with_integers(*args: Any, **attributes: Any) -> Any:
-        flags = attributes.get("nodes_missing_value_tracks_true", [])
-        return add_node(*args, **attributes | {"nodes_missing_value_tracks_true": [int(flag) for flag in flags]})
+    def converted(scope: Any, operator: Any, container: Any) -> None:
+        add_node = container.add_node
 
-    container.add_node = add_with_integers
-    try:
-        convert_sklearn_random_forest_classifier(scope, operator, container)
-    finally:
-        del container.add_node
+        def add_with_integers(*args: Any, **attributes: Any) -> Any:
+            flags = attributes.get("nodes_missing_value_tracks_true", [])
+            return add_node(*args, **attributes | {"nodes_missing_value_tracks_true": [int(flag) for flag in flags]})
+
+        container.add_node = add_with_integers
+        try:
+            convert(scope, operator, container)
+        finally:
+            del container.add_node
+
+    return converted

@@ -5,11 +5,11 @@ challenger's run.
 
 Against a champion, on the same most recent labelled rows that neither was fitted on:
 
-- never worse than ``max_log_loss_increase``, nor in a slice than ``max_slice_log_loss_increase``;
-- and better beyond the interval over days, unless the champion is due: past ``monitoring.max_age``, or off by more
-  than ``monitoring.max_bias`` on these rows. What is due is replaced by what is not worse: to ask for a proof of being
-  better blocks good successors, as 28 days seldom give one (on the flights the interval is +-0.008 wide, and the
-  gain of a retraining 0.003).
+- never worse than ``max_loss_increase``, nor in a slice than ``max_slice_loss_increase``;
+- and better beyond the interval over days (of a random split: rows), unless the champion is due: past
+  ``monitoring.max_age``, or off by more than ``monitoring.max_bias`` on these rows. What is due is replaced by what is
+  not worse: to ask for a proof of being better blocks good successors, as 28 days seldom give one (on the flights the
+  interval is +-0.008 wide, and the gain of a retraining 0.003).
 """
 
 from __future__ import annotations
@@ -25,20 +25,30 @@ from typing import Any, Literal
 import numpy as np
 from pandas import DataFrame
 
-from stack import evaluation, registry
+from stack import evaluation, registry, tasks
 from stack.comparison import Comparison, compare, difference, due, slices
-from stack.errors import StackError
+from stack.errors import StackError, nearest
+from stack.evaluation import Judge, answers
 from stack.project import ProjectSpec
 from stack.served import ServedModel
 from stack.settings import Settings
 
 SLICE_ROWS = 200
 """A slice with fewer holdout rows is not judged: its AUC is noise (standard deviation about 0.04)."""
+SKILL: dict[str, dict[str, tuple[float | None, float | None]]] = {
+    "binary": {"auc": (0.5, None), "brier_skill": (0.0, None)},
+    "multiclass": {"brier_skill": (0.0, None)},
+    "regression": {"skill": (0.0, None)},
+}
+"""Limits of a project that names none for these metrics."""
+TOLERANCE = 0.01
+"""A challenger's mean loss may be greater by this share of the champion's, where project.yaml names no limit."""
 COMPARED_ROWS = 500
 """A slice with fewer rows is not compared with the champion."""
 LATENCY_CALLS = 200
-AGAINST = "log-loss - champion's"
-"""Name of the reason that compares with the champion."""
+AGAINST = " - champion's"
+"""How the name of the reason ends that compares the losses."""
+LEAKS = ("auc", "accuracy", "r2", "skill", "brier_skill")
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ class Decision:
             return "; ".join(str(reason) for reason in self.reasons if not reason.ok)
         if self.champion is None:
             return "the first version that passed the gate"
-        return f"{next(str(reason) for reason in self.reasons if reason.name == AGAINST)}; {self.basis}"
+        return f"{next(str(reason) for reason in self.reasons if reason.name.endswith(AGAINST))}; {self.basis}"
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def judge(
     version: str,
     holdout: DataFrame,
     *,
-    base_rate: float,
+    baseline: np.ndarray,
     served_difference: float,
     latency_ms: float,
     comparison: Comparison | None = None,
@@ -118,24 +128,15 @@ def judge(
     """Hold a challenger's figures against the limits of ``gate`` in project.yaml.
 
     Args:
-        holdout: the label, ``probability`` and the columns of the slices.
-        base_rate: share of positive outcomes in the rows the model was fitted on.
+        holdout: the label, the answers and the columns of the slices.
+        baseline: the constant answer, (outputs,), that fitted best the rows the model was fitted on.
         served_difference: largest difference between served and trained form.
         latency_ms: median time of one row through the served form.
         comparison: None when the project has no champion yet.
     """
-    gate, found = spec.gate, evaluation.metrics(holdout[spec.label], holdout["probability"], base_rate)
+    gate = spec.gate
     reasons = [
-        Reason("auc", found["auc"], ">=", gate.min_auc),
-        Reason("auc", found["auc"], "<=", gate.max_auc, "above this something leaks"),
-        Reason("brier skill", found["brier_skill"], ">=", gate.min_brier_skill, f"against always {base_rate:.3f}"),
-        Reason(
-            "absolute bias",
-            abs(found["bias"]),
-            "<=",
-            gate.max_bias,
-            f"mean probability - mean outcome {found['bias']:+.4f}",
-        ),
+        *_limits(spec, holdout, baseline),
         *_slices(spec, holdout),
         *_against_champion(spec, comparison),
         Reason("served form", served_difference, "<=", gate.max_served_difference, "largest difference to the trained"),
@@ -161,12 +162,12 @@ def run(settings: Settings, spec: ProjectSpec) -> Decision:
         )
     holdout, champion = registry.holdout(settings, version), registry.champion(settings, spec)
     with registry.artifacts(settings, version, "served") as folder:
-        off, latency = _served(ServedModel(folder), registry.reference(settings, version))
+        off, latency = _served(spec, ServedModel(folder), registry.reference(settings, version))
     decision = judge(
         spec,
         version.version,
         holdout,
-        base_rate=float(version.tag("stack.base_rate")),
+        baseline=np.asarray(json.loads(version.tag("stack.baseline"))),
         served_difference=off,
         latency_ms=latency,
         comparison=compare(settings, spec, version, holdout, champion) if champion else None,
@@ -184,43 +185,60 @@ def _basis(spec: ProjectSpec, comparison: Comparison | None) -> str:
     return f"{comparison.basis} The champion is {f'due: {why}' if why else 'not due'}."
 
 
+def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[Reason]:
+    found = Judge.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
+    for name, (least, most) in (SKILL[spec.task] | spec.gate.limits).items():
+        if name not in found:
+            raise StackError(
+                f"{spec.folder / 'project.yaml'}, key gate.limits",
+                found=f"{name!r}{nearest(name, found)}",
+                expected=f"a metric of a {spec.task} task: {', '.join(found)}",
+                todo="name one of these",
+            )
+        if least is not None:
+            yield Reason(name, found[name], ">=", least)
+        if most is not None:
+            yield Reason(name, found[name], "<=", most, "above this something leaks" if name in LEAKS else "")
+
+
 def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[Reason]:
+    judge = Judge.of(spec)
+    metric = judge.headline[0]
     for column, limit in spec.gate.slices.items():
         sizes = holdout[column].astype(str).value_counts()
-        for value, found in evaluation.slices(holdout, column, spec.label).items():
+        for value, found in evaluation.slices(spec, holdout, column).items():
             if sizes[value] >= SLICE_ROWS:
-                yield Reason(f"auc of {column} {value}", found, ">=", limit, f"{sizes[value]:,} rows")
+                sign: Literal[">=", "<="] = ">=" if judge.rises(metric) else "<="
+                yield Reason(f"{metric} of {column} {value}", found, sign, limit, f"{sizes[value]:,} rows")
 
 
 def _against_champion(spec: ProjectSpec, comparison: Comparison | None) -> Iterable[Reason]:
     if comparison is None:
         return
     gate, found = spec.gate, difference(spec, comparison)
-    yield Reason(
-        AGAINST,
-        found.mean,
-        "<=",
-        gate.max_log_loss_increase,
-        f"{found.rows:,} rows of {found.days} days, {gate.interval:.0%} interval {found.low:+.4f} to {found.high:+.4f}",
-    )
+    name = f"{tasks.of(spec).loss.replace('_', '-')}{AGAINST}"
+    limit = TOLERANCE * found.champion if gate.max_loss_increase is None else gate.max_loss_increase
+    days = "" if spec.training.split == "random" else f" of {found.units} days"
+    interval = f"{gate.interval:.0%} interval {found.low:+.4f} to {found.high:+.4f}"
+    yield Reason(name, found.mean, "<=", limit, f"{found.rows:,} rows{days}, {interval}")
     if not due(spec, comparison):
-        note = "nothing else asks for a new champion, so it must be better whichever days are drawn"
+        drawn = "rows" if spec.training.split == "random" else "days"
+        note = f"nothing else asks for a new champion, so it must be better whichever {drawn} are drawn"
         yield Reason("interval's upper end", found.high, "<", 0.0, note)
     for column, value, worse, rows in slices(spec, comparison, COMPARED_ROWS):
-        yield Reason(
-            f"{AGAINST}, {column} {value}", worse, "<=", gate.max_slice_log_loss_increase[column], f"{rows:,} rows"
-        )
+        limit = gate.max_slice_loss_increase[column]
+        yield Reason(f"{name}, {column} {value}", worse, "<=", limit, f"{rows:,} rows")
 
 
-def _served(model: ServedModel, reference: DataFrame) -> tuple[float, float]:
+def _served(spec: ProjectSpec, model: ServedModel, reference: DataFrame) -> tuple[float, float]:
     """Hold the served form against what the trained pipeline answered for the reference rows, and time one row.
 
     Returns:
-        The largest difference of a probability, and the median milliseconds of one row.
+        The largest difference of an answer, and the median milliseconds of one row.
     """
     found = model.predict({name: reference[name] for name in model.columns})
     row: dict[str, Any] = {name: [reference[name].iloc[0]] for name in model.columns}
-    return float(np.abs(found - reference["probability"]).max()), median(
+    return tasks.of(spec).difference(found, answers(spec, reference)), median(
         _milliseconds(model, row) for _ in range(LATENCY_CALLS)
     )
 

@@ -84,50 +84,49 @@ class Features(Spec):
 class Training(Spec):
     """The protocol of training and the search over candidates."""
 
-    candidates: list[Literal["dummy", "logistic_regression", "gradient_boosting"]] = [
-        "dummy",
-        "logistic_regression",
-        "gradient_boosting",
-    ]
+    candidates: list[str] = []
+    """Among `dummy`, `linear`, `gradient_boosting` and those of the project's ``model.py``; all when left out."""
+    centres: dict[str, dict[str, Any]] = {}
+    """Candidate -> parameters where its search begins, instead of the usual ones."""
     trials: int = Field(8, ge=1)
     """Optuna trials over all candidates that have hyper-parameters."""
     split: Literal["time", "random"] = "time"
     """How rows are held out and folded: the latest ones, or, of a table without time, a seeded random share with the
     classes in proportion."""
-    folds: int = Field(2, ge=1)
-    """Folds inside the fit rows that a trial is scored on; pruned after each. By time they expand, in order."""
+    folds: int | None = Field(None, ge=1)
+    """Folds inside the fit rows that a trial is scored on; pruned after each. By time they expand, in order, and are 2
+    when left out; at random they are 5."""
     holdout: timedelta = timedelta(days=28)
-    """The most recent labelled rows, kept from the search: the gate decides on them."""
+    """By time: the most recent labelled rows, kept from the search: the gate decides on them."""
     holdout_share: float = Field(0.25, gt=0, lt=1)
-    """The holdout is never more than this share of the labelled history (in whole days)."""
+    """By time the holdout is never more than this share of the labelled history (in whole days); at random it is this
+    share of the rows."""
     seed: int = 7
 
 
 class Gate(Spec):
     """Limits that a challenger meets on the holdout before it goes live."""
 
-    min_auc: float = 0.5
-    max_auc: float = 1.0
-    """Above this something leaks: stop."""
-    min_brier_skill: float = 0.0
-    """1 - Brier / Brier of the training rate."""
-    max_bias: float = 1.0
-    """|mean predicted probability - observed rate|."""
+    limits: dict[str, tuple[float | None, float | None]] = {}
+    """Metric -> [least, most], null for none. When left out, a model has skill: it beats the constant answer that fits
+    best. A most for a metric that should be great catches leaks."""
     slices: dict[str, float] = {}
-    """Column -> smallest AUC of any of its values."""
-    max_log_loss_increase: float = 0.0
-    """Against the champion, on the same rows: never worse by more than this."""
+    """Column -> limit of the task's first metric (AUC, log-loss, RMSE, or the project's own) for each of its values."""
+    max_loss_increase: float | None = None
+    """Against the champion, on the same rows: the mean loss (log-loss, squared error) is never worse by more than this;
+    by more than 1 % of the champion's when left out."""
     interval: float = Field(0.95, gt=0, lt=1)
     """A champion that is not due (``monitoring.max_age``, ``monitoring.max_bias``) is followed only by a challenger
-    whose log-loss is lower with this confidence, by a paired bootstrap over days ..."""
+    whose loss is lower with this confidence, by a paired bootstrap over days (at random: over rows) ..."""
     min_days: int = Field(7, ge=2)
-    """... of which there are at least so many."""
-    max_slice_log_loss_increase: dict[str, float] = {}
-    """Column -> largest increase of the log-loss against the champion in the rows of any of its values."""
+    """... of which there are at least so many (of rows: 50)."""
+    max_slice_loss_increase: dict[str, float] = {}
+    """Column -> largest increase of the mean loss against the champion in the rows of any of its values."""
     approval: Literal["automatic", "manual"] = "automatic"
     """Manual: what passed waits in Prefect's UI for a person before it follows a champion."""
     max_served_difference: float = 1e-5
-    """Largest difference of a probability between the served and the trained form."""
+    """Largest difference of a probability between the served and the trained form; of a number, as a share of the
+    largest one."""
     max_latency_ms: float = 50.0
     """Median time of one row through the served form."""
 

@@ -1,4 +1,4 @@
-"""The search over candidates and hyper-parameters: Optuna, seeded, on time-ordered folds."""
+"""The search over candidates and hyper-parameters: Optuna, seeded, on the folds of the fit rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import optuna
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 
-from stack import candidates, evaluation, splits
+from stack import candidates, splits
+from stack.errors import StackError
+from stack.evaluation import Judge
+from stack.models import Candidate
 from stack.project import ProjectSpec
 from stack.splits import Split
 
@@ -26,16 +29,17 @@ class Tried:
     candidate: str
     params: dict[str, Any]
     losses: list[float] = field(default_factory=list)
-    """Log-loss of each fold that was run."""
+    """What the search makes small, of each fold that was run."""
     pruned: bool = False
 
     @property
     def loss(self) -> float:
-        """Mean log-loss over the folds."""
+        """Mean over the folds."""
         return sum(self.losses) / len(self.losses)
 
-    def __str__(self) -> str:
-        return f"{self.candidate} log-loss {self.loss:.4f}{' (pruned)' if self.pruned else ''}"
+    def told(self, judge: Judge) -> str:
+        """How it did, in one line."""
+        return f"{self.candidate} {judge.aim} {judge.sign * self.loss:.4f}{' (pruned)' if self.pruned else ''}"
 
 
 def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None]) -> Tried:
@@ -47,33 +51,37 @@ def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None]) -> Tr
 
     Returns:
         The best that ran on every fold.
+
+    Raises:
+        StackError: no fold has two outcomes to learn from.
     """
-    folds = list(_Fold.of(spec, split))
+    folds, found = Fold.all(spec, split), candidates.available(spec, len(split.fit))
     tried: list[Tried] = []
 
     def note(one: Tried) -> None:
         tried.append(one)
         done(one)
 
-    if "dummy" in spec.training.candidates:
-        note(Tried(0, "dummy", {}, [fold.loss(spec, "dummy", {}) for fold in folds]))
-    if candidates.searched(spec):
-        _optimise(spec, folds, note)
+    for name, one in found.items():
+        if one.space is None:
+            note(Tried(0, name, dict(one.centre), [fold.loss(spec, name, dict(one.centre)) for fold in folds]))
+    if candidates.searched(found):
+        _optimise(spec, found, folds, note)
     return min((one for one in tried if not one.pruned), key=lambda one: one.loss)
 
 
-def _optimise(spec: ProjectSpec, folds: list[_Fold], note: Callable[[Tried], None]) -> None:
+def _optimise(spec: ProjectSpec, found: dict[str, Candidate], folds: list[Fold], note: Callable[[Tried], None]) -> None:
     """Run the trials: the centre of each candidate first, then what the sampler draws."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         sampler=TPESampler(seed=spec.training.seed, n_startup_trials=RANDOM_TRIALS, multivariate=False),
-        pruner=MedianPruner(n_startup_trials=len(candidates.searched(spec)), n_warmup_steps=0),
+        pruner=MedianPruner(n_startup_trials=len(candidates.searched(found)), n_warmup_steps=0),
     )
-    for name in candidates.searched(spec):
-        study.enqueue_trial(candidates.centre(name))
+    for name in candidates.searched(found):
+        study.enqueue_trial(candidates.centre(name, found))
 
     def objective(trial: optuna.Trial) -> float:
-        name, params = candidates.suggest(trial, spec)
+        name, params = candidates.suggest(trial, found)
         one = Tried(trial.number + 1, name, params)
         for step, fold in enumerate(folds):
             one.losses.append(fold.loss(spec, name, params))
@@ -88,7 +96,7 @@ def _optimise(spec: ProjectSpec, folds: list[_Fold], note: Callable[[Tried], Non
 
 
 @dataclass(frozen=True)
-class _Fold:
+class Fold:
     """The rows of a fold, ready for a pipeline."""
 
     fit: Any
@@ -97,19 +105,32 @@ class _Fold:
     test_label: Any
 
     @classmethod
-    def of(cls, spec: ProjectSpec, split: Split) -> list[_Fold]:
-        """Make the folds that have both outcomes to learn from."""
-        return [
+    def all(cls, spec: ProjectSpec, split: Split) -> list[Fold]:
+        """Make the folds of a split.
+
+        Raises:
+            StackError: none has two outcomes to learn from.
+        """
+        made = [
             cls(
                 candidates.frame(spec, fold.fit),
                 fold.fit[spec.label],
                 candidates.frame(spec, fold.test),
                 fold.test[spec.label],
             )
-            for fold in splits.folds(split.fit, split.boundary, spec.training.folds)
+            for fold in splits.folds(spec, split)
         ]
+        if not made:
+            raise StackError(
+                f"folds of {spec.name}",
+                found=f"{len(split.fit):,} rows in which no fold has two outcomes to learn from",
+                expected="both outcomes in the first half of the time",
+                todo="ingest more data",
+            )
+        return made
 
     def loss(self, spec: ProjectSpec, name: str, params: dict[str, Any]) -> float:
         """Fit a candidate and measure it on the test block."""
-        pipeline = candidates.build(name, params, spec, spec.training.seed).fit(self.fit, self.fit_label)
-        return evaluation.fold_loss(pipeline, self.test, self.test_label)
+        pipeline = candidates.fit_on(spec, name, params, self.fit, self.fit_label)
+        judge = Judge.of(spec)
+        return judge.loss(self.test_label, judge.task.predict(pipeline, self.test))

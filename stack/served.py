@@ -31,7 +31,10 @@ class Contract:
     """Feature columns in the specification's order, and their kind: number or category."""
     label: str
     threshold: float
-    """The decision is positive from this probability on."""
+    """Binary: the decision is positive from this probability on."""
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    outputs: tuple[str, ...] = ("probability",)
+    """What an answer consists of, in order."""
 
     def of(self, kind: str) -> list[str]:
         """Columns of a kind, in order."""
@@ -44,14 +47,18 @@ class Contract:
     @classmethod
     def read(cls, folder: Path) -> Contract:
         """Read ``contract.json``."""
-        return cls(**json.loads((folder / CONTRACT).read_text()))
+        read = json.loads((folder / CONTRACT).read_text())
+        # A folder of before the tasks names none.
+        return cls(**read | {"outputs": tuple(read.get("outputs", cls.outputs))})
 
 
 class Form(Protocol):
     """Something that answers for packed columns."""
 
-    def probability(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
-        """Probability of the positive class, (n,), from (n, numbers) float32 and (n, categories) strings."""
+    def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        """Predicted values (n, 1) or the probability of each class (n, classes), from (n, numbers) float32 and
+        (n, categories) strings.
+        """
         ...
 
 
@@ -69,7 +76,10 @@ class ServedModel:
         self.threshold = self.contract.threshold
         self._numbers, self._categories = self.contract.of("number"), self.contract.of("category")
         path = folder / f"model.{self.form}"
-        self._model: Form = _Onnx(path) if self.form == "onnx" else _Skops(path, self._numbers + self._categories)
+        self.outputs = self.contract.outputs
+        self._model: Form = (_Onnx if self.form == "onnx" else _Skops)(path, self.contract)
+        # Of two classes the second one's probability says it all.
+        self._first = 1 if self.contract.task == "binary" else 0
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Predict rows given as columns.
@@ -79,14 +89,13 @@ class ServedModel:
                 are missing values.
 
         Returns:
-            Probability of the positive class, float64, (n,).
+            Answers, float64, (n, outputs): the probability of the positive class, of each class, or a number.
         """
         rows = len(columns[next(iter(self.columns))])
         if not rows:
-            return np.empty(0)
-        return self._model.probability(
-            numbers(columns, self._numbers, rows), categories(columns, self._categories, rows)
-        )
+            return np.empty((0, len(self.outputs)))
+        found = self._model.answer(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
+        return found[:, self._first :]
 
 
 def numbers(columns: Mapping[str, Any], names: Sequence[str], rows: int) -> np.ndarray:
@@ -112,32 +121,34 @@ def _text(value: Any) -> str:
 class _Onnx:
     """An ONNX session on one thread: rows are few, and the processes share two cores."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, contract: Contract) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
+        self._output = "variable" if contract.task == "regression" else "probabilities"
 
-    def probability(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
         packed = {"numbers": numbers, "categories": categories}
-        (found,) = self._session.run(["probabilities"], {name: packed[name] for name in self._inputs})
-        return np.asarray(found[:, 1], dtype=np.float64)
+        (found,) = self._session.run([self._output], {name: packed[name] for name in self._inputs})
+        return np.asarray(found, dtype=np.float64).reshape(len(found), -1)
 
 
 class _Skops:
     """A scikit-learn pipeline, read by skops, which builds no type outside our allow-list."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, contract: Contract) -> None:
         import skops.io
 
         self._pipeline = skops.io.load(path, trusted=list(TRUSTED_TYPES))
-        self._columns = list(columns)
+        self._columns = contract.of("number") + contract.of("category")
+        self._predict = self._pipeline.predict if contract.task == "regression" else self._pipeline.predict_proba
 
-    def probability(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
         import pandas as pd
 
         values = [*numbers.T, *categories.T]
         frame = pd.DataFrame(dict(zip(self._columns, values, strict=True)), columns=self._columns)
-        return np.asarray(self._pipeline.predict_proba(frame)[:, 1], dtype=np.float64)
+        return np.asarray(self._predict(frame), dtype=np.float64).reshape(len(frame), -1)

@@ -1,7 +1,11 @@
-"""Time-ordered splits: a model is tested only on what was asked after everything it was fitted on was known.
+"""Splits: by time, so that a model is tested only on what was asked after everything it was fitted on was known, or at
+random for a table without time.
 
 A random split reports an AUC of 0.79 for the flights where the truth is 0.75 (flights of one evening share their
 weather). Rows asked before a boundary whose label came after it belong to neither side.
+
+At random, a hash of the event's id decides: a row that is held out today is held out tomorrow, though the table grows,
+so that two trainings share the rows that neither was fitted on.
 """
 
 from __future__ import annotations
@@ -11,21 +15,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
-from pandas import DataFrame, Timestamp
+from pandas import DataFrame, Series, Timestamp
 
+from stack import tasks
 from stack.errors import StackError
 from stack.project import ProjectSpec
+
+FOLDS = {"time": 2, "random": 5}
+"""Folds of a project that does not say how many it wants."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows on both sides of an instant."""
+    """Rows to fit and rows to test on."""
 
     boundary: Timestamp
+    """The instant between them; at random, the one up to which both reach."""
     fit: DataFrame
-    """Rows whose label was known at the boundary."""
+    """By time: rows whose label was known at the boundary."""
     test: DataFrame
-    """Rows asked after the boundary."""
+    """By time: rows asked after the boundary."""
 
 
 def at(frame: DataFrame, boundary: Timestamp, until: Timestamp | None = None) -> Split:
@@ -36,11 +45,43 @@ def at(frame: DataFrame, boundary: Timestamp, until: Timestamp | None = None) ->
 
 
 def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
-    """Keep the most recent rows from the search: ``training.holdout``, at most ``training.holdout_share`` of the span.
+    """Keep rows from the search: the most recent ones, or at random ``training.holdout_share`` of them.
 
     Raises:
         StackError: the history is too short to hold a whole day out, or a side lacks an outcome.
     """
+    if spec.training.split == "random":
+        rank, size = _dealt(spec, frame, "holdout")
+        held = rank < (spec.training.holdout_share * size).round()
+        split = Split(Timestamp(cutoff), frame[~held], frame[held])
+    else:
+        split = _latest(spec, frame, cutoff)
+    outcomes = max(2, len(tasks.of(spec).classes))
+    # The gate can judge a holdout without a rare class; a model cannot learn it without a row.
+    for side, rows, least in (("fit", split.fit, outcomes), ("holdout", split.test, 2)):
+        if rows[spec.label].nunique() < least:
+            raise StackError(
+                f"training set of {spec.name}, {side} rows",
+                found=f"{len(rows):,} rows with {rows[spec.label].nunique()} different outcomes",
+                expected=f"{'both' if least == 2 else f'all {least}'} outcomes" if spec.task != "regression" else "two",
+                todo="ingest more data",
+            )
+    return split
+
+
+def folds(spec: ProjectSpec, split: Split) -> Iterator[Split]:
+    """Folds over the fit rows of a split.
+
+    By time they expand: the second half of the rows' time in test blocks, in order. At random each row is in one test
+    block, the classes in proportion. A fold whose fit rows lack an outcome, or that has no test rows, is left out.
+    """
+    count = spec.training.folds or FOLDS[spec.training.split]
+    made = _random_folds(spec, split, count) if spec.training.split == "random" else _expanding_folds(split, count)
+    yield from (one for one in made if one.fit[spec.label].nunique() > 1 and len(one.test))
+
+
+def _latest(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
+    """Hold out whole days: ``training.holdout``, at most ``training.holdout_share`` of the span."""
     span = pd.Timestamp(cutoff) - frame["event_timestamp"].min() if len(frame) else timedelta()
     days = min(spec.training.holdout.days, int(spec.training.holdout_share * span / timedelta(days=1)))
     if days < 1:
@@ -48,24 +89,36 @@ def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
             f"training set of {spec.name}",
             found=f"{len(frame):,} labelled rows over {span / timedelta(days=1):.1f} days",
             expected=f"{1 / spec.training.holdout_share:.0f} days, of which the last is held out",
-            todo="ingest more data, or raise training.holdout_share",
+            todo="ingest more data, raise training.holdout_share, or set training.split: random",
         )
-    split = at(frame, pd.Timestamp(cutoff) - timedelta(days=days))
-    for side, rows in (("fit", split.fit), ("holdout", split.test)):
-        if rows[spec.label].nunique() < 2:
-            raise StackError(
-                f"training set of {spec.name}, {side} rows",
-                found=f"{len(rows):,} rows with {rows[spec.label].nunique()} different outcomes",
-                expected="both outcomes",
-                todo="ingest more data",
-            )
-    return split
+    return at(frame, pd.Timestamp(cutoff) - timedelta(days=days))
 
 
-def folds(frame: DataFrame, boundary: Timestamp, count: int) -> Iterator[Split]:
-    """Expanding folds over rows known at `boundary`: the second half of their time in `count` test blocks, in order."""
-    start = frame["event_timestamp"].min()
-    half = start + (boundary - start) / 2
-    block = (boundary - half) / count
+def _expanding_folds(split: Split, count: int) -> Iterator[Split]:
+    start = split.fit["event_timestamp"].min()
+    half = start + (split.boundary - start) / 2
+    block = (split.boundary - half) / count
     for number in range(count):
-        yield at(frame, half + number * block, until=half + (number + 1) * block)
+        yield at(split.fit, half + number * block, until=half + (number + 1) * block)
+
+
+def _random_folds(spec: ProjectSpec, split: Split, count: int) -> Iterator[Split]:
+    if count == 1:  # one fold: the share of the holdout once more
+        rank, size = _dealt(spec, split.fit, "folds")
+        blocks = (rank >= (spec.training.holdout_share * size).round()).astype(int)
+    else:
+        blocks = _dealt(spec, split.fit, "folds")[0] % count
+    for number in range(count):
+        yield Split(split.boundary, split.fit[blocks != number], split.fit[blocks == number])
+
+
+def _dealt(spec: ProjectSpec, frame: DataFrame, purpose: str) -> tuple[Series, Series]:
+    """Each row's position when its class is shuffled, from 0, and the number of rows of its class.
+
+    The order is a hash of the event's id, the seed and the purpose: it depends on no other row.
+    """
+    key = f"{purpose[:8]}-{spec.training.seed}".ljust(16)[:16]
+    order = pd.util.hash_pandas_object(frame["event_id"].astype(str), index=False, hash_key=key)
+    shuffled = Series(order.to_numpy(), index=frame.index)
+    groups = shuffled.groupby(frame[spec.label] if tasks.of(spec).classes else pd.Series(0, index=frame.index))
+    return groups.rank(method="first").astype(int) - 1, groups.transform("size")

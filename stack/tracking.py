@@ -82,8 +82,8 @@ class Tracker:
     def register(self, pipeline: Pipeline, example: DataFrame, tags: Mapping[str, str]) -> str:
         """Log a fitted pipeline with skops and register it as challenger.
 
-        Its ``predict`` is the whole ``predict_proba``. The alias moves last: whoever sees a challenger finds
-        everything about it.
+        The ``predict`` of a classifier is its whole ``predict_proba``. The alias moves last: whoever sees a challenger
+        finds everything about it.
 
         Args:
             example: rows of its input; MLflow shows the first.
@@ -92,6 +92,7 @@ class Tracker:
         Returns:
             The version.
         """
+        method = "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
         with _pointed_at(self._url):
             logged = mlflow.sklearn.log_model(
                 pipeline,
@@ -99,8 +100,8 @@ class Tracker:
                 run_id=self._parent,
                 serialization_format="skops",
                 skops_trusted_types=list(TRUSTED_TYPES),
-                signature=mlflow.models.infer_signature(example, pipeline.predict_proba(example)),
-                pyfunc_predict_fn="predict_proba",
+                signature=mlflow.models.infer_signature(example, getattr(pipeline, method)(example)),
+                pyfunc_predict_fn=method,
                 pip_requirements=_requirements(),
             )
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})

@@ -16,8 +16,9 @@ import numpy as np
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
-from stack import candidates, code, evaluation, splits
+from stack import candidates, code, evaluation, splits, tasks
 from stack.errors import StackError
+from stack.evaluation import Judge
 from stack.export import export
 from stack.project import ProjectSpec
 from stack.search import Tried, search
@@ -32,8 +33,6 @@ PACKAGES = (
     *("skl2onnx", "skops"),
 )
 """What a training's outcome depends on."""
-HEADLINE = ("auc", "brier", "log_loss")
-"""Metrics that the registered version carries as tags."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Recipe:
     since: str
     """Instant of the first row."""
     boundary: str
-    """The holdout begins here."""
+    """By time the holdout begins here; at random it is the cut-off."""
     rows: int
     data_revision: str
     feature_service: str
@@ -86,7 +85,7 @@ def train(
     """Train a project's model and register it as challenger.
 
     Args:
-        frame: labelled rows: ``event_id``, ``event_timestamp``, ``label_available_at``, the label (0 or 1) and the
+        frame: labelled rows: ``event_id``, ``event_timestamp``, ``label_available_at``, the encoded label and the
             columns of ``features.columns``; in any order.
         data_revision: of the lake that the rows come from.
         cutoff: no label of `frame` became known after it.
@@ -109,18 +108,19 @@ def train(
     tracker = Tracker(settings, spec, tags)
     with tracker.training(f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as made:
         folder = Path(made)
-        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out after {split.boundary:%Y-%m-%d}")
-        best = search(spec, split, lambda one: _note(tracker, spec, one, report))
+        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_when(spec, split)}")
+        judge = Judge.of(spec)
+        best = search(spec, split, lambda one: _note(tracker, spec, judge, one, report))
         recipe = _recipe(spec, frame, split, best, tags)
         (folder / "recipe").mkdir()
         (folder / "recipe" / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
         metrics = evaluate(spec, split, best, folder)
-        report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in HEADLINE))
+        report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in judge.headline))
         final = refit(spec, frame, best, folder)
         tracker.log(params=_params(spec, best, split), metrics=metrics)
         tracker.artifacts(folder)
         example = candidates.frame(spec, frame.head(5))
-        version = tracker.register(final, example, _version_tags(split, metrics, spec))
+        version = tracker.register(final, example, _version_tags(spec, judge, split, metrics))
         report(f"version {version} is challenger: {best.candidate}, fitted on {len(frame):,} rows")
     return Trained(run_id, version, metrics)
 
@@ -145,39 +145,41 @@ def again(
 def evaluate(spec: ProjectSpec, split: Split, best: Tried, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout and measure it there.
 
-    Writes ``holdout/holdout.parquet`` (the rows with their features and ``probability``), plots and the permutation
+    Writes ``holdout/holdout.parquet`` (the rows with their features and the answers), plots and the permutation
     importance.
 
     Returns:
-        Metrics, with the AUC of each slice that the gate looks at.
+        Metrics, with the first headline one of each slice that the gate looks at.
     """
+    judge = Judge.of(spec)
     features, label = candidates.frame(spec, split.test), split.test[spec.label]
-    pipeline = _fitted(spec, split.fit, best)
-    rows = split.test.assign(probability=pipeline.predict_proba(features)[:, 1])
-    metrics = evaluation.metrics(label, rows["probability"], _base_rate(spec, split))
+    pipeline = candidates.fit(spec, best.candidate, best.params, split.fit)
+    answer = judge.task.predict(pipeline, features)
+    rows = evaluation.answered(spec, split.test, answer)
+    metrics = judge.metrics(label, answer, _baseline(spec, split))
     for column in spec.gate.slices:
-        found = evaluation.slices(rows, column, spec.label)
-        metrics |= {f"auc.{column}.{value}": auc for value, auc in found.items()}
-    kept = ["event_id", "event_timestamp", "label_available_at", *spec.features.columns, spec.label, "probability"]
+        found = evaluation.slices(spec, rows, column)
+        metrics |= {f"{judge.headline[0]}.{column}.{value}": one for value, one in found.items()}
+    kept = ["event_id", "event_timestamp", "label_available_at", *_columns(spec)]
     _write(rows[kept], folder / "holdout" / "holdout.parquet")
     importances = evaluation.importance(pipeline, spec, features, label, spec.training.seed)
     importances.to_csv(folder / "importance.csv", index=False)
-    evaluation.plots(label, rows["probability"], importances, folder / "plots")
+    evaluation.plots(spec, label, answer, importances, folder / "plots")
     return metrics
 
 
 def refit(spec: ProjectSpec, frame: DataFrame, best: Tried, folder: Path) -> Pipeline:
     """Fit the best candidate on every row.
 
-    Writes the served form and ``reference/reference.parquet``: a sample of the rows with the probability that the
+    Writes the served form and ``reference/reference.parquet``: a sample of the rows with the answers that the
     pipeline itself gives them, which the gate holds the served form against.
     """
-    pipeline = _fitted(spec, frame, best)
+    pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
     export(pipeline, spec, folder / "served", sample.head(EXPORT_ROWS))
-    sample["probability"] = pipeline.predict_proba(candidates.frame(spec, sample))[:, 1]
-    kept = ["event_timestamp", *spec.features.columns, spec.label, "probability"]
-    _write(sample[kept], folder / "reference" / "reference.parquet")
+    answer = tasks.of(spec).predict(pipeline, candidates.frame(spec, sample))
+    kept = ["event_timestamp", *_columns(spec)]
+    _write(evaluation.answered(spec, sample, answer)[kept], folder / "reference" / "reference.parquet")
     return pipeline
 
 
@@ -190,31 +192,40 @@ def _ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame
             found=f"{late:,} rows whose label became known after {cutoff.isoformat()}",
             expected="labels known at the cut-off only",
         )
-    odd = sorted(map(str, set(frame[spec.label].unique()) - {0, 1}))
-    if odd:
-        raise StackError(f"training set of {spec.name}, {spec.label}", found=", ".join(odd[:5]), expected="0 or 1")
+    classes = tasks.of(spec).classes
+    label = frame[spec.label].astype(float)
+    odd = label[~(label.isin(range(len(classes))) if classes else np.isfinite(label))].unique()
+    if len(odd):
+        raise StackError(
+            f"training set of {spec.name}, {spec.label}",
+            found=", ".join(f"{one:g}" for one in odd[:5]),
+            expected=f"positions of classes, 0 to {len(classes) - 1}" if classes else "finite numbers",
+        )
     return frame.sort_values(["event_timestamp", "event_id"], ignore_index=True)
 
 
-def _fitted(spec: ProjectSpec, rows: DataFrame, best: Tried) -> Pipeline:
-    pipeline = candidates.build(best.candidate, best.params, spec, spec.training.seed)
-    return pipeline.fit(candidates.frame(spec, rows), rows[spec.label])
+def _columns(spec: ProjectSpec) -> list[str]:
+    return [*spec.features.columns, spec.label, *tasks.of(spec).outputs]
 
 
-def _note(tracker: Tracker, spec: ProjectSpec, one: Tried, report: Callable[[str], None]) -> None:
+def _when(spec: ProjectSpec, split: Split) -> str:
+    return f" after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else " at random"
+
+
+def _note(tracker: Tracker, spec: ProjectSpec, judge: Judge, one: Tried, report: Callable[[str], None]) -> None:
     """Log a trial and say how it went."""
     name = f"trial {one.number} of {spec.training.trials}" if one.number else "baseline"
-    report(f"{name}: {one}")
+    report(f"{name}: {one.told(judge)}")
     tracker.trial(
         f"{name}: {one.candidate}",
         params={"candidate": one.candidate, **one.params},
-        metrics={"fold_log_loss": one.losses, "log_loss": [one.loss]},
+        metrics={f"fold_{judge.aim}": [judge.sign * loss for loss in one.losses], judge.aim: [judge.sign * one.loss]},
         pruned=one.pruned,
     )
 
 
-def _base_rate(spec: ProjectSpec, split: Split) -> float:
-    return float(split.fit[spec.label].mean())
+def _baseline(spec: ProjectSpec, split: Split) -> np.ndarray:
+    return tasks.of(spec).baseline(split.fit[spec.label])
 
 
 def _params(spec: ProjectSpec, best: Tried, split: Split) -> dict[str, Any]:
@@ -229,12 +240,12 @@ def _params(spec: ProjectSpec, best: Tried, split: Split) -> dict[str, Any]:
     }
 
 
-def _version_tags(split: Split, metrics: dict[str, float], spec: ProjectSpec) -> dict[str, str]:
+def _version_tags(spec: ProjectSpec, judge: Judge, split: Split, metrics: dict[str, float]) -> dict[str, str]:
     """What the gate and the portal want to know about a version without reading its run."""
     return {
         "stack.boundary": split.boundary.isoformat(),
-        "stack.base_rate": repr(_base_rate(spec, split)),
-        **{name: f"{metrics[name]:.4f}" for name in HEADLINE},
+        "stack.baseline": json.dumps(_baseline(spec, split).tolist()),
+        **{name: f"{metrics[name]:.4f}" for name in judge.headline},
     }
 
 
@@ -261,4 +272,4 @@ def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: Tried, tags
 
 def _write(rows: DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows.astype({"probability": np.float64}).to_parquet(path, index=False)
+    rows.to_parquet(path, index=False)

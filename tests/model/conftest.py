@@ -48,8 +48,7 @@ def fit(spec: ProjectSpec) -> Callable[..., Pipeline]:
     """Fit a candidate at the centre of its search."""
 
     def fitted(rows: DataFrame, name: str = "gradient_boosting") -> Pipeline:
-        pipeline = candidates.build(name, candidates.CENTRES[name], spec, spec.training.seed)
-        return pipeline.fit(candidates.frame(spec, rows), rows[spec.label])
+        return candidates.fit(spec, name, dict(candidates.available(spec, len(rows))[name].centre), rows)
 
     return fitted
 

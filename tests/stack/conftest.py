@@ -41,7 +41,8 @@ def toy() -> ProjectSpec:
             "columns": {"wet": "number", "town_id": "category", "cold": "number"},
         },
         "training": {"trials": 5},
-        "gate": {"min_auc": 0.6, "max_auc": 0.99, "slices": {"town_id": 0.55}, "max_log_loss_increase": 0.002},
+        "gate": {"limits": {"auc": [0.6, 0.99]}, "slices": {"town_id": 0.55}, "max_loss_increase": 0.002},
+        "monitoring": {"max_bias": 0.04},
     }
     return project.parse(raw, Path("projects/toy/project.yaml"))
 

@@ -34,7 +34,7 @@ def server() -> Iterator[None]:
 def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     """A project in a folder of its own, whose champions are soon due and followed by almost anything."""
     raw = toy.model_dump(mode="json") | {"name": "approved"}
-    raw["gate"] |= {"approval": "manual", "max_log_loss_increase": 1.0}
+    raw["gate"] |= {"approval": "manual", "max_loss_increase": 1.0}
     raw["monitoring"] |= {"max_age": "P1D"}
     (tmp_path / "approved").mkdir()
     (tmp_path / "approved" / "project.yaml").write_text(yaml.safe_dump(raw))

@@ -7,42 +7,38 @@ import pandas as pd
 import pytest
 
 from stack import candidates, evaluation
+from stack.evaluation import Judge
+from stack.models import Metric
 
 
-def test_metrics_of_four_rows():
-    found = evaluation.metrics([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], base_rate=0.5)
-    assert found == pytest.approx(
-        {
-            "auc": 0.75,
-            "brier": (0.01 + 0.36 + 0.36 + 0.01) / 4,
-            "log_loss": -(2 * math.log(0.9) + 2 * math.log(0.4)) / 4,
-            "brier_skill": 1 - 0.185 / 0.25,
-            "bias": 0.0,
-            "rate": 0.5,
-            "rows": 4,
-        }
-    )
+def test_a_judge_measures_with_the_task_and_the_project(toy):
+    right = Metric("right", lambda label, answer: float(((answer[:, 0] > 0.5) == label).mean()))
+    label, answer = np.array([0, 0, 1, 1]), np.array([[0.1], [0.6], [0.4], [0.9]])
+    plain, mine = Judge.of(toy), Judge(Judge.of(toy).task, right)
+    assert mine.metrics(label, answer, [0.5])["right"] == 0.5
+    assert mine.metrics(label, answer, [0.5])["auc"] == plain.metrics(label, answer, [0.5])["auc"] == 0.75
+    assert plain.loss(label, answer) == pytest.approx(-(2 * math.log(0.9) + 2 * math.log(0.4)) / 4)
+    assert (mine.loss(label, answer), mine.aim, plain.aim) == (-0.5, "right", "log_loss")
+    assert (mine.headline[0], plain.headline[0]) == ("right", "auc")
+    assert [mine.rises(name) for name in ("right", "auc", "rmse")] == [True, True, False]
 
 
-def test_bias_is_positive_where_too_much_is_promised():
-    assert evaluation.metrics([0, 0, 0, 1], [0.5] * 4, base_rate=0.25)["bias"] == pytest.approx(0.25)
+def test_a_metric_that_should_be_small_is_a_loss(toy):
+    judge = Judge(Judge.of(toy).task, Metric("gap", lambda label, answer: 3.0, greater_is_better=False))
+    assert judge.loss([0, 1], [[0.1], [0.2]]) == 3.0
+    assert not judge.rises("gap")
 
 
-def test_saying_the_base_rate_has_no_skill():
-    assert evaluation.metrics([0, 0, 0, 1], [0.3] * 4, base_rate=0.3)["brier_skill"] == pytest.approx(0)
+def test_answers_stand_in_columns_of_their_names(toy):
+    spec = toy.model_copy(update={"task": "multiclass", "classes": ["a", "b", "c"]})
+    rows = evaluation.answered(spec, pd.DataFrame(index=[4, 7]), np.array([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4]]))
+    assert list(rows) == ["probability_a", "probability_b", "probability_c"]
+    assert evaluation.answers(spec, rows)[1].tolist() == [0.3, 0.3, 0.4]
 
 
-def test_an_auc_needs_both_outcomes():
-    assert math.isnan(evaluation.metrics([1, 1], [0.2, 0.8], base_rate=0.5)["auc"])
-
-
-def test_a_certain_mistake_costs_much_but_not_everything():
-    assert 30 < evaluation.losses([1], [0.0])[0] < 40
-
-
-def test_slices_are_measured_apart():
+def test_slices_are_measured_apart(toy):
     rows = pd.DataFrame({"town": list("aabb"), "rain": [0, 1, 0, 1], "probability": [0.2, 0.8, 0.9, 0.1]})
-    assert evaluation.slices(rows, "town", "rain") == {"a": 1.0, "b": 0.0}
+    assert evaluation.slices(toy, rows, "town") == {"a": 1.0, "b": 0.0}
 
 
 def test_calibration_bins_hold_equally_many_rows():
@@ -60,14 +56,23 @@ def test_calibration_of_a_constant_has_bins_too():
 def test_what_the_outcome_follows_from_is_important(toy, toy_rows):
     rows = toy_rows(1500)
     features = candidates.frame(toy, rows)
-    pipeline = candidates.build("logistic_regression", {"C": 0.1}, toy, seed=7).fit(features, rows["rain"])
+    pipeline = candidates.fit(toy, "linear", {"C": 0.1}, rows)
     found = evaluation.importance(pipeline, toy, features, rows["rain"], seed=7)
     assert found["column"].tolist() == ["wet", "cold", "town_id"]
     assert found["importance"].iloc[0] > 0.05
 
 
-def test_plots_are_drawn_without_a_display(tmp_path):
+@pytest.mark.parametrize(
+    ("task", "label", "answer", "names"),
+    [
+        ("binary", [0, 1, 0, 1], [[0.2], [0.4], [0.3], [0.9]], ["calibration", "roc"]),
+        ("multiclass", [0, 2, 2], [[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.4, 0.5, 0.1]], ["confusion"]),
+        ("regression", [1.0, 2.5], [[1.2], [2.0]], ["predicted", "residuals"]),
+    ],
+)
+def test_plots_are_drawn_without_a_display(toy, tmp_path, task, label, answer, names):
+    spec = toy.model_copy(update={"task": task, "classes": ["a", "b", "c"] if task == "multiclass" else []})
     importances = pd.DataFrame({"column": ["wet"], "importance": [0.1], "deviation": [0.01]})
-    evaluation.plots([0, 1, 0, 1], [0.2, 0.4, 0.3, 0.9], importances, tmp_path)
+    evaluation.plots(spec, label, np.array(answer), importances, tmp_path)
     drawn = {path.name: path.read_bytes()[:4] for path in tmp_path.iterdir()}
-    assert drawn == dict.fromkeys(["calibration.png", "roc.png", "importance.png"], b"\x89PNG")
+    assert drawn == dict.fromkeys([f"{name}.png" for name in (*names, "importance")], b"\x89PNG")

@@ -14,7 +14,7 @@ from stack.comparison import Comparison, difference
 from stack.errors import StackError
 from tests.stack.conftest import DAYS, START
 
-GOOD = {"base_rate": 0.3, "served_difference": 1e-7, "latency_ms": 0.1}
+GOOD = {"baseline": np.array([0.3]), "served_difference": 1e-7, "latency_ms": 0.1}
 
 
 @pytest.fixture
@@ -29,6 +29,10 @@ def holdout():
 
 def refused(decision):
     return [reason.name for reason in decision.reasons if not reason.ok]
+
+
+def limited(spec, **limits):
+    return spec.gate.model_copy(update={"limits": spec.gate.limits | limits})
 
 
 def compared(rows, by, days=1):
@@ -52,7 +56,7 @@ def test_a_good_challenger_passes(toy, holdout):
             ["auc", "auc of town_id Bath", "auc of town_id Cork"],
         ),
         ({"probability": lambda rows: rows["rain"] * 0.98 + 0.01}, ["auc"]),
-        ({"probability": lambda rows: rows["probability"] * 0.5}, ["absolute bias"]),
+        ({"probability": lambda rows: rows["probability"] * 0.5}, ["bias"]),
         (
             {"probability": lambda rows: rows["probability"].where(rows["town_id"] == "Bath", 0.33)},
             ["auc of town_id Cork"],
@@ -61,15 +65,15 @@ def test_a_good_challenger_passes(toy, holdout):
     ids=["says nothing", "knows too much", "promises too little", "fails one town"],
 )
 def test_a_limit_that_is_missed_is_named(toy, holdout, change, names):
-    limits = toy.gate.model_copy(update={"max_bias": 0.06})
+    limits = limited(toy, bias=(-0.06, 0.06))
     spec = toy.model_copy(update={"gate": limits})
     assert refused(gate.judge(spec, "2", holdout.assign(**change), **GOOD)) == names
 
 
 def test_no_skill_is_refused(toy, holdout):
-    spec = toy.model_copy(update={"gate": toy.gate.model_copy(update={"min_brier_skill": 0.1, "slices": {}})})
+    spec = toy.model_copy(update={"gate": limited(toy, brier_skill=(0.1, None)).model_copy(update={"slices": {}})})
     flat = holdout.assign(probability=0.3 + 0.1 * holdout["probability"])
-    assert refused(gate.judge(spec, "2", flat, **GOOD)) == ["brier skill"]
+    assert refused(gate.judge(spec, "2", flat, **GOOD)) == ["brier_skill"]
 
 
 @pytest.mark.parametrize(
@@ -156,12 +160,12 @@ def test_few_days_prove_nothing(toy, holdout):
         difference(toy, Comparison("1", "", timedelta(), rows[rows["event_timestamp"] < end]))
         for end in ("2024-01-07", "2024-01-08")
     ]
-    assert [one.days for one in found] == [6, 7]
+    assert [one.units for one in found] == [6, 7]
     assert [one.high < 0 for one in found] == [False, True]
 
 
 def test_a_slice_that_gets_worse_is_refused(toy, holdout):
-    limits = toy.gate.model_copy(update={"max_slice_log_loss_increase": {"town_id": 0.01}})
+    limits = toy.gate.model_copy(update={"max_slice_loss_increase": {"town_id": 0.01}})
     better = sharper(holdout, 0.2)["probability"].where(holdout["town_id"] == "Bath", holdout["probability"] ** 1.3)
     rows = holdout.assign(probability=better, probability_champion=holdout["probability"])
     comparison = Comparison("1", "", timedelta(), rows)

@@ -31,7 +31,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("gate.min_acu", 0.7, "did you mean 'min_auc'"),
+        ("gate.max_los_increase", 0.7, "did you mean 'max_loss_increase'"),
         ("lable", "late", "did you mean 'label'"),
         ("label", None, "Field required"),
         ("clock.start", "2013-01-01T00:00:00", "timezone"),

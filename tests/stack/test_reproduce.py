@@ -22,7 +22,7 @@ SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=U
 @pytest.fixture(scope="module")
 def spec() -> project.ProjectSpec:
     found = project.load("flights")
-    changed = {"candidates": ["logistic_regression"], "trials": 1, "folds": 1}
+    changed = {"candidates": ["linear"], "trials": 1, "folds": 1}
     return found.model_copy(update={"training": found.training.model_copy(update=changed)})
 
 
