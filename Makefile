@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down status logs doctor env clean backup restore upgrade check example run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade check example run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ setup-dev:
 
 up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui,lan)
 	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
+
+join: setup ## Train for the stack on another machine (URL=https://<machine>:8443 KEY RUNTIME)
+	@$(STACK) join --url "$(or $(URL),$(error name the gateway there: make join URL=https://<machine>:8443 KEY=...))" --key "$(KEY)" $(call option,RUNTIME,runtime)
 
 down: setup ## Stop every service; the state stays
 	@$(STACK) down
@@ -47,6 +50,9 @@ restore: setup ## Bring back the state of an archive (FILE=backups/... RUNTIME S
 # With the packages that wrote the state; `stack upgrade` installs the new ones after the backup.
 upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
 	@$(STACK) upgrade $(call option,OUT,out)
+
+new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KEYS=a,b TASK ZONE)
+	@$(STACK) new "$(or $(NAME),$(error name the project: make new NAME=churn FROM=file.csv))" $(call option,FROM,from) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone)
 
 check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
 	@$(STACK) check $(PROJECT)

@@ -15,6 +15,7 @@ from stack.project import ProjectSpec, RequestField
 
 Tables = dict[str, pd.DataFrame]
 EVENT = ["event_id", "event_timestamp", "label_available_at"]
+LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'
 KINDS = {"integer": "biuf", "number": "iuf", "boolean": "bO", "string": "OTUS"}
 """What a request field's column may be made of, as NumPy names it; pandas reads integers with gaps as floats."""
 
@@ -50,11 +51,13 @@ def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
     except StackError:
         raise
     except Exception as error:
+        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        without_zone = isinstance(error, TypeError) and any(word in said for word in ("datetime64", "tz-"))
         raise StackError(
             f"{_line(spec, error) or spec.folder / f'{noun}.py'}",
-            found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            expected=f"{function}() to run",
-            todo="mend the line",
+            found=said,
+            expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
+            todo=LOCALIZE if without_zone else "mend the line",
         ) from error
 
 
@@ -83,7 +86,7 @@ def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
                 f"{where}, table {name}, column {column}",
                 found="instants without a zone",
                 expected="instants in UTC",
-                todo='dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC"), with the zone of the data',
+                todo=LOCALIZE,
             )
         if not table.snapshot and table.available_at in tables[name]:
             yield from _instants(f"{where}, table {name}", tables[name], [table.available_at])

@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from stack.cli.common import main
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "file", type=click.Path(path_type=Path), required=True, help="CSV, TSV or Parquet.")
+@click.option("--target", help="Column to be predicted.")
+@click.option("--time", help="Column with the instant of a row; none for a table without time.")
+@click.option("--keys", help="Columns whose past is known, separated by commas; none for none.")
+@click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What is predicted.")
+@click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
+def new(name: str, file: Path, **wishes: str | None) -> None:
+    """Write the project NAME from a table; asks what is not said, or chooses and says what it chose."""
+    from datetime import UTC, datetime
+
+    from stack import check
+    from stack.scaffold import project
+    from stack.scaffold.choices import Wishes
+
+    written = project.write(name, file, Wishes(**wishes), datetime.now(UTC), _ask)
+    for path in written.paths:
+        click.echo(f"wrote {path}")
+    click.echo("\n".join(f"  {note}" for note in written.notes))
+    for one in check.findings(name, datetime.now(UTC)):
+        click.echo(f"\n{one}")
+    click.echo(
+        f"\n{written.lines} lines, {written.to_read} to read: README.md, project.yaml and those marked `# review`"
+    )
+    click.echo(f"then `make run PROJECT={name}`")
+
+
+def _ask(question: str, default: str, known: Sequence[str]) -> str:
+    """Ask on a terminal; elsewhere the default is the answer."""
+    if not sys.stdin.isatty():
+        return default
+    choices = f" ({', '.join(known)})" if known else ""
+    return str(click.prompt(f"{question}{choices}", default=default))
 
 
 @main.command()
