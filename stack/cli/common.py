@@ -77,6 +77,11 @@ def project_and(*options: str) -> Callable[[Command], Command]:
 
 def follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> NoReturn:
     """Run a deployment and tell its log; end with 1 unless it succeeds."""
+    sys.exit(0 if followed(flow, project, parameters) else 1)
+
+
+def followed(flow: str, project: str, parameters: Mapping[str, str | None]) -> bool:
+    """Run a deployment and tell its log; say whether it succeeded."""
     from stack.project import load
     from stack.runtime.runs import Runs
 
@@ -91,7 +96,7 @@ def follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> NoR
         click.echo(f"{flow} of {project} is being stopped")
         sys.exit(130)
     click.echo(f"{outcome.state.lower()}{': ' + outcome.message if outcome.message else ''}")
-    sys.exit(0 if outcome.good else 1)
+    return outcome.good
 
 
 def instant_or_none(text: str | None) -> str | None:

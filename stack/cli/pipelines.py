@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from stack.cli.common import follow, instant_or_none, main, project_and, settings_with
+from stack.cli.common import follow, followed, instant_or_none, main, project_and, settings_with
 
 
 @main.command()
 @project_and()
 def run(project: str) -> None:
-    """Run the whole pipeline of PROJECT: ingest, train, promote, monitor."""
-    follow("pipeline", project, {})
+    """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
+    from stack.project import load
+    from stack.runtime import local, runtimes, welcome
+
+    settings, spec = settings_with(), load(project)
+    if runtimes.current(settings).NAME == local.NAME and local.running(settings):
+        # Applies and registers what is new in projects/ and feature_repo/; what runs goes on.
+        local.up(settings, lambda _: None)
+    if not followed("pipeline", project, {}):
+        sys.exit(1)
+    click.echo(f"\n$ {welcome.curl(settings, spec)}\n{welcome.answer(settings, spec)}")
 
 
 @main.command()

@@ -18,7 +18,8 @@ from stack.runtime.runs import Outcome, Runs
 from stack.settings import Settings
 
 PATIENCE = 30.0
-"""Seconds in which the prediction service takes up a new champion."""
+"""Seconds in which the prediction service takes up a new project or champion."""
+NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 def addresses(settings: Settings) -> dict[str, str]:
@@ -61,9 +62,17 @@ def has_champion(settings: Settings, name: str) -> bool:
 
 
 def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str, Outcome]:
-    """Run the pipeline of each project without a champion; a run that is under way is followed instead."""
+    """Run the pipeline of each project without a champion; a run that is under way is followed instead.
+
+    A project whose specification is broken is told and left out.
+    """
     runs, outcomes = Runs(settings), {}
     for name in project.names():
+        try:
+            project.load(name)
+        except StackError as error:
+            say(f"left out: {error}")
+            continue
         if has_champion(settings, name):
             continue
         run = runs.active("pipeline", name) or runs.start("pipeline", name, {})
@@ -94,7 +103,7 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
         given = _send(settings.prediction_url, "POST", f"/{spec.name}/predict", content=example(spec))
         if given.is_success:
             return given.text
-        if given.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+        if given.status_code not in NOT_YET or time.monotonic() > deadline:
             raise StackError(
                 f"example of projects/{spec.name}/project.yaml",
                 found=f"HTTP {given.status_code}: {given.text[:500]}",
