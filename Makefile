@@ -59,7 +59,7 @@ check: setup ## Say what is wrong with a project, in seconds and before anything
 
 example: ## Install the data of the examples, then run one: titanic, housing, insurance (NAME=titanic)
 	@$(PYTHON) -m stack.bootstrap --examples
-	@$(STACK) up --no-pipeline
+	@$(STACK) up
 	@$(STACK) run "$(or $(NAME),$(error name the example: make example NAME=titanic))"
 
 run: setup ## Run the whole pipeline of a project (PROJECT=flights)

@@ -120,7 +120,7 @@ def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) ->
     inputs = _typed(spec, events).assign(
         event_timestamp=events["event_timestamp"].dt.as_unit("us"), **{ROW: np.arange(len(events))}
     )
-    columns = {name: _column(kind, []) for name, kind in spec.features.columns.items()}
+    columns = {name: column(kind, []) for name, kind in spec.features.columns.items()}
     if len(events):
         feast = store(settings)
         _require_tables(settings, spec, [view.name for view in views(feast, spec)])
@@ -129,7 +129,7 @@ def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) ->
         parts = [_joined(feast, spec, month) for _, month in by_month]
         # A column that is all null in a month takes its type from the others.
         joined = pa.concat_tables(parts, promote_options="permissive").sort_by(ROW)
-        columns = {name: _column(kind, joined[name]) for name, kind in spec.features.columns.items()}
+        columns = {name: column(kind, joined[name]) for name, kind in spec.features.columns.items()}
     known = events.drop(columns=[name for name in columns if name in events])
     return pd.concat([known, pd.DataFrame(columns, index=events.index)], axis=1)
 
@@ -162,7 +162,7 @@ def _joined(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.
     return table.select([last[name] for name in (ROW, *spec.features.columns)])
 
 
-def _column(kind: str, values: Any) -> np.ndarray[Any, Any]:
+def column(kind: str, values: Any) -> np.ndarray[Any, Any]:
     """One feature column as the model reads it."""
     if kind == "category":
         return np.asarray(values, dtype=object)

@@ -211,7 +211,6 @@ class ProjectSpec(Spec):
     threshold: float = Field(0.5, gt=0, lt=1)
     package: str = ""
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
-    """Binary: the decision is positive from this probability on."""
     clock: Clock = Clock()
     tables: dict[str, Table]
     request: dict[str, RequestField]
@@ -224,6 +223,7 @@ class ProjectSpec(Spec):
 
     @field_validator("features")
     @classmethod
+    """Binary: the decision is positive from this probability on."""
     def _nothing_twice(cls, features: Features) -> Features:
         if not features.columns:
             raise ValueError("at least one feature column")
@@ -287,7 +287,6 @@ def load(name: str) -> ProjectSpec:
             expected=f"the data package {_packages()[name]}",
             todo=f"run `make example NAME={name}`, which installs it and runs the project",
         )
-    path = PROJECTS / name / "project.yaml"
     if not path.is_file():
         raise StackError(
             f"projects/{name}",
@@ -295,6 +294,7 @@ def load(name: str) -> ProjectSpec:
             expected=f"one of {', '.join(names())}",
             todo="name an existing project",
         )
+    path = PROJECTS / name / "project.yaml"
     return parse(mistakes.read(path), path)
 
 

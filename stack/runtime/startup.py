@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from stack import project
 from stack.errors import StackError
 from stack.runtime import health, launch, logs
 from stack.runtime.compose import Service
@@ -119,7 +120,8 @@ def _sources() -> str:
         path for folder in SOURCES for suffix in ("py", "yaml") for path in (ROOT / folder).rglob(f"*.{suffix}")
     )
     found.append(ROOT / "requirements.lock")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()[:16]
+    there = " ".join(project.names())  # an example is there when its data is installed
+    return hashlib.sha256(b"".join([there.encode(), *(path.read_bytes() for path in found)])).hexdigest()[:16]
 
 
 def unhealthy(settings: Settings, name: str, problem: str) -> StackError:

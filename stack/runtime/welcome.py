@@ -64,16 +64,16 @@ def has_champion(settings: Settings, name: str) -> bool:
 def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str, Outcome]:
     """Run the pipeline of each project without a champion; a run that is under way is followed instead.
 
-    A project whose specification is broken is told and left out.
+    A project whose specification is broken is told and left out; examples run when they are asked for.
     """
     runs, outcomes = Runs(settings), {}
     for name in project.names():
         try:
-            project.load(name)
+            spec = project.load(name)
         except StackError as error:
             say(f"left out: {error}")
             continue
-        if has_champion(settings, name):
+        if spec.package or has_champion(settings, name):
             continue
         run = runs.active("pipeline", name) or runs.start("pipeline", name, {})
         say(f"first pipeline of {name}: {runs.url(run)}")
