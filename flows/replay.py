@@ -119,11 +119,11 @@ class Player:
     def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
         """Say in one line how the day went."""
         from monitoring.performance import measure
-        from stack import predictions
+        from stack import predictions, tasks
 
         outcomes = predictions.outcomes(self.settings, self.spec, until - timedelta(days=7), until)
-        found = measure(outcomes["probability"], outcomes["label"])
-        score = f"log-loss {found.log_loss:.4f} over 7 days" if found else "no labels yet"
+        found, loss = measure(self.spec, outcomes, "label"), tasks.of(self.spec).loss
+        score = f"{loss} {found['loss']:.4f} over 7 days" if found else "no labels yet"
         again = f", {self.caller.retried} requests sent again" if self.caller.retried else ""
         get_run_logger().info(
             "%s: %s asked of model %s, %s%s, %.1f s%s",

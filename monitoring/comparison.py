@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import get_args
 
 import numpy as np
 from evidently import DataDefinition, Dataset, Report
@@ -15,9 +14,10 @@ from evidently.metrics import MeanValue, RowCount, ValueDrift
 from evidently.presets import DataDriftPreset
 from pandas import DataFrame
 
-from monitoring import frames
-from monitoring.frames import PROBABILITY, TIME
-from monitoring.metrics import LabelledScore, MissingPercent, Score
+from monitoring.frames import TIME, oldest_features
+from monitoring.metrics import FeatureAge, LabelledScore, MissingPercent
+from monitoring.performance import measure, scores
+from stack import tasks
 from stack.project import Monitoring, ProjectSpec
 
 MAX_ROWS = 100_000
@@ -39,12 +39,18 @@ class Comparison:
     snapshot: Snapshot | None = None
     drift: Mapping[str, float] = field(default_factory=dict)
     drifted: tuple[str, ...] = ()
-    prediction_drift: float | None = None
+    predictions: Mapping[str, float] = field(default_factory=dict)
+    """Score of each output of the answers."""
 
     @property
     def drift_share(self) -> float | None:
         """Share of the compared feature columns that drift."""
         return len(self.drifted) / len(self.drift) if self.drift else None
+
+    def prediction_drift(self, policy: Monitoring) -> float | None:
+        """Score of the output that drifts most; None without answers."""
+        worst = min if policy.method in P_VALUE_METHODS else max
+        return worst(self.predictions.values(), default=None)
 
 
 def compare(
@@ -54,16 +60,16 @@ def compare(
     if not len(current):
         return Comparison()
     enough = len(current) >= spec.monitoring.min_rows
-    metrics = [*_quality(spec, reference, current), *_performance(spec, current)]
+    metrics = [*_quality(spec, reference, current), *_performance(spec, reference, current)]
     if enough:
         metrics = [*_drift(spec, reference, current), *metrics]
     snapshot = Report(metrics).run(_dataset(spec, current), _dataset(spec, reference), timestamp=at, name=name)
     if not enough:
         return Comparison(snapshot)
-    scores = dict.fromkeys(lost, float("inf")) | _scores(snapshot)
-    predictions = scores.pop(PROBABILITY, None)
-    drifted = tuple(column for column, score in scores.items() if drifts(spec.monitoring, score))
-    return Comparison(snapshot, scores, drifted, predictions)
+    found = dict.fromkeys(lost, float("inf")) | _scores(snapshot)
+    predictions = {output: found.pop(output) for output in tasks.of(spec).outputs if output in found}
+    drifted = tuple(column for column, score in found.items() if drifts(spec.monitoring, score))
+    return Comparison(snapshot, found, drifted, predictions)
 
 
 def drifts(policy: Monitoring, score: float) -> bool:
@@ -88,31 +94,36 @@ def _drift(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[
         cat_method=CATEGORY_METHODS[policy.method],
         threshold=policy.threshold,
     )
-    predictions = ValueDrift(column=PROBABILITY, method=policy.method, threshold=policy.threshold)
-    return [
-        *([features] if columns else []),
-        *([predictions] if _comparable(reference, current, PROBABILITY) else []),
-    ]
+    outputs = [output for output in tasks.of(spec).outputs if _comparable(reference, current, output)]
+    predictions = [ValueDrift(column=output, method=policy.method, threshold=policy.threshold) for output in outputs]
+    return [*([features] if columns else []), *predictions]
 
 
 def _quality(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[MetricOrContainer]:
     metrics: list[MetricOrContainer] = [RowCount(), MissingPercent(columns=list(spec.features.columns))]
-    if _comparable(reference, current, PROBABILITY):
-        metrics.append(MeanValue(column=PROBABILITY))
-    return metrics
+    age = oldest_features(current)
+    if age is not None:
+        metrics.append(FeatureAge(minutes=age))
+    outputs = [output for output in tasks.of(spec).outputs if _comparable(reference, current, output)]
+    return [*metrics, *(MeanValue(column=output) for output in outputs)]
 
 
-def _performance(spec: ProjectSpec, current: DataFrame) -> list[MetricOrContainer]:
-    found = frames.performance(spec, current)
-    scores = [score for score in get_args(Score) if found and getattr(found, score) is not None]
-    return [LabelledScore(score=score, probability=PROBABILITY, label=spec.label) for score in scores]
+def _performance(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[MetricOrContainer]:
+    found, before = measure(spec, current) or {}, measure(spec, reference) or {}
+    columns = {"outputs": list(tasks.of(spec).outputs), "label": spec.label}
+    return [
+        LabelledScore(score=score, current=found[score], reference=before.get(score), **columns)
+        for score in scores(spec)
+        if found.get(score) is not None
+    ]
 
 
 def _dataset(spec: ProjectSpec, frame: DataFrame) -> Dataset:
     if len(frame) > MAX_ROWS:
         frame = frame.sample(MAX_ROWS, random_state=spec.training.seed).sort_index()
+    outputs = tasks.of(spec).outputs
     definition = DataDefinition(
-        numerical_columns=[*spec.column_types("number"), *([PROBABILITY] if PROBABILITY in frame else [])],
+        numerical_columns=[*spec.column_types("number"), *(one for one in outputs if one in frame)],
         categorical_columns=spec.column_types("category"),
         timestamp=TIME if TIME in frame else None,
     )

@@ -1,22 +1,34 @@
-"""What a report reads of a frame: typed columns, missing values, performance and calibration."""
+"""What a report reads of a frame: typed columns, missing values, age of the features, how answers turned out."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from pandas import DataFrame, to_datetime, to_numeric
 
-from monitoring.performance import Performance, measure
+from monitoring.performance import known, measure
+from stack import tasks
 from stack.errors import StackError
 from stack.project import ProjectSpec
 
-PROBABILITY = "probability"
-TIME = "event_timestamp"
+TIME, FEATURES_AT = "event_timestamp", "features_at"
+AGE = "feature_age_minutes"
+"""Age of the oldest feature row that an answer used."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The labelled rows since the champion's cut-off, and how those of the bias window turned out."""
+
+    labelled: int = 0
+    bias: float | None = None
+    loss: float | None = None
 
 
 def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
-    """Keep feature columns, probability, label and time: numbers as float64, categories as objects, times as naive UTC.
+    """Keep feature columns, answer, label, time and age: numbers as float64, categories as objects, times naive UTC.
 
     Raises:
         StackError: a feature column is missing; `where` names the frame.
@@ -34,17 +46,26 @@ def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
 
 
 def answered(spec: ProjectSpec, frame: DataFrame) -> DataFrame:
-    """Keep probability, label and time, each where it is there."""
-    numbers = [column for column in (PROBABILITY, spec.label) if column in frame]
+    """Keep answer, label, time and age of the features, each where it is there."""
+    numbers = [column for column in (*tasks.of(spec).outputs, spec.label) if column in frame]
     kept = DataFrame({column: to_numeric(frame[column]).astype("float64") for column in numbers}, index=frame.index)
     if TIME in frame:
         kept[TIME] = to_datetime(frame[TIME], utc=True).dt.tz_localize(None)
+        if FEATURES_AT in frame and frame[FEATURES_AT].notna().any():
+            kept[AGE] = (
+                to_datetime(frame[TIME], utc=True) - to_datetime(frame[FEATURES_AT], utc=True)
+            ).dt.total_seconds() / 60
     return kept
 
 
 def missing_share(spec: ProjectSpec, frame: DataFrame) -> float | None:
     """Share of the feature cells that hold no value; None without rows."""
     return float(frame[list(spec.features.columns)].isna().to_numpy().mean()) if len(frame) else None
+
+
+def oldest_features(frame: DataFrame) -> float | None:
+    """Minutes that the features of 95 % of the answers were younger than; None where no feature has an age."""
+    return float(frame[AGE].quantile(0.95)) if AGE in frame and frame[AGE].notna().any() else None
 
 
 def lost(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> tuple[str, ...]:
@@ -55,18 +76,11 @@ def lost(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> tuple[s
     return tuple(column for column in columns if rise[column] > spec.monitoring.max_missing_rise or empty[column])
 
 
-def performance(spec: ProjectSpec, frame: DataFrame) -> Performance | None:
-    """Score the rows with label and probability; None when there are none."""
-    if not {PROBABILITY, spec.label} <= set(frame):
-        return None
-    return measure(frame[PROBABILITY], frame[spec.label])
-
-
-def calibration(spec: ProjectSpec, frame: DataFrame, at: datetime, cutoff: datetime | None) -> tuple[int, float | None]:
-    """Count the labelled rows in (cutoff, at], and measure the bias of those within the bias window."""
-    if cutoff is None or not {PROBABILITY, spec.label, TIME} <= set(frame):
-        return 0, None
+def outcomes(spec: ProjectSpec, frame: DataFrame, at: datetime, cutoff: datetime | None) -> Outcomes:
+    """Count the labelled rows in (cutoff, at], and measure those within the bias window."""
+    if cutoff is None or TIME not in frame:
+        return Outcomes()
     times = to_datetime(frame[TIME], utc=True)
-    known = (times > cutoff) & (times <= at) & frame[spec.label].notna() & frame[PROBABILITY].notna()
-    recent = performance(spec, frame[known & (times > at - spec.monitoring.bias_window)])
-    return int(known.sum()), recent.bias if recent else None
+    rows = known(frame[(times > cutoff) & (times <= at)], list(tasks.of(spec).outputs), spec.label)
+    recent = measure(spec, rows[to_datetime(rows[TIME], utc=True) > at - spec.monitoring.bias_window])
+    return Outcomes(len(rows), recent["bias"], recent["loss"]) if recent else Outcomes(len(rows))

@@ -1,29 +1,23 @@
-"""Two metrics of ours for Evidently: the missing cells in percent, and scores of the rows that have a label.
+"""Metrics of ours for Evidently: missing cells in percent, age of the features, scores of the rows that have a label.
 
-Evidently's own log-loss and AUC need every row labelled, and it has no Brier score and no calibration bias.
-Custom metrics are part of its public API; its UI shows them without importing this module.
+Evidently's own log-loss, AUC and regression metrics need every row labelled, and it has no Brier score and no
+calibration bias. Custom metrics are part of its public API; its UI shows them without importing this module.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from evidently import Dataset
 from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
 from evidently.core.report import Context
 from evidently.legacy.model.widget import BaseWidgetInfo
 from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter, plotly_figure
+from pandas import DataFrame
 
-from monitoring.performance import measure, reliability
-
-Score = Literal["log_loss", "brier", "auc", "bias"]
-NAMES: dict[Score, str] = {
-    "log_loss": "Log-loss",
-    "brier": "Brier score",
-    "auc": "AUC",
-    "bias": "Calibration bias (mean probability − observed rate)",
-}
+from monitoring.performance import NAMES, known, reliability
 
 
 class MissingPercent(SingleValueMetric):  # type: ignore[misc]
@@ -53,52 +47,77 @@ class MissingPercentCalculation(SingleValueCalculation[MissingPercent]):  # type
         return "Missing values in the features, %"
 
 
-class LabelledScore(SingleValueMetric):  # type: ignore[misc]
-    """A score of `probability` against `label` on the rows that have both; 0 labelled rows are an error."""
+class FeatureAge(SingleValueMetric):  # type: ignore[misc]
+    """Minutes that the features of 95 % of the answers were younger than; measured before, as a reference has none."""
 
-    score: Score
-    probability: str
+    minutes: float
+
+
+class FeatureAgeCalculation(SingleValueCalculation[FeatureAge]):  # type: ignore[misc]
+    """Shows the age."""
+
+    def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
+        """Return the age in the current frame."""
+        current = self.result(self.metric.minutes)
+        current.widget = [_counters(self.display_name(), [f"{self.metric.minutes:.1f}"])]
+        return current
+
+    def display_name(self) -> str:
+        """Name the metric in the UI."""
+        return "Age of the features, minutes (95 % are younger)"
+
+
+class LabelledScore(SingleValueMetric):  # type: ignore[misc]
+    """A score that was measured on the labelled rows; the bias comes with a reliability plot.
+
+    The values are given, as a task measures them and Evidently would not; only the plot looks at the rows.
+    """
+
+    score: str
+    current: float
+    reference: float | None = None
+    outputs: list[str]
     label: str
 
 
 class LabelledScoreCalculation(SingleValueCalculation[LabelledScore]):  # type: ignore[misc]
-    """Scores both frames; the bias comes with a reliability plot."""
+    """Shows the score of both frames."""
 
     def calculate(
         self, context: Context, current_data: Dataset, reference_data: Dataset | None
     ) -> SingleValue | tuple[SingleValue, SingleValue]:
         """Return the current score, and the reference's where it has labels."""
-        found = [self._score(data) for data in (current_data, reference_data) if data is not None]
-        if found[0] is None:
-            raise ValueError("no labelled row in the current frame")
-        current = self.result(found[0])
-        shown = ["-" if value is None else f"{value:.4f}" for value in found]
+        metric = self.metric
+        current = self.result(metric.current)
+        shown = ["-" if value is None else f"{value:.4f}" for value in (metric.current, metric.reference)]
         current.widget = [_counters(self.display_name(), shown)]
-        if self.metric.score == "bias":
-            current.widget.append(self._plot(current_data))
-        if len(found) > 1 and found[1] is not None:
-            return current, self.result(found[1])
+        if metric.score == "bias":
+            current.widget.append(_reliability(current_data.as_dataframe(), metric.outputs, metric.label))
+        if reference_data is not None and metric.reference is not None:
+            return current, self.result(metric.reference)
         return current
 
     def display_name(self) -> str:
         """Name the score in the UI."""
-        return NAMES[self.metric.score]
+        return str(NAMES.get(self.metric.score, self.metric.score))
 
-    def _score(self, data: Dataset) -> float | None:
-        frame = data.as_dataframe()
-        if not {self.metric.probability, self.metric.label} <= set(frame):
-            return None
-        performance = measure(frame[self.metric.probability], frame[self.metric.label])
-        return getattr(performance, self.metric.score) if performance else None
 
-    def _plot(self, data: Dataset) -> BaseWidgetInfo:
-        frame = data.as_dataframe()
-        said, seen, rows = zip(*reliability(frame[self.metric.probability], frame[self.metric.label]), strict=True)
-        figure = go.Figure()
-        figure.add_scatter(x=[0, 1], y=[0, 1], name="as said", line={"dash": "dot", "color": "grey"})
-        figure.add_scatter(x=said, y=seen, name="current", mode="lines+markers", customdata=rows)
-        figure.update_layout(xaxis_title="mean probability", yaxis_title=f"observed rate of {self.metric.label}")
-        return plotly_figure(title="Reliability, in ten bins of equally many rows", figure=figure)
+def _reliability(frame: DataFrame, outputs: list[str], label: str) -> BaseWidgetInfo:
+    """What was said against what was seen; of several classes, how sure and how often right."""
+    rows = known(frame, outputs, label)
+    answer: np.ndarray[Any, Any] = rows[outputs].to_numpy("float64")
+    outcome = rows[label].to_numpy("float64")
+    if len(outputs) > 1:
+        answer, outcome = answer.max(axis=1), (answer.argmax(axis=1) == outcome).astype("float64")
+    said, seen, count = zip(*reliability(answer.reshape(-1), outcome), strict=True)
+    ends = [min(*said, *seen), max(*said, *seen)]
+    figure = go.Figure()
+    figure.add_scatter(x=ends, y=ends, name="as said", line={"dash": "dot", "color": "grey"})
+    figure.add_scatter(x=said, y=seen, name="current", mode="lines+markers", customdata=count)
+    named = ("probability of the class answered", "share of right answers")
+    x, y = named if len(outputs) > 1 else (f"mean {outputs[0]}", f"mean of {label}")
+    figure.update_layout(xaxis_title=x, yaxis_title=y)
+    return plotly_figure(title="Reliability, in ten bins of equally many rows", figure=figure)
 
 
 def _counters(title: str, shown: list[str]) -> BaseWidgetInfo:

@@ -1,58 +1,67 @@
-"""How good the probabilities were, measured on the rows whose label has arrived."""
+"""How good the answers were, measured on the rows whose outcome has arrived, by what the project is judged by."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
-from pandas import Series
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+from pandas import DataFrame
+
+from stack import tasks
+from stack.evaluation import Judge
+from stack.project import ProjectSpec
+
+NAMES = {
+    "log_loss": "Log-loss",
+    "brier": "Brier score",
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "rmse": "RMSE",
+    "mae": "Mean absolute error",
+    "r2": "R²",
+    "bias": "Calibration bias (mean answer − mean outcome)",
+}
+"""Titles of the scores that reports show."""
 
 
-@dataclass(frozen=True)
-class Performance:
-    """Scores of probabilities against 0/1 labels.
-
-    ``bias`` is mean probability minus observed rate: above zero the model says too much. ``auc`` is missing where
-    the rows hold one class only.
-    """
-
-    rows: int
-    log_loss: float
-    brier: float
-    auc: float | None
-    bias: float
-    observed_rate: float
+def scores(spec: ProjectSpec) -> tuple[str, ...]:
+    """The scores that a report shows of a project's answers."""
+    return (*Judge.of(spec).headline, "bias")
 
 
-def measure(probability: Series, label: Series) -> Performance | None:
-    """Score the rows that have both; None when there are none.
+def known(frame: DataFrame, outputs: list[str], label: str) -> DataFrame:
+    """The rows that hold an answer and its outcome; none where a column is missing."""
+    columns = [*outputs, label]
+    if not set(columns) <= set(frame):
+        return frame.iloc[:0]
+    there: DataFrame = frame[np.isfinite(frame[columns].to_numpy("float64", na_value=np.nan)).all(axis=1)]
+    return there
+
+
+def measure(spec: ProjectSpec, frame: DataFrame, label: str | None = None) -> dict[str, float | None] | None:
+    """Measure the rows that hold an answer and its outcome; None when there are none.
 
     Args:
-        probability: of the positive class, one a row.
-        label: 0, 1 or missing, aligned with `probability`.
+        spec: the project.
+        frame: the outputs of the task, and the outcome, encoded.
+        label: name of the outcome's column; that of project.yaml when omitted.
+
+    Returns:
+        The metrics of the task and the project's own, skill against the constant answer that fits these rows best;
+        ``loss``, the mean of the task's losses; None for what is not defined on these rows.
     """
-    p = probability.to_numpy("float64", na_value=np.nan)
-    y = label.to_numpy("float64", na_value=np.nan)
-    known = np.isfinite(p) & np.isfinite(y)
-    if not known.any():
+    task, label = tasks.of(spec), label or spec.label
+    rows = known(frame, list(task.outputs), label)
+    if rows.empty:
         return None
-    p, y = p[known], y[known]
-    return Performance(
-        rows=int(known.sum()),
-        log_loss=float(log_loss(y, p, labels=[0, 1])),
-        brier=float(brier_score_loss(y, p)),
-        auc=float(roc_auc_score(y, p)) if 0 < y.mean() < 1 else None,
-        bias=float(p.mean() - y.mean()),
-        observed_rate=float(y.mean()),
-    )
+    outcome, answer = rows[label].to_numpy("float64"), rows[list(task.outputs)].to_numpy("float64")
+    found = Judge.of(spec).metrics(outcome, answer, task.baseline(outcome))
+    found["loss"] = float(task.losses(outcome, answer).mean())
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
 
 
-def reliability(probability: Series, label: Series, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Mean probability, observed rate and rows of each equally filled bin, by rising probability."""
-    p = probability.to_numpy("float64", na_value=np.nan)
-    y = label.to_numpy("float64", na_value=np.nan)
-    known = np.isfinite(p) & np.isfinite(y)
-    order = np.argsort(p[known], kind="stable")
+def reliability(said: np.ndarray, seen: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Mean answer, mean outcome and rows of each equally filled bin, by rising answer."""
+    order = np.argsort(said, kind="stable")
     parts = [part for part in np.array_split(order, bins) if part.size]
-    return [(float(p[known][part].mean()), float(y[known][part].mean()), int(part.size)) for part in parts]
+    return [(float(said[part].mean()), float(seen[part].mean()), int(part.size)) for part in parts]

@@ -1,87 +1,51 @@
-"""The drift policy: which alarm retrains, which only gives notice. A pure function over measured windows.
+"""The drift policy: which alarm retrains, which only gives notice. Plain functions over a history of windows.
 
 Feature drift alone never retrains: 13,000 flights are 14 days, and days that do not drift at all alarm most tests.
-A calibration gap over weeks, with enough labels since the champion was trained, does; so does the champion's age.
+A calibration gap or a loss over weeks, with enough labels since the champion was trained, does; so does its age.
 Bad data is no reason to retrain either: validation refuses it before it gets here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from importlib import import_module
 
-from stack.project import Monitoring
+from stack.drift import Action, Reason, Verdict, Window
+from stack.errors import StackError
+from stack.project import Monitoring, ProjectSpec
 
-Action = Literal["retrain", "notice", "none"]
+DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True)
-class Window:
-    """What was measured up to one instant.
+def verdict(spec: ProjectSpec, history: Sequence[Window], *, at: datetime, cutoff: datetime | None) -> Verdict:
+    """Decide as ``monitoring`` in project.yaml says, or as the project's own ``drift.py`` does.
 
-    Args:
-        at: end of the window.
-        rows: rows of the window.
-        drift_share: share of feature columns that drift; None when the rows were too few to say.
-        prediction_drift: whether the probabilities drift; None as above, or without predictions.
-        lost: feature columns that miss far more values than the reference does.
-        labelled: labelled rows answered since the champion's training cut-off.
-        bias: mean probability minus observed rate of those within the bias window; None without labels.
+    Raises:
+        StackError: ``drift.py`` has no ``decide``, or it answers something else than a verdict.
     """
-
-    at: datetime
-    rows: int
-    drift_share: float | None = None
-    prediction_drift: bool | None = None
-    lost: tuple[str, ...] = ()
-    labelled: int = 0
-    bias: float | None = None
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One rule of the policy: the number found, its limit, and what follows from it."""
-
-    name: str
-    found: float | None
-    limit: float
-    action: Action
-    text: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the policy decided, with every rule it looked at."""
-
-    reasons: tuple[Reason, ...]
-
-    @property
-    def retrain(self) -> bool:
-        """Whether a new model is to be trained."""
-        return any(reason.action == "retrain" for reason in self.reasons)
-
-    @property
-    def notice(self) -> bool:
-        """Whether somebody should look, though no model is trained for it."""
-        return any(reason.action == "notice" for reason in self.reasons)
-
-    @property
-    def action(self) -> Action:
-        """The strongest action of all rules."""
-        return "retrain" if self.retrain else "notice" if self.notice else "none"
-
-    @property
-    def summary(self) -> str:
-        """One line: what follows, and the rules that asked for it."""
-        asked = [reason.text for reason in self.reasons if reason.action == self.action != "none"]
-        said = {"retrain": "Retrain", "notice": "Notice", "none": "Nothing to do"}[self.action]
-        return f"{said}: {'; '.join(asked)}" if asked else said
+    usual = decide(spec.monitoring, history, at=at, cutoff=cutoff)
+    path = spec.folder / "drift.py"
+    if not path.is_file():
+        return usual
+    own = getattr(import_module(f"projects.{spec.name}.drift"), "decide", None)
+    found = own(usual, spec.monitoring, history, at=at, cutoff=cutoff) if callable(own) else own
+    if not isinstance(found, Verdict):
+        raise StackError(
+            f"{path}, decide",
+            found="no such function" if own is None else f"the answer {found!r}",
+            expected="decide(usual, policy, history, *, at, cutoff) -> stack.drift.Verdict",
+            todo="give back `usual`, or a Verdict of your own reasons",
+        )
+    return found
 
 
 def decide(policy: Monitoring, history: Sequence[Window], *, at: datetime, cutoff: datetime | None) -> Verdict:
     """Apply the policy to the last window of `history`.
+
+    An alarm counts when the last window breaks its limit, and so do `breaches` of the last `windows` windows. Within
+    the cool-down after a retraining was asked for, what asks for another one gives notice only.
 
     Args:
         policy: ``spec.monitoring``.
@@ -89,11 +53,25 @@ def decide(policy: Monitoring, history: Sequence[Window], *, at: datetime, cutof
         at: the project's present instant.
         cutoff: the champion's training cut-off; None without a champion, then nothing retrains.
     """
-    window = history[-1]
-    reasons = [_drift(policy, history), _predictions(policy, window), _lost(policy, window)]
+    reasons: list[Reason | None] = [
+        _drift(policy, history),
+        _predictions(policy, history),
+        _lost(policy, history[-1]),
+    ]
     if cutoff is not None:
-        reasons += [_bias(policy, window), _age(policy, at, cutoff)]
-    return Verdict(tuple(reasons))
+        own = [window for window in history if window.at > cutoff] or history[-1:]
+        reasons += [_bias(policy, own), _loss(policy, own), _age(policy, at, cutoff)]
+    return Verdict(tuple(_cooled(policy, history, reason, at) for reason in reasons if reason))
+
+
+def _alarm(
+    policy: Monitoring, history: Sequence[Window], breaks: Callable[[Window], bool], action: Action
+) -> tuple[Action, str]:
+    """The action when enough of the last windows break a limit, and how many do, in words."""
+    found = sum(map(breaks, history[-policy.windows :]))
+    counted = breaks(history[-1]) and found >= policy.breaches
+    told = f", {found} of {policy.breaches} windows needed within {policy.windows}" if policy.windows > 1 else ""
+    return (action if counted else "none"), told if found else ""
 
 
 def _enough(policy: Monitoring, window: Window) -> bool:
@@ -106,33 +84,27 @@ def _too_few(name: str, policy: Monitoring, window: Window) -> Reason:
 
 
 def _drift(policy: Monitoring, history: Sequence[Window]) -> Reason:
-    share = history[-1].drift_share
+    share, limit = history[-1].drift_share, policy.max_drift_share
     if share is None or not _enough(policy, history[-1]):
         return _too_few("drift", policy, history[-1])
-    drifts = share >= policy.max_drift_share
-    text = f"drift: {share:.0%} of the feature columns, notice from {policy.max_drift_share:.0%}"
-    running = _running(policy, history)
-    if running > 1:
-        text += f", {running} windows in a row"
-    return Reason("drift", share, policy.max_drift_share, "notice" if drifts else "none", text)
+    action, told = _alarm(
+        policy, history, lambda one: one.drift_share is not None and one.drift_share >= limit, "notice"
+    )
+    return Reason(
+        "drift", share, limit, action, f"drift: {share:.0%} of the feature columns, notice from {limit:.0%}{told}"
+    )
 
 
-def _running(policy: Monitoring, history: Sequence[Window]) -> int:
-    """Number of windows in a row, up to the last, that drift."""
-    for count, window in enumerate(reversed(history)):
-        if window.drift_share is None or window.drift_share < policy.max_drift_share:
-            return count
-    return len(history)
-
-
-def _predictions(policy: Monitoring, window: Window) -> Reason:
+def _predictions(policy: Monitoring, history: Sequence[Window]) -> Reason:
+    window = history[-1]
     if not _enough(policy, window):
         return _too_few("predictions", policy, window)
     if window.prediction_drift is None:
         return Reason("predictions", None, policy.threshold, "none", "predictions: none in the window")
-    drifts = window.prediction_drift
-    text = f"predictions: they {'drift' if drifts else 'do not drift'} by {policy.method}"
-    return Reason("predictions", float(drifts), policy.threshold, "notice" if drifts else "none", text)
+    action, told = _alarm(policy, history, lambda one: bool(one.prediction_drift), "notice")
+    drift = "drift" if window.prediction_drift else "do not drift"
+    text = f"predictions: they {drift} by {policy.method}{told}"
+    return Reason("predictions", float(window.prediction_drift), policy.threshold, action, text)
 
 
 def _lost(policy: Monitoring, window: Window) -> Reason:
@@ -143,19 +115,60 @@ def _lost(policy: Monitoring, window: Window) -> Reason:
     return Reason("missing", found, policy.max_missing_rise, "notice" if found else "none", text)
 
 
-def _bias(policy: Monitoring, window: Window) -> Reason:
-    if window.bias is None or window.labelled < policy.min_labelled:
-        text = f"bias: {window.labelled:,} labelled rows since the cut-off, {policy.min_labelled:,} decide"
-        return Reason("bias", window.bias, policy.max_bias, "none", text)
-    action: Action = "retrain" if abs(window.bias) > policy.max_bias else "none"
+def _bias(policy: Monitoring, history: Sequence[Window]) -> Reason | None:
+    limit = policy.max_bias
+    if limit is None:
+        return None
+
+    def breaks(one: Window) -> bool:
+        return one.bias is not None and one.labelled >= policy.min_labelled and abs(one.bias) > limit
+
+    return _of_labels(policy, history, "bias", history[-1].bias, limit, breaks)
+
+
+def _loss(policy: Monitoring, history: Sequence[Window]) -> Reason | None:
+    limit = policy.max_loss
+    if limit is None:
+        return None
+
+    def breaks(one: Window) -> bool:
+        return one.loss is not None and one.labelled >= policy.min_labelled and one.loss > limit
+
+    return _of_labels(policy, history, "loss", history[-1].loss, limit, breaks)
+
+
+def _of_labels(
+    policy: Monitoring,
+    history: Sequence[Window],
+    name: str,
+    found: float | None,
+    limit: float,
+    breaks: Callable[[Window], bool],
+) -> Reason:
+    """A rule about answers whose outcome is known."""
+    labelled = history[-1].labelled
+    if found is None or labelled < policy.min_labelled:
+        text = f"{name}: {labelled:,} labelled rows since the cut-off, {policy.min_labelled:,} decide"
+        return Reason(name, found, limit, "none", text)
+    action, told = _alarm(policy, history, breaks, "retrain")
     text = (
-        f"bias: {window.bias:+.4f} over {policy.bias_window.days} days, limit {policy.max_bias}, "
-        f"{window.labelled:,} labelled rows since the cut-off"
+        f"{name}: {found:+.4f} over {policy.bias_window.days} days, limit {limit:g}, "
+        f"{labelled:,} labelled rows since the cut-off{told}"
     )
-    return Reason("bias", window.bias, policy.max_bias, action, text)
+    return Reason(name, found, limit, action, text)
 
 
 def _age(policy: Monitoring, at: datetime, cutoff: datetime) -> Reason:
-    days, limit = (at - cutoff).total_seconds() / 86_400, policy.max_age.total_seconds() / 86_400
+    days, limit = (at - cutoff) / DAY, policy.max_age / DAY
     text = f"age: the champion knows the world up to {days:.0f} days ago, limit {limit:.0f}"
     return Reason("age", days, limit, "retrain" if days >= limit else "none", text)
+
+
+def _cooled(policy: Monitoring, history: Sequence[Window], reason: Reason, at: datetime) -> Reason:
+    """Let a reason to retrain wait until the cool-down is over."""
+    asked = [window.at for window in history[:-1] if window.retrained]
+    if reason.action != "retrain" or not asked or at - asked[-1] >= policy.cool_down:
+        return reason
+    waited, wanted = (at - asked[-1]) / DAY, policy.cool_down / DAY
+    text = f"{reason.text}; a retraining was asked for {waited:.0f} days ago, cool-down {wanted:.0f}"
+    return replace(reason, action="notice", text=text)

@@ -6,7 +6,7 @@ Three things are kept of it: a snapshot in Evidently's workspace, a self-contain
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from pandas import DataFrame
 
 from monitoring import frames, pages, workspace
 from monitoring.comparison import Comparison, compare, drifts
-from monitoring.performance import Performance
-from monitoring.policy import Verdict, Window, decide
+from monitoring.frames import Outcomes
+from monitoring.performance import measure, scores
+from monitoring.policy import verdict as decide
+from stack.drift import Verdict, Window
 from stack.project import ProjectSpec
 from stack.settings import Settings
 
@@ -44,8 +46,12 @@ class Report:
     drift_share: float | None
     prediction_drift: float | None
     missing_share: float | None
+    feature_age_minutes: float | None
+    """Minutes that the features of 95 % of the answers were younger than."""
     lost: tuple[str, ...]
-    performance: Performance | None
+    performance: Mapping[str, float | None] | None
+    headline: tuple[str, ...]
+    """The metrics of `performance` to show, the most telling first."""
     verdict: Verdict
 
 
@@ -65,14 +71,14 @@ def run(
     Args:
         settings: where to save; reports older than ``keep_days`` before `at` are deleted.
         spec: names the columns, the method, its threshold and the policy.
-        reference: the champion's training reference: feature columns; label, probability, event_timestamp if known.
-        current: rows of (at - spec.monitoring.window, at]: feature columns; event_timestamp, probability, and the label
-            (missing where it has not arrived) if known.
+        reference: the champion's training reference: feature columns; label, outputs, event_timestamp if known.
+        current: rows of (at - spec.monitoring.window, at]: feature columns; event_timestamp, features_at, the outputs
+            of the task, and the label, encoded (missing where it has not arrived), if known.
         at: end of the window.
         name: letters, digits, '.', '_' and '-'; a later report's name sorts behind an earlier one's.
         cutoff: the champion's training cut-off; without it the policy never retrains.
-        labelled: rows answered by the champion since its cut-off, with event_timestamp, probability and label, for the
-            calibration trigger; `current` when omitted.
+        labelled: rows answered by the champion since its cut-off, with event_timestamp, outputs and label, for the
+            triggers of bias and loss; `current` when omitted.
 
     Raises:
         StackError: a feature column is missing from a frame, or the name is no file name.
@@ -83,10 +89,11 @@ def run(
     lost = frames.lost(spec, reference, current) if len(current) >= spec.monitoring.min_rows else ()
     compared = compare(spec, reference, current, lost, at=at, name=name)
     answered = current if labelled is None else frames.answered(spec, labelled)
-    window = _window(spec, compared, lost, len(current), at, frames.calibration(spec, answered, at, cutoff))
+    window = _window(spec, compared, lost, len(current), at, frames.outcomes(spec, answered, at, cutoff))
     with workspace.writer(settings):
         earlier = pages.summaries(settings, spec.name)
-        verdict = decide(spec.monitoring, [*_history(earlier, at), window], at=at, cutoff=cutoff)
+        verdict = decide(spec, [*_history(earlier, at), window], at=at, cutoff=cutoff)
+        window = replace(window, retrained=verdict.retrain)
         report = Report(
             project=spec.name,
             name=name,
@@ -98,10 +105,12 @@ def run(
             drift=compared.drift,
             drifted=compared.drifted,
             drift_share=compared.drift_share,
-            prediction_drift=compared.prediction_drift,
+            prediction_drift=compared.prediction_drift(spec.monitoring),
             missing_share=frames.missing_share(spec, current),
+            feature_age_minutes=frames.oldest_features(current),
             lost=lost,
-            performance=frames.performance(spec, current),
+            performance=measure(spec, current),
+            headline=scores(spec),
             verdict=verdict,
         )
         _save(settings, spec, report, window, compared.snapshot)
@@ -122,17 +131,16 @@ def _window(
     lost: tuple[str, ...],
     rows: int,
     at: datetime,
-    calibration: tuple[int, float | None],
+    found: Outcomes,
 ) -> Window:
-    score = compared.prediction_drift
+    score = compared.prediction_drift(spec.monitoring)
     return Window(
         at=at,
         rows=rows,
         drift_share=compared.drift_share,
         prediction_drift=None if score is None else drifts(spec.monitoring, score),
         lost=lost,
-        labelled=calibration[0],
-        bias=calibration[1],
+        **asdict(found),
     )
 
 

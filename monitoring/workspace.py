@@ -20,7 +20,8 @@ from evidently.sdk.models import DashboardPanelPlot, PanelMetric, ProjectModel
 from evidently.sdk.panels import bar_plot_panel, counter_panel, line_plot_panel
 from evidently.ui.workspace import Project, Workspace
 
-from monitoring.metrics import NAMES
+from monitoring.performance import NAMES, scores
+from stack import tasks
 from stack.project import ProjectSpec
 from stack.settings import Settings
 
@@ -125,14 +126,10 @@ def _panels(spec: ProjectSpec) -> list[DashboardPanelPlot]:
     policy = spec.monitoring
     share = PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})
     missing = PanelMetric(legend="missing", metric="MissingPercent")
-    mean = PanelMetric(legend="mean probability", metric="MeanValue", metric_labels={"column": "probability"})
+    age = PanelMetric(legend="minutes", metric="FeatureAge")
+    outputs = tasks.of(spec).outputs
+    means = [PanelMetric(legend=one, metric="MeanValue", metric_labels={"column": one}) for one in outputs]
     rows = PanelMetric(legend="rows", metric="RowCount")
-    scores = {
-        name: line_plot_panel(
-            title, [PanelMetric(legend=name, metric="LabelledScore", metric_labels={"score": name})], size="half"
-        )
-        for name, title in NAMES.items()
-    }
     return [
         counter_panel("Rows in the last window", [rows], size="half"),
         counter_panel("Share of drifted features, last window", [share], size="half"),
@@ -142,11 +139,17 @@ def _panels(spec: ProjectSpec) -> list[DashboardPanelPlot]:
             size="half",
         ),
         line_plot_panel("Missing values, %", [missing], size="half"),
-        line_plot_panel("Mean prediction", [mean], size="half"),
-        line_plot_panel("Drift of the predictions", [_drift_of("probability")], size="half"),
-        *scores.values(),
+        line_plot_panel("Mean prediction", means, size="half"),
+        line_plot_panel("Drift of the predictions", [_drift_of(one) for one in outputs], size="half"),
+        *(_score_panel(name) for name in scores(spec)),
+        line_plot_panel("Age of the features, minutes (95 % are younger)", [age], size="half"),
         bar_plot_panel("Rows", [rows]),
     ]
+
+
+def _score_panel(name: str) -> DashboardPanelPlot:
+    metric = PanelMetric(legend=name, metric="LabelledScore", metric_labels={"score": name})
+    return line_plot_panel(NAMES.get(name, name), [metric], size="half")
 
 
 def _drift_of(column: str) -> PanelMetric:

@@ -33,7 +33,7 @@ def spec() -> ProjectSpec:
                 "entities": ["origin"],
                 "columns": {"calm": "number", "moved": "number", "origin_id": "category"},
             },
-            "monitoring": {"min_rows": 200, "min_labelled": 300, "max_drift_share": 0.3},
+            "monitoring": {"min_rows": 200, "min_labelled": 300, "max_drift_share": 0.3, "max_bias": 0.04},
         }
     )
 

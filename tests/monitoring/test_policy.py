@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 
-from monitoring.policy import Window, decide
+from monitoring.policy import decide, verdict
+from stack import project
+from stack.drift import Window
+from stack.errors import StackError
 from stack.project import Monitoring
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
@@ -55,12 +60,94 @@ def test_the_summary_names_number_and_limit():
     )
 
 
-def test_a_drift_that_goes_on_is_counted():
-    history = [window(drift_share=share) for share in (0.4, 0.1, 0.5, 0.6)]
+def weeks(*windows: Window) -> list[Window]:
+    """Put windows a week apart, the last at `AT`."""
+    last = len(windows) - 1
+    return [replace(one, at=AT - timedelta(days=7 * (last - number))) for number, one in enumerate(windows)]
 
-    reason = decide(POLICY, history, at=AT, cutoff=AT).reasons[0]
 
-    assert reason.text.endswith("2 windows in a row")
+@pytest.mark.parametrize(
+    ("biases", "action"),
+    [
+        ((0.06,), "none"),
+        ((0.06, 0.01, 0.06), "retrain"),
+        ((0.06, 0.06, 0.01), "none"),
+        ((0.06, 0.01, 0.01, 0.06), "none"),
+        ((-0.06, 0.06), "retrain"),
+    ],
+)
+def test_n_of_m_windows_break_the_limit_before_it_counts(biases, action):
+    policy = POLICY.model_copy(update={"breaches": 2, "windows": 3})
+
+    found = decide(policy, weeks(*(window(bias=bias) for bias in biases)), at=AT, cutoff=AT - timedelta(days=50))
+
+    assert found.action == action
+
+
+def test_windows_of_the_former_champion_do_not_count():
+    policy = POLICY.model_copy(update={"breaches": 2, "windows": 3})
+    history = weeks(window(bias=0.06), window(bias=0.06))
+
+    assert decide(policy, history, at=AT, cutoff=AT - timedelta(days=8)).retrain
+    assert not decide(policy, history, at=AT, cutoff=AT - timedelta(days=7)).retrain
+
+
+def test_drift_gives_notice_when_n_of_m_windows_drift():
+    policy = POLICY.model_copy(update={"breaches": 2, "windows": 2})
+
+    once = decide(policy, weeks(window(), window(drift_share=0.5)), at=AT, cutoff=AT)
+    twice = decide(policy, weeks(window(drift_share=0.4), window(drift_share=0.5)), at=AT, cutoff=AT)
+
+    assert (once.action, twice.action) == ("none", "notice")
+    assert "2 of 2 windows needed within 2" in twice.summary
+
+
+@pytest.mark.parametrize(("days", "action"), [(7, "notice"), (13, "notice"), (14, "retrain"), (70, "retrain")])
+def test_after_a_retraining_the_next_one_waits(days, action):
+    asked = window(at=AT - timedelta(days=days), retrained=True)
+
+    found = decide(POLICY, [asked, window(bias=0.06)], at=AT, cutoff=AT - timedelta(days=80))
+
+    assert found.action == action
+    assert (f"asked for {days} days ago, cool-down 14" in found.summary) == (action == "notice")
+
+
+def test_the_loss_retrains_where_a_limit_is_set():
+    policy = POLICY.model_copy(update={"max_bias": None, "max_loss": 0.55})
+
+    found = [decide(policy, [window(loss=loss, bias=0.3)], at=AT, cutoff=AT).action for loss in (0.54, 0.56, None)]
+
+    assert found == ["none", "retrain", "none"]
+
+
+def test_a_project_decides_for_itself(spec, tmp_path, monkeypatch):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "drift.py").write_text(
+        "from stack.drift import Verdict\n\n\ndef decide(usual, policy, history, *, at, cutoff):\n"
+        "    return Verdict(tuple(one for one in usual.reasons if one.name != 'age'))\n"
+    )
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr("projects.__path__", [str(tmp_path)])
+
+    found = verdict(spec, [window()], at=AT, cutoff=AT - timedelta(days=500))
+
+    assert found.action == "none"
+    assert [one.name for one in found.reasons] == ["drift", "predictions", "missing", "bias"]
+
+
+def test_an_answer_that_is_no_verdict_is_named(spec, tmp_path, monkeypatch):
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "drift.py").write_text("def decide(*_, **__):\n    return True\n")
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr("projects.__path__", [str(tmp_path)])
+
+    with pytest.raises(StackError, match=r"odd/drift.py, decide:\n  found     the answer True"):
+        verdict(spec.model_copy(update={"name": "odd"}), [window()], at=AT, cutoff=None)
+
+
+def test_more_breaches_than_windows_are_refused():
+    with pytest.raises(ValidationError, match="3 of 2 windows can never be"):
+        Monitoring(breaches=3, windows=2)
 
 
 def test_too_few_rows_are_told():

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 from evidently.ui.workspace import Workspace
 
@@ -22,8 +23,8 @@ def test_a_drifted_column_is_found_and_a_calm_one_is_not(home, spec, frame):
     assert report.drift_share == pytest.approx(1 / 3)
     assert report.prediction_drift < 0.2
     assert report.verdict.action == "notice"
-    assert report.performance.rows == 600
-    assert abs(report.performance.bias) < 0.04
+    assert report.performance["rows"] == 600
+    assert abs(report.performance["bias"]) < 0.04
 
 
 def test_no_drift_gives_no_notice(home, spec, frame):
@@ -135,3 +136,54 @@ def test_the_page_holds_the_verdict_and_the_summary_is_json(home, spec, frame):
     assert summary["verdict"]["action"] == "notice"
     assert summary["performance"]["rows"] == 600
     assert 'id="verdict"' in report.path.read_text()
+
+
+def of_task(spec, task: str, classes: list[str]):
+    return type(spec).model_validate(spec.model_dump() | {"task": task, "classes": classes})
+
+
+def answers(frame, task: str, off: float = 0.0):
+    """Answer the rows of a binary frame as another task would, `off` above the truth."""
+    truth = frame["probability"]
+    frame = frame.drop(columns=["probability", "late"])
+    if task == "regression":
+        return frame.assign(prediction=100 * (truth + off), late=100 * truth + np.where(frame.index % 2, 1, -1))
+    first = np.clip(0.5 + off, 0, 0.9)
+    labels = np.arange(len(frame)) % 4 // 2 * (1 + np.arange(len(frame)) % 2)
+    return frame.assign(
+        probability_a=first, probability_b=(1 - first) / 2, probability_c=(1 - first) / 2, late=labels.astype(float)
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "headline", "limit"),
+    [
+        ("multiclass", ["a", "b", "c"], ("log_loss", "accuracy", "auc", "bias"), 0.1),
+        ("regression", [], ("rmse", "r2", "mae", "bias"), 10),
+    ],
+)
+def test_every_task_is_reported(home, spec, frame, task, classes, headline, limit):
+    spec = of_task(spec, task, classes)
+    policy = spec.monitoring.model_copy(update={"max_bias": limit})
+    spec = spec.model_copy(update={"monitoring": policy})
+    reference, sound, off = (answers(frame(seed=seed), task, by) for seed, by in ((1, 0), (0, 0), (0, 0.3)))
+
+    quiet = reports.run(home, spec, reference, sound, at=AT, name="r1", cutoff=CUTOFF)
+    alarm = reports.run(home, spec, reference, off, at=AT, name="r2", cutoff=CUTOFF)
+
+    assert quiet.headline == headline
+    assert all(quiet.performance[name] is not None for name in headline)
+    assert (quiet.verdict.action, alarm.verdict.action) == ("none", "retrain")
+    assert alarm.prediction_drift > 0.2 > quiet.prediction_drift
+    assert alarm.performance["bias"] == pytest.approx(quiet.performance["bias"] + (30 if task == "regression" else 0.3))
+    assert "Reliability" in alarm.path.read_text()
+
+
+def test_the_age_of_the_features_is_reported(home, spec, frame):
+    current = frame()
+    old = current["event_timestamp"].dt.tz_convert("UTC") - pd.Timedelta(minutes=50)
+
+    report = reports.run(home, spec, frame(seed=1), current.assign(features_at=old), at=AT, name="r1")
+
+    assert report.feature_age_minutes == pytest.approx(50)
+    assert report.path.read_text().count("Age of the features, minutes") > 0
