@@ -154,28 +154,13 @@ class Monitoring(Spec):
     """A notice is given when a column misses this share of its values more than in the reference."""
     min_rows: int = 1000
     """Fewer rows decide nothing."""
-    max_bias: float | None = None
-    """Retrain when |mean answer - mean outcome| over `bias_window` exceeds this: a probability, or the outcome's unit;
-    null never does ..."""
-    max_loss: float | None = None
-    """... or when the mean loss (log-loss, squared error) of the same rows does ..."""
+    max_bias: float = 0.04
+    """Retrain when |mean p - mean y| over `bias_window` exceeds this ..."""
     bias_window: timedelta = timedelta(days=28)
-    min_labelled: int = 1000
+    min_labelled: int = 8000
     """... with at least this many labelled rows since the champion's cut-off."""
     max_age: timedelta = timedelta(days=60)
     """Retrain when the champion's training cut-off is older than this."""
-    breaches: int = Field(1, ge=1)
-    """An alarm counts (drift, predictions, bias, loss) when so many windows break its limit ..."""
-    windows: int = Field(1, ge=1)
-    """... of the last so many reports, the newest among them."""
-    cool_down: timedelta = timedelta(days=14)
-    """After a retraining was asked for, so long no other is: what would ask gives notice."""
-
-    @model_validator(mode="after")
-    def _breaches_fit(self) -> Self:
-        if self.breaches > self.windows:
-            raise ValueError(f"breaches: {self.breaches} of {self.windows} windows can never be")
-        return self
 
 
 class Schedules(Spec):
@@ -224,6 +209,7 @@ class ProjectSpec(Spec):
     classes: list[bool | int | str] = []
     """The outcomes as the source names them: of two the second is the positive one; 0 and 1 when left out."""
     threshold: float = Field(0.5, gt=0, lt=1)
+    """Binary: the decision is positive from this probability on."""
     package: str = ""
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
     clock: Clock = Clock()
@@ -238,7 +224,6 @@ class ProjectSpec(Spec):
 
     @field_validator("features")
     @classmethod
-    """Binary: the decision is positive from this probability on."""
     def _nothing_twice(cls, features: Features) -> Features:
         if not features.columns:
             raise ValueError("at least one feature column")
@@ -295,6 +280,7 @@ def load(name: str) -> ProjectSpec:
     Raises:
         StackError: no such project, or a key is unknown, missing or malformed.
     """
+    path = PROJECTS / name / "project.yaml"
     if name in examples():
         raise StackError(
             f"projects/{name}",
@@ -309,7 +295,6 @@ def load(name: str) -> ProjectSpec:
             expected=f"one of {', '.join(names())}",
             todo="name an existing project",
         )
-    path = PROJECTS / name / "project.yaml"
     return parse(mistakes.read(path), path)
 
 
