@@ -154,13 +154,28 @@ class Monitoring(Spec):
     """A notice is given when a column misses this share of its values more than in the reference."""
     min_rows: int = 1000
     """Fewer rows decide nothing."""
-    max_bias: float = 0.04
-    """Retrain when |mean p - mean y| over `bias_window` exceeds this ..."""
+    max_bias: float | None = None
+    """Retrain when |mean answer - mean outcome| over `bias_window` exceeds this: a probability, or the outcome's unit;
+    null never does ..."""
+    max_loss: float | None = None
+    """... or when the mean loss (log-loss, squared error) of the same rows does ..."""
     bias_window: timedelta = timedelta(days=28)
-    min_labelled: int = 8000
+    min_labelled: int = 1000
     """... with at least this many labelled rows since the champion's cut-off."""
     max_age: timedelta = timedelta(days=60)
     """Retrain when the champion's training cut-off is older than this."""
+    breaches: int = Field(1, ge=1)
+    """An alarm counts (drift, predictions, bias, loss) when so many windows break its limit ..."""
+    windows: int = Field(1, ge=1)
+    """... of the last so many reports, the newest among them."""
+    cool_down: timedelta = timedelta(days=14)
+    """After a retraining was asked for, so long no other is: what would ask gives notice."""
+
+    @model_validator(mode="after")
+    def _breaches_fit(self) -> Self:
+        if self.breaches > self.windows:
+            raise ValueError(f"breaches: {self.breaches} of {self.windows} windows can never be")
+        return self
 
 
 class Schedules(Spec):
