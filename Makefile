@@ -108,6 +108,7 @@ lock: setup ## Resolve the packages of pyproject.toml anew into the locks
 	@$(COMPILE) pyproject.toml --output-file requirements.lock
 	@$(COMPILE) --group setup --constraint requirements.lock --output-file requirements-setup.lock
 	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) --group export --output-file requirements-export.lock
 	@$(COMPILE) --group examples --no-deps --output-file requirements-examples.lock
 
 lint: setup-dev ## Lint, format check, types, floors
