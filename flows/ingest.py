@@ -78,7 +78,7 @@ def join_labels(project: str, until: datetime) -> int:
 
 def tell_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Alarm when a run failed while the disk has no room left, whatever it was that failed for it."""
-    from monitoring import alerts
+    from stack import alerts
     from stack.settings import settings
 
     if disk.low(settings()):
@@ -150,7 +150,7 @@ def add_here(project: str, since: datetime, until: datetime) -> str:
 
 def report(project: str, verdict: Verdict) -> None:
     """Tell the verdict in the run; stop it when the batch is refused."""
-    from monitoring import alerts
+    from stack import alerts
     from stack.settings import settings
 
     logger = get_run_logger()

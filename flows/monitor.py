@@ -40,7 +40,7 @@ def compare(project: str, at: datetime) -> Report:
 @task
 def tell(project: str, report: Report) -> None:
     """Put the verdict where people look: this run's page, the alerts, and the event that retrains."""
-    from monitoring import alerts
+    from stack import alerts
 
     settings, _, _ = context(project, report.at)
     verdict = report.verdict

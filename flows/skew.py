@@ -38,7 +38,7 @@ def skew(project: str, since: datetime | None = None, until: datetime | None = N
     Raises:
         StackError: some differ; the alarm has been given.
     """
-    from monitoring import alerts
+    from stack import alerts
 
     settings, spec, until = context(project, until)
     found = recompute(project, since or until - spec.monitoring.window, until)

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from monitoring import alerts
+from stack import alerts
 from stack.settings import Settings
 
 
