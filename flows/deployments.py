@@ -22,6 +22,8 @@ from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
+from flows.fit import POOL as TRAINING
+from flows.fit import fit
 from flows.ingest import ingest
 from flows.monitor import DRIFT_DETECTED, monitor
 from flows.pipeline import pipeline
@@ -39,6 +41,7 @@ POOL = "stack"
 FLOWS: tuple[Flow[..., Any], ...] = (
     ingest,
     train,
+    fit,
     promote,
     rollback,
     reproduce,
@@ -66,9 +69,9 @@ def register() -> list[str]:
     """
     with get_client(sync_client=True) as client:
         template = ProcessWorker.get_default_base_job_template()
-        client.create_work_pool(
-            WorkPoolCreate(name=POOL, type="process", base_job_template=template, concurrency_limit=4), overwrite=True
-        )
+        for pool in (POOL, TRAINING):
+            wanted = WorkPoolCreate(name=pool, type="process", base_job_template=template, concurrency_limit=4)
+            client.create_work_pool(wanted, overwrite=True)
         made = [name for spec in sound_projects() for name in deploy(client, spec)]
         put(client, mark_dead_runs())
         for gone in withdraw(client, set(project.names())):
@@ -100,7 +103,7 @@ def deploy(client: SyncPrefectClient, name: str) -> list[str]:
             name=name,
             parameters={"project": name},
             tags=[name],
-            work_pool_name=POOL,
+            work_pool_name=TRAINING if flow is fit else POOL,
             concurrency_limit=ONE_AT_A_TIME,
             schedules=[Cron(cron, timezone=schedules.timezone, slug=SCHEDULE)] if cron else [],
             entrypoint_type=EntrypointType.MODULE_PATH,
@@ -130,7 +133,11 @@ def withdraw(client: SyncPrefectClient, names: set[str]) -> list[str]:
     flows = {flow.name for flow in FLOWS}
     while page := client.read_deployments(offset=len(deployments), limit=PAGE):
         deployments += page
-    ours = [one for one in deployments if one.tags == [one.name] and one.entrypoint and one.work_pool_name == POOL]
+    ours = [
+        one
+        for one in deployments
+        if one.tags == [one.name] and one.entrypoint and one.work_pool_name in (POOL, TRAINING)
+    ]
     gone = [one for one in ours if one.name not in names and str(one.entrypoint).rpartition(".")[2] in flows]
     for one in gone:
         client.delete_deployment(one.id)

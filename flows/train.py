@@ -9,6 +9,7 @@ from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 
 from flows.common import MINUTE, MOMENTARY, context
+from flows.fit import elsewhere
 from flows.promote import pass_on
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
     """
     _, _, cutoff = context(project, cutoff)
     get_run_logger().info("training %s on labels known at %s; reason: %s", project, cutoff, reason)
-    trained = search(project, training_set(project, cutoff), cutoff)
+    frame = training_set(project, cutoff)
+    version = elsewhere(project, frame, cutoff) or search(project, frame, cutoff).version
     pass_on(project)
-    return trained.version
+    return version

@@ -55,6 +55,19 @@ class Settings(BaseModel):
     lan_feast_ui_port: int = Field(9443, ge=1, le=65535)
     lan_password_hash: str = Field("", repr=False)
 
+    # Of a machine that trains for another one: the gateway there, and what opens it.
+    join_url: str = ""
+    join_key: str = Field("", repr=False)
+    trainer_port: int = Field(8090, ge=1, le=65535)
+
+    # The cluster that searches candidates; the one of the profile dask where no other is named.
+    dask_address: str = ""
+    dask_port: int = Field(8786, ge=1, le=65535)
+    dask_status_port: int = Field(8787, ge=1, le=65535)
+    dask_workers: int = Field(2, ge=1)
+    dask_url: str = ""
+    """Where the services reach the scheduler's status."""
+
     # Where the services answer; derived from host and ports unless given.
     portal_url: str = ""
     prediction_url: str = ""
@@ -97,7 +110,13 @@ class Settings(BaseModel):
         derived = {
             f"{name}_url": f"http://{_reachable(values['host'])}:{values[f'{name}_port']}"
             for name in ("portal", "prediction", "prefect", "mlflow", "features", "monitoring")
-        } | {
+        }
+        if values["join_url"]:
+            derived |= {f"{name}_url": f"{values['join_url']}/{name}" for name in ("prefect", "mlflow")}
+        if "dask" in values["profiles"].split(","):
+            derived["dask_address"] = f"tcp://{_reachable(values['host'])}:{values['dask_port']}"
+        derived |= {
+            "dask_url": f"http://{_reachable(values['host'])}:{values['dask_status_port']}",
             "bind": values["host"],
             "mlflow_database": f"sqlite:///{home}/mlflow/mlflow.db",
             "prefect_database": f"sqlite+aiosqlite:///{home}/prefect/prefect.db",

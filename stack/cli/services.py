@@ -13,7 +13,7 @@ from stack.errors import StackError
 
 @main.command()
 @click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="How to run the services.")
-@click.option("--profiles", help="Optional services, separated by commas: feast-ui.")
+@click.option("--profiles", help="Optional services, separated by commas: feast-ui, lan.")
 @click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
 def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     """Start every service, wait until all are healthy, and run the first pipeline."""
@@ -23,6 +23,8 @@ def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     chosen = runtimes.to_start(settings, click.echo)
     click.echo(f"starting the services ({chosen.NAME})")
     chosen.up(settings, click.echo)
+    if settings.join_url:
+        return
     outcomes = welcome.first_pipelines(settings, click.echo) if pipeline else {}
     click.echo(welcome.page(settings))
     for name, outcome in outcomes.items():

@@ -143,9 +143,13 @@ def _require_known(bodies: Mapping[str, Any], settings: Settings) -> None:
 
 
 def _active(bodies: Mapping[str, Any], settings: Settings) -> set[str]:
-    """Names of the services without a profile or with one that is asked for."""
-    wanted = _wanted(settings)
-    return {name for name, body in bodies.items() if not body.get("profiles") or wanted & set(body["profiles"])}
+    """Names of the services with a profile that is asked for, and of those without one unless they run elsewhere."""
+    wanted, elsewhere = _wanted(settings), bool(settings.join_url)
+    return {
+        name
+        for name, body in bodies.items()
+        if wanted & set(body.get("profiles", ())) or not (elsewhere or body.get("profiles"))
+    }
 
 
 def _service(name: str, raw: Any, values: Mapping[str, str], active: Iterable[str], file: Path) -> Service:

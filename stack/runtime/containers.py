@@ -60,7 +60,8 @@ def up(settings: Settings, say: Say) -> None:
     Raises:
         StackError: no engine, a taken port, lost passwords, or a service that does not become healthy.
     """
-    settings = lan.with_login(_with_passwords(settings), say)
+    if not settings.join_url:
+        settings = lan.with_login(_with_passwords(settings), say)
     services = compose.services(settings)
     there = docker.containers(settings)
     ports.require_free(settings, [one for one in services if one.name not in there or not there[one.name].running])
@@ -69,6 +70,8 @@ def up(settings: Settings, say: Say) -> None:
         image.build(settings)
         say(f"built {compose.image()}")
     _start(settings, services, say)
+    if lan.wanted(settings):
+        say(f"machines that train join with KEY={lan.fingerprint(settings)}.<password>")
 
 
 def down(settings: Settings) -> list[str]:
@@ -165,7 +168,9 @@ def _start(settings: Settings, services: list[Service], say: Say) -> None:
     """Let Docker Compose start everything in order, and tell what is ready."""
     began = time.monotonic()
     since = datetime.now(UTC)  # of the engine's clock, not of a project's
-    words = ("up", "--detach", "--wait", "--wait-timeout", str(PATIENCE), "--remove-orphans", "--quiet-pull")
+    words = ["up", "--detach", "--wait", "--wait-timeout", str(PATIENCE), "--remove-orphans", "--quiet-pull"]
+    if settings.join_url:
+        words += ["--no-deps", *(one.name for one in services)]
     told: set[str] = set()
     once = {service.name for service in services if service.once}
     with subprocess.Popen(

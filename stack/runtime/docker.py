@@ -77,6 +77,15 @@ def compose(settings: Settings, *words: str, check: bool = True, **variables: st
     return ran
 
 
+def inside(settings: Settings, *words: str) -> str:
+    """Run a command where the state is, in the worker's container; give what it prints.
+
+    Raises:
+        StackError: it ended with an error.
+    """
+    return compose(settings, "exec", "-T", "worker", *words).stdout
+
+
 def command(settings: Settings, *words: str) -> list[str]:
     """The words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
     wanted = [one.strip() for one in settings.profiles.split(",") if one.strip()]
@@ -92,13 +101,15 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def values(settings: Settings) -> dict[str, str]:
     """The variables of docker-compose.yml that the user's settings decide; the file has the others."""
-    places = [name for name in Settings.model_fields if name in ("home", "host") or name.endswith("_port")]
+    places = [name for name in Settings.model_fields if name in ("home", "host", "profiles") or name.endswith("_port")]
     derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
     # To stop a stack none is needed.
     unset = {_key(name): "unset" for name in (*credentials.FIELDS, "lan_password_hash")}
     always = {_key(name): str(getattr(settings, name)) for name in places}
     ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
     given = unset | always | ours | lan.variables(settings)
+    if settings.dask_address == derived[_key("dask_address")] != "":
+        given[_key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
     return {key: value for key, value in given.items() if key not in OF_THE_HOST}
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import socket
+import ssl
 import string
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+import httpx
 
 from stack.errors import StackError
 from stack.runtime import compose, credentials
@@ -36,6 +40,43 @@ def address(settings: Settings) -> str:
         except OSError:  # no network
             return socket.gethostname().lower()
         return str(probe.getsockname()[0])
+
+
+def authority(url: str, trusted: str = "") -> str:
+    """The certificate of a gateway's authority, in PEM.
+
+    Args:
+        url: of the gateway; its own certificate is not checked, as that takes the authority's.
+        trusted: the SHA-256 that it must have.
+
+    Raises:
+        StackError: no answer, or another authority.
+    """
+    where = f"{url}/{AUTHORITY}"
+    try:
+        pem = httpx.get(where, verify=False, trust_env=False, timeout=30).raise_for_status().text  # noqa: S501
+    except httpx.HTTPError as error:
+        raise StackError(
+            where, found=str(error) or type(error).__name__, expected="an answer", todo="make up PROFILES=lan there"
+        ) from None
+    if trusted and _sha256(pem) != trusted:
+        raise StackError(
+            where,
+            found=f"an authority with SHA-256 {_sha256(pem)}",
+            expected=f"{trusted}, as the key says",
+            todo="compare with what `make up PROFILES=lan` tells on the other machine, and join again",
+        )
+    return pem
+
+
+def fingerprint(settings: Settings) -> str:
+    """The SHA-256 of this stack's own authority."""
+    host = "127.0.0.1" if settings.lan_host in ("0.0.0.0", "") else settings.lan_host  # noqa: S104  # compared with
+    return _sha256(authority(settings.through_gateway("portal", host)))
+
+
+def _sha256(pem: str) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
 def variables(settings: Settings) -> dict[str, str]:

@@ -119,6 +119,21 @@ class Runs:
                 return Run(run["id"], run["state"]["type"])
         return None
 
+    def online(self, pool: str) -> bool:
+        """Say whether a work pool has a worker that answers."""
+        return any(
+            one["status"] == "ONLINE" for one in self._call("POST", f"work_pools/{pool}/workers/filter", {}) or []
+        )
+
+    def begins(self, run: str, seconds: float) -> bool:
+        """Wait until a worker has taken a run up; say whether one has."""
+        deadline = time.monotonic() + seconds
+        while self._call("GET", f"flow_runs/{run}")["state"]["type"] in ("SCHEDULED", "PENDING"):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(1)
+        return True
+
     def cancel(self, run: str) -> None:
         """Ask the worker to stop a run."""
         self._call("POST", f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}, "force": False})

@@ -13,6 +13,8 @@ EMBEDDED = {"postgres", "redis"}
 GATEWAY = "gateway"
 NOT_FOR_PROCESSES = {"STACK_RUNTIME", "STACK_PROFILES", "STACK_NAME"}
 PASSWORDS = {f"STACK_{name}".upper() for name in credentials.FIELDS}
+OF_THE_TRAINER = {"STACK_JOIN_URL", "STACK_JOIN_KEY", "STACK_TRAINER_PORT"}
+OF_DASK = {f"STACK_DASK_{name}" for name in ("PORT", "STATUS_PORT", "WORKERS", "URL")}
 LOGIN = "STACK_LAN_PASSWORD_HASH"
 OF_ONE_SERVER = {"STACK_MLFLOW_DATABASE", "STACK_PREFECT_DATABASE"}
 
@@ -30,7 +32,7 @@ def written(tmp_path, **bodies) -> Path:
 def test_runs_what_is_built_here_and_leaves_out_database_servers(tmp_path):
     names = {service.name for service in services(settings(tmp_path))}
 
-    assert names == set(RAW["services"]) - EMBEDDED - {GATEWAY, "feast-ui"}
+    assert names == set(RAW["services"]) - EMBEDDED - {GATEWAY, "feast-ui", "trainer", "dask-scheduler", "dask-workers"}
     assert "feast-ui" in {one.name for one in services(settings(tmp_path, STACK_PROFILES="feast-ui"))}
 
 
@@ -59,7 +61,10 @@ def test_every_address_follows_the_settings(tmp_path):
 def test_every_setting_reaches_the_services():
     keys = {f"STACK_{name}".upper() for name in Settings.model_fields}
 
-    assert keys - set(RAW["x-environment"]) == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | {LOGIN}
+    assert (
+        keys - set(RAW["x-environment"])
+        == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | {LOGIN} | OF_THE_TRAINER | OF_DASK
+    )
 
 
 def test_only_the_front_doors_are_published_and_only_on_the_chosen_address():
@@ -123,6 +128,25 @@ def test_links_lead_to_the_gateway_only_where_there_is_one(tmp_path):
     assert names[0] == "nas.local" and "localhost" in names
     assert load(with_gateway, Path("/dev/null")).link("portal") == "https://nas.local:8443"
     assert load(without, Path("/dev/null")).link("portal") == "http://127.0.0.1:8080"
+
+
+def test_the_cluster_of_the_profile_dask_is_used_where_no_other_is_named(tmp_path):
+    named = {"STACK_DASK_ADDRESS": "tcp://cluster:1"}
+
+    assert settings(tmp_path).dask_address == ""
+    own = settings(tmp_path, STACK_PROFILES="dask")
+    assert (own.dask_address, docker.values(own)["STACK_DASK_ADDRESS"]) == (
+        "tcp://127.0.0.1:8786",
+        "tcp://dask-scheduler:8786",
+    )
+    assert docker.values(settings(tmp_path, STACK_PROFILES="dask", **named))["STACK_DASK_ADDRESS"] == "tcp://cluster:1"
+
+
+def test_a_machine_that_has_joined_runs_its_profile_alone(tmp_path):
+    joined = settings(tmp_path, STACK_PROFILES="scale", STACK_JOIN_URL="https://nas:8443")
+
+    assert [one.name for one in services(joined)] == ["trainer"] and compose.servers(joined) == []
+    assert docker.values(joined)["STACK_PREFECT_URL"] == "https://nas:8443/prefect"
 
 
 def test_a_changed_environment_changes_the_fingerprint(tmp_path):

@@ -1,0 +1,89 @@
+"""The part of a training that another machine can do: search, evaluate, refit and register, on rows sent to it.
+
+Joining features and judging the challenger stay where the lake and the prediction service are.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prefect import flow, get_run_logger
+
+from flows.common import MINUTE, context
+from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+POOL = "training"
+"""The work pool of machines that have joined."""
+START_SECONDS = 60.0
+"""A worker asks for work every few seconds; one that is switched off counts as online for half a minute."""
+
+
+@flow(name="fit", flow_run_name="fit {project}", timeout_seconds=120 * MINUTE)
+def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_version: str, digest: str) -> str:
+    """Train a project on rows that its own machine has sent.
+
+    Args:
+        project: name of the project.
+        cutoff: no label of the rows became known after it.
+        rows: their name in ``stack.parcels``.
+        data_revision: of the lake that they come from.
+        code_version: of the machine that sent them.
+        digest: of the files there that decide what a training gives.
+
+    Returns:
+        The registered version.
+    """
+    from stack import code, parcels, training
+
+    settings, spec, _ = context(project, cutoff)
+    if code.digest(project) != digest:
+        raise StackError(
+            "checkout of the machine that trains",
+            found=f"code {code.version()}, which differs in stack/, projects/{project}/ or feature_repo/",
+            expected=f"code {code_version}, as on the machine that it has joined",
+            todo=f"git checkout {code_version.removesuffix('-dirty')} there, and `make join` again",
+        )
+    return training.train(
+        settings,
+        spec,
+        parcels.received(settings, rows),
+        data_revision=data_revision,
+        cutoff=cutoff,
+        code_version=code_version,
+        report=get_run_logger().info,
+    ).version
+
+
+def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
+    """Let a machine that has joined train on labelled rows.
+
+    Returns:
+        The registered version; None where no machine is there, or where it did not succeed: then train here.
+    """
+    from stack.runtime.runs import Runs
+
+    settings, spec, _ = context(project, cutoff)
+    runs, log = Runs(settings, patience=60), get_run_logger()
+    if not runs.online(POOL):
+        return None
+    from stack import code, lake, parcels, registry
+
+    name = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}"
+    sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": lake.revision(settings)}
+    with parcels.sent(settings, name, frame):
+        run = runs.start("fit", project, sent | {"code_version": code.version(), "digest": code.digest(project)})
+        log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
+        if not runs.begins(run, START_SECONDS):
+            runs.cancel(run)
+            log.warning("no machine of the pool has begun within %s s; training here", START_SECONDS)
+            return None
+        outcome = runs.follow(run, log.info)
+    if not outcome.good:
+        log.warning("the training there is %s, %s; training here", outcome.state.lower(), outcome.message)
+        return None
+    challenger = registry.challenger(settings, spec)
+    return challenger.version if challenger and challenger.cutoff == cutoff else None

@@ -1,0 +1,1 @@
+"""The worker of a machine that trains for another one."""

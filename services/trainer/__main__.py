@@ -1,0 +1,51 @@
+"""Train for the stack on another machine: ``python -m services.trainer``, a Prefect worker of the pool ``training``.
+
+It reaches Prefect and MLflow through the gateway there, and needs its URL and key alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import mkdtemp
+
+from stack.runtime import lan
+from stack.settings import Settings, settings
+
+WORKER = ("prefect", "worker", "start", "--pool", "training", "--type", "process", "--with-healthcheck")
+
+
+def main() -> None:
+    """Become the worker."""
+    stack = settings()
+    if stack.join_url:
+        os.environ.update(environment(stack, Path(mkdtemp())))
+    os.execvp(WORKER[0], [*WORKER, "--name", f"trainer on {socket.gethostname()}"])  # noqa: S606  # it replaces this process
+
+
+def environment(stack: Settings, folder: Path) -> Mapping[str, str]:
+    """What Prefect's and MLflow's clients need to know to pass the gateway.
+
+    Raises:
+        StackError: the gateway does not answer, or has another authority than the key says.
+    """
+    trusted, _, password = stack.join_key.partition(".")
+    certificate = folder / lan.AUTHORITY
+    certificate.write_text(lan.authority(stack.join_url, trusted))
+    login = base64.b64encode(f"{lan.USER}:{password}".encode()).decode()
+    return {
+        # Of requests and of websockets alike, which PREFECT_API_AUTH_STRING is not.
+        "PREFECT_CLIENT_CUSTOM_HEADERS": json.dumps({"Authorization": f"Basic {login}"}),
+        "PREFECT_API_SSL_CERT_FILE": str(certificate),
+        "MLFLOW_TRACKING_USERNAME": lan.USER,
+        "MLFLOW_TRACKING_PASSWORD": password,
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": str(certificate),
+    }
+
+
+if __name__ == "__main__":
+    main()
