@@ -1,4 +1,4 @@
-"""The stack in containers: its own project name, free ports, the real first pipeline."""
+"""The stack in containers, with its gateway: its own project name, free ports, the real first pipeline of flights."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
-from stack import project, settings
-from stack.runtime import compose, credentials, docker, welcome
+from stack import project, registry, settings
+from stack.registry import Version
+from stack.runtime import compose, credentials, docker, lan, welcome
 from stack.runtime.docker import Container
 from stack.settings import ROOT, Settings
 from tests.conftest import own_environment
 
 RATE = 20
 """Requests a second while something is killed."""
+PASSWORD = "of-the-gateway"
 
 
 class Containers:
@@ -90,6 +94,57 @@ class Containers:
                 thread.join()
 
 
+class Upgraded(NamedTuple):
+    """What was there before an upgrade of the containers, and the archive that it has made."""
+
+    champion: Version
+    predictions: int
+    runs: int
+    archive: Path
+    told: str
+
+
+@pytest.fixture(scope="session")
+def upgraded(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Upgraded:
+    """`make upgrade` of the running containers: archive, down, packages, up."""
+    archive = tmp_path_factory.mktemp("upgrade") / "backup.tar.gz"
+    flights = project.load("flights")
+    before = registry.require_champion(containers.settings, flights)
+    predictions = int(containers.sql("SELECT count(*) FROM predictions")[0])
+    told = containers.stack("upgrade", "--out", str(archive))
+    return Upgraded(before, predictions, runs(containers.settings), archive, told)
+
+
+def runs(of: Settings) -> int:
+    """The number of MLflow's runs."""
+    with httpx.Client(base_url=f"{of.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=30) as client:
+        found = client.post("experiments/search", json={"max_results": 100}).raise_for_status().json()["experiments"]
+        body = {"experiment_ids": [one["experiment_id"] for one in found], "max_results": 1000}
+        return len(client.post("runs/search", json=body).raise_for_status().json().get("runs", []))
+
+
+def probabilities(of: Settings, count: int = 1000) -> list[float]:
+    """The answers to the first requests of March."""
+    flights, march = project.load("flights"), datetime(2013, 3, 1, tzinfo=UTC)
+    asked = flights.module("source").requests(march, march.replace(day=4)).head(count)
+    rows = json.loads(asked[list(flights.request)].to_json(orient="records", date_format="iso", date_unit="us"))
+    found = []
+    for start in range(0, count, 200):
+        body = {"rows": rows[start : start + 200]}
+        answer = httpx.post(f"{of.prediction_url}/flights/predict", json=body, timeout=60, trust_env=False)
+        found += [one["probability"] for one in answer.raise_for_status().json()]
+    assert len(found) == count
+    return found
+
+
+def eventually(holds: Callable[[], Any], seconds: float) -> None:
+    """Ask until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.5)
+
+
 @pytest.fixture(scope="session")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """A stack that `stack up` has built and started, with the champion of flights live."""
@@ -98,9 +153,11 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
     own = own_environment(tmp_path_factory.mktemp("compose"))
     own |= {"STACK_RUNTIME": "compose", "STACK_NAME": f"stack-test-{os.getpid()}"}
     own |= {f"STACK_{name}".upper(): f"of-{name}" for name in credentials.FIELDS}
+    own |= {"STACK_PROFILES": "lan", "STACK_LAN_PASSWORD_HASH": lan.hashed(PASSWORD)}
     running = Containers(os.environ | own)
     try:
-        running.stack("up")
+        running.stack("up", "--no-pipeline")
+        running.stack("run", "flights")
         yield running
     finally:
         running.stack("clean", "--yes")

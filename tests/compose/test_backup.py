@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from stack import project, registry
 from stack.runtime import credentials, docker
-from tests.compose.conftest import Containers
+from tests.compose.conftest import Containers, Upgraded, probabilities, runs
 from tests.conftest import own_environment
 
 pytestmark = pytest.mark.services
@@ -22,43 +21,42 @@ FLIGHTS = project.load("flights")
 class Twins(NamedTuple):
     first: Containers
     second: Containers
-    archive: Path
-    asked: str
-    """Id of a prediction that the first one had answered before the backup."""
+    told: str
+    """What restoring said."""
 
 
 @pytest.fixture(scope="module")
-def twins(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+def twins(containers: Containers, upgraded: Upgraded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
     """The running stack, and one restored from its backup, of which only what answers is started."""
     folder = tmp_path_factory.mktemp("restored")
-    asked = str(containers.predict()["prediction_id"])
-    archive = folder / "backup.tar.gz"
-    containers.stack("backup", "--out", str(archive))
     own = own_environment(folder) | {"STACK_RUNTIME": "compose", "STACK_NAME": f"stack-restored-{os.getpid()}"}
     # Other passwords: they are of the machine, and not in the archive.
     own |= {f"STACK_{name}".upper(): f"other-{name}" for name in credentials.FIELDS}
     second = Containers(os.environ | own)
     try:
-        second.stack("restore", str(archive))
+        told = second.stack("restore", str(upgraded.archive))
         docker.compose(second.settings, "up", "--detach", "--wait", "mlflow", "prediction")
-        yield Twins(containers, second, archive, asked)
+        yield Twins(containers, second, told)
     finally:
         second.stack("clean", "--yes")
 
 
-def test_champion_and_predictions_are_the_same(twins: Twins) -> None:
-    first, second = twins.first, twins.second
+def test_champion_runs_and_the_log_are_the_same(twins: Twins, upgraded: Upgraded) -> None:
+    assert registry.require_champion(twins.second.settings, FLIGHTS) == upgraded.champion
+    assert runs(twins.second.settings) == upgraded.runs
+    assert twins.second.sql("SELECT count(*) FROM predictions") == [str(upgraded.predictions)]
+    assert f"{upgraded.predictions} predictions" in twins.told
 
-    assert registry.require_champion(second.settings, FLIGHTS) == registry.require_champion(first.settings, FLIGHTS)
-    assert second.predict()["probability"] == first.predict()["probability"]
-    assert second.sql(f"SELECT count(*) FROM predictions WHERE id = '{twins.asked}'") == ["1"]
+
+def test_thousand_predictions_are_the_same(twins: Twins) -> None:
+    assert probabilities(twins.second.settings) == probabilities(twins.first.settings)
 
 
-def test_volumes_that_exist_are_not_restored_over(twins: Twins) -> None:
+def test_volumes_that_exist_are_not_restored_over(twins: Twins, upgraded: Upgraded) -> None:
     before = docker.volumes(twins.second.settings)
 
     with pytest.raises(subprocess.CalledProcessError):
-        twins.second.stack("restore", "--yes", str(twins.archive))
+        twins.second.stack("restore", "--yes", str(upgraded.archive))
 
     assert docker.volumes(twins.second.settings) == before
-    assert twins.second.predict()["model_version"] == twins.first.predict()["model_version"]
+    assert twins.second.predict()["model_version"] == upgraded.champion.version
