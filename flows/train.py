@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from stack.training import Trained
 
 
+@task(timeout_seconds=MINUTE, **MOMENTARY)
+def made(project: str, cutoff: datetime) -> str | None:
+    """The version that the same data, cut-off and code have made already, completed where a run was killed."""
+    from stack import trainings
+
+    settings, spec, _ = context(project, cutoff)
+    version = trainings.take_up(settings, spec, trainings.identity(settings, spec, cutoff))
+    return version.version if version else None
+
+
 @task(timeout_seconds=30 * MINUTE, **MOMENTARY)
 def training_set(project: str, cutoff: datetime) -> DataFrame:
     """Join every labelled event with the features that were known at its instant."""
@@ -56,7 +66,11 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
     """
     _, _, cutoff = context(project, cutoff)
     get_run_logger().info("training %s on labels known at %s; reason: %s", project, cutoff, reason)
-    frame = training_set(project, cutoff)
-    version = elsewhere(project, frame, cutoff) or search(project, frame, cutoff).version
+    version = made(project, cutoff)
+    if version:
+        get_run_logger().info("version %s is of the same data, cut-off and code: no second one is trained", version)
+    else:
+        frame = training_set(project, cutoff)
+        version = elsewhere(project, frame, cutoff) or search(project, frame, cutoff).version
     pass_on(project)
     return version

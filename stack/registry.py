@@ -144,6 +144,27 @@ def tag(settings: Settings, version: Version, tags: Mapping[str, str]) -> None:
             _checked(client.post("mlflow/model-versions/set-tag", json=body))
 
 
+def tagged(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> Version | None:
+    """The newest version that carries these tags."""
+    wanted = [f"name = '{spec.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
+    query = {"filter": " and ".join(wanted), "order_by": "version_number DESC", "max_results": "1"}
+    with _client(settings) as client:
+        found = _checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
+    return _version(found[0]) if found else None
+
+
+def nominate(settings: Settings, spec: ProjectSpec, version: Version) -> None:
+    """Make a version challenger."""
+    with _client(settings) as client:
+        _point(client, spec, CHALLENGER, version.version)
+
+
+def finish(settings: Settings, version: Version) -> None:
+    """End the run that trained a version as finished."""
+    with _client(settings) as client:
+        _checked(client.post("mlflow/runs/update", json={"run_id": version.run_id, "status": "FINISHED"}))
+
+
 def fetch(settings: Settings, version: Version, folder: Path) -> None:
     """Download a version's served form into `folder`, whole or not at all.
 

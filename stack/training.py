@@ -103,6 +103,7 @@ def train(
         "stack.cutoff": cutoff.isoformat(),
         "stack.feature_service": spec.features.service,
         "stack.code_version": code_version,
+        "stack.code_digest": code.digest(spec.name),
         "stack.seed": str(spec.training.seed),
     }
     tracker = Tracker(settings, spec, tags)
