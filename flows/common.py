@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import Task
-from prefect.client.schemas import TaskRun
-from prefect.client.schemas.objects import State
+from prefect import Flow, State, Task
+from prefect.client.schemas import FlowRun, TaskRun
 
-from stack import clock, project
+from stack import clock, disk, project
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.settings import Settings, settings
@@ -35,3 +34,12 @@ def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
 
 
 MOMENTARY: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": may_pass}
+
+
+def tell_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alarm when a run failed while the disk has no room left, whatever it was that failed for it."""
+    from stack import alerts
+
+    if disk.low(settings()):
+        title = f"{flow_run.parameters['project']}: {flow.name} stopped, the disk is full"
+        alerts.notify(settings(), title, str(state.message))

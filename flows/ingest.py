@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pandas import DataFrame
-from prefect import Flow, State, flow, get_run_logger, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas import FlowRun
 
-from flows.common import MINUTE, MOMENTARY, context
-from stack import disk
+from flows.common import MINUTE, MOMENTARY, context, tell_full_disk
 from stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -49,41 +47,31 @@ def append(project: str, tables: Tables, since: datetime, until: datetime) -> st
 
 
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
-def compute_features(project: str, until: datetime) -> dict[str, int]:
+def compute_features(project: str, since: datetime, until: datetime) -> dict[str, int]:
     """Turn the rows that the features have not seen yet into feature tables."""
-    from stack import datasets, features
+    from stack import features
 
     settings, spec, _ = context(project, until)
-    return features.update(settings, spec, datasets.served_until(settings, spec), until)
+    return features.update(settings, spec, since, until)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
-def bring_online(project: str, until: datetime) -> None:
+def bring_online(project: str, since: datetime, until: datetime) -> None:
     """Materialise the new features into the online store; then the window counts as served."""
-    from stack import datasets, feature_tables, features
+    from stack import feature_tables, features
 
     settings, spec, _ = context(project, until)
-    features.materialise(settings, spec, datasets.served_until(settings, spec), until)
+    features.materialise(settings, spec, since, until)
     feature_tables.mark_served(settings.feature_tables / project, until)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
-def join_labels(project: str, until: datetime) -> int:
+def join_labels(project: str, since: datetime, until: datetime) -> int:
     """Give the predictions in the log the outcomes that are new; return their number."""
-    from stack import datasets, observed
+    from stack import observed
 
     settings, spec, _ = context(project, until)
-    return observed.label(settings, spec, datasets.served_until(settings, spec), until)
-
-
-def tell_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Alarm when a run failed while the disk has no room left, whatever it was that failed for it."""
-    from stack import alerts
-    from stack.settings import settings
-
-    if disk.low(settings()):
-        title = f"{flow_run.parameters['project']}: {flow.name} stopped, the disk is full"
-        alerts.notify(settings(), title, str(state.message))
+    return observed.label(settings, spec, since, until)
 
 
 @flow(
@@ -116,10 +104,13 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
         )
     since = since.astimezone(UTC) if since else datasets.ingested_until(settings, spec)
     revision = add(project, since, until) if since < until else lake.revision(settings)
-    if datasets.served_until(settings, spec) < until:
-        rows = compute_features(project, until)
-        labels = join_labels(project, until)
-        bring_online(project, until)
+    served = datasets.served_until(settings, spec)
+    # A window behind what is served came late: everything after it is computed anew.
+    behind, end = min(since, served), max(until, served)
+    if behind < end:
+        rows = compute_features(project, behind, end)
+        labels = join_labels(project, behind, end)
+        bring_online(project, behind, end)
         get_run_logger().info("feature rows %s; %s predictions labelled", rows, labels)
     get_run_logger().info("data version %s holds all up to %s", revision[:8], until)
     return revision

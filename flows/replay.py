@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prefect import flow, get_run_logger
 
 from flows import ingest
-from flows.common import context
+from flows.common import context, tell_full_disk
 from flows.monitor import monitor
 from stack.errors import StackError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stack.runtime.runs import Run
     from stack.settings import Settings
 
-PAUSES = (2.0, 10.0, 30.0)
+PAUSES = (2.0, 10.0, 30.0, 60.0)
 """Seconds between the tries of a day."""
 TRIES = 3
 """Trainings started for one drift event before the replay gives up."""
@@ -28,7 +28,7 @@ START_SECONDS = 120.0
 LOOK_SECONDS = 0.5
 
 
-@flow(name="replay", flow_run_name="replay {project}")
+@flow(name="replay", flow_run_name="replay {project}", on_failure=[tell_full_disk])
 def replay(project: str, until: datetime) -> datetime:
     """Play a project's recorded data from its clock's "now" to `until`.
 
