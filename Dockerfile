@@ -17,10 +17,13 @@ RUN ./prune.sh /opt/venv/lib/python3.11/site-packages
 RUN python warm.py
 
 # Our own one is installed for its command and its version alone: PYTHONPATH finds it faster than the finder of an editable
-# install. In a step of its own: pyproject.toml changes more often than the locks.
+# install. In a step of its own: pyproject.toml changes more often than the locks. The data of
+# the examples comes along where the checkout has it.
 FROM packages AS own
-COPY pyproject.toml ./
+COPY pyproject.toml requirements-examples.lock ./
+ARG EXAMPLES=""
 RUN uv pip install --quiet --no-build-isolation --no-deps --editable . \
+    && if [ -n "$EXAMPLES" ]; then uv pip install --quiet --no-build-isolation --no-deps --require-hashes --requirement requirements-examples.lock; fi \
     && uv pip uninstall --quiet uv pip \
     && rm /opt/venv/lib/python3.11/site-packages/__editable__*homelab_mlops*
 

@@ -6,7 +6,7 @@ import hashlib
 from fnmatch import fnmatch
 from pathlib import Path
 
-from stack import code
+from stack import code, project
 from stack.runtime import compose, docker
 from stack.settings import ROOT, Settings
 
@@ -27,20 +27,26 @@ def build(settings: Settings) -> None:
     Raises:
         StackError: the build failed; holds its last lines.
     """
-    docker.compose(settings, "build", SERVICE, CODE_VERSION=code.version(), SOURCES=sources())
+    given = {"CODE_VERSION": code.version(), "SOURCES": sources(), "EXAMPLES": _examples()}
+    docker.compose(settings, "build", SERVICE, **given)
 
 
 def sources(root: Path = ROOT) -> str:
-    """A fingerprint of every file that the image is built from, by the rules of .dockerignore."""
+    """A fingerprint of every file that the image is built from, by the rules of .dockerignore, and of the examples."""
     rules = [line for line in (root / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     kept = [root / line.removeprefix("!") for line in rules if line.startswith("!")]
     dropped = [line.removeprefix("**/") for line in rules if line.startswith("**/")]
     found = sorted(
         {file for path in kept for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()}
     )
-    digest = hashlib.sha256((root / "Dockerfile").read_bytes())
+    digest = hashlib.sha256((root / "Dockerfile").read_bytes() + _examples().encode())
     for file in found:
         relative = file.relative_to(root)
         if not any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped):
             digest.update(f"{relative}\0{file.stat().st_mode & 0o111}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _examples() -> str:
+    """Not empty where the data of the examples is installed: containers then have the projects of this checkout."""
+    return "" if project.examples() else "yes"
