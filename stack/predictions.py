@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stack import tasks
@@ -155,6 +155,31 @@ def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
     )
     with engine(settings.state_database).begin() as connection:
         return connection.execute(statement, rows).rowcount
+
+
+def note(settings: Settings, spec: ProjectSpec, told: Mapping[str, tuple[float, datetime]]) -> set[str]:
+    """Note what was true by prediction id; the same label again changes nothing, not even when it was known.
+
+    Args:
+        settings: the stack.
+        spec: the project.
+        told: id -> encoded label, and the instant on the project's clock when it was known.
+
+    Returns:
+        The ids that are in the log of this project.
+    """
+    mine, id_, label_ = predictions.c.project == spec.name, predictions.c.id, predictions.c.label
+    statement = (
+        update(predictions)
+        .where(id_ == bindparam("named"), or_(label_.is_(None), label_ != bindparam("found")))
+        .values(label=bindparam("found"), label_at=bindparam("known"))
+    )
+    with engine(settings.state_database).begin() as connection:
+        known = set(connection.execute(select(id_).where(mine, id_.in_(told))).scalars())
+        rows = [{"named": name, "found": told[name][0], "known": told[name][1].astimezone(UTC)} for name in known]
+        if rows:
+            connection.execute(statement, rows)
+    return known
 
 
 def prune(settings: Settings, before: datetime) -> int:

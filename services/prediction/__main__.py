@@ -9,7 +9,9 @@ import logging
 
 import uvicorn
 
-from services.prediction.service import Predictions
+from services.prediction.front import Front
+from services.prediction.projects import Projects
+from services.prediction.service import is_ours
 from stack.settings import settings
 
 
@@ -17,8 +19,9 @@ def main() -> None:
     """Listen on the host and port of the settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("bentoml._internal.server.http_app").addFilter(is_ours)
     uvicorn.run(
-        Predictions.to_asgi(),
+        Front(Projects(settings())),
         host=settings().bind,
         port=settings().prediction_port,
         log_config=None,

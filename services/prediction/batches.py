@@ -49,6 +49,10 @@ class Batches(Generic[Asked, Answered]):
             self._start(loop, HOPS)
         return await answered
 
+    def close(self) -> None:
+        """Give the thread back; no request may come any more."""
+        self._thread.shutdown(wait=False)
+
     def _start(self, loop: asyncio.AbstractEventLoop, hops: int) -> None:
         if hops:
             loop.call_soon(self._start, loop, hops - 1)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import bentoml
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
 
 from services.prediction import metrics
-from services.prediction.champions import Champions, Seat
+from services.prediction.champions import Seat
+from services.prediction.projects import Projects, Served
 from stack.errors import nearest
 
 MAX_BYTES = 4_000_000
@@ -35,7 +40,8 @@ PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-ABOUT = """One route for each project. The answers are in the prediction log before they are sent."""
+ABOUT = """Two routes for each project. Answers are in the prediction log before they are sent."""
+ASSETS = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
 RESPONSES = {
     "413": {"description": "The body is too large"},
     "503": {"description": "The project has no champion yet: the answer says what to do"},
@@ -44,97 +50,117 @@ POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self
 
 
 class Front:
-    """ASGI middleware of the prediction routes: refuses what no model can answer, and counts."""
+    """The service's ASGI application: hands a request to its project, refuses what none can answer, and counts."""
 
-    def __init__(self, app: ASGIApp, champions: Champions, broken: Mapping[str, str]) -> None:
-        self.app, self.champions, self.broken = app, champions, broken
+    def __init__(self, projects: Projects) -> None:
+        self.projects, self.pages = projects, pages(projects)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        path = scope.get("path", "")
-        if path.endswith("/predict") and path.count("/") == 2 and scope["method"] == "POST":
-            await self._predict(path[1:-8], scope, receive, send)
-        elif path == "/readyz":
-            await readiness(self.champions, self.broken)(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _predict(self, project: str, scope: Scope, receive: Receive, send: Send) -> None:
-        seat = self.champions.seats.get(project)
-        if seat is None:
+        project, _, verb = scope.get("path", "")[1:].partition("/")
+        if verb not in ("predict", "feedback") or scope["method"] != "POST":
+            await self.pages(scope, receive, send)
+        elif (served := self.projects.served.get(project)) is None:
             await self._unknown(project)(scope, receive, send)
-            return
-        started, status = perf_counter(), 500
-
-        async def counted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await (_refusal(seat, scope) or self.app)(scope, receive, counted)
-        finally:
-            metrics.REQUESTS.labels(project, status).inc()
-            metrics.SECONDS.labels(project).observe(perf_counter() - started)
+        elif verb == "predict":
+            await _predict(served, scope, receive, send)
+        else:
+            await (_too_large(scope) or served)(scope, receive, send)
 
     def _unknown(self, project: str) -> Response:
-        if project in self.broken:
-            return JSONResponse({"error": self.broken[project], "todo": "mend it, then `make down up`"}, 503)
-        known = list(self.champions.seats)
+        if project in self.projects.broken:
+            return JSONResponse({"error": self.projects.broken[project], "todo": "mend it"}, 503)
+        known = sorted(self.projects.served)
         return JSONResponse({"error": f"no project {project!r}{nearest(project, known)}", "projects": known}, 404)
 
 
-def _refusal(seat: Seat, scope: Scope) -> Response | None:
-    """Say why a request cannot be answered at all; None when it can."""
-    if seat.current is None:
-        project = seat.spec.name
-        body = {"error": f"{project} has no champion yet", "todo": f"make train PROJECT={project}"}
-        if seat.problem:
-            body |= {"error": f"the champion of {project} is not loaded: {seat.problem}", "todo": "make status"}
-        return JSONResponse(body, 503, {"retry-after": "5"})
+async def _predict(served: Served, scope: Scope, receive: Receive, send: Send) -> None:
+    project, started, status = served.seat.spec.name, perf_counter(), 500
+
+    async def counted(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        await send(message)
+
+    try:
+        await (_no_champion(served.seat) or _too_large(scope) or served)(scope, receive, counted)
+    finally:
+        metrics.REQUESTS.labels(project, status).inc()
+        metrics.SECONDS.labels(project).observe(perf_counter() - started)
+
+
+def _no_champion(seat: Seat) -> Response | None:
+    if seat.current is not None:
+        return None
+    project = seat.spec.name
+    body = {"error": f"{project} has no champion yet", "todo": f"make train PROJECT={project}"}
+    if seat.problem:
+        body |= {"error": f"the champion of {project} is not loaded: {seat.problem}", "todo": "make status"}
+    return JSONResponse(body, 503, {"retry-after": "5"})
+
+
+def _too_large(scope: Scope) -> Response | None:
     length = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
-    if length > MAX_BYTES:
-        return JSONResponse({"error": f"found a body of {length} bytes, expected at most {MAX_BYTES}"}, 413)
-    return None
+    if length <= MAX_BYTES:
+        return None
+    return JSONResponse({"error": f"found a body of {length} bytes, expected at most {MAX_BYTES}"}, 413)
 
 
-def readiness(champions: Champions, broken: Mapping[str, str]) -> Response:
-    """Tell of each project which version answers. 200 as soon as requests are taken, champion or not."""
-    projects: dict[str, Any] = {
-        name: {
+def readiness(projects: Projects) -> dict[str, Any]:
+    """Tell of each project which version answers."""
+    told: dict[str, Any] = {name: {"champion": None, "problem": problem} for name, problem in projects.broken.items()}
+    for name, served in sorted(projects.served.items()):
+        seat = served.seat
+        told[name] = {
             "champion": seat.current and seat.current.version,
             "previous": seat.previous and seat.previous.version,
             "since": seat.current and seat.current.loaded_at.isoformat(timespec="seconds"),
-            "problem": seat.problem,
+            "problem": projects.broken.get(name) or seat.problem,
         }
-        for name, seat in champions.seats.items()
-    }
-    projects |= {name: {"champion": None, "problem": problem} for name, problem in broken.items()}
-    return JSONResponse({"status": "ready", "projects": projects})
+    return {"status": "ready", "projects": told}
 
 
-def pages(service: Any) -> Starlette:
-    """The API's page and its metrics.
+def described(services: Iterable[Any]) -> dict[str, Any]:
+    """One OpenAPI document of all projects' services."""
+    document: dict[str, Any] = {"paths": {}, "components": {"schemas": {}}, "tags": []}
+    for service in services:
+        one = service.openapi_spec.asdict()
+        ours = {path: found for path, found in one["paths"].items() if path.startswith(f"/{service.name}/")}
+        for operation in (operation for path in ours.values() for operation in path.values()):
+            operation["responses"] |= RESPONSES
+            operation["tags"] = [service.name]
+        document["openapi"] = one["openapi"]
+        document["paths"] |= ours
+        document["components"]["schemas"] |= one["components"]["schemas"]
+        document["tags"].append({"name": service.name, "description": service.inner.__doc__})
+    return {"openapi": "3.0.2", "info": {"title": "Predictions", "version": "1", "description": ABOUT}} | document
+
+
+def pages(projects: Projects) -> Starlette:
+    """All that is not a project's: readiness, metrics, the API's page.
 
     BentoML's own page, and the description in its OpenAPI document, load scripts and badges from elsewhere.
-
-    Args:
-        service: the BentoML service that the page is about.
     """
 
     def docs(_: Request) -> Response:
         return HTMLResponse(PAGE, headers={"content-security-policy": POLICY})
 
     def schema(_: Request) -> Response:
-        document = service.openapi_spec.asdict()
-        document["info"] = {"title": "Predictions", "version": "1", "description": ABOUT}
-        for path in document["paths"].values():
-            for operation in path.values():
-                operation["responses"] |= RESPONSES if "requestBody" in operation else {}
-        return JSONResponse(document)
+        return JSONResponse(described(served.service for _, served in sorted(projects.served.items())))
+
+    def ready(_: Request) -> Response:
+        """200 as soon as requests are taken, champion or not."""
+        return JSONResponse(readiness(projects))
 
     def measured(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/", docs), Route("/docs.json", schema), Route("/metrics", measured)])
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await projects.begin()
+        yield
+        await projects.end()
+
+    routes = [Route("/", docs), Route("/docs.json", schema), Route("/metrics", measured), Route("/readyz", ready)]
+    return Starlette(routes=[*routes, Mount("/static_content", StaticFiles(directory=ASSETS))], lifespan=lifespan)

@@ -57,7 +57,7 @@ class Answer(BaseModel):
 def answer_model(spec: ProjectSpec) -> type[Answer]:
     """Make the model of the answer to one row: what the project's task replies, then what every answer has."""
     bases: Any = (Answer, create_model("Reply", **_reply(spec)))
-    return cast(type[Answer], create_model(f"{_title(spec)}Answer", __base__=bases, __doc__=f"Answer: {spec.title}"))
+    return cast(type[Answer], create_model(f"{title(spec)}Answer", __base__=bases, __doc__=f"Answer: {spec.title}"))
 
 
 def _reply(spec: ProjectSpec) -> dict[str, Any]:
@@ -97,7 +97,17 @@ class Request(IODescriptor):  # type: ignore[misc]  # BentoML's types are not fo
         try:
             return cls.model_validate_json(await request.body() or b"{}")
         except ValidationError as error:
-            raise explain(cls.spec, error) from None
+            raise explain(cls, error) from None
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Names that a caller may have meant."""
+        return [*cls.spec.request, "rows"]
+
+    @classmethod
+    def expected(cls, mistake: Any) -> str:
+        """What a correct request has in the place of a mistake, as pydantic tells one."""
+        return _expected(cls.spec, mistake)
 
 
 def request_model(spec: ProjectSpec) -> type[Request]:
@@ -110,7 +120,7 @@ def request_model(spec: ProjectSpec) -> type[Request]:
         examples=[[example(spec)]],
         json_schema_extra={"example": [example(spec)]},
     )
-    made = create_model(f"{_title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
+    made = create_model(f"{title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
     made.spec = spec
     return made
 
@@ -130,7 +140,7 @@ def row_model(spec: ProjectSpec) -> type[Row]:
         name: (TYPES[field.type] | None if field.nullable else TYPES[field.type], _field(field))
         for name, field in spec.request.items()
     }
-    return create_model(f"{_title(spec)}Row", __base__=base, __doc__=spec.title, **fields)
+    return create_model(f"{title(spec)}Row", __base__=base, __doc__=spec.title, **fields)
 
 
 def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
@@ -143,34 +153,34 @@ def example(spec: ProjectSpec) -> dict[str, Any]:
     return {name: field.example for name, field in spec.request.items()}
 
 
-def explain(spec: ProjectSpec, error: ValidationError) -> ValidationError:
+def explain(body: type[Request], error: ValidationError) -> ValidationError:
     """Say of each mistake what was found and what was expected, in the words of project.yaml."""
     mistakes = [
         InitErrorDetails(
             type=PydanticCustomError(
                 one["type"],
                 "found {found}, expected {expected}",
-                {"found": _found(spec, one), "expected": _expected(spec, one)},
+                {"found": _found(body, one), "expected": body.expected(one)},
             ),
             loc=one["loc"],
             input=one["input"],
         )
         for one in error.errors(include_url=False)[:20]
     ]
-    return ValidationError.from_exception_data(f"the request to {spec.name}", mistakes)
+    return ValidationError.from_exception_data(f"the request to {body.spec.name}", mistakes)
 
 
-def _found(spec: ProjectSpec, mistake: Any) -> str:
+def _found(body: type[Request], mistake: Any) -> str:
     """What the caller sent."""
     match mistake["type"]:
         case "missing":
             return "nothing"
         case "extra_forbidden":
-            return f"an unknown field{nearest(str(mistake['loc'][-1]), [*spec.request, 'rows'])}"
+            return f"an unknown field{nearest(str(mistake['loc'][-1]), body.names())}"
         case "json_invalid":
             return str(mistake["msg"])
         case "too_long":
-            return f"more than {MAX_ROWS} rows"
+            return f"more than {MAX_ROWS} {mistake['loc'][-1]}"
     text = repr(mistake["input"])
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -219,5 +229,6 @@ def _field(field: RequestField) -> Any:
     )
 
 
-def _title(spec: ProjectSpec) -> str:
+def title(spec: ProjectSpec) -> str:
+    """A project's name as the models of its requests begin."""
     return "".join(part.title() for part in spec.name.split("_"))

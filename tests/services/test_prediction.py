@@ -156,15 +156,59 @@ def test_a_huge_body_is_refused_unread(url, champion):
 def test_an_unknown_project_is_answered_with_the_known_ones(home, url):
     answer = post(url.replace("flights", "flihgts"), {})
     assert answer.status_code == 404
-    assert answer.json() == {"error": "no project 'flihgts', did you mean 'flights'?", "projects": ["flights"]}
+    assert answer.json() == {"error": "no project 'flihgts', did you mean 'flights'?", "projects": project.names()}
 
 
 def test_the_documents_describe_the_request(home, url):
     document = get(f"{home.prediction_url}/docs.json").json()
     operation = document["paths"]["/flights/predict"]["post"]
     assert {"200", "400", "503"} <= set(operation["responses"])
+    assert {f"/{name}/{verb}" for name in project.names() for verb in ("predict", "feedback")} == set(document["paths"])
     assert document["components"]["schemas"]["FlightsRow"]["properties"]["dest"]["example"] == "ORD"
     assert "http" not in json.dumps(document["info"])
+
+
+def feedback(url: str, *labels: dict) -> httpx.Response:
+    return post(url.replace("predict", "feedback"), {"labels": list(labels)})
+
+
+def test_what_was_true_is_told_by_prediction_id(home, spec, url, champion):
+    one, two = (answer["prediction_id"] for answer in post(url, {"rows": [ROW, ROW]}).json())
+    known_at = NOW - timedelta(minutes=5)
+    labels = ({"prediction_id": one, "label": 1, "known_at": known_at.isoformat()}, {"prediction_id": two, "label": 0})
+    for _ in range(2):
+        assert feedback(url, *labels).json() == {"labelled": 2, "unknown": []}
+    found = logged(home, spec)
+    assert found.loc[[one, two], "label"].tolist() == [1, 0]
+    assert found.loc[[one, two], "label_at"].tolist() == [known_at, NOW]
+    # The same label, told again later, was known when it was first told; another one replaces it.
+    assert feedback(url, {"prediction_id": one, "label": True}).json() == {"labelled": 1, "unknown": []}
+    assert logged(home, spec).loc[one, "label_at"] == known_at
+    feedback(url, {"prediction_id": one, "label": 0})
+    assert logged(home, spec).loc[one, ["label", "label_at"]].tolist() == [0, NOW]
+
+
+def test_ids_that_are_not_in_the_log_are_named(url, champion):
+    (answer,) = post(url, {"rows": [ROW]}).json()
+    strange, known = str(uuid4()), {"prediction_id": answer["prediction_id"], "label": 1}
+    told = feedback(url, {"prediction_id": strange, "label": 1}, known)
+    assert (told.status_code, told.json()) == (200, {"labelled": 1, "unknown": [strange]})
+
+
+WRONG_LABELS = [
+    ({"label": 1}, "prediction_id", "found nothing, expected a UUID"),
+    ({"prediction_id": str(UUID(int=7)), "label": 2}, "label", "found 2, expected one of 0, 1 (late)"),
+    ({"prediction_id": str(UUID(int=7)), "label": "1"}, "label", "found '1', expected one of 0, 1 (late)"),
+    ({"prediction_id": str(UUID(int=7)), "lable": 1}, "lable", "did you mean 'label'?"),
+]
+
+
+@pytest.mark.parametrize(("label", "place", "said"), WRONG_LABELS)
+def test_a_wrong_label_is_refused_with_its_place(url, label, place, said):
+    told = feedback(url, label)
+    assert told.status_code == 400
+    mistakes = {one["loc"][-1]: one["msg"] for one in told.json()["detail"]}
+    assert said in mistakes[place]
 
 
 def test_the_page_loads_nothing_from_elsewhere(home, url):

@@ -1,23 +1,46 @@
+"""Projects come, change, break and go while the service runs."""
+
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import httpx
 import pytest
 
-from services.prediction import service
 from services.prediction.answers import _ids
+from services.prediction.front import Front
+from services.prediction.projects import Projects
 from stack import project
 from stack.settings import Settings
 
 
 @pytest.fixture
-def projects(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     """A folder of projects that holds flights."""
-    shutil.copytree(project.PROJECTS / "flights", tmp_path / "flights")
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
-    return tmp_path
+    shutil.copytree(project.PROJECTS / "flights", tmp_path / "projects" / "flights")
+    monkeypatch.setattr(project, "PROJECTS", tmp_path / "projects")
+    return tmp_path / "projects"
+
+
+@pytest.fixture
+def projects(tmp_path):
+    """Projects of a stack whose registry does not answer."""
+    return Projects(Settings(home=tmp_path / "home", mlflow_port=1))
+
+
+def energy(folder, *change: str) -> None:
+    """Write a second project, with a change to its file."""
+    (folder / "energy").mkdir(exist_ok=True)
+    text = (folder / "flights" / "project.yaml").read_text().replace("name: flights", "name: energy")
+    (folder / "energy" / "project.yaml").write_text(text.replace(*change) if change else text)
+
+
+def asking(projects: Projects) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(Front(projects)), base_url="http://stack")
 
 
 @pytest.mark.parametrize(
@@ -28,21 +51,89 @@ def projects(tmp_path, monkeypatch):
         (('pattern: "^[A-Z]{3}$"', 'pattern: "^[A-Z"'), "regex"),
     ],
 )
-def test_a_broken_project_is_left_out_and_the_others_are_served(projects, change, reason):
-    shutil.copytree(projects / "flights", projects / "energy")
-    yaml = projects / "energy" / "project.yaml"
-    yaml.write_text(yaml.read_text().replace("name: flights", "name: energy").replace(*change))
-    specs, broken = service.served()
-    assert [spec.name for spec in specs] == ["flights"]
-    assert list(broken) == ["energy"]
-    assert reason in broken["energy"]
+def test_a_broken_project_is_left_out_and_the_others_are_served(folder, projects, change, reason):
+    energy(folder, *change)
+
+    async def look():
+        await projects.look()
+        async with asking(projects) as client:
+            told = await client.post("/energy/predict", json={})
+            assert told.status_code == 503 and reason in told.json()["error"]
+            ready = (await client.get("/readyz")).json()["projects"]
+            assert list(ready) == ["energy", "flights"] and reason in ready["energy"]["problem"]
+        await projects.end()
+
+    asyncio.run(look())
+    assert list(projects.served) == ["flights"]
 
 
-def test_every_project_has_its_typed_route(projects, tmp_path):
-    flights = project.load("flights")
-    energy = flights.model_copy(update={"name": "energy"})
-    made = service.build(Settings(home=tmp_path), [flights, energy], {})
-    assert sorted(api.route for api in made.apis.values()) == ["/energy/predict", "/flights/predict"]
+def test_a_project_comes_changes_breaks_and_goes_while_the_others_answer(folder, projects):
+    async def live():
+        await projects.begin()
+        flights = projects.served["flights"]
+        async with asking(projects) as client:
+            answers: list[int] = []
+            asked = asyncio.create_task(ask(client, answers))
+            assert (await client.post("/energy/predict", json={})).status_code == 404
+
+            energy(folder)
+            await until(lambda: "energy" in projects.served)
+            assert "/energy/predict" in (await client.get("/docs.json")).json()["paths"]
+            first = projects.served["energy"]
+
+            energy(folder, "Airport of arrival", "Where it goes")
+            await until(lambda: projects.served["energy"] is not first)
+            document = (await client.get("/docs.json")).json()["components"]["schemas"]
+            assert document["EnergyRow"]["properties"]["dest"]["description"].startswith("Where it goes")
+            assert document["FlightsRow"]["properties"]["dest"]["description"].startswith("Airport of arrival")
+
+            second = projects.served["energy"]
+            energy(folder, "threshold: 0.5", "treshold: 0.5")
+            await until(lambda: "energy" in projects.broken)
+            assert projects.served["energy"] is second, "what was right before goes on"
+
+            shutil.rmtree(folder / "energy")
+            await until(lambda: "energy" not in projects.served)
+            assert (await client.post("/energy/predict", json={})).status_code == 404
+            assert "energy" not in (await client.get("/readyz")).json()["projects"]
+
+            asked.cancel()
+            assert projects.served["flights"] is flights, "nobody touched it"
+            assert len(answers) > 20 and set(answers) == {200}
+        await projects.end()
+
+    asyncio.run(live())
+
+
+async def ask(client: httpx.AsyncClient, answers: list[int]) -> None:
+    """Go on asking flights, which takes feedback without a champion."""
+    label = {"prediction_id": str(UUID(int=7)), "label": 1}
+    while True:
+        answers.append((await client.post("/flights/feedback", json={"labels": [label]})).status_code)
+
+
+async def until(holds: Callable[[], object], seconds: float = 30) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not holds():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.02)
+
+
+def test_requests_under_way_end_as_they_began(folder, projects):
+    async def live():
+        await projects.look()
+        served = projects.served["flights"]
+        served.under_way = 1
+        shutil.rmtree(folder / "flights")
+        await projects.look()
+        await asyncio.sleep(0.1)
+        assert projects.served == {} and served.app is not None
+        ending = list(projects._tasks)
+        assert [one.done() for one in ending] == [False]
+        served.under_way = 0
+        await asyncio.wait_for(ending[0], 5)
+
+    asyncio.run(live())
 
 
 def test_ids_are_uuids_in_the_order_of_time():

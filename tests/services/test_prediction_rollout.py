@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select
 
 from services.prediction.answers import answer
-from services.prediction.champions import Champions, Seat
+from services.prediction.champions import Seat
 from services.prediction.schema import example, parsed_example, row_model
 from stack import audit, predictions, registry, shadows, state
 from stack.audit import Instant, Judged
@@ -45,9 +45,9 @@ def shadowed(home, spec, crowned) -> Seat:
     first, _ = crowned
     body = {"name": spec.name, "alias": "challenger", "version": first}
     post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/alias", body).raise_for_status()
-    champions = Champions(home, [spec.model_copy(update={"rollout": Rollout(shadow=True)})])
-    champions.look(champions.seats["flights"])
-    return champions.seats["flights"]
+    seat = Seat(home, spec.model_copy(update={"rollout": Rollout(shadow=True)}))
+    seat._look()  # the shadow has not been looked for
+    return seat
 
 
 def asked(spec, count: int) -> list:

@@ -20,7 +20,7 @@ def mistakes(body: str | bytes) -> list[dict]:
     """What the caller is told about a wrong body."""
     with pytest.raises(ValidationError) as raised:
         REQUEST.model_validate_json(body)
-    return schema.explain(FLIGHTS, raised.value).errors(include_context=False, include_input=False)
+    return schema.explain(REQUEST, raised.value).errors(include_context=False, include_input=False)
 
 
 def row(**changes) -> str:
@@ -89,7 +89,7 @@ def test_limits_and_unit_of_a_number_are_told():
     for value in ("120", '"7"', "NaN", "true"):
         with pytest.raises(ValidationError) as raised:
             model.model_validate_json(f'{{"rows": [{{"wind": {value}}}]}}')
-        told = schema.explain(windy, raised.value).errors()[0]["msg"]
+        told = schema.explain(model, raised.value).errors()[0]["msg"]
         assert "a number of at least 0 of at most 100 in mph, like 7.5 (Wind)" in told, told
 
 
@@ -120,7 +120,7 @@ def test_a_value_that_may_be_missing_is_null_or_left_out():
         assert model.model_validate_json(f'{{"rows": [{body}]}}').rows[0].age == found
     with pytest.raises(ValidationError) as raised:
         model.model_validate_json('{"rows": [{"age": -1}]}')
-    told = schema.explain(model.spec, raised.value).errors()[0]["msg"]
+    told = schema.explain(model, raised.value).errors()[0]["msg"]
     assert told == "found -1, expected a number of at least 0 or null, like 22 (Age)"
 
 

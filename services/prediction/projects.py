@@ -1,0 +1,159 @@
+"""The projects that are served, each an application of its own: one comes, changes or goes while the others answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from services.prediction.champions import Seat
+from services.prediction.service import service
+from stack import project
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+LOOK_SECONDS = 1.0
+GRACE_SECONDS = 30.0
+"""How long requests under way may take when their project changes or goes: what BentoML gives a request."""
+
+logger = logging.getLogger("stack.prediction")
+
+
+@dataclass
+class Served:
+    """A project's seat and its BentoML application."""
+
+    seat: Seat
+    service: Any
+    app: Any
+    begun: AbstractAsyncContextManager[Any] | None = None
+    under_way: int = field(default=0)
+
+    @classmethod
+    def make(cls, settings: Settings, spec: ProjectSpec) -> Served:
+        """Build the application, and load the champion when there is one."""
+        seat = Seat(settings, spec)
+        made = service(settings, seat)
+        app = made.to_asgi()
+        seat.look()
+        return cls(seat, made, app)
+
+    async def begin(self) -> None:
+        """Let BentoML make its instance."""
+        self.begun = self.app.router.lifespan_context(self.app)
+        await self.begun.__aenter__()
+
+    async def end(self) -> None:
+        """Wait for the requests under way, then let BentoML take down its instance."""
+        deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
+        while self.under_way and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+        if self.begun:
+            await self.begun.__aexit__(None, None, None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        self.under_way += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.under_way -= 1
+
+
+class Projects:
+    """Follows ``projects/*/project.yaml`` and the registry's aliases.
+
+    A file that is wrong takes nothing away: what was served before goes on, and /readyz says what is wrong.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.served: dict[str, Served] = {}
+        self.broken: dict[str, str] = {}
+        self._read: dict[str, tuple[int, int]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> None:
+        """Serve what there is, then go on looking."""
+        await self.look()
+        self._keep(self._follow())
+
+    async def end(self) -> None:
+        """Stop looking, and serve no more."""
+        for one in self._tasks:
+            one.cancel()
+        for served in self.served.values():
+            await served.end()
+
+    async def look(self) -> None:
+        """Take up what has changed since the last look, and look who is champion."""
+        stamps = await asyncio.to_thread(_stamps)
+        for name in [name for name in self._read if name not in stamps]:
+            self._drop(name)
+        for name, stamp in stamps.items():
+            if self._read.get(name) != stamp:
+                await self._take_up(name)
+                self._read[name] = stamp
+        for served in list(self.served.values()):
+            await asyncio.to_thread(served.seat.look)
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except Exception:
+                logger.exception("the projects were not looked at")
+
+    async def _take_up(self, name: str) -> None:
+        """Serve a project as its file says now; the requests under way end as they began."""
+        before = self.served.get(name)
+        try:
+            spec = await asyncio.to_thread(project.load, name)
+            if before is None or before.seat.spec != spec:
+                made = await asyncio.to_thread(self._make, spec)
+                await made.begin()
+                self.served[name] = made
+                logger.info("%s is served%s", name, " as its project.yaml says now" if before else "")
+                if before:
+                    self._keep(before.end())
+            self.broken.pop(name, None)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with one project, the others are served
+            self.broken[name] = str(error)
+            logger.error("%s is left %s: %s", name, "as it was" if before else "out", error)
+
+    def _make(self, spec: ProjectSpec) -> Served:
+        # The project's functions are imported anew with its features.
+        for module in [one for one in sys.modules if one.startswith(f"projects.{spec.name}.")]:
+            del sys.modules[module]
+        return Served.make(self.settings, spec)
+
+    def _drop(self, name: str) -> None:
+        self._read.pop(name)
+        self.broken.pop(name, None)
+        if served := self.served.pop(name, None):
+            logger.info("%s is gone", name)
+            self._keep(served.end())
+
+    def _keep(self, work: Any) -> None:
+        """Run in the background; the loop itself holds tasks only weakly."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _stamps() -> dict[str, tuple[int, int]]:
+    """When each project.yaml was written, and its size."""
+    found = {}
+    for name in project.names():
+        try:
+            stat = (project.PROJECTS / name / "project.yaml").stat()
+        except FileNotFoundError:
+            continue  # gone since it was listed
+        found[name] = (stat.st_mtime_ns, stat.st_size)
+    return found
