@@ -27,8 +27,7 @@ def build(settings: Settings) -> None:
     Raises:
         StackError: the build failed; holds its last lines.
     """
-    given = {"CODE_VERSION": code.version(), "SOURCES": sources(), "EXAMPLES": _examples()}
-    docker.compose(settings, "build", SERVICE, **given)
+    docker.compose(settings, "build", SERVICE, CODE_VERSION=code.version(), SOURCES=sources(), EXAMPLES=_examples())
 
 
 def sources(root: Path = ROOT) -> str:
