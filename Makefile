@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade check example run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ example: ## Install the data of the examples, then run one: titanic, housing, in
 	@$(PYTHON) -m stack.bootstrap --examples
 	@$(STACK) up
 	@$(STACK) run "$(or $(NAME),$(error name the example: make example NAME=titanic))"
+
+catalog: setup ## List every data set of a project, and where its page is (PROJECT)
+	@$(STACK) catalog $(PROJECT)
 
 run: setup ## Run the whole pipeline of a project (PROJECT=flights)
 	@$(STACK) run $(PROJECT)

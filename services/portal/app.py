@@ -24,9 +24,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.portal import formats, shelves
+from services.portal import formats, sets, shelves
 from services.portal.headers import SecurityHeaders
-from services.portal.projects import Card, card, curl
+from services.portal.projects import Card, card, curl, titled
 from services.portal.pulse import Pulse
 from services.portal.tools import TIMEOUT_SECONDS, Origin, State, ask, inside, outside, tools
 from stack import project
@@ -35,6 +35,7 @@ from stack.settings import settings as read_settings
 
 HERE = Path(__file__).parent
 REPORTS_LISTED = 200
+CATALOG_SECONDS = 20.0
 
 
 @dataclass
@@ -63,7 +64,7 @@ def build(settings: Settings) -> Starlette:
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
         ),
     )
-    portal.templates.filters |= formats.FILTERS
+    portal.templates.filters |= formats.FILTERS | {"titled": titled}
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
@@ -77,6 +78,8 @@ def build(settings: Settings) -> Starlette:
             Route("/", home, methods=["GET"]),
             Route("/healthz", health, methods=["GET"]),
             Route("/reports/{project}/", reports, methods=["GET"]),
+            Route("/catalog/{project}.json", catalog, methods=["GET"]),
+            Route("/catalog/{project}", catalog, methods=["GET"]),
             Route("/features/", features, methods=["GET"]),
             Route("/features/openapi.json", features_api, methods=["GET"]),
             Mount("/features/static", StaticFiles(directory=swagger_ui(), check_dir=False)),
@@ -128,7 +131,24 @@ async def reports(request: Request) -> Response:
         raise HTTPException(404, f"no project {name}")
     found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
     evidently = outside(portal.settings, "monitoring", _origin(request))
-    return _page(portal, "reports.html", name=name, reports=found, evidently=evidently)
+    metrics = found[0]["headline"][:3] if found else []
+    return _page(portal, "reports.html", name=name, reports=found, metrics=metrics, evidently=evidently)
+
+
+async def catalog(request: Request) -> Response:
+    """Every data set of a project, as a page or as JSON."""
+    portal: Portal = request.state.portal
+    name = request.path_params["project"]
+    if name not in project.names():
+        raise HTTPException(404, f"no project {name}")
+    question = f"catalog {name}"
+    found = (await portal.pulse.read({question: partial(sets.of, portal.settings, name)}, CATALOG_SECONDS))[question]
+    if found is None or isinstance(found, Exception):
+        raise HTTPException(503, f"the data sets of {name} cannot be listed: {found or 'it takes long; ask again'}")
+    if request.url.path.endswith(".json"):
+        return JSONResponse(found)
+    kinds = [(kind, [one for one in found if one["kind"] == kind]) for kind in sets.KINDS]
+    return _page(portal, "catalog.html", name=name, kinds=kinds, picture=sets.picture(found))
 
 
 async def data_docs(request: Request) -> Response:

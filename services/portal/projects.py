@@ -6,6 +6,7 @@ import json
 import shlex
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from services.portal import shelves
@@ -18,7 +19,8 @@ from stack.registry import Version
 from stack.settings import Settings
 
 DECISIONS = 3
-METRICS = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier"}
+TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+"""How metrics are written; others by their name."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,21 @@ def _model(version: Version | None) -> Model | None:
     return Model(
         version=version.version,
         run_id=version.run_id,
-        metrics={title: _rounded(tags[key]) for key, title in METRICS.items() if key in tags},
+        metrics={titled(key): f"{float(value):.4f}" for key, value in tags.items() if _is_metric(key, value)},
         cutoff=tags.get("stack.cutoff", ""),
         data=tags.get("stack.data_revision", "")[:8],
         code=tags.get("stack.code_version", "")[:8],
     )
 
 
-def _rounded(value: str) -> str:
+def titled(metric: str) -> str:
+    """The name of a metric as people read it."""
+    return TITLES.get(metric) or metric.replace("_", " ").capitalize()
+
+
+def _is_metric(key: str, value: str) -> bool:
+    """Whether a tag is a holdout metric: the stack's and MLflow's own tags have a dot in their name."""
     try:
-        return f"{float(value):.4f}"
+        return "." not in key and isfinite(float(value))
     except ValueError:
-        return value
+        return False

@@ -23,14 +23,19 @@ class Pulse:
         self._answers: dict[str, tuple[float, Any]] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
 
-    async def read(self, questions: Mapping[str, Question]) -> dict[str, Any]:
-        """The last answer to each question, an exception where it failed, None where none came yet."""
+    async def read(self, questions: Mapping[str, Question], patience: float | None = None) -> dict[str, Any]:
+        """The last answer to each question, an exception where it failed, None where none came yet.
+
+        Args:
+            questions: by name.
+            patience: seconds, when not as long as usual.
+        """
         for name, question in questions.items():
             if name not in self._asking and self._age(name) > self.keep:
                 self._asking[name] = asyncio.create_task(self._ask(name, question))
         waiting = [self._asking[name] for name in questions if name in self._asking]
         if waiting:
-            await asyncio.wait(waiting, timeout=self.patience)
+            await asyncio.wait(waiting, timeout=self.patience if patience is None else patience)
         return {name: self._answers.get(name, (0.0, None))[1] for name in questions}
 
     def _age(self, name: str) -> float:

@@ -12,6 +12,8 @@ from typing import Any
 from stack.settings import Settings
 
 INSTANT = "%Y%m%dT%H%M%SZ"
+HEADLINE = {"headline": ["log_loss", "auc"]}
+"""What a report shows that an older stack has left."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Batches:
 def reports(settings: Settings, project: str, limit: int = 1) -> list[dict[str, Any]]:
     """Summaries of the last reports, the newest first: names of reports sort as their instants do."""
     paths = sorted((settings.pages / project).glob("*.json"), reverse=True)
-    return list(islice((found for path in paths if (found := _read(path))), limit))
+    return list(islice((HEADLINE | found for path in paths if (found := _read(path))), limit))
 
 
 def quarantined(settings: Settings, project: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import main
+from stack.cli.common import main, settings_with
 
 
 @main.command()
@@ -60,3 +60,28 @@ def check(project: str) -> None:
         click.echo(f"{one}\n")
     click.echo(f"{project}: {len(found)} to mend" if found else f"{project}: nothing to mend")
     sys.exit(1 if found else 0)
+
+
+@main.command()
+@click.argument("project")
+def catalog(project: str) -> None:
+    """List every data set of PROJECT: where it lies, its version, rows and time span."""
+    import httpx
+
+    from stack.errors import StackError
+    from stack.project import load
+
+    load(project)
+    settings = settings_with()
+    page = f"{settings.portal_url}/catalog/{project}"
+    try:
+        answer = httpx.get(f"{page}.json", timeout=60, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise StackError(page, found=str(error), expected="the data sets", todo="look with `make status`") from None
+    for one in answer.json():
+        rows = "" if one["rows"] is None else f"{one['rows']:,} rows"
+        span = " to ".join(text for text in (one["since"], one["until"]) if text)
+        click.echo(f"{one['kind']:<15} {one['name']}")
+        for text in (one["place"], " · ".join(part for part in (one["version"], rows, span, one["note"]) if part)):
+            click.echo(f"{'':<15}   {text}")
+    click.echo(f"\n{settings.address('portal')}/catalog/{project}")

@@ -31,6 +31,7 @@ REPORT = {
     "drift_share": 0.387,
     "missing_share": 0.002,
     "performance": {"log_loss": 0.5, "auc": 0.71, "bias": -0.0123},
+    "headline": ["auc", "log_loss"],
     "dashboard": "/projects/p/reports/r",
     "verdict": {"action": "notice", "summary": "Notice: <script>alert(1)</script>", "reasons": []},
 }

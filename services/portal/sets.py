@@ -1,0 +1,86 @@
+"""The data sets of a project, and the pipeline between them as a picture: an SVG with a column for each kind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from stack.settings import ROOT, Settings
+
+KINDS = ("raw table", "feature view", "training set", "model", "prediction log", "reports")
+"""In the order of the pipeline."""
+WIDTH, HEIGHT, GAP, ROW = 168, 46, 34, 58
+TOP = 26
+LETTERS = 24
+
+
+async def of(settings: Settings, project: str) -> list[dict[str, Any]]:
+    """Ask `stack.catalog`, in a process of its own: reading Parquet takes more memory than the portal has.
+
+    Raises:
+        RuntimeError: it cannot tell; with the last line of what it said.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stack.catalog", project),
+        cwd=ROOT,
+        env=os.environ | settings.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    if process.returncode:
+        raise RuntimeError((err.decode().strip().splitlines() or ["no answer"])[-1])
+    found: list[dict[str, Any]] = json.loads(out)
+    return found
+
+
+def picture(sets: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the data sets, each kind's in a column; what is made of what goes from left to right."""
+    columns = {kind: [one for one in sets if one["kind"] == kind] for kind in KINDS}
+    columns = {kind: found for kind, found in columns.items() if found}
+    rows = max((len(found) for found in columns.values()), default=0)
+    width = len(columns) * (WIDTH + GAP) - GAP + 2
+    height = TOP + rows * ROW
+    parts = [
+        f'<svg class="picture" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        'aria-label="the pipeline between the data sets">'
+    ]
+    places = {kind: [_y(at, len(found), rows) for at in range(len(found))] for kind, found in columns.items()}
+    names = list(columns)
+    for at, kind in enumerate(names):
+        x = at * (WIDTH + GAP) + 1
+        parts.append(f'<text class="kind" x="{x}" y="14">{escape(kind)}</text>')
+        if at:
+            parts += [_line(x, start, end) for start in places[names[at - 1]] for end in places[kind]]
+        parts += [_box(x, y, one) for y, one in zip(places[kind], columns[kind], strict=True)]
+    return "".join([*parts, "</svg>"])
+
+
+def _y(at: int, count: int, rows: int) -> float:
+    """The top of a box; a short column stands in the middle."""
+    return TOP + (rows - count) * ROW / 2 + at * ROW
+
+
+def _line(x: float, start: float, end: float) -> str:
+    left, y1, y2 = x - GAP, start + HEIGHT / 2, end + HEIGHT / 2
+    bend = GAP / 2
+    return f'<path class="edge" d="M{left} {y1} C{left + bend} {y1} {x - bend} {y2} {x} {y2}"/>'
+
+
+def _box(x: float, y: float, one: Mapping[str, Any]) -> str:
+    name = str(one["name"])
+    short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+    rows = "" if one["rows"] is None else f"{one['rows']:,} rows"
+    said = " · ".join(part for part in (rows, str(one["version"])) if part) or str(one["note"])
+    said = said if len(said) <= LETTERS + 4 else f"{said[: LETTERS + 3]}…"
+    return (
+        f"<g><title>{escape(name)}: {escape(str(one['place']))}</title>"
+        f'<rect class="box" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
+        f'<text class="what" x="{x + 10}" y="{y + 19}">{escape(short)}</text>'
+        f'<text class="said" x="{x + 10}" y="{y + 36}">{escape(said)}</text></g>'
+    )
