@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train promote rollback audit reproduce predict monitor skew replay test test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train promote rollback audit reproduce package export notebook predict monitor skew replay report test test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,15 @@ audit: setup ## Show the decisions about which version of a project is live (PRO
 reproduce: setup ## Rebuild a model from its run, compare metrics and predictions (RUN=<MLflow run id>; ANYWAY=1: code as it is)
 	@$(STACK) reproduce $(if $(ANYWAY),--anyway) "$(or $(RUN),$(error name the run: make reproduce RUN=<MLflow run id>))"
 
+package: setup ## Pack the champion: a wheel that predicts without the stack, and a Bento (PROJECT OUT=dist)
+	@$(STACK) package $(PROJECT) $(call option,OUT,out)
+
+export: setup ## Compile a project's pipeline for another orchestrator (PROJECT TO=kubeflow IMAGE OUT=dist)
+	@$(STACK) export $(PROJECT) --to "$(or $(TO),kubeflow)" $(call option,IMAGE,image) $(call option,OUT,out)
+
+notebook: setup-dev ## Open Jupyter with the environment of the running stack
+	@$(STACK) notebook
+
 predict: setup ## Score a file or a window with the champion (PROJECT SINCE UNTIL INPUT OUTPUT)
 	@$(STACK) predict $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until) $(call option,INPUT,input) $(call option,OUTPUT,output)
 
@@ -97,6 +106,9 @@ skew: setup ## Compare the features of logged predictions with the offline store
 
 replay: setup ## Play recorded data forward to the end of a date; interrupted, it goes on (PROJECT UNTIL=2013-12-31)
 	@$(STACK) replay $(PROJECT) $(call option,UNTIL,until)
+
+report: setup ## Write the page of a replay: live, frozen and weekly retrained model, drift and decisions (PROJECT)
+	@$(STACK) report $(PROJECT)
 
 test: setup-dev lint ## Check the code and run every test that needs no Docker engine
 	@.venv/bin/python -m pytest --ignore tests/compose

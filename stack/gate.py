@@ -162,7 +162,7 @@ def run(settings: Settings, spec: ProjectSpec) -> Decision:
         )
     holdout, champion = registry.holdout(settings, version), registry.champion(settings, spec)
     with registry.artifacts(settings, version, "served") as folder:
-        off, latency = _served(spec, ServedModel(folder), registry.reference(settings, version))
+        off, latency = served(spec, ServedModel(folder), registry.reference(settings, version))
     decision = judge(
         spec,
         version.version,
@@ -230,7 +230,7 @@ def _against_champion(spec: ProjectSpec, comparison: Comparison | None) -> Itera
         yield Reason(f"{name}, {column} {value}", worse, "<=", limit, f"{rows:,} rows")
 
 
-def _served(spec: ProjectSpec, model: ServedModel, reference: DataFrame) -> tuple[float, float]:
+def served(spec: ProjectSpec, model: ServedModel, reference: DataFrame) -> tuple[float, float]:
     """Hold the served form against what the trained pipeline answered for the reference rows, and time one row.
 
     Returns:

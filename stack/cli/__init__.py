@@ -4,7 +4,7 @@ A module a topic, whose import adds its commands. What a command needs is import
 answers at once.
 """
 
-from stack.cli import services, backups, machines, authoring, pipelines, models  # noqa: I001  # in the order of the help
+from stack.cli import services, backups, machines, authoring, pipelines, models, takeaway  # noqa: I001  # in the order of the help
 from stack.cli.common import main
 
-__all__ = ["authoring", "backups", "machines", "main", "models", "pipelines", "services"]
+__all__ = ["authoring", "backups", "machines", "main", "models", "pipelines", "services", "takeaway"]

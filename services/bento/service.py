@@ -1,0 +1,84 @@
+"""The service of a Bento: ``POST /<project>/predict`` as the stack answers it, with no feature store and no log.
+
+Features that the stack reads from its online store are optional fields of a row here; one that is not given is missing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+from uuid import uuid4
+
+import bentoml
+from bentoml.validators import ContentType
+
+from services.prediction.schema import Answer, Row, answer_model, request_model
+from stack import project
+from stack.project import ProjectSpec, RequestField
+from stack.settings import ROOT
+from stack.takeaway.portable import PortableModel
+
+MODEL = ROOT / "model"
+"""Beside the code of the Bento: the served form, and ``version``."""
+
+
+def build(spec: ProjectSpec, model: PortableModel, version: str) -> bentoml.Service[Any]:
+    """Make the service of a project's model."""
+    taken, answered = request_model(with_stored(spec, model.stored)), answer_model(spec)
+
+    async def predict(self: Any, rows: list[Any]) -> Any:
+        replies = model.predict([_given(row, [*model.fields, *model.stored]) for row in rows])
+        return [_answer(spec, model, answered, version, *pair) for pair in zip(rows, replies, strict=True)]
+
+    predict.__name__, predict.__doc__ = f"predict_{spec.name}", spec.title
+    predict.__annotations__["return"] = Annotated[list[answered], ContentType("application/json")]  # type: ignore[valid-type]
+    route = bentoml.api(route=f"/{spec.name}/predict", input_spec=taken)(predict)
+    members = {"__doc__": spec.title, "__module__": __name__, predict.__name__: route}
+    return bentoml.service(name=spec.name, workers=1)(type("Predictions", (), members))
+
+
+def with_stored(spec: ProjectSpec, stored: list[str]) -> ProjectSpec:
+    """The project with its stored features as fields that a request may have."""
+    types: dict[str, Any] = {"number": "number", "category": "string"}
+    text = "Stored feature; missing when left out"
+    more = {
+        name: RequestField(type=types[spec.features.columns[name]], description=text, example=None, nullable=True)
+        for name in stored
+    }
+    return spec.model_copy(update={"request": spec.request | more})
+
+
+def _given(row: Row, names: list[str]) -> dict[str, Any]:
+    found = {name: getattr(row, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _answer(
+    spec: ProjectSpec, model: PortableModel, answered: type[Answer], version: str, row: Row, reply: dict[str, Any]
+) -> Answer:
+    unknown = [
+        f"{name}: {getattr(row, name)!r} is not among the {len(field.known)} values seen in training"
+        for name, field in spec.request.items()
+        if field.known and getattr(row, name) is not None and getattr(row, name) not in field.known
+    ]
+    absent = sum(getattr(row, name) is None for name in model.stored)
+    lacking = [f"{absent} of {len(model.stored)} stored features were not given"] if absent else []
+    return answered.model_construct(
+        **reply,
+        model_version=version,
+        prediction_id=str(row.prediction_id or uuid4()),
+        features_at=None,
+        warnings=[*unknown, *lacking],
+    )
+
+
+def packed() -> bentoml.Service[Any]:
+    """The service of the one project that a Bento holds."""
+    (name,) = project.names()
+    spec = project.load(name)
+    on_request = getattr(import_module(f"projects.{name}.features"), "on_request", None)
+    return build(spec, PortableModel(MODEL, on_request), (MODEL / "version").read_text())
+
+
+if (MODEL / "version").exists():
+    Predictions = packed()

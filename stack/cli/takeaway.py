@@ -1,0 +1,63 @@
+"""What leaves the stack: packages of a model, and its pipeline for another orchestrator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stack.cli.common import in_containers, main, settings_with
+from stack.errors import StackError
+
+
+@main.command()
+@click.argument("project")
+@click.option("--out", type=click.Path(path_type=Path), default="dist", show_default=True, help="Folder.")
+def package(project: str, out: Path) -> None:
+    """Pack the champion of PROJECT: a wheel that predicts without the stack, and a Bento."""
+    from stack.project import load
+    from stack.takeaway import bento, wheel
+
+    settings, spec = settings_with(), load(project)
+    made = wheel.wheel(settings, spec, out)
+    click.echo(f"{made}\n  pip install it anywhere; from {spec.name}_model import predict")
+    packed = bento.bento(settings, spec, out)
+    tag = packed.stem.rpartition("-")
+    click.echo(f"{packed}\n  bentoml import it, then bentoml serve or bentoml containerize {tag[0]}:{tag[2]}")
+
+
+@main.command()
+@click.argument("project")
+@click.option("--to", type=click.Choice(["kubeflow"]), required=True, help="The orchestrator.")
+@click.option(
+    "--image", default="homelab-mlops:0.1.0", show_default=True, help="The stack's image, where it is pulled."
+)
+@click.option("--out", type=click.Path(path_type=Path), default="dist", show_default=True, help="Folder.")
+def export(project: str, to: str, image: str, out: Path) -> None:
+    """Compile the pipeline of PROJECT for another orchestrator."""
+    from datetime import UTC, datetime
+
+    from stack.project import load
+    from stack.takeaway import exports
+
+    spec = load(project)
+    click.echo(exports.kubeflow(spec, image, spec.clock.first_now or datetime.now(UTC), out))
+
+
+@main.command()
+def notebook() -> None:
+    """Open Jupyter with the environment of the running stack."""
+    import os
+
+    from stack import notebook
+
+    settings = settings_with()
+    if in_containers(settings):
+        raise StackError(
+            "notebook",
+            found="Feast and the databases in containers, out of reach of this machine",
+            expected="a stack whose files and databases are here",
+            todo="`make up RUNTIME=local`; MLflow alone is reached after `make env`",
+        )
+    words = notebook.command()
+    os.execve(words[0], words, notebook.environment(settings, os.environ))  # noqa: S606  # Jupyter takes the terminal

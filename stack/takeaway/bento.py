@@ -1,0 +1,88 @@
+"""A model to take away as a Bento, from which `bentoml containerize` makes an image; built by BentoML's own command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from stack import registry
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.registry import Version
+from stack.served import Contract
+from stack.settings import ROOT, Settings
+from stack.takeaway import sources, wheel
+
+SERVICE = "services.bento.service"
+
+
+def bento(settings: Settings, spec: ProjectSpec, out: Path) -> Path:
+    """Build the Bento ``<project>:<version>`` of a project's champion, in BentoML's store and as a file.
+
+    Args:
+        settings: the store is BENTOML_HOME, or the stack's own.
+        spec: the project.
+        out: folder for the file; made if it is missing.
+
+    Raises:
+        StackError: the project has no champion, or BentoML refuses.
+    """
+    champion = registry.require_champion(settings, spec)
+    tag, environ = f"{spec.name}:{champion.version}", environment(settings)
+    path = out.resolve() / f"{spec.name}-{champion.version}.bento"
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        write(settings, spec, champion, folder)
+        environ |= {"PYTHONPATH": str(folder), "STACK_HOME": str(folder / "home")}
+        # BentoML refuses to build a version twice; this one may be of other code.
+        _bentoml(["delete", "--yes", tag], folder, environ, must=False)
+        _bentoml(["build", "--version", champion.version, str(folder)], folder, environ)
+        path.unlink(missing_ok=True)
+        _bentoml(["export", tag, str(path)], folder, environ)
+    return path
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of BentoML's command: its store is where `make env` points it."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("STACK_")}
+    own = {"BENTOML_HOME": str(settings.home / "cache/bentoml"), "BENTOML_DO_NOT_TRACK": "true"}
+    return own | kept
+
+
+def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path) -> None:
+    """Write what BentoML builds from: the served form, the modules of ours that answer, and ``bentofile.yaml``."""
+    registry.fetch(settings, champion, folder / "model")
+    wheel.describe(spec, folder / "model")
+    (folder / "model/version").write_text(champion.version)
+    found = sources.of([SERVICE, f"projects.{spec.name}.features"])
+    for path in [*found.files.values(), spec.folder / "project.yaml"]:
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    needed = {*found.requirements, *wheel.FORMS[Contract.read(folder / "model").form]}
+    recipe = {
+        "name": spec.name,
+        "service": f"{SERVICE}:Predictions",
+        "description": spec.title,
+        "labels": {"project": spec.name, "version": champion.version, "cutoff": champion.tag("stack.cutoff")},
+        "include": ["**/*.py", "**/*.yaml", "model/*"],
+        "python": {"packages": sources.requirements(needed), "lock_packages": False},
+        "docker": {"python_version": f"{sys.version_info.major}.{sys.version_info.minor}"},
+    }
+    (folder / "bentofile.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+
+
+def _bentoml(words: list[str], folder: Path, environ: dict[str, str], *, must: bool = True) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", *words], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    if must and done.returncode:
+        found = " | ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
+        raise StackError(f"bentoml {words[0]}", found=found, expected="a Bento")

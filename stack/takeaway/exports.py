@@ -1,0 +1,42 @@
+"""A project's pipeline as a file of another orchestrator."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.settings import ROOT
+
+LOCK = ROOT / "requirements-export.lock"
+SCRIPT = ROOT / "stack/takeaway/kubeflow.py"
+
+
+def kubeflow(spec: ProjectSpec, image: str, until: datetime, out: Path) -> Path:
+    """Compile the pipeline for Kubeflow, with kfp in an environment of its own, made and kept by uv.
+
+    Args:
+        image: the stack's image as the cluster pulls it.
+        until: end of the window when a run names none.
+        out: folder for the file; made if it is missing.
+
+    Raises:
+        StackError: the packages of requirements-export.lock cannot be had, or the compiler refuses.
+    """
+    path = out.resolve() / f"{spec.name}-kubeflow.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    words = [spec.name, image, spec.clock.start.isoformat(), until.isoformat(), str(path)]
+    uv = [Path(sys.executable).parent / "uv", "run", "--isolated", "--no-project", "--quiet"]
+    command = [*uv, "--python", sys.executable, "--with-requirements", LOCK, "python", SCRIPT, *words]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StackError(
+            "Kubeflow's compiler",
+            found=" | ".join(done.stderr.strip().splitlines()[-3:]),
+            expected=f"kfp of {LOCK.name}, and a pipeline",
+            todo="uv installs the packages at the first call: is there a connection, or a cache?",
+        )
+    return path

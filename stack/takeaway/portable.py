@@ -1,0 +1,125 @@
+"""A model without the stack: rows of request fields and stored feature values in, answers out.
+
+Goes into every package of a model (:mod:`stack.takeaway.wheel`): it knows numpy and the served form, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stack.errors import StackError, nearest
+from stack.served import ServedModel
+
+REQUEST = "request.json"
+Columns = Mapping[str, list[Any]]
+
+
+class PortableModel:
+    """A model with the features that follow from a request.
+
+    Args:
+        folder: the served form, and ``request.json``: the fields, each with its type and whether it may be missing,
+            and the names of the stored features.
+        on_request: gives feature columns from the request's; None where all features are stored ones.
+    """
+
+    def __init__(self, folder: Path, on_request: Callable[[Columns], Columns] | None) -> None:
+        self._model, self._on_request = ServedModel(folder), on_request
+        request = json.loads((folder / REQUEST).read_text())
+        self.fields: dict[str, dict[str, Any]] = request["fields"]
+        self.stored: list[str] = request["stored"]
+        """Features that a stack would read from its online store: a caller may give them, else they are missing."""
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Answer each row: request fields by name, and those of the stored features that are known.
+
+        Returns:
+            What the endpoint replies: ``probability`` and ``decision``, or ``probabilities`` and ``decision``, or
+            ``prediction``.
+
+        Raises:
+            StackError: a field is missing, unknown or of another type.
+        """
+        requests = [self._checked(number, row) for number, row in enumerate(rows)]
+        kinds = self._model.columns
+        given = {name: [_feature(kinds[name], row.get(name)) for row in rows] for name in self.stored}
+        found = {**given, **self._derived(requests)}
+        answers = self._model.predict({name: found[name] for name in self._model.columns})
+        return [self.reply(answer) for answer in answers.tolist()]
+
+    def reply(self, answer: Sequence[float]) -> dict[str, Any]:
+        """One answer (outputs,) as the caller is told it."""
+        match self._model.contract.task:
+            case "binary":
+                return {"probability": answer[0], "decision": answer[0] >= self._model.threshold}
+            case "multiclass":
+                classes = [name.removeprefix("probability_") for name in self._model.outputs]
+                named = dict(zip(classes, answer, strict=True))
+                return {"probabilities": named, "decision": max(named, key=named.__getitem__)}
+            case "regression":
+                return {"prediction": answer[0]}
+
+    def _derived(self, requests: Sequence[Mapping[str, Any]]) -> Columns:
+        columns = {name: [request[name] for request in requests] for name in self.fields}
+        return self._on_request(columns) if self._on_request else {}
+
+    def _checked(self, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The request of a row, each field as its type."""
+        known = [*self.fields, *self.stored]
+        for name in row:
+            if name not in known:
+                raise StackError(
+                    f"row {number}, field {name}",
+                    found=f"an unknown field{nearest(name, known)}",
+                    expected=f"of the request: {', '.join(self.fields)}; stored features: {', '.join(self.stored)}",
+                )
+        return {
+            name: _value(f"row {number}, field {name}", field, row.get(name)) for name, field in self.fields.items()
+        }
+
+
+def _value(where: str, field: Mapping[str, Any], value: Any) -> Any:
+    """A field's value as the endpoint would hand it on: instants in UTC, in whole seconds."""
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124  # only NaN differs from itself
+        if field["nullable"]:
+            return None
+        raise StackError(where, found="nothing", expected=field["type"])
+    try:
+        return READERS[field["type"]](value)
+    except (TypeError, ValueError, KeyError):
+        raise StackError(where, found=repr(value), expected=EXPECTED.get(field["type"], field["type"])) from None
+
+
+def _feature(kind: str, value: Any) -> Any:
+    return value if value is None or kind == "category" else float(value)
+
+
+def _instant(value: Any) -> datetime:
+    at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    if at.tzinfo is None:
+        raise ValueError(value)
+    return at.astimezone(UTC).replace(microsecond=0)
+
+
+def _integer(value: Any) -> int:
+    if int(value) != float(value):
+        raise ValueError(value)
+    return int(value)
+
+
+def _boolean(value: Any) -> bool:
+    return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "string": str,
+    "integer": _integer,
+    "number": float,
+    "boolean": _boolean,
+    "datetime": _instant,
+}
+EXPECTED = {"datetime": "ISO 8601 date and time with its zone", "integer": "a whole number", "boolean": "true or false"}

@@ -1,0 +1,95 @@
+"""Modules of ours that belong together: found by their imports, and moved below another package."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from stack.errors import StackError
+from stack.settings import ROOT
+
+OURS = ("stack", "projects", "services")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Modules of ours that belong together."""
+
+    files: dict[str, Path]
+    """Module -> file."""
+    requirements: set[str]
+    """Distributions that their module-level imports name."""
+
+
+def of(roots: Iterable[str]) -> Sources:
+    """Follow the imports of modules of ours to all others of ours that they need."""
+    files: dict[str, Path] = {}
+    named: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        module = waiting.pop()
+        path = _file(module)
+        if module in files or path is None:
+            continue
+        files[module] = path
+        tree = ast.parse(path.read_text())
+        waiting += [name for node in _imports(tree) for name in _names(node) if name.split(".")[0] in OURS]
+        named |= {name.split(".")[0] for node in _imports(tree, inside=False) for name in _names(node)}
+    known = packages_distributions()
+    outside = named - set(sys.stdlib_module_names) - set(OURS)
+    extra = {"tzdata"} if "zoneinfo" in named else set()
+    return Sources(files, {known[name][0].lower() for name in outside} | extra)
+
+
+def requirements(names: Iterable[str]) -> list[str]:
+    """Name distributions from the installed version on, up to the next major one."""
+    found = {name: version(name) for name in sorted(names)}
+    return [f"{name}>={at},<{int(at.split('.')[0]) + 1}" for name, at in found.items()]
+
+
+def moved(path: Path, package: str) -> str:
+    """The text of a module whose imports of ours lead below a package.
+
+    Raises:
+        StackError: it imports a module of ours in a form that cannot be moved.
+    """
+    lines = path.read_text().splitlines(keepends=True)
+    for node in _imports(ast.parse("".join(lines))):
+        if not any(name.split(".")[0] in OURS for name in _names(node)):
+            continue
+        line, at = lines[node.lineno - 1], node.col_offset
+        if not isinstance(node, ast.ImportFrom) or not line[at:].startswith(f"from {node.module} "):
+            raise StackError(f"{path}, line {node.lineno}", found=line.strip(), expected="from ... import ...")
+        lines[node.lineno - 1] = f"{line[:at]}from {package}.{line[at + 5 :]}"
+    return "".join(lines)
+
+
+def _imports(tree: ast.Module, *, inside: bool = True) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Imports that run: of the module itself, and those inside its functions if wanted; none for type checkers."""
+    parts: list[Any] = list(tree.body)
+    while parts:
+        node = parts.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        elif inside or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            parts += ast.iter_child_nodes(node)
+
+
+def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Modules that an import may mean: ``from a import b`` is the module a, and perhaps a.b."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module of ours; None for a package or a name inside a module."""
+    path = (ROOT / Path(*module.split("."))).with_suffix(".py")
+    return path if path.is_file() else None

@@ -1,0 +1,180 @@
+"""A model to take away: a wheel with the served form and the project's feature code, and nothing of the stack's tools.
+
+The wheel installs one package, ``<project>_model``. Modules of ``stack`` and ``projects`` that the feature code needs
+are copied below it and import each other there, so that two such wheels live in one environment.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from stack import registry
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.registry import Version
+from stack.served import Contract
+from stack.settings import Settings
+from stack.takeaway import sources
+from stack.takeaway.portable import REQUEST
+
+FORMS = {"onnx": ("numpy", "onnxruntime"), "skops": ("numpy", "pandas", "scikit-learn", "skops")}
+"""What a served form is read with."""
+BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
+
+INIT = '''"""{title} Version {version} of the model of the project {project}, trained on labels known at {cutoff}.
+
+``predict`` takes rows: the fields {fields}{stored}.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+{load}from {package}.stack.takeaway.portable import PortableModel
+
+__version__ = "{version}"
+
+
+@lru_cache(maxsize=1)
+def model() -> PortableModel:
+    """The model, loaded at the first call."""
+    return PortableModel(Path(__file__).parent / "model", {on_request})
+
+
+def predict(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Answer each row as the endpoint does."""
+    return model().predict(rows)
+'''
+MAIN = '''"""``{command} rows.csv``: answer the rows of a file."""
+
+import sys
+
+from {package} import predict
+from {package}.stack.takeaway.command import main as run
+
+
+def main() -> None:
+    """Answer the rows of the file that is named."""
+    sys.exit(run(predict, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
+'''
+METADATA = """[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{name}"
+version = "{version}"
+description = {title}
+requires-python = ">=3.11"
+dependencies = {requirements}
+
+[project.scripts]
+{command} = "{package}.__main__:main"
+
+[tool.setuptools]
+packages = {packages}
+
+[tool.setuptools.package-data]
+"*" = ["*.json", "*.onnx", "*.skops"]
+"""
+
+
+def wheel(settings: Settings, spec: ProjectSpec, out: Path) -> Path:
+    """Build the wheel of a project's champion; its version is the registered one.
+
+    Args:
+        out: folder for the wheel; made if it is missing.
+
+    Raises:
+        StackError: the project has no champion, or its feature code cannot be taken along.
+    """
+    champion = registry.require_champion(settings, spec)
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        write(settings, spec, champion, folder)
+        built = subprocess.run(
+            [sys.executable, "-c", BUILD, str(out.resolve())], cwd=folder, capture_output=True, text=True, check=False
+        )
+        if built.returncode:
+            found = " | ".join(built.stderr.strip().splitlines()[-3:])
+            raise StackError(f"wheel of {spec.name}", found=found, expected="a wheel that setuptools builds")
+        return out / built.stdout.split()[-1]
+
+
+def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path) -> None:
+    """Write the sources of the package into a folder."""
+    package = f"{spec.name}_model"
+    inside = folder / package
+    registry.fetch(settings, champion, inside / "model")
+    derived = describe(spec, inside / "model")
+    roots = ["stack.takeaway.portable", "stack.takeaway.command"]
+    roots += [f"projects.{spec.name}.features"] if derived else []
+    found = sources.of(roots)
+    for module, path in found.files.items():
+        target = (inside / Path(*module.split("."))).with_suffix(".py")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(sources.moved(path, package))
+    for part in {parent for path in inside.rglob("*.py") for parent in path.parents if parent.is_relative_to(inside)}:
+        (part / "__init__.py").touch()
+    command = f"{spec.name.replace('_', '-')}-predict"
+    _write_entry(spec, champion, folder, package, command, derived)
+    form = Contract.read(inside / "model").form
+    words = {
+        "name": package.replace("_", "-"),
+        "version": champion.version,
+        "title": json.dumps(spec.title),
+        "requirements": json.dumps(sources.requirements({*found.requirements, *FORMS[form]})),
+        "command": command,
+        "package": package,
+        "packages": json.dumps(sorted(".".join(p.relative_to(folder).parts) for p in _packages(inside))),
+    }
+    (folder / "pyproject.toml").write_text(METADATA.format(**words))
+
+
+def _packages(inside: Path) -> Iterator[Path]:
+    yield inside / "model"
+    yield from (path.parent for path in inside.rglob("__init__.py"))
+
+
+def _write_entry(spec: ProjectSpec, champion: Version, folder: Path, package: str, command: str, derived: bool) -> None:
+    """Write what a user imports and calls."""
+    request = json.loads((folder / package / "model" / REQUEST).read_text())
+    words = {
+        "title": spec.title,
+        "version": champion.version,
+        "project": spec.name,
+        "cutoff": champion.cutoff.isoformat(),
+        "fields": ", ".join(request["fields"]),
+        "stored": f"; and, where they are known, {len(request['stored'])} stored features" if request["stored"] else "",
+        "load": f"from {package}.projects.{spec.name}.features import on_request\n" if derived else "",
+        "package": package,
+        "on_request": "on_request" if derived else "None",
+    }
+    (folder / package / "__init__.py").write_text(INIT.format(**words))
+    (folder / package / "__main__.py").write_text(MAIN.format(package=package, command=command))
+
+
+def describe(spec: ProjectSpec, folder: Path) -> bool:
+    """Write ``request.json`` beside a served form; say whether features follow from the request."""
+    on_request = getattr(spec.module("features"), "on_request", None)
+    example = {
+        name: [datetime.fromisoformat(str(field.example)) if field.type == "datetime" else field.example]
+        for name, field in spec.request.items()
+    }
+    derived = set(on_request(example)) if on_request else set()
+    fields = {name: {"type": field.type, "nullable": field.nullable} for name, field in spec.request.items()}
+    stored = [name for name in spec.features.columns if name not in derived]
+    (folder / REQUEST).write_text(json.dumps({"fields": fields, "stored": stored}, indent=2) + "\n")
+    return bool(derived)

@@ -1,0 +1,45 @@
+"""The notebook runs from top to bottom against a running stack, and is kept without what it showed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from stack import notebook
+from stack.settings import Settings
+
+PATH = notebook.FOLDER / "stack.ipynb"
+
+
+@pytest.mark.services
+def test_the_notebook_runs(running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in (notebook.environment(running, os.environ) | {"IPYTHONDIR": str(tmp_path)}).items():
+        monkeypatch.setenv(key, value)
+    read = nbformat.read(PATH, as_version=4)
+    NotebookClient(read, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    shown = {out["output_type"]: out for cell in read.cells if cell.cell_type == "code" for out in cell.outputs}
+    text = json.dumps(read)
+    assert "image/png" in text
+    assert "version 1 is live" in text
+    assert "execute_result" in shown
+
+
+def test_it_is_kept_without_outputs() -> None:
+    cells = [cell for cell in json.loads(PATH.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) > 5
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+
+
+def test_jupyter_knows_the_options_and_listens_here_alone() -> None:
+    words = [*notebook.command(), "--show-config-json"]
+    found = json.loads(subprocess.check_output(words, env=os.environ | {"HOME": "/nonexistent"}, text=True))
+    assert words[0] == sys.executable
+    assert found["ServerApp"]["ip"] == "127.0.0.1"
+    assert found["LabApp"]["news_url"] is None or found["LabApp"]["news_url"] == "None"

@@ -1,0 +1,135 @@
+"""What leaves the stack answers as the endpoint does: the wheel in an empty environment, the Bento on a port."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from stack import predictions, project
+from stack.settings import ROOT, Settings
+from stack.takeaway import bento, wheel
+from tests.conftest import free_ports
+
+pytestmark = pytest.mark.services
+NOW = datetime(2013, 3, 1, tzinfo=UTC)
+FLIGHTS = project.load("flights")
+ROWS = 1000
+Answers = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def asked(running: Settings) -> tuple[Answers, Answers]:
+    """A thousand requests with the stored features that answered them, and the endpoint's answers."""
+    requests = FLIGHTS.module("source").requests(NOW, NOW + timedelta(days=3)).head(ROWS)
+    rows = json.loads(requests[list(FLIGHTS.request)].to_json(orient="records", date_format="iso", date_unit="us"))
+    answers = post(running.prediction_url, rows)
+    logged = predictions.read(running, FLIGHTS, NOW - timedelta(seconds=1), NOW).set_index("id")
+    stored = [name for name in FLIGHTS.features.columns if name.endswith("h")]
+    stored += [view for view in ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "visib")]
+    features = logged.loc[[one["prediction_id"] for one in answers], stored].astype(float).to_dict("records")
+    known = [{name: value for name, value in one.items() if value == value} for one in features]  # noqa: PLR0124
+    assert sum(map(len, known)) > ROWS * 20
+    return [row | more for row, more in zip(rows, known, strict=True)], answers
+
+
+def post(url: str, rows: Answers) -> Answers:
+    """Ask about rows, 200 a request."""
+    answers: Answers = []
+    for start in range(0, len(rows), 200):
+        body = {"rows": rows[start : start + 200]}
+        reply = httpx.post(f"{url}/flights/predict", json=body, timeout=60, trust_env=False)
+        assert reply.status_code == 200, reply.text
+        answers += reply.json()
+    return answers
+
+
+def test_the_wheel_answers_in_an_empty_environment(
+    running: Settings, asked: tuple[Answers, Answers], tmp_path: Path
+) -> None:
+    built = wheel.wheel(running, FLIGHTS, tmp_path)
+    python = installed(built, tmp_path / "venv")
+    rows, answers = asked
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    command = [python.with_name("flights-predict"), tmp_path / "rows.json"]
+    done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["probability"] for one in found] == [one["probability"] for one in answers]
+    assert [one["decision"] for one in found] == [one["decision"] for one in answers]
+
+    script = (
+        "import flights_model, importlib.util as u; print([n for n in ('feast', 'mlflow', 'stack') if u.find_spec(n)])"
+    )
+    assert subprocess.check_output([python, "-I", "-c", script], cwd=tmp_path, text=True).strip() == "[]"
+    wrong = [python, "-I", "-c", "from flights_model import predict; predict([{'carier': 'UA'}])"]
+    said = subprocess.run(wrong, cwd=tmp_path, capture_output=True, text=True, check=False).stderr
+    assert "did you mean 'carrier'" in said
+
+
+def installed(built: Path, folder: Path) -> Path:
+    """Install a wheel into an environment of its own, from uv's cache alone."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--offline", "--python", sys.executable, folder], check=True)
+    words = ["pip", "install", "--quiet", "--offline", "--constraint", ROOT / "requirements.lock", built]
+    python = folder / "bin/python"
+    done = subprocess.run([uv, *words, "--python", python], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"NOT TESTED: uv's cache lacks the wheel's packages: {done.stderr[-300:]}")
+    return python
+
+
+@pytest.fixture
+def served(running: Settings, tmp_path: Path) -> Iterator[str]:
+    """The address of the Bento, served by BentoML's command."""
+    path = bento.bento(running, FLIGHTS, tmp_path)
+    assert path.is_file()
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "bentoml", "serve", "flights:1", "--host", "127.0.0.1", "--port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        environ = bento.environment(running) | {"OMP_NUM_THREADS": "1"}
+        server = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait(url, server, tmp_path / "log")
+            yield url
+        finally:
+            os.killpg(server.pid, 15)
+            server.wait(timeout=30)
+
+
+def wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the Bento takes requests."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.3)
+    pytest.fail(log.read_text()[-2000:])
+
+
+def test_the_bento_keeps_the_contract_of_the_endpoint(asked: tuple[Answers, Answers], served: str) -> None:
+    rows, answers = asked
+    found = post(served, rows)
+    assert [one["probability"] for one in found] == [one["probability"] for one in answers]
+    assert list(found[0]) == list(answers[0])
+    assert {one["model_version"] for one in found} == {"1"}
+
+    plain = {name: field.example for name, field in FLIGHTS.request.items()}
+    (bare,) = post(served, [plain])
+    assert bare["warnings"] == ["25 of 25 stored features were not given"]
+    wrong = httpx.post(f"{served}/flights/predict", json={"rows": [plain | {"origin": 7}]}, trust_env=False)
+    assert wrong.status_code == 400
+    assert "found 7, expected a text" in wrong.text
