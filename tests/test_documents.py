@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from stack import reference
 from stack.cli import main
 from stack.settings import ROOT, Settings
 
@@ -37,6 +38,19 @@ def test_errors_and_help_name_targets_that_exist():
     for path in (*(ROOT / "stack").rglob("*.py"), *(ROOT / "flows").glob("*.py")):
         named = set(re.findall(r"`make ([a-z]+)", path.read_text()))
         assert named - TARGETS == set(), path
+
+
+def test_the_reference_of_project_yaml_is_current():
+    """When it is not: ``python -m stack.reference docs/projects.md``."""
+    text = (ROOT / "docs" / "projects.md").read_text()
+
+    assert reference.replaced(text) == text
+
+
+def test_every_key_of_project_yaml_says_what_it_means():
+    rows = [line.split(" | ") for line in reference.markdown().splitlines() if line.startswith("| `")]
+
+    assert len(rows) > 60 and all(row[-1].strip(" |") for row in rows)
 
 
 def test_locks_hold_no_registry_and_no_local_path():
