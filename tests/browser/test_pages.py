@@ -51,6 +51,10 @@ def report_list(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/reports/{PROJECT}/", "Drift reports"
 
 
+def catalog(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/catalog/{PROJECT}", "training set"
+
+
 def drift_report(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/reports/{PROJECT}/{report(running)['path']}", "Calibration bias"
 
@@ -93,6 +97,7 @@ def prediction_docs(running: Settings) -> tuple[str, str]:
 PAGES = (
     portal,
     report_list,
+    catalog,
     drift_report,
     data_docs,
     feature_server,
