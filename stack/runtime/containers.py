@@ -64,6 +64,7 @@ def up(settings: Settings, say: Say) -> None:
         settings = lan.with_login(_with_passwords(settings), say)
     services = compose.services(settings)
     there = docker.containers(settings)
+    require_own(settings, there)
     ports.require_free(settings, [one for one in services if one.name not in there or not there[one.name].running])
     if image.outdated():
         say("building the image (minutes when nothing is cached)")
@@ -149,6 +150,17 @@ def findings(settings: Settings) -> list[Finding]:
         *([_image()] if alive else []),
         *_services(settings, alive),
     ]
+
+
+def require_own(settings: Settings, there: Mapping[str, Container]) -> None:
+    """Refuse to replace the containers of another checkout."""
+    if others := {one.checkout for one in there.values()} - {str(compose.FILE.parent)}:
+        raise StackError(
+            f"STACK_NAME {settings.name}",
+            found=f"containers of {', '.join(sorted(others))}",
+            expected="a name of this checkout's own",
+            todo="`make down` there, or set STACK_NAME and other ports in .env",
+        )
 
 
 def _with_passwords(settings: Settings) -> Settings:

@@ -36,6 +36,8 @@ class Container:
     started: datetime
     last_check: str
     """What the last health check said."""
+    checkout: str
+    """Folder of the docker-compose.yml that it comes from."""
 
     @property
     def running(self) -> bool:
@@ -164,6 +166,7 @@ def _container(body: Mapping[str, Any]) -> Container:
         restarts=body["RestartCount"],
         started=datetime.fromisoformat(state["StartedAt"][:19] + "+00:00"),
         last_check=checks[-1]["Output"].strip() if checks else "",
+        checkout=body["Config"]["Labels"].get("com.docker.compose.project.working_dir", ""),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from stack import project, registry
+from stack.errors import StackError
 from stack.runtime import compose, docker
 from stack.runtime import containers as runtime
 from tests.compose.conftest import Containers, Upgraded, eventually, runs
@@ -42,6 +44,14 @@ def bindings(container: str) -> set[tuple[str, str]]:
     """Addresses and ports of this machine that lead into a container."""
     ports = docker.inspect([container])[0]["NetworkSettings"]["Ports"] or {}
     return {(one["HostIp"], one["HostPort"]) for found in ports.values() for one in found or []}
+
+
+def test_containers_of_another_checkout_are_not_replaced(containers: Containers) -> None:
+    there = docker.containers(containers.settings)
+    runtime.require_own(containers.settings, there)
+
+    with pytest.raises(StackError, match="containers of /elsewhere"):
+        runtime.require_own(containers.settings, {"a": replace(there["portal"], checkout="/elsewhere")})
 
 
 @pytest.mark.parametrize("name", ["portal", "prefect", "mlflow", "monitoring"])
