@@ -86,8 +86,9 @@ def recorded(
 def _require_commit(recipe: Mapping[str, Any], commit: str) -> None:
     """Refuse code that no commit has, or that this checkout does not know."""
     where = f"code of the run, {recipe['code_version']}"
-    files = recipe.get("uncommitted") or []
-    if recipe["code_version"].endswith(DIRTY) or files:
+    files = recipe.get("uncommitted")
+    if files or (files is None and recipe["code_version"].endswith(DIRTY)):
+        files = files or []
         named = ", ".join(files[:8]) + (" ..." if files[8:] else "")
         raise StackError(
             where,

@@ -26,21 +26,25 @@ def version() -> str:
 def digest(project: str) -> str:
     """Name the content of every file that decides what a training of a project gives, committed or not."""
     found = hashlib.sha256()
-    folders = [ROOT / "stack", ROOT / "projects" / project]
-    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".yaml")]
-    files += [ROOT / "feature_repo" / f"{project}.py", ROOT / "feature_repo/feature_store.yaml"]
+    parts = [ROOT / part for part in _parts(project)]
+    files = [file for part in parts for file in (part, *part.rglob("*")) if file.suffix in (".py", ".yaml")]
     for path in sorted(file for file in files if file.is_file()):
         found.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return found.hexdigest()
 
 
-def uncommitted() -> list[str]:
-    """Files of the checkout that differ from its commit, or that git does not know; none where there is no git."""
+def uncommitted(project: str) -> list[str] | None:
+    """Files of :func:`digest` that differ from the commit, or that git does not know; None where there is no git."""
     try:
-        lines = git("status", "--porcelain", "--untracked-files=all").splitlines()
+        lines = git("status", "--porcelain", "--untracked-files=all", "--", *_parts(project)).splitlines()
     except (OSError, subprocess.CalledProcessError):
-        return []
+        return None
     return [line.strip().partition(" ")[2].strip() for line in lines]
+
+
+def _parts(project: str) -> list[str]:
+    """What decides the outcome of a project's training."""
+    return ["stack", f"projects/{project}", f"feature_repo/{project}.py", "feature_repo/feature_store.yaml"]
 
 
 def git(*words: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +29,8 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     """
     from stack import lake, project, scratch, settings, training
 
+    # Of libraries, about libraries: Feast, which shows them again when it is imported, calls what DuckDB renames.
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
     spec, cutoff = project.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
     spec = spec.model_copy(update={"training": project.Training.model_validate(recipe["training"])})
     tables = lake.read(settings.load(), spec, until=cutoff, revision=recipe["data_revision"])

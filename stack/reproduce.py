@@ -15,8 +15,9 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from stack import checkouts, rebuild
+from stack import checkouts, rebuild, registry
 from stack.errors import StackError
+from stack.registry import Version
 from stack.settings import Settings
 
 TOLERANCE = 1e-9
@@ -112,9 +113,9 @@ def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
     try:
         run = client.get_run(run_id)
         for name in ("recipe", *TABLES):
-            client.download_artifacts(run_id, name, str(folder))
+            registry.download(settings, Version("", "", run_id), name, folder / name)
         recipe = json.loads((folder / "recipe/recipe.json").read_text())
-    except (MlflowException, OSError) as error:
+    except (MlflowException, StackError, OSError) as error:
         raise _no_training(run_id, error) from None
     return Recorded(recipe, {name: value for name, value in run.data.metrics.items() if isfinite(value)}, folder)
 

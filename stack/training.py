@@ -66,8 +66,8 @@ class Recipe:
     code_version: str
     code_digest: str
     """Of the files that decide the outcome, as :func:`stack.code.digest` gives it."""
-    uncommitted: list[str]
-    """Files that were not as the commit has them."""
+    uncommitted: list[str] | None
+    """Those of them that were not as the commit has them; None where git could not be asked."""
     python: str
     packages: dict[str, str]
 
@@ -95,7 +95,7 @@ def train(
     Raises:
         StackError: rows are too few, hold one outcome only, or were labelled after the cut-off.
     """
-    frame = _ordered(spec, frame, cutoff)
+    frame = ordered(spec, frame, cutoff)
     split = splits.holdout(spec, frame, cutoff)
     tags = {
         "stack.project": spec.name,
@@ -136,7 +136,7 @@ def again(
     Returns:
         Metrics of the holdout.
     """
-    frame = _ordered(spec, frame, cutoff)
+    frame = ordered(spec, frame, cutoff)
     best = Tried(0, candidate, params)
     metrics = evaluate(spec, splits.holdout(spec, frame, cutoff), best, folder)
     refit(spec, frame, best, folder)
@@ -184,7 +184,7 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: Tried, folder: Path) -> Pip
     return pipeline
 
 
-def _ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
+def ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
     """Check the rows, and put them into one order whatever order the feature store gave them."""
     late = int((frame["label_available_at"] > cutoff).sum())
     if late:
@@ -265,7 +265,7 @@ def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: Tried, tags
         params=best.params,
         code_version=tags["stack.code_version"],
         code_digest=code.digest(spec.name),
-        uncommitted=code.uncommitted(),
+        uncommitted=code.uncommitted(spec.name),
         python=platform.python_version(),
         packages={name: installed(name) for name in PACKAGES},
     )

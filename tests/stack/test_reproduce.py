@@ -86,7 +86,8 @@ def test_what_differs_is_counted(known: reproduce.Recorded, tmp_path: Path) -> N
     ("recorded", "said"),
     [
         ({"code_version": "0" * 40 + "-dirty", "uncommitted": ["stack/splits.py"]}, "not committed: stack/splits.py"),
-        ({"code_version": "0" * 40, "uncommitted": []}, "no such commit"),
+        ({"code_version": "0" * 40 + "-dirty", "uncommitted": None}, "not committed: not named"),
+        ({"code_version": "0" * 40 + "-dirty", "uncommitted": []}, "no such commit"),
     ],
 )
 def test_code_that_cannot_be_had_is_refused(
