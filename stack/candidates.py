@@ -83,8 +83,18 @@ def searched(found: dict[str, Candidate]) -> list[str]:
 def suggest(trial: Trial, found: dict[str, Candidate]) -> tuple[str, dict[str, Any]]:
     """Draw a candidate and its parameters."""
     name = trial.suggest_categorical("candidate", searched(found))
+    return name, draw(trial, name, found)
+
+
+def draw(trial: Trial, name: str, found: dict[str, Candidate]) -> dict[str, Any]:
+    """Draw the parameters of a candidate."""
     space = found[name].space
-    return name, space(_Named(trial, name)) if space else {}
+    return space(_Named(trial, name)) if space else dict(found[name].centre)
+
+
+def params(drawn: dict[str, Any], name: str) -> dict[str, Any]:
+    """The parameters of a candidate, among all that a trial has drawn."""
+    return {key.removeprefix(f"{name}."): value for key, value in drawn.items() if key.startswith(f"{name}.")}
 
 
 def centre(name: str, found: dict[str, Candidate]) -> dict[str, Any]:

@@ -48,7 +48,37 @@ class Tracker:
             The run's id.
         """
         self._end_interrupted()
-        run_id = self._parent = self._open(name, "training")
+        with self._ended(self._open(name, "training")) as run_id:
+            yield run_id
+
+    @contextmanager
+    def sweep(self, name: str, run_id: str | None) -> Iterator[str]:
+        """Open the run of a sweep, or the one that it had when it was stopped; it ends as a training's does.
+
+        Yields:
+            The run's id.
+        """
+        if run_id and self._client.get_run(run_id).info.lifecycle_stage != LifecycleStage.DELETED:
+            self._client.update_run(run_id, status="RUNNING")
+        else:
+            run_id = self._open(name, "sweep")
+        with self._ended(run_id):
+            yield run_id
+
+    def trials(self) -> set[str]:
+        """Names of the trials that the run has."""
+        query, names, page = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent}'", set[str](), None
+        while True:
+            found = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
+            names |= {str(run.info.run_name) for run in found}
+            page = found.token
+            if not page:
+                return names
+
+    @contextmanager
+    def _ended(self, run_id: str) -> Iterator[str]:
+        """Make a run the parent of what is logged, and end it whatever happens."""
+        self._parent = run_id
         try:
             yield run_id
         except BaseException as error:

@@ -16,6 +16,9 @@ from stack import settings
 from stack.runtime import compose
 from stack.settings import Settings
 
+# As in every service: on a busy machine two threads of a fit wait for each other, and take a hundred times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
 
 
