@@ -18,6 +18,7 @@ import httpx
 from sqlalchemy import func, select
 
 from stack import project, registry
+from stack.errors import StackError
 from stack.feature_tables import TIME, served_until
 from stack.project import ProjectSpec
 from stack.registry import Version
@@ -47,8 +48,8 @@ def data_sets(settings: Settings, spec: ProjectSpec) -> list[DataSet]:
     found = [*_raw(settings, spec), *_features(settings, spec)]
     try:
         found += [*_models(settings, spec)]
-    except (httpx.HTTPError, OSError) as error:
-        found.append(DataSet("model", spec.name, settings.mlflow_url, note=f"MLflow does not answer: {error}"))
+    except (httpx.HTTPError, OSError, StackError) as error:
+        found.append(DataSet("model", "MLflow", settings.mlflow_url, note=f"does not answer: {error}"))
     return [*found, _log(settings, spec), _reports(settings, spec)]
 
 
@@ -128,11 +129,14 @@ def _reports(settings: Settings, spec: ProjectSpec) -> DataSet:
 
 def _parquet(files: Iterable[Path], time: str) -> tuple[int | None, str, str]:
     """Rows, and first and last instant of a column, from the files' footers."""
-    from pyarrow import parquet
+    from pyarrow import ArrowInvalid, parquet
 
     rows, spans = 0, []
     for file in files:
-        footer = parquet.ParquetFile(file).metadata
+        try:
+            footer = parquet.ParquetFile(file).metadata
+        except (ArrowInvalid, OSError):  # replaced just now
+            continue
         rows += footer.num_rows
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)

@@ -14,9 +14,9 @@ from stack.settings import ROOT, Settings
 
 KINDS = ("raw table", "feature view", "training set", "model", "prediction log", "reports")
 """In the order of the pipeline."""
-WIDTH, HEIGHT, GAP, ROW = 168, 46, 34, 58
+WIDTH, HEIGHT, GAP, ROW = 156, 46, 31, 58
 TOP = 26
-LETTERS = 24
+LETTERS = 18
 
 
 async def of(settings: Settings, project: str) -> list[dict[str, Any]]:
@@ -75,8 +75,8 @@ def _line(x: float, start: float, end: float) -> str:
 def _box(x: float, y: float, one: Mapping[str, Any]) -> str:
     name = str(one["name"])
     short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
-    rows = "" if one["rows"] is None else f"{one['rows']:,} rows"
-    said = " · ".join(part for part in (rows, str(one["version"])) if part) or str(one["note"])
+    rows = one["rows"]
+    said = one["note"].partition(" · ")[0] if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
     said = said if len(said) <= LETTERS + 4 else f"{said[: LETTERS + 3]}…"
     return (
         f"<g><title>{escape(name)}: {escape(str(one['place']))}</title>"

@@ -13,7 +13,7 @@ from stack.cli.common import main, settings_with
 
 @main.command()
 @click.argument("name")
-@click.option("--from", "file", type=click.Path(path_type=Path), required=True, help="CSV, TSV or Parquet.")
+@click.option("--from", "file", type=click.Path(path_type=Path), prompt="Which table", help="CSV, TSV or Parquet.")
 @click.option("--target", help="Column to be predicted.")
 @click.option("--time", help="Column with the instant of a row; none for a table without time.")
 @click.option("--keys", help="Columns whose past is known, separated by commas; none for none.")

@@ -110,6 +110,15 @@ def test_with_every_service_down_the_page_says_so(home, portal):
     assert "no batch has been checked yet" in page
 
 
+def test_the_data_sets_of_a_project_are_listed_with_their_picture(shelves, portal):
+    client = portal(shelves)
+    page = client.get("/catalog/flights").text
+    assert page.count('class="box"') >= 4 and "2 batches" in page and "<svg" in page
+    kinds = [one["kind"] for one in client.get("/catalog/flights.json").json()]
+    assert kinds[0] == "raw table" and kinds[-1] == "reports"
+    assert client.get("/catalog/fligths").status_code == 404
+
+
 def test_the_last_decisions_stand_on_the_card(home, portal):
     row = {"project": "flights", "kind": "refuse", "champion": "1", "at": AT, "decided_at": AT, "numbers": {}}
     with engine(home.state_database).begin() as connection:

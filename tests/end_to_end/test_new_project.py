@@ -1,0 +1,112 @@
+"""A table never seen before, as a new user brings it to a running stack: from the file to an answered request."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from stack import project, registry
+from stack.runtime import compose
+from stack.settings import ROOT, Settings
+from tests.conftest import shell
+
+pytestmark = pytest.mark.services
+NAME = "new_rentals"
+
+
+@pytest.fixture(scope="module")
+def said(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What ``stack new`` and ``stack run`` say; the project is gone afterwards."""
+    file = tmp_path_factory.mktemp("table") / "rentals.csv"
+    rentals().to_csv(file, index=False)
+    try:
+        yield stack(running, "new", NAME, "--from", str(file)) + stack(running, "run", NAME)
+    finally:
+        remove()
+
+
+def rentals(rows: int = 3000, days: int = 90) -> pd.DataFrame:
+    """Bicycles rented at stations in the weeks before today."""
+    random = np.random.default_rng(4)
+    last = pd.Timestamp(datetime.now(UTC)).floor("h")
+    at = last - pd.to_timedelta(np.sort(random.uniform(0, days, rows))[::-1], unit="D")
+    station, warm = random.choice([f"S{n}" for n in range(12)], rows), random.normal(12, 6, rows).round(1)
+    lively = pd.Series(station).str[1:].astype(int).to_numpy()
+    rented = (20 + 2 * lively + warm + random.normal(0, 3, rows)).round(1)
+    return pd.DataFrame({"When": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "station": station, "warm": warm, "rented": rented})
+
+
+def stack(running: Settings, *words: str) -> str:
+    """Run a command without a terminal; it must succeed."""
+    environ = os.environ | compose.environment(running) | running.environment() | {"STACK_RUNTIME": "local"}
+    command = [sys.executable, "-m", "stack", *words]
+    ran = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def remove() -> None:
+    shutil.rmtree(project.PROJECTS / NAME, ignore_errors=True)
+    (project.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
+
+
+def deployments(running: Settings) -> list[dict[str, object]]:
+    question = {"deployments": {"tags": {"all_": [NAME]}}}
+    answer = httpx.post(f"{running.prefect_url}/api/deployments/filter", json=question, trust_env=False)
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def test_a_table_becomes_an_answered_request(running: Settings, said: str) -> None:
+    spec = project.load(NAME)
+    assert (spec.task, spec.features.entities, spec.clock.kind) == ("regression", ["station"], "wall")
+    (answer,) = json.loads(said.splitlines()[-1])
+    assert 0 < answer["prediction"] < 100
+    champion = registry.require_champion(running, spec)
+    assert champion.version == answer["model_version"]
+    assert float(champion.tag("r2")) > 0.8
+    assert list((running.pages / NAME).glob("*.html"))
+
+
+def test_its_data_sets_are_listed(running: Settings, said: str) -> None:
+    found = {one["name"]: one for one in httpx.get(f"{running.portal_url}/catalog/{NAME}.json", timeout=60).json()}
+    assert found["rows"]["rows"] == 3000
+    assert found[f"{NAME}_station_past"]["rows"] > 500
+    assert found["of version 1"]["rows"] > 2900
+    assert found["predictions"]["rows"] == found["drift"]["rows"] == 1
+
+
+def test_its_schedules_stand_in_prefect(running: Settings, said: str) -> None:
+    crons = {one["entrypoint"].rpartition(".")[2]: one["schedules"] for one in deployments(running)}  # type: ignore[attr-defined]
+    assert crons["ingest"][0]["schedule"] == {"cron": "0 4 * * *", "timezone": "UTC", "day_or": True}
+    assert [flow for flow, schedules in crons.items() if schedules] and not crons["train"]
+
+
+def test_a_project_that_is_gone_is_withdrawn(running: Settings, said: str) -> None:
+    assert deployments(running)
+    remove()
+    command = [sys.executable, "-m", "flows.deployments"]
+    told = subprocess.check_output(command, cwd=ROOT, env=shell(running), text=True, timeout=300)
+    assert f"projects/{NAME} is gone" in told
+    assert deployments(running) == []
+    question = {"automations": {"name": {"any_": [f"Retrain {NAME} on drift"]}}}
+    answer = httpx.post(f"{running.prefect_url}/api/automations/filter", json=question, trust_env=False)
+    assert answer.json() == []

@@ -1,0 +1,60 @@
+"""The catalog says what lies where, also while MLflow is down and files come and go."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from sqlalchemy import insert
+
+from services.portal import sets
+from stack import catalog, feature_tables, project
+from stack.settings import Settings
+from stack.state import engine, predictions
+from tests.conftest import free_ports
+
+FLIGHTS = project.load("flights")
+START, END = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A lake of two batches and a torn file, one feature table, and an answered request."""
+    settings = Settings(home=tmp_path, mlflow_port=free_ports(1)[0])
+    raw = settings.lake / "flights" / "raw" / "flights"
+    raw.mkdir(parents=True)
+    for day in (1, 2):
+        at = pd.date_range(f"2013-01-0{day}T01:00", periods=10, freq="h", tz="UTC", unit="us")
+        pd.DataFrame({"available_at": at}).to_parquet(raw / f"2013010{day}.parquet")
+    (raw / "torn.parquet").touch()
+    view = pd.DataFrame({"origin": "EWR", "event_timestamp": pd.date_range(START, END, freq="h", unit="us")[1:]})
+    tables = settings.feature_tables / "flights"
+    feature_tables.replace(tables / "origin_stats", view, START, END)
+    feature_tables.mark_served(tables, END)
+    row = {"id": "1", "project": "flights", "asked_at": END, "answered_at": END, "event_key": "", "request": {}}
+    row |= {"features": {}, "model_version": "7", "answer": {}, "label": 1.0, "label_at": END}
+    with engine(settings.state_database).begin() as connection:
+        connection.execute(insert(predictions).values(**row))
+    return settings
+
+
+def test_rows_spans_and_versions_are_those_of_the_files(home):
+    found = {one.name: one for one in catalog.data_sets(home, FLIGHTS)}
+    raw, view, log = found["flights"], found["origin_stats"], found["predictions"]
+    assert (raw.rows, raw.since, raw.until) == (20, "2013-01-01 01:00", "2013-01-02 10:00")
+    assert (view.rows, view.until, view.version) == (48, "2013-01-03 00:00", "flights_v1")
+    assert (log.rows, log.version, log.note) == (1, "7", "1 labelled")
+    assert found["drift"].rows == 0 and found["weather"].rows is None
+
+
+def test_what_does_not_answer_leaves_the_rest_readable(home):
+    (model,) = [one for one in catalog.data_sets(home, FLIGHTS) if one.kind == "model" or one.name == "MLflow"]
+    assert "does not answer" in model.note
+
+
+def test_the_picture_joins_every_set_with_those_it_is_made_of():
+    kinds = [(0, 1), (1, 2), (2, 1)]
+    rows = {"rows": 5, "version": "1", "note": "", "place": "<here>"}
+    found = [{"kind": sets.KINDS[kind], "name": f"{kind}{n}", **rows} for kind, count in kinds for n in range(count)]
+    drawn = sets.picture(found)
+    assert drawn.count('class="box"') == 4 and drawn.count('class="edge"') == 4
+    assert "&lt;here&gt;" in drawn and "<here>" not in drawn
