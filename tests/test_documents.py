@@ -28,6 +28,14 @@ def test_environment_keys_exist(path):
     assert set(re.findall(r"\bSTACK_[A-Z_]+[A-Z]\b", path.read_text())) - KEYS == set()
 
 
+def test_the_files_that_the_architecture_names_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:stack|flows|services|monitoring|docker)/[\w./]*)`", text))
+
+    assert len(named) > 30
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_make_targets_call_commands_that_exist():
     called = set(re.findall(r"@\$\(STACK\) ([a-z]+)", (ROOT / "Makefile").read_text()))
 
