@@ -11,6 +11,8 @@ from stack import feature_tables, features, lake, tasks
 from stack.project import ProjectSpec
 from stack.settings import Settings
 
+INSTANT = "datetime64[us, UTC]"
+
 
 def ingested_until(settings: Settings, spec: ProjectSpec) -> datetime:
     """The end of the last batch in the lake; ``clock.start`` when there is none."""
@@ -69,9 +71,17 @@ def window(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
 
 def _events(spec: ProjectSpec, tables: Mapping[str, DataFrame]) -> DataFrame:
     """Turn raw rows into events; their outcomes become floats here, and nowhere else."""
+    if not any(len(frame) for frame in tables.values()):
+        return _none(spec)
     found: DataFrame = spec.module("features").events(tables)
     where = f"projects/{spec.name}/features.py, events(), column {spec.label}"
     return found.assign(**{spec.label: tasks.of(spec).encode(found[spec.label], where)})
+
+
+def _none(spec: ProjectSpec) -> DataFrame:
+    """No events: raw tables without a row have no columns to make them of."""
+    kinds = {"event_timestamp": INSTANT, "label_available_at": INSTANT, spec.label: "float64"}
+    return DataFrame(columns=["event_id", *spec.request, *kinds]).astype(kinds)
 
 
 def _known(spec: ProjectSpec, events: DataFrame, at: datetime) -> Series[bool]:

@@ -17,6 +17,7 @@ from stack.errors import StackError
 from stack.project import ProjectSpec
 
 CLIP = 1e-15
+RARE = 0.1
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae", "mse"})
 """Metrics that fall as a model improves; the others rise, but for a bias, which is best at 0."""
 
@@ -99,23 +100,24 @@ class Binary(Task):
         return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)))
 
     def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
-        """Give ``auc`` (NaN with one outcome), ``brier``, ``log_loss``, ``brier_skill``, ``accuracy`` (at 0.5),
-        ``bias`` (mean probability - observed rate), ``rate`` and ``rows``.
+        """Give ``auc`` (NaN with one outcome), ``brier``, ``log_loss``, ``brier_skill``, ``bias`` (mean probability -
+        observed rate), ``rate`` and ``rows``; ``accuracy`` (at 0.5) only where each outcome is at least a tenth of the
+        rows: otherwise it is as high for an answer that is always the same.
         """
         from sklearn.metrics import roc_auc_score  # 50 MB that the prediction service, which measures nothing, saves
 
         y, p = _column(label), _column(answer)
         brier = float(np.mean((p - y) ** 2))
+        accuracy = {"accuracy": float(np.mean((p >= 0.5) == (y == 1)))} if RARE <= y.mean() <= 1 - RARE else {}
         return {
             "auc": float(roc_auc_score(y, p)) if 0 < y.mean() < 1 else float("nan"),
             "brier": brier,
             "log_loss": float(self.losses(y, p).mean()),
             "brier_skill": _skill(brier, float(np.mean((_column(baseline) - y) ** 2))),
-            "accuracy": float(np.mean((p >= 0.5) == (y == 1))),
             "bias": float(p.mean() - y.mean()),
             "rate": float(y.mean()),
             "rows": float(len(y)),
-        }
+        } | accuracy
 
     def reply(self, answer: Sequence[float], threshold: float) -> dict[str, Any]:
         """Give ``probability`` and ``decision``."""

@@ -174,6 +174,8 @@ def test_a_file_gives_only_what_is_new_in_it(shop: ProjectSpec, settings: Settin
     version = lake.revision(settings)
     assert ingest(settings, shop, MONDAY, TUESDAY) == ([], [])
     assert lake.revision(settings) == version
+    assert datasets.arrived(settings, shop, MONDAY, TUESDAY).empty
+    assert datasets.labelled(settings, shop, EPOCH).empty
 
     deliver(shop.folder, *ROWS[:2], "3,38,2000,York,False,,yes", "4,50,100,Bath,True,,no")
     ids, warnings = ingest(settings, shop, MONDAY, TUESDAY)
