@@ -75,7 +75,7 @@ def register() -> list[str]:
         made = [name for spec in sound_projects() for name in deploy(client, spec)]
         put(client, mark_dead_runs())
         for gone in withdraw(client, set(project.names())):
-            print(f"withdrawn, as projects/{gone} is gone: its deployments and its automation")
+            print(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
     return made
 
 

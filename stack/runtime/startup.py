@@ -18,6 +18,8 @@ from stack.settings import ROOT, Settings
 Say = Callable[[str], None]
 TOO_OFTEN = 4
 """A service that had to be started again this often does not become healthy."""
+NEWS = ("left out:", "withdrawn:")
+"""How a one-shot service's log begins what the user is to read."""
 SOURCES = ("stack", "flows", "services/migrations", "services/tracking", "feature_repo", "projects")
 """What a one-shot service applies: it runs again when something here, or a package, has changed."""
 
@@ -99,11 +101,11 @@ class Startup:
 
 
 def left_out(lines: list[str]) -> list[str]:
-    """What the last run in a one-shot service's log says it left out, as a broken project, with the reason."""
+    """What a one-shot service's last run left out, as a broken project, or withdrew, as one that is gone; and why."""
     last = max((index for index, line in enumerate(lines) if line.startswith(launch.START)), default=-1)
     found: list[str] = []
     for line in lines[last + 1 :]:
-        if line.startswith("left out:") or (found and line.startswith("  ")):
+        if line.startswith(NEWS) or (found and line.startswith("  ")):
             found.append(line)
     return found
 
