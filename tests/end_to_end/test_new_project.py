@@ -96,7 +96,7 @@ def test_its_data_sets_are_listed(running: Settings, said: str) -> None:
 
 def test_its_schedules_stand_in_prefect(running: Settings, said: str) -> None:
     crons = {one["entrypoint"].rpartition(".")[2]: one["schedules"] for one in deployments(running)}  # type: ignore[attr-defined]
-    assert crons["ingest"][0]["schedule"] == {"cron": "0 4 * * *", "timezone": "UTC", "day_or": True}
+    assert crons["ingest"][0]["schedule"] == {"cron": "5 0 * * *", "timezone": "UTC", "day_or": True}
     assert [flow for flow, schedules in crons.items() if schedules] and not crons["train"]
 
 
