@@ -30,6 +30,7 @@ from flows.pipeline import pipeline
 from flows.predict import predict
 from flows.promote import promote
 from flows.replay import replay
+from flows.report import report
 from flows.reproduce import reproduce
 from flows.rollback import rollback
 from flows.skew import skew
@@ -50,6 +51,7 @@ FLOWS: tuple[Flow[..., Any], ...] = (
     skew,
     pipeline,
     replay,
+    report,
 )
 # One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)

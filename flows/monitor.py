@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,20 @@ DRIFT_DETECTED = "stack.drift.detected"
 
 
 @task(timeout_seconds=30 * MINUTE, **MOMENTARY)
-def compare(project: str, at: datetime) -> Report:
-    """Hold the window before `at` against the champion's training reference and save the Evidently report."""
+def compare(project: str, at: datetime, made: datetime) -> Report:
+    """Hold the window before `at` against the champion's training reference; save the report, and tell MLflow.
+
+    Args:
+        project: name of the project.
+        at: end of the window.
+        made: instant on the wall clock.
+    """
     from monitoring import reports
     from stack import observed, registry
 
     settings, spec, _ = context(project, at)
     champion = registry.require_champion(settings, spec)
-    return reports.run(
+    report = reports.run(
         settings,
         spec,
         registry.reference(settings, champion),
@@ -34,7 +41,13 @@ def compare(project: str, at: datetime) -> Report:
         cutoff=champion.cutoff,
         at=at,
         name=f"{at:%Y%m%dT%H%M%SZ}",
+        made=made,
     )
+    reasons = [reason.text for reason in report.verdict.reasons]
+    told = json.dumps({"at": at.isoformat(), "summary": report.verdict.summary, "reasons": reasons}, indent=1)
+    registry.upload(settings, champion, "monitoring", {f"{report.name}.json": told.encode()})
+    registry.tag(settings, champion, {"stack.drift": f"{at:%Y-%m-%d}: {report.verdict.summary}"})
+    return report
 
 
 @task
@@ -57,7 +70,12 @@ def tell(project: str, report: Report) -> None:
         emit_event(
             DRIFT_DETECTED,
             resource={"prefect.resource.id": f"stack.project.{project}", "prefect.resource.name": project},
-            payload={"reason": verdict.summary, "report": page, "at": report.at.isoformat()},
+            payload={
+                "reason": verdict.summary,
+                "reasons": [reason.text for reason in verdict.reasons],
+                "report": page,
+                "at": report.at.isoformat(),
+            },
         )
 
 
@@ -82,7 +100,7 @@ def monitor(project: str, at: datetime | None = None) -> bool:
         Whether retraining was asked for, by the event `stack.drift.detected`.
     """
     _, _, at = context(project, at)
-    report = compare(project, at)
+    report = compare(project, at, datetime.now(UTC))
     tell(project, report)
     forget(project, datetime.now(UTC))
     return report.verdict.retrain

@@ -45,10 +45,9 @@ def save(settings: Settings, summary: dict[str, Any], html: str | None) -> Path:
         html: Evidently's page; None when there were no rows to make one of.
     """
     place = folder(settings, summary["project"])
-    place.mkdir(parents=True, exist_ok=True)
     page = place / f"{summary['name']}.html"
-    _write(page, _with_verdict(html or "<!doctype html><html><body></body></html>", summary))
-    _write(place / f"{summary['name']}.json", json.dumps(summary, indent=1))
+    write(page, _with_verdict(html or "<!doctype html><html><body></body></html>", summary))
+    write(place / f"{summary['name']}.json", json.dumps(summary, indent=1))
     return page
 
 
@@ -64,14 +63,16 @@ def remove(settings: Settings, project: str, name: str) -> None:
         (folder(settings, project) / f"{name}{suffix}").unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> Path:
     """Replace a file in one step; the partial one has a name that nothing reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+    return path
 
 
 def _minute(instant: str) -> str:

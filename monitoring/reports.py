@@ -38,6 +38,7 @@ class Report:
     name: str
     at: datetime
     since: datetime
+    made: datetime
     path: Path
     dashboard: str
     rows: int
@@ -65,11 +66,12 @@ def run(
     name: str,
     cutoff: datetime | None = None,
     labelled: DataFrame | None = None,
+    made: datetime | None = None,
 ) -> Report:
     """Compare, decide, and save. The same `name` again replaces the former report.
 
     Args:
-        settings: where to save; reports older than ``keep_days`` before `at` are deleted.
+        settings: where to save; reports made longer ago than ``keep_days`` are deleted.
         spec: names the columns, the method, its threshold and the policy.
         reference: the champion's training reference: feature columns; label, outputs, event_timestamp if known.
         current: rows of (at - spec.monitoring.window, at]: feature columns; event_timestamp, features_at, the outputs
@@ -79,6 +81,8 @@ def run(
         cutoff: the champion's training cut-off; without it the policy never retrains.
         labelled: rows answered by the champion since its cut-off, with event_timestamp, outputs and label, for the
             triggers of bias and loss; `current` when omitted.
+        made: instant on the wall clock, which the age of a report is counted by: a replay keeps its year; `at` when
+            omitted.
 
     Raises:
         StackError: a feature column is missing from a frame, or the name is no file name.
@@ -99,6 +103,7 @@ def run(
             name=name,
             at=at,
             since=at - spec.monitoring.window,
+            made=made or at,
             path=pages.folder(settings, spec.name) / f"{name}.html",
             dashboard=workspace.page(spec, name) if compared.snapshot else "",
             rows=len(current),
@@ -114,7 +119,7 @@ def run(
             verdict=verdict,
         )
         _save(settings, spec, report, window, compared.snapshot)
-        _forget(settings, spec, earlier, at)
+        _forget(settings, spec, earlier, report.made)
     return report
 
 
@@ -152,6 +157,7 @@ def _summary(spec: ProjectSpec, report: Report, window: Window) -> dict[str, Any
         "path": report.path.name,
         "at": report.at.isoformat(),
         "since": report.since.isoformat(),
+        "made": report.made.isoformat(),
         "drift": {column: score if np.isfinite(score) else None for column, score in report.drift.items()},
         "window": asdict(window) | {"at": window.at.isoformat()},
     }
@@ -174,10 +180,10 @@ def _told(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
     return Snapshot.load_dict(model)
 
 
-def _forget(settings: Settings, spec: ProjectSpec, summaries: list[dict[str, Any]], at: datetime) -> None:
-    """Delete the reports that are older than the settings say, by the project's clock."""
-    oldest = at - timedelta(days=settings.keep_days)
+def _forget(settings: Settings, spec: ProjectSpec, summaries: list[dict[str, Any]], now: datetime) -> None:
+    """Delete the reports that were made longer ago than the settings say, by the wall clock."""
+    oldest = now - timedelta(days=settings.keep_days)
     for found in summaries:
-        if datetime.fromisoformat(found["at"]) < oldest:
+        if datetime.fromisoformat(found.get("made", found["at"])) < oldest:
             workspace.remove(settings, spec, found["name"])
             pages.remove(settings, spec.name, found["name"])

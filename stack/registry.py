@@ -107,6 +107,17 @@ def aliased(settings: Settings, spec: ProjectSpec, alias: str) -> Version | None
         return _version(_checked(answer)["model_version"])
 
 
+def numbered(settings: Settings, spec: ProjectSpec, version: str) -> Version:
+    """A registered version by its number.
+
+    Raises:
+        httpx.HTTPError: the registry does not answer, or has no such version.
+    """
+    with _client(settings) as client:
+        answer = client.get("mlflow/model-versions/get", params={"name": spec.name, "version": version})
+        return _version(_checked(answer)["model_version"])
+
+
 def promote(settings: Settings, spec: ProjectSpec, version: str) -> None:
     """Make a version champion; the old champion becomes previous.
 

@@ -74,3 +74,10 @@ def replay(project: str, until: str) -> None:
     from stack.project import end_of
 
     follow("replay", project, {"until": end_of(until).isoformat()})
+
+
+@main.command()
+@project_and()
+def report(project: str) -> None:
+    """Write the page of a replay of PROJECT: live, frozen and weekly retrained model, drift and decisions."""
+    follow("report", project, {})

@@ -1,0 +1,27 @@
+"""Write the report of a replay: performance, drift and decisions on one page."""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger
+
+from flows.common import MINUTE, context
+
+
+@flow(name="report", flow_run_name="report {project}", timeout_seconds=120 * MINUTE)
+def report(project: str) -> str:
+    """Gather what was replayed up to the project's "now", and write it as one HTML page.
+
+    Args:
+        project: name of a project that has been replayed.
+
+    Returns:
+        The address of the page.
+    """
+    from monitoring import chronicle, year
+
+    settings, spec, _ = context(project)
+    log = get_run_logger()
+    page = chronicle.save(settings, year.collect(settings, spec, log.info))
+    address = f"{settings.link('portal')}/reports/{project}/{page.name}"
+    log.info("the report: %s (%s, %s KB)", address, page, f"{page.stat().st_size / 1024:,.0f}")
+    return address

@@ -1,0 +1,91 @@
+"""The oracle: what a project would have reached, had its model been fitted anew each week on everything known.
+
+It fits the recipe that was live in each week, so that it differs from the live model in nothing but its age. A week's
+answers are kept by the content of what they were made of: a second report fits nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas import DataFrame
+
+from stack import candidates, tasks
+from stack.project import ProjectSpec
+
+Recipe = Mapping[str, Any]
+"""``candidate`` and ``params``."""
+Week = tuple[datetime, datetime]
+
+
+def answers(
+    folder: Path,
+    spec: ProjectSpec,
+    rows: DataFrame,
+    weeks: Sequence[Week],
+    recipe: Callable[[datetime], Recipe],
+    say: Callable[[str], object],
+) -> DataFrame:
+    """Fit at the beginning of each week, and answer the events of that week.
+
+    Args:
+        folder: where answers are kept; made if it is missing.
+        spec: the project.
+        rows: labelled events with their features, as :func:`stack.datasets.labelled` gives them.
+        weeks: since (exclusive for labels, inclusive for events) and until of each.
+        recipe: what was live at an instant.
+        say: told the progress.
+
+    Returns:
+        ``event_id`` and the outputs of the task, for every labelled event of the weeks.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = rows.sort_values(["event_timestamp", "event_id"])
+    hashes = pd.util.hash_pandas_object(rows[[*spec.features.columns, spec.label]], index=False).to_numpy()
+    parts = []
+    for number, (since, until) in enumerate(weeks, 1):
+        known = (rows["label_available_at"] <= since).to_numpy()
+        asked = ((rows["event_timestamp"] >= since) & (rows["event_timestamp"] < until)).to_numpy()
+        wanted = recipe(since)
+        path = folder / f"{_key(spec, wanted, hashes[known], hashes[asked])}.npy"
+        if not path.exists():
+            _save(path, _answer(spec, wanted, rows[known], rows[asked]))
+            say(f"oracle: week {number} of {len(weeks)}, fitted on {known.sum():,} rows")
+        parts.append(_framed(spec, rows.loc[asked, "event_id"], np.load(path)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _answer(spec: ProjectSpec, recipe: Recipe, known: DataFrame, asked: DataFrame) -> np.ndarray:
+    task = tasks.of(spec)
+    if asked.empty:
+        return np.empty((0, len(task.outputs)))
+    pipeline = candidates.fit(spec, recipe["candidate"], dict(recipe["params"]), known)
+    return task.predict(pipeline, candidates.frame(spec, asked))
+
+
+def _key(spec: ProjectSpec, recipe: Recipe, known: np.ndarray, asked: np.ndarray) -> str:
+    made_of = [spec.task, dict(spec.features.columns), spec.training.seed, recipe["candidate"], dict(recipe["params"])]
+    found = sha256(json.dumps(made_of, sort_keys=True).encode())
+    for part in (known, asked):
+        found.update(len(part).to_bytes(8))
+        found.update(part.tobytes())
+    return found.hexdigest()[:32]
+
+
+def _save(path: Path, found: np.ndarray) -> None:
+    """Write in one step: an interrupted report leaves no half of a week."""
+    partial = path.with_suffix(".partial.npy")
+    np.save(partial, found)
+    partial.replace(path)
+
+
+def _framed(spec: ProjectSpec, event_ids: Any, found: np.ndarray) -> DataFrame:
+    frame = DataFrame(found, columns=list(tasks.of(spec).outputs))
+    return frame.assign(event_id=event_ids.to_numpy())

@@ -1,0 +1,174 @@
+"""A replayed period as it went: live, frozen and oracle answers by week, reports, decisions, and what was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from monitoring import oracle, pages
+from monitoring.oracle import Week
+from monitoring.performance import measure
+from stack import audit, clock, datasets, predictions, registry, scoring, tasks
+from stack.audit import Entry, Live
+from stack.caller import prediction_ids
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+WEEK = timedelta(days=7)
+INSTANT = timedelta(microseconds=1)
+CHUNK = timedelta(days=14)
+KINDS = ("live", "frozen", "oracle")
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What was asked, of what there was to ask."""
+
+    due: int
+    answered: int
+    """Different events in the log."""
+    twice: int
+    """Events with more than one row in the log."""
+    lost: int
+    labelled: int
+
+
+@dataclass(frozen=True)
+class Year:
+    """Everything that the report shows."""
+
+    spec: ProjectSpec
+    since: datetime
+    until: datetime
+    weeks: DataFrame
+    """``since`` of each week, ``rows``, and each metric of each kind as ``<kind>.<metric>``."""
+    totals: dict[str, dict[str, float | None]]
+    """Kind -> metrics over all labelled rows that all kinds answered."""
+    reviews: list[dict[str, Any]]
+    """Summaries of the reports."""
+    decisions: list[Entry]
+    live: list[Live]
+    requests: Requests
+
+    @property
+    def retrainings(self) -> int:
+        """Versions that were judged after the first champion."""
+        return len({one.version for one in self.decisions if one.kind != "rollback" and one.at > self.since})
+
+
+def collect(settings: Settings, spec: ProjectSpec, say: Say) -> Year:
+    """Gather a replay from its beginning to the project's now.
+
+    Raises:
+        StackError: nothing has been replayed, or there is no audit of a champion.
+    """
+    since = spec.clock.first_now or spec.clock.start
+    until = clock.now(settings, spec)
+    live = audit.live(settings, spec)
+    if until <= since or not live:
+        raise StackError(
+            f"replay of {spec.name}",
+            found=f"the clock at {until:%Y-%m-%d %H:%M}, {len(live)} champions in the audit",
+            expected=f"a champion, and time played after {since:%Y-%m-%d %H:%M}",
+            todo=f"make replay PROJECT={spec.name} UNTIL=...",
+        )
+    weeks = list(_weeks(since, until))
+    rows = _logged(settings, spec, live[0].version, weeks[0][0], weeks[-1][1], say)
+    requests = _requests(spec, rows, since, until)
+    labelled = rows[rows["label"].notna()].drop_duplicates("event_key")
+    say("oracle: reading the features of every labelled event")
+    events = datasets.labelled(settings, spec, until)
+    folder = settings.home / "cache" / "oracle" / spec.name
+    best = oracle.answers(folder, spec, events, weeks, _recipes(settings, spec, live), say)
+    best = best.assign(id=prediction_ids(spec, best.pop("event_id")))
+    joined = labelled.merge(best.rename(columns=_named(spec, "oracle")), on="id")
+    say(f"{len(joined):,} labelled answers, {requests.lost:,} of {requests.due:,} events without one")
+    return Year(
+        spec,
+        since,
+        until,
+        DataFrame(_week(spec, joined, *week) for week in weeks),
+        {kind: _measured(spec, joined, kind) for kind in KINDS},
+        [one for one in pages.summaries(settings, spec.name) if since < datetime.fromisoformat(one["at"]) <= until],
+        audit.entries(settings, spec),
+        live,
+        requests,
+    )
+
+
+def _weeks(since: datetime, until: datetime) -> Iterator[Week]:
+    while since < until:
+        yield since, min(since + WEEK, until)
+        since += WEEK
+
+
+def _logged(settings: Settings, spec: ProjectSpec, first: str, since: datetime, until: datetime, say: Say) -> DataFrame:
+    """Read the log of [since, until), and answer its features with the first champion too."""
+    frozen, outputs, parts = registry.numbered(settings, spec, first), tasks.of(spec).outputs, []
+    kept = ["id", "event_key", "asked_at", "label", *outputs]
+    start = since - INSTANT
+    while start < until - INSTANT:
+        end = min(start + CHUNK, until - INSTANT)
+        log = predictions.read(settings, spec, start, end)
+        if len(log):
+            asked = log.drop(columns=[name for name in predictions.told(spec) if name in log])
+            again = scoring.score(settings, spec, frozen, asked)[list(outputs)]
+            parts.append(log[kept].assign(**{_named(spec, "frozen")[name]: again[name] for name in outputs}))
+        say(f"frozen: answers of {first} up to {end:%Y-%m-%d}")
+        start = end
+    if not parts:
+        raise StackError(f"prediction log of {spec.name}", found="no row", expected="the answers of a replay")
+    return pd.concat(parts, ignore_index=True).rename(columns=_named(spec, "live"))
+
+
+def _named(spec: ProjectSpec, kind: str) -> dict[str, str]:
+    return {output: f"{kind}.{output}" for output in tasks.of(spec).outputs}
+
+
+def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> Requests:
+    asked = spec.module("source").requests(since - INSTANT, until - INSTANT)
+    due = set(prediction_ids(spec, asked["event_id"]))
+    counts = rows["event_key"].value_counts()
+    return Requests(
+        due=len(due),
+        answered=len(counts),
+        twice=int((counts > 1).sum()),
+        lost=len(due - set(rows["id"])),
+        labelled=int(rows["label"].notna().sum()),
+    )
+
+
+def _recipes(settings: Settings, spec: ProjectSpec, live: list[Live]) -> Callable[[datetime], oracle.Recipe]:
+    """Give the recipe of the version that was live at an instant."""
+
+    @cache
+    def of(version: str) -> dict[str, Any]:
+        with registry.artifacts(settings, registry.numbered(settings, spec, version), "recipe") as folder:
+            found: dict[str, Any] = json.loads((folder / "recipe.json").read_text())
+            return found
+
+    def at(instant: datetime) -> oracle.Recipe:
+        began = [span for span in live if span.since is None or span.since <= instant]
+        return of((began or live)[-1 if began else 0].version)
+
+    return at
+
+
+def _week(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> dict[str, Any]:
+    found = rows[(rows["asked_at"] >= since) & (rows["asked_at"] < until)]
+    metrics = {f"{kind}.{name}": value for kind in KINDS for name, value in _measured(spec, found, kind).items()}
+    return {"since": since, "rows": len(found)} | metrics
+
+
+def _measured(spec: ProjectSpec, rows: DataFrame, kind: str) -> dict[str, float | None]:
+    named = {wanted: output for output, wanted in _named(spec, kind).items()}
+    return measure(spec, rows[[*named, "label"]].rename(columns=named), "label") or {}
