@@ -24,6 +24,8 @@ FEW = 20
 """A whole-numbered target with at most so many values, each seen often, names classes."""
 AVERAGED = 4
 """Number columns whose past is averaged for each key, besides the target."""
+MOST_KEYS = 20_000
+"""A column of more values is no key unless the user says so: the past of each is computed at every tick."""
 RECENT = timedelta(days=7)
 NONE = "none"
 
@@ -193,7 +195,8 @@ def _keys(table: pd.DataFrame, others: list[Column], time: Column | None, wishes
         for one in others
         if one.kind in ("string", "integer", "id", "text") and not one.missing and 2 <= one.distinct <= rows / 5
     ]
-    likely = [one for one in fit if KEYS.search(one.name)] or [one for one in fit if one.kind == "string"]
+    few = [one for one in fit if one.distinct <= MOST_KEYS]
+    likely = [one for one in few if KEYS.search(one.name)] or [one for one in few if one.kind == "string"]
     default = likely[0].source if likely else NONE
     known = [*(one.source for one in fit), NONE]
     answer = wishes.keys or (ask("Whose past is known (several: a,b)?", default, known) if fit else NONE)
