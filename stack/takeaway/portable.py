@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.errors import StackError, nearest
-from stack.served import ServedModel
+from stack.served import Contract, ServedModel
 
 REQUEST = "request.json"
 Columns = Mapping[str, list[Any]]
@@ -29,9 +29,9 @@ class PortableModel:
 
     def __init__(self, folder: Path, on_request: Callable[[Columns], Columns] | None) -> None:
         self._model, self._on_request = ServedModel(folder), on_request
-        request = json.loads((folder / REQUEST).read_text())
-        self.fields: dict[str, dict[str, Any]] = request["fields"]
-        self.stored: list[str] = request["stored"]
+        self._request = json.loads((folder / REQUEST).read_text())
+        self.fields: list[str] = list(self._request["fields"])
+        self.stored: list[str] = self._request["stored"]
         """Features that a stack would read from its online store: a caller may give them, else they are missing."""
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -44,42 +44,49 @@ class PortableModel:
         Raises:
             StackError: a field is missing, unknown or of another type.
         """
-        requests = [self._checked(number, row) for number, row in enumerate(rows)]
+        if not rows:
+            return []
+        requests = [checked(self._request, number, row) for number, row in enumerate(rows)]
         kinds = self._model.columns
         given = {name: [_feature(kinds[name], row.get(name)) for row in rows] for name in self.stored}
         found = {**given, **self._derived(requests)}
         answers = self._model.predict({name: found[name] for name in self._model.columns})
-        return [self.reply(answer) for answer in answers.tolist()]
-
-    def reply(self, answer: Sequence[float]) -> dict[str, Any]:
-        """One answer (outputs,) as the caller is told it."""
-        match self._model.contract.task:
-            case "binary":
-                return {"probability": answer[0], "decision": answer[0] >= self._model.threshold}
-            case "multiclass":
-                classes = [name.removeprefix("probability_") for name in self._model.outputs]
-                named = dict(zip(classes, answer, strict=True))
-                return {"probabilities": named, "decision": max(named, key=named.__getitem__)}
-            case "regression":
-                return {"prediction": answer[0]}
+        return [reply(self._model.contract, answer) for answer in answers.tolist()]
 
     def _derived(self, requests: Sequence[Mapping[str, Any]]) -> Columns:
         columns = {name: [request[name] for request in requests] for name in self.fields}
         return self._on_request(columns) if self._on_request else {}
 
-    def _checked(self, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The request of a row, each field as its type."""
-        known = [*self.fields, *self.stored]
-        for name in row:
-            if name not in known:
-                raise StackError(
-                    f"row {number}, field {name}",
-                    found=f"an unknown field{nearest(name, known)}",
-                    expected=f"of the request: {', '.join(self.fields)}; stored features: {', '.join(self.stored)}",
-                )
-        return {
-            name: _value(f"row {number}, field {name}", field, row.get(name)) for name, field in self.fields.items()
-        }
+
+def reply(contract: Contract, answer: Sequence[float]) -> dict[str, Any]:
+    """One answer (outputs,) as the caller is told it."""
+    match contract.task:
+        case "binary":
+            return {"probability": answer[0], "decision": answer[0] >= contract.threshold}
+        case "multiclass":
+            classes = [name.removeprefix("probability_") for name in contract.outputs]
+            named = dict(zip(classes, answer, strict=True))
+            return {"probabilities": named, "decision": max(named, key=named.__getitem__)}
+        case "regression":
+            return {"prediction": answer[0]}
+
+
+def checked(request: Mapping[str, Any], number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The request fields of a row, each as its type.
+
+    Raises:
+        StackError: a field is missing, unknown or of another type.
+    """
+    fields, stored = request["fields"], request["stored"]
+    known = [*fields, *stored]
+    for name in row:
+        if name not in known:
+            raise StackError(
+                f"row {number}, field {name}",
+                found=f"an unknown field{nearest(name, known)}",
+                expected=f"of the request: {', '.join(fields)}; stored features: {', '.join(stored) or 'none'}",
+            )
+    return {name: _value(f"row {number}, field {name}", field, row.get(name)) for name, field in fields.items()}
 
 
 def _value(where: str, field: Mapping[str, Any], value: Any) -> Any:
