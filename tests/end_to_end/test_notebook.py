@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from stack import notebook
+from stack import notebook, project, registry
 from stack.settings import Settings
 
 PATH = notebook.FOLDER / "stack.ipynb"
@@ -27,7 +27,7 @@ def test_the_notebook_runs(running: Settings, tmp_path: Path, monkeypatch: pytes
     shown = {out["output_type"]: out for cell in read.cells if cell.cell_type == "code" for out in cell.outputs}
     text = json.dumps(read)
     assert "image/png" in text
-    assert "version 1 is live" in text
+    assert f"version {registry.require_champion(running, project.load('flights')).version} is live" in text
     assert "execute_result" in shown
 
 

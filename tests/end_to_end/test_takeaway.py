@@ -8,20 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from stack import predictions, project
+from stack import clock, predictions, project, registry
 from stack.settings import ROOT, Settings
 from stack.takeaway import bento, wheel
 from tests.conftest import free_ports
 
 pytestmark = pytest.mark.services
-NOW = datetime(2013, 3, 1, tzinfo=UTC)
 FLIGHTS = project.load("flights")
 ROWS = 1000
 Answers = list[dict[str, Any]]
@@ -30,10 +29,11 @@ Answers = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def asked(running: Settings) -> tuple[Answers, Answers]:
     """A thousand requests with the stored features that answered them, and the endpoint's answers."""
-    requests = FLIGHTS.module("source").requests(NOW, NOW + timedelta(days=3)).head(ROWS)
+    now = clock.now(running, FLIGHTS)
+    requests = FLIGHTS.module("source").requests(now, now + timedelta(days=3)).head(ROWS)
     rows = json.loads(requests[list(FLIGHTS.request)].to_json(orient="records", date_format="iso", date_unit="us"))
     answers = post(running.prediction_url, rows)
-    logged = predictions.read(running, FLIGHTS, NOW - timedelta(seconds=1), NOW).set_index("id")
+    logged = predictions.read(running, FLIGHTS, now - timedelta(seconds=1), now).set_index("id")
     stored = [name for name in FLIGHTS.features.columns if name.endswith("h")]
     stored += [view for view in ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "visib")]
     features = logged.loc[[one["prediction_id"] for one in answers], stored].astype(float).to_dict("records")
@@ -94,7 +94,8 @@ def served(running: Settings, tmp_path: Path) -> Iterator[str]:
     path = bento.bento(running, FLIGHTS, tmp_path)
     assert path.is_file()
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "bentoml", "serve", "flights:1", "--host", "127.0.0.1", "--port", str(port)]
+    tag = f"flights:{registry.require_champion(running, FLIGHTS).version}"
+    command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     with (tmp_path / "log").open("w") as log:
         environ = bento.environment(running) | {"OMP_NUM_THREADS": "1"}
         server = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True)
@@ -125,7 +126,7 @@ def test_the_bento_keeps_the_contract_of_the_endpoint(asked: tuple[Answers, Answ
     found = post(served, rows)
     assert [one["probability"] for one in found] == [one["probability"] for one in answers]
     assert list(found[0]) == list(answers[0])
-    assert {one["model_version"] for one in found} == {"1"}
+    assert {one["model_version"] for one in found} == {one["model_version"] for one in answers}
 
     plain = {name: field.example for name, field in FLIGHTS.request.items()}
     (bare,) = post(served, [plain])
