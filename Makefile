@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train promote rollback audit reproduce package export notebook predict monitor skew replay report test test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ ingest: setup ## Ingest a window of a project (PROJECT SINCE UNTIL)
 
 train: setup ## Train a project; the gate decides whether the model goes live (PROJECT UNTIL)
 	@$(STACK) train $(PROJECT) $(call option,UNTIL,until)
+
+sweep: setup ## Compare models, feature sets and parameters of a project on one page (PROJECT TRIALS=50 UNTIL)
+	@$(STACK) sweep $(PROJECT) $(call option,TRIALS,trials) $(call option,UNTIL,until)
 
 promote: setup ## Judge the challenger of a project and promote it when it passes (PROJECT)
 	@$(STACK) promote $(PROJECT)

@@ -1,0 +1,56 @@
+"""The flow brings a sweep to the workers that there are: this machine's cores, or a cluster's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from distributed import LocalCluster
+from prefect import task
+from prefect.testing.utilities import prefect_test_harness
+
+import flows.common
+import flows.sweep
+from stack import lake, project
+from stack.settings import Settings
+from stack.sweep import Workers
+from tests.stack.conftest import DAYS, START, toy, toy_rows, tracked  # noqa: F401  # fixtures
+
+CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    """A Prefect server of this module's own."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """A real scheduler with a worker, in this process."""
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as found:
+        yield found
+
+
+@pytest.mark.parametrize("place", ["cores", "cluster"])
+def test_a_sweep_runs_where_the_workers_are(place, server, cluster, toy, toy_rows, tracked, tmp_path, monkeypatch):  # noqa: F811
+    address = cluster.scheduler_address if place == "cluster" else ""
+    settings = Settings(home=tmp_path, mlflow_port=tracked.mlflow_port, dask_address=address)
+    spec, rows, seen = toy.model_copy(update={"name": place}), toy_rows(600), []
+
+    def swept(*given, workers: Workers, **named):
+        seen.append(type(workers.executor).__name__)
+        return sweep(*given, workers=workers, **named)
+
+    from stack.sweep import sweep
+
+    monkeypatch.setattr("stack.sweep.sweep", swept)
+    monkeypatch.setattr(flows.common, "settings", lambda: settings)
+    monkeypatch.setattr(project, "load", lambda name: spec)
+    monkeypatch.setattr(lake, "revision", lambda settings: "3f2a")
+    monkeypatch.setattr(flows.sweep, "training_set", task(lambda project, cutoff: rows))
+    page = flows.sweep.sweep(place, trials=4, cutoff=CUTOFF)
+    assert (tmp_path / "pages" / place / page).is_file()
+    assert seen == [{"cores": "ThreadPoolExecutor", "cluster": "ClientExecutor"}[place]]
