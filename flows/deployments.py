@@ -30,6 +30,7 @@ from flows.pipeline import pipeline
 from flows.predict import predict
 from flows.promote import promote
 from flows.replay import replay
+from flows.report import report
 from flows.reproduce import reproduce
 from flows.rollback import rollback
 from flows.skew import skew
@@ -52,6 +53,7 @@ FLOWS: tuple[Flow[..., Any], ...] = (
     skew,
     pipeline,
     replay,
+    report,
 )
 # One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
@@ -77,7 +79,7 @@ def register() -> list[str]:
         made = [name for spec in sound_projects() for name in deploy(client, spec)]
         put(client, mark_dead_runs())
         for gone in withdraw(client, set(project.names())):
-            print(f"withdrawn, as projects/{gone} is gone: its deployments and its automation")
+            print(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
     return made
 
 

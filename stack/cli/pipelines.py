@@ -15,12 +15,12 @@ from stack.cli.common import follow, followed, instant_or_none, main, project_an
 def run(project: str) -> None:
     """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
     from stack.project import load
-    from stack.runtime import local, runtimes, welcome
+    from stack.runtime import local, runtimes, startup, welcome
 
     settings, spec = settings_with(), load(project)
     if runtimes.current(settings).NAME == local.NAME and local.running(settings):
         # Applies and registers what is new in projects/ and feature_repo/; what runs goes on.
-        local.up(settings, lambda _: None)
+        local.up(settings, lambda line: click.echo(line) if any(news in line for news in startup.NEWS) else None)
     if not followed("pipeline", project, {}):
         sys.exit(1)
     click.echo(f"\n$ {welcome.curl(settings, spec)}\n{welcome.answer(settings, spec)}")
@@ -82,3 +82,10 @@ def replay(project: str, until: str) -> None:
     from stack.project import end_of
 
     follow("replay", project, {"until": end_of(until).isoformat()})
+
+
+@main.command()
+@project_and()
+def report(project: str) -> None:
+    """Write the page of a replay of PROJECT: live, frozen and weekly retrained model, drift and decisions."""
+    follow("report", project, {})
