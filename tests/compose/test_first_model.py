@@ -24,7 +24,8 @@ FLIGHTS = project.load("flights")
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A stack of processes with the champion of flights live."""
-    environ = os.environ | own_environment(tmp_path_factory.mktemp("processes"))
+    own = own_environment(tmp_path_factory.mktemp("processes"))
+    environ = os.environ | own | {"STACK_NAME": f"stack-processes-{os.getpid()}", "STACK_PROFILES": ""}
     command = [sys.executable, "-m", "stack"]
     try:
         subprocess.run([*command, "up", "--runtime", "local", "--no-pipeline"], env=environ, check=True)
