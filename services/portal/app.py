@@ -130,9 +130,9 @@ async def reports(request: Request) -> Response:
     if name not in project.names():
         raise HTTPException(404, f"no project {name}")
     found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
-    evidently = outside(portal.settings, "monitoring", _origin(request))
+    evidently, swept = outside(portal.settings, "monitoring", _origin(request)), shelves.sweeps(portal.settings, name)
     metrics = found[0]["headline"][:3] if found else []
-    return _page(portal, "reports.html", name=name, reports=found, metrics=metrics, evidently=evidently)
+    return _page(portal, "reports.html", name=name, reports=found, metrics=metrics, evidently=evidently, sweeps=swept)
 
 
 async def catalog(request: Request) -> Response:

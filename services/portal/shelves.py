@@ -30,6 +30,11 @@ def reports(settings: Settings, project: str, limit: int = 1) -> list[dict[str, 
     return list(islice((HEADLINE | found for path in paths if (found := _read(path))), limit))
 
 
+def sweeps(settings: Settings, project: str) -> list[str]:
+    """Names of the pages that compare the trials of a sweep, the newest first."""
+    return sorted((page.name for page in (settings.pages / project).glob("sweep-*.html")), reverse=True)
+
+
 def quarantined(settings: Settings, project: str) -> dict[str, Any] | None:
     """The verdict on the last batch that went to quarantine, whole or in part."""
     verdicts = sorted((settings.quarantine / project).glob("*/verdict.json"), reverse=True)

@@ -214,6 +214,16 @@ def test_no_path_leads_out_of_the_folders(shelves, portal, mount, up):
     assert client.get(f"/{mount}/{up}").status_code == 404
 
 
+def test_the_pages_of_sweeps_are_reached_from_the_reports(shelves, portal):
+    for day in ("14", "15"):
+        (shelves.pages / "flights" / f"sweep-201303{day}T000000Z.html").write_text("<h1>the sweep</h1>")
+    client = portal(shelves)
+    page = client.get("/reports/flights/").text
+    first, second = (page.index(f"/reports/flights/sweep-201303{day}T000000Z.html") for day in ("15", "14"))
+    assert first < second
+    assert "the sweep" in client.get("/reports/flights/sweep-20130315T000000Z.html").text
+
+
 def test_an_unknown_project_has_no_reports(home, portal):
     assert portal(home).get("/reports/nothing/").status_code == 404
 
