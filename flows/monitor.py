@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from flows.common import MINUTE, MOMENTARY, context
+from flows.rollback import look_again
 
 if TYPE_CHECKING:
     from monitoring.reports import Report
@@ -100,6 +101,7 @@ def monitor(project: str, at: datetime | None = None) -> bool:
         Whether retraining was asked for, by the event `stack.drift.detected`.
     """
     _, _, at = context(project, at)
+    look_again(project, at, datetime.now(UTC))
     report = compare(project, at, datetime.now(UTC))
     tell(project, report)
     forget(project, datetime.now(UTC))

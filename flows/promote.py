@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import INPUTS
 from prefect.deployments import run_deployment
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.common import MINUTE, MOMENTARY, context
@@ -40,12 +42,13 @@ def judge(project: str) -> Decision:
 
 @task(timeout_seconds=5 * MINUTE, **MOMENTARY)
 def decide(project: str, decision: Decision, wall: datetime) -> None:
-    """Make the version champion when it passed; either way the audit keeps the decision."""
+    """Make the version champion, or first canary, when it passed; either way the audit keeps the decision."""
     from stack import audit
 
     settings, spec, at = context(project)
     judged = audit.Judged(decision.version, decision.champion, decision.reason, decision.numbers)
-    (audit.promote if decision.passed else audit.refuse)(settings, spec, judged, audit.Instant(at, wall))
+    passed = audit.try_out if decision.champion and spec.rollout.canary else audit.promote
+    (passed if decision.passed else audit.refuse)(settings, spec, judged, audit.Instant(at, wall))
 
 
 class Approval(RunInput):
@@ -55,11 +58,24 @@ class Approval(RunInput):
     comment: str = Field("", description="Why; it stands in the audit")
 
 
-def asked(decision: Decision) -> Decision:
+@task(persist_result=True, cache_policy=INPUTS)
+def call(project: str, version: str, champion: str) -> bool:
+    """Alarm that a person is waited for: once for these two versions, however often the run begins anew."""
+    from stack import alerts
+
+    settings, _, _ = context(project)
+    link = f"{settings.link('prefect')}/runs/flow-run/{flow_run.id}"
+    title = f"{project}: version {version} waits for your word"
+    alerts.notify(settings, title, f"It passed the gate and would follow version {champion}: {link}")
+    return True
+
+
+def asked(project: str, decision: Decision) -> Decision:
     """Wait for a person's word. The run leaves its process until it is resumed, and then begins anew.
 
     An answer holds for this version against this champion; where either has changed meanwhile, it is asked again.
     """
+    call(project, decision.version, str(decision.champion))
     form = Approval.with_initial_data(description=decision.markdown())
     answer = suspend_flow_run(wait_for_input=form, key=f"{decision.version}-after-{decision.champion}")
     return decision.answered(answer.approve, answer.comment)
@@ -72,7 +88,8 @@ def promote(project: str) -> bool:
     With `approval: manual` the run is suspended in between, when a champion would be followed.
 
     Returns:
-        Whether a challenger went live. A refusal is an outcome, not a failure: the champion stays and the run says why.
+        Whether a challenger went live, or is tried out as a canary. A refusal is an outcome, not a failure: the
+        champion stays and the run says why.
     """
     log = get_run_logger()
     if not awaiting(project):
@@ -83,9 +100,11 @@ def promote(project: str) -> bool:
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
     if decision.passed and decision.champion and manual(project):
-        decision = asked(decision)
+        decision = asked(project, decision)
     decide(project, decision, datetime.now(UTC))
-    log.info("version %s %s", decision.version, "is champion" if decision.passed else "was refused")
+    tried = decision.champion and context(project)[1].rollout.canary
+    passed = f"answers {tried:.0%} of the requests" if tried else "is champion"
+    log.info("version %s %s", decision.version, passed if decision.passed else "was refused")
     return decision.passed
 
 

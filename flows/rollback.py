@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger, task
 
-from flows.common import MINUTE, context
+from flows.common import MINUTE, MOMENTARY, context
 
 
 @task(timeout_seconds=5 * MINUTE)
@@ -17,6 +17,17 @@ def go_back(project: str, reason: str, wall: datetime) -> None:
 
     settings, spec, at = context(project)
     rollback.run(settings, spec, Instant(at, wall), reason, get_run_logger().info)
+
+
+@task(timeout_seconds=10 * MINUTE, **MOMENTARY)
+def look_again(project: str, at: datetime, wall: datetime) -> None:
+    """End a canary whose time is over, and go back from a new champion that does worse than the one before."""
+    from stack import rollout
+    from stack.audit import Instant
+
+    settings, spec, at = context(project, at)
+    if entry := rollout.review(settings, spec, Instant(at, wall)):
+        get_run_logger().info("%s version %s: %s", entry.kind, entry.version, entry.reason)
 
 
 @flow(name="rollback", flow_run_name="rollback {project}", timeout_seconds=10 * MINUTE)

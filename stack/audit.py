@@ -22,7 +22,7 @@ from stack.project import ProjectSpec
 from stack.settings import Settings
 from stack.state import decisions, engine
 
-Kind = Literal["promote", "refuse", "rollback"]
+Kind = Literal["promote", "refuse", "rollback", "canary", "withdraw"]
 State = Literal["intended", "done", "void"]
 
 
@@ -34,7 +34,7 @@ class Entry:
     """1, 2, ... in the order they were taken."""
     kind: Kind
     version: str
-    """The version that was judged, or gone back to."""
+    """The version that was judged, tried out or withdrawn, or gone back to."""
     champion: str | None
     """The version that was live before."""
     at: datetime
@@ -90,14 +90,36 @@ def promote(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant
         live = before.version if before else None
         if known and known.version == live == judged.version:
             return known
-        if live != judged.champion:
-            raise StackError(
-                f"model {spec.name}, version {judged.version}",
-                found=f"champion version {live}, since a moment ago",
-                expected=f"champion version {judged.champion}, which it was judged against",
-                todo=f"make promote PROJECT={spec.name}",
-            )
+        _require_champion(settings, spec, judged)
         return _carry_out(settings, spec, _write(settings, spec, _judged("promote", judged, when, "intended")))
+
+
+def try_out(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant) -> Entry:
+    """Make a version canary that passed the gate; one that was it before is withdrawn.
+
+    Raises:
+        StackError: another version has become champion since it was judged.
+    """
+    with _alone(settings, spec):
+        _finish(settings, spec)
+        tried, known = registry.canary(settings, spec), _last(settings, spec)
+        if tried and known and (known.kind, known.version, tried.version) == ("canary", judged.version, judged.version):
+            return known
+        _require_champion(settings, spec, judged)
+        if tried and tried.version != judged.version:
+            followed = Judged(tried.version, judged.champion, f"version {judged.version} is tried out instead", {})
+            _carry_out(settings, spec, _write(settings, spec, _judged("withdraw", followed, when, "intended")))
+        return _carry_out(settings, spec, _write(settings, spec, _judged("canary", judged, when, "intended")))
+
+
+def withdraw(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant) -> Entry | None:
+    """Let the canary answer no more; None when the version is canary no longer."""
+    with _alone(settings, spec):
+        _finish(settings, spec)
+        tried = registry.canary(settings, spec)
+        if tried is None or tried.version != judged.version:
+            return None
+        return _carry_out(settings, spec, _write(settings, spec, _judged("withdraw", judged, when, "intended")))
 
 
 def refuse(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant) -> Entry:
@@ -154,7 +176,7 @@ def live(settings: Settings, spec: ProjectSpec) -> list[Live]:
     """
     spans: list[Live] = []
     for entry in entries(settings, spec):
-        if entry.kind == "refuse" or entry.state != "done":
+        if entry.kind not in ("promote", "rollback") or entry.state != "done":
             continue
         if entry.champion and (not spans or spans[-1].version != entry.champion):
             _end(spans, entry.at)
@@ -169,6 +191,19 @@ def _end(spans: list[Live], at: datetime) -> None:
         spans[-1] = replace(spans[-1], until=at)
 
 
+def _require_champion(settings: Settings, spec: ProjectSpec, judged: Judged) -> None:
+    """See that the champion is the one that a version was judged against."""
+    champion = registry.champion(settings, spec)
+    live = champion.version if champion else None
+    if live != judged.champion:
+        raise StackError(
+            f"model {spec.name}, version {judged.version}",
+            found=f"champion version {live}, since a moment ago",
+            expected=f"champion version {judged.champion}, which it was judged against",
+            todo=f"make promote PROJECT={spec.name}",
+        )
+
+
 def _finish(settings: Settings, spec: ProjectSpec) -> list[Entry]:
     """Carry out the intended decisions; take the alias ``challenger`` from a version that is champion already."""
     finished = [_carry_out(settings, spec, one) for one in entries(settings, spec) if one.state == "intended"]
@@ -181,6 +216,8 @@ def _finish(settings: Settings, spec: ProjectSpec) -> list[Entry]:
 MOVES: dict[str, Callable[[Settings, ProjectSpec, str], None]] = {
     "promote": registry.promote,
     "rollback": registry.rollback,
+    "canary": registry.try_out,
+    "withdraw": registry.withdraw,
 }
 
 

@@ -25,7 +25,7 @@ from stack.settings import Settings
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
 TIMEOUT_SECONDS = 30.0
 # A model without the alias is INVALID_PARAMETER_VALUE, a project without a model RESOURCE_DOES_NOT_EXIST.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -77,6 +77,11 @@ def previous(settings: Settings, spec: ProjectSpec) -> Version | None:
     return aliased(settings, spec, PREVIOUS)
 
 
+def canary(settings: Settings, spec: ProjectSpec) -> Version | None:
+    """The version that answers a share of the requests."""
+    return aliased(settings, spec, CANARY)
+
+
 def require_champion(settings: Settings, spec: ProjectSpec) -> Version:
     """The champion, or an error that says how to get one.
 
@@ -125,7 +130,7 @@ def promote(settings: Settings, spec: ProjectSpec, version: str) -> None:
     this is interrupted, one whole version is champion, and doing it again completes it.
     """
     before = champion(settings, spec)
-    awaiting = challenger(settings, spec)
+    awaiting, tried = challenger(settings, spec), canary(settings, spec)
     with _client(settings) as client:
         if before is None or before.version != version:
             if before is not None:
@@ -133,6 +138,25 @@ def promote(settings: Settings, spec: ProjectSpec, version: str) -> None:
             _point(client, spec, CHAMPION, version)
         if awaiting is not None and awaiting.version == version:
             _drop(client, spec, CHALLENGER)
+        if tried is not None and tried.version == version:
+            _drop(client, spec, CANARY)
+
+
+def try_out(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Make a version canary; it is challenger no longer."""
+    awaiting = challenger(settings, spec)
+    with _client(settings) as client:
+        _point(client, spec, CANARY, version)
+        if awaiting is not None and awaiting.version == version:
+            _drop(client, spec, CHALLENGER)
+
+
+def withdraw(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Let a version be canary no longer."""
+    tried = canary(settings, spec)
+    if tried is not None and tried.version == version:
+        with _client(settings) as client:
+            _drop(client, spec, CANARY)
 
 
 def rollback(settings: Settings, spec: ProjectSpec, version: str) -> None:

@@ -30,7 +30,7 @@ def score(settings: Settings, spec: ProjectSpec, version: Version, frame: DataFr
     Returns:
         `frame` with the columns of an answer (:func:`stack.predictions.answered`) and ``model_version``.
     """
-    with _loaded(settings, version) as model:
+    with loaded(settings, version) as model:
         return _answered(spec, version, model, frame)
 
 
@@ -63,7 +63,7 @@ def file(
     types = {name: _type(field) for name, field in spec.request.items()}
     _events(spec, source, next(chunks.read(source, types))[0], now)  # most mistakes show before a model is needed
     version = registry.require_champion(settings, spec)
-    with _loaded(settings, version) as model, chunks.writing(target) as writer:
+    with loaded(settings, version) as model, chunks.writing(target) as writer:
         for rows, share in chunks.read(source, types):
             asked = _events(spec, source, rows, now).assign(event_id=range(writer.rows, writer.rows + len(rows)))
             writer.write(_answered(spec, version, model, features.training_set(settings, spec, asked)))
@@ -72,7 +72,7 @@ def file(
 
 
 @contextmanager
-def _loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
+def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
     """A version's served form, on disk as long as the context."""
     with TemporaryDirectory() as folder:
         registry.fetch(settings, version, Path(folder))

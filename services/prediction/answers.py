@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from services.prediction import metrics
 from services.prediction.champions import Seat
+from services.prediction.ids import uuids
 from services.prediction.schema import Answer, Row
 from stack import clock, predictions
 from stack.predictions import Prediction
@@ -17,15 +16,16 @@ from stack.project import ProjectSpec
 from stack.settings import Settings
 
 
-def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
-    """Answer rows with one champion; the log holds them on disk when this returns.
+def answer(settings: Settings, seat: Seat, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:
+    """Answer rows with one version; the log holds them on disk when this returns.
 
-    A row that brings the id of a logged prediction is answered anew, and logged once.
+    A row that brings the id of a logged prediction is answered anew, and logged once. Rows of a canary that is
+    withdrawn meanwhile are the champion's.
 
     Raises:
         LookupError: the project has no champion.
     """
-    champion, spec = seat.current, seat.spec
+    spec, champion = seat.spec, (seat.canary if by_canary else None) or seat.current
     if champion is None:
         raise LookupError(f"{spec.name} has no champion")
     now, answered_at = clock.now(settings, spec), datetime.now(UTC)
@@ -45,7 +45,7 @@ def answer(settings: Settings, seat: Seat, rows: Sequence[Row]) -> list[Answer]:
             answer=seat.task.reply(one, champion.model.threshold),
         )
         for row, prediction_id, asked_at, request, features, features_at, one in zip(
-            rows, _ids(answered_at, len(rows)), instants, requests, values, found.times, answers, strict=True
+            rows, uuids(answered_at, len(rows)), instants, requests, values, found.times, answers, strict=True
         )
     ]
     predictions.log(settings, spec, logged)
@@ -75,14 +75,3 @@ def _new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
         for name, field in spec.request.items()
         if field.known and request[name] is not None and request[name] not in field.known
     ]
-
-
-def _ids(at: datetime, count: int) -> Iterator[str]:
-    """UUIDs of version 7 (RFC 9562): ordered by time, so that the log's index grows at its end."""
-    milliseconds = int(at.timestamp() * 1000).to_bytes(6, "big")
-    random = os.urandom(10 * count)
-    for start in range(0, 10 * count, 10):
-        # `version` overwrites the four bits of the version and the two of the variant.
-        number = UUID(bytes=milliseconds + random[start : start + 10]).int
-        number = number & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62)
-        yield str(UUID(int=number))

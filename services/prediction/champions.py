@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
+
 from services.prediction import copies, metrics
-from services.prediction.schema import Answer, answer_model, parsed_example
+from services.prediction.canary import Requests, place
+from services.prediction.ids import uuid7
+from services.prediction.schema import Answer, Row, answer_model, parsed_example
 from services.prediction.shadow import Shadow
-from stack import registry, tasks
+from stack import audit, clock, registry, rollout, tasks
+from stack.audit import Instant, Judged
 from stack.online import OnlineFeatures, OnlineRows
 from stack.project import ProjectSpec
+from stack.registry import Version
 from stack.served import ServedModel
 from stack.settings import Settings
 from stack.tasks import Task
@@ -22,6 +30,10 @@ from stack.tasks import Task
 RETRY_SECONDS = 3.0
 
 logger = logging.getLogger("stack.prediction")
+
+
+class ModelError(Exception):
+    """A model gives no answer: its own fault, which a database that is away is not."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +44,24 @@ class Champion:
     model: ServedModel
     features: OnlineFeatures
     loaded_at: datetime
+    requests: Requests = field(default_factory=Requests, repr=False)
 
     def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
-        """Read the features of each row's instant; give them and the answers, a list of outputs for each row."""
+        """Read the features of each row's instant; give them and the answers, a list of outputs for each row.
+
+        Raises:
+            ModelError: the model gives no answer to these features.
+        """
         found = self.features.read(requests, instants)
-        return found, self.model.predict(found.columns).tolist()
+        try:
+            return found, self.model.predict(found.columns).tolist()
+        except Exception as error:
+            raise ModelError(f"model version {self.version}: {error}") from error
 
 
 @dataclass
 class Seat:
-    """Where a project's champion sits. `current` is read once a batch and replaced in one assignment.
+    """Where a project's champion sits. `current` is read once a request and replaced in one assignment.
 
     A registry that does not answer changes nothing: the loaded model stays, and after a restart its copy on disk
     answers.
@@ -53,6 +73,8 @@ class Seat:
     answer: type[Answer] = field(init=False)
     current: Champion | None = None
     previous: Champion | None = None
+    canary: Champion | None = None
+    """The version that answers a share of the requests, while one is tried out."""
     shadow: Shadow | None = None
     """The challenger that answers along, where project.yaml asks for it."""
     problem: str = ""
@@ -67,14 +89,30 @@ class Seat:
         """Ask the registry who answers, and let it take the seat when it is another one."""
         if time.monotonic() >= self.retry_at:
             self._look()
+            self._judge()
         if self.shadow:
             self.shadow.look()
+
+    def is_canarys(self, rows: Sequence[Row]) -> bool:
+        """Whether the canary answers all rows of a request; the first one is given its id here if it has none."""
+        canary = self.canary
+        if canary is None:
+            return False
+        rows[0].prediction_id = rows[0].prediction_id or uuid7()
+        return place(canary.version, str(rows[0].prediction_id)) < self.spec.rollout.canary
+
+    def requests(self, version: str) -> Requests:
+        """The requests of one of the versions that answer; of another one they are noted for nobody."""
+        answering = (one for one in (self.canary, self.current) if one and one.version == version)
+        return next((one.requests for one in answering), Requests())
 
     def _look(self) -> None:
         try:
             version = registry.champion(self.settings, self.spec)
             if version and (self.current is None or self.current.version != version.version):
                 self._take(version.version, copies.fetch(self.settings, self.spec, version))
+            if self.spec.rollout.canary:
+                self._follow(registry.canary(self.settings, self.spec))
             self._note("")
         except Exception as error:
             self._note(f"{type(error).__name__}: {error}")
@@ -88,6 +126,49 @@ class Seat:
         copies.remember(folder)
         metrics.CHAMPION.labels(self.spec.name).set(float(version))
         logger.info("%s: version %s answers", self.spec.name, version)
+
+    def _follow(self, version: Version | None) -> None:
+        """Let the registry's canary answer its share; the one that became champion has nothing left to try."""
+        current = self.current
+        if version is None or current is None or current.version == version.version:
+            self.canary = None
+        elif self.canary is None or self.canary.version != version.version:
+            try:
+                with TemporaryDirectory() as parent:
+                    registry.fetch(self.settings, version, Path(parent) / "served")
+                    self.canary = self._load(version.version, Path(parent) / "served")
+                logger.info("%s: version %s is the canary", self.spec.name, version.version)
+            except httpx.HTTPError:
+                raise  # the registry's fault, not the version's
+            except Exception as error:
+                logger.exception("%s: the canary does not load", self.spec.name)
+                judged = Judged(version.version, current.version, f"it does not load: {error}", {})
+                rollout.withdraw(self.settings, self.spec, judged, self._now())
+
+    def _judge(self) -> None:
+        """End a canary whose requests break their bounds, and go back from such a champion when it is new."""
+        canary, current, bounds = self.canary, self.current, self.spec.rollout
+        try:
+            if canary and current and (reason := rollout.broken(bounds, canary.requests.figures())):
+                self.canary = None
+                rollout.withdraw(
+                    self.settings, self.spec, Judged(canary.version, current.version, reason, {}), self._now()
+                )
+            if current and (reason := rollout.broken(bounds, current.requests.figures())):
+                self._go_back(current, reason)
+        except Exception as error:
+            self._note(f"{type(error).__name__}: {error}")
+            self.retry_at = time.monotonic() + RETRY_SECONDS
+
+    def _go_back(self, current: Champion, reason: str) -> None:
+        entries, now = audit.entries(self.settings, self.spec), self._now()
+        new = rollout.is_new(self.spec, entries, current.version, now)
+        if new and registry.previous(self.settings, self.spec):
+            rollout.go_back(self.settings, self.spec, now, reason)
+            self._look()
+
+    def _now(self) -> Instant:
+        return Instant(clock.now(self.settings, self.spec), datetime.now(UTC))
 
     def _load(self, version: str, folder: Path) -> Champion:
         features = OnlineFeatures(self.settings, self.spec)

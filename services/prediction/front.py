@@ -114,6 +114,8 @@ def readiness(projects: Projects) -> dict[str, Any]:
         seat = served.seat
         told[name] = {
             "champion": seat.current and seat.current.version,
+            "canary": seat.canary and seat.canary.version,
+            "shadow": seat.shadow and seat.shadow.version,
             "previous": seat.previous and seat.previous.version,
             "since": seat.current and seat.current.loaded_at.isoformat(timespec="seconds"),
             "problem": projects.broken.get(name) or seat.problem,

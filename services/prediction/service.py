@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
+from time import perf_counter
 from typing import Annotated, Any
 
 import bentoml
@@ -14,7 +16,7 @@ from pydantic import ValidationError
 
 from services.prediction.answers import answer
 from services.prediction.batches import Batches
-from services.prediction.champions import Seat
+from services.prediction.champions import ModelError, Seat
 from services.prediction.feedback import Noted, feedback_model, note
 from services.prediction.schema import MAX_ROWS, Answer, Row, request_model
 from stack.project import ProjectSpec
@@ -24,16 +26,18 @@ from stack.settings import Settings
 def service(settings: Settings, seat: Seat) -> bentoml.Service[Any]:
     """Make the service of a project."""
     spec = seat.spec
-    batches: Batches[Row, Answer] = Batches(partial(answer, settings, seat), most=MAX_ROWS)
+    # One for the champion, one for the canary: no batch, and so no request, is answered by both.
+    lanes = tuple(Batches(partial(answer, settings, seat, by_canary), most=MAX_ROWS) for by_canary in (False, True))
 
     def end(self: Any) -> None:
-        batches.close()
+        for lane in lanes:
+            lane.close()
 
     members = {
         "__doc__": spec.title,
         "__module__": __name__,
         "end": bentoml.on_shutdown(end),
-        f"predict_{spec.name}": _predict(seat, batches),
+        f"predict_{spec.name}": _predict(seat, lanes),
         f"feedback_{spec.name}": _feedback(settings, spec),
     }
     return bentoml.service(
@@ -47,12 +51,20 @@ def service(settings: Settings, seat: Seat) -> bentoml.Service[Any]:
     )(type("Predictions", (), members))
 
 
-def _predict(seat: Seat, batches: Batches[Row, Answer]) -> Any:
+def _predict(seat: Seat, lanes: Sequence[Batches[Row, Answer]]) -> Any:
     """Make the route of predictions. Rows of concurrent requests are answered as one batch, in one thread."""
     spec = seat.spec
 
     async def predict(self: Any, rows: list[Any]) -> list[Answer]:
-        return await batches.answer(rows)
+        began, by_canary = perf_counter(), seat.is_canarys(rows)
+        try:
+            answers = await lanes[by_canary].answer(rows)
+        except ModelError:
+            if failed := (seat.canary if by_canary else seat.current):
+                failed.requests.add(perf_counter() - began, failed=True)
+            raise
+        seat.requests(answers[0].model_version).add(perf_counter() - began)
+        return answers
 
     return _route(spec, "predict", predict, request_model(spec), list[seat.answer], spec.title)  # type: ignore[name-defined]
 

@@ -35,6 +35,11 @@ class Shadow:
         self._room = BoundedSemaphore(WAITING)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
 
+    @property
+    def version(self) -> str | None:
+        """The version that answers along."""
+        return self._challenger and self._challenger[0]
+
     def look(self) -> None:
         """Ask the registry who the challenger is, and load it when it is another one; nobody follows a promotion."""
         try:

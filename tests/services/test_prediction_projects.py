@@ -11,8 +11,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.prediction.answers import _ids
 from services.prediction.front import Front
+from services.prediction.ids import uuids
 from services.prediction.projects import Projects
 from stack import project
 from stack.settings import Settings
@@ -138,7 +138,7 @@ def test_requests_under_way_end_as_they_began(folder, projects):
 
 def test_ids_are_uuids_in_the_order_of_time():
     now = datetime(2024, 5, 1, tzinfo=UTC)
-    ids = [*_ids(now, 100), *_ids(now + timedelta(milliseconds=1), 100)]
+    ids = [*uuids(now, 100), *uuids(now + timedelta(milliseconds=1), 100)]
     assert len(set(ids)) == 200
     assert {UUID(one).version for one in ids} == {7}
     assert {UUID(one).variant for one in ids} == {UUID(int=0x8 << 60).variant}

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
+from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import func, select
 
 from services.prediction.answers import answer
+from services.prediction.canary import place
 from services.prediction.champions import Seat
+from services.prediction.projects import Served
 from services.prediction.schema import example, parsed_example, row_model
 from stack import audit, predictions, registry, shadows, state
 from stack.audit import Instant, Judged
@@ -63,9 +70,9 @@ def shadowed_since(home, spec, answers, count):
 
 def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shadowed):
     first, second = crowned
-    before = answer(home, shadowed, asked(spec, 3))
+    before = answer(home, shadowed, False, asked(spec, 3))
     shadowed.shadow.look()
-    answers = answer(home, shadowed, asked(spec, 3))
+    answers = answer(home, shadowed, False, asked(spec, 3))
     assert {one.model_version for one in answers} == {second}
     found = eventually(lambda: [rows] if (rows := shadowed_since(home, spec, answers, 3)) is not None else None)[0]
     assert set(found["model_version"]) == {second} and set(found["shadow_version"]) == {first}
@@ -78,18 +85,114 @@ def test_a_shadow_that_falls_behind_leaves_out_and_never_holds_up(home, spec, sh
     shadowed.shadow.look()
     monkeypatch.setattr(shadowed.shadow, "_room", BoundedSemaphore(1))
     shadowed.shadow._room.acquire()
-    answers = answer(home, shadowed, asked(spec, 2))
+    answers = answer(home, shadowed, False, asked(spec, 2))
     assert len(answers) == 2
     assert shadowed_since(home, spec, answers, 0) is not None
 
 
 def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadowed):
     shadowed.shadow.look()
-    answers = answer(home, shadowed, asked(spec, 2))
+    answers = answer(home, shadowed, False, asked(spec, 2))
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
     predictions.prune(home, datetime.now(UTC) + timedelta(minutes=1))
     with engine(home.state_database).connect() as connection:
         assert connection.execute(select(func.count()).select_from(state.shadows)).scalar() == 0
+
+
+@dataclass
+class Tried:
+    """A served project with a canary, on an event loop of its own."""
+
+    served: Served
+    loop: asyncio.Runner
+
+    def ask(self, requests: list[list[dict]]) -> list[list[dict]]:
+        """Post requests at the same time."""
+
+        async def post() -> list[httpx.Response]:
+            transport = httpx.ASGITransport(self.served)
+            async with httpx.AsyncClient(transport=transport, base_url="http://stack") as client:
+                asked = (client.post("/flights/predict", json={"rows": rows}) for rows in requests)
+                return await asyncio.gather(*asked)
+
+        return [answer.json() for answer in self.loop.run(post())]
+
+
+@pytest.fixture
+def tried(home, spec, crowned) -> Iterator[Tried]:
+    """Flights, whose canary, the version that was live first, answers a third of the requests."""
+    first, second = crowned
+    audit.try_out(home, spec, Judged(first, second, "better", {}), WHEN)
+    served = Served.make(home, spec.model_copy(update={"rollout": Rollout(canary=1 / 3, min_requests=20)}))
+    with asyncio.Runner() as loop:
+        loop.run(served.begin())
+        yield Tried(served, loop)
+        loop.run(served.end())
+    audit.withdraw(home, spec, Judged(first, second, "the end", {}), WHEN)
+
+
+def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spec, crowned, tried):
+    first, second = crowned
+    ids = [str(UUID(int=number, version=4)) for number in range(200)]
+    requests = [[example(spec) | {"prediction_id": one}, example(spec), example(spec)] for one in ids]
+    answers = tried.ask(requests)
+    by = {one: {row["model_version"] for row in answer} for one, answer in zip(ids, answers, strict=True)}
+    assert {len(versions) for versions in by.values()} == {1}
+    canarys = [one for one in ids if by[one] == {first}]
+    assert 40 <= len(canarys) <= 95  # 200 / 3, four standard deviations either way
+    assert canarys == [one for one in ids if place(first, one) < 1 / 3]
+    log = predictions.read(home, spec, NOW - timedelta(days=1), NOW).set_index("id")["model_version"]
+    assert all(log[row["prediction_id"]] == row["model_version"] for answer in answers for row in answer)
+    assert tried.served.seat.canary.requests.figures().requests == len(canarys)
+    # Without an id of the caller's own, too.
+    assert {row["model_version"] for (row,) in tried.ask([[example(spec)]] * 60)} == {first, second}
+
+
+def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatch):
+    first, second = crowned
+    monkeypatch.setattr(tried.served.seat.canary.model, "predict", lambda _: 1 / 0)
+    answers = tried.ask([[example(spec)]] * 150)
+    assert tried.served.seat.canary.requests.figures().errors >= 20
+    tried.served.seat.look()
+    assert registry.canary(home, spec) is None
+    entry = audit.entries(home, spec)[-1]
+    assert (entry.kind, entry.version, entry.champion) == ("withdraw", first, second)
+    assert entry.reason.endswith("requests failed, more than 10%")
+    assert {row["model_version"] for (row,) in tried.ask([[example(spec)]] * 50)} == {second}
+    assert {row["model_version"] for answer in answers if isinstance(answer, list) for row in answer} == {second}
+
+
+def test_a_canary_that_does_not_load_is_withdrawn(home, spec, crowned, monkeypatch):
+    first, second = crowned
+    audit.try_out(home, spec, Judged(first, second, "better", {}), WHEN)
+    seat = Seat(home, spec.model_copy(update={"rollout": Rollout(canary=0.5)}))
+    loaded = Seat._load
+    monkeypatch.setattr(
+        Seat, "_load", lambda one, version, folder: loaded(one, version, folder / ("x" if version == first else ""))
+    )
+    seat.look()
+    assert seat.current.version == second and seat.canary is None and registry.canary(home, spec) is None
+    assert audit.entries(home, spec)[-1].reason.startswith("it does not load: ")
+
+
+def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog):
+    first, second = crowned
+    seat = Seat(home, spec)
+    seat.look()
+    assert seat.current.version == second
+    for _ in range(100):
+        seat.current.requests.add(0.01, failed=True)
+    seat.look()
+    assert seat.current.version == registry.champion(home, spec).version == first
+    assert "rolled back to version" in caplog.text
+    entry = audit.entries(home, spec)[-1]
+    assert (entry.kind, entry.version, entry.champion) == ("rollback", first, second)
+    assert entry.reason == "100 of 100 requests failed, more than 10%"
+    for _ in range(100):
+        seat.current.requests.add(0.01, failed=True)
+    seat.look()
+    assert seat.current.version == first and not seat.problem
+    assert audit.entries(home, spec)[-1] == entry, "two versions do not take turns"
 
 
 def answering(home) -> str:

@@ -66,7 +66,7 @@ def work(run: UUID) -> str:
         return client.read_flow_run(run).state.name
 
 
-def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, server):
+def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, server, caplog):
     rows = toy_rows(4000, days=40)
     first = train(tracked, town, rows, DAYS)
     with get_client(sync_client=True) as client:
@@ -88,6 +88,7 @@ def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, server):
         client.resume_flow_run(approving, run_input={"approve": True, "comment": "on Monday"})
         assert work(approving) == "Completed"
         assert registry.champion(tracked, town).version == second
+    assert caplog.text.count(f"approved: version {second} waits for your word") == 1
 
     told = audit.entries(tracked, town)
     assert [(one.kind, one.version, one.champion) for one in told] == [

@@ -132,6 +132,50 @@ def test_a_champion_made_by_hand_stays_and_is_seen(tracked, town, train, client)
     ]
 
 
+def test_a_canary_is_promoted_or_withdrawn_and_the_next_one_takes_its_place(tracked, town, train):
+    first, second = train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    for _ in range(2):
+        audit.try_out(tracked, town, judged(second, first), on(1))
+    assert aliases(tracked, town) == (first, None, None) and registry.canary(tracked, town).version == second
+    third = train()
+    audit.try_out(tracked, town, judged(third, first), on(2))
+    assert registry.canary(tracked, town).version == third
+    assert audit.withdraw(tracked, town, judged(second, first), on(3)) is None, "it is canary no longer"
+    audit.promote(tracked, town, judged(third, first), on(4))
+    assert aliases(tracked, town) == (third, None, first) and registry.canary(tracked, town) is None
+    fourth = train()
+    audit.try_out(tracked, town, judged(fourth, third), on(5))
+    audit.withdraw(tracked, town, judged(fourth, third, "it fails"), on(6))
+    assert aliases(tracked, town) == (third, None, first) and registry.canary(tracked, town) is None
+    assert told(tracked, town) == [
+        ("promote", first, None, "done"),
+        ("canary", second, first, "done"),
+        ("withdraw", second, first, "done"),
+        ("canary", third, first, "done"),
+        ("promote", third, first, "done"),
+        ("canary", fourth, third, "done"),
+        ("withdraw", fourth, third, "done"),
+    ]
+    assert [span.version for span in audit.live(tracked, town)] == [first, third]
+
+
+@pytest.mark.parametrize(("kind", "step"), [(k, s) for k in ("try_out", "withdraw") for s in ("_write", "_drop")])
+def test_a_killed_change_of_the_canary_is_completed(tracked, town, train, kind, step):
+    first, second = train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    if kind == "withdraw":
+        audit.try_out(tracked, town, judged(second, first), on(0))
+    words = [tracked.model_dump_json(), town.model_dump_json(), kind, step, "0", second, first]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    audit.settle(tracked, town)
+    assert told(tracked, town)[-1] == ("canary" if kind == "try_out" else "withdraw", second, first, "done")
+    canary = registry.canary(tracked, town)
+    assert (canary and canary.version) == (second if kind == "try_out" else None)
+    assert registry.champion(tracked, town).version == first
+
+
 KILLED = """
 import os, signal, sys
 from stack import audit, project, registry
@@ -147,8 +191,8 @@ def then_die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return found
 setattr(module, step, then_die)
-if kind == "promote":
-    audit.promote(settings, spec, judged(version, champion), on(1))
+if kind != "rollback":
+    getattr(audit, kind)(settings, spec, judged(version, champion), on(1))
 audit.rollback(settings, spec, on(1), "")
 """
 """Takes a decision in a process that dies after the given call of a step."""
