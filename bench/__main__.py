@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import serving, swap
+from bench import projects, serving, shadow, swap
 from bench.servers import free_port
 from stack import project, settings
 from stack.settings import Settings
@@ -23,7 +23,7 @@ PROJECT = "flights"
 
 
 def main() -> int:
-    """Print start-up, serving and swap figures; the exit code is 1 when serving or swapping misses its bar."""
+    """Print start-up, serving, swap, roll-out and project figures; the exit code is 1 when one misses its bar."""
     spec = project.load(PROJECT)
     with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as running:
         speeds = serving.compare(running, spec)
@@ -33,7 +33,15 @@ def main() -> int:
             f"swap     alias moved {swaps.moves} times under {swap.CLIENTS} clients: {swaps.requests:,} requests, "
             f"{swaps.failed} failed (bar 0), versions {', '.join(swaps.versions)}, p99 {swaps.p99:.1f} ms"
         )
-    return 0 if met and not swaps.failed else 1
+    with projects.small() as one:
+        for line in shadow.compare(one):
+            print(f"rollout  {line}", flush=True)
+        cost = projects.measure(one)
+    print(
+        f"projects one more costs the prediction service {cost.mebibytes:.1f} MiB (bar {projects.MEMORY_BAR:.0f}) and "
+        f"`stack up` {cost.seconds:.1f} s (bar {projects.UP_BAR:.0f})"
+    )
+    return 0 if met and cost.met and not swaps.failed else 1
 
 
 @contextmanager

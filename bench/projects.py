@@ -1,0 +1,180 @@
+"""What a project more costs a stack: memory of the prediction service, and time of ``make up``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+
+from bench.servers import free_port
+from stack.settings import ROOT, Settings, load
+
+MORE = 9
+FIRST = "small0"
+ROWS = 2000
+LEFT_OUT = (".git", ".venv", ".*_cache", "__pycache__", "var", "tests", "docs")
+MEMORY_BAR, UP_BAR = 30.0, 2.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one project more, on average."""
+
+    mebibytes: float
+    seconds: float
+
+    @property
+    def met(self) -> bool:
+        """Whether both bars are met."""
+        return self.mebibytes <= MEMORY_BAR and self.seconds <= UP_BAR
+
+
+def measure(one: Checkout) -> Cost:
+    """Add nine projects like the first one to a running stack, each with a champion of its own, and ask all of them."""
+    before = (one.memory([FIRST]), one.seconds_up())
+    names = [f"small{number}" for number in range(1, MORE + 1)]
+    for name in names:
+        one.copy_project(name)
+    one.run("up")  # brings the new ones' features and deployments
+    after = (one.memory([FIRST, *names]), one.seconds_up())
+    return Cost((after[0] - before[0]) / MORE, (after[1] - before[1]) / MORE)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the checkout, and a stack that runs from it."""
+
+    folder: Path
+    settings: Settings
+    environ: Mapping[str, str]
+
+    def run(self, *words: str) -> None:
+        """Run a command of the stack."""
+        command = [sys.executable, "-m", "stack", *words]
+        subprocess.run(command, cwd=self.folder, env=self.environ, check=True, stdout=subprocess.DEVNULL)
+
+    def seconds_up(self) -> float:
+        """How long a further ``up`` takes; the faster of two."""
+        taken = []
+        for _ in range(2):
+            began = time.perf_counter()
+            self.run("up")
+            taken.append(time.perf_counter() - began)
+        return min(taken)
+
+    def memory(self, names: list[str]) -> float:
+        """Mebibytes of the prediction service once it has answered for all these projects."""
+        with httpx.Client(base_url=self.settings.prediction_url, timeout=30, trust_env=False) as client:
+            for name in names:
+                self._ask(client, name)
+        return sum(process.memory_info().rss for process in self._processes()) / 2**20
+
+    def copy_project(self, name: str) -> None:
+        """Write a project like the first one, whose champion is a version of its own of the same run."""
+        shutil.copytree(self.folder / "projects" / FIRST, self.folder / "projects" / name)
+        shutil.copy(self.folder / "feature_repo" / f"{FIRST}.py", self.folder / "feature_repo" / f"{name}.py")
+        for path in [*(self.folder / "projects" / name).glob("*.*"), self.folder / "feature_repo" / f"{name}.py"]:
+            path.write_text(path.read_text().replace(FIRST, name))
+        for path in (self.folder / "projects" / name / "data").glob(f"{FIRST}.*"):
+            path.rename(path.with_stem(name))
+        self._mlflow("POST", "registered-models/create", json={"name": name})
+        self.point(name, "champion", self.register(FIRST, name))
+
+    def register(self, project: str, name: str) -> str:
+        """Register the run of a project's champion once more, under a name; returns the version."""
+        question = {"name": project, "alias": "champion"}
+        found = self._mlflow("GET", "registered-models/alias", params=question)["model_version"]
+        body = {"name": name, "source": f"models:/{project}/{found['version']}", "run_id": found["run_id"]}
+        return str(self._mlflow("POST", "model-versions/create", json=body)["model_version"]["version"])
+
+    def point(self, name: str, alias: str, version: str) -> None:
+        """Point an alias at a version."""
+        self._mlflow("POST", "registered-models/alias", json={"name": name, "alias": alias, "version": version})
+
+    def rollout(self, name: str) -> str:
+        """Who answers beside the champion: alone, shadow or canary."""
+        found = httpx.get(f"{self.settings.prediction_url}/readyz", timeout=30, trust_env=False).json()["projects"][
+            name
+        ]
+        return "shadow" if found["shadow"] else "canary" if found["canary"] else "alone"
+
+    def _mlflow(self, method: str, path: str, **words: Any) -> Any:
+        url = f"{self.settings.mlflow_url}/api/2.0/mlflow/{path}"
+        return httpx.request(method, url, timeout=30, trust_env=False, **words).raise_for_status().json()
+
+    def _ask(self, client: httpx.Client, name: str) -> None:
+        body = json.dumps({"rows": [{f"x{number}": 0.5 for number in range(6)}]})
+        eventually(lambda: client.post(f"/{name}/predict", content=body).is_success)
+        for _ in range(50):
+            client.post(f"/{name}/predict", content=body).raise_for_status()
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter(["cmdline"]):
+            if "services.prediction" in (process.info["cmdline"] or []):
+                try:
+                    ours = process.environ().get("STACK_HOME") == str(self.settings.home)
+                except psutil.Error:
+                    continue
+                if ours:
+                    yield process
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@contextmanager
+def small() -> Iterator[Checkout]:
+    """A running stack of one small project, in a copy of the checkout: a stack that runs here does not see it."""
+    with TemporaryDirectory(prefix="bench-projects-") as folder, _stack(Path(folder)) as one:
+        one.run("up")
+        yield one
+
+
+@contextmanager
+def _stack(folder: Path) -> Iterator[Checkout]:
+    """A copy of the checkout with one generated project; what runs from it is stopped at the end."""
+    checkout = folder / "checkout"
+    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for path in (checkout / "projects").iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+            (checkout / "feature_repo" / f"{path.name}.py").unlink(missing_ok=True)
+    ports = {f"STACK_{name}".upper(): str(free_port()) for name in Settings.model_fields if name.endswith("_port")}
+    own = ports | {"STACK_HOME": str(folder / "home"), "STACK_RUNTIME": "local"}
+    environ = os.environ | own | {"PYTHONPATH": str(checkout)}
+    one = Checkout(checkout, load(environ, env_file=Path(os.devnull)), environ)
+    _table().to_csv(folder / f"{FIRST}.csv", index=False)
+    try:
+        one.run(
+            "new", FIRST, "--from", str(folder / f"{FIRST}.csv"), "--target", "y", "--time", "none", "--keys", "none"
+        )
+        yield one
+    finally:
+        one.run("down")
+
+
+def _table() -> pd.DataFrame:
+    """Six numbers and an outcome that follows from them."""
+    random = np.random.default_rng(5)
+    frame = pd.DataFrame(random.normal(size=(ROWS, 6)).round(4), columns=[f"x{number}" for number in range(6)])
+    odds = frame["x0"] - frame["x1"] + 0.5 * frame["x2"]
+    return frame.assign(y=(random.uniform(size=ROWS) < 1 / (1 + np.exp(-odds))).astype(int))
