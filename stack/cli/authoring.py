@@ -27,7 +27,7 @@ def new(name: str, file: Path, **wishes: str | None) -> None:
     from stack.scaffold import project
     from stack.scaffold.choices import Wishes
 
-    written = project.write(name, file, Wishes(**wishes), datetime.now(UTC), _ask)
+    written = project.write(name, file.expanduser(), Wishes(**wishes), datetime.now(UTC), _ask)
     for path in written.paths:
         click.echo(f"wrote {path}")
     click.echo("\n".join(f"  {note}" for note in written.notes))
