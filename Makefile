@@ -6,7 +6,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-slow test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,8 +113,11 @@ replay: setup ## Play recorded data forward to the end of a date; interrupted, i
 report: setup ## Write the page of a replay: live, frozen and weekly retrained model, drift and decisions (PROJECT)
 	@$(STACK) report $(PROJECT)
 
-test: setup-dev lint ## Check the code and run every test that needs no Docker engine
-	@.venv/bin/python -m pytest --ignore tests/compose
+test: setup-dev lint ## Check the code and run every test that needs no Docker engine, but the slow ones
+	@.venv/bin/python -m pytest --ignore tests/compose -m "not slow"
+
+test-slow: setup-dev ## Kill runs at every step and at random moments, and compare with undisturbed ones (minutes)
+	@.venv/bin/python -m pytest tests/end_to_end -m slow
 
 test-compose: setup-dev ## Build the image and test the stack in containers; skipped where no Docker engine answers
 	@.venv/bin/python -m pytest tests/compose

@@ -1,0 +1,125 @@
+"""Run flows in processes that are killed at given places: ``python launcher.py FOLDER``, jobs as JSON on stdin.
+
+A job is ``{"flow": "module:name", "parameters": {...}, "kill": ["module:function#2", ...]}``: the run is killed when it
+returns from the second call of the function, and started again, until each place has been struck and a run ends well.
+With ``"after": [3.2, 0.7]`` it is killed after so many seconds, and started again even where it failed: its servers are
+being killed too. ``{"state": "<project>"}`` asks for the state of a project. The answers are JSON lines on stdout.
+Every run is a fork of this process, which has imported everything, as that takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+PATIENCE_SECONDS = 300.0
+"""So long a run may fail, after its servers have been killed."""
+HEAVY = ("flows.pipeline", "flows.replay", "stack.features", "stack.validation", "stack.training", "stack.trainings")
+HEAVY += ("stack.keys", "stack.observed", "stack.ticks", "stack.gate", "stack.caller", "monitoring.reports")
+
+
+def attempts(job: dict[str, Any], struck: Path) -> Iterator[int]:
+    """Run a job again and again until it ends well, or fails though nothing disturbs it; gives the exit statuses."""
+    after = job.get("after", [])
+    for seconds in after:
+        yield attempt(job, struck, seconds)
+    deadline = time.monotonic() + (PATIENCE_SECONDS if after else 0)
+    while True:
+        status = attempt(job, struck, None)
+        yield status
+        if not status or (status > 0 and time.monotonic() > deadline):
+            return
+
+
+def attempt(job: dict[str, Any], struck: Path, seconds: float | None) -> int:
+    """Run a job in a fork, for so long; returns its exit status, negative for the signal that ended it."""
+    pid = os.fork()
+    if not pid:
+        try:
+            os.dup2(2, 1)
+            spread(job.get("kill", []), struck)
+            module, _, name = job["flow"].partition(":")
+            getattr(import_module(module), name)(**typed(job["parameters"]))
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    if seconds is not None:
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return status
+
+
+def spread(places: list[str], struck: Path) -> None:
+    """Lay a mine at each place that has not been struck yet."""
+    done = struck.read_text().splitlines() if struck.exists() else []
+    calls: dict[str, set[int]] = {}
+    for place in places:
+        function, _, number = place.partition("#")
+        if place not in done:
+            calls.setdefault(function, set()).add(int(number or 1))
+    for function, numbers in calls.items():
+        module, _, path = function.partition(":")
+        owner: Any = import_module(module)
+        *parents, name = path.split(".")
+        for parent in parents:
+            owner = getattr(owner, parent)
+        found = getattr(owner, name)
+        # A task of Prefect runs its attribute `fn`.
+        owner, name = (found, "fn") if hasattr(found, "fn") else (owner, name)
+        setattr(owner, name, mined(getattr(owner, name), function, numbers, struck))
+
+
+def mined(function: Callable[..., Any], place: str, numbers: set[int], struck: Path) -> Callable[..., Any]:
+    """Let a function kill the process when it returns from one of these calls."""
+    count = 0
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        given = function(*args, **kwargs)
+        count += 1
+        if count in numbers:
+            with struck.open("a") as file:
+                file.write(place + (f"#{count}" if count > 1 else "") + "\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return given
+
+    return call
+
+
+def typed(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {key: datetime.fromisoformat(value) if key != "project" else value for key, value in parameters.items()}
+
+
+def main(folder: Path) -> None:
+    for module in HEAVY:
+        import_module(module)
+    for number, line in enumerate(sys.stdin):
+        job = json.loads(line)
+        if "state" in job:
+            import states
+
+            print(json.dumps(states.of(job["state"])), flush=True)
+            continue
+        struck = folder / f"struck-{number}"
+        statuses = list(attempts(job, struck))
+        places = struck.read_text().splitlines() if struck.exists() else []
+        killed = statuses.count(-signal.SIGKILL)
+        print(json.dumps({"status": statuses[-1], "killed": killed, "struck": places}), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,83 @@
+"""What a project has come to, without what depends on the wall clock or on the project's name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+from sqlalchemy import select
+
+from stack import audit, clock, feature_tables, project, registry, repository
+from stack.settings import Settings, settings
+from stack.state import engine, predictions
+
+METRICS = ("auc", "brier", "log_loss")
+
+
+def of(name: str) -> dict[str, Any]:
+    """The state of a project in the stack of this environment."""
+    here, spec = settings(), project.load(name)
+    with repository.opened(here) as repo:
+        known = repository.snapshot(repo, name, repo.scm.get_rev())
+        walk = repo.scm.dulwich.repo.get_walker()
+        subjects = [entry.commit.message.decode().partition("\n")[0] for entry in walk]
+    found = {
+        "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in known.files.items()},
+        "commits": sorted(subject for subject in subjects if subject.split()[1] == name),
+        "features": {str(path.relative_to(here.feature_tables / name)): _rows(path) for path in _tables(here, name)},
+        "served": feature_tables.served_until(here.feature_tables / name, spec.clock.start).isoformat(),
+        "clock": clock.now(here, spec).isoformat(),
+        "versions": _versions(here, name),
+        "aliases": {
+            alias: getattr(registry.aliased(here, spec, alias), "version", None)
+            for alias in (registry.CHAMPION, registry.CHALLENGER, registry.PREVIOUS)
+        },
+        "audit": [
+            [one.number, one.kind, one.version, one.champion, one.at.isoformat(), one.state]
+            for one in audit.entries(here, spec)
+        ],
+        "log": _log(here, name),
+        "reports": sorted(path.name for path in (here.pages / name).glob("*")),
+        "quarantine": sorted(path.name for path in (here.quarantine / name).glob("*")),
+    }
+    text: dict[str, Any] = json.loads(json.dumps(found, default=str).replace(name, "project"))
+    return text
+
+
+def _versions(here: Settings, name: str) -> list[Any]:
+    """Each version with its metrics, and how its run ended."""
+    api = f"{here.mlflow_url}/api/2.0/mlflow"
+    found = httpx.get(f"{api}/model-versions/search", params={"filter": f"name = '{name}'"}).raise_for_status().json()
+    versions = []
+    for one in sorted(found.get("model_versions", []), key=lambda one: int(one["version"])):
+        run = httpx.get(f"{api}/runs/get", params={"run_id": one["run_id"]}).raise_for_status().json()["run"]
+        metrics = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
+        versions.append([one["version"], run["info"]["status"], {key: metrics[key] for key in METRICS}])
+    return versions
+
+
+def _log(here: Settings, name: str) -> list[Any]:
+    """Every prediction, without its id, which is made of the project's name, and the instant of the answer."""
+    columns = [column for column in predictions.columns if column.name not in ("id", "project", "answered_at")]
+    query = select(*columns).where(predictions.c.project == name).order_by(predictions.c.asked_at, *columns[1:2])
+    with engine(here.state_database).connect() as connection:
+        return sorted(str(row._asdict()) for row in connection.execute(query))
+
+
+def _tables(here: Settings, name: str) -> list[Path]:
+    return sorted((here.feature_tables / name).rglob("*.parquet"))
+
+
+def _rows(path: Path) -> str:
+    """Hash of the rows of a feature table, which have no order."""
+    frame = pd.read_parquet(path)
+    frame = frame.sort_values(list(frame.columns), ignore_index=True)
+    return hashlib.sha256(pd.util.hash_pandas_object(frame).to_numpy().tobytes()).hexdigest()
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
