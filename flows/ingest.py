@@ -130,10 +130,13 @@ def add(project: str, since: datetime, until: datetime) -> str:
     return append(project, verdict.tables, since, until)
 
 
-def add_here(project: str, since: datetime, until: datetime) -> str:
-    """Do as `add` does, but within the calling run: a replay adds hundreds of days, and four tasks each are slow."""
-    tables = fetch.fn(project, since, until)
-    verdict = validate.fn(project, tables, since, until)
+def examined(project: str, since: datetime, until: datetime) -> Verdict:
+    """Fetch and check one batch without tasks: a replay adds hundreds of days, and four tasks each are slow."""
+    return validate.fn(project, fetch.fn(project, since, until), since, until)
+
+
+def added(project: str, verdict: Verdict, since: datetime, until: datetime) -> str:
+    """Append an examined batch without tasks; return the data version that holds it."""
     if verdict.failures or verdict.warnings:
         report(project, verdict)
     return append.fn(project, verdict.tables, since, until)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from stack.project import ProjectSpec
     from stack.runtime.runs import Run
     from stack.settings import Settings
+    from stack.validation import Verdict
 
 PAUSES = (2.0, 10.0, 30.0, 60.0)
 """Seconds between the tries of a day."""
@@ -44,7 +46,7 @@ def replay(project: str, until: datetime) -> datetime:
 
     settings, spec, now = context(project)
     played.require_replay(spec, now)
-    player = Player(settings, spec)
+    player = Player(settings, spec, until)
     if played.is_review(spec, now):
         patiently(player.review, now)
     for since, end in played.days(spec, now, until):
@@ -69,15 +71,18 @@ def patiently(work: Callable[..., None], *instants: datetime) -> None:
 
 
 class Player:
-    """Plays one project's days; keeps the feature store and the connections open between them."""
+    """Plays one project's days to an instant; keeps the feature store and the connections open between them.
 
-    def __init__(self, settings: Settings, spec: ProjectSpec) -> None:
+    The batch of the next day is examined in a thread, while this day waits for the prediction service.
+    """
+
+    def __init__(self, settings: Settings, spec: ProjectSpec, last: datetime) -> None:
         from stack import datasets
         from stack.caller import Caller
         from stack.runtime.runs import Runs
         from stack.ticks import Ticks
 
-        self.settings, self.spec = settings, spec
+        self.settings, self.spec, self.last = settings, spec, last
         self.ticks, self.caller, self.runs = (
             Ticks(settings, spec),
             Caller(settings, spec),
@@ -85,6 +90,8 @@ class Player:
         )
         self.ingested = datasets.ingested_until(settings, spec)
         self.drift = ""
+        self._thread = ThreadPoolExecutor(1, "examine")
+        self._ahead: dict[tuple[datetime, datetime], Future[Verdict]] = {}
 
     def day(self, since: datetime, until: datetime) -> None:
         """Play (since, until]: load the batch, serve hour by hour, then join the labels that have come.
@@ -96,6 +103,7 @@ class Player:
 
         settings, spec, began = self.settings, self.spec, time.monotonic()
         self.load(max(since, min(self.ingested, until)), until)
+        self.look_ahead(until, min(until + played.DAY, self.last))
         served = datasets.served_until(settings, spec)
         if served < until:
             features.update(settings, spec, served, until)
@@ -110,11 +118,18 @@ class Player:
         if since >= until:
             return
         try:
-            ingest.add_here(self.spec.name, since, until)
+            ahead = self._ahead.pop((since, until), None)
+            verdict = ahead.result() if ahead else ingest.examined(self.spec.name, since, until)
+            ingest.added(self.spec.name, verdict, since, until)
         except StackError as error:
             get_run_logger().warning("%s goes on without the batch: %s", self.spec.name, error)
         else:
             self.ingested = until
+
+    def look_ahead(self, since: datetime, until: datetime) -> None:
+        """Begin to examine the batch of the next day, unless the lake has rows of it."""
+        if max(since, self.ingested) == since < until:
+            self._ahead = {(since, until): self._thread.submit(ingest.examined, self.spec.name, since, until)}
 
     def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
         """Say in one line how the day went."""
