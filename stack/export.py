@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from skl2onnx.operator_converters.random_forest import (
     convert_sklearn_random_forest_classifier,
     convert_sklearn_random_forest_regressor_converter,
 )
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, VotingClassifier
 from sklearn.pipeline import Pipeline
 
 from stack import candidates, tasks
@@ -97,7 +97,7 @@ def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
     inputs = [("numbers", FloatTensorType([None, sizes["number"]]))] if sizes["number"] else []
     inputs += [("categories", StringTensorType([None, sizes["category"]]))] if sizes["category"] else []
     model = convert_sklearn(
-        _with_float_thresholds(pipeline),
+        _convertible(pipeline),
         initial_types=inputs,
         target_opset=OPSET,
         options={"zipmap": False} if tasks.of(spec).classes else None,
@@ -119,21 +119,30 @@ FORMS: dict[FormName, Callable[[Pipeline, ProjectSpec, Path], None]] = {
 }
 
 
-def _with_float_thresholds(pipeline: Pipeline) -> Pipeline:
+def _convertible(pipeline: Pipeline) -> Pipeline:
     """Copy a pipeline with the thresholds of its trees rounded down to float32.
 
     ONNX compares in float32, scikit-learn in float64. For a float32 value, ``x <= threshold`` is the same after
     rounding down; rounding to nearest can send a value that lies next to the threshold to the other side.
     """
     copied = deepcopy(pipeline)
-    for trees in getattr(copied[-1], "_predictors", []):
-        for tree in trees:
-            exact = tree.nodes["num_threshold"]
-            rounded = exact.astype(np.float32)
-            above = rounded > exact
-            rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
-            tree.nodes["num_threshold"] = rounded
+    for tree in _boosted_trees(copied[-1]):
+        exact = tree.nodes["num_threshold"]
+        rounded = exact.astype(np.float32)
+        above = rounded > exact
+        rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
+        tree.nodes["num_threshold"] = rounded
+    if isinstance(copied[-1], VotingClassifier):
+        copied[-1].flatten_transform = False  # of its transform(), which nobody calls and skl2onnx cannot convert
     return copied
+
+
+def _boosted_trees(model: Any) -> Iterator[Any]:
+    """The trees of a boosted model, or of the models that a vote or a stack is made of."""
+    for trees in getattr(model, "_predictors", []):
+        yield from trees
+    for part in getattr(model, "estimators_", []):
+        yield from _boosted_trees(part)
 
 
 def _with_integer_flags(convert: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, Any], None]:

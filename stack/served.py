@@ -18,7 +18,11 @@ CONTRACT = "contract.json"
 MISSING = ""
 """What a missing category is called; no training row of a known category has it."""
 
-TRUSTED_TYPES = ("numpy.dtype", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")
+TRUSTED_TYPES = (
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils._bunch.Bunch",
+)
 """Types that skops does not trust by itself and a pipeline of ours has: data, nothing that runs."""
 
 
@@ -126,6 +130,7 @@ class _Onnx:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # warnings are about the converter's thrift
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
         self._output = "variable" if contract.task == "regression" else "probabilities"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.preprocessing import FunctionTransformer
 
 from stack import candidates
@@ -48,6 +48,19 @@ def test_a_value_next_to_a_threshold_goes_the_same_way(toy, toy_rows, tmp_path):
     wanted = pipeline.predict_proba(candidates.frame(toy, rows))[:, 1:]
     assert model.form == "onnx"
     assert np.abs(model.predict(rows) - wanted).max() <= 1e-5
+
+
+def test_a_vote_of_boosted_models_is_served_by_onnx(toy, toy_rows, tmp_path):
+    rows, others = toy_rows(1500), strange(toy_rows(3000, seed=9))
+    pipeline = fitted(toy, rows)
+    parts = [(str(at), HistGradientBoostingClassifier(max_iter=30, random_state=at)) for at in range(2)]
+    pipeline.steps[-1] = ("model", VotingClassifier(parts, voting="soft"))
+    pipeline.fit(candidates.frame(toy, rows), rows["rain"].astype(int))
+    model = export(pipeline, toy, tmp_path / "served", rows.head(300))
+    wanted = pipeline.predict_proba(candidates.frame(toy, others))[:, 1:]
+    assert model.form == "onnx"
+    assert np.abs(model.predict(others) - wanted).max() <= 1e-5
+    assert pipeline[-1].flatten_transform, "the fitted pipeline is left as it is"
 
 
 def test_what_has_no_converter_is_served_by_skops(toy, toy_rows, tmp_path):
