@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from stack import project, registry
-from stack.runtime import compose
 from stack.settings import ROOT, Settings
 from tests.conftest import shell
 
@@ -48,7 +47,7 @@ def rentals(rows: int = 3000, days: int = 90) -> pd.DataFrame:
 
 def stack(running: Settings, *words: str) -> str:
     """Run a command without a terminal; it must succeed."""
-    environ = os.environ | compose.environment(running) | running.environment() | {"STACK_RUNTIME": "local"}
+    environ = os.environ | running.environment()
     command = [sys.executable, "-m", "stack", *words]
     ran = subprocess.run(
         command,
