@@ -61,7 +61,7 @@ def compare(project: str, trials: int, cutoff: datetime) -> str:
             report=log.info,
         )
     log.info("best: %s", done.best)
-    log.info("page: %s/reports/%s/%s", settings.address("portal"), project, done.page.name)
+    log.info("page: %s/reports/%s/%s", settings.link("portal"), project, done.page.name)
     return done.page.name
 
 
