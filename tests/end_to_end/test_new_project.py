@@ -86,7 +86,8 @@ def test_a_table_becomes_an_answered_request(running: Settings, said: str) -> No
 
 
 def test_its_data_sets_are_listed(running: Settings, said: str) -> None:
-    found = {one["name"]: one for one in httpx.get(f"{running.portal_url}/catalog/{NAME}.json", timeout=60).json()}
+    answer = httpx.get(f"{running.portal_url}/catalog/{NAME}.json", timeout=60, trust_env=False)
+    found = {one["name"]: one for one in answer.json()}
     assert found["rows"]["rows"] == 3000
     assert found[f"{NAME}_station_past"]["rows"] > 500
     assert found["of version 1"]["rows"] > 2900
