@@ -1,0 +1,51 @@
+"""A project without time, views or entities on a running stack: from its file to answers, and the file read again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from monitoring import pages
+from stack import lake, project, registry
+from stack.settings import Settings
+from tests.conftest import shell
+
+pytestmark = pytest.mark.services
+
+
+def run(settings: Settings, *command: str) -> str:
+    """Run a command of the stack to its good end; give what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stack", *command],
+        env=shell(settings),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
+    titanic = project.load("titanic")
+    told = run(running, "run", "titanic")
+    assert "version 1 is champion" in told
+    assert '"model_version": "1"' in told
+    champion = registry.require_champion(running, titanic)
+    assert float(champion.tag("auc")) == pytest.approx(0.82, abs=0.04)
+    assert list(pages.folder(running, "titanic").glob("*.html"))
+
+    classic = {"pclass": 3, "sex": "male", "age": 22, "fare": 7.25}
+    body = {"rows": [classic, classic | {"sex": "female", "pclass": 1}, {"sex": "female"}]}
+    answer = httpx.post(f"{running.prediction_url}/titanic/predict", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert [one["decision"] for one in answer.json()] == [False, True, True]
+
+    version = lake.revision(running)
+    assert "nothing new" in run(running, "ingest", "titanic")
+    assert lake.revision(running) == version
+    assert "0 of 4 predictions were made with other features" in run(running, "skew", "titanic")
