@@ -75,12 +75,12 @@ def project_and(*options: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def follow(flow: str, project: str, parameters: Mapping[str, str | None]) -> NoReturn:
+def follow(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> NoReturn:
     """Run a deployment and tell its log; end with 1 unless it succeeds."""
     sys.exit(0 if followed(flow, project, parameters) else 1)
 
 
-def followed(flow: str, project: str, parameters: Mapping[str, str | None]) -> bool:
+def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> bool:
     """Run a deployment and tell its log; say whether it succeeded."""
     from stack.project import load
     from stack.runtime.runs import Runs

@@ -62,5 +62,5 @@ def reproduce(run: str, anyway: bool) -> None:
     settings = settings_with()
     if in_containers(settings):
         project = reproduce.project_of(settings, run)
-        follow("reproduce", project, {"run_id": run, "as_it_is": "true" if anyway else None})
+        follow("reproduce", project, {"run_id": run, "as_it_is": anyway or None})
     reproduce.reproduce(settings, run, click.echo, as_it_is=anyway)

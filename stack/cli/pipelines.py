@@ -45,7 +45,7 @@ def train(project: str, until: str | None) -> None:
 @project_and("until")
 def sweep(project: str, trials: int, until: str | None) -> None:
     """Compare models, feature sets and hyper-parameters of PROJECT on one page; nothing is registered."""
-    follow("sweep", project, {"trials": str(trials), "cutoff": instant_or_none(until)})
+    follow("sweep", project, {"trials": trials, "cutoff": instant_or_none(until)})
 
 
 @main.command()
