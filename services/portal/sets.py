@@ -16,7 +16,7 @@ KINDS = ("raw table", "feature view", "training set", "model", "prediction log",
 """In the order of the pipeline."""
 WIDTH, HEIGHT, GAP, ROW = 156, 46, 31, 58
 TOP = 26
-LETTERS = 18
+LETTERS = 16
 
 
 async def of(settings: Settings, project: str) -> list[dict[str, Any]]:
