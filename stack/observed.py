@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pandas import DataFrame
 
-from stack import datasets, predictions, scoring
+from stack import datasets, predictions, registry, scoring
 from stack.project import ProjectSpec
 from stack.registry import Version
 from stack.settings import Settings
@@ -29,12 +29,15 @@ def window(settings: Settings, spec: ProjectSpec, champion: Version, at: datetim
     """The rows that a report at an instant looks at.
 
     They are the logged predictions of the monitoring window; where fewer were asked than a report needs, the window's
-    labelled events, which the champion scores now.
+    labelled events, which the champion scores now. A table without time has no such window: then they are the rows that
+    were held out of the champion's training, with the answers it gave before its refit.
     """
     since = at - spec.monitoring.window
     logged = answered(settings, spec, since, at)
     if len(logged) >= spec.monitoring.min_rows:
         return logged
+    if spec.training.split == "random":
+        return registry.holdout(settings, champion)
     return scoring.score(settings, spec, champion, datasets.window(settings, spec, since, at))
 
 

@@ -132,7 +132,9 @@ async def reports(request: Request) -> Response:
     found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
     evidently, swept = outside(portal.settings, "monitoring", _origin(request)), shelves.sweeps(portal.settings, name)
     metrics = found[0]["headline"][:3] if found else []
-    return _page(portal, "reports.html", name=name, reports=found, metrics=metrics, evidently=evidently, sweeps=swept)
+    shown = {"reports": found, "metrics": metrics, "evidently": evidently, "sweeps": swept}
+    year = (portal.settings.pages / name / "year.html").is_file()
+    return _page(portal, "reports.html", name=name, year=year, **shown)
 
 
 async def catalog(request: Request) -> Response:

@@ -224,6 +224,16 @@ def test_the_pages_of_sweeps_are_reached_from_the_reports(shelves, portal):
     assert "the sweep" in client.get("/reports/flights/sweep-20130315T000000Z.html").text
 
 
+def test_the_page_of_a_replay_is_linked_once_it_is_written(shelves, portal):
+    client = portal(shelves)
+    before = client.get("/reports/flights/").text
+    (shelves.pages / "flights" / "year.html").write_text("<h1>the year</h1>")
+
+    assert "year.html" not in before
+    assert "/reports/flights/year.html" in client.get("/reports/flights/").text
+    assert "the year" in client.get("/reports/flights/year.html").text
+
+
 def test_an_unknown_project_has_no_reports(home, portal):
     assert portal(home).get("/reports/nothing/").status_code == 404
 
