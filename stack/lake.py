@@ -59,6 +59,7 @@ def append(
             found = repository.revisions(repo)[_subject(spec, batch)]
         else:
             disk.require_reserve(settings, f"batch {batch} of {spec.name}")
+            _fitting(known, spec, content, batch)
             seen = keys.check(repo, known, spec, content, batch)
             found = _commit(repo, spec, content, batch)
             keys.remember(repo, spec, seen)
@@ -192,6 +193,27 @@ def _commit(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batc
             repository.write(files[-1], partial(pq.write_table, table, compression="zstd"))
         rows = ", ".join(f"{table.num_rows} {name}" for name, table in content.items())
         return repository.commit(repo, spec.name, files, f"{_subject(spec, batch)}\n\n{rows}\n")
+
+
+def _fitting(known: Snapshot, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
+    """Refuse a column of another type than the last batch's: the table could not be read as one any more."""
+    last = {table: path for (table, _), path in known.files.items()}
+    for name in content.keys() & last.keys():
+        before = pq.read_schema(last[name])
+        for field in content[name].schema:
+            if field.name not in before.names:
+                continue
+            try:
+                pa.unify_schemas(
+                    [pa.schema([before.field(field.name)]), pa.schema([field])], promote_options="permissive"
+                )
+            except pa.ArrowException:
+                raise StackError(
+                    f"batch {batch} of {spec.name}, table {name}, column {field.name}",
+                    found=str(field.type),
+                    expected=f"{before.field(field.name).type}, as in the batches before",
+                    todo="convert it in the project's source.py",
+                ) from None
 
 
 def _same(known: Snapshot, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:

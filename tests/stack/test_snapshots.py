@@ -217,6 +217,17 @@ def none(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
+def test_a_column_that_turns_into_text_is_refused_before_the_lake_holds_it(
+    shop: ProjectSpec, settings: Settings
+) -> None:
+    features.apply(settings)
+    ingest(settings, shop, EPOCH, MONDAY)
+    deliver(shop.folder, *ROWS, "4,50,much,Bath,True,,no")
+    with pytest.raises(StackError, match="table customers, column income(?s:.*)expected *double"):
+        ingest(settings, shop, MONDAY, TUESDAY)
+    assert len(lake.read(settings, shop)["customers"]) == 3
+
+
 def test_an_unknown_outcome_is_named(shop: ProjectSpec, settings: Settings) -> None:
     deliver(shop.folder, *ROWS, "4,50,100,Bath,True,,maybe")
     features.apply(settings)
