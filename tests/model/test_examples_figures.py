@@ -1,4 +1,4 @@
-"""The examples' figures, over five random folds, with the centre of the search as it is trained: those of each README."""
+"""The examples' figures over five random folds, at the centre of the search: those of each README."""
 
 from __future__ import annotations
 
