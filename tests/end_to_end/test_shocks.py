@@ -1,0 +1,162 @@
+"""Bad days in a replay: each gets its answer, the replay goes on, and a day that is mended later is taken up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from stack import clock, lake, predictions, project, registry
+from stack.settings import Settings
+from tests.conftest import shell
+from tests.end_to_end.test_flights import celsius
+
+pytestmark = pytest.mark.services
+FLIGHTS = project.load("flights")
+DAY, MOMENT = timedelta(days=1), timedelta(microseconds=1)
+Batch = dict[str, pd.DataFrame]
+
+
+def march(day: int) -> datetime:
+    return datetime(2013, 3, day, tzinfo=UTC)
+
+
+BEGIN, END = march(3), march(15)
+TWICE, CELSIUS, NEW_CARRIER, NO_OUTCOMES, NO_WEATHER = 3, 4, 5, range(6, 11), range(11, 15)
+REFUSED = [march(day) for day in (TWICE, CELSIUS, *NO_OUTCOMES)]
+
+
+def shocked(tables: Batch, since: datetime, day_before: Batch) -> Batch:
+    """The rows of a day, as a source gives them that goes wrong."""
+    flights = tables["flights"]
+    if since.day == TWICE:
+        return {name: pd.concat([day_before[name], table]) for name, table in tables.items()}
+    if since.day == CELSIUS:
+        return celsius(tables)
+    if since.day == NEW_CARRIER:
+        return tables | {"flights": renamed(flights)}
+    if since.day in NO_OUTCOMES:
+        outcome = {name: flights[name].mask(flights[name].notna()) for name in ("arr_time", "arr_delay", "landed")}
+        return tables | {"flights": flights.assign(**outcome)}
+    if since.day in NO_WEATHER:
+        return tables | {"weather": tables["weather"].iloc[:0]}
+    return tables
+
+
+def renamed(rows: pd.DataFrame) -> pd.DataFrame:
+    """A carrier under a code that nobody has seen."""
+    return rows.assign(carrier=rows["carrier"].replace("AA", "Z9"))
+
+
+REPLAY = """
+from datetime import datetime, timedelta
+from projects.flights import source
+from flows.replay import replay
+from tests.end_to_end.test_shocks import END, NEW_CARRIER, renamed, shocked
+fetch, requests = source.fetch, source.requests
+def asked(since, until):
+    rows = requests(since, until)
+    return renamed(rows) if until.day == NEW_CARRIER else rows
+source.requests = asked
+source.fetch = lambda since, until: shocked(fetch(since, until), since, fetch(since - timedelta(days=1), since))
+replay("flights", END)
+"""
+INGEST = """
+from flows.ingest import ingest
+from tests.end_to_end.test_shocks import NO_OUTCOMES, DAY, march
+ingest("flights", march(NO_OUTCOMES[0]), march(NO_OUTCOMES[0]) + DAY)
+"""
+
+
+def run(settings: Settings, code: str) -> str:
+    """Run a flow in a process of its own; gives what it printed."""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    ran = subprocess.run(command, env=shell(settings), capture_output=True, text=True, timeout=900, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    return ran.stdout + ran.stderr
+
+
+@pytest.fixture(scope="module")
+def told(running: Settings) -> str:
+    """What the replay said, from the first shock to the last."""
+    return run(running, REPLAY)
+
+
+def verdict(settings: Settings, since: datetime) -> dict[str, Any]:
+    file = settings.quarantine / "flights" / lake.batch_id(since, since + DAY) / "verdict.json"
+    return json.loads(file.read_text())  # type: ignore[no-any-return]
+
+
+def test_the_replay_goes_on_and_every_flight_is_answered_once(running: Settings, told: str) -> None:
+    assert clock.now(running, FLIGHTS) == END
+    due = FLIGHTS.module("source").requests(BEGIN - MOMENT, END - MOMENT)
+    replayed = log(running, BEGIN, END)
+    assert len(replayed) == len(due)
+    assert not replayed["id"].duplicated().any()
+
+
+def test_bad_batches_are_refused_and_the_others_are_in_the_lake(running: Settings, told: str) -> None:
+    loaded = set(lake.batches(running, FLIGHTS)["since"])
+    assert [day for day in pd.date_range(BEGIN, END - DAY) if day not in loaded] == REFUSED
+    assert "delivered before" in " ".join(verdict(running, march(TWICE))["failures"])
+    assert "humidity" in " ".join(verdict(running, march(CELSIUS))["failures"])
+    for day in NO_OUTCOMES:
+        assert "without an arrival" in " ".join(verdict(running, march(day))["failures"])
+    assert told.count("flights: batch refused") == len(REFUSED)
+
+
+def test_a_new_carrier_is_accepted_with_a_notice(running: Settings, told: str) -> None:
+    assert "carriers seen in recent weeks; found" in told and "Z9" in told
+    asked = log(running, march(NEW_CARRIER), march(NEW_CARRIER) + DAY)
+    new = asked[asked["carrier"] == "Z9"]
+    assert len(new) > 50 and new["label"].notna().mean() > 0.5
+
+
+def test_labels_are_held_while_outcomes_are_missing(running: Settings, told: str) -> None:
+    days = log(running, march(NO_OUTCOMES[0]) + DAY, march(NO_OUTCOMES[-1]))
+    assert len(days) > 2000
+    assert days["label"].isna().all()
+
+
+def test_lost_weather_is_an_alarm_and_nothing_is_retrained(running: Settings, told: str) -> None:
+    assert "the feed is down" in told
+    report = json.loads((running.pages / "flights" / f"{END:%Y%m%dT%H%M%SZ}.json").read_text())
+    assert {"temp", "wind_speed", "visib"} <= set(report["lost"])
+    assert report["verdict"]["action"] == "notice"
+    assert f"flights: notice: {report['verdict']['summary']}" in told
+    assert registry.challenger(running, FLIGHTS) is None
+    assert registry.require_champion(running, FLIGHTS).cutoff <= BEGIN
+
+
+def test_a_day_that_is_mended_is_loaded_later(running: Settings, told: str) -> None:
+    day = march(NO_OUTCOMES[0])
+    before = stats(running, day)
+    run(running, INGEST)
+    found = lake.batches(running, FLIGHTS)
+    assert day in set(found["since"])
+
+    assert log(running, day, day + DAY)["label"].notna().mean() > 0.6
+    after = stats(running, day)
+    assert before["origin_late_2h"].isna().all()
+    assert after["origin_late_2h"].notna().mean() > 0.7
+
+    revision = lake.revision(running)
+    run(running, INGEST)
+    assert lake.revision(running) == revision
+    pd.testing.assert_frame_equal(stats(running, day), after)
+
+
+def log(settings: Settings, since: datetime, until: datetime) -> pd.DataFrame:
+    return predictions.read(settings, FLIGHTS, since - MOMENT, until - MOMENT)
+
+
+def stats(settings: Settings, day: datetime) -> pd.DataFrame:
+    """The features of the airports in the last hours of a day, as the offline store has them."""
+    table = pd.read_parquet(settings.feature_tables / "flights" / "origin_stats")
+    inside = (table["event_timestamp"] > day + DAY / 2) & (table["event_timestamp"] <= day + DAY)
+    return table[inside].sort_values(["event_timestamp", "origin"], ignore_index=True)
