@@ -38,7 +38,7 @@ LOOK = {
     "axes.edgecolor": "#94a3b8",
     "axes.labelcolor": "#334155",
     "axes.titlesize": 10.5,
-    "axes.titleweight": 600,
+    "axes.titleweight": "bold",
     "axes.titlecolor": "#0f172a",
     "axes.titlelocation": "left",
     "xtick.color": "#475569",

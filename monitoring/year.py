@@ -35,9 +35,9 @@ class Requests:
 
     due: int
     answered: int
-    """Different events in the log."""
+    """Events of the replay in the log."""
     twice: int
-    """Events with more than one row in the log."""
+    """Rows of the log beyond one an event."""
     lost: int
     labelled: int
 
@@ -83,8 +83,8 @@ def collect(settings: Settings, spec: ProjectSpec, say: Say) -> Year:
         )
     weeks = list(_weeks(since, until))
     rows = _logged(settings, spec, live[0].version, weeks[0][0], weeks[-1][1], say)
-    requests = _requests(spec, rows, since, until)
-    labelled = rows[rows["label"].notna()].drop_duplicates("event_key")
+    rows, requests = _requests(spec, rows, since, until)
+    labelled = rows[rows["label"].notna()]
     say("oracle: reading the features of every labelled event")
     events = datasets.labelled(settings, spec, until)
     folder = settings.home / "cache" / "oracle" / spec.name
@@ -114,7 +114,7 @@ def _weeks(since: datetime, until: datetime) -> Iterator[Week]:
 def _logged(settings: Settings, spec: ProjectSpec, first: str, since: datetime, until: datetime, say: Say) -> DataFrame:
     """Read the log of [since, until), and answer its features with the first champion too."""
     frozen, outputs, parts = registry.numbered(settings, spec, first), tasks.of(spec).outputs, []
-    kept = ["id", "event_key", "asked_at", "label", *outputs]
+    kept = ["id", "asked_at", "label", *outputs]
     start = since - INSTANT
     while start < until - INSTANT:
         end = min(start + CHUNK, until - INSTANT)
@@ -134,15 +134,17 @@ def _named(spec: ProjectSpec, kind: str) -> dict[str, str]:
     return {output: f"{kind}.{output}" for output in tasks.of(spec).outputs}
 
 
-def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> Requests:
+def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> tuple[DataFrame, Requests]:
+    """Leave out what others asked, and count the rest."""
     asked = spec.module("source").requests(since - INSTANT, until - INSTANT)
     due = set(prediction_ids(spec, asked["event_id"]))
-    counts = rows["event_key"].value_counts()
-    return Requests(
+    rows = rows[rows["id"].isin(due)]
+    answered = rows["id"].nunique()
+    return rows, Requests(
         due=len(due),
-        answered=len(counts),
-        twice=int((counts > 1).sum()),
-        lost=len(due - set(rows["id"])),
+        answered=answered,
+        twice=len(rows) - answered,
+        lost=len(due) - answered,
         labelled=int(rows["label"].notna().sum()),
     )
 
