@@ -24,6 +24,8 @@ INFO = 20
 LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
 NOISE = {"prefect.flow_runs.worker", "prefect.flow_runs.runner"}
 FINISHED = "Finished in state Completed()"
+BUSY_SECONDS = 30.0
+"""Prefect answers 503 where its database is busy, as just after the start; nothing has been done then."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +234,9 @@ class Runs:
         return answer.json()
 
     def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
-        """Ask until the patience is over."""
-        deadline = time.monotonic() + self._patience
+        """Ask until the patience is over; a server that is busy is always asked again."""
+        began = time.monotonic()
+        deadline, busy = began + self._patience, began + max(self._patience, BUSY_SECONDS)
         while True:
             try:
                 answer = self._http.request(method, path, json=body)
@@ -241,7 +244,8 @@ class Runs:
                 if time.monotonic() > deadline:
                     raise
             else:
-                if not answer.is_server_error or time.monotonic() > deadline:
+                asked_enough = busy if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else deadline
+                if not answer.is_server_error or time.monotonic() > asked_enough:
                     return answer
             time.sleep(1)
 
