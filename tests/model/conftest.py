@@ -47,7 +47,7 @@ def between(flights: DataFrame) -> Callable[[str, str], DataFrame]:
 def fit(spec: ProjectSpec) -> Callable[..., Pipeline]:
     """Fit a candidate at the centre of its search."""
 
-    def fitted(rows: DataFrame, name: str = "gradient_boosting") -> Pipeline:
+    def fitted(rows: DataFrame, name: str = "averaged_boosting") -> Pipeline:
         return candidates.fit(spec, name, dict(candidates.available(spec, len(rows))[name].centre), rows)
 
     return fitted

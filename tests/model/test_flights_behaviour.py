@@ -19,7 +19,7 @@ def march(between):
     return between("2013-03-01", "2013-04-01")
 
 
-@pytest.mark.parametrize("name", ["gradient_boosting", "linear", "dummy"])
+@pytest.mark.parametrize("name", ["averaged_boosting", "linear", "dummy"])
 def test_the_served_form_is_the_trained_form(spec, fit, between, march, tmp_path, name):
     """On every row of March, and again with a carrier and an airport that nobody knows and half the numbers gone."""
     pipeline = fit(between("2013-01-15", "2013-02-15"), name)
