@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from stack import clock, lake, predictions, project, registry
+from stack.caller import prediction_ids
 from stack.settings import Settings
 from tests.conftest import shell
 from tests.end_to_end.test_flights import celsius
@@ -95,9 +96,9 @@ def verdict(settings: Settings, since: datetime) -> dict[str, Any]:
 def test_the_replay_goes_on_and_every_flight_is_answered_once(running: Settings, told: str) -> None:
     assert clock.now(running, FLIGHTS) == END
     due = FLIGHTS.module("source").requests(BEGIN - MOMENT, END - MOMENT)
-    replayed = log(running, BEGIN, END)
-    assert len(replayed) == len(due)
-    assert not replayed["id"].duplicated().any()
+    answered = log(running, BEGIN, END)["id"]
+    assert len(due) > 10_000
+    assert sorted(answered[answered.isin(asked := prediction_ids(FLIGHTS, due["event_id"]))]) == sorted(asked)
 
 
 def test_bad_batches_are_refused_and_the_others_are_in_the_lake(running: Settings, told: str) -> None:

@@ -13,6 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 from prefect.types.entrypoint import EntrypointType
 
@@ -24,9 +25,10 @@ from tests.stack.conftest import DAYS, START
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[None]:
-    """A Prefect server of this module's own."""
-    with prefect_test_harness(server_startup_timeout=120):
+def server(tmp_path_factory) -> Iterator[None]:
+    """A Prefect server of this module's own, which remembers nothing of an earlier one."""
+    results = {PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results")}
+    with temporary_settings(results), prefect_test_harness(server_startup_timeout=120):
         yield
 
 
