@@ -58,7 +58,7 @@ REPLAY = """
 from datetime import datetime, timedelta
 from projects.flights import source
 from flows.replay import replay
-from tests.end_to_end.test_shocks import END, NEW_CARRIER, renamed, shocked
+from tests.end_to_end.test_troubled_days import END, NEW_CARRIER, renamed, shocked
 fetch, requests = source.fetch, source.requests
 def asked(since, until):
     rows = requests(since, until)
@@ -69,7 +69,7 @@ replay("flights", END)
 """
 INGEST = """
 from flows.ingest import ingest
-from tests.end_to_end.test_shocks import NO_OUTCOMES, DAY, march
+from tests.end_to_end.test_troubled_days import NO_OUTCOMES, DAY, march
 ingest("flights", march(NO_OUTCOMES[0]), march(NO_OUTCOMES[0]) + DAY)
 """
 
