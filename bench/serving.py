@@ -16,8 +16,10 @@ from statistics import median
 
 from bench.load import Load, load
 from bench.servers import free_port, stop, wait
-from stack import clock, predictions, registry
+from stack import clock
 from stack.project import ProjectSpec
+from stack.promotion import registry
+from stack.serving import predictions
 from stack.settings import Settings
 
 ROUNDS = 3

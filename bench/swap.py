@@ -12,8 +12,8 @@ import httpx
 
 from bench.load import load
 from bench.serving import asked
-from stack import registry
 from stack.project import ProjectSpec
+from stack.promotion import registry
 from stack.settings import Settings
 
 MOVES = 10

@@ -29,7 +29,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Args:
         project: name of the project.
         cutoff: no label of the rows became known after it.
-        rows: their name in ``stack.parcels``.
+        rows: their name in ``stack.training.parcels``.
         data_revision: of the lake that they come from.
         code_version: of the machine that sent them.
         digest: of the files there that decide what a training gives.
@@ -37,7 +37,8 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Returns:
         The registered version.
     """
-    from stack import code, parcels, training
+    from stack import code
+    from stack.training import parcels, training
 
     settings, spec, _ = context(project, cutoff)
     if code.digest(project) != digest:
@@ -70,7 +71,10 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
     runs, log = Runs(settings, patience=60), get_run_logger()
     if not runs.online(POOL):
         return None
-    from stack import code, lake, parcels, registry
+    from stack import code
+    from stack.data import lake
+    from stack.promotion import registry
+    from stack.training import parcels
 
     name = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}"
     sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": lake.revision(settings)}

@@ -14,7 +14,7 @@ from flows.common import MINUTE, MOMENTARY, context, tell_full_disk
 from stack.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.validation import Verdict
+    from stack.data.validation import Verdict
 
 Tables = Mapping[str, DataFrame]
 
@@ -22,7 +22,7 @@ Tables = Mapping[str, DataFrame]
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def fetch(project: str, since: datetime, until: datetime) -> Tables:
     """Ask the project's source for the rows that became known in (since, until]."""
-    from stack import snapshots
+    from stack.data import snapshots
 
     settings, spec, _ = context(project, until)
     return snapshots.batch(settings, spec, spec.module("source").fetch(since, until), since, until)
@@ -31,7 +31,8 @@ def fetch(project: str, since: datetime, until: datetime) -> Tables:
 @task(timeout_seconds=20 * MINUTE)
 def validate(project: str, tables: Tables, since: datetime, until: datetime) -> Verdict:
     """Check the batch; what is refused lies in quarantine."""
-    from stack import datasets, validation
+    from stack.data import validation
+    from stack.feature_store import datasets
 
     settings, spec, _ = context(project, until)
     return validation.validate(settings, spec, tables, datasets.history(settings, spec, since), since, until)
@@ -40,7 +41,7 @@ def validate(project: str, tables: Tables, since: datetime, until: datetime) -> 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def append(project: str, tables: Tables, since: datetime, until: datetime) -> str:
     """Add the clean rows to the lake as a new data version."""
-    from stack import lake
+    from stack.data import lake
 
     settings, spec, _ = context(project, until)
     return lake.append(settings, spec, tables, since, until)
@@ -49,7 +50,7 @@ def append(project: str, tables: Tables, since: datetime, until: datetime) -> st
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
 def compute_features(project: str, since: datetime, until: datetime) -> dict[str, int]:
     """Turn the rows that the features have not seen yet into feature tables."""
-    from stack import features
+    from stack.feature_store import features
 
     settings, spec, _ = context(project, until)
     return features.update(settings, spec, since, until)
@@ -58,7 +59,7 @@ def compute_features(project: str, since: datetime, until: datetime) -> dict[str
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def bring_online(project: str, since: datetime, until: datetime) -> None:
     """Materialise the new features into the online store; then the window counts as served."""
-    from stack import feature_tables, features
+    from stack.feature_store import feature_tables, features
 
     settings, spec, _ = context(project, until)
     features.materialise(settings, spec, since, until)
@@ -68,7 +69,7 @@ def bring_online(project: str, since: datetime, until: datetime) -> None:
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def join_labels(project: str, since: datetime, until: datetime) -> int:
     """Give the predictions in the log the outcomes that are new; return their number."""
-    from stack import observed
+    from stack.serving import observed
 
     settings, spec, _ = context(project, until)
     return observed.label(settings, spec, since, until)
@@ -94,7 +95,8 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     Raises:
         StackError: the batch is refused; it lies in quarantine and nothing downstream has changed.
     """
-    from stack import datasets, lake
+    from stack.data import lake
+    from stack.feature_store import datasets
 
     settings, spec, until = context(project, until)
     until = until.replace(microsecond=0)  # batches are named by the second
@@ -118,7 +120,7 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
 
 def add(project: str, since: datetime, until: datetime) -> str:
     """Fetch, validate and append one batch; return the data version that holds it."""
-    from stack import lake, snapshots
+    from stack.data import lake, snapshots
 
     tables = fetch(project, since, until)
     settings, spec, _ = context(project, until)

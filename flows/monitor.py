@@ -29,7 +29,8 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
         made: instant on the wall clock.
     """
     from monitoring import reports
-    from stack import observed, registry
+    from stack.promotion import registry
+    from stack.serving import observed
 
     settings, spec, _ = context(project, at)
     champion = registry.require_champion(settings, spec)
@@ -83,7 +84,7 @@ def tell(project: str, report: Report) -> None:
 @task
 def forget(project: str, now: datetime) -> int:
     """Delete predictions that were answered longer ago than the settings keep them; return how many."""
-    from stack import predictions
+    from stack.serving import predictions
 
     settings, _, _ = context(project)
     return predictions.prune(settings, now - timedelta(days=settings.keep_days))

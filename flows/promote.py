@@ -17,13 +17,13 @@ from pydantic import Field
 from flows.common import MINUTE, MOMENTARY, context
 
 if TYPE_CHECKING:
-    from stack.gate import Decision
+    from stack.promotion.gate import Decision
 
 
 @task(timeout_seconds=MINUTE, **MOMENTARY)
 def awaiting(project: str) -> bool:
     """Complete what a killed run has begun; then say whether a challenger awaits the gate."""
-    from stack import audit, registry
+    from stack.promotion import audit, registry
 
     settings, spec, _ = context(project)
     for entry in audit.settle(settings, spec):
@@ -34,7 +34,7 @@ def awaiting(project: str) -> bool:
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
 def judge(project: str) -> Decision:
     """Hold the challenger against the limits and against the champion, on the same rows."""
-    from stack import gate
+    from stack.promotion import gate
 
     settings, spec, _ = context(project)
     return gate.run(settings, spec)
@@ -43,7 +43,7 @@ def judge(project: str) -> Decision:
 @task(timeout_seconds=5 * MINUTE, **MOMENTARY)
 def decide(project: str, decision: Decision, wall: datetime) -> None:
     """Make the version champion, or first canary, when it passed; either way the audit keeps the decision."""
-    from stack import audit
+    from stack.promotion import audit
 
     settings, spec, at = context(project)
     judged = audit.Judged(decision.version, decision.champion, decision.reason, decision.numbers)

@@ -16,10 +16,10 @@ from flows.monitor import monitor
 from stack.errors import StackError
 
 if TYPE_CHECKING:
+    from stack.data.validation import Verdict
     from stack.project import ProjectSpec
     from stack.runtime.runs import Run
     from stack.settings import Settings
-    from stack.validation import Verdict
 
 PAUSES = (2.0, 10.0, 30.0, 60.0)
 """Seconds between the tries of a day."""
@@ -77,10 +77,10 @@ class Player:
     """
 
     def __init__(self, settings: Settings, spec: ProjectSpec, last: datetime) -> None:
-        from stack import datasets
-        from stack.caller import Caller
+        from stack.feature_store import datasets
+        from stack.feature_store.ticks import Ticks
         from stack.runtime.runs import Runs
-        from stack.ticks import Ticks
+        from stack.serving.caller import Caller
 
         self.settings, self.spec, self.last = settings, spec, last
         self.ticks, self.caller, self.runs = (
@@ -98,8 +98,10 @@ class Player:
 
         A refused batch lies in quarantine and the alarm is given; the day goes on without its rows.
         """
-        from stack import clock, datasets, feature_tables, features, observed
+        from stack import clock
         from stack import replay as played
+        from stack.feature_store import datasets, feature_tables, features
+        from stack.serving import observed
 
         settings, spec, began = self.settings, self.spec, time.monotonic()
         self.load(max(since, min(self.ingested, until)), until)
@@ -134,7 +136,8 @@ class Player:
     def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
         """Say in one line how the day went."""
         from monitoring.performance import measure
-        from stack import predictions, tasks
+        from stack import tasks
+        from stack.serving import predictions
 
         outcomes = predictions.outcomes(self.settings, self.spec, until - timedelta(days=7), until)
         found, loss = measure(self.spec, outcomes, "label"), tasks.of(self.spec).loss
@@ -207,7 +210,7 @@ class Player:
 
     def swapped(self) -> None:
         """Wait until the prediction service answers with the registry's champion."""
-        from stack import registry
+        from stack.promotion import registry
 
         deadline = time.monotonic() + START_SECONDS
         while self.caller.champion() != (wanted := registry.require_champion(self.settings, self.spec).version):

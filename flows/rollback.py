@@ -12,8 +12,8 @@ from flows.common import MINUTE, MOMENTARY, context
 @task(timeout_seconds=5 * MINUTE)
 def go_back(project: str, reason: str, wall: datetime) -> None:
     """Make the previous version champion; not retried, as a second rollback is another decision."""
-    from stack import rollback
-    from stack.audit import Instant
+    from stack.promotion import rollback
+    from stack.promotion.audit import Instant
 
     settings, spec, at = context(project)
     rollback.run(settings, spec, Instant(at, wall), reason, get_run_logger().info)
@@ -22,8 +22,8 @@ def go_back(project: str, reason: str, wall: datetime) -> None:
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def look_again(project: str, at: datetime, wall: datetime) -> None:
     """End a canary whose time is over, and go back from a new champion that does worse than the one before."""
-    from stack import rollout
-    from stack.audit import Instant
+    from stack.promotion import rollout
+    from stack.promotion.audit import Instant
 
     settings, spec, at = context(project, at)
     if entry := rollout.review(settings, spec, Instant(at, wall)):

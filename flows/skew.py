@@ -11,13 +11,13 @@ from flows.common import MINUTE, MOMENTARY, context
 from stack.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.skew import Skew
+    from stack.feature_store.skew import Skew
 
 
 @task(timeout_seconds=30 * MINUTE, **MOMENTARY)
 def recompute(project: str, since: datetime, until: datetime) -> Skew:
     """Hold the logged features of (since, until] against the offline store's."""
-    from stack import skew
+    from stack.feature_store import skew
 
     settings, spec, _ = context(project, until)
     return skew.check(settings, spec, since, until)

@@ -15,7 +15,7 @@ from flows.common import MINUTE, context
 from flows.train import training_set
 
 if TYPE_CHECKING:
-    from stack.sweep import Workers
+    from stack.training.sweep import Workers
 
 
 @flow(name="sweep", flow_run_name="sweep {project}", timeout_seconds=720 * MINUTE)
@@ -42,8 +42,9 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
 @flow(name="compare", flow_run_name="compare {project}", timeout_seconds=720 * MINUTE)
 def compare(project: str, trials: int, cutoff: datetime) -> str:
     """Run the trials where the flow's task runner has its workers."""
-    from stack import code, lake
-    from stack.sweep import sweep as swept
+    from stack import code
+    from stack.data import lake
+    from stack.training.sweep import sweep as swept
 
     settings, spec, cutoff = context(project, cutoff)
     log = get_run_logger()
@@ -68,7 +69,7 @@ def compare(project: str, trials: int, cutoff: datetime) -> str:
 @contextmanager
 def workers(dask: str) -> Iterator[Workers]:
     """Give the cores of this machine, or the cluster of the running flow's task runner."""
-    from stack.sweep import Workers
+    from stack.training.sweep import Workers
 
     if not dask:
         with ThreadPoolExecutor(os.cpu_count()) as executor:

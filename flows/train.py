@@ -13,13 +13,13 @@ from flows.fit import elsewhere
 from flows.promote import pass_on
 
 if TYPE_CHECKING:
-    from stack.training import Trained
+    from stack.training.training import Trained
 
 
 @task(timeout_seconds=MINUTE, **MOMENTARY)
 def made(project: str, cutoff: datetime) -> str | None:
     """The version that the same data, cut-off and code have made already, completed where a run was killed."""
-    from stack import trainings
+    from stack.training import trainings
 
     settings, spec, _ = context(project, cutoff)
     version = trainings.take_up(settings, spec, trainings.identity(settings, spec, cutoff))
@@ -29,7 +29,7 @@ def made(project: str, cutoff: datetime) -> str | None:
 @task(timeout_seconds=30 * MINUTE, **MOMENTARY)
 def training_set(project: str, cutoff: datetime) -> DataFrame:
     """Join every labelled event with the features that were known at its instant."""
-    from stack import datasets
+    from stack.feature_store import datasets
 
     settings, spec, _ = context(project, cutoff)
     return datasets.labelled(settings, spec, cutoff)
@@ -38,7 +38,9 @@ def training_set(project: str, cutoff: datetime) -> DataFrame:
 @task(timeout_seconds=120 * MINUTE, **MOMENTARY)
 def search(project: str, frame: DataFrame, cutoff: datetime) -> Trained:
     """Search, evaluate on the holdout, refit and register the challenger."""
-    from stack import code, lake, training
+    from stack import code
+    from stack.data import lake
+    from stack.training import training
 
     settings, spec, _ = context(project, cutoff)
     return training.train(

@@ -8,8 +8,8 @@ import numpy as np
 from pandas import DataFrame
 
 from stack import tasks
-from stack.evaluation import Judge
 from stack.project import ProjectSpec
+from stack.training.evaluation import Judge
 
 NAMES = {
     "log_loss": "Log-loss",

@@ -15,11 +15,14 @@ from pandas import DataFrame
 from monitoring import oracle, pages
 from monitoring.oracle import Week
 from monitoring.performance import measure
-from stack import audit, clock, datasets, predictions, registry, scoring, tasks
-from stack.audit import Entry, Live
-from stack.caller import prediction_ids
+from stack import clock, tasks
 from stack.errors import StackError
+from stack.feature_store import datasets
 from stack.project import ProjectSpec
+from stack.promotion import audit, registry
+from stack.promotion.audit import Entry, Live
+from stack.serving import predictions, scoring
+from stack.serving.caller import prediction_ids
 from stack.settings import Settings
 
 WEEK = timedelta(days=7)

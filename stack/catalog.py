@@ -17,11 +17,12 @@ from typing import Any, Literal
 import httpx
 from sqlalchemy import func, select
 
-from stack import project, registry
+from stack import project
 from stack.errors import StackError
-from stack.feature_tables import TIME, served_until
+from stack.feature_store.feature_tables import TIME, served_until
 from stack.project import ProjectSpec
-from stack.registry import Version
+from stack.promotion import registry
+from stack.promotion.registry import Version
 from stack.settings import Settings
 from stack.state import engine, predictions
 

@@ -1,7 +1,7 @@
 """What a project's own ``projects/<name>/model.py`` is made of: candidates for the search, and a metric.
 
-Both names are optional. The candidates compete with those of :mod:`stack.candidates`; the metric is then what the
-search is after, and the first by which people compare versions::
+Both names are optional. The candidates compete with those of :mod:`stack.training.candidates`; the metric is then what
+the search is after, and the first by which people compare versions::
 
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import make_pipeline

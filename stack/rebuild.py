@@ -27,7 +27,10 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
         recipe: ``recipe.json`` of the run.
         out: folder for the results; made if it is missing.
     """
-    from stack import lake, project, scratch, settings, training
+    from stack import project, settings
+    from stack.data import lake
+    from stack.feature_store import scratch
+    from stack.training import training
 
     # Of libraries, about libraries: Feast, which shows them again when it is imported, calls what DuckDB renames.
     warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -12,12 +12,13 @@ from itertools import pairwise
 
 import pandas as pd
 
-from stack import clock, predictions
-from stack.caller import Caller, prediction_ids
+from stack import clock
 from stack.errors import StackError
+from stack.feature_store.ticks import INSTANT, Ticks
 from stack.project import ProjectSpec
+from stack.serving import predictions
+from stack.serving.caller import Caller, prediction_ids
 from stack.settings import Settings
-from stack.ticks import INSTANT, Ticks
 
 DAY = timedelta(days=1)
 

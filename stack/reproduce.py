@@ -15,9 +15,10 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from stack import checkouts, rebuild, registry
+from stack import checkouts, rebuild
 from stack.errors import StackError
-from stack.registry import Version
+from stack.promotion import registry
+from stack.promotion.registry import Version
 from stack.settings import Settings
 
 TOLERANCE = 1e-9

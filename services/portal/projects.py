@@ -11,11 +11,12 @@ from typing import Any
 
 from services.portal import shelves
 from services.portal.shelves import Batches
-from stack import audit, clock, project, registry
-from stack.audit import Entry
+from stack import clock, project
 from stack.errors import StackError
 from stack.project import ProjectSpec
-from stack.registry import Version
+from stack.promotion import audit, registry
+from stack.promotion.audit import Entry
+from stack.promotion.registry import Version
 from stack.settings import Settings
 
 DECISIONS = 3

@@ -10,9 +10,10 @@ from services.prediction import metrics
 from services.prediction.champions import Seat
 from services.prediction.ids import uuids
 from services.prediction.schema import Answer, Row
-from stack import clock, predictions
-from stack.predictions import Prediction
+from stack import clock
 from stack.project import ProjectSpec
+from stack.serving import predictions
+from stack.serving.predictions import Prediction
 from stack.settings import Settings
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from hashlib import blake2b
 from typing import NamedTuple
 
-from stack.rollout import Figures
+from stack.promotion.rollout import Figures
 
 WINDOW_SECONDS = 300.0
 MOST = 5000

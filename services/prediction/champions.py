@@ -18,12 +18,13 @@ from services.prediction.canary import Requests, place
 from services.prediction.ids import uuid7
 from services.prediction.schema import Answer, Row, answer_model, parsed_example
 from services.prediction.shadow import Shadow
-from stack import audit, clock, registry, rollout, tasks
-from stack.audit import Instant, Judged
-from stack.online import OnlineFeatures, OnlineRows
+from stack import clock, tasks
+from stack.feature_store.online import OnlineFeatures, OnlineRows
 from stack.project import ProjectSpec
-from stack.registry import Version
-from stack.served import ServedModel
+from stack.promotion import audit, registry, rollout
+from stack.promotion.audit import Instant, Judged
+from stack.promotion.registry import Version
+from stack.serving.served import ServedModel
 from stack.settings import Settings
 from stack.tasks import Task
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from stack import registry
 from stack.project import ProjectSpec
-from stack.registry import Version
+from stack.promotion import registry
+from stack.promotion.registry import Version
 from stack.settings import Settings
 
 KEPT = 2

@@ -11,8 +11,9 @@ import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from services.prediction.schema import MAX_ROWS, Request, title
-from stack import clock, predictions, tasks
+from stack import clock, tasks
 from stack.project import ProjectSpec
+from stack.serving import predictions
 from stack.settings import Settings
 
 

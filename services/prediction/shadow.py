@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 
 from services.prediction import metrics
-from stack import registry, shadows
-from stack.predictions import Prediction
 from stack.project import ProjectSpec
-from stack.served import ServedModel
+from stack.promotion import registry
+from stack.serving import shadows
+from stack.serving.predictions import Prediction
+from stack.serving.served import ServedModel
 from stack.settings import Settings
 
 WAITING = 64

@@ -14,10 +14,10 @@ from tempfile import mkdtemp
 
 from filelock import FileLock, Timeout
 
-from stack import repository
 from stack.backup import archive, contents, databases
 from stack.backup.archive import Manifest, Writer
 from stack.backup.databases import Dumped
+from stack.data import repository
 from stack.errors import StackError
 from stack.runtime import versions
 from stack.settings import Settings

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from stack.feature_tables import MARK
+from stack.feature_store.feature_tables import MARK
 from stack.settings import ROOT, Settings
 
 ENV = ROOT / ".env"

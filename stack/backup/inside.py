@@ -65,7 +65,8 @@ def _given(given: Path, folder: Path) -> Dumped:
 
 def _restore(stack: Settings, folder: Path) -> None:
     """Put the files of the archive on standard input in their places, and bring the features online again."""
-    from stack import datasets, features, project
+    from stack import project
+    from stack.feature_store import datasets, features
 
     file = folder / "archive.tar.gz"
     with file.open("wb") as incoming:

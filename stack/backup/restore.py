@@ -9,10 +9,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from stack import repository
 from stack.backup import archive, contents, databases
 from stack.backup.archive import Manifest
 from stack.backup.backup import MIB, Say, told
+from stack.data import repository
 from stack.errors import StackError
 from stack.runtime import supervisor, versions
 from stack.runtime.supervisor import Supervisor

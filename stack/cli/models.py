@@ -21,9 +21,10 @@ def rollback(project: str, reason: str) -> None:
     """Make the previous version of PROJECT champion again, at once and without the worker."""
     from datetime import UTC, datetime
 
-    from stack import clock, rollback
-    from stack.audit import Instant
+    from stack import clock
     from stack.project import load
+    from stack.promotion import rollback
+    from stack.promotion.audit import Instant
 
     settings, spec = settings_with(), load(project)
     if in_containers(settings):
@@ -37,8 +38,8 @@ def rollback(project: str, reason: str) -> None:
 @click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
 def audit(project: str, last: int) -> None:
     """Show the decisions about which version of PROJECT is live."""
-    from stack import audit
     from stack.project import load
+    from stack.promotion import audit
 
     settings, spec = settings_with(), load(project)
     if in_containers(settings):

@@ -111,7 +111,8 @@ def clean(yes: bool) -> None:
 @main.command()
 def apply() -> None:
     """Apply the Feast definitions of feature_repo/ to the registry; a project with broken ones is left out."""
-    from stack import features, state
+    from stack import state
+    from stack.feature_store import features
     from stack.runtime import versions
 
     settings = settings_with()

@@ -9,11 +9,13 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from stack import gate, splits, tasks, training
+from stack import tasks
 from stack.errors import StackError
-from stack.search import Tried
-from stack.served import ServedModel
+from stack.promotion import gate
+from stack.serving.served import ServedModel
 from stack.stages.common import MODEL, moment, path, protocol, say, specification, stage
+from stack.training import splits, training
+from stack.training.search import Tried
 
 METRICS = "metrics.json"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stack import scratch
+from stack.feature_store import scratch
 from stack.stages.common import moment, path, say, specification, stage
 
 

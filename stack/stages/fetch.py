@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stack import snapshots, validation
+from stack.data import snapshots, validation
 from stack.errors import StackError
 from stack.settings import Settings
 from stack.stages.common import moment, path, say, specification, stage

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stack import splits, training
-from stack.search import search
 from stack.stages.common import MODEL, moment, path, protocol, say, specification, stage
+from stack.training import splits, training
+from stack.training.search import search
 
 
 @stage(moment("cutoff"), protocol, path("rows"), path("model"))

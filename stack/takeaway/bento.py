@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from stack import registry
 from stack.errors import StackError
 from stack.project import ProjectSpec
-from stack.registry import Version
-from stack.served import Contract
+from stack.promotion import registry
+from stack.promotion.registry import Version
+from stack.serving.served import Contract
 from stack.settings import ROOT, Settings
 from stack.takeaway import sources, wheel
 

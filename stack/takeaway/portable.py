@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.errors import StackError, nearest
-from stack.served import Contract, ServedModel
+from stack.serving.served import Contract, ServedModel
 
 REQUEST = "request.json"
 Columns = Mapping[str, list[Any]]

@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stack import registry
 from stack.errors import StackError
 from stack.project import ProjectSpec
-from stack.registry import Version
-from stack.served import Contract
+from stack.promotion import registry
+from stack.promotion.registry import Version
+from stack.serving.served import Contract
 from stack.settings import Settings
 from stack.takeaway import sources
 from stack.takeaway.portable import REQUEST

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from stack import project as projects
-from stack import registry
+from stack.promotion import registry
 from stack.settings import Settings
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
 

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from stack import project, registry, settings
-from stack.registry import Version
+from stack import project, settings
+from stack.promotion import registry
+from stack.promotion.registry import Version
 from stack.runtime import compose, credentials, docker, lan, welcome
 from stack.runtime.docker import Container
 from stack.settings import ROOT, Settings

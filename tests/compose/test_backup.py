@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from stack import project, registry
+from stack import project
+from stack.promotion import registry
 from stack.runtime import credentials, docker
 from tests.compose.conftest import Containers, Upgraded, probabilities, runs
 from tests.conftest import own_environment

@@ -11,8 +11,9 @@ import httpx
 import pandas as pd
 import pytest
 
-from stack import project, registry
+from stack import project
 from stack.errors import StackError
+from stack.promotion import registry
 from stack.runtime import compose, docker
 from stack.runtime import containers as runtime
 from tests.compose.conftest import Containers, Upgraded, eventually, runs

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stack import project, registry, settings
+from stack import project, settings
+from stack.promotion import registry
 from stack.runtime import docker
 from stack.settings import Settings
 from tests.compose.conftest import Containers, probabilities

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from stack import project, registry
+from stack import project
+from stack.promotion import registry
 from stack.runtime import docker, lan
 from stack.runtime.runs import Runs
 from tests.compose.conftest import PASSWORD, Containers, eventually

@@ -24,8 +24,9 @@ from typing import Any
 
 PATIENCE_SECONDS = 300.0
 """So long a run may fail, after its servers have been killed."""
-HEAVY = ("flows.pipeline", "flows.replay", "stack.features", "stack.validation", "stack.training", "stack.trainings")
-HEAVY += ("stack.keys", "stack.observed", "stack.ticks", "stack.gate", "stack.caller", "monitoring.reports")
+HEAVY = ("flows.pipeline", "flows.replay", "monitoring.reports", "stack.data.keys", "stack.data.validation")
+HEAVY += ("stack.feature_store.features", "stack.feature_store.ticks", "stack.promotion.gate", "stack.serving.caller")
+HEAVY += ("stack.serving.observed", "stack.training.training", "stack.training.trainings")
 
 
 def attempts(job: dict[str, Any], struck: Path) -> Iterator[int]:

@@ -11,7 +11,10 @@ import httpx
 import pandas as pd
 from sqlalchemy import select
 
-from stack import audit, clock, feature_tables, project, registry, repository
+from stack import clock, project
+from stack.data import repository
+from stack.feature_store import feature_tables
+from stack.promotion import audit, registry
 from stack.settings import Settings, settings
 from stack.state import engine, predictions
 

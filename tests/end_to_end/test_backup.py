@@ -15,7 +15,11 @@ import httpx
 import pytest
 from pandas.testing import assert_frame_equal
 
-from stack import clock, features, lake, predictions, project, registry, settings
+from stack import clock, project, settings
+from stack.data import lake
+from stack.feature_store import features
+from stack.promotion import registry
+from stack.serving import predictions
 from stack.settings import Settings
 from tests.conftest import own_environment
 

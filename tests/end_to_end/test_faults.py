@@ -24,35 +24,41 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 NAMES = ["calm", "stormy", "squally"]
 FIRST, SECOND = "2024-01-21T00:00:00Z", "2024-01-23T00:00:00Z"
 INGEST = [
-    *("flows.ingest:fetch", "stack.validation:_quarantine", "flows.ingest:validate"),
-    *("stack.repository:write", "stack.repository:write#2", "dvc.repo:Repo.add", "dvc.repo:Repo.add#2"),
-    *("stack.repository:write#3", "scmrepo.git:Git.add", "scmrepo.git:Git.commit", "stack.repository:commit"),
-    *("stack.keys:remember", "flows.ingest:append"),
-    *("stack.feature_tables:_replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),
-    *("stack.features:materialise", "stack.feature_tables:mark_served", "flows.ingest:bring_online"),
+    *("flows.ingest:fetch", "stack.data.validation:_quarantine", "flows.ingest:validate"),
+    *("stack.data.repository:write", "stack.data.repository:write#2", "dvc.repo:Repo.add", "dvc.repo:Repo.add#2"),
+    *("stack.data.repository:write#3", "scmrepo.git:Git.add", "scmrepo.git:Git.commit", "stack.data.repository:commit"),
+    *("stack.data.keys:remember", "flows.ingest:append"),
+    *("stack.feature_store.feature_tables:_replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),
+    *("stack.feature_store.features:materialise", "stack.feature_store.feature_tables:mark_served"),
+    *("flows.ingest:bring_online",),
     *("flows.ingest:ingest", "stack.clock:advance"),
 ]
 # Killed just before, a run finds this work done when it is started again, and passes by.
-DONE = {"stack.repository:write#3", "stack.repository:commit", "stack.keys:remember", "flows.ingest:append"}
-DONE |= {"flows.ingest:bring_online"}
+DONE = {"stack.data.repository:write#3", "stack.data.repository:commit", "stack.data.keys:remember"}
+DONE |= {"flows.ingest:append", "flows.ingest:bring_online"}
 TRAIN = [
-    *("flows.train:made", "flows.train:training_set", "stack.tracking:Tracker._open", "stack.tracking:Tracker.trial"),
-    *("stack.training:evaluate", "stack.training:refit", "stack.tracking:Tracker.log"),
-    *("stack.tracking:Tracker.artifacts", "mlflow.sklearn:log_model", "mlflow:register_model"),
-    "stack.registry:nominate",
+    *("flows.train:made", "flows.train:training_set"),
+    *("stack.training.tracking:Tracker._open", "stack.training.tracking:Tracker.trial"),
+    *("stack.training.training:evaluate", "stack.training.training:refit", "stack.training.tracking:Tracker.log"),
+    *("stack.training.tracking:Tracker.artifacts", "mlflow.sklearn:log_model", "mlflow:register_model"),
+    "stack.promotion.registry:nominate",
 ]
 PROMOTE = [
-    *("flows.promote:awaiting", "flows.promote:judge", "stack.audit:_write", "stack.registry:_point"),
-    *("stack.registry:_drop", "stack.audit:_carry_out", "flows.promote:promote"),
+    *("flows.promote:awaiting", "flows.promote:judge"),
+    *("stack.promotion.audit:_write", "stack.promotion.registry:_point"),
+    *("stack.promotion.registry:_drop", "stack.promotion.audit:_carry_out", "flows.promote:promote"),
 ]
 MONITOR = [
     *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:tell"),
 ]
 REPLAY = [
     *("flows.ingest:fetch", "flows.ingest:validate", "scmrepo.git:Git.commit", "flows.ingest:append"),
-    *("stack.feature_tables:_replace_month", "stack.features:update", "stack.ticks:Ticks.push", "stack.clock:advance"),
-    *("stack.caller:Caller.ask", "stack.caller:Caller.ask#3", "stack.ticks:Ticks.push#9", "stack.replay:play"),
-    *("stack.predictions:label", "stack.observed:label", "stack.feature_tables:mark_served"),
+    *("stack.feature_store.feature_tables:_replace_month", "stack.feature_store.features:update"),
+    *("stack.feature_store.ticks:Ticks.push", "stack.clock:advance"),
+    *("stack.serving.caller:Caller.ask", "stack.serving.caller:Caller.ask#3"),
+    *("stack.feature_store.ticks:Ticks.push#9", "stack.replay:play"),
+    *("stack.serving.predictions:label", "stack.serving.observed:label"),
+    *("stack.feature_store.feature_tables:mark_served",),
     *("flows.replay:Player.day", *MONITOR, "flows.replay:Player.review"),
 ]
 
@@ -157,7 +163,10 @@ def test_replay_and_a_second_training(harbour: Harbour) -> None:
     harbour.flow("flows.replay:replay", "stormy", REPLAY, until=SECOND)
     harbour.flow("flows.train:train", "calm", cutoff=SECOND)
     harbour.flow(
-        "flows.train:train", "stormy", ["stack.tracking:Tracker.register", "flows.promote:decide"], cutoff=SECOND
+        "flows.train:train",
+        "stormy",
+        ["stack.training.tracking:Tracker.register", "flows.promote:decide"],
+        cutoff=SECOND,
     )
 
     calm, stormy = (harbour.run({"state": name}) for name in NAMES[:2])

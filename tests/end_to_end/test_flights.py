@@ -13,7 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack import clock, features, lake, predictions, project, registry
+from stack import clock, project
+from stack.data import lake
+from stack.feature_store import features
+from stack.promotion import registry
+from stack.serving import predictions
 from stack.settings import Settings
 from tests.conftest import shell
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack import project, registry
+from stack import project
+from stack.promotion import registry
 from stack.settings import ROOT, Settings
 from tests.conftest import shell
 

@@ -12,7 +12,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from stack import notebook, project, registry
+from stack import notebook, project
+from stack.promotion import registry
 from stack.settings import Settings
 
 PATH = notebook.FOLDER / "stack.ipynb"

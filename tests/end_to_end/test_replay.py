@@ -11,9 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stack import clock, lake, predictions, project, skew
-from stack.caller import prediction_ids
+from stack import clock, project
+from stack.data import lake
+from stack.feature_store import skew
 from stack.runtime.supervisor import Supervisor
+from stack.serving import predictions
+from stack.serving.caller import prediction_ids
 from stack.settings import Settings
 from tests.conftest import shell
 

@@ -15,7 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from stack import clock, predictions, project, registry
+from stack import clock, project
+from stack.promotion import registry
+from stack.serving import predictions
 from stack.settings import ROOT, Settings
 from stack.takeaway import bento, wheel
 from tests.conftest import free_ports

@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from monitoring import pages
-from stack import lake, project, registry
+from stack import project
+from stack.data import lake
+from stack.promotion import registry
 from stack.settings import Settings
 from tests.conftest import shell
 

@@ -11,8 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from stack import clock, lake, predictions, project, registry
-from stack.caller import prediction_ids
+from stack import clock, project
+from stack.data import lake
+from stack.promotion import registry
+from stack.serving import predictions
+from stack.serving.caller import prediction_ids
 from stack.settings import Settings
 from tests.conftest import shell
 from tests.end_to_end.test_flights import celsius

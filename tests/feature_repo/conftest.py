@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stack import features, lake, project
+from stack import project
+from stack.data import lake
+from stack.feature_store import features
 from stack.project import ProjectSpec
 from stack.settings import Settings
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack import features, lake
-from stack.online import OnlineFeatures
+from stack.data import lake
+from stack.feature_store import features
+from stack.feature_store.online import OnlineFeatures
 from stack.project import ProjectSpec
 from stack.settings import Settings
 

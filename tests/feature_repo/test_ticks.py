@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from stack import feature_tables, features
-from stack.online import OnlineFeatures
+from stack.feature_store import feature_tables, features
+from stack.feature_store.online import OnlineFeatures
+from stack.feature_store.skew import compare
+from stack.feature_store.ticks import INSTANT, Ticks
 from stack.project import ProjectSpec
 from stack.settings import Settings
-from stack.skew import compare
-from stack.ticks import INSTANT, Ticks
 
 DAY, HOUR = datetime(2013, 1, 3, tzinfo=UTC), timedelta(hours=1)
 

@@ -12,9 +12,10 @@ from prefect.testing.utilities import prefect_test_harness
 
 import flows.common
 import flows.sweep
-from stack import lake, project
+from stack import project
+from stack.data import lake
 from stack.settings import Settings
-from stack.sweep import Workers
+from stack.training.sweep import Workers
 from tests.stack.conftest import DAYS, START, toy, toy_rows, tracked  # noqa: F401  # fixtures
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
@@ -44,7 +45,7 @@ def test_a_sweep_runs_where_the_workers_are(place, server, cluster, toy, toy_row
         seen.append(type(workers.executor).__name__)
         return sweep(*given, workers=workers, **named)
 
-    from stack.sweep import sweep
+    from stack.training.sweep import sweep
 
     monkeypatch.setattr("stack.sweep.sweep", swept)
     monkeypatch.setattr(flows.common, "settings", lambda: settings)

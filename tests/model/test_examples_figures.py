@@ -10,8 +10,10 @@ import pytest
 from pandas import DataFrame
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from stack import candidates, features, project, tasks
+from stack import project, tasks
+from stack.feature_store import features
 from stack.project import ProjectSpec
+from stack.training import candidates
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 FOLDS = 5

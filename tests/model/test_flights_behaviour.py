@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stack import candidates
-from stack.export import export
+from stack.training import candidates
+from stack.training.export import export
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack import candidates, project, splits, training
-from stack.evaluation import Judge
-from stack.search import search
-from stack.served import ServedModel
+from stack import project
+from stack.serving.served import ServedModel
+from stack.training import candidates, splits, training
+from stack.training.evaluation import Judge
+from stack.training.search import search
 
 CUTOFF = pd.Timestamp("2024-02-01", tz="UTC")
 

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from projects.flights import checks, source
-from stack import project, settings, validation
+from stack import project, settings
+from stack.data import validation
 
 DAY = timedelta(days=1)
 MONDAY = datetime(2013, 10, 7, tzinfo=UTC)

@@ -100,7 +100,10 @@ def mlflow(home: Settings) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     """A version trained on eleven real days; no alias points at it yet. The clock stands at NOW."""
-    from stack import code, datasets, features, lake, training
+    from stack import code
+    from stack.data import lake
+    from stack.feature_store import datasets, features
+    from stack.training import training
 
     lake.prepare(home)
     features.apply(home)

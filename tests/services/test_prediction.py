@@ -15,7 +15,9 @@ import pytest
 
 from bench.load import load
 from services.prediction.schema import example
-from stack import predictions, project, registry
+from stack import project
+from stack.promotion import registry
+from stack.serving import predictions
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services

@@ -23,9 +23,11 @@ from services.prediction.canary import place
 from services.prediction.champions import Seat
 from services.prediction.projects import Served
 from services.prediction.schema import example, parsed_example, row_model
-from stack import audit, predictions, registry, shadows, state
-from stack.audit import Instant, Judged
+from stack import state
 from stack.project import Rollout
+from stack.promotion import audit, registry
+from stack.promotion.audit import Instant, Judged
+from stack.serving import predictions, shadows
 from stack.state import engine
 from tests.services.conftest import NOW, eventually, get, post
 

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from services.prediction.schema import example
-from stack import chunks, registry, scoring
+from stack.data import chunks
+from stack.promotion import registry
+from stack.serving import scoring
 from tests.services.conftest import NOW
 
 pytestmark = pytest.mark.services

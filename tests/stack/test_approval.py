@@ -19,8 +19,10 @@ from prefect.types.entrypoint import EntrypointType
 
 import flows.common
 from flows.promote import promote
-from stack import audit, project, registry, training
+from stack import project
 from stack.project import ProjectSpec
+from stack.promotion import audit, registry
+from stack.training import training
 from tests.stack.conftest import DAYS, START
 
 

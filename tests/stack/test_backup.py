@@ -16,12 +16,14 @@ import pytest
 from pandas import DataFrame
 from pandas.testing import assert_frame_equal
 
-from stack import feature_tables, lake, predictions
 from stack.backup import archive, backup, contents, databases, restore
+from stack.data import lake
 from stack.errors import StackError
-from stack.predictions import Prediction
+from stack.feature_store import feature_tables
 from stack.project import ProjectSpec
 from stack.runtime import versions
+from stack.serving import predictions
+from stack.serving.predictions import Prediction
 from stack.settings import Settings
 from tests.stack.conftest import START
 

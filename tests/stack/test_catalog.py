@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import insert
 
 from services.portal import sets
-from stack import catalog, feature_tables, project
+from stack import catalog, project
+from stack.feature_store import feature_tables
 from stack.settings import Settings
 from stack.state import engine, predictions
 from tests.conftest import free_ports

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from pandas import DataFrame
 
-from stack import disk, lake
+from stack import disk
+from stack.data import lake
 from stack.disk import DiskFullError
 from stack.runtime import doctor
 from stack.settings import Settings

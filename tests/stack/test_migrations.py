@@ -24,8 +24,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError, StatementError
 
-from stack import audit, clock, migrations, predictions, project, shadows, state
+from stack import clock, migrations, project, state
 from stack.errors import StackError
+from stack.promotion import audit
+from stack.serving import predictions, shadows
 from stack.settings import Settings
 
 FIRST = """

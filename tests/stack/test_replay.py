@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stack import project, replay
-from stack.caller import prediction_ids
 from stack.errors import StackError
+from stack.serving.caller import prediction_ids
 
 FLIGHTS = project.load("flights")
 FIRST = datetime(2013, 3, 1, tzinfo=UTC)

@@ -12,9 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from stack import checkouts, code, datasets, lake, project, rebuild, reproduce, scratch, training
+from stack import checkouts, code, project, rebuild, reproduce
+from stack.data import lake
 from stack.errors import StackError
+from stack.feature_store import datasets, scratch
 from stack.settings import ROOT, Settings
+from stack.training import training
 
 SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=UTC)
 
@@ -85,7 +88,7 @@ def test_what_differs_is_counted(known: reproduce.Recorded, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("recorded", "said"),
     [
-        ({"code_version": "0" * 40 + "-dirty", "uncommitted": ["stack/splits.py"]}, "not committed: stack/splits.py"),
+        ({"code_version": "0" * 40 + "-dirty", "uncommitted": ["stack/project.py"]}, "not committed: stack/project.py"),
         ({"code_version": "0" * 40 + "-dirty", "uncommitted": None}, "not committed: not named"),
         ({"code_version": "0" * 40 + "-dirty", "uncommitted": []}, "no such commit"),
     ],

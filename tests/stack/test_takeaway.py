@@ -17,7 +17,7 @@ from mlflow.projects._project_spec import load_project
 
 from stack import project, tasks
 from stack.errors import StackError
-from stack.served import Contract
+from stack.serving.served import Contract
 from stack.settings import ROOT
 from stack.takeaway import command, exports, portable, sources, wheel
 from stack.takeaway.portable import REQUEST
@@ -84,7 +84,7 @@ def test_a_reply_is_that_of_the_endpoint(task: str, classes: tuple[str, ...], an
 def test_a_package_holds_what_its_code_imports_and_nothing_of_the_stack_s_tools() -> None:
     found = sources.of(["stack.takeaway.portable", "projects.flights.features"])
     assert set(found.files) == {
-        *("stack.errors", "stack.served", "stack.takeaway.portable"),
+        *("stack.errors", "stack.serving.served", "stack.takeaway.portable"),
         *("projects.flights.features", "projects.flights.source"),
     }
     assert found.requirements == {"numpy", "pandas", "tzdata"}

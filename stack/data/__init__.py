@@ -1,0 +1,1 @@
+"""The lake: batches that are checked, kept once, and versioned."""

@@ -1,0 +1,38 @@
+"""A training set from raw tables alone: features computed and joined in a scratch home, beside the live ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pandas import DataFrame
+
+from stack.feature_store import datasets, definitions, feature_tables, features
+from stack.project import ProjectSpec
+from stack.settings import Settings
+
+
+def training_set(
+    spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime, folder: Path | None = None
+) -> DataFrame:
+    """Join the events whose label was known at the cut-off with the features of their own instant.
+
+    Nothing is remembered: the feature tables and the Feast registry are made anew, and gone afterwards.
+
+    Args:
+        tables: the raw rows known at the cut-off.
+        folder: where the scratch home is made; the system's folder for temporary files when omitted.
+
+    Returns:
+        As :func:`stack.feature_store.datasets.labelled`.
+    """
+    build = spec.module("features").build
+    with TemporaryDirectory(dir=folder, prefix="features-") as home:
+        settings = Settings(home=Path(home))
+        for view, frame in build(tables, spec.clock.start, cutoff).items():
+            feature_tables.replace(settings.feature_tables / spec.name / view, frame, spec.clock.start, cutoff)
+        features.prepare(settings)
+        definitions.apply(features.store(settings), spec, definitions.load(settings, spec))
+        return features.training_set(settings, spec, datasets.answered(spec, tables, cutoff))

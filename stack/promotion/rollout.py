@@ -1,0 +1,150 @@
+"""The second look: at a canary that has answered its share, and at a champion that is new.
+
+:func:`broken` and :func:`worse` decide from figures alone; :func:`review` collects them and carries out what follows.
+A champion that came by a rollback is never rolled back by itself, and a rollback leaves no previous version, so that
+two versions cannot take turns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from stack import alerts, tasks
+from stack.project import ProjectSpec, Rollout
+from stack.promotion import audit, registry
+from stack.promotion.audit import Entry, Instant, Judged
+from stack.promotion.registry import Version
+from stack.serving import predictions, scoring
+from stack.settings import Settings
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the requests of a version were like lately."""
+
+    requests: int
+    errors: int
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Two versions on the same labelled requests."""
+
+    rows: int
+    mean: float
+    other: float
+
+
+def broken(rollout: Rollout, found: Figures) -> str:
+    """Say which bound a version's requests break; empty when none, or when they are too few to tell."""
+    if found.requests < rollout.min_requests:
+        return ""
+    rate = found.errors / found.requests
+    if rate > rollout.max_error_rate:
+        return f"{found.errors} of {found.requests} requests failed, more than {rollout.max_error_rate:.0%}"
+    if rollout.max_latency_ms is not None and found.p99_ms > rollout.max_latency_ms:
+        return f"p99 of {found.requests} requests {found.p99_ms:.0f} ms, more than {rollout.max_latency_ms:g}"
+    return ""
+
+
+def worse(rollout: Rollout, found: Losses) -> str:
+    """Say that a version's loss is larger than the other's by more than the bound; empty otherwise."""
+    if rollout.max_loss_increase is None or found.rows < rollout.min_labelled:
+        return ""
+    if found.mean - found.other <= rollout.max_loss_increase:
+        return ""
+    return (
+        f"loss {found.mean:.4f} instead of {found.other:.4f} on {found.rows:,} labelled requests, "
+        f"more than {rollout.max_loss_increase:g} above it"
+    )
+
+
+def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: Instant) -> Entry | None:
+    """The promotion that made a version champion, when it is the last move and not longer ago than bounds reach.
+
+    On either clock, as errors and latency have no other than the wall's.
+    """
+    moves = [one for one in entries if one.kind in ("promote", "rollback") and one.state == "done"]
+    last = moves[-1] if moves else None
+    if last is None or (last.kind, last.version) != ("promote", version) or last.champion is None:
+        return None
+    return last if now.at - last.at <= spec.rollout.rollback_within else None
+
+
+def review(settings: Settings, spec: ProjectSpec, now: Instant) -> Entry | None:
+    """Promote or withdraw the canary when its time is over; roll back a new champion that does worse.
+
+    Returns:
+        The decision, when one was taken.
+    """
+    champion, canary = registry.champion(settings, spec), registry.canary(settings, spec)
+    if champion is None:
+        return None
+    entries = audit.entries(settings, spec)
+    if canary:
+        return _canary(settings, spec, champion, canary, entries, now)
+    previous, promoted = registry.previous(settings, spec), is_new(spec, entries, champion.version, now)
+    if previous is None or promoted is None or spec.rollout.max_loss_increase is None:
+        return None
+    reason = worse(spec.rollout, compare(settings, spec, champion, previous, promoted.at, now.at))
+    return go_back(settings, spec, now, reason) if reason else None
+
+
+def go_back(settings: Settings, spec: ProjectSpec, now: Instant, reason: str) -> Entry:
+    """Make the previous version champion again, and alarm.
+
+    Raises:
+        StackError: there is no previous version.
+    """
+    entry = audit.rollback(settings, spec, now, reason)
+    alerts.notify(
+        settings, f"{spec.name}: rolled back to version {entry.version}", f"version {entry.champion}: {reason}"
+    )
+    return entry
+
+
+def withdraw(settings: Settings, spec: ProjectSpec, judged: Judged, now: Instant) -> Entry | None:
+    """Let the canary answer no more, and alarm."""
+    entry = audit.withdraw(settings, spec, judged, now)
+    if entry:
+        alerts.notify(settings, f"{spec.name}: canary version {judged.version} withdrawn", judged.reason)
+    return entry
+
+
+def _canary(
+    settings: Settings, spec: ProjectSpec, champion: Version, canary: Version, entries: list[Entry], now: Instant
+) -> Entry | None:
+    begun = next((one for one in reversed(entries) if (one.kind, one.version) == ("canary", canary.version)), None)
+    if begun is None or now.at - begun.at < spec.rollout.canary_for:
+        return None
+    found = compare(settings, spec, canary, champion, begun.at, now.at)
+    numbers: dict[str, Any] = {"canary": asdict(found)}
+    if reason := worse(spec.rollout, found):
+        return withdraw(settings, spec, Judged(canary.version, champion.version, reason, numbers), now)
+    lasted = (
+        f"it answered {spec.rollout.canary:.0%} of the requests from {begun.at:%Y-%m-%d %H:%M} on, within its bounds"
+    )
+    compared = f"loss {found.mean:.4f} against {found.other:.4f} on {found.rows:,} labelled requests"
+    reason = f"{lasted}; {compared}" if found.rows else lasted
+    return audit.promote(settings, spec, Judged(canary.version, champion.version, reason, numbers), now)
+
+
+def compare(
+    settings: Settings, spec: ProjectSpec, one: Version, other: Version, since: datetime, until: datetime
+) -> Losses:
+    """Let two versions answer the labelled requests of (since, until], whoever answered them then."""
+    log = predictions.read(settings, spec, since, until)
+    rows = log[log["label"].notna()]
+    if rows.empty:
+        return Losses(0, float("nan"), float("nan"))
+    task, columns = tasks.of(spec), {name: rows[name] for name in spec.features.columns}
+    means = []
+    for version in (one, other):
+        with scoring.loaded(settings, version) as model:
+            means.append(float(np.mean(task.losses(rows["label"], model.predict(columns)))))
+    return Losses(len(rows), *means)

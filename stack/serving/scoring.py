@@ -1,0 +1,128 @@
+"""Batch scoring: the champion answers for many rows at once, with the features of each row's own instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import pandas as pd
+from pandas import DataFrame
+
+from stack import tasks
+from stack.data import chunks
+from stack.errors import StackError, nearest
+from stack.feature_store import features
+from stack.project import ProjectSpec, RequestField
+from stack.promotion import registry
+from stack.promotion.registry import Version
+from stack.serving import predictions
+from stack.serving.served import ServedModel
+from stack.settings import Settings
+
+ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+TYPES = {"number": "float64", "integer": "int64", "boolean": "bool"}
+"""Of request fields in a CSV file; all others are text."""
+
+
+def score(settings: Settings, spec: ProjectSpec, version: Version, frame: DataFrame) -> DataFrame:
+    """Add a version's answer to rows that hold the feature columns.
+
+    Returns:
+        `frame` with the columns of an answer (:func:`stack.serving.predictions.answered`) and ``model_version``.
+    """
+    with loaded(settings, version) as model:
+        return _answered(spec, version, model, frame)
+
+
+def window(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
+    """Score everything that would be asked in (since, until]."""
+    requests: DataFrame = spec.module("source").requests(since, until)
+    frame = features.training_set(settings, spec, requests.rename(columns={"asked_at": "event_timestamp"}))
+    return score(settings, spec, registry.require_champion(settings, spec), frame)
+
+
+def file(
+    settings: Settings, spec: ProjectSpec, source: Path, target: Path, now: datetime, say: Callable[[str], object]
+) -> int:
+    """Score the rows of a CSV or Parquet file that holds the request fields, however many there are.
+
+    Args:
+        settings: the stack.
+        spec: the project.
+        source: the rows; where it has a column ``asked_at``, each with the instant of its features.
+        target: CSV or Parquet file for the rows with their features and answers; whole, or not there.
+        now: the instant of rows without a column ``asked_at``.
+        say: told after each chunk how far it is.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        StackError: a request field is missing, a value is not of its type, or an instant has no zone.
+    """
+    types = {name: _type(field) for name, field in spec.request.items()}
+    _events(spec, source, next(chunks.read(source, types))[0], now)  # most mistakes show before a model is needed
+    version = registry.require_champion(settings, spec)
+    with loaded(settings, version) as model, chunks.writing(target) as writer:
+        for rows, share in chunks.read(source, types):
+            asked = _events(spec, source, rows, now).assign(event_id=range(writer.rows, writer.rows + len(rows)))
+            writer.write(_answered(spec, version, model, features.training_set(settings, spec, asked)))
+            say(f"{writer.rows:,} rows scored, {share:.0%}")
+        return writer.rows
+
+
+@contextmanager
+def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
+    """A version's served form, on disk as long as the context."""
+    with TemporaryDirectory() as folder:
+        registry.fetch(settings, version, Path(folder))
+        yield ServedModel(Path(folder))
+
+
+def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:
+    task, found = tasks.of(spec), model.predict({column: frame[column] for column in spec.features.columns})
+    outputs = found.reshape(len(frame), len(task.outputs)).tolist()
+    told = [predictions.answered(task.reply(one, spec.threshold)) for one in outputs]
+    answers = DataFrame(told, columns=predictions.told(spec), index=frame.index)
+    return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
+
+
+def _type(field: RequestField) -> Any:
+    """The type of a request field in a CSV file; an integer that may be missing is a float, as pandas has it."""
+    return "float64" if field.type == "integer" and field.nullable else TYPES.get(field.type, str)
+
+
+def _events(spec: ProjectSpec, path: Path, rows: DataFrame, now: datetime) -> DataFrame:
+    """Check the request fields of rows of a file, and give each row the instant that it is asked at."""
+    for name, field in spec.request.items():
+        if name not in rows.columns:
+            raise StackError(
+                f"{path}, column {name}",
+                found=f"no such column{nearest(name, rows.columns)}",
+                expected=f"{field.description} ({field.type}), like {field.example!r}",
+                todo="add the column",
+            )
+        if field.type == "datetime":
+            rows[name] = _instants(path, rows[name])
+    asked = _instants(path, rows.pop("asked_at")) if "asked_at" in rows else pd.Timestamp(now).as_unit("us")
+    return rows.assign(event_timestamp=asked)
+
+
+def _instants(path: Path, column: pd.Series) -> pd.Series:
+    """Read instants with their zones as UTC; one without a zone is an error, as nobody knows what it means."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return cast(pd.Series, column.dt.tz_convert("UTC").dt.as_unit("us"))
+    text = column.astype(str)
+    wrong = text[~text.str.contains(ZONE)]
+    if len(wrong):
+        raise StackError(
+            f"{path}, column {column.name}",
+            found=f"{len(wrong)} of {len(text)} values without a zone, like {wrong.iloc[0]!r}",
+            expected="instants with a zone, like 2013-03-01T08:00:00-05:00",
+            todo="add the zone",
+        )
+    return cast(pd.Series, pd.to_datetime(text, utc=True, format="ISO8601").dt.as_unit("us"))

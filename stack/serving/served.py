@@ -1,0 +1,159 @@
+"""The served form of a model: a folder that answers without running code from a file.
+
+``contract.json`` says what goes in, ``model.onnx`` or ``model.skops`` what comes out. The ONNX form needs neither
+scikit-learn, pandas nor MLflow: 40 MB in a process instead of 250, and 0.05 ms a row instead of 3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+CONTRACT = "contract.json"
+MISSING = ""
+"""What a missing category is called; no training row of a known category has it."""
+
+TRUSTED_TYPES = (
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils._bunch.Bunch",
+)
+"""Types that skops does not trust by itself and a pipeline of ours has: data, nothing that runs."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a served form takes and answers."""
+
+    form: Literal["onnx", "skops"]
+    columns: dict[str, str]
+    """Feature columns in the specification's order, and their kind: number or category."""
+    label: str
+    threshold: float
+    """Binary: the decision is positive from this probability on."""
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    outputs: tuple[str, ...] = ("probability",)
+    """What an answer consists of, in order."""
+
+    def of(self, kind: str) -> list[str]:
+        """Columns of a kind, in order."""
+        return [column for column, found in self.columns.items() if found == kind]
+
+    def write(self, folder: Path) -> None:
+        """Write ``contract.json``."""
+        (folder / CONTRACT).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Contract:
+        """Read ``contract.json``."""
+        read = json.loads((folder / CONTRACT).read_text())
+        # A folder of before the tasks names none.
+        return cls(**read | {"outputs": tuple(read.get("outputs", cls.outputs))})
+
+
+class Form(Protocol):
+    """Something that answers for packed columns."""
+
+    def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        """Predicted values (n, 1) or the probability of each class (n, classes), from (n, numbers) float32 and
+        (n, categories) strings.
+        """
+        ...
+
+
+class ServedModel:
+    """A model ready to answer.
+
+    Args:
+        folder: as :func:`stack.export.export` wrote it and :func:`stack.promotion.registry.fetch` brings it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.contract = Contract.read(folder)
+        self.form = self.contract.form
+        self.columns = self.contract.columns
+        self.threshold = self.contract.threshold
+        self._numbers, self._categories = self.contract.of("number"), self.contract.of("category")
+        path = folder / f"model.{self.form}"
+        self.outputs = self.contract.outputs
+        self._model: Form = (_Onnx if self.form == "onnx" else _Skops)(path, self.contract)
+        # Of two classes the second one's probability says it all.
+        self._first = 1 if self.contract.task == "binary" else 0
+
+    def predict(self, columns: Mapping[str, Any]) -> np.ndarray:
+        """Predict rows given as columns.
+
+        Args:
+            columns: every column of the contract, n values each in a list, an array or a series; None and NaN
+                are missing values.
+
+        Returns:
+            Answers, float64, (n, outputs): the probability of the positive class, of each class, or a number.
+        """
+        rows = len(columns[next(iter(self.columns))])
+        if not rows:
+            return np.empty((0, len(self.outputs)))
+        found = self._model.answer(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
+        return found[:, self._first :]
+
+
+def numbers(columns: Mapping[str, Any], names: Sequence[str], rows: int) -> np.ndarray:
+    """Pack number columns into one float32 array, (n, names); None becomes NaN."""
+    packed = np.empty((rows, len(names)), dtype=np.float32)
+    for position, name in enumerate(names):
+        packed[:, position] = columns[name]
+    return packed
+
+
+def categories(columns: Mapping[str, Any], names: Sequence[str], rows: int) -> np.ndarray:
+    """Pack category columns into one array of strings, (n, names); None and NaN become an empty string."""
+    packed = np.empty((rows, len(names)), dtype=object)
+    for position, name in enumerate(names):
+        packed[:, position] = [value if isinstance(value, str) else _text(value) for value in columns[name]]
+    return packed
+
+
+def _text(value: Any) -> str:
+    return MISSING if value is None or value != value else str(value)  # noqa: PLR0124  # only NaN differs from itself
+
+
+class _Onnx:
+    """An ONNX session on one thread: rows are few, and the processes share two cores."""
+
+    def __init__(self, path: Path, contract: Contract) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # warnings are about the converter's thrift
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._inputs = [tensor.name for tensor in self._session.get_inputs()]
+        self._output = "variable" if contract.task == "regression" else "probabilities"
+
+    def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        packed = {"numbers": numbers, "categories": categories}
+        (found,) = self._session.run([self._output], {name: packed[name] for name in self._inputs})
+        return np.asarray(found, dtype=np.float64).reshape(len(found), -1)
+
+
+class _Skops:
+    """A scikit-learn pipeline, read by skops, which builds no type outside our allow-list."""
+
+    def __init__(self, path: Path, contract: Contract) -> None:
+        import skops.io
+
+        self._pipeline = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        self._columns = contract.of("number") + contract.of("category")
+        self._predict = self._pipeline.predict if contract.task == "regression" else self._pipeline.predict_proba
+
+    def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        import pandas as pd
+
+        values = [*numbers.T, *categories.T]
+        frame = pd.DataFrame(dict(zip(self._columns, values, strict=True)), columns=self._columns)
+        return np.asarray(self._predict(frame), dtype=np.float64).reshape(len(frame), -1)

@@ -1,0 +1,1 @@
+"""From labelled rows to a registered challenger: candidates, search, evaluation, and its record in MLflow."""

@@ -1,0 +1,193 @@
+"""How good a model is: the metrics of its task and its project, slices, plots, and what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from pandas import DataFrame, Series
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import confusion_matrix, roc_curve
+from sklearn.pipeline import Pipeline
+
+from stack import tasks
+from stack.models import Metric
+from stack.project import ProjectSpec
+from stack.tasks import SMALLER_IS_BETTER, Task
+from stack.training import candidates
+
+IMPORTANCE_ROWS = 1000
+BINS = 20
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a project measures answers by: its task's metrics, and its own where it has one."""
+
+    task: Task
+    own: Metric | None = None
+
+    @classmethod
+    def of(cls, spec: ProjectSpec) -> Judge:
+        """The judge of a project."""
+        return cls(tasks.of(spec), candidates.own_metric(spec))
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """Metrics that people compare models by, the most telling first."""
+        return (*([self.own.name] if self.own else []), *self.task.headline)
+
+    @property
+    def aim(self) -> str:
+        """Name of what the search improves."""
+        return self.own.name if self.own else self.task.loss
+
+    @property
+    def sign(self) -> int:
+        """What turns the aim into a loss: -1 where a greater one is better."""
+        return -1 if self.own and self.own.greater_is_better else 1
+
+    def rises(self, metric: str) -> bool:
+        """Whether a metric is greater for a better model."""
+        return self.own.greater_is_better if self.own and metric == self.own.name else metric not in SMALLER_IS_BETTER
+
+    def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
+        """Measure answers (n, outputs) against encoded outcomes (n,)."""
+        mine = {self.own.name: self._own(label, answer)} if self.own else {}
+        return mine | self.task.metrics(label, answer, baseline)
+
+    def loss(self, label: Any, answer: Any) -> float:
+        """What the search makes small: the mean loss of the task, or the project's metric with its sign."""
+        if self.own:
+            return self.sign * self._own(label, answer)
+        return float(self.task.losses(label, answer).mean())
+
+    def _own(self, label: Any, answer: Any) -> float:
+        assert self.own  # noqa: S101  # the callers have asked
+        return float(self.own.measure(np.asarray(label, dtype=float), np.asarray(answer, dtype=float)))
+
+
+def answers(spec: ProjectSpec, rows: DataFrame, suffix: str = "") -> np.ndarray:
+    """The answers that stand in a frame's columns, (n, outputs)."""
+    return rows[[f"{name}{suffix}" for name in tasks.of(spec).outputs]].to_numpy(np.float64)
+
+
+def answered(spec: ProjectSpec, rows: DataFrame, answer: np.ndarray, suffix: str = "") -> DataFrame:
+    """Write answers (n, outputs) into a frame's columns."""
+    return rows.assign(**{f"{name}{suffix}": answer[:, at] for at, name in enumerate(tasks.of(spec).outputs)})
+
+
+def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
+    """The first headline metric in the rows of each value of a column; NaN where it is not defined."""
+    judge, baseline = Judge.of(spec), np.zeros(len(tasks.of(spec).outputs))
+    return {
+        str(value): judge.metrics(part[spec.label], answers(spec, part), baseline)[judge.headline[0]]
+        for value, part in rows.groupby(column, sort=True)
+    }
+
+
+def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label: Series[Any], seed: int) -> DataFrame:
+    """Permutation importance: how much the task's loss rises when a column is shuffled.
+
+    Args:
+        features: as :func:`stack.training.candidates.frame` makes it; a sample of `IMPORTANCE_ROWS` is used.
+
+    Returns:
+        Columns ``column``, ``importance`` and ``deviation``, the most important first.
+    """
+    task = tasks.of(spec)
+
+    def score(fitted: Pipeline, rows: DataFrame, wanted: Any) -> float:
+        return -float(task.losses(wanted, task.predict(fitted, rows)).mean())
+
+    sample = features.sample(min(IMPORTANCE_ROWS, len(features)), random_state=seed)
+    found = permutation_importance(
+        pipeline, sample, label.loc[sample.index], scoring=score, n_repeats=2, random_state=seed
+    )
+    table = {"column": sample.columns, "importance": found["importances_mean"], "deviation": found["importances_std"]}
+    return pd.DataFrame(table).sort_values("importance", ascending=False, ignore_index=True)
+
+
+def calibration(label: Any, probability: Any, bins: int = BINS) -> DataFrame:
+    """Mean probability and observed rate in bins of equally many rows.
+
+    Returns:
+        Columns ``probability``, ``rate``, ``rows``.
+    """
+    table = pd.DataFrame({"probability": np.asarray(probability), "rate": np.asarray(label)})
+    binned = pd.qcut(table["probability"].rank(method="first"), min(bins, len(table)), labels=False)
+    grouped = table.groupby(binned)
+    return grouped.mean().assign(rows=grouped.size())
+
+
+def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFrame, folder: Path) -> None:
+    """Draw ``importance.png`` and the plots of the task into `folder`.
+
+    Binary: ``calibration.png`` and ``roc.png``; multiclass: ``confusion.png``; regression: ``predicted.png`` and
+    ``residuals.png``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    DRAWN[spec.task](tasks.of(spec), np.asarray(label, dtype=float), answer, folder)
+    figure = Figure(figsize=(6, 0.22 * len(importances) + 1), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
+    axes.set_xlabel(f"rise of the {tasks.of(spec).loss.replace('_', '-')} when shuffled")
+    figure.savefig(folder / "importance.png", dpi=80)
+
+
+def _binary(_: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+    bins, (false, true, _) = calibration(label, answer[:, 0]), roc_curve(label, answer[:, 0])
+    path = folder / "calibration.png"
+    _square(("predicted probability", "observed rate"), (bins["probability"], bins["rate"]), "o-", path)
+    _square(("false positive rate", "true positive rate"), (false, true), "-", folder / "roc.png")
+
+
+def _multiclass(task: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+    counts = confusion_matrix(label, answer.argmax(axis=1), labels=range(len(task.classes)))
+    side = 2 + 0.5 * len(counts)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(column, row, str(count), ha="center", va="center", color="grey")
+    names = [str(one) for one in task.classes]
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    figure.colorbar(image, label="share of the true class")
+    figure.savefig(folder / "confusion.png", dpi=80)
+
+
+def _regression(_: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+    predicted = answer[:, 0]
+    span = (min(label.min(), predicted.min()), max(label.max(), predicted.max()))
+    _square(("predicted", "true"), (predicted, label), ".", folder / "predicted.png", span)
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(0, linestyle="--", color="grey", linewidth=1)
+    axes.plot(predicted, label - predicted, ".")
+    axes.set(xlabel="predicted", ylabel="true - predicted")
+    figure.savefig(folder / "residuals.png", dpi=80)
+
+
+DRAWN: dict[str, Callable[[Task, np.ndarray, np.ndarray, Path], None]] = {
+    "binary": _binary,
+    "multiclass": _multiclass,
+    "regression": _regression,
+}
+
+
+def _square(
+    names: tuple[str, str], values: tuple[Any, Any], style: str, path: Path, span: tuple[float, float] = (0, 1)
+) -> None:
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(span, span, "--", color="grey", linewidth=1)
+    axes.plot(*values, style)
+    axes.set(xlabel=names[0], ylabel=names[1], xlim=span, ylim=span)
+    figure.savefig(path, dpi=80)

@@ -1,0 +1,136 @@
+"""The search over candidates and hyper-parameters: Optuna, seeded, on the folds of the fit rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.pruners import MedianPruner
+from optuna.samplers import TPESampler
+
+from stack.errors import StackError
+from stack.models import Candidate
+from stack.project import ProjectSpec
+from stack.training import candidates, splits
+from stack.training.evaluation import Judge
+from stack.training.splits import Split
+
+RANDOM_TRIALS = 4
+"""Trials before the sampler begins to model what it has seen; the centres are among them."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate with its parameters, and how it did."""
+
+    number: int
+    candidate: str
+    params: dict[str, Any]
+    losses: list[float] = field(default_factory=list)
+    """What the search makes small, of each fold that was run."""
+    pruned: bool = False
+
+    @property
+    def loss(self) -> float:
+        """Mean over the folds."""
+        return sum(self.losses) / len(self.losses)
+
+    def told(self, judge: Judge) -> str:
+        """How it did, in one line."""
+        return f"{self.candidate} {judge.aim} {judge.sign * self.loss:.4f}{' (pruned)' if self.pruned else ''}"
+
+
+def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None]) -> Tried:
+    """Try the candidates on folds of the fit part; the holdout is not looked at.
+
+    Args:
+        split: its `fit` rows are used.
+        done: called after each trial; the baseline without parameters is number 0.
+
+    Returns:
+        The best that ran on every fold.
+
+    Raises:
+        StackError: no fold has two outcomes to learn from.
+    """
+    folds, found = Fold.all(spec, split), candidates.available(spec, len(split.fit))
+    tried: list[Tried] = []
+
+    def note(one: Tried) -> None:
+        tried.append(one)
+        done(one)
+
+    for name, one in found.items():
+        if one.space is None:
+            note(Tried(0, name, dict(one.centre), [fold.loss(spec, name, dict(one.centre)) for fold in folds]))
+    if candidates.searched(found):
+        _optimise(spec, found, folds, note)
+    return min((one for one in tried if not one.pruned), key=lambda one: one.loss)
+
+
+def _optimise(spec: ProjectSpec, found: dict[str, Candidate], folds: list[Fold], note: Callable[[Tried], None]) -> None:
+    """Run the trials: the centre of each candidate first, then what the sampler draws."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        sampler=TPESampler(seed=spec.training.seed, n_startup_trials=RANDOM_TRIALS, multivariate=False),
+        pruner=MedianPruner(n_startup_trials=len(candidates.searched(found)), n_warmup_steps=0),
+    )
+    for name in candidates.searched(found):
+        study.enqueue_trial(candidates.centre(name, found))
+
+    def objective(trial: optuna.Trial) -> float:
+        name, params = candidates.suggest(trial, found)
+        one = Tried(trial.number + 1, name, params)
+        for step, fold in enumerate(folds):
+            one.losses.append(fold.loss(spec, name, params))
+            trial.report(one.loss, step)
+            if step + 1 < len(folds) and trial.should_prune():
+                note(Tried(one.number, name, params, one.losses, pruned=True))
+                raise optuna.TrialPruned
+        note(one)
+        return one.loss
+
+    study.optimize(objective, n_trials=spec.training.trials)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The rows of a fold, ready for a pipeline."""
+
+    fit: Any
+    fit_label: Any
+    test: Any
+    test_label: Any
+
+    @classmethod
+    def all(cls, spec: ProjectSpec, split: Split) -> list[Fold]:
+        """Make the folds of a split.
+
+        Raises:
+            StackError: none has two outcomes to learn from.
+        """
+        made = [
+            cls(
+                candidates.frame(spec, fold.fit),
+                fold.fit[spec.label],
+                candidates.frame(spec, fold.test),
+                fold.test[spec.label],
+            )
+            for fold in splits.folds(spec, split)
+        ]
+        if not made:
+            raise StackError(
+                f"folds of {spec.name}",
+                found=f"{len(split.fit):,} rows in which no fold has two outcomes to learn from",
+                expected="both outcomes in the first half of the time",
+                todo="ingest more data",
+            )
+        return made
+
+    def loss(self, spec: ProjectSpec, name: str, params: dict[str, Any]) -> float:
+        """Fit a candidate and measure it on the test block."""
+        pipeline = candidates.fit_on(spec, name, params, self.fit, self.fit_label)
+        judge = Judge.of(spec)
+        return judge.loss(self.test_label, judge.task.predict(pipeline, self.test))

@@ -1,0 +1,188 @@
+"""A training's runs in MLflow: opened, logged in batches, and closed whatever happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import Metric, Param
+from mlflow.entities.lifecycle_stage import LifecycleStage
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from pandas import DataFrame
+from sklearn.pipeline import Pipeline
+
+from stack.project import ProjectSpec
+from stack.promotion.registry import CHALLENGER
+from stack.serving.served import TRUSTED_TYPES
+from stack.settings import Settings
+
+KIND = "stack.kind"
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
+MODEL = "model"
+
+
+class Tracker:
+    """Logs one training of a project.
+
+    Args:
+        tags: set on every run of the training and on the registered version.
+    """
+
+    def __init__(self, settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> None:
+        self._url, self._name, self._tags = settings.mlflow_url, spec.name, dict(tags)
+        self._client = mlflow.MlflowClient(self._url)
+        self._experiment = self._made_experiment()
+        self._parent: str | None = None
+
+    @contextmanager
+    def training(self, name: str) -> Iterator[str]:
+        """Open the training's run; it ends FINISHED, or FAILED with an exception.
+
+        Yields:
+            The run's id.
+        """
+        self._end_interrupted()
+        with self._ended(self._open(name, "training")) as run_id:
+            yield run_id
+
+    @contextmanager
+    def sweep(self, name: str, run_id: str | None) -> Iterator[str]:
+        """Open the run of a sweep, or the one that it had when it was stopped; it ends as a training's does.
+
+        Yields:
+            The run's id.
+        """
+        if run_id and self._client.get_run(run_id).info.lifecycle_stage != LifecycleStage.DELETED:
+            self._client.update_run(run_id, status="RUNNING")
+        else:
+            run_id = self._open(name, "sweep")
+        with self._ended(run_id):
+            yield run_id
+
+    def trials(self) -> set[str]:
+        """Names of the trials that the run has."""
+        query, names, page = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent}'", set[str](), None
+        while True:
+            found = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
+            names |= {str(run.info.run_name) for run in found}
+            page = found.token
+            if not page:
+                return names
+
+    @contextmanager
+    def _ended(self, run_id: str) -> Iterator[str]:
+        """Make a run the parent of what is logged, and end it whatever happens."""
+        self._parent = run_id
+        try:
+            yield run_id
+        except BaseException as error:
+            self._client.set_tag(run_id, "stack.error", str(error)[:5000])
+            self._client.set_terminated(run_id, "FAILED")
+            raise
+        self._client.set_terminated(run_id)
+
+    def trial(self, name: str, *, params: Mapping[str, Any], metrics: Mapping[str, list[float]], pruned: bool) -> None:
+        """Log a trial as a whole, as a child of the training's run.
+
+        Args:
+            metrics: the values of each metric, by step.
+        """
+        run_id = self._open(name, "trial", {MLFLOW_PARENT_RUN_ID: str(self._parent), "stack.pruned": str(pruned)})
+        now = _milliseconds()
+        points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
+        self._client.log_batch(run_id, metrics=points, params=_params(params))
+        self._client.set_terminated(run_id)
+
+    def log(self, *, params: Mapping[str, Any] | None = None, metrics: Mapping[str, float] | None = None) -> None:
+        """Log to the training's run in one request; what is not finite is left out."""
+        now = _milliseconds()
+        points = [Metric(key, value, now, 0) for key, value in (metrics or {}).items() if isfinite(value)]
+        self._client.log_batch(str(self._parent), metrics=points, params=_params(params or {}))
+
+    def artifacts(self, folder: Path) -> None:
+        """Upload the files of a folder to the training's run."""
+        self._client.log_artifacts(str(self._parent), str(folder))
+
+    def register(self, pipeline: Pipeline, example: DataFrame, tags: Mapping[str, str]) -> str:
+        """Log a fitted pipeline with skops and register it as challenger.
+
+        The ``predict`` of a classifier is its whole ``predict_proba``. The alias moves last: whoever sees a challenger
+        finds everything about it.
+
+        Args:
+            example: rows of its input; MLflow shows the first.
+            tags: set on the version, beside the tags of the training.
+
+        Returns:
+            The version.
+        """
+        method = "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
+        with _pointed_at(self._url):
+            logged = mlflow.sklearn.log_model(
+                pipeline,
+                name=MODEL,
+                run_id=self._parent,
+                serialization_format="skops",
+                skops_trusted_types=list(TRUSTED_TYPES),
+                signature=mlflow.models.infer_signature(example, getattr(pipeline, method)(example)),
+                pyfunc_predict_fn=method,
+                pip_requirements=_requirements(),
+            )
+            version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
+        self._client.set_registered_model_alias(self._name, CHALLENGER, version.version)
+        return str(version.version)
+
+    def _open(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:
+        given = {**self._tags, KIND: kind, **(tags or {})}
+        return str(self._client.create_run(self._experiment, run_name=name, tags=given).info.run_id)
+
+    def _made_experiment(self) -> str:
+        """The project's experiment, made or restored where needed."""
+        found = self._client.get_experiment_by_name(self._name)
+        if found is None:
+            return str(self._client.create_experiment(self._name))
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _end_interrupted(self) -> None:
+        """Mark runs that a killed training left open; a project has one training at a time."""
+        query = f"attributes.status = 'RUNNING' and tags.`{KIND}` = 'training'"
+        for run in self._client.search_runs([self._experiment], query):
+            self._client.set_terminated(run.info.run_id, "KILLED")
+
+
+@contextmanager
+def _pointed_at(url: str) -> Iterator[None]:
+    """Point MLflow's module-level functions at a server for the time of the context."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(url)
+    try:
+        yield
+    finally:
+        # MLflow keeps the address in the environment too; without one it would open a database where it stands.
+        mlflow.set_tracking_uri(None)
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+def _requirements() -> list[str]:
+    """What `mlflow models serve` needs; given, as MLflow otherwise loads the model once more to find out."""
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in REQUIREMENTS]
+
+
+def _params(params: Mapping[str, Any]) -> list[Param]:
+    return [Param(key, str(value)) for key, value in params.items()]
+
+
+def _milliseconds() -> int:
+    """The wall clock: the time of a log line, not of the data."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,231 @@
+"""A decision is in the audit exactly once, wherever its process is killed, and the audit knows what was live when."""
+
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from stack.errors import StackError
+from stack.promotion import audit, registry
+from stack.promotion.audit import Instant, Judged
+
+DAY = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def client(tracked):
+    import mlflow  # 4 s that the processes which are killed need not spend
+
+    return mlflow.MlflowClient(tracked.mlflow_url)
+
+
+@pytest.fixture
+def town(toy, request):
+    """A project of the test's own."""
+    return toy.model_copy(update={"name": f"audited_{abs(hash(request.node.name))}"})
+
+
+@pytest.fixture
+def train(client, town):
+    """Register versions; the newest is challenger."""
+    experiment = client.create_experiment(town.name)
+    client.create_registered_model(town.name)
+
+    def make():
+        run = client.create_run(experiment).info
+        made = client.create_model_version(town.name, f"{run.artifact_uri}/served", run.run_id)
+        client.set_registered_model_alias(town.name, "challenger", made.version)
+        return str(made.version)
+
+    return make
+
+
+def on(day):
+    return Instant(DAY + timedelta(days=day), DAY + timedelta(days=400))
+
+
+def judged(version, champion, reason="better"):
+    return Judged(version, champion, reason, {"log_loss": 0.48, "auc": float("nan")})
+
+
+def aliases(settings, spec):
+    found = (registry.champion(settings, spec), registry.challenger(settings, spec), registry.previous(settings, spec))
+    return tuple(version.version if version else None for version in found)
+
+
+def told(settings, spec):
+    return [(one.kind, one.version, one.champion, one.state) for one in audit.entries(settings, spec)]
+
+
+def test_what_was_live_when_and_why(tracked, town, train):
+    first = train()
+    audit.promote(tracked, town, judged(first, None, "the first"), on(0))
+    second = train()
+    audit.refuse(tracked, town, judged(second, first, "auc too low"), on(7))
+    third = train()
+    audit.promote(tracked, town, judged(third, first), on(14))
+    audit.rollback(tracked, town, on(15), "complaints")
+    assert told(tracked, town) == [
+        ("promote", first, None, "done"),
+        ("refuse", second, first, "done"),
+        ("promote", third, first, "done"),
+        ("rollback", first, third, "done"),
+    ]
+    found = [(span.version, span.since, span.until, span.reason) for span in audit.live(tracked, town)]
+    assert found == [
+        (first, on(0).at, on(14).at, "the first"),
+        (third, on(14).at, on(15).at, "better"),
+        (first, on(15).at, None, "complaints"),
+    ]
+    kept = audit.entries(tracked, town)[1]
+    assert (kept.at, kept.decided_at, kept.reason) == (on(7).at, on(7).wall, "auc too low")
+    assert kept.numbers == {"log_loss": 0.48, "auc": None}
+
+
+def test_the_same_decision_again_is_the_same_decision(tracked, town, train):
+    first, second = train(), train()
+    for _ in range(2):
+        audit.promote(tracked, town, judged(first, None), on(0))
+    for day in (1, 2):
+        audit.refuse(tracked, town, judged(second, first), on(day))
+    assert [entry.number for entry in audit.entries(tracked, town)] == [1, 2]
+    assert aliases(tracked, town) == (first, second, None)
+
+
+def test_a_rollback_does_not_swing_back(tracked, town, train):
+    first, second = train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    with pytest.raises(StackError, match=f"no version before champion version {first}"):
+        audit.rollback(tracked, town, on(1), "")
+    audit.promote(tracked, town, judged(second, first), on(2))
+    assert audit.rollback(tracked, town, on(3), "").version == first
+    assert aliases(tracked, town) == (first, None, None)
+    with pytest.raises(StackError, match=f"it came by the rollback from version {second} at 2025-02-04 00:00 UTC"):
+        audit.rollback(tracked, town, on(4), "")
+    assert aliases(tracked, town) == (first, None, None)
+    third = train()
+    audit.promote(tracked, town, judged(third, first), on(5))
+    assert aliases(tracked, town) == (third, None, first)
+
+
+def test_a_version_judged_against_another_champion_stays_out(tracked, town, train):
+    first, second, third = train(), train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    audit.promote(tracked, town, judged(second, first), on(1))
+    with pytest.raises(StackError, match=f"make promote PROJECT={town.name}"):
+        audit.promote(tracked, town, judged(third, first), on(1))
+    assert aliases(tracked, town) == (second, third, first)
+    assert len(audit.entries(tracked, town)) == 2
+
+
+def test_a_champion_made_by_hand_stays_and_is_seen(tracked, town, train, client):
+    first, second, third = train(), train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    client.set_registered_model_alias(town.name, "champion", second)
+    audit.promote(tracked, town, judged(third, second), on(3))
+    assert [(span.version, span.since, span.until) for span in audit.live(tracked, town)] == [
+        (first, on(0).at, on(3).at),
+        (second, None, on(3).at),
+        (third, on(3).at, None),
+    ]
+
+
+def test_a_canary_is_promoted_or_withdrawn_and_the_next_one_takes_its_place(tracked, town, train):
+    first, second = train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    for _ in range(2):
+        audit.try_out(tracked, town, judged(second, first), on(1))
+    assert aliases(tracked, town) == (first, None, None) and registry.canary(tracked, town).version == second
+    third = train()
+    audit.try_out(tracked, town, judged(third, first), on(2))
+    assert registry.canary(tracked, town).version == third
+    assert audit.withdraw(tracked, town, judged(second, first), on(3)) is None, "it is canary no longer"
+    audit.promote(tracked, town, judged(third, first), on(4))
+    assert aliases(tracked, town) == (third, None, first) and registry.canary(tracked, town) is None
+    fourth = train()
+    audit.try_out(tracked, town, judged(fourth, third), on(5))
+    audit.withdraw(tracked, town, judged(fourth, third, "it fails"), on(6))
+    assert aliases(tracked, town) == (third, None, first) and registry.canary(tracked, town) is None
+    assert told(tracked, town) == [
+        ("promote", first, None, "done"),
+        ("canary", second, first, "done"),
+        ("withdraw", second, first, "done"),
+        ("canary", third, first, "done"),
+        ("promote", third, first, "done"),
+        ("canary", fourth, third, "done"),
+        ("withdraw", fourth, third, "done"),
+    ]
+    assert [span.version for span in audit.live(tracked, town)] == [first, third]
+
+
+@pytest.mark.parametrize(("kind", "step"), [(k, s) for k in ("try_out", "withdraw") for s in ("_write", "_drop")])
+def test_a_killed_change_of_the_canary_is_completed(tracked, town, train, kind, step):
+    first, second = train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    if kind == "withdraw":
+        audit.try_out(tracked, town, judged(second, first), on(0))
+    words = [tracked.model_dump_json(), town.model_dump_json(), kind, step, "0", second, first]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    audit.settle(tracked, town)
+    assert told(tracked, town)[-1] == ("canary" if kind == "try_out" else "withdraw", second, first, "done")
+    canary = registry.canary(tracked, town)
+    assert (canary and canary.version) == (second if kind == "try_out" else None)
+    assert registry.champion(tracked, town).version == first
+
+
+KILLED = """
+import os, signal, sys
+from stack import project
+from stack.promotion import audit, registry
+from stack.settings import Settings
+from tests.stack.test_audit import judged, on
+settings, spec = Settings.model_validate_json(sys.argv[1]), project.ProjectSpec.model_validate_json(sys.argv[2])
+kind, step, call, version, champion = sys.argv[3:]
+module = audit if hasattr(audit, step) else registry
+done, calls = getattr(module, step), iter(range(9))
+def then_die(*arguments):
+    found = done(*arguments)
+    if next(calls) == int(call):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+setattr(module, step, then_die)
+if kind != "rollback":
+    getattr(audit, kind)(settings, spec, judged(version, champion), on(1))
+audit.rollback(settings, spec, on(1), "")
+"""
+"""Takes a decision in a process that dies after the given call of a step."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "call"),
+    [
+        ("promote", "_write", 0),
+        ("promote", "_point", 0),
+        ("promote", "_point", 1),
+        ("promote", "_drop", 0),
+        ("promote", "_carry_out", 0),
+        ("rollback", "_write", 0),
+        ("rollback", "_point", 0),
+        ("rollback", "_drop", 0),
+        ("rollback", "_carry_out", 0),
+    ],
+)
+def test_killed_after_any_step_the_next_one_completes_it(tracked, town, train, kind, step, call):
+    first, second = train(), train()
+    audit.promote(tracked, town, judged(first, None), on(0))
+    if kind == "rollback":
+        audit.promote(tracked, town, judged(second, first), on(0))
+    words = [tracked.model_dump_json(), town.model_dump_json(), kind, step, str(call), second, first]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert registry.champion(tracked, town).version in (first, second)
+
+    audit.settle(tracked, town)
+    audit.settle(tracked, town)
+    wanted = ("promote", second, first, "done") if kind == "promote" else ("rollback", first, second, "done")
+    assert told(tracked, town)[-1] == wanted
+    assert len(told(tracked, town)) == (2 if kind == "promote" else 3)
+    assert aliases(tracked, town) == ((second, None, first) if kind == "promote" else (first, None, None))

@@ -1,0 +1,58 @@
+"""A file to score: what is wrong with it is named before anything is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stack import project
+from stack.errors import StackError
+from stack.project import RequestField
+from stack.serving import scoring
+from stack.settings import Settings
+
+NOW = datetime(2013, 3, 1, tzinfo=UTC)
+ROW = {
+    "carrier": "UA",
+    "origin": "EWR",
+    "dest": "ORD",
+    "sched_dep": "2013-03-01T08:00:00-05:00",
+    "sched_arr": "2013-03-01T09:37:00-06:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sched_dep": "2013-03-01T08:00:00"}, "without a zone"),
+        ({"asked_at": "2013-03-01 06:00"}, "without a zone"),
+        ({"sched_arr": None}, "without a zone"),
+    ],
+)
+def test_instants_without_a_zone_are_refused(tmp_path: Path, change: dict[str, str], said: str) -> None:
+    file = tmp_path / "in.csv"
+    pd.DataFrame([ROW, ROW | change]).to_csv(file, index=False)
+    with pytest.raises(StackError, match=said) as caught:
+        scoring.file(Settings(home=tmp_path), project.load("flights"), file, tmp_path / "out.csv", NOW, print)
+    assert str(file) in str(caught.value)
+    assert next(iter(change)) in str(caught.value)
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "in.parquet"
+    pd.DataFrame([ROW]).rename(columns={"dest": "destt"}).to_parquet(file)
+    with pytest.raises(StackError, match="column dest:") as caught:
+        scoring.file(Settings(home=tmp_path), project.load("flights"), file, tmp_path / "out.csv", NOW, print)
+    assert "did you mean 'destt'" in str(caught.value)
+
+
+def test_a_value_of_another_type_is_named(tmp_path: Path) -> None:
+    age = RequestField(type="number", description="Age", example=22)
+    spec = project.load("flights").model_copy(update={"request": {"age": age}})
+    (tmp_path / "in.csv").write_text("name,age\nBraund,22\nCumings,old\n")
+    with pytest.raises(StackError, match="could not convert string to float: 'old'"):
+        scoring.file(Settings(home=tmp_path), spec, tmp_path / "in.csv", tmp_path / "out.csv", NOW, print)
+    assert not (tmp_path / "out.csv").exists()

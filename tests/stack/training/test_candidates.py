@@ -1,0 +1,146 @@
+"""Candidates learn what there is to learn, and take their input in one shape."""
+
+import numpy as np
+import optuna
+import pytest
+from sklearn.metrics import roc_auc_score
+
+import projects
+from stack import project
+from stack.errors import StackError
+from stack.models import Columns
+from stack.training import candidates
+
+
+def test_the_input_is_numbers_then_categories(toy, toy_rows):
+    rows = toy_rows(4).assign(town_id=["Bath", None, np.nan, "Cork"])
+    made = candidates.frame(toy, rows)
+    assert list(made.columns) == ["wet", "cold", "town_id"]
+    assert made.dtypes[["wet", "cold"]].tolist() == [np.float32, np.float32]
+    assert made["town_id"].tolist() == ["Bath", "", "", "Cork"]
+
+
+@pytest.mark.parametrize(("name", "at_least"), [("gradient_boosting", 0.7), ("linear", 0.75), ("dummy", 0.5)])
+def test_a_candidate_learns(toy, toy_rows, name, at_least):
+    fit, test = toy_rows(seed=1), toy_rows(seed=2)
+    centre = candidates.available(toy, len(fit))[name].centre
+    pipeline = candidates.fit(toy, name, centre, fit)
+    probability = pipeline.predict_proba(candidates.frame(toy, test))[:, 1]
+    assert roc_auc_score(test["rain"], probability) >= at_least
+
+
+@pytest.mark.parametrize("name", ["gradient_boosting", "linear"])
+def test_a_project_may_have_one_kind_of_column(toy, toy_rows, name):
+    rows = toy_rows(400)
+    for kind in ("number", "category"):
+        columns = {column: found for column, found in toy.features.columns.items() if found == kind}
+        spec = toy.model_copy(update={"features": toy.features.model_copy(update={"columns": columns})})
+        assert candidates.fit(spec, name, {}, rows).n_features_in_ == len(columns)
+
+
+def drawn(spec, found):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for name in candidates.searched(found):
+        study.enqueue_trial(candidates.centre(name, found))
+    return [candidates.suggest(study.ask(), found) for _ in candidates.searched(found)]
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+@pytest.mark.parametrize("rows", [300, 5000, 300_000])
+def test_trials_begin_at_the_centres(toy, rows, task):
+    found = candidates.available(toy.model_copy(update={"task": task}), rows)
+    assert drawn(toy, found) == [(name, found[name].centre) for name in ("gradient_boosting", "linear")]
+
+
+def test_leaves_fit_the_table(toy):
+    centres = [candidates.available(toy, rows)["gradient_boosting"].centre for rows in (400, 6000, 30_000, 300_000)]
+    assert [one["min_samples_leaf"] for one in centres] == [5, 40, 200, 200]
+
+
+def trained(toy, **update):
+    return toy.model_copy(update={"training": toy.training.model_copy(update=update)})
+
+
+def test_only_the_candidates_of_the_project_are_searched(toy):
+    found = candidates.available(trained(toy, candidates=["dummy", "linear"]), 1000)
+    assert list(found) == ["dummy", "linear"]
+    assert candidates.searched(found) == ["linear"]
+
+
+def test_a_project_moves_a_centre(toy):
+    found = candidates.available(trained(toy, centres={"linear": {"C": 2.0}}), 1000)
+    assert found["linear"].centre == {"C": 2.0}
+    assert drawn(toy, found)[1] == ("linear", {"C": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("update", "meant"),
+    [({"candidates": ["liner"]}, "'linear'"), ({"centres": {"gradient_boosting": {"max_iters": 3}}}, "'max_iter'")],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(toy, update, meant):
+    with pytest.raises(StackError) as error:
+        candidates.available(trained(toy, **update), 1000)
+    assert f"did you mean {meant}" in error.value.found
+
+
+MODEL = """
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+from stack.models import Candidate, Metric
+
+def forest(columns, seed, **params):
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return make_pipeline(columns.through("passthrough", codes), ExtraTreesClassifier(random_state=seed, **params))
+
+def space(trial):
+    return {
+        "n_estimators": trial.suggest_int("n_estimators", 5, 40),
+        "max_features": trial.suggest_float("max_features", 0.2, 1),
+        "criterion": trial.suggest_categorical("criterion", ["gini", "log_loss"]),
+    }
+
+def best_tenth(label, answer):
+    return label[answer[:, 0].argsort()[::-1][: len(label) // 10]].mean()
+
+CENTRE = {"n_estimators": 20, "max_features": 0.5, "criterion": "gini"}
+CANDIDATES = {"forest": Candidate(forest, space, CENTRE)}
+METRIC = Metric("best_tenth", best_tenth)
+"""
+
+
+@pytest.fixture
+def woods(toy, tmp_path, monkeypatch):
+    """The toy project with a model.py of its own."""
+    (tmp_path / "woods").mkdir()
+    (tmp_path / "woods" / "model.py").write_text(MODEL)
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(projects, "__path__", [str(tmp_path)])
+    return toy.model_copy(update={"name": "woods"})
+
+
+def test_a_project_brings_its_own_candidates(woods, toy_rows):
+    fit, test = toy_rows(1000, seed=1), toy_rows(1000, seed=2)
+    found = candidates.available(woods, len(fit))
+    assert list(found) == ["dummy", "gradient_boosting", "linear", "forest"]
+    assert drawn(woods, found)[2] == ("forest", found["forest"].centre)
+    pipeline = candidates.fit(woods, "forest", dict(found["forest"].centre), fit)
+    assert pipeline[-1].n_estimators == 20
+    assert roc_auc_score(test["rain"], pipeline.predict_proba(candidates.frame(woods, test))[:, 1]) > 0.7
+
+
+def test_a_project_brings_its_own_metric(woods):
+    metric = candidates.own_metric(woods)
+    label, answer = np.array([0.0] * 10 + [1.0] * 10), np.linspace(0, 1, 20).reshape(-1, 1)
+    assert (metric.name, metric.measure(label, answer)) == ("best_tenth", 1.0)
+
+
+def test_a_project_without_model_py_has_none(toy):
+    assert candidates.own(toy) == {}
+    assert candidates.own_metric(toy) is None
+
+
+def test_columns_go_through_their_own_steps():
+    steps = Columns(("a", "b"), ("c",)).through("passthrough", "drop").transformers
+    assert [(name, part) for name, _, part in steps] == [("number", slice(0, 2)), ("category", slice(2, 3))]
+    assert len(Columns((), ("c",)).through("passthrough", "drop").transformers) == 1

@@ -1,0 +1,57 @@
+"""The search finds the better candidate, gives up on hopeless ones, and repeats itself."""
+
+from datetime import timedelta
+
+import pytest
+
+from stack.training import splits
+from stack.training.evaluation import Judge
+from stack.training.search import Tried, search
+from tests.stack.conftest import DAYS, START
+
+
+@pytest.fixture(scope="module")
+def split(toy, toy_rows):
+    return splits.holdout(toy, toy_rows(), START + timedelta(days=DAYS, hours=6))
+
+
+@pytest.fixture(scope="module")
+def trials(toy, split):
+    tried: list[Tried] = []
+    best = search(toy, split, tried.append)
+    return best, tried
+
+
+def test_every_trial_is_told_of_once(toy, trials):
+    _, tried = trials
+    assert [one.number for one in tried] == list(range(toy.training.trials + 1))
+    assert [one.candidate for one in tried[:3]] == ["dummy", "gradient_boosting", "linear"]
+
+
+def test_the_best_is_the_one_with_the_smallest_loss(trials):
+    best, tried = trials
+    whole = [one for one in tried if not one.pruned]
+    assert best.loss == min(one.loss for one in whole)
+    assert best.loss < tried[0].loss - 0.05
+    assert all(len(one.losses) == 2 for one in whole)
+
+
+def test_hopeless_trials_are_given_up_after_a_fold(toy, trials):
+    _, tried = trials
+    given_up = [one for one in tried if one.pruned]
+    assert given_up
+    assert all(len(one.losses) == 1 for one in given_up)
+    assert "(pruned)" in given_up[0].told(Judge.of(toy))
+
+
+def test_the_same_seed_finds_the_same(toy, split, trials):
+    again: list[Tried] = []
+    search(toy, split, again.append)
+    assert again == trials[1]
+
+
+def test_a_baseline_alone_is_the_best_there_is(toy, split):
+    training = toy.training.model_copy(update={"candidates": ["dummy"]})
+    tried: list[Tried] = []
+    assert search(toy.model_copy(update={"training": training}), split, tried.append).candidate == "dummy"
+    assert len(tried) == 1

@@ -1,0 +1,158 @@
+"""A sweep compares models, feature sets and parameters; it goes on where it was stopped, and repeats itself."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from distributed import Client, LocalCluster
+
+from stack.errors import StackError
+from stack.project import ProjectSpec
+from stack.settings import Settings
+from stack.training import sweep
+from stack.training.sweep import Workers
+from tests.stack.conftest import DAYS, START
+
+CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
+
+
+@pytest.fixture(scope="module")
+def towns(toy):
+    """A project of this module's own, with a set of columns that knows what matters least."""
+    training = toy.training.model_copy(update={"feature_sets": {"without_rain": ["town_id", "cold"]}})
+    return toy.model_copy(update={"name": "swept", "training": training})
+
+
+@pytest.fixture(scope="module")
+def rows(toy_rows):
+    return toy_rows(800)
+
+
+def swept(settings, spec, rows, workers, trials=8, report=lambda _: None):
+    one = {"cutoff": CUTOFF, "data_revision": "3f2a", "code_version": "c0de"}
+    return sweep.sweep(settings, spec, rows, trials=trials, workers=workers, report=report, **one)
+
+
+def home(tracked, folder):
+    """The settings of the tracked stack with another STACK_HOME, so with studies of its own."""
+    return Settings(home=folder, mlflow_port=tracked.mlflow_port)
+
+
+@pytest.fixture(scope="module")
+def threads():
+    with ThreadPoolExecutor(2) as executor:
+        yield Workers(executor)
+
+
+@pytest.fixture(scope="module")
+def first(tracked, towns, rows, threads):
+    said = []
+    return swept(tracked, towns, rows, threads, report=said.append), said
+
+
+@pytest.fixture(scope="module")
+def client(tracked):
+    return mlflow.MlflowClient(tracked.mlflow_url)
+
+
+def children(client, run_id):
+    run = client.get_run(run_id)
+    found = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    return {one.info.run_name: one.data for one in found}
+
+
+def losses(client, run_id):
+    return {name: data.metrics["log_loss"] for name, data in children(client, run_id).items()}
+
+
+def test_each_trial_is_a_run_below_the_sweep(client, first):
+    found, said = first
+    runs = children(client, found.run_id)
+    assert set(runs) == {f"trial {number}" for number in range(8)}
+    assert len(said) == 8
+    centres = [(runs[f"trial {at}"].params["features"], runs[f"trial {at}"].params["candidate"]) for at in range(4)]
+    assert centres == [
+        ("all", "gradient_boosting"),
+        ("all", "linear"),
+        ("without_rain", "gradient_boosting"),
+        ("without_rain", "linear"),
+    ]
+    parent = client.get_run(found.run_id)
+    assert (parent.info.status, parent.data.tags["stack.kind"]) == ("FINISHED", "sweep")
+    whole = [one.metrics["log_loss"] for one in runs.values() if one.tags["stack.pruned"] == "False"]
+    assert parent.data.metrics["log_loss"] == min(whole) == found.best["log_loss"]
+
+
+def test_the_columns_that_matter_are_found_to_matter(client, first):
+    found, _ = first
+    assert found.best["features"] == "all"
+    runs = children(client, found.run_id)
+    assert runs["trial 1"].metrics["log_loss"] < runs["trial 3"].metrics["log_loss"] - 0.03
+
+
+def test_the_page_stands_alone_and_the_advice_can_be_pasted(tracked, towns, client, first):
+    found, _ = first
+    assert {one.path for one in client.list_artifacts(found.run_id)} == {"best.yaml", "sweep.html", "trials.csv"}
+    page = found.page.read_text()
+    assert found.page.parent == tracked.pages / "swept"
+    assert "<script src=" not in page
+    assert page.count("plotly.js v") == 1
+    assert "every trial is a line" in page
+    advice = Path(client.download_artifacts(found.run_id, "best.yaml")).read_text()
+    centres = yaml.safe_load(advice)["training"]["centres"]
+    assert centres == {found.best["candidate"]: found.best["params"]}
+    raw = towns.model_dump(mode="json")
+    assert ProjectSpec.model_validate(raw | {"training": raw["training"] | {"centres": centres}})
+
+
+def test_a_cluster_finds_the_same(tracked, towns, rows, client, first, tmp_path):
+    """A real scheduler and worker of Dask, in this process."""
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as dask,
+    ):
+        workers = Workers(dask.get_executor(), lambda folds: dask.scatter(folds, broadcast=True, hash=False))
+        found = swept(home(tracked, tmp_path), towns, rows, workers)
+    assert found.best == first[0].best
+    assert losses(client, found.run_id) == losses(client, first[0].run_id)
+
+
+def test_a_sweep_goes_on_where_it_was_stopped(tracked, towns, rows, threads, client, first, tmp_path):
+    settings, calls = home(tracked, tmp_path), []
+
+    class Killed(ThreadPoolExecutor):
+        def submit(self, *args):
+            calls.append(args)
+            if len(calls) == 12:
+                raise KeyboardInterrupt
+            return super().submit(*args)
+
+    with Killed(1) as executor, pytest.raises(KeyboardInterrupt):
+        swept(settings, towns, rows, Workers(executor))
+    found = swept(settings, towns, rows, threads)
+    assert sorted(losses(client, found.run_id).values()) == sorted(losses(client, first[0].run_id).values())
+    before = len(children(client, found.run_id))
+    more = swept(settings, towns, rows, threads, trials=9)
+    assert more.run_id == found.run_id
+    assert len(children(client, more.run_id)) == before + 1 == 9
+
+
+def test_a_set_with_a_column_that_is_none_is_refused(towns):
+    raw = towns.model_dump(mode="json")
+    raw["training"] |= {"feature_sets": {"small": ["wett"]}}
+    with pytest.raises(ValueError, match="did you mean 'wet'"):
+        ProjectSpec.model_validate(raw)
+
+
+def test_other_data_is_another_question(tracked, towns, rows, threads, first, tmp_path):
+    one = {"cutoff": CUTOFF, "data_revision": "4e1b", "code_version": "c0de"}
+    found = sweep.sweep(tracked, towns, rows, trials=1, workers=threads, report=lambda _: None, **one)
+    assert found.run_id != first[0].run_id
+
+
+def test_too_few_rows_are_refused(tracked, towns, toy_rows, threads):
+    with pytest.raises(StackError, match="training set of swept"):
+        swept(tracked, towns, toy_rows(50, days=1), threads)

@@ -1,0 +1,160 @@
+"""A training leaves a challenger with everything that is to be known about it, and the same one each time."""
+
+import json
+import os
+from collections import Counter
+from datetime import timedelta
+
+import mlflow
+import pandas as pd
+import pytest
+
+from stack.errors import StackError
+from stack.promotion import registry
+from stack.serving.served import ServedModel
+from stack.training import training
+from tests.stack.conftest import DAYS, START
+
+CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
+
+
+def train(settings, spec, rows, report=lambda _: None, **given):
+    wanted = {"data_revision": "3f2a", "cutoff": CUTOFF, "code_version": "c0de"} | given
+    return training.train(settings, spec, rows, report=report, **wanted)
+
+
+@pytest.fixture(scope="module")
+def client(tracked):
+    return mlflow.MlflowClient(tracked.mlflow_url)
+
+
+@pytest.fixture(scope="module")
+def said():
+    return []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_address_in_the_environment():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tracked, toy, toy_rows, said):
+    return train(tracked, toy, toy_rows(), said.append)
+
+
+def test_the_challenger_is_the_version_that_was_trained(tracked, toy, trained):
+    version = registry.challenger(tracked, toy)
+    assert (version.version, version.run_id) == (trained.version, trained.run_id)
+    assert (
+        version.tags.items()
+        >= {
+            "stack.project": "toy",
+            "stack.data_revision": "3f2a",
+            "stack.cutoff": CUTOFF.isoformat(),
+            "stack.feature_service": "toy_v1",
+            "stack.code_version": "c0de",
+            "stack.seed": "7",
+            "auc": f"{trained.metrics['auc']:.4f}",
+        }.items()
+    )
+    assert registry.champion(tracked, toy) is None
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+
+
+def test_the_run_holds_figures_and_files(client, trained):
+    run = client.get_run(trained.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["stack.kind"] == "training"
+    assert run.data.metrics["auc"] == pytest.approx(trained.metrics["auc"], abs=1e-9)
+    assert {"auc.town_id.Bath", "brier_skill", "log_loss"} <= set(run.data.metrics)
+    assert run.data.params["candidate"] in ("gradient_boosting", "linear")
+    files = {entry.path for entry in client.list_artifacts(trained.run_id)}
+    assert files >= {"served", "reference", "holdout", "plots", "importance.csv", "recipe"}
+
+
+def test_each_candidate_is_a_nested_run(client, toy, trained, said):
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{trained.run_id}'")
+    assert Counter(run.data.tags["stack.kind"] for run in runs) == {"trial": toy.training.trials + 1}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.data.tags["stack.data_revision"] for run in runs} == {"3f2a"}
+    assert min(run.data.metrics["log_loss"] for run in runs) < 0.55
+    assert sum(line.startswith("trial") for line in said) == toy.training.trials
+
+
+def test_the_holdout_metrics_are_those_of_its_rows(tracked, toy, trained):
+    rows = registry.holdout(tracked, registry.challenger(tracked, toy))
+    assert len(rows) == trained.metrics["rows"]
+    assert ((rows["probability"] - rows["rain"]) ** 2).mean() == pytest.approx(trained.metrics["brier"], abs=1e-12)
+    boundary = pd.Timestamp(registry.challenger(tracked, toy).tag("stack.boundary"))
+    assert rows["event_timestamp"].min() > boundary
+    assert trained.metrics["auc"] > 0.7
+
+
+def test_the_served_form_answers_as_the_reference_says(tracked, toy, trained, tmp_path):
+    version = registry.challenger(tracked, toy)
+    registry.fetch(tracked, version, tmp_path / "served")
+    reference = registry.reference(tracked, version)
+    answer = ServedModel(tmp_path / "served").predict(reference)[:, 0]
+    assert abs(answer - reference["probability"]).max() <= 1e-5
+
+
+def test_the_recipe_names_what_the_outcome_depends_on(tracked, toy, trained):
+    with registry.artifacts(tracked, registry.challenger(tracked, toy), "recipe") as path:
+        recipe = json.loads((path / "recipe.json").read_text())
+    assert recipe["cutoff"] == CUTOFF.isoformat()
+    assert recipe["training"]["seed"] == 7
+    assert recipe["packages"]["scikit-learn"]
+
+
+def test_the_same_rows_in_another_order_give_the_same_model(tracked, toy, toy_rows, trained):
+    again = train(tracked, toy, toy_rows().sample(frac=1, random_state=5))
+    assert again.version != trained.version
+    assert again.metrics == pytest.approx(trained.metrics, abs=1e-9)
+
+
+def test_a_label_from_after_the_cut_off_is_refused(tracked, toy, toy_rows):
+    with pytest.raises(StackError, match="rows whose label became known after"):
+        train(tracked, toy, toy_rows(), cutoff=CUTOFF - timedelta(hours=7))
+
+
+def test_an_outcome_that_is_no_outcome_is_refused(tracked, toy, toy_rows):
+    with pytest.raises(StackError) as error:
+        train(tracked, toy, toy_rows().assign(rain=2))
+    assert (error.value.found, error.value.expected) == ("2", "positions of classes, 0 to 1")
+
+
+def test_a_training_that_fails_leaves_no_challenger(tracked, toy, toy_rows, trained, client):
+    before = registry.challenger(tracked, toy).version
+
+    def report(line):
+        if line.startswith("holdout"):
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        train(tracked, toy, toy_rows(), report)
+    assert registry.challenger(tracked, toy).version == before
+    last = client.search_runs([client.get_experiment_by_name("toy").experiment_id], "tags.`stack.kind` = 'training'")[0]
+    assert (last.info.status, last.data.tags["stack.error"]) == ("FAILED", "the disk is full")
+
+
+def test_a_training_that_was_killed_is_closed_by_the_next(tracked, toy, toy_rows, trained, client):
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    killed = client.create_run(experiment, tags={"stack.kind": "training"}).info.run_id
+    train(tracked, toy, toy_rows())
+    assert client.get_run(killed).info.status == "KILLED"
+
+
+def test_the_registered_model_answers_with_every_probability(tracked, toy, toy_rows, trained, monkeypatch):
+    """As `mlflow models serve` loads it. MLflow calls skops unsafe too, as it trusts the types that the model names."""
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracked.mlflow_url)
+    loaded = mlflow.pyfunc.load_model(f"models:/toy/{trained.version}")
+    rows = toy_rows(40, seed=8)
+    answer = loaded.predict(rows[["wet", "town_id", "cold"]])
+    assert answer.shape == (40, 2)
+    assert answer.sum(axis=1) == pytest.approx(1)
+    assert loaded.metadata.flavors["sklearn"]["serialization_format"] == "skops"
