@@ -47,7 +47,7 @@ def test_a_sweep_runs_where_the_workers_are(place, server, cluster, toy, toy_row
 
     from stack.training.sweep import sweep
 
-    monkeypatch.setattr("stack.sweep.sweep", swept)
+    monkeypatch.setattr("stack.training.sweep.sweep", swept)
     monkeypatch.setattr(flows.common, "settings", lambda: settings)
     monkeypatch.setattr(project, "load", lambda name: spec)
     monkeypatch.setattr(lake, "revision", lambda settings: "3f2a")
