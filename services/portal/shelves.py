@@ -24,6 +24,29 @@ class Batches:
     until: datetime
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """The pages of a project: how many drift reports, the last one, sweeps, and a replayed time."""
+
+    name: str
+    count: int
+    last: dict[str, Any] | None
+    sweeps: list[str]
+    year: bool
+
+
+def shelf(settings: Settings, project: str) -> Shelf:
+    """Look which pages a project has."""
+    count = sum(1 for _ in (settings.pages / project).glob("*.json"))
+    last = next(iter(reports(settings, project)), None)
+    return Shelf(project, count, last, sweeps(settings, project), year(settings, project))
+
+
+def year(settings: Settings, project: str) -> bool:
+    """Whether the page of a replayed time is written."""
+    return (settings.pages / project / "year.html").is_file()
+
+
 def reports(settings: Settings, project: str, limit: int = 1) -> list[dict[str, Any]]:
     """Summaries of the last reports, the newest first: names of reports sort as their instants do."""
     paths = sorted((settings.pages / project).glob("*.json"), reverse=True)
