@@ -12,14 +12,14 @@ from zoneinfo import available_timezones
 import pandas as pd
 
 from stack.errors import StackError, nearest
-from stack.scaffold.columns import Column, instants
+from stack.scaffold.columns import KNOWN, Column, instants
 
 TARGETS = ("target", "label", "outcome", "class", "y", "churn", "churned", "survived", "species")
 KEYS = re.compile(
     r"(^|_)(id|key|code|store|shop|customer|user|sensor|station|device|machine|product|item|symbol|site)$"
 )
 IDS = re.compile(r"(^|_)(id|uuid|guid|no|nr|number)$")
-POSITIVE = ("yes", "y", "true", "t", "1", "positive", "churned", "bad", "fraud")
+POSITIVE = ("yes", "y", "true", "t", "1", "positive", "churned", "bad", "fraud", "ja", "oui", "si", "sí")
 FEW = 20
 """A whole-numbered target with at most so many values, each seen often, names classes."""
 AVERAGED = 4
@@ -140,8 +140,8 @@ def _task(
         if target.kind not in ("number", "integer"):
             raise _no_target(target, "numbers")
         return "regression", []
-    if not target.values or not 2 <= target.distinct <= 100:
-        raise _no_target(target, "two to 30 classes")
+    if not target.values or target.distinct < 2:
+        raise _no_target(target, f"two to {KNOWN} classes")
     if target.distinct > 2:
         return "multiclass", target.values
     return "binary", sorted(target.values, key=lambda one: (str(one).lower() in POSITIVE, _rarity(values, one)))
@@ -209,6 +209,8 @@ def _learnable(one: Column, keys: list[Column]) -> bool:
 
 def _why(one: Column) -> str:
     """Why a model is not given a column."""
+    if one.kind == "datetime" and one.missing:
+        return f"it is an instant, missing in {one.missing:.1%} of the rows, so it cannot say when a row was asked"
     return {
         "constant": "it has one value",
         "empty": "it has no value",

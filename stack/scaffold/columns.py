@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,10 +18,20 @@ RESERVED = {
 }
 LONG_TEXT, MANY = 60, 1000
 """Characters, and different values, from which on strings are no category."""
+FEW = 20
+"""Up to so many different values, a category may have another one in every row."""
 KNOWN = 30
 """Categories up to so many are listed in project.yaml and checks.py."""
 DATES = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
-ZONED = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
+FORMATS = [
+    f"{date.replace('-', sign)}{year}{clock}"
+    for sign in "./-"
+    for date in (("%d-%m-",) if sign == "." else ("%m-%d-", "%d-%m-"))
+    for year in ("%Y", "%y")
+    for clock in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+]
+"""What people write besides ISO 8601; the first that fits is taken."""
+ZONED = re.compile(r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$")
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,9 @@ def identifiers(sources: Iterable[Any]) -> list[str]:
     """Names that Python, Feast and JSON take, each once."""
     made: list[str] = []
     for source in sources:
-        name = re.sub(r"[^0-9a-z]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", str(source)).lower()).strip("_")
+        latin = unicodedata.normalize("NFKD", str(source).replace("ß", "ss"))
+        plain = "".join(sign for sign in latin if not unicodedata.combining(sign))
+        name = re.sub(r"[^0-9a-z]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain).lower()).strip("_")
         name = name or "column"
         if name[0].isdigit():
             name = f"c_{name}"
@@ -99,12 +112,12 @@ def _kind(there: pd.Series, distinct: int) -> Kind:
         return "boolean"
     if pd.api.types.is_datetime64_any_dtype(there) or _dates(there):
         return "datetime"
-    unique = distinct == len(there) and distinct > 20
+    unique = distinct == len(there) and distinct > FEW
     if pd.api.types.is_numeric_dtype(there):
         whole = bool((there % 1 == 0).all())
         counted = whole and unique and int(there.max() - there.min()) == len(there) - 1
         return "id" if counted else "integer" if whole else "number"
-    if unique or there.astype(str).str.len().mean() > LONG_TEXT:
+    if distinct > max(FEW, len(there) / 2) or there.astype(str).str.len().mean() > LONG_TEXT:
         return "text" if there.astype(str).str.contains(" ").mean() > 0.5 else "id"
     return "text" if distinct > MANY else "string"
 
@@ -127,14 +140,21 @@ def instants(values: pd.Series, zone: str = "UTC") -> pd.Series:
 
 
 def parsing(values: pd.Series) -> dict[str, Any]:
-    """How pandas reads the texts: ISO 8601, or a mixture, with the day first where a first part is above 12."""
+    """How pandas reads the texts: ISO 8601, one of the usual formats, or a mixture of them.
+
+    Dates that may have the day or the month first have it first with points between, else the month.
+    """
     if pd.api.types.is_datetime64_any_dtype(values):
         return {}
     texts = values.dropna().astype(str)
-    if pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601").notna().mean() > 0.99:
-        return {"format": "ISO8601"}
-    first = pd.to_numeric(texts.str.extract(r"^(\d{1,2})[-/.]", expand=False), errors="coerce")
-    return {"format": "mixed"} | ({"dayfirst": True} if first.max() > 12 else {})
+    for one in ("ISO8601", *FORMATS):
+        if all(_reads(one, some) for some in (texts.head(50), texts)):
+            return {"format": one}
+    return {"format": "mixed"}
+
+
+def _reads(one: str, texts: pd.Series) -> bool:
+    return bool(pd.to_datetime(texts, utc=True, errors="coerce", format=one).notna().mean() > 0.99)
 
 
 def _zoned(there: pd.Series) -> bool:

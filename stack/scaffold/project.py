@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,14 +15,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stack import project
 from stack.errors import StackError
-from stack.scaffold import files, leaks, words
+from stack.scaffold import files, leaks, numerals, words
 from stack.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.scaffold.columns import Column, look
 
 TEMPLATES = Path(__file__).parent / "templates"
 FEAST = {"integer": "Int64", "number": "Float64", "string": "String", "boolean": "Bool", "datetime": "UnixTimestamp"}
 SAMPLES: dict[str, Any] = {"integer": 1, "number": 1.0, "string": "a", "boolean": True}
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 FILES = ("project.yaml", "source.py", "features.py", "checks.py", "README.md")
+TEXTS = ("string", "text", "id")
 HELPERS = ("among", "between", "present")
 CLOCK = ("hour", "weekday", "month")
 CATEGORIES = 200
@@ -56,8 +60,10 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Wri
     _require_free(name, folder, definitions)
     source = files.Source.of(file)
     table = source.read(file)
-    choices = choose(table, look(table), name, wishes, now, ask)
-    notes = words.notes(choices, leaks.suspects(table, choices))
+    columns = look(table)
+    choices = choose(table, columns, name, wishes, now, ask)
+    units = [one.source for one in columns if one.kind in TEXTS and numerals.has_unit(table[one.source])]
+    notes = words.notes(choices, leaks.suspects(table, choices), units)
     values = _values(name, table, choices, source) | {"notes": notes}
     texts = {folder / one: _rendered(one, values) for one in FILES}
     texts |= {folder / "__init__.py": "", definitions: _rendered("definitions.py", values)}
@@ -71,8 +77,10 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Wri
 
 
 def _require_free(name: str, folder: Path, definitions: Path) -> None:
-    if not name.isidentifier() or not name.islower() or name.startswith("_"):
-        raise StackError("NAME", found=repr(name), expected="lower-case letters, digits and _, like churn")
+    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise StackError(
+            "NAME", found=repr(name), expected="a letter, then letters, digits and _, all lower-case, like churn"
+        )
     for path in (folder, definitions):
         if path.exists():
             raise StackError(str(path), found="it exists", expected="a new project", todo="choose another name")
@@ -114,7 +122,7 @@ def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) ->
         "what": words.what(c),
         "file": source.name,
         "reader": source.reader,
-        "reader_options": source.options,
+        "options": source.options,
         "rows": f"{len(table):,}",
         "key": key,
         "ids": ' + "-" + '.join(f'rows["{one}"].astype(str)' for one in key),

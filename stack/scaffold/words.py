@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import floor, log10
 from typing import Any
 
@@ -50,20 +50,34 @@ def what(c: Choices) -> str:
     return f"{c.task} of `{c.target.source}`, {when}{known}"
 
 
-def notes(c: Choices, suspects: Mapping[str, float]) -> list[str]:
-    """What was chosen and why, and what to look at."""
+def notes(c: Choices, suspects: Mapping[str, float], units: Iterable[str]) -> list[str]:
+    """What was chosen and why, and what to look at.
+
+    Args:
+        suspects: columns that explain the target nearly alone, with the share that they explain.
+        units: columns whose numbers are texts, as they have a unit.
+    """
     said = [f"`{c.target.source}` is predicted ({c.task}{_classes(c)})."]
     if c.time is None:
         said.append("There is no time: rows are held out at random, and all features come with the request.")
     else:
         zone = "" if c.time.zoned else f"; it names no zone, {c.zone} is taken (`ZONE` in `source.py`)"
         said.append(f"`{c.time.source}` says when a row is asked about, and when its outcome is known{zone}.")
+        if "%" in c.time.parsing:
+            said.append(
+                f"`{c.time.source}` is read{c.time.parsing.replace(', format=', ' as ')}, like {c.time.example}."
+            )
         clock = "is replayed: its last row is old" if c.replayed else "runs on the wall clock, with schedules"
         said.append(f"The project {clock}.")
     if c.keys:
         said.append(f"The past of {', '.join(f'`{one.source}`' for one in c.keys)} is averaged over earlier rows.")
     for column, why in c.left_out.items():
         said.append(f"`{column}` is left out: {why}.")
+    for column in units:
+        said.append(
+            f"**Review** `{column}`: numbers with a unit are text to a model. To use them, make numbers of them in the "
+            f"file, and write the project anew."
+        )
     for column, share in suspects.items():
         said.append(
             f"**Review** `{column}`: alone it explains {share:.1%} of the target. If it is only known afterwards, "
@@ -119,6 +133,8 @@ def _items(value: Any) -> list[str] | None:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_scalar, value))}]"
+    items = _items(value)
+    if items is not None:
+        text = ", ".join(items)
+        return f"{{{text}}}" if isinstance(value, Mapping) else f"[{text}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -49,6 +49,34 @@ def flowers(classes: int = 3, rows: int = 150) -> pd.DataFrame:
     )
 
 
+def flats(rows: int = 300) -> pd.DataFrame:
+    """A table as a German spreadsheet has it, all text: decimal commas, points in thousands, days first, leading zeros,
+    a constant, a mark and a gap for what is missing, doubled rows, three classes in words.
+    """
+    random = np.random.default_rng(4)
+    size, days = random.gamma(4, 30, rows), random.integers(0, 300, rows)
+    state = np.digitize(size / 120 + random.normal(0, 0.5, rows), [0.8, 1.2])
+    table = pd.DataFrame(
+        {
+            "Lfd. Nr.": np.arange(1, rows + 1).astype(str),
+            "Wohnfläche (m²)": [german(one) for one in size],
+            "Kaufpreis in €": [german(3000 * one) for one in size],
+            "PLZ": [f"0{one}" for one in random.integers(1000, 1010, rows)],
+            "Größter Mangel": np.where(random.random(rows) < 0.9, "-", [german(one / 9) for one in size]),
+            "Altbau": np.where(random.random(rows) < 0.1, "", random.choice(["ja", "nein"], rows)),
+            "Land": "DE",
+            "Übergabe": [f"{day:%d.%m.%Y}" for day in pd.Timestamp("2023-03-01") + pd.to_timedelta(days, unit="D")],
+            "Zustand": np.array(["gut", "mittel", "schlecht"])[state],
+        }
+    )
+    return pd.concat([table, table.head(10)])
+
+
+def german(number: float) -> str:
+    """A number with a decimal comma and points between thousands."""
+    return f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
 class Folder:
     """An own folder of projects, with modules that import."""
 
@@ -61,10 +89,10 @@ class Folder:
         patch.setattr(project, "DEFINITIONS", root / "feature_repo")
         patch.setattr(projects, "__path__", [str(root / "projects"), *projects.__path__])
 
-    def write(self, name: str, table: pd.DataFrame, **wishes: str) -> scaffold.Written:
-        """Write a project from a table, without a terminal."""
+    def write(self, name: str, table: pd.DataFrame | bytes, **wishes: str) -> scaffold.Written:
+        """Write a project from a table or from the content of a CSV file, without a terminal."""
         file = self.root / f"{name}.csv"
-        table.to_csv(file, index=False)
+        file.write_bytes(table if isinstance(table, bytes) else table.to_csv(index=False).encode())
         return scaffold.write(name, file, Wishes(**wishes), NOW, lambda _, default, __: default)
 
     def change(self, path: str, old: str, new: str) -> None:

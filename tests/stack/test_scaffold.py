@@ -10,7 +10,7 @@ import pytest
 from stack import check, project
 from stack.errors import StackError
 from stack.settings import ROOT
-from tests.stack.scaffolds import NOW, Folder, flowers, sales
+from tests.stack.scaffolds import NOW, Folder, flats, flowers, german, sales
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,60 @@ def test_a_table_without_time(folder, classes, task):
     assert (spec.task, spec.tables["rows"].snapshot, spec.training.split) == (task, True, "random")
     assert len(spec.classes) == classes and list(spec.request) == ["petal_cm", "sepal"]
     assert check.findings(f"new_{task}", NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "separator"),
+    [("new_bom", "utf-8-sig", ";"), ("new_windows", "cp1252", ";"), ("new_utf16", "utf-16", "\t")],
+)
+def test_a_spreadsheet_of_another_country(folder, name, encoding, separator):
+    table = flats()
+    written = folder.write(name, table.to_csv(index=False, sep=separator).encode(encoding))
+    spec = project.load(name)
+    assert (spec.task, spec.classes, spec.label) == ("multiclass", ["gut", "mittel", "schlecht"], "zustand")
+    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"].sort_values("row")
+    assert len(rows) == len(table)
+    assert rows["kaufpreis_in"].map(german).tolist() == table["Kaufpreis in €"].tolist()
+    assert rows["plz"].tolist() == table["PLZ"].tolist()
+    assert rows["grosster_mangel"].isna().tolist() == (table["Größter Mangel"] == "-").tolist()
+    assert rows["ubergabe"].dt.strftime("%d.%m.%Y").tolist() == table["Übergabe"].tolist()
+    assert {"lfd_nr", "land"}.isdisjoint(spec.request) and spec.request["altbau"].nullable
+    assert written.to_read < 150 and check.findings(name, NOW) == []
+
+
+def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
+    table = sales()
+    table["revenue"] = [f"{one:,.1f}" for one in 1000 * table["price"]]
+    table.loc[:30, "revenue"] = " "
+    table["discount"] = [f"{one} %" for one in range(len(table))]
+    table["since"] = pd.to_datetime(table["Sold At"]).dt.strftime("%m/%d/%Y %I:%M %p")
+    notes = folder.write("new_american", table, target="revenue", time="since").notes
+    spec = project.load("new_american")
+    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    assert rows["revenue"].isna().sum() == 31
+    assert rows["revenue"].iloc[-1] == pytest.approx(1000 * table["price"].iloc[-1], abs=0.1)
+    assert rows["since"].iloc[-1].tz_localize(None) == pd.to_datetime(table["Sold At"].iloc[-1]).floor("min")
+    assert any("**Review** `discount`: numbers with a unit" in note for note in notes)
+    assert check.findings("new_american", NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("1.5,2.5,a\n" * 40, "line 1.*the names of the columns"),
+        ("a,b,c\n" + "1,2,3\n" * 30 + "1,2,3,4,5\n", "Expected 3 fields in line 32, saw 5"),
+        ("a,b\n1,2\n", "1 rows, 2 columns"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(folder, content, said):
+    with pytest.raises(StackError, match=f"(?s){said}"):
+        folder.write("new_none", content.encode())
+
+
+@pytest.mark.parametrize("name", ["class", "größe", "2nd", "my-shop", "Shop"])
+def test_a_name_that_python_or_a_url_does_not_take_is_refused(folder, name):
+    with pytest.raises(StackError, match="NAME"):
+        folder.write(name, flowers())
 
 
 def test_a_living_table_runs_on_the_wall_clock_with_schedules(folder):
