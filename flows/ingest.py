@@ -35,7 +35,9 @@ def validate(project: str, tables: Tables, since: datetime, until: datetime) -> 
     from stack.feature_store import datasets
 
     settings, spec, _ = context(project, until)
-    return validation.validate(settings, spec, tables, datasets.history(settings, spec, since), since, until)
+    return validation.validate(
+        settings, spec, tables, datasets.history(settings, spec, since), since, until, datetime.now(UTC)
+    )
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
@@ -129,7 +131,9 @@ def add(project: str, since: datetime, until: datetime) -> str:
         return lake.revision(settings)
     verdict = validate(project, tables, since, until)
     report(project, verdict)
-    return append(project, verdict.tables, since, until)
+    revision = append(project, verdict.tables, since, until)
+    tell_silence(project, verdict, since, until)
+    return revision
 
 
 def examined(project: str, since: datetime, until: datetime) -> Verdict:
@@ -141,7 +145,20 @@ def added(project: str, verdict: Verdict, since: datetime, until: datetime) -> s
     """Append an examined batch without tasks; return the data version that holds it."""
     if verdict.failures or verdict.warnings:
         report(project, verdict)
-    return append.fn(project, verdict.tables, since, until)
+    revision = append.fn(project, verdict.tables, since, until)
+    tell_silence(project, verdict, since, until)
+    return revision
+
+
+def tell_silence(project: str, verdict: Verdict, since: datetime, until: datetime) -> None:
+    """Alarm when a source has brought nothing for long."""
+    from stack import alerts
+    from stack.data import silence
+
+    settings, spec, _ = context(project, until)
+    for table, last in silence.grown(settings, spec, verdict.tables, since, until).items():
+        text = f"The last row of {table} came by {last:%Y-%m-%d %H:%M} UTC. Is its source well?"
+        alerts.notify(settings, f"{project}: no new rows", text)
 
 
 def report(project: str, verdict: Verdict) -> None:

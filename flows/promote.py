@@ -99,6 +99,8 @@ def promote(project: str) -> bool:
     create_markdown_artifact(decision.markdown(), key=f"{project.replace('_', '-')}-gate")
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
+    if not decision.passed:
+        tell_refusal(project, decision)
     if decision.passed and decision.champion and manual(project):
         decision = asked(project, decision)
     decide(project, decision, datetime.now(UTC))
@@ -106,6 +108,14 @@ def promote(project: str) -> bool:
     passed = f"answers {tried:.0%} of the requests" if tried else "is champion"
     log.info("version %s %s", decision.version, passed if decision.passed else "was refused")
     return decision.passed
+
+
+def tell_refusal(project: str, decision: Decision) -> None:
+    """Alarm that the champion stays: refused again and again, it grows old."""
+    from stack import alerts
+
+    settings, _, _ = context(project)
+    alerts.notify(settings, f"{project}: version {decision.version} refused", decision.reason)
 
 
 def manual(project: str) -> bool:

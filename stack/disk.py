@@ -11,6 +11,8 @@ from stack.settings import Settings
 MIB = 2**20
 RESERVE = 2**30
 """Bytes. No batch is added below it, so that what must go on has room: prediction log, runs, databases."""
+WARNING = 3 * RESERVE
+"""Bytes. Below it there is an alarm, while all still works."""
 
 
 class DiskFullError(StackError):
@@ -27,6 +29,16 @@ def low(settings: Settings) -> bool:
     return free(settings.home) < RESERVE
 
 
+def filling(settings: Settings) -> bool:
+    """Say whether so little is left that somebody should know."""
+    return free(settings.home) < WARNING
+
+
+def told(settings: Settings) -> str:
+    """The room that is left, in words."""
+    return f"{free(settings.home) / MIB:,.0f} MiB free on the disk of {settings.home}"
+
+
 def require_reserve(settings: Settings, what: str) -> None:
     """Refuse to add data below the reserve.
 
@@ -40,7 +52,7 @@ def require_reserve(settings: Settings, what: str) -> None:
     if low(settings):
         raise DiskFullError(
             what,
-            found=f"{free(settings.home) / MIB:,.0f} MiB free on the disk of {settings.home}",
+            found=told(settings),
             expected=f"at least {RESERVE / MIB:,.0f} MiB; nothing is lost, and serving goes on",
             todo="free some space (docs/operations.md says what may go), then run it again: it takes up what it missed",
         )

@@ -191,6 +191,9 @@ class Monitoring(Spec):
     """... of the last so many reports, the newest among them."""
     cool_down: timedelta = timedelta(days=14)
     """After a retraining was asked for, so long no other is: what would ask gives notice."""
+    max_silence: timedelta = Field(timedelta(days=7), gt=timedelta(0))
+    """An alarm is given when no row of a table has come for so long, and each time as much has passed again; not of a
+    snapshot table, which may stay as it is."""
 
     @model_validator(mode="after")
     def _breaches_fit(self) -> Self:

@@ -72,7 +72,7 @@ def publish(site: Path, project: str, batch: str, results: Mapping[str, list[Any
     page = site / project / "validations" / f"{batch}.html"
     _write(page, _page(ValidationResultsPageRenderer().render(_one_result(project, batch, results, record))))
     _write(page.with_suffix(".json"), json.dumps(record, indent=1))
-    _index(site / project, project)
+    index(site / project, project)
     return page
 
 
@@ -144,7 +144,7 @@ def _page(document: Any) -> str:
     return html
 
 
-def _index(folder: Path, project: str) -> None:
+def index(folder: Path, project: str) -> None:
     """Write the project's front page from the records beside the validations, the latest first."""
     records = [json.loads(path.read_text()) for path in sorted((folder / "validations").glob("*.json"), reverse=True)]
     pages = Environment(loader=PackageLoader("stack.data", "templates"), autoescape=True)

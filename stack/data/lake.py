@@ -132,6 +132,18 @@ def batches(settings: Settings, spec: ProjectSpec) -> pd.DataFrame:
     )
 
 
+def newest(settings: Settings, spec: ProjectSpec) -> dict[str, datetime]:
+    """End of the last batch that has a row, for each table that has one."""
+    with repository.opened(settings) as repo:
+        paths = _paths(repo, spec, str(repo.scm.get_rev()), None, None)
+    found = {}
+    for name, files in paths.items():
+        filled = (batch for batch in sorted(files, reverse=True) if pq.read_metadata(files[batch]).num_rows)
+        if last := next(filled, None):
+            found[name] = window(last)[1]
+    return found
+
+
 def batch_id(since: datetime, until: datetime) -> str:
     """Name the window of a batch."""
     return f"{since.astimezone(UTC):{INSTANT}}_{until.astimezone(UTC):{INSTANT}}"

@@ -20,10 +20,9 @@ import pyarrow.parquet as pq
 import yaml
 from dvc.repo import Repo, lock_repo
 from dvc.scm import Git
-from dvc_data.hashfile.hash_info import HashInfo
-from dvc_data.hashfile.tree import Tree
 from filelock import FileLock
 
+from stack.data import listings
 from stack.settings import Settings
 
 REMOTE = "stack"
@@ -59,9 +58,9 @@ def snapshot(repo: Repo, project: str, revision: str) -> Snapshot:
     at, cache = version(repo, project, revision), repo.cache.local
     if not at:
         return Snapshot(at, {})
-    if not cache.exists(at):
+    if not cache.exists(at) and not _relisted(repo, project, revision, at):
         fetch(repo, revision)
-    listed = Tree.load(cache, HashInfo("md5", at), hash_name="md5")
+    listed = listings.load(cache, at)
     files = {(table, name.removesuffix(".parquet")): cache.oid_to_path(info.value) for (table, name), _, info in listed}
     return Snapshot(at, dict(sorted(files.items(), key=lambda item: item[0][::-1])))
 
@@ -70,6 +69,15 @@ def version(repo: Repo, project: str, revision: str) -> str:
     """DVC's hash of a project's folder at a revision; empty before the first batch."""
     recorded = _blob(repo, f"{project}/raw.dvc", revision)
     return "" if recorded is None else str(yaml.safe_load(recorded)["outs"][0]["md5"])
+
+
+def _relisted(repo: Repo, project: str, revision: str, at: str) -> bool:
+    """Rebuild a file list that was thinned out, from the newest one and the commits up to the revision."""
+    start, subject = repo.scm.resolve_rev(revision).encode(), f"Append {project} "
+    walk = repo.scm.dulwich.repo.get_walker(include=[start])
+    subjects = (entry.commit.message.decode().partition("\n")[0] for entry in walk)
+    batches = {one.removeprefix(subject) for one in subjects if one.startswith(subject)}
+    return listings.rebuild(repo.cache.local, at, version(repo, project, "HEAD"), batches)
 
 
 def fetch(repo: Repo, revision: str) -> None:
@@ -102,7 +110,10 @@ def commit(repo: Repo, project: str, files: list[Path], message: str) -> str:
         repo.add([str(path) for path in files])
     repo.scm.add([str(tracked), str(tracked.with_name(".gitignore"))])
     repo.scm.commit(message, no_verify=True)
-    return str(repo.scm.get_rev())
+    found = str(repo.scm.get_rev())
+    tracked_now = [path.parent.name for path in Path(repo.root_dir).glob("*/raw.dvc")]
+    listings.thin(repo.cache.local, {version(repo, name, found) for name in tracked_now})
+    return found
 
 
 def revisions(repo: Repo) -> dict[str, str]:

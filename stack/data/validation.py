@@ -13,7 +13,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
-from stack.data import data_docs
+from stack.data import data_docs, retention
 from stack.project import ProjectSpec, Table
 from stack.settings import Settings
 
@@ -125,7 +125,13 @@ def batch_id(since: datetime, until: datetime) -> str:
 
 
 def validate(
-    settings: Settings, spec: ProjectSpec, tables: Tables, history: Tables, since: datetime, until: datetime
+    settings: Settings,
+    spec: ProjectSpec,
+    tables: Tables,
+    history: Tables,
+    since: datetime,
+    until: datetime,
+    made: datetime | None = None,
 ) -> Verdict:
     """Check the rows that became known in (since, until]; validating a batch again replaces its page and quarantine.
 
@@ -136,6 +142,7 @@ def validate(
         history: accepted rows of the project's ``checks.HISTORY`` before `since`; may be empty.
         since: exclusive start of the window.
         until: inclusive end.
+        made: instant on the wall clock; pages and quarantine older than ``keep_days`` are deleted when it is given.
     """
     batch = Batch(
         {name: tables.get(name, pd.DataFrame()).reset_index(drop=True) for name in spec.tables}, history, since, until
@@ -153,6 +160,8 @@ def validate(
         data_docs.publish_suite(settings.data_docs, spec.name, plan.suites)
     page = data_docs.publish(settings.data_docs, spec.name, record["batch"], results, record)
     _quarantine(settings.quarantine / spec.name / record["batch"], batch, findings, record)
+    if made:
+        retention.forget(settings, spec, made - timedelta(days=settings.keep_days))
     accepted = not findings.failures
     return Verdict(
         accepted=accepted,
@@ -274,6 +283,7 @@ def _quarantine(folder: Path, batch: Batch, findings: Findings, record: dict[str
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
+    retention.supersede(folder)
     if not any(record["quarantined"].values()) and record["accepted"]:
         return
     partial.mkdir(parents=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stack.data import lake, repository
+from stack.data import lake, listings, repository
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.settings import Settings
@@ -240,3 +240,21 @@ def test_the_data_lies_on_disk_once(settings: Settings) -> None:
     files = list(settings.lake.glob("trains/raw/*/*.parquet"))
     assert len(files) == 4
     assert all(path.stat().st_nlink > 1 and not path.stat().st_mode & 0o222 for path in files)
+
+
+def test_old_file_lists_go_and_every_version_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listings, "KEPT", 2)
+    own = settings.lake / "mine"
+    versions = [append(settings, 0)]
+    (own / "notes").mkdir(parents=True)
+    (own / "notes" / "a.txt").write_text("of the user")
+    dvc(settings, "add", "mine")
+    versions += [append(settings, day) for day in range(1, 5)]
+    lists = list((settings.lake / ".dvc/cache").rglob("*.dir"))
+
+    # The two newest, and the user's own, which is a part of none of ours.
+    assert len(lists) == 3
+    for day, version in enumerate(versions):
+        assert len(lake.read(settings, SPEC, revision=version)["trains"]) == 3 * (day + 1)
+    own_list = (settings.lake / "mine.dvc").read_text().partition("md5: ")[2].split()[0]
+    assert f"{own_list[:2]}/{own_list[2:]}" in {f"{path.parent.name}/{path.name}" for path in lists}

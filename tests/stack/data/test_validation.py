@@ -177,3 +177,24 @@ def test_the_index_shows_the_latest_first_with_its_reasons(home, spec):
     assert "2 batches validated: 1 accepted" in " ".join(html.split())
     assert html.index("2024-05-02 00:00 to") < html.index("2024-05-01 00:00 to")
     assert "three readings a day; found 1 of 1 wrong" in html
+
+
+def test_pages_and_quarantine_are_kept_for_as_long_as_the_settings_say(home, spec):
+    check(home, spec, readings(2))
+    made, later = datetime.now(UTC), timedelta(days=1)
+    batch = readings().assign(available_at=lambda frame: frame["available_at"] + later)
+    for kept, pages in ((home.keep_days - 1, 2), (home.keep_days + 1, 0)):
+        at = made + timedelta(days=kept)
+        validation.validate(home, spec, {"readings": batch}, {}, SINCE + later, UNTIL + later, at)
+        assert len(list((home.data_docs / "house" / "validations").glob("*.html"))) == pages
+        assert len(list((home.quarantine / "house").iterdir())) == bool(pages)
+    assert "0 batches validated" in (home.data_docs / "house" / "index.html").read_text()
+
+
+def test_a_source_that_stays_broken_is_in_quarantine_once(home, spec):
+    for days in (1, 2, 3):
+        validation.validate(home, spec, {"readings": readings(2)}, {}, SINCE, SINCE + timedelta(days=days))
+    longest = validation.batch_id(SINCE, SINCE + timedelta(days=3))
+
+    assert [folder.name for folder in (home.quarantine / "house").iterdir()] == [longest]
+    assert len(list((home.data_docs / "house" / "validations").glob("*.html"))) == 3
