@@ -66,6 +66,33 @@ def load(settings: Settings, spec: ProjectSpec) -> list[Any]:
     return found
 
 
+def orphans(settings: Settings, feast: FeatureStore) -> list[Any]:
+    """What the registry has and no module of ``feature_repo`` defines any more; nothing while one of them is broken."""
+    try:
+        defined = {key for path in sorted(REPOSITORY.glob("*.py")) for key in _defined(_module(settings, path))}
+    except StackError:
+        return []
+    known = [*feast.list_feature_services(), *feast.list_feature_views(), *feast.list_on_demand_feature_views()]
+    known += [*feast.list_entities(), *feast.list_data_sources()]
+    # Feast's own names begin with two underscores.
+    return [one for one in known if _key(one) not in defined and not one.name.startswith("__")]
+
+
+def _defined(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """Kind and name of what a module defines, and of the sources inside it."""
+    for one in vars(module).values():
+        if isinstance(one, KINDS):
+            yield _key(one)
+        inside = [one.batch_source] if isinstance(one, FeatureView) else []
+        inside += one.source_request_sources.values() if isinstance(one, OnDemandFeatureView) else []
+        yield from (_key(source) for source in inside if source)
+
+
+def _key(one: Any) -> tuple[str, str]:
+    kind = next(kind for kind in KINDS if isinstance(one, kind))
+    return kind.__name__, one.name
+
+
 def _names(columns: set[str]) -> str:
     return ", ".join(sorted(columns)) or "none"
 

@@ -49,6 +49,8 @@ def store(settings: Settings) -> FeatureStore:
 def apply(settings: Settings) -> dict[str, StackError]:
     """Bring the registry and the online store in line with the definitions; a second time changes nothing.
 
+    What no module defines any more, as its project is gone, is taken out of both.
+
     Returns:
         Projects that are left out, each with the reason, which is logged too. The others are applied.
     """
@@ -65,6 +67,9 @@ def apply(settings: Settings) -> dict[str, StackError]:
         except StackError as error:
             left_out[name] = error
             log.warning("features of %s are left out\n%s", name, error)
+    if gone := definitions.orphans(settings, feast):
+        feast.apply([], objects_to_delete=gone, partial=False)
+        log.info("no longer defined, so withdrawn: %s", ", ".join(sorted({one.name for one in gone})))
     return left_out
 
 

@@ -1,6 +1,7 @@
 """Feast under the stack: which definitions are applied, and what a value's age means online and offline."""
 
 import logging
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,6 +127,31 @@ def test_a_value_lives_from_its_tick_to_the_end_of_its_ttl(checkout: Path, setti
     expected = ["nan", "7.0", "7.0", "nan", "nan", "nan"]
     assert [str(value) for value in offline(settings, spec, *asked)] == expected
     assert [str(value) for value in online(settings, spec, *asked)] == expected
+
+
+def test_definitions_of_a_removed_project_leave_the_registry(checkout: Path, settings: Settings) -> None:
+    add(checkout, "trains")
+    add(checkout, "buses")
+    features.apply(settings)
+    assert registered(settings) == {"trains", "buses"}
+    shutil.rmtree(checkout / "projects" / "buses")
+    module = checkout / "feature_repo" / "buses.py"
+    module.write_text("import no_such_module")
+    features.apply(settings)
+    assert registered(settings) == {"trains", "buses"}, "who knows what a broken module defines"
+    module.unlink()
+    features.apply(settings)
+    assert registered(settings) == {"trains"}
+
+
+def registered(settings: Settings) -> set[str]:
+    """Projects of which the registry has any definition, and all of one has all."""
+    store = features.store(settings)
+    views = [*store.list_feature_views(), *store.list_on_demand_feature_views()]
+    found = [one.name for one in (*views, *store.list_feature_services(), *store.list_data_sources())]
+    projects = {name.partition("_")[0] for name in found}
+    assert len(found) == 5 * len(projects), found
+    return projects
 
 
 def test_the_newest_of_several_ticks_goes_online(checkout: Path, settings: Settings) -> None:
