@@ -20,8 +20,8 @@ setup-dev:
 up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui,lan)
 	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
 
-join: setup ## Train for the stack on another machine (URL=https://<machine>:8443 KEY RUNTIME)
-	@$(STACK) join --url "$(or $(URL),$(error name the gateway there: make join URL=https://<machine>:8443 KEY=...))" --key "$(KEY)" $(call option,RUNTIME,runtime)
+join: setup ## Train for the stack on another machine (URL=https://<machine>:8443 KEY RUNTIME PROFILES=dask)
+	@$(STACK) join --url "$(or $(URL),$(error name the gateway there: make join URL=https://<machine>:8443 KEY=...))" --key "$(KEY)" $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
 
 down: setup ## Stop every service; the state stays
 	@$(STACK) down

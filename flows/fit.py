@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger
 
+from flows.cluster import cluster
 from flows.common import MINUTE, context
 from stack.errors import StackError
 
@@ -38,9 +39,11 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
         The registered version.
     """
     from stack import code
-    from stack.training import parcels, training
+    from stack.promotion import registry
+    from stack.training import parcels, training, trainings
 
     settings, spec, _ = context(project, cutoff)
+    log = get_run_logger()
     if code.digest(project) != digest:
         raise StackError(
             "checkout of the machine that trains",
@@ -48,22 +51,29 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
             expected=f"code {code_version}, as on the machine that it has joined",
             todo=f"git checkout {code_version.removesuffix('-dirty')} there, and `make join` again",
         )
-    return training.train(
-        settings,
-        spec,
-        parcels.received(settings, rows),
-        data_revision=data_revision,
-        cutoff=cutoff,
-        code_version=code_version,
-        report=get_run_logger().info,
-    ).version
+    # This machine may come back after the other one has given it up and trained for itself.
+    if known := registry.tagged(settings, spec, trainings.identity(spec, cutoff, data_revision)):
+        log.info("version %s is of the same data, cut-off and code: no second one is trained", known.version)
+        return known.version
+    frame = parcels.received(settings, rows)
+    with cluster(settings, None) as workers:
+        return training.train(
+            settings,
+            spec,
+            frame,
+            data_revision=data_revision,
+            cutoff=cutoff,
+            code_version=code_version,
+            report=log.info,
+            workers=workers,
+        ).version
 
 
 def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
     """Let a machine that has joined train on labelled rows.
 
     Returns:
-        The registered version; None where no machine is there, or where it did not succeed: then train here.
+        The registered version; None where no machine is there, or where it has registered none: then train here.
     """
     from stack.runtime.runs import Runs
 
@@ -73,21 +83,19 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
         return None
     from stack import code
     from stack.data import lake
-    from stack.promotion import registry
-    from stack.training import parcels
+    from stack.training import parcels, trainings
 
-    name = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}"
-    sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": lake.revision(settings)}
+    name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(settings)
+    sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
     with parcels.sent(settings, name, frame):
         run = runs.start("fit", project, sent | {"code_version": code.version(), "digest": code.digest(project)})
         log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
         if not runs.begins(run, START_SECONDS):
             runs.cancel(run)
-            log.warning("no machine of the pool has begun within %s s; training here", START_SECONDS)
-            return None
-        outcome = runs.follow(run, log.info)
-    if not outcome.good:
-        log.warning("the training there is %s, %s; training here", outcome.state.lower(), outcome.message)
-        return None
-    challenger = registry.challenger(settings, spec)
-    return challenger.version if challenger and challenger.cutoff == cutoff else None
+            log.warning("no machine of the pool has begun within %s s", START_SECONDS)
+        elif not (outcome := runs.follow(run, log.info)).good:
+            log.warning("the training there is %s, %s", outcome.state.lower(), outcome.message)
+    version = trainings.take_up(settings, spec, trainings.identity(spec, cutoff, revision))
+    if version is None:
+        log.warning("nothing was registered there; training here")
+    return version.version if version else None

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 
+from flows.cluster import cluster
 from flows.common import MINUTE, MOMENTARY, context
 from flows.fit import elsewhere
 from flows.promote import pass_on
-
-if TYPE_CHECKING:
-    from stack.training.training import Trained
 
 
 @task(timeout_seconds=MINUTE, **MOMENTARY)
 def made(project: str, cutoff: datetime) -> str | None:
     """The version that the same data, cut-off and code have made already, completed where a run was killed."""
+    from stack.data import lake
     from stack.training import trainings
 
     settings, spec, _ = context(project, cutoff)
-    version = trainings.take_up(settings, spec, trainings.identity(settings, spec, cutoff))
+    version = trainings.take_up(settings, spec, trainings.identity(spec, cutoff, lake.revision(settings)))
     return version.version if version else None
 
 
@@ -36,22 +34,24 @@ def training_set(project: str, cutoff: datetime) -> DataFrame:
 
 
 @task(timeout_seconds=120 * MINUTE, **MOMENTARY)
-def search(project: str, frame: DataFrame, cutoff: datetime) -> Trained:
-    """Search, evaluate on the holdout, refit and register the challenger."""
+def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
+    """Search, evaluate on the holdout, refit and register the challenger; give its version."""
     from stack import code
     from stack.data import lake
     from stack.training import training
 
     settings, spec, _ = context(project, cutoff)
-    return training.train(
-        settings,
-        spec,
-        frame,
-        data_revision=lake.revision(settings),
-        cutoff=cutoff,
-        code_version=code.version(),
-        report=get_run_logger().info,
-    )
+    with cluster(settings, None) as workers:
+        return training.train(
+            settings,
+            spec,
+            frame,
+            data_revision=lake.revision(settings),
+            cutoff=cutoff,
+            code_version=code.version(),
+            report=get_run_logger().info,
+            workers=workers,
+        ).version
 
 
 @flow(name="train", flow_run_name="train {project}", timeout_seconds=180 * MINUTE)
@@ -73,6 +73,6 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
         get_run_logger().info("version %s is of the same data, cut-off and code: no second one is trained", version)
     else:
         frame = training_set(project, cutoff)
-        version = elsewhere(project, frame, cutoff) or search(project, frame, cutoff).version
+        version = elsewhere(project, frame, cutoff) or search(project, frame, cutoff)
     pass_on(project)
     return version

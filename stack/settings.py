@@ -113,7 +113,7 @@ class Settings(BaseModel):
         }
         if values["join_url"]:
             derived |= {f"{name}_url": f"{values['join_url']}/{name}" for name in ("prefect", "mlflow")}
-        if "dask" in values["profiles"].split(","):
+        if "dask" in _names(values["profiles"]):
             derived["dask_address"] = f"tcp://{_reachable(values['host'])}:{values['dask_port']}"
         derived |= {
             "dask_url": f"http://{_reachable(values['host'])}:{values['dask_status_port']}",
@@ -128,6 +128,11 @@ class Settings(BaseModel):
             "artifacts": f"{home}/artifacts",
         }
         return given | {key: given.get(key) or value for key, value in derived.items()}
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """Names of the profiles: groups of services that run only where they are asked for."""
+        return _names(self.profiles)
 
     def address(self, service: str) -> str:
         """Where a browser on this machine finds a service, by the name of its port setting."""
@@ -189,6 +194,11 @@ class Settings(BaseModel):
 def _reachable(host: str) -> str:
     """A host to connect to for one to listen on: every interface includes the loopback one."""
     return "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # compared with, not bound to
+
+
+def _names(profiles: str) -> frozenset[str]:
+    """The names in a list; the word ``none`` stands for an empty one."""
+    return frozenset(one.strip() for one in profiles.split(",")) - {"", "none"}
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:

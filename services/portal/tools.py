@@ -88,8 +88,7 @@ class State:
 
 def tools(settings: Settings) -> tuple[Tool, ...]:
     """The user interfaces of this stack."""
-    profiles = {name.strip() for name in settings.profiles.split(",")}
-    return (*TOOLS, FEAST_UI) if "feast-ui" in profiles else TOOLS
+    return (*TOOLS, FEAST_UI) if "feast-ui" in settings.optional else TOOLS
 
 
 def inside(settings: Settings, service: str) -> str:

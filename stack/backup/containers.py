@@ -15,7 +15,7 @@ from stack.backup import archive, backup, contents, databases, inside, restore
 from stack.backup.archive import Counts, Manifest
 from stack.backup.backup import Say
 from stack.errors import StackError
-from stack.runtime import compose, credentials, docker, image
+from stack.runtime import compose, credentials, docker, image, ownership
 from stack.settings import PREFIX, Settings, load
 
 CHAMPIONS = "SELECT name || '=' || version FROM registered_model_aliases WHERE alias = 'champion'"
@@ -24,6 +24,7 @@ CHAMPIONS = "SELECT name || '=' || version FROM registered_model_aliases WHERE a
 def make(settings: Settings, out: Path, at: datetime, say: Say, *, secrets: Path | None = None) -> Path:
     """Write one archive of everything while the containers run; as `backup.make` does for the local runtime."""
     _require_own_servers(settings)
+    ownership.require_own(settings)
     if not (server := docker.containers(settings).get("postgres")) or not server.running:
         raise StackError("postgres", found="it does not run", expected="a running stack", todo="make up")
     began, file = time.monotonic(), backup.target(out, at)
@@ -76,6 +77,7 @@ def bring_back(
             shutil.move(Path(folder) / "secrets/.env", contents.ENV)
         settings = load()
     settings = credentials.complete(settings)
+    ownership.claim(settings)
     try:
         docker.compose(settings, "up", "--detach", "--wait", "--quiet-pull", "postgres", "redis")
         _load(settings, file, manifest)

@@ -10,12 +10,13 @@ from stack.cli.common import main, settings_with
 @main.command()
 @click.option("--url", required=True, help="Address of the gateway there: https://<machine>:8443.")
 @click.option("--key", required=True, help="What `make up PROFILES=lan` tells there, with the password.")
+@click.option("--profiles", help="Optional services for the training there: dask, a cluster of that machine.")
 @click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="How to run the services.")
-def join(url: str, key: str, runtime: str | None) -> None:
+def join(url: str, key: str, profiles: str | None, runtime: str | None) -> None:
     """Train for the stack on another machine, from now on; `down` ends it."""
     from stack.runtime import credentials, runtimes
 
-    joined = {"profiles": "scale", "join_url": url.rstrip("/"), "join_key": key}
+    joined = {"profiles": ",".join(["scale", *filter(None, [profiles])]), "join_url": url.rstrip("/"), "join_key": key}
     settings = settings_with(runtime=runtime, **joined)
     chosen = runtimes.to_start(settings, click.echo)
     if any(getattr(settings_with(), name) != value for name, value in joined.items()):

@@ -70,7 +70,7 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
     """
     raw = _parsed(file)
     ours = {name: body for name, body in raw["services"].items() if "build" in body}
-    _require_known(raw["services"], settings)
+    require_known(settings, file)
     active = _active(ours, settings)
     made = [_service(name, body, _values(settings), active, file) for name, body in ours.items() if name in active]
     return _ordered(made, file)
@@ -96,6 +96,22 @@ def servers(settings: Settings, file: Path = FILE) -> list[str]:
     theirs = {name: body for name, body in _parsed(file)["services"].items() if "build" not in body}
     active = _active(theirs, settings)
     return [name for name in theirs if name in active]
+
+
+def require_known(settings: Settings, file: Path = FILE) -> None:
+    """Refuse a profile that no service has.
+
+    Raises:
+        StackError: names the nearest one.
+    """
+    known = {profile for body in _parsed(file)["services"].values() for profile in body.get("profiles", [])}
+    for unknown in sorted(settings.optional - known):
+        raise StackError(
+            "profiles",
+            found=f"{unknown}{nearest(unknown, known)}",
+            expected=f"of {', '.join(sorted(known))}",
+            todo="PROFILES=<name>, or PROFILES=none",
+        )
 
 
 def require_processes(settings: Settings, file: Path = FILE) -> None:
@@ -127,24 +143,9 @@ def _parsed(file: Path) -> dict[str, Any]:
     return dict(parsed)
 
 
-def _wanted(settings: Settings) -> set[str]:
-    return {one.strip() for one in settings.profiles.split(",") if one.strip()}
-
-
-def _require_known(bodies: Mapping[str, Any], settings: Settings) -> None:
-    known = {profile for body in bodies.values() for profile in body.get("profiles", [])}
-    for unknown in sorted(_wanted(settings) - known):
-        raise StackError(
-            "profiles",
-            found=f"{unknown}{nearest(unknown, known)}",
-            expected=f"of {', '.join(sorted(known))}",
-            todo="PROFILES=<name>",
-        )
-
-
 def _active(bodies: Mapping[str, Any], settings: Settings) -> set[str]:
     """Names of the services with a profile that is asked for, and of those without one unless they run elsewhere."""
-    wanted, elsewhere = _wanted(settings), bool(settings.join_url)
+    wanted, elsewhere = settings.optional, bool(settings.join_url)
     return {
         name
         for name, body in bodies.items()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 
 from stack.errors import StackError, nearest
-from stack.runtime import compose, credentials, docker, doctor, image, lan, ports, shell, startup
+from stack.runtime import compose, credentials, docker, doctor, image, lan, ownership, ports, shell, startup
 from stack.runtime.compose import Service
 from stack.runtime.docker import Container
 from stack.runtime.doctor import Finding
@@ -45,13 +45,14 @@ def unfit(settings: Settings) -> str | None:
 
 
 def running(settings: Settings) -> bool:
-    """Say whether a container of the stack runs."""
-    return any(one.running for one in docker.containers(settings).values())
+    """Say whether a container of the stack runs; those of another checkout are none of it."""
+    there = docker.containers(settings).values()
+    return any(one.running for one in there) and not ownership.stranger(settings)
 
 
 def place(settings: Settings) -> str:
-    """Where the state lies; empty when there is none."""
-    return ", ".join(docker.volumes(settings))
+    """Where the state lies; empty when there is none, or it is another checkout's."""
+    return "" if ownership.stranger(settings) else ", ".join(docker.volumes(settings))
 
 
 def up(settings: Settings, say: Say) -> None:
@@ -60,16 +61,18 @@ def up(settings: Settings, say: Say) -> None:
     Raises:
         StackError: no engine, a taken port, lost passwords, or a service that does not become healthy.
     """
+    ownership.require_own(settings)
     if not settings.join_url:
         settings = lan.with_login(_with_passwords(settings), say)
     services = compose.services(settings)
     there = docker.containers(settings)
-    require_own(settings, there)
     ports.require_free(settings, [one for one in services if one.name not in there or not there[one.name].running])
     if image.outdated():
         say("building the image (minutes when nothing is cached)")
         image.build(settings)
         say(f"built {compose.image()}")
+    ownership.claim(settings)
+    _remove(settings, set(there) - {*compose.servers(settings), *(one.name for one in services)})
     _start(settings, services, say)
     if lan.wanted(settings):
         say(f"machines that train join with KEY={lan.fingerprint(settings)}.<password>")
@@ -81,6 +84,7 @@ def down(settings: Settings) -> list[str]:
     Returns:
         Names of the services that ran.
     """
+    ownership.require_own(settings)
     ran = sorted(one.service for one in docker.containers(settings).values() if one.running)
     docker.compose(settings, *EVERYTHING, "down", "--remove-orphans")
     return ran
@@ -88,11 +92,13 @@ def down(settings: Settings) -> list[str]:
 
 def clean(settings: Settings) -> None:
     """Remove the containers and their volumes."""
+    ownership.require_own(settings)
     docker.compose(settings, *EVERYTHING, "down", "--remove-orphans", "--volumes")
 
 
 def rows(settings: Settings) -> list[Row]:
     """Look at every service, the database servers first."""
+    ownership.require_own(settings)
     services = {service.name: service for service in compose.services(settings)}
     found, memory = docker.containers(settings), docker.memory(settings)
     return [_row(name, services.get(name), found.get(name), memory) for name in [*compose.servers(settings), *services]]
@@ -141,6 +147,9 @@ def findings(settings: Settings) -> list[Finding]:
     problem = docker.engine()
     if problem:
         return [Finding("Docker", False, problem, "install Docker with Compose v2, or use `make up RUNTIME=local`")]
+    if stranger := ownership.stranger(settings):
+        name = f"containers and volumes of the name {settings.name} are of {stranger}"
+        return [Finding("STACK_NAME", False, name, "set STACK_NAME and other ports in .env")]
     alive = running(settings)
     return [
         Finding("Docker", True, "an engine with Compose answers"),
@@ -150,17 +159,6 @@ def findings(settings: Settings) -> list[Finding]:
         *([_image()] if alive else []),
         *_services(settings, alive),
     ]
-
-
-def require_own(settings: Settings, there: Mapping[str, Container]) -> None:
-    """Refuse to replace the containers of another checkout."""
-    if others := {one.checkout for one in there.values()} - {str(compose.FILE.parent)}:
-        raise StackError(
-            f"STACK_NAME {settings.name}",
-            found=f"containers of {', '.join(sorted(others))}",
-            expected="a name of this checkout's own",
-            todo="`make down` there, or set STACK_NAME and other ports in .env",
-        )
 
 
 def _with_passwords(settings: Settings) -> Settings:
@@ -174,6 +172,12 @@ def _with_passwords(settings: Settings) -> Settings:
             todo="bring back the .env of this stack, or delete its state with `make clean`",
         )
     return credentials.complete(settings)
+
+
+def _remove(settings: Settings, names: set[str]) -> None:
+    """Remove the containers of services that are no longer asked for: Docker Compose lets those of a profile run on."""
+    if names:
+        docker.compose(settings, *EVERYTHING, "rm", "--stop", "--force", *sorted(names))
 
 
 def _start(settings: Settings, services: list[Service], say: Say) -> None:

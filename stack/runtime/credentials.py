@@ -31,11 +31,11 @@ def complete(settings: Settings, file: Path = FILE) -> Settings:
 
 
 def keep(made: Mapping[str, str], file: Path = FILE) -> None:
-    """Add settings to the file, in quotes within which a dollar sign is none of a variable."""
-    before = file.read_text() if file.exists() else ""
-    lines = [f"{PREFIX}{name}".upper() + f"='{value}'" for name, value in made.items()]
-    separator = "\n" if before and not before.endswith("\n") else ""
-    _write(file, before + separator + "\n".join(lines) + "\n")
+    """Set settings in the file, in quotes within which a dollar sign is none of a variable; its other lines stay."""
+    values = {f"{PREFIX}{name}".upper(): value for name, value in made.items()}
+    before = file.read_text().splitlines() if file.exists() else []
+    others = [line for line in before if line.removeprefix("export ").partition("=")[0].strip() not in values]
+    _write(file, "\n".join([*others, *(f"{key}='{value}'" for key, value in values.items())]) + "\n")
 
 
 def _write(file: Path, text: str) -> None:

@@ -17,6 +17,8 @@ from stack.settings import PREFIX, ROOT, Settings
 
 OLDEST = (2, 20)
 """Of Docker Compose: the first that waits for one-shot services; https://docs.docker.com/compose/releases/."""
+PROJECT = "com.docker.compose.project"
+"""The label by which Docker Compose knows what belongs to a stack."""
 OF_THE_HOST = ("STACK_HOME", "STACK_RUNTIME", "STACK_PROFILES", "STACK_BIND")
 """Settings that say nothing to a container: its state lies in volumes, and it listens on every interface of its own."""
 
@@ -90,8 +92,7 @@ def inside(settings: Settings, *words: str) -> str:
 
 def command(settings: Settings, *words: str) -> list[str]:
     """The words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
-    wanted = [one.strip() for one in settings.profiles.split(",") if one.strip()]
-    profiles = [word for one in wanted for word in ("--profile", one)]
+    profiles = [word for one in sorted(settings.optional) for word in ("--profile", one)]
     return ["docker", "compose", "--project-name", settings.name, "--env-file", os.devnull, *profiles, *words]
 
 
@@ -126,6 +127,27 @@ def volumes(settings: Settings) -> list[str]:
     return sorted(_listed("volume", "ls", "--format", "{{.Name}}", settings=settings))
 
 
+def labels(volume: str) -> Mapping[str, str]:
+    """The labels of a volume; none where there is no such volume, or no engine answers."""
+    try:
+        told = _ran("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume).stdout
+    except FileNotFoundError:
+        return {}
+    return json.loads(told or "null") or {}
+
+
+def make_volume(name: str, given: Mapping[str, str]) -> None:
+    """Make a volume with labels; one that is there stays as it is.
+
+    Raises:
+        StackError: it could not be made.
+    """
+    words = [word for key, value in given.items() for word in ("--label", f"{key}={value}")]
+    ran = _ran("docker", "volume", "create", *words, name)
+    if ran.returncode:
+        raise StackError(f"volume {name}", found=ran.stderr.strip(), expected="a volume", todo="run `make doctor`")
+
+
 def inspect(names: list[str]) -> list[Mapping[str, Any]]:
     """What the engine knows of containers or images; those that are gone are left out."""
     return list(json.loads(_ran("docker", "inspect", *names).stdout or "[]")) if names else []
@@ -147,7 +169,7 @@ def _key(name: str) -> str:
 def _listed(*words: str, settings: Settings) -> list[str]:
     """What a listing command of Docker's names, of this stack alone."""
     try:
-        ran = _ran("docker", *words, "--filter", f"label=com.docker.compose.project={settings.name}")
+        ran = _ran("docker", *words, "--filter", f"label={PROJECT}={settings.name}")
     except FileNotFoundError:
         return []
     return ran.stdout.split()

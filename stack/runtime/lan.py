@@ -27,7 +27,7 @@ ELSEWHERE = ("192.0.2.1", 9)
 
 def wanted(settings: Settings) -> bool:
     """Say whether the gateway is to run."""
-    return PROFILE in [one.strip() for one in settings.profiles.split(",")]
+    return PROFILE in settings.optional
 
 
 def address(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stack.errors import StackError
-from stack.runtime import containers, local
+from stack.runtime import compose, containers, credentials, local
 from stack.runtime.doctor import Finding
 from stack.runtime.startup import Say
 from stack.runtime.status import Row
@@ -82,6 +82,18 @@ def to_start(settings: Settings, say: Say) -> Runtime:
     if settings.runtime == "auto" and not chosen.place(settings) and (left := other.place(settings)):
         say(f"a new {chosen.NAME} stack; the {other.NAME} one in {left} stays, RUNTIME={other.NAME} brings it back")
     return chosen
+
+
+def remember(chosen: Runtime, settings: Settings, file: Path = credentials.FILE) -> None:
+    """Keep the profiles of a start in ``.env``, where every later command finds them.
+
+    Raises:
+        StackError: there is no such profile, or it needs the other runtime; then nothing is kept.
+    """
+    compose.require_known(settings)
+    if chosen is LOCAL:
+        compose.require_processes(settings)
+    credentials.keep({"profiles": settings.profiles}, file)
 
 
 def current(settings: Settings) -> Runtime:

@@ -34,7 +34,7 @@ def addresses(settings: Settings) -> dict[str, str]:
         "features": settings.address("portal") + "/features/",
         "data checks": settings.address("portal") + "/docs/",
     }
-    if "feast-ui" in settings.profiles.split(","):
+    if "feast-ui" in settings.optional:
         front["Feast UI"] = settings.address("feast_ui") + "/"
     if lan.wanted(settings):
         front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"

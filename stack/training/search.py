@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -16,6 +17,7 @@ from stack.project import ProjectSpec
 from stack.training import candidates, splits
 from stack.training.evaluation import Judge
 from stack.training.splits import Split
+from stack.training.workers import Measured, Workers, on_each
 
 RANDOM_TRIALS = 4
 """Trials before the sampler begins to model what it has seen; the centres are among them."""
@@ -30,6 +32,8 @@ class Tried:
     params: dict[str, Any]
     losses: list[float] = field(default_factory=list)
     """What the search makes small, of each fold that was run."""
+    hosts: list[str] = field(default_factory=list, compare=False)
+    """The machine or container that fitted it, of each."""
     pruned: bool = False
 
     @property
@@ -37,17 +41,26 @@ class Tried:
         """Mean over the folds."""
         return sum(self.losses) / len(self.losses)
 
+    def add(self, found: Measured) -> None:
+        """Take in how it did on the next fold."""
+        self.losses.append(found.loss)
+        self.hosts.append(found.host)
+
     def told(self, judge: Judge) -> str:
         """How it did, in one line."""
         return f"{self.candidate} {judge.aim} {judge.sign * self.loss:.4f}{' (pruned)' if self.pruned else ''}"
 
 
-def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None]) -> Tried:
+def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None], workers: Workers | None = None) -> Tried:
     """Try the candidates on folds of the fit part; the holdout is not looked at.
+
+    The trials follow one another, as each draws from what the earlier ones have found: workers fit the folds of a
+    trial side by side, and the outcome is the same wherever they are.
 
     Args:
         split: its `fit` rows are used.
         done: called after each trial; the baseline without parameters is number 0.
+        workers: fit the folds; this thread does when omitted.
 
     Returns:
         The best that ran on every fold.
@@ -56,7 +69,11 @@ def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None]) -> Tr
         StackError: no fold has two outcomes to learn from.
     """
     folds, found = Fold.all(spec, split), candidates.available(spec, len(split.fit))
+    placed = workers.place(folds) if workers else folds
     tried: list[Tried] = []
+
+    def measure(one: Tried) -> Generator[Measured, None, None]:
+        return on_each(workers, spec, placed, one.candidate, one.params)
 
     def note(one: Tried) -> None:
         tried.append(one)
@@ -64,13 +81,22 @@ def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None]) -> Tr
 
     for name, one in found.items():
         if one.space is None:
-            note(Tried(0, name, dict(one.centre), [fold.loss(spec, name, dict(one.centre)) for fold in folds]))
+            baseline = Tried(0, name, dict(one.centre))
+            for result in measure(baseline):
+                baseline.add(result)
+            note(baseline)
     if candidates.searched(found):
-        _optimise(spec, found, folds, note)
+        _optimise(spec, found, len(folds), measure, note)
     return min((one for one in tried if not one.pruned), key=lambda one: one.loss)
 
 
-def _optimise(spec: ProjectSpec, found: dict[str, Candidate], folds: list[Fold], note: Callable[[Tried], None]) -> None:
+def _optimise(
+    spec: ProjectSpec,
+    found: dict[str, Candidate],
+    folds: int,
+    measure: Callable[[Tried], Generator[Measured, None, None]],
+    note: Callable[[Tried], None],
+) -> None:
     """Run the trials: the centre of each candidate first, then what the sampler draws."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -83,12 +109,13 @@ def _optimise(spec: ProjectSpec, found: dict[str, Candidate], folds: list[Fold],
     def objective(trial: optuna.Trial) -> float:
         name, params = candidates.suggest(trial, found)
         one = Tried(trial.number + 1, name, params)
-        for step, fold in enumerate(folds):
-            one.losses.append(fold.loss(spec, name, params))
-            trial.report(one.loss, step)
-            if step + 1 < len(folds) and trial.should_prune():
-                note(Tried(one.number, name, params, one.losses, pruned=True))
-                raise optuna.TrialPruned
+        with closing(measure(one)) as results:
+            for step, result in enumerate(results):
+                one.add(result)
+                trial.report(one.loss, step)
+                if step + 1 < folds and trial.should_prune():
+                    note(replace(one, pruned=True))
+                    raise optuna.TrialPruned
         note(one)
         return one.loss
 

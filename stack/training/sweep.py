@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ from stack.training import candidates, charts, splits, training
 from stack.training.evaluation import Judge
 from stack.training.search import Fold
 from stack.training.tracking import Tracker
+from stack.training.workers import Measured, Workers, measured
 
 WIDTH = 4
 RANDOM_TRIALS = 10
@@ -42,15 +43,6 @@ ALL = "all"
 """The set of all feature columns."""
 RUN = "mlflow run"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Where folds are fitted."""
-
-    executor: Executor
-    place: Callable[[list[Fold]], list[Any]] = list
-    """Brings the folds near the workers; what it gives is passed to the executor in their stead."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +91,6 @@ def subset(spec: ProjectSpec, name: str) -> ProjectSpec:
     wanted = feature_sets(spec)[name]
     columns = {column: kind for column, kind in spec.features.columns.items() if column in wanted}
     return spec.model_copy(update={"features": spec.features.model_copy(update={"columns": columns})})
-
-
-def fold_loss(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -> float:
-    """Fit a candidate on the feature columns of a specification, and measure it on a fold."""
-    columns = [*spec.column_types("number"), *spec.column_types("category")]
-    return replace(fold, fit=fold.fit[columns], test=fold.test[columns]).loss(spec, name, params)
 
 
 def sweep(
@@ -197,20 +183,25 @@ def _rounds(study: Study, asked: Question, trials: int, workers: Workers) -> Ite
 
 def _round(study: Study, asked: Question, batch: list[Trial], placed: list[Any], executor: Executor) -> None:
     """Fit the trials of a round, fold by fold; the hopeless ones are given up in between."""
-    going = [(trial, asked.draw(trial), list[float]()) for trial in batch]
+    going = [(trial, asked.draw(trial), list[Measured]()) for trial in batch]
     for step, fold in enumerate(placed):
-        running = [executor.submit(fold_loss, spec, fold, name, params) for _, (spec, name, params), _ in going]
-        for (trial, _, losses), future in zip(going, running, strict=True):
-            losses.append(float(future.result()))
-            trial.report(sum(losses) / len(losses), step)
-            trial.set_user_attr("losses", losses)
+        running = [executor.submit(measured, spec, fold, name, params) for _, (spec, name, params), _ in going]
+        for (trial, _, found), future in zip(going, running, strict=True):
+            found.append(future.result())
+            trial.report(_mean(found), step)
+            trial.set_user_attr("losses", [one.loss for one in found])
+            trial.set_user_attr("hosts", [one.host for one in found])
         if step + 1 < len(placed):
             pruned = [one for one in going if one[0].should_prune()]
             for trial, _, _ in pruned:
                 study.tell(trial, state=TrialState.PRUNED)
             going = [one for one in going if one not in pruned]
-    for trial, _, losses in going:
-        study.tell(trial, sum(losses) / len(losses))
+    for trial, _, found in going:
+        study.tell(trial, _mean(found))
+
+
+def _mean(found: list[Measured]) -> float:
+    return sum(one.loss for one in found) / len(found)
 
 
 def _finished(study: Study) -> list[FrozenTrial]:
@@ -233,6 +224,7 @@ def _note(tracker: Tracker, asked: Question, study: Study, report: Callable[[str
             params={"features": one.params["features"], "candidate": candidate, **params},
             metrics={f"fold_{judge.aim}": losses, judge.aim: [mean]},
             pruned=pruned,
+            hosts=one.user_attrs.get("hosts", ()),
         )
         if told:
             given_up = " (pruned)" if pruned else ""

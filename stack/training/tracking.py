@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
@@ -18,11 +19,10 @@ from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
 from stack.project import ProjectSpec
-from stack.promotion.registry import CHALLENGER
 from stack.serving.served import TRUSTED_TYPES
 from stack.settings import Settings
 
-KIND = "stack.kind"
+KIND, HOST = "stack.kind", "stack.host"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
 MODEL = "model"
 
@@ -35,7 +35,7 @@ class Tracker:
     """
 
     def __init__(self, settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> None:
-        self._url, self._name, self._tags = settings.mlflow_url, spec.name, dict(tags)
+        self._url, self._name, self._tags = settings.mlflow_url, spec.name, {**tags, HOST: socket.gethostname()}
         self._client = mlflow.MlflowClient(self._url)
         self._experiment = self._made_experiment()
         self._parent: str | None = None
@@ -87,13 +87,23 @@ class Tracker:
             raise
         self._client.set_terminated(run_id)
 
-    def trial(self, name: str, *, params: Mapping[str, Any], metrics: Mapping[str, list[float]], pruned: bool) -> None:
+    def trial(
+        self,
+        name: str,
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, list[float]],
+        pruned: bool,
+        hosts: Iterable[str],
+    ) -> None:
         """Log a trial as a whole, as a child of the training's run.
 
         Args:
             metrics: the values of each metric, by step.
+            hosts: the machines or containers that fitted it.
         """
-        run_id = self._open(name, "trial", {MLFLOW_PARENT_RUN_ID: str(self._parent), "stack.pruned": str(pruned)})
+        tags = {"stack.pruned": str(pruned), HOST: ", ".join(sorted(set(hosts)))}
+        run_id = self._open(name, "trial", {MLFLOW_PARENT_RUN_ID: str(self._parent)} | tags)
         now = _milliseconds()
         points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
         self._client.log_batch(run_id, metrics=points, params=_params(params))
@@ -110,10 +120,9 @@ class Tracker:
         self._client.log_artifacts(str(self._parent), str(folder))
 
     def register(self, pipeline: Pipeline, example: DataFrame, tags: Mapping[str, str]) -> str:
-        """Log a fitted pipeline with skops and register it as challenger.
+        """Log a fitted pipeline with skops and register it; no alias points at it yet.
 
-        The ``predict`` of a classifier is its whole ``predict_proba``. The alias moves last: whoever sees a challenger
-        finds everything about it.
+        The ``predict`` of a classifier is its whole ``predict_proba``.
 
         Args:
             example: rows of its input; MLflow shows the first.
@@ -135,7 +144,6 @@ class Tracker:
                 pip_requirements=_requirements(),
             )
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
-        self._client.set_registered_model_alias(self._name, CHALLENGER, version.version)
         return str(version.version)
 
     def _open(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:

@@ -20,12 +20,13 @@ from stack import code, tasks
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.settings import Settings
-from stack.training import candidates, evaluation, splits
+from stack.training import candidates, evaluation, splits, trainings
 from stack.training.evaluation import Judge
 from stack.training.export import export
 from stack.training.search import Tried, search
 from stack.training.splits import Split
 from stack.training.tracking import Tracker
+from stack.training.workers import Workers
 
 REFERENCE_ROWS = 10_000
 EXPORT_ROWS = 2000
@@ -82,8 +83,9 @@ def train(
     cutoff: datetime,
     code_version: str,
     report: Callable[[str], None],
+    workers: Workers | None = None,
 ) -> Trained:
-    """Train a project's model and register it as challenger.
+    """Train a project's model and register it as challenger, unless the same training has been registered meanwhile.
 
     Args:
         frame: labelled rows: ``event_id``, ``event_timestamp``, ``label_available_at``, the encoded label and the
@@ -92,6 +94,7 @@ def train(
         cutoff: no label of `frame` became known after it.
         code_version: of the checkout.
         report: told about each step, in one line.
+        workers: fit the folds of the search; this thread does when omitted. The outcome is the same.
 
     Raises:
         StackError: rows are too few, hold one outcome only, or were labelled after the cut-off.
@@ -112,7 +115,7 @@ def train(
         folder = Path(made)
         report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_when(spec, split)}")
         judge = Judge.of(spec)
-        best = search(spec, split, lambda one: _note(tracker, spec, judge, one, report))
+        best = search(spec, split, lambda one: _note(tracker, spec, judge, one, report), workers)
         recipe = _recipe(spec, frame, split, best, tags)
         (folder / "recipe").mkdir()
         (folder / "recipe" / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
@@ -122,7 +125,8 @@ def train(
         tracker.log(params=_params(spec, best, split), metrics=metrics)
         tracker.artifacts(folder)
         example = candidates.frame(spec, frame.head(5))
-        version = tracker.register(final, example, _version_tags(spec, judge, split, metrics))
+        made = tracker.register(final, example, _version_tags(spec, judge, split, metrics))
+        version = trainings.settle(settings, spec, made, tags)
         report(f"version {version} is challenger: {best.candidate}, fitted on {len(frame):,} rows")
     return Trained(run_id, version, metrics)
 
@@ -223,6 +227,7 @@ def _note(tracker: Tracker, spec: ProjectSpec, judge: Judge, one: Tried, report:
         params={"candidate": one.candidate, **one.params},
         metrics={f"fold_{judge.aim}": [judge.sign * loss for loss in one.losses], judge.aim: [judge.sign * one.loss]},
         pruned=one.pruned,
+        hosts=one.hosts,
     )
 
 

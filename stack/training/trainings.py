@@ -1,6 +1,7 @@
 """A training is made once: what the same data, cut-off and code have made already is taken up, not made again.
 
-A run that was killed after it had registered its version is completed by whoever starts the same training next.
+A run that was killed after it had registered its version is completed by whoever starts the same training next. Where
+two machines have trained the same, because one was given up and came back, the version that was registered first stays.
 """
 
 from __future__ import annotations
@@ -9,21 +10,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from stack import code
-from stack.data import lake
 from stack.project import ProjectSpec
 from stack.promotion import audit, registry
 from stack.promotion.registry import Version
 from stack.settings import Settings
 
+IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
+"""The tags that two trainings share when they give the same model."""
 
-def identity(settings: Settings, spec: ProjectSpec, cutoff: datetime) -> dict[str, str]:
-    """The tags that two trainings share when they give the same model."""
-    return {
-        "stack.project": spec.name,
-        "stack.cutoff": cutoff.isoformat(),
-        "stack.data_revision": lake.revision(settings),
-        "stack.code_digest": code.digest(spec.name),
-    }
+
+def identity(spec: ProjectSpec, cutoff: datetime, data_revision: str) -> dict[str, str]:
+    """The values of `IDENTITY` of a training here."""
+    return dict(zip(IDENTITY, (spec.name, cutoff.isoformat(), data_revision, code.digest(spec.name)), strict=True))
 
 
 def take_up(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> Version | None:
@@ -35,3 +33,23 @@ def take_up(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> V
     if not any(entry.version == version.version for entry in audit.entries(settings, spec)):
         registry.nominate(settings, spec, version)
     return version
+
+
+def settle(settings: Settings, spec: ProjectSpec, made: str, tags: Mapping[str, str]) -> str:
+    """Make a version challenger that was registered just now, or delete it where the same training has an earlier one.
+
+    The registry numbers its versions one after the other, so all that register the same agree on which was first. What
+    has become of that one, the gate's decision included, is left alone.
+
+    Args:
+        tags: of the version, with those of `IDENTITY`.
+
+    Returns:
+        The version that stays.
+    """
+    first = registry.tagged(settings, spec, {key: tags[key] for key in IDENTITY})
+    if first is not None and first.version != made:
+        registry.delete(settings, spec, made)
+        return first.version
+    registry.nominate(settings, spec, registry.numbered(settings, spec, made))
+    return made

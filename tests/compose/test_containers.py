@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -14,8 +14,9 @@ import pytest
 from stack import project
 from stack.errors import StackError
 from stack.promotion import registry
-from stack.runtime import compose, docker
+from stack.runtime import compose, docker, ownership
 from stack.runtime import containers as runtime
+from stack.settings import ROOT
 from tests.compose.conftest import Containers, Upgraded, eventually, runs
 
 pytestmark = pytest.mark.services
@@ -47,12 +48,16 @@ def bindings(container: str) -> set[tuple[str, str]]:
     return {(one["HostIp"], one["HostPort"]) for found in ports.values() for one in found or []}
 
 
-def test_containers_of_another_checkout_are_not_replaced(containers: Containers) -> None:
-    there = docker.containers(containers.settings)
-    runtime.require_own(containers.settings, there)
+def test_another_checkout_of_this_name_touches_nothing(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = docker.containers(containers.settings)
+    assert docker.labels(f"{containers.settings.name}_state")[ownership.LABEL] == str(ROOT)
+    monkeypatch.setattr(ownership, "other", partial(ownership.other, own=Path("/elsewhere")))
 
-    with pytest.raises(StackError, match="containers of /elsewhere"):
-        runtime.require_own(containers.settings, {"a": replace(there["portal"], checkout="/elsewhere")})
+    for command in (runtime.down, runtime.clean, runtime.rows, partial(runtime.up, say=print)):
+        with pytest.raises(StackError, match=f"containers and volumes of {ROOT}"):
+            command(containers.settings)
+    assert not runtime.running(containers.settings) and not runtime.place(containers.settings)
+    assert docker.containers(containers.settings).keys() == before.keys()
 
 
 @pytest.mark.parametrize("name", ["portal", "prefect", "mlflow", "monitoring"])

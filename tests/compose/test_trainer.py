@@ -1,9 +1,12 @@
-"""A machine that shares nothing with the first one but its gateway trains for it."""
+"""A machine that shares nothing with the first one but its gateway trains for it, on a Dask cluster of its own."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,53 +24,113 @@ MARCH = "2013-03-08T00:00:00+00:00"
 
 
 @pytest.fixture(scope="module")
-def trainer(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """A stack of another name that has joined."""
+def invitation(containers: Containers) -> tuple[str, ...]:
+    """What another machine is told to join."""
     url = containers.settings.through_gateway("portal", lan.address(containers.settings))
-    key = f"{lan.fingerprint(containers.settings)}.{PASSWORD}"
-    own = own_environment(tmp_path_factory.mktemp("trainer"))
-    own |= {"STACK_RUNTIME": "compose", "STACK_NAME": f"stack-trainer-{os.getpid()}", "STACK_PROFILES": "scale"}
-    other = Containers(os.environ | own | {"STACK_JOIN_URL": url, "STACK_JOIN_KEY": key})
+    return ("--url", url, "--key", f"{lan.fingerprint(containers.settings)}.{PASSWORD}")
+
+
+def machine(folder: Path, invitation: tuple[str, ...], runtime: str, profiles: str) -> Containers:
+    """Another machine: a stack of another name, whose .env has what joining would write there."""
+    _, url, _, key = invitation
+    own = own_environment(folder) | {"STACK_RUNTIME": runtime, "STACK_NAME": f"stack-trainer-{os.getpid()}"}
+    own |= {"STACK_PROFILES": profiles, "STACK_DASK_WORKERS": "1"}
+    return Containers(os.environ | own | {"STACK_JOIN_URL": url, "STACK_JOIN_KEY": key})
+
+
+@pytest.fixture(scope="module")
+def trainer(invitation: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    """A machine that has joined with containers, a Dask cluster among them."""
+    joined = machine(tmp_path_factory.mktemp("trainer"), invitation, "compose", "scale,dask")
     try:
-        other.stack("join", "--url", url, "--key", key)
-        yield other
+        joined.stack("join", *invitation, "--profiles", "dask")
+        yield joined
     finally:
-        other.stack("clean", "--yes")
+        joined.stack("clean", "--yes")
+
+
+def fits(of: Containers) -> list[dict[str, Any]]:
+    """The runs of the flow that another machine works on."""
+    url, question = f"{of.settings.prefect_url}/api/flow_runs/filter", {"flows": {"name": {"any_": ["fit"]}}}
+    return list(httpx.post(url, json=question, trust_env=False).raise_for_status().json())
+
+
+def trials(of: Containers, run_id: str) -> list[dict[str, str]]:
+    """The tags of the trials below a training's run."""
+    with httpx.Client(base_url=f"{of.settings.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=30) as client:
+        run = client.get("runs/get", params={"run_id": run_id}).raise_for_status().json()["run"]
+        below = {"filter": f"tags.`mlflow.parentRunId` = '{run_id}'", "experiment_ids": [run["info"]["experiment_id"]]}
+        found = client.post("runs/search", json=below).raise_for_status().json()["runs"]
+    return [{tag["key"]: tag["value"] for tag in one["data"]["tags"]} for one in found]
+
+
+def host(of: Containers, service: str) -> str:
+    """What a container calls itself."""
+    (found,) = docker.inspect([of.every()[service].name])
+    return str(found["Config"]["Hostname"])
 
 
 def test_it_trains_what_the_first_machine_then_judges(containers: Containers, trainer: Containers) -> None:
-    runs = Runs(containers.settings)
-    eventually(lambda: runs.online("training"), 60)
+    eventually(lambda: Runs(containers.settings).online("training"), 60)
     before = registry.require_champion(containers.settings, FLIGHTS)
 
     containers.stack("ingest", "flights", "--until", MARCH)
     told = containers.stack("train", "flights", "--until", MARCH)
 
-    last = httpx.post(
-        f"{containers.settings.prefect_url}/api/flow_runs/filter",
-        json={"flows": {"name": {"any_": ["fit"]}}},
-        trust_env=False,
-    ).json()
-    assert [run["state_type"] for run in last] == ["COMPLETED"]
-    assert last[0]["work_pool_name"] == "training" and "sent to a machine of the pool training" in told
-    decided = containers.stack("audit", "flights").splitlines()[-1]
-    assert f" {int(before.version) + 1} after {before.version}" in decided
+    assert [(run["state_type"], run["work_pool_name"]) for run in fits(containers)] == [("COMPLETED", "training")]
+    assert "sent to a machine of the pool training" in told
+    made = registry.numbered(containers.settings, FLIGHTS, str(int(before.version) + 1))
+    assert made.cutoff.isoformat() == MARCH and made.tag("stack.host") == host(trainer, "trainer")
+    tried = trials(containers, made.run_id)
+    assert len(tried) > FLIGHTS.training.trials
+    assert {one["stack.host"] for one in tried} == {host(trainer, "dask-workers")}
+    query = "SELECT kind, champion, numbers FROM decisions WHERE state = 'done' AND version = '{}'"
+    ((kind, champion, numbers),) = [line.split("|") for line in containers.sql(query.format(made.version))]
+    judged = json.loads(numbers)
+    assert champion == before.version and kind == ("promote" if judged["passed"] else "refuse")
+    assert {"auc", "log_loss"} <= {one["name"].split()[0] for one in judged["reasons"]}
+    live = registry.require_champion(containers.settings, FLIGHTS)
+    assert live.version == (made.version if judged["passed"] else before.version)
 
 
 def test_the_two_share_no_volume_and_no_network(containers: Containers, trainer: Containers) -> None:
-    (there,) = docker.inspect([one.name for one in docker.containers(trainer.settings).values()])
+    there = docker.inspect([one.name for one in docker.containers(trainer.settings).values()])
     here = docker.inspect([one.name for one in docker.containers(containers.settings).values()])
 
-    mounted = {mount.get("Name", mount["Source"]) for one in here for mount in one["Mounts"]}
-    assert not mounted & {mount.get("Name", mount["Source"]) for mount in there["Mounts"]}
-    networks = {name for one in here for name in one["NetworkSettings"]["Networks"]}
-    assert not networks & set(there["NetworkSettings"]["Networks"])
+    def mounted(found: list[Any]) -> set[str]:
+        return {mount.get("Name", mount["Source"]) for one in found for mount in one["Mounts"]}
+
+    def networks(found: list[Any]) -> set[str]:
+        return {name for one in found for name in one["NetworkSettings"]["Networks"]}
+
+    assert len(there) == 3 and not mounted(here) & mounted(there) and not networks(here) & networks(there)
+    assert mounted(there) == {f"{trainer.settings.name}_state"}
 
 
 def test_rows_are_gone_when_the_training_is_done(containers: Containers) -> None:
     left = docker.inside(containers.settings, "find", "/var/lib/stack/artifacts/parcels")
 
     assert "parcels/flights-20130308T000000Z" in left and ".parquet" not in left
+
+
+def test_processes_join_too_and_one_that_comes_late_registers_nothing(
+    containers: Containers, trainer: Containers, invitation: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert trainer.stack("down").startswith("stopped: dask-scheduler, dask-workers, trainer")
+    (done,) = fits(containers)
+    joined, runs = machine(tmp_path, invitation, "local", "scale"), Runs(containers.settings)
+    try:
+        joined.stack("join", *invitation)
+        assert "trainer" in joined.stack("status")
+        told: list[str] = []
+        outcome = runs.follow(runs.start("fit", "flights", done["parameters"]), told.append)
+    finally:
+        joined.stack("down")
+
+    assert outcome.state == "COMPLETED", outcome.message
+    assert any("no second one is trained" in line for line in told)
+    with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
+        registry.numbered(containers.settings, FLIGHTS, "3")
 
 
 def test_a_rollback_goes_back_and_stands_in_the_audit(containers: Containers) -> None:

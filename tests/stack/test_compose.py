@@ -100,6 +100,12 @@ def test_a_container_keeps_its_own_place_and_takes_what_the_user_has_chosen(tmp_
     assert not {"STACK_HOME", "STACK_BIND", "STACK_MLFLOW_URL"} & set(given)
 
 
+def test_dask_sees_nothing_of_the_state_and_no_port_of_it_is_published():
+    for name in ("dask-scheduler", "dask-workers"):
+        body = RAW["services"][name]
+        assert (body["volumes"], body["networks"], body.get("ports")) == ([], ["back"], None)
+
+
 def test_the_databases_stay_on_the_internal_network():
     assert RAW["networks"]["back"] == {"internal": True}
     for name in EMBEDDED:
@@ -144,8 +150,10 @@ def test_the_cluster_of_the_profile_dask_is_used_where_no_other_is_named(tmp_pat
 
 def test_a_machine_that_has_joined_runs_its_profile_alone(tmp_path):
     joined = settings(tmp_path, STACK_PROFILES="scale", STACK_JOIN_URL="https://nas:8443")
+    dask = settings(tmp_path, STACK_PROFILES="scale,dask", STACK_JOIN_URL="https://nas:8443")
 
     assert [one.name for one in services(joined)] == ["trainer"] and compose.servers(joined) == []
+    assert {one.name for one in services(dask)} == {"trainer", "dask-scheduler", "dask-workers"}
     assert docker.values(joined)["STACK_PREFECT_URL"] == "https://nas:8443/prefect"
 
 

@@ -17,6 +17,15 @@ def test_passwords_are_made_up_once_and_other_lines_stay(tmp_path):
     assert all(len(getattr(first, name)) == 48 for name in credentials.FIELDS if name != "redis_password")
 
 
+def test_a_setting_is_kept_once(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("# STACK_PROFILES=\nSTACK_PROFILES=lan\nSTACK_NAME=mine\n")
+
+    credentials.keep({"profiles": "feast-ui"}, file)
+
+    assert file.read_text() == "# STACK_PROFILES=\nSTACK_NAME=mine\nSTACK_PROFILES='feast-ui'\n"
+
+
 def test_a_dollar_sign_is_kept_as_it_is(tmp_path):
     credentials.keep({"lan_password_hash": "$2a$14$/FqxDnL1w0GkL6SQKGVcyO"}, tmp_path / ".env")
 

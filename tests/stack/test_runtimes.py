@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stack.errors import StackError
-from stack.runtime import compose, containers, docker, image, local, runtimes
+from stack.runtime import compose, containers, docker, image, local, ownership, runtimes
 from stack.settings import load
 from tests.conftest import own_environment
 
@@ -70,6 +70,34 @@ def test_shells_get_what_is_reached_from_outside(tmp_path):
     assert "export MLFLOW_TRACKING_URI=http://127.0.0.1:" in text
     assert str(tmp_path) not in text and "sqlite" not in text
     assert "feast() { docker exec" in text
+
+
+def test_profiles_of_a_start_are_found_by_every_later_command(tmp_path):
+    file = tmp_path / ".env"
+    runtimes.remember(runtimes.COMPOSE, settings(tmp_path, STACK_PROFILES="lan, dask"), file)
+    assert load({}, file).optional == {"lan", "dask"}
+
+    runtimes.remember(runtimes.LOCAL, settings(tmp_path, STACK_PROFILES="none"), file)
+    assert load({}, file).optional == frozenset()
+
+
+@pytest.mark.parametrize(("profiles", "refused"), [("lam", "did you mean 'lan'"), ("lan", "RUNTIME=compose")])
+def test_a_profile_that_cannot_be_had_is_not_kept(tmp_path, profiles, refused):
+    with pytest.raises(StackError, match=refused):
+        runtimes.remember(runtimes.LOCAL, settings(tmp_path, STACK_PROFILES=profiles), tmp_path / ".env")
+    assert not (tmp_path / ".env").exists()
+
+
+def test_another_checkout_owns_what_it_has_made_until_it_is_gone(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+        (folder / "docker-compose.yml").touch()
+
+    assert ownership.other([str(ours), ""], ours) is None
+    assert ownership.other([str(ours), str(theirs)], ours) == str(theirs)
+    theirs.rename(tmp_path / "moved")
+    assert ownership.other([str(theirs)], ours) is None
 
 
 @pytest.mark.parametrize(("text", "expected"), [("12.5MiB", 13107200), ("1.5GiB", 1610612736), ("0B", 0)])

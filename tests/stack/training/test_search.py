@@ -1,5 +1,7 @@
 """The search finds the better candidate, gives up on hopeless ones, and repeats itself."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from stack.training import splits
 from stack.training.evaluation import Judge
 from stack.training.search import Tried, search
+from stack.training.workers import Workers
 from tests.stack.conftest import DAYS, START
 
 
@@ -48,6 +51,14 @@ def test_the_same_seed_finds_the_same(toy, split, trials):
     again: list[Tried] = []
     search(toy, split, again.append)
     assert again == trials[1]
+
+
+def test_workers_find_the_same_and_are_named(toy, split, trials):
+    again: list[Tried] = []
+    with ThreadPoolExecutor(2) as executor:
+        best = search(toy, split, again.append, Workers(executor))
+    assert (best, again) == trials
+    assert {host for one in again for host in one.hosts} == {socket.gethostname()}
 
 
 def test_a_baseline_alone_is_the_best_there_is(toy, split):

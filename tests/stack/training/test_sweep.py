@@ -13,7 +13,7 @@ from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.settings import Settings
 from stack.training import sweep
-from stack.training.sweep import Workers
+from stack.training.workers import Workers
 from tests.stack.conftest import DAYS, START
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()

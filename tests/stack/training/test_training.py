@@ -112,7 +112,7 @@ def test_the_recipe_names_what_the_outcome_depends_on(tracked, toy, trained):
 
 def test_the_same_rows_in_another_order_give_the_same_model(tracked, toy, toy_rows, trained):
     again = train(tracked, toy, toy_rows().sample(frac=1, random_state=5))
-    assert again.version != trained.version
+    assert again.run_id != trained.run_id
     assert again.metrics == pytest.approx(trained.metrics, abs=1e-9)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import httpx
+import pytest
 from pandas import DataFrame
 
 from stack import code
@@ -13,32 +15,46 @@ from stack.promotion import audit, registry
 from stack.promotion.audit import Instant, Judged
 from stack.settings import Settings
 from stack.training import training, trainings
+from stack.training.training import Trained
 
 CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
+
+
+def train(settings: Settings, spec: ProjectSpec, rows: DataFrame) -> Trained:
+    return training.train(
+        settings,
+        spec,
+        rows,
+        data_revision="3f2a",
+        cutoff=CUTOFF,
+        code_version=code.version(),
+        report=lambda _: None,
+    )
 
 
 def test_what_is_registered_is_taken_up_once(
     tracked: Settings, toy: ProjectSpec, toy_rows: Callable[..., DataFrame]
 ) -> None:
     spec = toy.model_copy(update={"name": "once"})
-    tags = trainings.identity(tracked, spec, CUTOFF)
+    tags = trainings.identity(spec, CUTOFF, "3f2a")
     assert trainings.take_up(tracked, spec, tags) is None
 
-    made = training.train(
-        tracked,
-        spec,
-        toy_rows(),
-        data_revision=tags["stack.data_revision"],
-        cutoff=CUTOFF,
-        code_version=code.version(),
-        report=lambda _: None,
-    )
+    made = train(tracked, spec, toy_rows())
     found = trainings.take_up(tracked, spec, tags)
     assert found is not None and found.version == made.version
-    assert trainings.take_up(tracked, spec, trainings.identity(tracked, spec, CUTOFF + timedelta(days=1))) is None
+    assert trainings.take_up(tracked, spec, trainings.identity(spec, CUTOFF + timedelta(days=1), "3f2a")) is None
 
     # A version that the gate has judged is not brought before it again.
     judged = Judged(made.version, None, "passed", {})
     audit.promote(tracked, spec, judged, Instant(CUTOFF, CUTOFF))
     assert trainings.take_up(tracked, spec, tags) == registry.champion(tracked, spec)
+    assert registry.challenger(tracked, spec) is None
+
+    # A machine that had been given up comes back and has trained the same: it registers no second version, and the
+    # decision stands.
+    late = train(tracked, spec, toy_rows())
+    assert late.version == made.version and late.run_id != made.run_id
+    with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
+        registry.numbered(tracked, spec, str(int(made.version) + 1))
+    assert registry.tagged(tracked, spec, tags) == registry.champion(tracked, spec)
     assert registry.challenger(tracked, spec) is None

@@ -1,0 +1,49 @@
+"""The Dask cluster on which the folds of a search are fitted, where one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prefect import get_run_logger
+
+from stack.settings import Settings
+
+if TYPE_CHECKING:
+    from stack.training.workers import Workers
+
+CONNECT_SECONDS = 20
+Here = TypeVar("Here")
+
+
+@contextmanager
+def cluster(settings: Settings, here: Here) -> Iterator[Workers | Here]:
+    """Give the workers of the cluster that the settings name; `here` where they name none, or none answers.
+
+    A search finds the same wherever its folds are fitted, so a cluster that is switched off is no reason to fail.
+    """
+    if not settings.dask_address:
+        yield here
+        return
+    from prefect_dask.task_runners import DaskTaskRunner
+
+    from stack.training.workers import Workers
+
+    with DaskTaskRunner(address=settings.dask_address, client_kwargs={"timeout": CONNECT_SECONDS}) as runner:
+        client = _client(runner)
+        if client is None:
+            yield here
+            return
+        get_run_logger().info("folds are fitted on the cluster %s", settings.dask_address)
+        yield Workers(client.get_executor(), lambda folds: list(client.scatter(folds, broadcast=True, hash=False)))
+
+
+def _client(runner: Any) -> Any:
+    """The client of a cluster with a worker at least, or None."""
+    try:
+        runner.client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except OSError as error:  # a timeout is one
+        get_run_logger().warning("no worker of the cluster %s answers, fitting here: %s", runner.address, error)
+        return None
+    return runner.client
