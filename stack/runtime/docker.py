@@ -130,10 +130,10 @@ def volumes(settings: Settings) -> list[str]:
 def labels(volume: str) -> Mapping[str, str]:
     """The labels of a volume; none where there is no such volume, or no engine answers."""
     try:
-        told = _ran("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume).stdout
+        ran = _ran("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume)
     except FileNotFoundError:
         return {}
-    return json.loads(told or "null") or {}
+    return {} if ran.returncode else json.loads(ran.stdout) or {}
 
 
 def make_volume(name: str, given: Mapping[str, str]) -> None:
