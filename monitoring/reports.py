@@ -88,39 +88,68 @@ def run(
         StackError: a feature column is missing from a frame, or the name is no file name.
     """
     pages.check(name)
-    reference = frames.typed(spec, reference, "the reference frame")
     current = frames.typed(spec, current, "the current frame")
-    lost = frames.lost(spec, reference, current) if len(current) >= spec.monitoring.min_rows else ()
-    compared = compare(spec, reference, current, lost, at=at, name=name)
     answered = current if labelled is None else frames.answered(spec, labelled)
-    window = _window(spec, compared, lost, len(current), at, frames.outcomes(spec, answered, at, cutoff))
+    outcomes = frames.outcomes(spec, answered, at, cutoff)
+    compared, window = _look(spec, frames.typed(spec, reference, "the reference frame"), current, outcomes, at, name)
     with workspace.writer(settings):
         earlier = pages.summaries(settings, spec.name)
         verdict = decide(spec, [*_history(earlier, at), window], at=at, cutoff=cutoff)
         window = replace(window, retrained=verdict.retrain)
-        report = Report(
-            project=spec.name,
-            name=name,
-            at=at,
-            since=at - spec.monitoring.window,
-            made=made or at,
-            path=pages.folder(settings, spec.name) / f"{name}.html",
-            dashboard=workspace.page(spec, name) if compared.snapshot else "",
-            rows=len(current),
-            drift=compared.drift,
-            drifted=compared.drifted,
-            drift_share=compared.drift_share,
-            prediction_drift=compared.prediction_drift(spec.monitoring),
-            missing_share=frames.missing_share(spec, current),
-            feature_age_minutes=frames.oldest_features(current),
-            lost=lost,
-            performance=measure(spec, current),
-            headline=scores(spec),
-            verdict=verdict,
-        )
+        report = _report(settings, spec, name, current, compared, window, verdict, made or at)
         _save(settings, spec, report, window, compared.snapshot)
         _forget(settings, spec, earlier, report.made)
     return report
+
+
+def _look(
+    spec: ProjectSpec, reference: DataFrame, current: DataFrame, found: Outcomes, at: datetime, name: str
+) -> tuple[Comparison, Window]:
+    """Compare the frames, and say what the drift policy is to know of them."""
+    lost = frames.lost(spec, reference, current) if len(current) >= spec.monitoring.min_rows else ()
+    compared = compare(spec, reference, current, lost, at=at, name=name)
+    score = compared.prediction_drift(spec.monitoring)
+    window = Window(
+        at=at,
+        rows=len(current),
+        drift_share=compared.drift_share,
+        prediction_drift=None if score is None else drifts(spec.monitoring, score),
+        lost=lost,
+        **asdict(found),
+    )
+    return compared, window
+
+
+def _report(
+    settings: Settings,
+    spec: ProjectSpec,
+    name: str,
+    current: DataFrame,
+    compared: Comparison,
+    window: Window,
+    verdict: Verdict,
+    made: datetime,
+) -> Report:
+    return Report(
+        project=spec.name,
+        name=name,
+        at=window.at,
+        since=window.at - spec.monitoring.window,
+        made=made,
+        path=pages.folder(settings, spec.name) / f"{name}.html",
+        dashboard=workspace.page(spec, name) if compared.snapshot else "",
+        rows=window.rows,
+        drift=compared.drift,
+        drifted=compared.drifted,
+        drift_share=compared.drift_share,
+        prediction_drift=compared.prediction_drift(spec.monitoring),
+        missing_share=frames.missing_share(spec, current),
+        feature_age_minutes=frames.oldest_features(current),
+        lost=window.lost,
+        performance=measure(spec, current),
+        headline=scores(spec),
+        verdict=verdict,
+    )
 
 
 def _save(settings: Settings, spec: ProjectSpec, report: Report, window: Window, snapshot: Snapshot | None) -> None:
@@ -128,25 +157,6 @@ def _save(settings: Settings, spec: ProjectSpec, report: Report, window: Window,
         workspace.add(settings, spec, report.name, _told(snapshot, report.verdict))
     html = snapshot.get_html_str(as_iframe=False) if snapshot else None
     pages.save(settings, _summary(spec, report, window), html)
-
-
-def _window(
-    spec: ProjectSpec,
-    compared: Comparison,
-    lost: tuple[str, ...],
-    rows: int,
-    at: datetime,
-    found: Outcomes,
-) -> Window:
-    score = compared.prediction_drift(spec.monitoring)
-    return Window(
-        at=at,
-        rows=rows,
-        drift_share=compared.drift_share,
-        prediction_drift=None if score is None else drifts(spec.monitoring, score),
-        lost=lost,
-        **asdict(found),
-    )
 
 
 def _summary(spec: ProjectSpec, report: Report, window: Window) -> dict[str, Any]:

@@ -34,6 +34,17 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         subprocess.run([*command, "down"], env=environ, check=False, timeout=120)
 
 
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Prefect server for the flows that a test calls in its own process; it remembers nothing of an earlier one."""
+    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    results = {PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results")}
+    with temporary_settings(results), prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
 def own_environment(home: Path) -> dict[str, str]:
     """STACK_* keys of a stack that shares nothing with another one."""
     ports = zip(PORTS, free_ports(len(PORTS)), strict=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
@@ -120,16 +121,23 @@ class Tried:
         return [answer.json() for answer in self.loop.run(post())]
 
 
+@contextmanager
+def serving(home, spec) -> Iterator[Tried]:
+    """Serve a project in this process."""
+    served = Served.make(home, spec)
+    with asyncio.Runner() as loop:
+        loop.run(served.begin())
+        yield Tried(served, loop)
+        loop.run(served.end())
+
+
 @pytest.fixture
 def tried(home, spec, crowned) -> Iterator[Tried]:
     """Flights, whose canary, the version that was live first, answers a third of the requests."""
     first, second = crowned
     audit.try_out(home, spec, Judged(first, second, "better", {}), WHEN)
-    served = Served.make(home, spec.model_copy(update={"rollout": Rollout(canary=1 / 3, min_requests=20)}))
-    with asyncio.Runner() as loop:
-        loop.run(served.begin())
-        yield Tried(served, loop)
-        loop.run(served.end())
+    with serving(home, spec.model_copy(update={"rollout": Rollout(canary=1 / 3, min_requests=20)})) as found:
+        yield found
     audit.withdraw(home, spec, Judged(first, second, "the end", {}), WHEN)
 
 
@@ -177,24 +185,26 @@ def test_a_canary_that_does_not_load_is_withdrawn(home, spec, crowned, monkeypat
     assert audit.entries(home, spec)[-1].reason.startswith("it does not load: ")
 
 
-def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog):
+def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, monkeypatch):
     first, second = crowned
-    seat = Seat(home, spec)
-    seat.look()
-    assert seat.current.version == second
-    for _ in range(100):
-        seat.current.requests.add(0.01, failed=True)
-    seat.look()
-    assert seat.current.version == registry.champion(home, spec).version == first
-    assert "rolled back to version" in caplog.text
-    entry = audit.entries(home, spec)[-1]
-    assert (entry.kind, entry.version, entry.champion) == ("rollback", first, second)
-    assert entry.reason == "100 of 100 requests failed, more than 10%"
-    for _ in range(100):
-        seat.current.requests.add(0.01, failed=True)
-    seat.look()
-    assert seat.current.version == first and not seat.problem
-    assert audit.entries(home, spec)[-1] == entry, "two versions do not take turns"
+    with serving(home, spec) as tried:
+        seat = tried.served.seat
+        assert seat.current.version == second
+        monkeypatch.setattr(seat.current.model, "predict", lambda _: 1 / 0)
+        tried.ask([[example(spec)]] * 100)
+        seat.look()
+        assert seat.current.version == registry.champion(home, spec).version == first
+        assert "rolled back to version" in caplog.text
+        entry = audit.entries(home, spec)[-1]
+        assert (entry.kind, entry.version, entry.champion) == ("rollback", first, second)
+        assert entry.reason == "100 of 100 requests failed, more than 10%"
+        assert tried.ask([[example(spec)]])[0][0]["model_version"] == first
+
+        monkeypatch.setattr(seat.current.model, "predict", lambda _: 1 / 0)
+        tried.ask([[example(spec)]] * 100)
+        seat.look()
+        assert seat.current.version == first and not seat.problem
+        assert audit.entries(home, spec)[-1] == entry, "two versions do not take turns"
 
 
 def answering(home) -> str:

@@ -1,0 +1,194 @@
+"""A canary's whole trial, and a new champion's: asked over HTTP, told what was true, judged by the monitoring flow."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import yaml
+
+import flows.common
+from flows.monitor import monitor
+from services.prediction.front import Front
+from services.prediction.projects import Projects
+from stack import clock, project
+from stack.project import ProjectSpec, Training
+from stack.promotion import audit, registry
+from stack.promotion.audit import Entry, Instant, Judged
+from stack.promotion.registry import Version
+from stack.serving import predictions, scoring
+from stack.settings import Settings
+from tests.services.conftest import NOW, post
+
+pytestmark = pytest.mark.services
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ROLLOUT = {"canary": 0.5, "canary_for": "P1D", "max_loss_increase": 0.01, "min_labelled": 300}
+FLIGHTS, TOGETHER = 400, 5
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Version]:
+    """A model that has learnt something, and one that has not."""
+    from stack.feature_store import datasets
+    from stack.training import training
+
+    dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})
+    known: dict[str, Any] = {"data_revision": "1", "cutoff": NOW, "code_version": "1"}
+    frame = datasets.labelled(home, spec, NOW)
+    poor = training.train(home, dull, frame, report=lambda _: None, **known).version
+    return {"good": registry.numbered(home, spec, version), "poor": registry.numbered(home, dull, poor)}
+
+
+@dataclass
+class Trial:
+    """A project of its own, served in this process, and its versions."""
+
+    settings: Settings
+    spec: ProjectSpec
+    versions: dict[str, str]
+    rows: list[dict[str, Any]]
+    projects: Projects
+    loop: asyncio.Runner
+
+    def when(self) -> Instant:
+        return Instant(clock.now(self.settings, self.spec), datetime(2026, 1, 1, tzinfo=UTC))
+
+    def passed(self, name: str, after: str | None) -> Judged:
+        return Judged(self.versions[name], after and self.versions[after], "better", {})
+
+    def crown(self, name: str, after: str | None = None) -> None:
+        audit.promote(self.settings, self.spec, self.passed(name, after), self.when())
+
+    def try_out(self, name: str, after: str) -> None:
+        audit.try_out(self.settings, self.spec, self.passed(name, after), self.when())
+
+    def ask(self) -> Counter[str]:
+        """Ask about the flights an hour later, some in a request; count the answers of each model."""
+        clock.advance(self.settings, self.spec, self.when().at + HOUR)
+        bodies = [self.rows[at : at + TOGETHER] for at in range(0, FLIGHTS, TOGETHER)]
+        answers = self.loop.run(self._post("predict", "rows", bodies))
+        names = {version: name for name, version in self.versions.items()}
+        return Counter(names[row["model_version"]] for answer in answers for row in answer)
+
+    def tell(self) -> None:
+        """Say what was true: of the flights that the good model thinks likelier to be late, each was."""
+        log = predictions.read(self.settings, self.spec, NOW, self.when().at)
+        version = registry.numbered(self.settings, self.spec, self.versions["good"])
+        with scoring.loaded(self.settings, version) as model:
+            late = model.predict({name: log[name] for name in self.spec.features.columns})[:, 0]
+        late = late > np.median(late)
+        labels = [{"prediction_id": one, "label": int(was)} for one, was in zip(log["id"], late, strict=True)]
+        (noted,) = self.loop.run(self._post("feedback", "labels", [labels]))
+        assert noted == {"labelled": FLIGHTS, "unknown": []}
+
+    async def _post(self, verb: str, key: str, bodies: list[Any]) -> list[Any]:
+        await self.projects.look()
+        transport = httpx.ASGITransport(Front(self.projects))
+        async with httpx.AsyncClient(transport=transport, base_url="http://stack") as client:
+            path = f"/{self.spec.name}/{verb}"
+            return [(await client.post(path, json={key: body})).raise_for_status().json() for body in bodies]
+
+    def aliases(self) -> dict[str, str]:
+        """The model behind each alias."""
+        names = {version: name for name, version in self.versions.items()}
+        found = {
+            alias: registry.aliased(self.settings, self.spec, alias) for alias in ("champion", "canary", "previous")
+        }
+        return {alias: names[version.version] for alias, version in found.items() if version}
+
+    def last(self) -> Entry:
+        return audit.entries(self.settings, self.spec)[-1]
+
+
+@pytest.fixture
+def trial(home, spec, trained, prefect, tmp_path, monkeypatch) -> Iterator[Trial]:
+    name = f"trial{next(NUMBERS)}"
+    raw = yaml.safe_load((project.PROJECTS / "flights" / "project.yaml").read_text())
+    raw |= {"name": name, "rollout": ROLLOUT}
+    raw["monitoring"] |= {"min_rows": FLIGHTS}
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
+    rows = spec.module("source").requests(NOW, NOW + DAY)[list(spec.request)].head(FLIGHTS)
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(flows.common, "settings", lambda: home)
+    own = project.load(name)
+    clock.advance(home, own, NOW)
+    post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/create", {"name": name}).raise_for_status()
+    versions = {quality: registered(home, own, version) for quality, version in trained.items()}
+    with asyncio.Runner() as loop:
+        projects = Projects(home)
+        yield Trial(home, own, versions, rows.map(text).to_dict("records"), projects, loop)
+        loop.run(projects.end())
+
+
+def registered(settings: Settings, spec: ProjectSpec, version: Version) -> str:
+    """Register the run of another project's version as one of this project."""
+    body = {"name": spec.name, "source": f"models:/{version.name}/{version.version}", "run_id": version.run_id}
+    made = post(f"{settings.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
+    registry.tag(settings, registry.numbered(settings, spec, made["version"]), version.tags)
+    return str(made["version"])
+
+
+def text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def test_a_canary_that_does_well_answers_its_share_and_is_promoted(trial: Trial) -> None:
+    trial.crown("poor")
+    trial.try_out("good", after="poor")
+    share = trial.ask()
+    assert 90 < share["good"] < 310 and share.total() == FLIGHTS  # a half, five standard deviations either way
+    trial.tell()
+
+    monitor(trial.spec.name)
+    assert trial.aliases() == {"champion": "poor", "canary": "good"}, "its time is not over"
+
+    monitor(trial.spec.name, NOW + DAY)
+    assert trial.aliases() == {"champion": "good", "previous": "poor"}
+    entry = trial.last()
+    assert (entry.kind, entry.version, entry.champion) == ("promote", trial.versions["good"], trial.versions["poor"])
+    assert entry.reason.startswith("it answered 50% of the requests from 2013-01-12 15:00 on, within its bounds; loss ")
+    assert entry.numbers["canary"]["rows"] == FLIGHTS
+    assert entry.numbers["canary"]["mean"] < entry.numbers["canary"]["other"]
+    assert trial.ask() == {"good": FLIGHTS}
+
+
+def test_a_canary_that_does_worse_is_withdrawn_with_an_alarm(trial: Trial, caplog) -> None:
+    trial.crown("good")
+    trial.try_out("poor", after="good")
+    assert set(trial.ask()) == {"good", "poor"}
+    trial.tell()
+
+    monitor(trial.spec.name, NOW + DAY)
+    assert trial.aliases() == {"champion": "good"}
+    entry = trial.last()
+    assert (entry.kind, entry.version, entry.champion) == ("withdraw", trial.versions["poor"], trial.versions["good"])
+    assert entry.reason.endswith("on 400 labelled requests, more than 0.01 above it")
+    assert f"{trial.spec.name}: canary version {entry.version} withdrawn" in caplog.text
+    assert trial.ask() == {"good": FLIGHTS}
+
+
+def test_a_new_champion_that_does_worse_goes_back_with_an_alarm(trial: Trial, caplog) -> None:
+    trial.crown("good")
+    trial.crown("poor", after="good")
+    assert trial.ask() == {"poor": FLIGHTS}
+    trial.tell()
+
+    monitor(trial.spec.name)
+    assert trial.aliases() == {"champion": "good"}
+    entry = trial.last()
+    assert (entry.kind, entry.version, entry.champion) == ("rollback", trial.versions["good"], trial.versions["poor"])
+    assert entry.reason.endswith("on 400 labelled requests, more than 0.01 above it")
+    assert f"{trial.spec.name}: rolled back to version {entry.version}" in caplog.text
+    assert trial.ask() == {"good": FLIGHTS}
+    monitor(trial.spec.name)
+    assert trial.last() == entry, "two versions do not take turns"
