@@ -59,7 +59,7 @@ check: setup ## Say what is wrong with a project, in seconds and before anything
 
 example: ## Install the data of the examples, then run one: titanic, housing, insurance (NAME=titanic)
 	@$(PYTHON) -m stack.bootstrap --examples
-	@$(STACK) up
+	@$(STACK) up --no-pipeline
 	@$(STACK) run "$(or $(NAME),$(error name the example: make example NAME=titanic))"
 
 catalog: setup ## List every data set of a project, and where its page is (PROJECT)
