@@ -51,7 +51,12 @@ class Checkout:
 
 @contextmanager
 def recorded(
-    recipe: Mapping[str, Any], folder: Path, report: Callable[[str], None], *, as_it_is: bool = False
+    recipe: Mapping[str, Any],
+    folder: Path,
+    report: Callable[[str], None],
+    *,
+    kept: Path | None = None,
+    as_it_is: bool = False,
 ) -> Iterator[Checkout]:
     """Give the code and the packages that a recipe names.
 
@@ -59,6 +64,7 @@ def recorded(
         recipe: ``recipe.json`` of the run.
         folder: where a worktree is made, if one is needed; it is gone afterwards.
         report: told what is used.
+        kept: the files that no commit has, as the run kept them.
         as_it_is: this checkout with its packages, whatever the recipe names.
 
     Raises:
@@ -70,24 +76,33 @@ def recorded(
         report(f"code of this checkout{', as it is' if as_it_is else ''}; recorded: {recipe['code_version'][:12]}")
         yield here
         return
-    _require_commit(recipe, commit)
+    _require_commit(recipe, commit, kept)
     code.git("worktree", "prune")
     code.git("worktree", "add", "--detach", str(folder), commit)
     try:
         report(f"code of commit {commit[:12]}, in a worktree of its own")
+        if kept and recipe["uncommitted"]:
+            code.put_back(recipe["uncommitted"], kept, folder)
+            report(f"with {len(recipe['uncommitted'])} files that were not committed, as the run kept them")
         if off:
             report(f"building its environment: {rebuild.said(off)}")
-            Checkout(folder, here.python).run(["stack.bootstrap"], os.environ, report)
+            Checkout(folder, here.python).run(["stack.bootstrap", *_data(folder, recipe)], os.environ, report)
         yield Checkout(folder, folder / ".venv/bin/python" if off else here.python)
     finally:
         code.git("worktree", "remove", "--force", str(folder))
 
 
-def _require_commit(recipe: Mapping[str, Any], commit: str) -> None:
-    """Refuse code that no commit has, or that this checkout does not know."""
+def _data(folder: Path, recipe: Mapping[str, Any]) -> list[str]:
+    """An example is known where the package of its data is installed."""
+    text = (folder / "projects" / recipe["project"] / "project.yaml").read_text()
+    return ["--examples"] if "\npackage:" in text else []
+
+
+def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -> None:
+    """Refuse code that neither a commit nor the run has, or a commit that this checkout does not know."""
     where = f"code of the run, {recipe['code_version']}"
     files = recipe.get("uncommitted")
-    if files or (files is None and recipe["code_version"].endswith(DIRTY)):
+    if (files and kept is None) or (files is None and recipe["code_version"].endswith(DIRTY)):
         files = files or []
         named = ", ".join(files[:8]) + (" ..." if files[8:] else "")
         raise StackError(

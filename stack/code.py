@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from importlib.metadata import version as installed
+from pathlib import Path
 
 from stack.settings import ROOT
+
+KINDS = (".py", ".yaml")
+"""Of the files that decide what a training gives."""
+KEPT = "files"
+"""Folder beside a run's recipe, with those that no commit has."""
 
 
 def version() -> str:
@@ -27,7 +34,7 @@ def digest(project: str) -> str:
     """Name the content of every file that decides what a training of a project gives, committed or not."""
     found = hashlib.sha256()
     parts = [ROOT / part for part in _parts(project)]
-    files = [file for part in parts for file in (part, *part.rglob("*")) if file.suffix in (".py", ".yaml")]
+    files = [file for part in parts for file in (part, *part.rglob("*")) if file.suffix in KINDS]
     for path in sorted(file for file in files if file.is_file()):
         found.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return found.hexdigest()
@@ -35,11 +42,30 @@ def digest(project: str) -> str:
 
 def uncommitted(project: str) -> list[str] | None:
     """Files of :func:`digest` that differ from the commit, or that git does not know; None where there is no git."""
+    words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored"]
     try:
-        lines = git("status", "--porcelain", "--untracked-files=all", "--", *_parts(project)).splitlines()
+        entries = git(*words, "--", *_parts(project)).split("\0")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return [line.strip().partition(" ")[2].strip() for line in lines]
+    names = [entry.strip().partition(" ")[2].strip() for entry in entries]
+    return [name for name in names if Path(name).suffix in KINDS]
+
+
+def keep(names: list[str], folder: Path) -> None:
+    """Copy files of the checkout, so that code that no commit has can be had again; one that is gone is left out."""
+    for name in names:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
+def put_back(names: list[str], kept: Path, folder: Path) -> None:
+    """Give a checkout of the commit the files that were kept, and take out those that were gone."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).unlink(missing_ok=True)
+        if (kept / name).is_file():
+            shutil.copy(kept / name, folder / name)
 
 
 def _parts(project: str) -> list[str]:

@@ -15,7 +15,7 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from stack import checkouts, rebuild
+from stack import checkouts, code, rebuild
 from stack.errors import StackError
 from stack.promotion import registry
 from stack.promotion.registry import Version
@@ -76,7 +76,10 @@ def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *,
         recipe, rebuilt = known.recipe, folder / "rebuilt"
         report(f"{recipe['project']}: {recipe['candidate']} on labels known at {recipe['cutoff']}")
         words = ["stack.rebuild", str(known.folder / "recipe/recipe.json"), str(rebuilt)]
-        with checkouts.recorded(recipe, folder / "code", report, as_it_is=as_it_is) as checkout:
+        kept = known.folder / "recipe" / code.KEPT
+        with checkouts.recorded(
+            recipe, folder / "code", report, kept=kept if kept.exists() else None, as_it_is=as_it_is
+        ) as checkout:
             checkout.run([*words, *(["--as-it-is"] if as_it_is else [])], _environment(settings, folder), report)
         found = compare(known, rebuilt)
     report(str(found))

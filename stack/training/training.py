@@ -119,6 +119,7 @@ def train(
         recipe = _recipe(spec, frame, split, best, tags)
         (folder / "recipe").mkdir()
         (folder / "recipe" / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+        code.keep(recipe.uncommitted or [], folder / "recipe" / code.KEPT)
         metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in judge.headline))
         final = refit(spec, frame, best, folder)

@@ -123,6 +123,24 @@ def test_other_code_is_checked_out_beside_this_one(known: reproduce.Recorded, tm
     assert str(tmp_path) not in subprocess.check_output(["git", "worktree", "list"], cwd=ROOT, text=True)
 
 
+def test_code_that_was_not_committed_is_put_back_as_the_run_kept_it(
+    known: reproduce.Recorded, tmp_path: Path, head: str
+) -> None:
+    changed, new, gone = "stack/clock.py", "projects/flights/new.py", "stack/disk.py"
+    kept = tmp_path / "kept"
+    code.keep([changed, "no/such/file.py"], kept)
+    (kept / changed).write_text("CHANGED = True\n")
+    (kept / new).parent.mkdir(parents=True)
+    (kept / new).write_text("NEW = True\n")
+    recipe = known.recipe | {"code_version": f"{head}-dirty", "code_digest": "another"}
+    recipe |= {"uncommitted": [changed, new, gone]}
+    with checkouts.recorded(recipe, tmp_path / "code", print, kept=kept) as checkout:
+        assert (checkout.folder / changed).read_text() == "CHANGED = True\n"
+        assert (checkout.folder / new).read_text() == "NEW = True\n"
+        assert not (checkout.folder / gone).exists()
+        assert (checkout.folder / "stack/rebuild.py").is_file()
+
+
 def test_other_packages_are_named() -> None:
     off = rebuild.differences({"packages": {"numpy": "0.1", "no-such-package": "2"}})
     assert {name: wanted for name, (wanted, _) in off.items()} == {"numpy": "0.1", "no-such-package": "2"}
