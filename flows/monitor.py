@@ -41,6 +41,7 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
         observed.window(settings, spec, champion, at),
         labelled=observed.judged(settings, spec, champion, at),
         cutoff=champion.cutoff,
+        trained=newest.cutoff if (newest := registry.tagged(settings, spec, {}, "DESC")) else None,
         at=at,
         name=f"{at:%Y%m%dT%H%M%SZ}",
         made=made,

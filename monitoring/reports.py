@@ -67,6 +67,7 @@ def run(
     cutoff: datetime | None = None,
     labelled: DataFrame | None = None,
     made: datetime | None = None,
+    trained: datetime | None = None,
 ) -> Report:
     """Compare, decide, and save. The same `name` again replaces the former report.
 
@@ -83,6 +84,8 @@ def run(
             triggers of bias and loss; `current` when omitted.
         made: instant on the wall clock, which the age of a report is counted by: a replay keeps its year; `at` when
             omitted.
+        trained: the newest version's training cut-off: a retraining that was asked for later has come to nothing, and
+            is no reason to wait with another one; all have come about when omitted.
 
     Raises:
         StackError: a feature column is missing from a frame, or the name is no file name.
@@ -94,7 +97,7 @@ def run(
     compared, window = _look(spec, frames.typed(spec, reference, "the reference frame"), current, outcomes, at, name)
     with workspace.writer(settings):
         earlier = pages.summaries(settings, spec.name)
-        verdict = decide(spec, [*_history(earlier, at), window], at=at, cutoff=cutoff)
+        verdict = decide(spec, [*_history(earlier, at, trained), window], at=at, cutoff=cutoff)
         window = replace(window, retrained=verdict.retrain)
         report = _report(settings, spec, name, current, compared, window, verdict, made or at)
         _save(settings, spec, report, window, compared.snapshot)
@@ -175,11 +178,12 @@ def _summary(spec: ProjectSpec, report: Report, window: Window) -> dict[str, Any
     return found
 
 
-def _history(summaries: list[dict[str, Any]], at: datetime) -> list[Window]:
-    """The windows of earlier reports, by rising instant."""
+def _history(summaries: list[dict[str, Any]], at: datetime, trained: datetime | None) -> list[Window]:
+    """The windows of earlier reports, by rising instant; retrained are those whose retraining has come about."""
     windows = [summary["window"] for summary in summaries]
     parsed = [Window(**window | {"at": datetime.fromisoformat(window["at"])}) for window in windows]
-    return [window for window in parsed if window.at < at]
+    done = trained or at
+    return [replace(one, retrained=one.retrained and one.at <= done) for one in parsed if one.at < at]
 
 
 def _told(snapshot: Snapshot, verdict: Verdict) -> Snapshot:

@@ -181,10 +181,10 @@ def tag(settings: Settings, version: Version, tags: Mapping[str, str]) -> None:
             _checked(client.post("mlflow/model-versions/set-tag", json=body))
 
 
-def tagged(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> Version | None:
-    """The version that carries these tags, or the first of several."""
+def tagged(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str], order: str = "ASC") -> Version | None:
+    """The version that carries these tags: the first of several, or with the order "DESC" the newest."""
     wanted = [f"name = '{spec.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
-    query = {"filter": " and ".join(wanted), "order_by": "version_number ASC", "max_results": "1"}
+    query = {"filter": " and ".join(wanted), "order_by": f"version_number {order}", "max_results": "1"}
     with _client(settings) as client:
         found = _checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
     return _version(found[0]) if found else None

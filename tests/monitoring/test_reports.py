@@ -187,3 +187,14 @@ def test_the_age_of_the_features_is_reported(home, spec, frame):
 
     assert report.feature_age_minutes == pytest.approx(50)
     assert report.path.read_text().count("Age of the features, minutes") > 0
+
+
+def test_a_retraining_that_came_to_nothing_is_no_reason_to_wait(home, spec, frame):
+    old, day = AT - timedelta(days=61), timedelta(days=1)
+    first = reports.run(home, spec, frame(seed=1), frame(rows=50), at=AT, name="r1", cutoff=old, trained=old)
+    lost = reports.run(home, spec, frame(seed=1), frame(rows=50), at=AT + day, name="r2", cutoff=old, trained=old)
+    came = reports.run(
+        home, spec, frame(seed=1), frame(rows=50), at=AT + 2 * day, name="r3", cutoff=old, trained=AT + day
+    )
+
+    assert [one.verdict.action for one in (first, lost, came)] == ["retrain", "retrain", "notice"]
