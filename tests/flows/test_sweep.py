@@ -8,24 +8,16 @@ from datetime import timedelta
 import pytest
 from distributed import LocalCluster
 from prefect import task
-from prefect.testing.utilities import prefect_test_harness
 
 import flows.common
 import flows.sweep
 from stack import project
 from stack.data import lake
 from stack.settings import Settings
-from stack.training.sweep import Workers
+from stack.training.workers import Workers
 from tests.stack.conftest import DAYS, START, toy, toy_rows, tracked  # noqa: F401  # fixtures
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[None]:
-    """A Prefect server of this module's own."""
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +28,7 @@ def cluster() -> Iterator[LocalCluster]:
 
 
 @pytest.mark.parametrize("place", ["cores", "cluster"])
-def test_a_sweep_runs_where_the_workers_are(place, server, cluster, toy, toy_rows, tracked, tmp_path, monkeypatch):  # noqa: F811
+def test_a_sweep_runs_where_the_workers_are(place, prefect, cluster, toy, toy_rows, tracked, tmp_path, monkeypatch):  # noqa: F811
     address = cluster.scheduler_address if place == "cluster" else ""
     settings = Settings(home=tmp_path, mlflow_port=tracked.mlflow_port, dask_address=address)
     spec, rows, seen = toy.model_copy(update={"name": place}), toy_rows(600), []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -13,8 +12,6 @@ from prefect.client.orchestration import get_client
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
-from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 from prefect.types.entrypoint import EntrypointType
 
 import flows.common
@@ -24,14 +21,6 @@ from stack.project import ProjectSpec
 from stack.promotion import audit, registry
 from stack.training import training
 from tests.stack.conftest import DAYS, START
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[None]:
-    """A Prefect server of this module's own, which remembers nothing of an earlier one."""
-    results = {PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results")}
-    with temporary_settings(results), prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 @pytest.fixture
@@ -70,7 +59,7 @@ def work(run: UUID) -> str:
         return client.read_flow_run(run).state.name
 
 
-def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, server, caplog):
+def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, prefect, caplog):
     rows = toy_rows(4000, days=40)
     first = train(tracked, town, rows, DAYS)
     with get_client(sync_client=True) as client:
