@@ -77,6 +77,7 @@ def build(settings: Settings) -> Starlette:
         routes=[
             Route("/", home, methods=["GET"]),
             Route("/healthz", health, methods=["GET"]),
+            Route("/reports/", every_report, methods=["GET"]),
             Route("/reports/{project}/", reports, methods=["GET"]),
             Route("/catalog/{project}.json", catalog, methods=["GET"]),
             Route("/catalog/{project}", catalog, methods=["GET"]),
@@ -115,12 +116,20 @@ async def home(request: Request) -> Response:
         ],
         names=names,
         cards=cards,
-        data_docs=next((card.data_docs for card in cards if isinstance(card, Card) and card.data_docs), None),
+        checked=any(isinstance(card, Card) and card.data_docs for card in cards),
+        reported=any(isinstance(card, Card) and card.report for card in cards),
         mlflow=outside(settings, "mlflow", origin),
         evidently=outside(settings, "monitoring", origin),
         prediction=outside(settings, "prediction", origin),
         curl=curl,
     )
+
+
+async def every_report(request: Request) -> Response:
+    """The projects, and the pages that each has."""
+    portal: Portal = request.state.portal
+    found = [await asyncio.to_thread(shelves.shelf, portal.settings, name) for name in project.names()]
+    return _page(portal, "shelves.html", shelves=found)
 
 
 async def reports(request: Request) -> Response:
@@ -133,8 +142,7 @@ async def reports(request: Request) -> Response:
     evidently, swept = outside(portal.settings, "monitoring", _origin(request)), shelves.sweeps(portal.settings, name)
     metrics = found[0]["headline"][:3] if found else []
     shown = {"reports": found, "metrics": metrics, "evidently": evidently, "sweeps": swept}
-    year = (portal.settings.pages / name / "year.html").is_file()
-    return _page(portal, "reports.html", name=name, year=year, **shown)
+    return _page(portal, "reports.html", name=name, year=shelves.year(portal.settings, name), **shown)
 
 
 async def catalog(request: Request) -> Response:

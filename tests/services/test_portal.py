@@ -197,7 +197,14 @@ def test_the_state_is_what_a_real_question_finds(home, portal, status, body, sho
 def test_only_get_is_answered(shelves, portal):
     client = portal(shelves)
 
-    for path in ("/", "/healthz", "/reports/flights/", "/reports/flights/20130315T000000Z.html", "/docs/flights/"):
+    for path in (
+        "/",
+        "/healthz",
+        "/reports/",
+        "/reports/flights/",
+        "/reports/flights/20130315T000000Z.html",
+        "/docs/flights/",
+    ):
         assert client.post(path).status_code == 405
     assert client.get("/healthz").json() == {"status": "ok"}
 
@@ -232,6 +239,18 @@ def test_the_page_of_a_replay_is_linked_once_it_is_written(shelves, portal):
     assert "year.html" not in before
     assert "/reports/flights/year.html" in client.get("/reports/flights/").text
     assert "the year" in client.get("/reports/flights/year.html").text
+
+
+def test_the_pages_of_every_project_are_listed(shelves, portal):
+    (shelves.pages / "flights" / "year.html").write_text("<h1>the year</h1>")
+    (shelves.pages / "flights" / "sweep-20130314T000000Z.html").write_text("<h1>the sweep</h1>")
+    client = portal(shelves)
+    page = client.get("/reports/").text
+    names = ("", "20130315T000000Z.html", "year.html", "sweep-20130314T000000Z.html")
+    for link in (f"/reports/flights/{name}" for name in names):
+        assert f'href="{link}"' in page
+        assert client.get(link).status_code == 200
+    assert 'href="/reports/"' in client.get("/").text
 
 
 def test_an_unknown_project_has_no_reports(home, portal):
