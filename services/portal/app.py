@@ -1,6 +1,6 @@
 """The portal: one home page with every user interface and project; serves report pages and Data Docs.
 
-It only reads, answers GET alone, and loads nothing from elsewhere.
+It only reads, answers GET alone, and loads nothing from elsewhere. Beside it runs the watch that raises alarms.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.portal import formats, sets, shelves
+from services.portal import formats, sets, shelves, watch
 from services.portal.headers import SecurityHeaders
 from services.portal.projects import Card, card, curl, titled
 from services.portal.pulse import Pulse
@@ -69,7 +69,9 @@ def build(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
         async with portal.client:
+            watcher = asyncio.create_task(watch.forever(settings, portal.client))
             yield {"portal": portal}
+            watcher.cancel()
 
     return Starlette(
         lifespan=lifespan,

@@ -140,6 +140,24 @@ class Runs:
         """Ask the worker to stop a run."""
         self._call("POST", f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
 
+    def bury(self, pool: str, message: str) -> list[str]:
+        """Mark the runs of a work pool that have begun and not ended, and the runs that they have started, as crashed.
+
+        Returns:
+            Their names.
+        """
+        alive = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
+        wave = self._call("POST", "flow_runs/filter", {"flow_runs": alive, "work_pools": {"name": {"any_": [pool]}}})
+        buried = []
+        while wave:
+            for run in wave:
+                state = {"type": "CRASHED", "name": "Crashed", "message": message}
+                self._call("POST", f"flow_runs/{run['id']}/set_state", {"state": state, "force": False})
+                buried.append(str(run["name"]))
+            children = alive | {"parent_flow_run_id": {"any_": [run["id"] for run in wave]}}
+            wave = self._call("POST", "flow_runs/filter", {"flow_runs": children})
+        return buried
+
     def url(self, run: str) -> str:
         """The page of a run."""
         return f"{self._settings.address('prefect')}/runs/flow-run/{run}"

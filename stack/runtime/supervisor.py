@@ -48,7 +48,8 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]
 serverurl=unix://{socket}
 """
-# A service that dies is started again at once; one that cannot start is retried after 1, 2, 3 ... seconds.
+# A service that dies is started again at once; one that cannot start is retried after 1, 2, 3 ... seconds, for days: a
+# disk that was full for an hour must not end the stack.
 PROGRAM = """
 [program:{name}]
 command={command}
@@ -121,7 +122,7 @@ def render(settings: Settings, services: Iterable[Service]) -> Path:
                 fingerprint=service.fingerprint,
                 autorestart="false" if service.once else "true",
                 startsecs=0 if service.once else 3,
-                startretries=0 if service.once else 30,
+                startretries=0 if service.once else 1000,
                 grace=service.grace,
                 logs=_escaped(settings.logs),
             )

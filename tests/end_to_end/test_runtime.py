@@ -50,6 +50,17 @@ def test_killed_service_comes_back_and_the_restart_is_shown(running: Settings, s
     eventually(lambda: rows(running)[service].restarts > before and rows(running)[service].health == "healthy", 90)
 
 
+def test_a_run_that_died_with_the_worker_does_not_block_the_next_ones(running: Settings) -> None:
+    api = f"{running.prefect_url}/api"
+    deployment = httpx.get(f"{api}/deployments/name/report/flights").json()["id"]
+    # As a power cut leaves it: taken up by a worker, no process yet, so no heartbeat that could stop.
+    taken = {"state": {"type": "PENDING"}, "parameters": {"project": "flights"}}
+    run = httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=taken).raise_for_status().json()["id"]
+    os.kill(Supervisor(running).states()["worker"].pid, signal.SIGKILL)
+
+    eventually(lambda: httpx.get(f"{api}/flow_runs/{run}").json()["state"]["type"] == "CRASHED", 90)
+
+
 def test_every_printed_address_answers(running: Settings) -> None:
     found = {url: httpx.get(url, follow_redirects=True, timeout=30).status_code for url in addresses(running).values()}
     assert {url: code for url, code in found.items() if code != 200} == {}

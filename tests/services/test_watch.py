@@ -1,0 +1,100 @@
+"""The watch tells what lasts, once a day, and nothing that passes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from services.portal import watch
+from services.portal.watch import Watch
+from stack import disk
+from stack.settings import Settings
+from tests.services.test_portal import home  # noqa: F401  # a stack of which no service runs
+
+NOW, LOOK = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)
+
+
+def told(looks: list[str]) -> list[tuple[int, str]]:
+    """What is told at which look, when `looks` say what each saw: m for MLflow, d for the disk."""
+    watching = Watch()
+    return [
+        (number, title)
+        for number, look in enumerate(looks)
+        for title in watching.news(dict.fromkeys(look.strip("-"), "text"), NOW + number * LOOK)
+    ]
+
+
+def test_a_restart_is_not_told_and_what_lasts_is():
+    assert told(["m", "m", *["-"] * 20]) == []
+    assert told(["m", "-", "md", "d", "m", "d"]) == [(4, "m"), (5, "d")]
+
+
+def test_what_lasts_is_told_once_a_day_and_so_is_its_end():
+    day = 24 * 12
+    found = told([*["m"] * (2 * day + 10), *["-"] * 20, "m", "m", "m"])
+
+    over = 2 * day + 10 + watch.LOOKS - 1
+    assert found == [(2, "m"), (day + 2, "m"), (2 * day + 2, "m"), (over, "over: m"), (2 * day + 32, "m")]
+
+
+def run(state: str, *, scheduled: bool = True, by: str | None = None) -> dict[str, object]:
+    """A run as Prefect's API gives it."""
+    return {
+        "auto_scheduled": scheduled,
+        "created_by": {"type": by} if by else None,
+        "state_type": state,
+        "state_name": state.title(),
+        "state": {"message": "why"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("last", "title"),
+    [
+        ([run("FAILED"), run("COMPLETED")], "fails"),
+        ([run("CRASHED", scheduled=False, by="AUTOMATION")], "fails"),
+        ([run("COMPLETED"), run("FAILED"), run("FAILED")], None),
+        ([run("FAILED", scheduled=False)], None),
+        ([run("CANCELLED"), run("FAILED")], None),
+        ([run("CANCELLED")] * 3, "is cancelled each time"),
+    ],
+)
+def test_the_last_run_of_a_flow_decides(last, title):
+    found = watch.judged(last)
+
+    assert (found and found[0]) == title
+
+
+def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):  # noqa: F811
+    home.run.mkdir()
+    (home.run / "mlflow.starts").write_text("".join(f"{1000.0 + second} 1\n" for second in range(5)))
+    monkeypatch.setattr(disk, "WARNING", 2**62)
+
+    async def look() -> dict[str, str]:
+        async with httpx.AsyncClient() as client:
+            return await watch.troubles(home, client, NOW)
+
+    found = asyncio.run(look())
+    assert {"MLflow does not answer", "Prefect worker does not answer", "the disk fills up"} <= set(found)
+    assert "MiB free" in found["the disk fills up"]
+    assert watch.restarts(home, 1010.0) == {
+        "mlflow starts again and again": "5 times within an hour: make logs SERVICE=mlflow"
+    }
+    assert watch.restarts(home, 1010.0 + watch.STARTS_SECONDS) == {}
+
+
+@pytest.mark.services
+def test_the_questions_are_ones_that_a_running_stack_answers(running: Settings, monkeypatch):
+    monkeypatch.setattr(disk, "WARNING", 0)
+
+    async def look() -> tuple[dict[str, str], dict[str, str]]:
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            found = await watch.runs(client, f"{running.prefect_url}/api", datetime.now(UTC))
+            return found, await watch.troubles(running, client, datetime.now(UTC))
+
+    runs, found = asyncio.run(look())
+    assert "runs are not taken up" not in runs
+    assert [title for title in found if title.endswith(("answer", "up"))] == []
