@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger
 
-from flows.cluster import cluster
+from flows.cluster import fitters
 from flows.common import MINUTE, context
 from stack.errors import StackError
 
@@ -56,7 +56,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
         log.info("version %s is of the same data, cut-off and code: no second one is trained", known.version)
         return known.version
     frame = parcels.received(settings, rows)
-    with cluster(settings, None) as workers:
+    with fitters(settings) as workers:
         return training.train(
             settings,
             spec,

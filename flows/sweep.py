@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from prefect import flow, get_run_logger
 
-from flows.cluster import cluster
+from flows.cluster import fitters
 from flows.common import MINUTE, context
 from flows.train import training_set
 
@@ -28,12 +26,11 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
     from stack import code
     from stack.data import lake
     from stack.training.sweep import sweep as swept
-    from stack.training.workers import Workers
 
     settings, spec, cutoff = context(project, cutoff)
     log = get_run_logger()
     frame = training_set(project, cutoff)
-    with ThreadPoolExecutor(os.cpu_count()) as cores, cluster(settings, Workers(cores)) as workers:
+    with fitters(settings) as workers:
         done = swept(
             settings,
             spec,

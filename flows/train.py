@@ -7,7 +7,7 @@ from datetime import datetime
 from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 
-from flows.cluster import cluster
+from flows.cluster import fitters
 from flows.common import MINUTE, MOMENTARY, context
 from flows.fit import elsewhere
 from flows.promote import pass_on
@@ -41,7 +41,7 @@ def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
     from stack.training import training
 
     settings, spec, _ = context(project, cutoff)
-    with cluster(settings, None) as workers:
+    with fitters(settings) as workers:
         return training.train(
             settings,
             spec,

@@ -54,6 +54,7 @@ predictions = Table(
     Column("label_at", DateTime(timezone=True)),
     Index("predictions_by_time", "project", "asked_at"),
     Index("predictions_by_event", "project", "event_key"),
+    Index("predictions_by_age", "answered_at"),
 )
 
 shadows = Table(

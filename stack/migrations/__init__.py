@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func,
 
 from stack.errors import StackError
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema that this code reads and writes: the revision of the last file in ``versions``."""
 VERSION_TABLE = "schema_version"
 LOCK = 1

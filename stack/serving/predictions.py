@@ -188,7 +188,12 @@ def prune(settings: Settings, before: datetime) -> int:
     In many short transactions: an answer waits while another process writes.
     """
     answered = predictions.c.answered_at < before.astimezone(UTC)
-    old = select(predictions.c.id).where(answered).order_by(predictions.c.id).limit(PRUNED_AT_ONCE)
+    old = (
+        select(predictions.c.id)
+        .where(answered)
+        .order_by(predictions.c.answered_at, predictions.c.id)
+        .limit(PRUNED_AT_ONCE)
+    )
     pruned = 0
     while True:
         with engine(settings.state_database).begin() as connection:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import parallel_config
 from pandas import DataFrame
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -108,11 +109,15 @@ def fit(spec: ProjectSpec, name: str, params: dict[str, Any], rows: DataFrame) -
 
 
 def fit_on(spec: ProjectSpec, name: str, params: dict[str, Any], features: DataFrame, label: Any) -> Pipeline:
-    """Fit a candidate on features as :func:`frame` makes them."""
+    """Fit a candidate on features as :func:`frame` makes them.
+
+    The parts of a model that can be fitted side by side are, in threads: processes would load all of this again.
+    """
     columns = Columns(tuple(spec.column_types("number")), tuple(spec.column_types("category")))
     build = (_ours(spec, len(features)) | own(spec))[name].build
     outcomes = label.astype(int) if tasks.of(spec).classes else label.astype(float)
-    return build(columns, spec.training.seed, **params).fit(features, outcomes)
+    with parallel_config(backend="threading", n_jobs=-1):
+        return build(columns, spec.training.seed, **params).fit(features, outcomes)
 
 
 class _Named:

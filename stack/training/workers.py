@@ -42,7 +42,7 @@ def measured(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -
 def on_each(
     workers: Workers | None, spec: ProjectSpec, folds: list[Any], name: str, params: dict[str, Any]
 ) -> Generator[Measured, None, None]:
-    """Measure a candidate on each fold, in their order; on workers all are begun at once.
+    """Measure a candidate on each fold, in their order; workers begin all at once, with the last: it is the longest.
 
     Args:
         workers: None fits a fold here when it is asked for.
@@ -51,9 +51,9 @@ def on_each(
     if workers is None:
         yield from (measured(spec, fold, name, params) for fold in folds)
         return
-    begun = [workers.executor.submit(measured, spec, fold, name, params) for fold in folds]
+    begun = [workers.executor.submit(measured, spec, fold, name, params) for fold in reversed(folds)]
     try:
-        for one in begun:
+        for one in reversed(begun):
             yield one.result()
     finally:
         for one in begun:  # of a candidate that is given up
