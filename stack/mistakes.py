@@ -35,15 +35,27 @@ def explain(model: type[BaseModel], error: ValidationError, path: Path) -> dict[
     """Say of each wrong key what was found and what was expected; misspelt keys first, as they are missing ones too."""
     told = {}
     for one in sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden"):
-        where = ".".join(str(part) for part in one["loc"])
-        found, expected = _short(one["input"]), one["msg"]
+        loc, found, expected = one["loc"], _short(one["input"]), one["msg"].removeprefix("Value error, ")
+        if one["type"] == "value_error" and isinstance(one["input"], dict) and ": " in expected:
+            inside, found, expected = _of_several(one["input"], expected)
+            loc = (*loc, *inside)
         if one["type"] == "extra_forbidden":
-            found = f"an unknown key{nearest(str(one['loc'][-1]), known_keys(model, one['loc'][:-1]))}"
+            found = f"an unknown key{nearest(str(loc[-1]), known_keys(model, loc[:-1]))}"
             expected = "a key of the specification"
-        told[one["loc"]] = StackError(
+        where = ".".join(map(str, loc))
+        told[loc] = StackError(
             f"{path}, key {where}" if where else str(path), found=found, expected=expected, todo="mend the key"
         )
     return told
+
+
+def _of_several(given: Any, said: str) -> tuple[Loc, str, str]:
+    """Place in a section, value and fault of keys that do not fit each other: what is said begins with the key."""
+    key, _, expected = said.partition(": ")
+    loc = tuple(key.split("."))
+    for part in loc:
+        given = given.get(part) if isinstance(given, dict) else None
+    return loc, _short(given), expected
 
 
 def known_keys(model: Any, loc: Loc) -> list[str]:

@@ -61,6 +61,8 @@ def test_a_sound_project_has_no_findings(toy):
         (YAML, "label: many", "label: mny", "label", "did you mean 'many'"),
         (YAML, "entities: [shop_id]", "entities: [shop]", "entities", "did you mean 'shop_id'"),
         (YAML, "    price: number", "    prise: number", "prise", "did you mean 'price'"),
+        (YAML, "classes: [false, true]", "classes: [false, true, 2]", "key classes", "a binary task has two classes"),
+        (YAML, "threshold: 0.2", "threshold: 0.2\n  breaches: 2", "key monitoring.breaches", "of 1 windows can never"),
         (YAML, "trials: 8", "trials: none", "trials", "valid integer"),
         (YAML, "tables:", "tables: [", "line", "expected  YAML"),
         (YAML, "type: datetime, ", "type: date, ", "sold_at", "'datetime'"),
