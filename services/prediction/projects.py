@@ -11,12 +11,13 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from services.prediction.champions import Seat
+from services.prediction.champions import ModelError, Seat
 from services.prediction.service import service
 from stack import project
 from stack.project import ProjectSpec
 from stack.settings import Settings
 
+Stamp = tuple[tuple[str, int, int], ...]
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 30.0
 """How long requests under way may take when their project changes or goes: what BentoML gives a request."""
@@ -66,7 +67,7 @@ class Served:
 
 
 class Projects:
-    """Follows ``projects/*/project.yaml`` and the registry's aliases.
+    """Follows ``project.yaml`` and the modules of ``projects/*``, and the registry's aliases.
 
     A file that is wrong takes nothing away: what was served before goes on, and /readyz says what is wrong.
     """
@@ -75,7 +76,7 @@ class Projects:
         self.settings = settings
         self.served: dict[str, Served] = {}
         self.broken: dict[str, str] = {}
-        self._read: dict[str, tuple[int, int]] = {}
+        self._read: dict[str, Stamp] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
@@ -115,23 +116,28 @@ class Projects:
         before = self.served.get(name)
         try:
             spec = await asyncio.to_thread(project.load, name)
-            if before is None or before.seat.spec != spec:
-                made = await asyncio.to_thread(self._make, spec)
-                await made.begin()
-                self.served[name] = made
-                logger.info("%s is served%s", name, " as its project.yaml says now" if before else "")
-                if before:
-                    self._keep(before.end())
+            made = await asyncio.to_thread(self._make, spec, before)
+            await made.begin()
+            self.served[name] = made
+            logger.info("%s is served%s", name, " as its files say now" if before else "")
+            if before:
+                self._keep(before.end())
             self.broken.pop(name, None)
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one project, the others are served
             self.broken[name] = str(error)
             logger.error("%s is left %s: %s", name, "as it was" if before else "out", error)
 
-    def _make(self, spec: ProjectSpec) -> Served:
-        # The project's functions are imported anew with its features.
-        for module in [one for one in sys.modules if one.startswith(f"projects.{spec.name}.")]:
-            del sys.modules[module]
-        return Served.make(self.settings, spec)
+    def _make(self, spec: ProjectSpec, before: Served | None) -> Served:
+        # The project's functions are imported anew with its features, and Feast looks for them by name at each read.
+        modules = {name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith(f"projects.{spec.name}.")}
+        try:
+            made = Served.make(self.settings, spec)
+            if before and before.seat.current and not made.seat.current:
+                raise ModelError(made.seat.problem)
+        except Exception:
+            sys.modules.update(modules)
+            raise
+        return made
 
     def _drop(self, name: str) -> None:
         self._read.pop(name)
@@ -147,13 +153,14 @@ class Projects:
         task.add_done_callback(self._tasks.discard)
 
 
-def _stamps() -> dict[str, tuple[int, int]]:
-    """When each project.yaml was written, and its size."""
+def _stamps() -> dict[str, Stamp]:
+    """When each project's project.yaml and modules were written, and their sizes."""
     found = {}
     for name in project.names():
+        folder = project.PROJECTS / name
         try:
-            stat = (project.PROJECTS / name / "project.yaml").stat()
+            files = [(path.name, path.stat()) for path in (folder / "project.yaml", *sorted(folder.glob("*.py")))]
         except FileNotFoundError:
             continue  # gone since it was listed
-        found[name] = (stat.st_mtime_ns, stat.st_size)
+        found[name] = tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in files)
     return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from uuid import UUID
 
 import httpx
@@ -14,8 +16,11 @@ import pytest
 from services.prediction.front import Front
 from services.prediction.ids import uuids
 from services.prediction.projects import Projects
+from services.prediction.schema import example, parsed_example
 from stack import project
+from stack.promotion import registry
 from stack.settings import Settings
+from tests.services.conftest import NOW
 
 
 @pytest.fixture
@@ -117,6 +122,39 @@ async def until(holds: Callable[[], object], seconds: float = 30) -> None:
     while not holds():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.02)
+
+
+@pytest.mark.services
+def test_changed_code_answers_and_broken_code_takes_nothing_away(folder, home, spec, version, monkeypatch):
+    registry.promote(home, spec, version)
+    monkeypatch.setattr(import_module("projects.flights"), "__path__", [str(folder / "flights")])
+    monkeypatch.delitem(sys.modules, "projects.flights.features")
+    file = folder / "flights" / "features.py"
+    written, row = file.read_text(), {"rows": [example(spec)]}
+
+    def weekday(served: Projects) -> float:
+        found, _ = served.served["flights"].seat.current.predict([parsed_example(spec)], [NOW])
+        return found.columns["dep_weekday"][0]
+
+    async def live():
+        served = Projects(home)
+        await served.look()
+        before, usual = served.served["flights"], weekday(served)
+        async with asking(served) as client:
+            file.write_text("import no_such_module")
+            await served.look()
+            assert served.served["flights"] is before and "no_such_module" in served.broken["flights"]
+            assert (await client.post("/flights/predict", json=row)).status_code == 200
+            assert weekday(served) == usual
+
+            file.write_text(written.replace("// 86400 + 3) % 7", "// 86400 + 4) % 7"))
+            await served.look()
+            assert served.served["flights"] is not before and not served.broken
+            assert (await client.post("/flights/predict", json=row)).status_code == 200
+            assert weekday(served) == (usual + 1) % 7
+        await served.end()
+
+    asyncio.run(live())
 
 
 def test_requests_under_way_end_as_they_began(folder, projects):
