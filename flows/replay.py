@@ -25,8 +25,10 @@ PAUSES = (2.0, 10.0, 30.0, 60.0)
 """Seconds between the tries of a day."""
 TRIES = 3
 """Trainings started for one drift event before the replay gives up."""
-START_SECONDS = 120.0
+EVENT_SECONDS = 60.0
 """An automation starts its run within 11 s on an idle machine."""
+START_SECONDS = 120.0
+"""So long a service that is restarting is waited for."""
 LOOK_SECONDS = 0.5
 
 
@@ -173,7 +175,7 @@ class Player:
 
     def begun(self, at: datetime) -> Run:
         """Wait for the training that the automation starts; it is started here when the event was lost."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + EVENT_SECONDS
         while time.monotonic() < deadline:
             if run := self.training(at):
                 return run
@@ -198,7 +200,10 @@ class Player:
             if outcome.good:
                 break
             get_run_logger().warning("training of %s: %s", at, outcome.message)
-            outcome = self.runs.follow(self.train(at).id, lambda _: None)
+            # One that was cancelled gave way to another, which the event has started after all.
+            other = self.training(at)
+            run = self.train(at) if other is None or other.ended else other
+            outcome = self.runs.follow(run.id, lambda _: None)
         if not outcome.good:
             raise StackError(
                 f"training of {self.spec.name} at {at}",

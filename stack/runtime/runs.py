@@ -107,6 +107,8 @@ class Runs:
     def last(self, flow: str, project: str, parameters: Mapping[str, datetime]) -> Run | None:
         """The newest run of the deployment with these instants among its parameters; cancelled ones do not count."""
         found = self._call("GET", f"deployments/name/{flow}/{project}")
+        if found is None:
+            return None
         question = {
             "flow_runs": {
                 "deployment_id": {"any_": [found["id"]]},
@@ -115,7 +117,7 @@ class Runs:
             "sort": "EXPECTED_START_TIME_DESC",
             "limit": PAGE,
         }
-        for run in self._call("POST", "flow_runs/filter", question) if found else []:
+        for run in self._call("POST", "flow_runs/filter", question):
             given = run["parameters"]
             if all(given.get(name) and _same(given[name], instant) for name, instant in parameters.items()):
                 return Run(run["id"], run["state"]["type"])
@@ -176,6 +178,8 @@ class Runs:
             over = state["type"] in {*ENDED, WAITING}
             if over:
                 time.sleep(2 * pause)  # the last lines of a log reach the server after the state
+                state = (self._call("GET", f"flow_runs/{run}") or {})["state"]
+                over = state["type"] in {*ENDED, WAITING}  # a replay that has crashed is taken up again
             for line in self._news(run, told):
                 say(line)
             if over:
