@@ -181,7 +181,7 @@ import os, signal, sys
 from stack import project
 from stack.promotion import audit, registry
 from stack.settings import Settings
-from tests.stack.test_audit import judged, on
+from tests.stack.promotion.test_audit import judged, on
 settings, spec = Settings.model_validate_json(sys.argv[1]), project.ProjectSpec.model_validate_json(sys.argv[2])
 kind, step, call, version, champion = sys.argv[3:]
 module = audit if hasattr(audit, step) else registry
