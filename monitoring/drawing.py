@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from io import StringIO
@@ -77,10 +76,7 @@ def _written(figure: Figure) -> str:
     figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     found = text.getvalue()
     found = found[found.index("<svg") :].replace("'DejaVu Sans'", FONT)
-    # The width of the page, not one of its own.
-    return re.sub(
-        r'<svg ([^>]*?)height="[^"]*"([^>]*?) width="[^"]*"', r'<svg \1\2 role="img" width="100%"', found, count=1
-    )
+    return found.replace("<svg ", '<svg role="img" ', 1)
 
 
 def _day(instant: datetime) -> float:

@@ -1,6 +1,6 @@
 """One report: a window against the champion's training reference, with the verdict of the drift policy.
 
-Three things are kept of it: a snapshot in Evidently's workspace, a self-contained page, and a small summary.
+Three things are kept of it: a snapshot in Evidently's workspace, a page, and a small summary.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from monitoring.policy import verdict as decide
 from stack.drift import Verdict, Window
 from stack.project import ProjectSpec
 from stack.settings import Settings
+
+SNAPSHOTS = 100
+"""Of each project in Evidently's UI."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,12 @@ def _told(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
 
 
 def _forget(settings: Settings, spec: ProjectSpec, summaries: list[dict[str, Any]], now: datetime) -> None:
-    """Delete the reports that were made longer ago than the settings say, by the wall clock."""
+    """Delete the reports that were made longer ago than the settings say, by the wall clock.
+
+    Evidently's UI holds each snapshot in memory, about 1 MB: it has the last ones alone, the pages are all there.
+    """
+    for found in summaries[: -SNAPSHOTS + 1]:
+        workspace.remove(settings, spec, found["name"])
     oldest = now - timedelta(days=settings.keep_days)
     for found in summaries:
         if datetime.fromisoformat(found.get("made", found["at"])) < oldest:

@@ -18,7 +18,7 @@ def instant(value: datetime | str | None) -> str:
 
 def percent(value: float | None) -> str:
     """A share in percent."""
-    return "-" if value is None else f"{value:.1%}".replace(".0%", "%")
+    return "-" if value is None else f"{value:.1%}"
 
 
 def number(value: float | None, digits: int = 4) -> str:

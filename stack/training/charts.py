@@ -15,7 +15,10 @@ from stack.training.evaluation import Judge
 FEW = 3
 """Fewer whole trials of a candidate are not worth a picture."""
 
-STYLE = "body{font-family:system-ui,sans-serif;margin:2rem auto;max-width:76rem}pre{background:#f4f4f4;padding:1rem}"
+STYLE = (
+    "body{font-family:system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem}"
+    "pre{background:#f4f4f4;overflow-x:auto;padding:1rem}"
+)
 
 
 def page(title: str, study: Study, judge: Judge, advice: str) -> str:
@@ -25,9 +28,11 @@ def page(title: str, study: Study, judge: Judge, advice: str) -> str:
     whole = len(_whole(study))
     every = whole + len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f"<p>{every} trials, {every - whole} of them given up early. The best, as a training begins there:</p>"
+        f'<p>{every} trials, {every - whole} of them given up early. <a href="./">All reports</a></p>'
+        "<p>The best, as a training begins there:</p>"
         f"<pre>{escape(advice)}</pre>{''.join(parts)}</body></html>"
     )
 
@@ -36,16 +41,14 @@ def _figures(study: Study, judge: Judge) -> Iterator[go.Figure]:
     yield _overview(study, judge)
     yield optuna.visualization.plot_optimization_history(study, target=_shown(judge), target_name=judge.aim)
     for name in sorted({one.params["candidate"] for one in _whole(study)}):
-        params = _params(study, name)
-        if not params or sum(one.params["candidate"] == name for one in _whole(study)) < FEW:
+        own = _own(study, name)
+        params = sorted({param for one in _whole(own) for param in one.params})
+        if params in ([], ["features"]) or len(_whole(own)) < FEW:
             continue
-        wanted = ["features", *params] if len({one.params["features"] for one in _whole(study)}) > 1 else params
-        lines = optuna.visualization.plot_parallel_coordinate(
-            study, wanted, target=_shown(judge), target_name=judge.aim
-        )
+        lines = optuna.visualization.plot_parallel_coordinate(own, params, target=_shown(judge), target_name=judge.aim)
         yield lines.update_layout(title=f"{name}: every trial is a line")
-        if len({one.value for one in _whole(study) if one.params["candidate"] == name}) > 1:
-            bars = optuna.visualization.plot_param_importances(study, params=wanted)
+        if len({one.value for one in _whole(own)}) > 1:
+            bars = optuna.visualization.plot_param_importances(own, params=params)
             yield bars.update_layout(title=f"{name}: how much each parameter matters")
 
 
@@ -66,11 +69,18 @@ def _overview(study: Study, judge: Judge) -> go.Figure:
     )
 
 
-def _params(study: Study, candidate: str) -> list[str]:
-    """The parameters of a candidate that took more than one value."""
-    mine = [one.params for one in _whole(study) if one.params["candidate"] == candidate]
-    names = sorted({name for params in mine for name in params if name.startswith(f"{candidate}.")})
-    return [name for name in names if len({params.get(name) for params in mine}) > 1]
+def _own(study: Study, candidate: str) -> Study:
+    """The whole trials of a candidate alone, with those of its parameters that took more than one value."""
+    mine = [one for one in _whole(study) if one.params["candidate"] == candidate]
+    names = {name for one in mine for name in one.params if name == "features" or name.startswith(f"{candidate}.")}
+    wanted = [name for name in names if len({one.params.get(name) for one in mine}) > 1]
+    made = optuna.create_study(direction=study.direction)
+    for one in mine:
+        there = {name: name.removeprefix(f"{candidate}.") for name in wanted if name in one.params}
+        params = {short: one.params[name] for name, short in there.items()}
+        kinds = {short: one.distributions[name] for name, short in there.items()}
+        made.add_trial(optuna.trial.create_trial(value=one.value, params=params, distributions=kinds))
+    return made
 
 
 def _shown(judge: Judge) -> Callable[[FrozenTrial], float]:

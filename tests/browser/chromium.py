@@ -31,6 +31,8 @@ class Seen:
     text: str = ""
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    width: int = 0
+    """Pixels that the page takes; more than the window has: it is to be pushed sideways."""
 
 
 @contextmanager
@@ -83,6 +85,7 @@ def look(
         page.wait_for_load_state("load")
         page.wait_for_timeout(settle * 1000)
         seen.text = page.inner_text("body")
+        seen.width = page.evaluate("document.documentElement.scrollWidth")
         if screenshot:
             screenshot.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=screenshot, full_page=True)

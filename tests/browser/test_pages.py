@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import optuna
 import pytest
 from playwright.sync_api import Browser
 
+from monitoring import chronicle, pages
 from stack import project as projects
 from stack.promotion import registry
 from stack.settings import Settings
-from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
+from stack.training import charts
+from stack.training.evaluation import Judge
+from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
+from tests.monitoring.test_chronicle import ten_weeks
 
 pytestmark = [
     pytest.mark.services,
@@ -22,6 +27,7 @@ pytestmark = [
     pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"needs {EXECUTABLE}"),
 ]
 PROJECT = "flights"
+SWEEP = "sweep-20130301T000000Z.html"
 # What the tools' own pages ask for in vain on their own server, whoever runs them.
 HARMLESS = ("/ajax-api/2.0/mlflow/users/current", "/ico/undefined.svg")
 
@@ -37,6 +43,38 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("screenshots")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def made(running: Settings) -> Iterator[None]:
+    """What a sweep and a replay would have left, drawn as they draw it."""
+    spec = projects.load(PROJECT)
+    compared = charts.page(
+        f"sweep of {PROJECT}", study(), Judge.of(spec), "training:\n  centres:\n    linear: {C: 0.1}"
+    )
+    found = [
+        chronicle.save(running, ten_weeks(spec)),
+        pages.write(running.pages / PROJECT / SWEEP, compared),
+    ]
+    yield
+    for page in found:
+        page.unlink()
+
+
+def study() -> optuna.Study:
+    """Trials of two candidates, as a sweep draws them."""
+
+    def loss(trial: optuna.Trial) -> float:
+        bonus = 0.02 * (trial.suggest_categorical("features", ["all", "weather"]) == "weather")
+        if trial.suggest_categorical("candidate", ["linear", "gradient_boosting"]) == "linear":
+            return 0.52 + bonus + 0.01 * abs(trial.suggest_float("linear.C", 0.01, 10, log=True) - 0.1)
+        rate = trial.suggest_float("gradient_boosting.learning_rate", 0.01, 0.3, log=True)
+        return 0.5 + bonus + abs(rate - 0.06) + 0.001 * trial.suggest_int("gradient_boosting.max_leaf_nodes", 7, 63)
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    made = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    made.optimize(loss, n_trials=24)
+    return made
+
+
 def report(running: Settings) -> dict[str, Any]:
     """The summary of the last drift report."""
     newest = max((running.pages / PROJECT).glob("*.json"))
@@ -45,6 +83,10 @@ def report(running: Settings) -> dict[str, Any]:
 
 def portal(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/", "champion"
+
+
+def every_report(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/reports/", "replayed time"
 
 
 def report_list(running: Settings) -> tuple[str, str]:
@@ -57,6 +99,18 @@ def catalog(running: Settings) -> tuple[str, str]:
 
 def drift_report(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/reports/{PROJECT}/{report(running)['path']}", "Calibration bias"
+
+
+def sweep(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/reports/{PROJECT}/{SWEEP}", "every trial is a line"
+
+
+def year(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/reports/{PROJECT}/{chronicle.PAGE}", "Log-loss by week"
+
+
+def every_data_docs(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/docs/", "What every batch is expected to be"
 
 
 def data_docs(running: Settings) -> tuple[str, str]:
@@ -94,11 +148,12 @@ def prediction_docs(running: Settings) -> tuple[str, str]:
     return f"{running.prediction_url}/", f"/{PROJECT}/predict"
 
 
+OURS = (portal, every_report, report_list, catalog, every_data_docs)
 PAGES = (
-    portal,
-    report_list,
-    catalog,
+    *OURS,
     drift_report,
+    sweep,
+    year,
     data_docs,
     feature_server,
     evidently_dashboard,
@@ -121,11 +176,22 @@ def test_the_page_works_and_asks_nobody_else(
     assert_sound(_without_harmless(seen))
 
 
-@pytest.mark.parametrize(("size", "dark"), [(DESKTOP, True), (PHONE, False)], ids=["dark", "phone"])
-def test_the_home_page_shows_the_stack_up(running: Settings, browser: Browser, shots: Path, size, dark):
-    name = shots / f"portal-{'dark' if dark else 'phone'}.png"
+@pytest.mark.parametrize("page", OURS, ids=lambda page: page.__name__)
+def test_the_page_fits_a_phone(
+    running: Settings, browser: Browser, shots: Path, page: Callable[[Settings], tuple[str, str]]
+):
+    url, shows = page(running)
 
-    seen = look(browser, f"{running.portal_url}/", shows="champion", size=size, dark=dark, screenshot=name, settle=3)
+    seen = look(browser, url, shows=shows, size=PHONE, screenshot=shots / f"{page.__name__}-phone.png", settle=0)
+
+    assert_sound(seen)
+    assert seen.width <= PHONE[0]
+
+
+def test_the_home_page_shows_the_stack_up(running: Settings, browser: Browser, shots: Path):
+    name = shots / "portal-dark.png"
+
+    seen = look(browser, f"{running.portal_url}/", shows="champion", dark=True, screenshot=name, settle=3)
 
     assert_sound(seen)
     assert "nothing answers" not in seen.text

@@ -11,6 +11,7 @@ import pytest
 
 from monitoring import chronicle
 from monitoring.year import KINDS, Requests, Year
+from stack.project import ProjectSpec
 from stack.promotion.audit import Entry, Live
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, assert_sound, chromium, look
 
@@ -21,6 +22,10 @@ METRICS = {"log_loss": 0.5, "auc": 0.75, "brier": 0.16, "bias": 0.01, "accuracy"
 
 @pytest.fixture
 def year(spec) -> Year:
+    return ten_weeks(spec)
+
+
+def ten_weeks(spec: ProjectSpec) -> Year:
     """Ten weeks with a promotion, a refusal and a rollback; the fifth week has no labels."""
     rising = np.linspace(0, 0.05, 10)
     columns = {
@@ -85,3 +90,4 @@ def test_a_browser_shows_it_and_asks_nobody(year, tmp_path, size):
 
     assert_sound(seen)
     assert "Audit" in seen.text
+    assert seen.width <= size[0]
