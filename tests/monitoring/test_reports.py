@@ -113,6 +113,19 @@ def test_reports_are_kept_once_a_name_and_for_the_days_of_the_settings(home, spe
     assert sorted(path.name for path in home.reports.iterdir()) == [".lock", str(workspace.project_id(spec))]
 
 
+def test_what_every_page_repeats_is_kept_once(home, spec, frame, monkeypatch):
+    monkeypatch.setattr(reports, "SNAPSHOTS", 2)
+    found = [reports.run(home, spec, frame(seed=1), frame(), at=AT, name=name).path for name in ("r1", "r2", "r3")]
+    [library] = (home.pages / "assets").iterdir()
+
+    assert library.stat().st_size > 1_000_000
+    for page in found:
+        assert f'src="../assets/{library.name}"' in page.read_text()
+        assert page.stat().st_size < 2_000_000
+    kept = Workspace(str(home.reports)).list_runs(workspace.project_id(spec))
+    assert {workspace.snapshot_id(spec, "r2"), workspace.snapshot_id(spec, "r3")} == set(kept)
+
+
 def test_evidently_reads_the_project_its_dashboard_and_the_verdict(home, spec, frame):
     reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1")
     reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r2")
