@@ -38,8 +38,8 @@ def take_up(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> V
 def settle(settings: Settings, spec: ProjectSpec, made: str, tags: Mapping[str, str]) -> str:
     """Make a version challenger that was registered just now, or delete it where the same training has an earlier one.
 
-    The registry numbers its versions one after the other, so all that register the same agree on which was first. What
-    has become of that one, the gate's decision included, is left alone.
+    The registry numbers its versions one after the other, so all that register the same agree on which was first. That
+    one is taken up: whoever registered it may have been killed, or never been told that the registry had.
 
     Args:
         tags: of the version, with those of `IDENTITY`.
@@ -47,9 +47,11 @@ def settle(settings: Settings, spec: ProjectSpec, made: str, tags: Mapping[str, 
     Returns:
         The version that stays.
     """
-    first = registry.tagged(settings, spec, {key: tags[key] for key in IDENTITY})
+    same = {key: tags[key] for key in IDENTITY}
+    first = registry.tagged(settings, spec, same)
     if first is not None and first.version != made:
         registry.delete(settings, spec, made)
+        take_up(settings, spec, same)
         return first.version
     registry.nominate(settings, spec, registry.numbered(settings, spec, made))
     return made
