@@ -63,6 +63,8 @@ PAGE = 200
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # Suspended: it has no process while it waits for a person.
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
+STARTS = 6
+"""Of a replay, the first one among them: what kills its process each time is not tried for ever."""
 
 
 def register() -> list[str]:
@@ -78,6 +80,7 @@ def register() -> list[str]:
             client.create_work_pool(wanted, overwrite=True)
         made = [name for spec in sound_projects() for name in deploy(client, spec)]
         put(client, mark_dead_runs())
+        put(client, take_up_replays())
         for gone in withdraw(client, set(project.names())):
             print(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
     return made
@@ -192,6 +195,28 @@ def mark_dead_runs() -> AutomationCore:
         ),
         actions=[
             ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for two minutes: its process died.")
+        ],
+    )
+
+
+def take_up_replays() -> AutomationCore:
+    """The automation that starts a replay again whose process died: it goes on where it was."""
+    return AutomationCore(
+        name="Take up killed replays",
+        description="Other flows are started again by their schedule, by the next drift event, or by whoever asked.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match={
+                "prefect.resource.id": "prefect.flow-run.*",
+                "prefect.run-count": [str(count) for count in range(1, STARTS)],
+            },
+            match_related={"prefect.resource.role": "flow", "prefect.resource.name": replay.name},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(seconds=0),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="Its process died: it goes on.")
         ],
     )
 
