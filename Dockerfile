@@ -1,4 +1,4 @@
-# The one image of all our services; docker-compose.yml says which command each runs.
+# The one image of all our services, the stage `stack`; docker-compose.yml says which command each runs.
 FROM python:3.11.14-slim-bookworm AS base
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app
 
@@ -27,7 +27,13 @@ RUN uv pip install --quiet --no-build-isolation --no-deps --editable . \
     && uv pip uninstall --quiet uv pip \
     && rm /opt/venv/lib/python3.11/site-packages/__editable__*homelab_mlops*
 
-FROM base
+# Jupyter, and of what it needs also what the services have, so that it goes along as it is.
+FROM packages AS jupyter
+COPY requirements-dev.lock ./
+RUN --mount=type=cache,target=/root/.cache \
+    uv pip install --quiet --link-mode copy --target /opt/jupyter --constraint requirements-dev.lock ipykernel jupyterlab
+
+FROM base AS stack
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git \
     && rm -rf /var/lib/apt/lists/* \
@@ -41,3 +47,11 @@ ENV HOME=/tmp CODE_VERSION=$CODE_VERSION
 LABEL homelab-mlops.sources=$SOURCES
 WORKDIR /app
 USER 1000:1000
+
+# For `make notebook` alone.
+FROM stack AS notebook
+COPY --from=jupyter /opt/jupyter /opt/jupyter
+ENV PYTHONPATH=/app:/opt/jupyter \
+    JUPYTER_PATH=/opt/jupyter/share/jupyter \
+    JUPYTER_CONFIG_PATH=/opt/jupyter/etc/jupyter \
+    JUPYTERLAB_DIR=/opt/jupyter/share/jupyter/lab

@@ -42,6 +42,7 @@ class Settings(BaseModel):
     features_port: int = Field(6566, ge=1, le=65535)
     monitoring_port: int = Field(8000, ge=1, le=65535)
     feast_ui_port: int = Field(8888, ge=1, le=65535)
+    notebook_port: int = Field(8889, ge=1, le=65535)
 
     # The gateway of the profile lan: where it listens, what other machines call this one, a port a user interface.
     lan_host: str = "0.0.0.0"  # noqa: S104  # with a login

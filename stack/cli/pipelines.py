@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import follow, followed, instant_or_none, main, project_and, settings_with
+from stack.cli.common import follow, followed, in_containers, instant_or_none, main, project_and, settings_with
 
 
 @main.command()
@@ -15,12 +15,10 @@ from stack.cli.common import follow, followed, instant_or_none, main, project_an
 def run(project: str) -> None:
     """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
     from stack.project import load
-    from stack.runtime import local, runtimes, startup, welcome
+    from stack.runtime import runtimes, welcome
 
     settings, spec = settings_with(), load(project)
-    if runtimes.current(settings).NAME == local.NAME and local.running(settings):
-        # Applies and registers what is new in projects/ and feature_repo/; what runs goes on.
-        local.up(settings, lambda line: click.echo(line) if any(news in line for news in startup.NEWS) else None)
+    runtimes.current(settings).take_up(settings, click.echo)
     if not followed("pipeline", project, {}):
         sys.exit(1)
     click.echo(f"\n$ {welcome.curl(settings, spec)}\n{welcome.answer(settings, spec)}")
@@ -52,10 +50,16 @@ def sweep(project: str, trials: int, until: str | None) -> None:
 @project_and("since", "until", "input", "output")
 def predict(project: str, since: str | None, until: str | None, input: Path | None, output: Path | None) -> None:  # noqa: A002
     """Score a file or a window with the champion of PROJECT."""
+    from datetime import UTC, datetime
+
     from stack.runtime import runtimes
 
     settings = settings_with()
     window = {"since": instant_or_none(since), "until": instant_or_none(until)}
+    if output is None and in_containers(settings):
+        name = input.stem if input else f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        output = settings.home / "predictions" / project / f"{name}.parquet"
+        click.echo(f"the answers come to {output}")
     with runtimes.current(settings).exchange(settings, input, output) as (given, wanted):
         follow("predict", project, window | {"input": given, "output": wanted})
 

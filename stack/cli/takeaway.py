@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from stack.cli.common import in_containers, main, settings_with
-from stack.errors import StackError
 
 
 @main.command()
@@ -50,14 +49,13 @@ def notebook() -> None:
     import os
 
     from stack import notebook
+    from stack.settings import ROOT
 
     settings = settings_with()
     if in_containers(settings):
-        raise StackError(
-            "notebook",
-            found="Feast and the databases in containers, out of reach of this machine",
-            expected="a stack whose files and databases are here",
-            todo="`make up RUNTIME=local`; MLflow alone is reached after `make env`",
-        )
-    words = notebook.command()
-    os.execve(words[0], words, notebook.environment(settings, os.environ))  # noqa: S606  # Jupyter takes the terminal
+        click.echo("Jupyter runs in a container; the first time its image takes a minute")
+        words, environ = notebook.contained(settings)
+    else:
+        words, environ = notebook.command(settings), notebook.environment(settings, os.environ)
+    os.chdir(ROOT)
+    os.execvpe(words[0], words, environ)  # noqa: S606  # Jupyter takes the terminal

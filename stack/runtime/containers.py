@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import psutil
 
 from stack.errors import StackError, nearest
-from stack.runtime import compose, credentials, docker, doctor, image, lan, ownership, ports, shell, startup
+from stack.runtime import applied, compose, credentials, docker, doctor, image, lan, ownership, ports, shell, startup
+from stack.runtime.applied import take_up
 from stack.runtime.compose import Service
 from stack.runtime.docker import Container
 from stack.runtime.doctor import Finding
@@ -30,6 +31,7 @@ __all__ = [
     "place",
     "rows",
     "running",
+    "take_up",
     "unfit",
     "up",
 ]
@@ -74,6 +76,8 @@ def up(settings: Settings, say: Say) -> None:
     ownership.claim(settings)
     _remove(settings, set(there) - {*compose.servers(settings), *(one.name for one in services)})
     _start(settings, services, say)
+    if not settings.join_url:
+        applied.note(settings)
     if lan.wanted(settings):
         say(f"machines that train join with KEY={lan.fingerprint(settings)}.<password>")
 

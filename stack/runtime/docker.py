@@ -63,13 +63,13 @@ def engine() -> str | None:
     return None
 
 
-def compose(settings: Settings, *words: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run ``docker compose`` on this stack, with more variables for the file when they are given.
+def compose(settings: Settings, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run ``docker compose`` on this stack.
 
     Raises:
         StackError: it ended with an error, and `check` is set.
     """
-    environ = environment(settings) | variables
+    environ = environment(settings)
     ran = subprocess.run(command(settings, *words), cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     if check and ran.returncode:
         raise StackError(
@@ -117,8 +117,12 @@ def values(settings: Settings) -> dict[str, str]:
 
 
 def containers(settings: Settings) -> dict[str, Container]:
-    """Every container of the stack, by service; none where no engine answers."""
-    ids = _listed("ps", "--all", "--no-trunc", "--format", "{{.ID}}", settings=settings)
+    """Every container of the stack's services, by service; none where no engine answers.
+
+    Those of a single command, as `make notebook` has one, are the user's.
+    """
+    words = ("ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.oneoff=False", "--format", "{{.ID}}")
+    ids = _listed(*words, settings=settings)
     return {one.service: one for one in map(_container, inspect(ids))}
 
 

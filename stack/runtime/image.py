@@ -1,18 +1,25 @@
-"""The image of our services: built when it is missing, or when what it holds has changed."""
+"""The image of our services: built when it is missing, or when what it holds has changed.
+
+Projects are in it, for whoever runs it elsewhere, but here the checkout's lie before them: they do not make it old.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
 from stack import code, project
+from stack.errors import StackError
 from stack.runtime import compose, docker
 from stack.settings import ROOT, Settings
 
 LABEL = "homelab-mlops.sources"
 SERVICE = "migrations"
 """Any service of our image: all share it."""
+MOUNTED = ("projects", "feature_repo")
+"""Folders of the checkout that docker-compose.yml mounts into every container."""
 
 
 def outdated() -> bool:
@@ -27,11 +34,26 @@ def build(settings: Settings) -> None:
     Raises:
         StackError: the build failed; holds its last lines.
     """
-    docker.compose(settings, "build", SERVICE, CODE_VERSION=code.version(), SOURCES=sources(), EXAMPLES=_examples())
+    given = [word for argument in _arguments() for word in ("--build-arg", argument)]
+    docker.compose(settings, "build", *given, SERVICE)
+
+
+def build_with_jupyter() -> None:
+    """Build the image that has Jupyter beside the packages of the services; what is built already is not built again.
+
+    Raises:
+        StackError: the build failed; holds its last lines.
+    """
+    given = [word for argument in _arguments() for word in ("--build-arg", argument)]
+    command = ["docker", "build", *given, "--target", "notebook", "--tag", compose.tag("notebook"), "."]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        found = "\n            ".join(ran.stderr.strip().splitlines()[-12:])
+        raise StackError("docker build", found=found, expected="an image with Jupyter", todo="run `make doctor`")
 
 
 def sources(root: Path = ROOT) -> str:
-    """A fingerprint of every file that the image is built from, by the rules of .dockerignore, and of the examples."""
+    """A fingerprint of what the image is built from, by the rules of .dockerignore, and of the examples."""
     rules = [line for line in (root / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     kept = [root / line.removeprefix("!") for line in rules if line.startswith("!")]
     dropped = [line.removeprefix("**/") for line in rules if line.startswith("**/")]
@@ -41,9 +63,14 @@ def sources(root: Path = ROOT) -> str:
     digest = hashlib.sha256((root / "Dockerfile").read_bytes() + _examples().encode())
     for file in found:
         relative = file.relative_to(root)
-        if not any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped):
+        mounted = relative.parts[0] in MOUNTED
+        if not mounted and not any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped):
             digest.update(f"{relative}\0{file.stat().st_mode & 0o111}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _arguments() -> list[str]:
+    return [f"CODE_VERSION={code.version()}", f"SOURCES={sources()}", f"EXAMPLES={_examples()}"]
 
 
 def _examples() -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.runtime import compose, ports, supervisor, versions
+from stack.runtime import compose, ports, startup, supervisor, versions
 from stack.runtime.compose import Service
 from stack.runtime.doctor import findings
 from stack.runtime.exchange import same_disk as exchange
@@ -31,6 +31,7 @@ __all__ = [
     "place",
     "rows",
     "running",
+    "take_up",
     "unfit",
     "up",
 ]
@@ -80,6 +81,12 @@ def up(settings: Settings, say: Say, file: Path = compose.FILE) -> list[Service]
         Startup(settings, daemon, say).run(services)
         versions.write(settings)
     return services
+
+
+def take_up(settings: Settings, say: Say) -> None:
+    """Apply and register what is new in projects/ and feature_repo/; what runs goes on."""
+    if running(settings):
+        up(settings, lambda line: say(line) if any(news in line for news in startup.NEWS) else None)
 
 
 def down(settings: Settings, file: Path = compose.FILE) -> list[str]:

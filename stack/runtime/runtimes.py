@@ -32,6 +32,9 @@ class Runtime(Protocol):
     def up(self, settings: Settings, say: Say) -> object:
         """Start the stack and wait until every service is healthy."""
 
+    def take_up(self, settings: Settings, say: Say) -> None:
+        """Apply and register what is new in projects/ and feature_repo/; what runs goes on."""
+
     def down(self, settings: Settings) -> list[str]:
         """Stop every service; return the names of those that ran."""
 

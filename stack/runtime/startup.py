@@ -112,11 +112,11 @@ def left_out(lines: list[str]) -> list[str]:
 
 def stamp(settings: Settings, service: Service) -> Path:
     """The file that says a one-shot service has succeeded for this definition and these sources."""
-    return settings.run / f"{service.name}.{service.fingerprint}.{_sources()}.done"
+    return settings.run / f"{service.name}.{service.fingerprint}.{sources()}.done"
 
 
 @lru_cache(maxsize=1)
-def _sources() -> str:
+def sources() -> str:
     """A fingerprint of the code and definitions in the checkout."""
     found = sorted(
         path for folder in SOURCES for suffix in ("py", "yaml") for path in (ROOT / folder).rglob(f"*.{suffix}")

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from stack import notebook, project
+from stack import notebook, project, settings
 from stack.promotion import registry
 from stack.settings import Settings
 
@@ -39,7 +39,7 @@ def test_it_is_kept_without_outputs() -> None:
 
 
 def test_jupyter_knows_the_options_and_listens_here_alone() -> None:
-    words = [*notebook.command(), "--show-config-json"]
+    words = [*notebook.command(settings.load({})), "--show-config-json"]
     found = json.loads(subprocess.check_output(words, env=os.environ | {"HOME": "/nonexistent"}, text=True))
     assert words[0] == sys.executable
     assert found["ServerApp"]["ip"] == "127.0.0.1"

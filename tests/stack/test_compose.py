@@ -15,6 +15,8 @@ NOT_FOR_PROCESSES = {"STACK_RUNTIME", "STACK_PROFILES", "STACK_NAME"}
 PASSWORDS = {f"STACK_{name}".upper() for name in credentials.FIELDS}
 OF_THE_TRAINER = {"STACK_JOIN_URL", "STACK_JOIN_KEY", "STACK_TRAINER_PORT"}
 OF_DASK = {f"STACK_DASK_{name}" for name in ("PORT", "STATUS_PORT", "WORKERS", "URL")}
+OF_JUPYTER = {"STACK_NOTEBOOK_PORT"}
+ELSEWHERE = {GATEWAY, "feast-ui", "trainer", "dask-scheduler", "dask-workers", "notebook"}
 LOGIN = "STACK_LAN_PASSWORD_HASH"
 OF_ONE_SERVER = {"STACK_MLFLOW_DATABASE", "STACK_PREFECT_DATABASE"}
 
@@ -32,7 +34,7 @@ def written(tmp_path, **bodies) -> Path:
 def test_runs_what_is_built_here_and_leaves_out_database_servers(tmp_path):
     names = {service.name for service in services(settings(tmp_path))}
 
-    assert names == set(RAW["services"]) - EMBEDDED - {GATEWAY, "feast-ui", "trainer", "dask-scheduler", "dask-workers"}
+    assert names == set(RAW["services"]) - EMBEDDED - ELSEWHERE
     assert "feast-ui" in {one.name for one in services(settings(tmp_path, STACK_PROFILES="feast-ui"))}
 
 
@@ -63,7 +65,7 @@ def test_every_setting_reaches_the_services():
 
     assert (
         keys - set(RAW["x-environment"])
-        == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | {LOGIN} | OF_THE_TRAINER | OF_DASK
+        == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | {LOGIN} | OF_THE_TRAINER | OF_DASK | OF_JUPYTER
     )
 
 

@@ -50,7 +50,7 @@ def test_lost_passwords_of_a_kept_volume_are_told(tmp_path, monkeypatch):
 
 
 def test_the_fingerprint_of_the_image_follows_what_it_holds(tmp_path):
-    (tmp_path / ".dockerignore").write_text("*\n!stack\n!a.lock\n**/__pycache__\n")
+    (tmp_path / ".dockerignore").write_text("*\n!stack\n!projects\n!a.lock\n**/__pycache__\n")
     (tmp_path / "Dockerfile").write_text("FROM nothing")
     (tmp_path / "stack" / "__pycache__").mkdir(parents=True)
     (tmp_path / "stack" / "a.py").write_text("a")
@@ -58,6 +58,8 @@ def test_the_fingerprint_of_the_image_follows_what_it_holds(tmp_path):
 
     (tmp_path / "stack" / "__pycache__" / "a.pyc").write_text("b")
     (tmp_path / "README.md").write_text("c")
+    (tmp_path / "projects").mkdir()
+    (tmp_path / "projects" / "source.py").write_text("mounted")
     assert image.sources(tmp_path) == before
 
     (tmp_path / "stack" / "a.py").write_text("d")
