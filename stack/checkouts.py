@@ -15,7 +15,6 @@ from stack import code, rebuild
 from stack.errors import StackError
 from stack.settings import ROOT
 
-DIRTY = "-dirty"
 ANYWAY = "ANYWAY=1 compares with code and packages as they are now"
 
 
@@ -70,7 +69,7 @@ def recorded(
     Raises:
         StackError: no commit has that code, or its packages cannot be installed.
     """
-    here, commit = Checkout(ROOT, Path(sys.executable)), recipe["code_version"].removesuffix(DIRTY)
+    here, commit = Checkout(ROOT, Path(sys.executable)), recipe["code_version"].removesuffix(code.DIRTY)
     off = rebuild.differences(recipe)
     if as_it_is or (not off and recipe.get("code_digest") == code.digest(recipe["project"])):
         report(f"code of this checkout{', as it is' if as_it_is else ''}; recorded: {recipe['code_version'][:12]}")
@@ -102,7 +101,7 @@ def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -
     """Refuse code that neither a commit nor the run has, or a commit that this checkout does not know."""
     where = f"code of the run, {recipe['code_version']}"
     files = recipe.get("uncommitted")
-    if (files and kept is None) or (files is None and recipe["code_version"].endswith(DIRTY)):
+    if (files and kept is None) or (files is None and recipe["code_version"].endswith(code.DIRTY)):
         files = files or []
         named = ", ".join(files[:8]) + (" ..." if files[8:] else "")
         raise StackError(

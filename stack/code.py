@@ -11,6 +11,8 @@ from pathlib import Path
 
 from stack.settings import ROOT
 
+DIRTY = "-dirty"
+"""Ends the version of a checkout that differs from its commit."""
 KINDS = (".py", ".yaml")
 """Of the files that decide what a training gives."""
 KEPT = "files"
@@ -33,20 +35,22 @@ def version() -> str:
 def digest(project: str) -> str:
     """Name the content of every file that decides what a training of a project gives, committed or not."""
     found = hashlib.sha256()
-    parts = [ROOT / part for part in _parts(project)]
-    files = [file for part in parts for file in (part, *part.rglob("*")) if file.suffix in KINDS]
-    for path in sorted(file for file in files if file.is_file()):
-        found.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    for name in _files(_parts(project)):
+        found.update(f"{name}\n".encode() + (ROOT / name).read_bytes())
     return found.hexdigest()
 
 
 def uncommitted(project: str) -> list[str] | None:
-    """Files of :func:`digest` that differ from the commit, or that git does not know; None where there is no git."""
+    """Files of :func:`digest` that differ from the commit, or that git does not know; None where there is no git.
+
+    The image has none, and is of a commit; what may differ from it is mounted: the project.
+    """
     words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored"]
     try:
         entries = git(*words, "--", *_parts(project)).split("\0")
     except (OSError, subprocess.CalledProcessError):
-        return None
+        built = os.environ.get("CODE_VERSION", "")
+        return _files(_parts(project)[1:]) if built and not built.endswith(DIRTY) else None
     names = [entry.strip().partition(" ")[2].strip() for entry in entries]
     return [name for name in names if Path(name).suffix in KINDS]
 
@@ -71,6 +75,12 @@ def put_back(names: list[str], kept: Path, folder: Path) -> None:
 def _parts(project: str) -> list[str]:
     """What decides the outcome of a project's training."""
     return ["stack", f"projects/{project}", f"feature_repo/{project}.py", "feature_repo/feature_store.yaml"]
+
+
+def _files(parts: list[str]) -> list[str]:
+    """Names of the files that parts of the checkout hold, sorted."""
+    paths = [path for part in parts for path in (ROOT / part, *(ROOT / part).rglob("*")) if path.suffix in KINDS]
+    return [str(path.relative_to(ROOT)) for path in sorted(path for path in paths if path.is_file())]
 
 
 def git(*words: str) -> str:

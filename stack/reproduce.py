@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
@@ -94,16 +95,19 @@ def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *,
     return found
 
 
-def project_of(settings: Settings, run_id: str) -> str:
-    """The project of a training's run.
+def recipe_of(settings: Settings, run_id: str) -> dict[str, Any]:
+    """What a training's run has recorded of it.
 
     Raises:
         StackError: MLflow has no such training.
     """
-    try:
-        return str(mlflow.MlflowClient(settings.mlflow_url).get_run(run_id).data.tags["stack.project"])
-    except (MlflowException, KeyError) as error:
-        raise _no_training(run_id, error) from None
+    with TemporaryDirectory() as made:
+        return _recipe(settings, run_id, Path(made))
+
+
+def is_of_this_code(recipe: Mapping[str, Any]) -> bool:
+    """Whether this checkout has the code and the packages of a recipe."""
+    return not rebuild.differences(recipe) and recipe.get("code_digest") == code.digest(recipe["project"])
 
 
 def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
@@ -116,12 +120,21 @@ def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
     folder.mkdir(parents=True)
     try:
         run = client.get_run(run_id)
-        for name in ("recipe", *TABLES):
+        for name in TABLES:
             registry.download(settings, Version("", "", run_id), name, folder / name)
-        recipe = json.loads((folder / "recipe/recipe.json").read_text())
     except (MlflowException, StackError, OSError) as error:
         raise _no_training(run_id, error) from None
-    return Recorded(recipe, {name: value for name, value in run.data.metrics.items() if isfinite(value)}, folder)
+    metrics = {name: value for name, value in run.data.metrics.items() if isfinite(value)}
+    return Recorded(_recipe(settings, run_id, folder), metrics, folder)
+
+
+def _recipe(settings: Settings, run_id: str, folder: Path) -> dict[str, Any]:
+    """Download a recipe into ``recipe/`` of a folder."""
+    try:
+        registry.download(settings, Version("", "", run_id), "recipe", folder / "recipe")
+        return dict(json.loads((folder / "recipe/recipe.json").read_text()))
+    except (httpx.HTTPError, StackError, OSError) as error:
+        raise _no_training(run_id, error) from None
 
 
 def _no_training(run_id: str, error: Exception) -> StackError:

@@ -59,9 +59,15 @@ def audit(project: str, last: int) -> None:
 def reproduce(run: str, anyway: bool) -> None:
     """Rebuild the model of RUN, a training in MLflow, and compare metrics and predictions with the recorded ones."""
     from stack import reproduce
+    from stack.runtime import exchange
 
     settings = settings_with()
-    if in_containers(settings):
-        project = reproduce.project_of(settings, run)
-        follow("reproduce", project, {"run_id": run, "as_it_is": anyway or None})
-    reproduce.reproduce(settings, run, click.echo, as_it_is=anyway)
+    if not in_containers(settings):
+        reproduce.reproduce(settings, run, click.echo, as_it_is=anyway)
+        return
+    recipe = reproduce.recipe_of(settings, run)
+    if anyway or reproduce.is_of_this_code(recipe):
+        follow("reproduce", recipe["project"], {"run_id": run, "as_it_is": anyway or None})  # ends the command
+    click.echo("trained with other code than the containers': rebuilt here, on a copy of their lake")
+    with exchange.lake(settings) as home:
+        reproduce.reproduce(home, run, click.echo)
