@@ -113,9 +113,11 @@ def _instant(value: Any) -> datetime:
 
 
 def _integer(value: Any) -> int:
-    if int(value) != float(value):
+    text = str(value)
+    whole = int(text) if text.lstrip("+-").isdigit() else int(float(text))  # pandas writes 3.0 where others are missing
+    if whole != float(text):
         raise ValueError(value)
-    return int(value)
+    return whole
 
 
 def _boolean(value: Any) -> bool:

@@ -66,6 +66,15 @@ def test_a_row_that_is_wrong_is_named(request_of_flights: dict[str, Any], change
         portable.checked(request_of_flights, 0, REQUESTED | change)
 
 
+def test_a_whole_number_is_read_as_pandas_writes_it_beside_missing_ones() -> None:
+    fields = {"pclass": {"type": "integer", "nullable": True}}
+    request = {"fields": fields, "stored": []}
+    found = [portable.checked(request, 0, row) for row in ({"pclass": "3.0"}, {"pclass": 3}, {"pclass": "3"}, {})]
+    assert found == [{"pclass": 3}] * 3 + [{"pclass": None}]
+    with pytest.raises(StackError, match="a whole number"):
+        portable.checked(request, 0, {"pclass": "3.5"})
+
+
 def test_instants_are_those_that_the_endpoint_hands_on(request_of_flights: dict[str, Any]) -> None:
     found = portable.checked(request_of_flights, 0, REQUESTED | {"temp": 39.2})
     assert found["sched_dep"] == datetime(2013, 3, 1, 13, tzinfo=UTC)
