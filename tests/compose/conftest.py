@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.conftest import own_environment
 RATE = 20
 """Requests a second while something is killed."""
 PASSWORD = "of-the-gateway"
+TRACKED = "lake/flights/raw.dvc"
 
 
 class Containers:
@@ -146,9 +148,43 @@ def eventually(holds: Callable[[], Any], seconds: float) -> None:
         time.sleep(0.5)
 
 
+class First(NamedTuple):
+    """The first model of a stack: what it was made of, what it reached, what it answers."""
+
+    data: str
+    """DVC's name of it; that of a git commit holds its time too."""
+    metrics: dict[str, float]
+    answers: list[float]
+
+
+def first_model(of: Settings, data: str) -> First:
+    """Ask a running stack for its champion's metrics, as MLflow has them, and for a thousand answers."""
+    flights = project.load("flights")
+    welcome.answer(of, flights)  # waits until the service has taken the champion up
+    run = registry.require_champion(of, flights).run_id
+    answer = httpx.get(f"{of.mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run}, trust_env=False)
+    metrics = answer.raise_for_status().json()["run"]["data"]["metrics"]
+    return First(data, {one["key"]: one["value"] for one in metrics}, probabilities(of))
+
+
+def of_processes(folder: Path) -> First:
+    """Start a stack of processes, make its first model, and stop it."""
+    own = own_environment(folder) | {"STACK_NAME": f"stack-processes-{os.getpid()}", "STACK_PROFILES": ""}
+    there = Containers(os.environ | own)
+    try:
+        there.stack("up", "--runtime", "local", "--no-pipeline")
+        there.stack("run", "flights")
+        return first_model(there.settings, (folder / TRACKED).read_text())
+    finally:
+        there.stack("down")
+
+
 @pytest.fixture(scope="session")
-def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """A stack that `stack up` has built and started, with the champion of flights live."""
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Containers, First]]:
+    """A stack that `stack up` has built and started, with the champion of flights live; and the same of processes.
+
+    A pipeline keeps one core busy, so the processes make their model while the containers do.
+    """
     if problem := docker.engine():
         pytest.skip(f"NOTHING OF DOCKER COMPOSE IS TESTED: {problem}")
     own = own_environment(tmp_path_factory.mktemp("compose"))
@@ -158,7 +194,15 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
     running = Containers(os.environ | own)
     try:
         running.stack("up", "--no-pipeline")
-        running.stack("run", "flights")
-        yield running
+        with ThreadPoolExecutor(1) as beside:
+            processes = beside.submit(of_processes, tmp_path_factory.mktemp("processes"))
+            running.stack("run", "flights")
+        yield running, processes.result()
     finally:
         running.stack("clean", "--yes")
+
+
+@pytest.fixture(scope="session")
+def containers(both: tuple[Containers, First]) -> Containers:
+    """The stack in containers."""
+    return both[0]
