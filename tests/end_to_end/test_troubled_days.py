@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from monitoring import frames
+from monitoring.policy import decide
 from stack import clock, project
 from stack.data import lake
+from stack.drift import Window
 from stack.promotion import registry
-from stack.serving import predictions
+from stack.serving import observed, predictions
 from stack.serving.caller import prediction_ids
 from stack.settings import Settings
 from tests.conftest import shell
@@ -135,6 +139,25 @@ def test_lost_weather_is_an_alarm_and_nothing_is_retrained(running: Settings, to
     assert f"flights: notice: {report['verdict']['summary']}" in told
     assert registry.challenger(running, FLIGHTS) is None
     assert registry.require_champion(running, FLIGHTS).cutoff <= BEGIN
+
+
+def test_the_labels_that_were_held_would_have_retrained(running: Settings, told: str) -> None:
+    """Even if so few labels decided, the policy would let the champion be; with those that were held it would not."""
+    champion = registry.require_champion(running, FLIGHTS)
+    report = json.loads((running.pages / "flights" / f"{END:%Y%m%dT%H%M%SZ}.json").read_text())
+    seen = Window(**report["window"] | {"at": END})
+    policy = FLIGHTS.monitoring.model_copy(update={"min_labelled": seen.labelled})
+    assert seen.labelled > 3000 and seen.bias is not None
+    assert not decide(policy, [seen], at=END, cutoff=champion.cutoff).retrain
+
+    # As the source gave them: a flight without an arrival reads as late.
+    answers = observed.answered(running, FLIGHTS, champion.cutoff, END)
+    unheld = answers[answers["model_version"] == champion.version]
+    days = unheld["event_timestamp"].between(march(NO_OUTCOMES[0]), march(NO_OUTCOMES[-1] + 1))
+    unheld = unheld.assign(late=unheld["late"].where(~days, 1.0))
+    poisoned = frames.outcomes(FLIGHTS, frames.answered(FLIGHTS, unheld), END, champion.cutoff)
+    verdict = decide(FLIGHTS.monitoring, [replace(seen, **vars(poisoned))], at=END, cutoff=champion.cutoff)
+    assert [reason.name for reason in verdict.reasons if reason.action == "retrain"] == ["bias"]
 
 
 def test_a_day_that_is_mended_is_loaded_later(running: Settings, told: str) -> None:
