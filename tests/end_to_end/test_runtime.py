@@ -41,7 +41,7 @@ def test_every_service_of_the_list_is_healthy(running: Settings) -> None:
     assert {one.name for one in compose.services(running) if not one.once} == set(SERVICES)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [one for one in SERVICES if one != "worker"])
 def test_killed_service_comes_back_and_the_restart_is_shown(running: Settings, service: str) -> None:
     before = rows(running)[service].restarts
     os.kill(Supervisor(running).states()[service].pid, signal.SIGKILL)
@@ -56,9 +56,24 @@ def test_a_run_that_died_with_the_worker_does_not_block_the_next_ones(running: S
     # As a power cut leaves it: taken up by a worker, no process yet, so no heartbeat that could stop.
     taken = {"state": {"type": "PENDING"}, "parameters": {"project": "flights"}}
     run = httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=taken).raise_for_status().json()["id"]
+    before = rows(running)["worker"].restarts
     os.kill(Supervisor(running).states()["worker"].pid, signal.SIGKILL)
 
     eventually(lambda: httpx.get(f"{api}/flow_runs/{run}").json()["state"]["type"] == "CRASHED", 90)
+    eventually(lambda: rows(running)["worker"].restarts > before and rows(running)["worker"].health == "healthy", 90)
+
+
+def test_a_schedule_plans_runs_and_no_more_than_three(running: Settings) -> None:
+    """After a week off, three late runs are all that wait."""
+    api = f"{running.prefect_url}/api"
+    deployment = httpx.get(f"{api}/deployments/name/skew/flights").json()["id"]
+    weekly = [{"active": True, "schedule": {"cron": "0 0 * * 0"}}]
+    made = httpx.post(f"{api}/deployments/{deployment}/schedules", json=weekly).raise_for_status().json()
+    planned = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    try:
+        eventually(lambda: httpx.post(f"{api}/flow_runs/count", json=planned).json() == 3, 120)
+    finally:
+        httpx.delete(f"{api}/deployments/{deployment}/schedules/{made[0]['id']}")
 
 
 def test_every_printed_address_answers(running: Settings) -> None:
