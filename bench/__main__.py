@@ -9,13 +9,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bench import projects, serving, shadow, swap
 from bench.servers import free_port
+from bench.table import Row, print_rows, ratio
 from stack import project, settings
 from stack.settings import Settings
 
@@ -23,56 +25,46 @@ PROJECT = "flights"
 
 
 def main() -> int:
-    """Print start-up, serving, swap, roll-out and project figures; the exit code is 1 when one misses its bar."""
-    spec = project.load(PROJECT)
-    with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as running:
-        speeds = serving.compare(running, spec)
-        met = print_speeds(speeds)
-        swaps = swap.under_load(running, spec)
-        print(
-            f"swap     alias moved {swaps.moves} times under {swap.CLIENTS} clients: {swaps.requests:,} requests, "
-            f"{swaps.failed} failed (bar 0), versions {', '.join(swaps.versions)}, p99 {swaps.p99:.1f} ms"
-        )
+    """Print a table of start-up, serving, swaps, roll-out and projects; the exit code is 1 when a bar is missed."""
+    began, spec = time.perf_counter(), project.load(PROJECT)
+    with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as (running, rows):
+        rows += step("serving", serving.compare, running, spec)
+        rows += step("swaps", lambda: swap.under_load(running, spec).rows())
     with projects.small() as one:
-        for line in shadow.compare(one):
-            print(f"rollout  {line}", flush=True)
-        cost = projects.measure(one)
-    print(
-        f"projects one more costs the prediction service {cost.mebibytes:.1f} MiB (bar {projects.MEMORY_BAR:.0f}) and "
-        f"`stack up` {cost.seconds:.1f} s (bar {projects.UP_BAR:.0f})"
-    )
-    return 0 if met and cost.met and not swaps.failed else 1
+        rows += step("roll-out", shadow.compare, one)
+        rows += step("projects", projects.compare, one)
+    print()
+    met = print_rows(rows)
+    print(f"\n{(time.perf_counter() - began) / 60:.1f} min; load of the machine {os.getloadavg()[2]:.1f} by now")
+    return 0 if met else 1
+
+
+def step(name: str, measure: Callable[..., list[Row]], *given: Any) -> list[Row]:
+    """Measure, and say how long it took."""
+    began = time.perf_counter()
+    rows = measure(*given)
+    print(f"{name} measured in {time.perf_counter() - began:.0f} s", flush=True)
+    return rows
 
 
 @contextmanager
-def stack(home: Path) -> Iterator[Settings]:
-    """Start a stack and run its first pipeline, print how long that took, and stop it at the end."""
+def stack(home: Path) -> Iterator[tuple[Settings, list[Row]]]:
+    """Start a stack and run its first pipeline, measure how long that took, and stop it at the end."""
     ports = {f"STACK_{name}".upper(): str(free_port()) for name in Settings.model_fields if name.endswith("_port")}
     environ = os.environ | ports | {"STACK_HOME": str(home), "STACK_RUNTIME": "local"}
     command = [sys.executable, "-m", "stack"]
     try:
-        for when in ("first", "second"):
+        taken = []
+        for _ in range(2):
             began = time.perf_counter()
             subprocess.run([*command, "up"], env=environ, check=True, stdout=subprocess.DEVNULL)
-            print(f"startup  {when} `stack up`: {time.perf_counter() - began:.1f} s", flush=True)
+            taken.append(time.perf_counter() - began)
+        first, second = taken
         subprocess.run([*command, "status"], env=environ, check=True)
-        yield settings.load(environ, env_file=Path(os.devnull))
+        row = Row("stack up again", f"{second:.1f} s", f"{first:.1f} s with the first pipeline", ratio(second, first))
+        yield settings.load(environ, env_file=Path(os.devnull)), [row]
     finally:
         subprocess.run([*command, "down"], env=environ, check=False, stdout=subprocess.DEVNULL)
-
-
-def print_speeds(speeds: dict[tuple[str, int], serving.Speed]) -> bool:
-    """Print a line for each server and number of clients; say whether the ratio at 8 clients meets the bar."""
-    print(f"serving  one row a request, median of {serving.ROUNDS} rounds of {serving.SECONDS:.0f} s")
-    print(f"         {'':20} {'clients':>7} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7}")
-    for (name, clients), speed in speeds.items():
-        print(
-            f"         {name:20} {clients:7} {speed.rate:8.0f} {speed.p50:8.1f} {speed.p99:8.1f} {speed.failed:7}",
-            flush=True,
-        )
-    ratio = speeds["stack", 8].rate / speeds["mlflow models serve", 8].rate
-    print(f"         at 8 clients {ratio:.1f} times the requests a second (bar {serving.BAR:.0f})", flush=True)
-    return ratio >= serving.BAR and not speeds["stack", 8].failed
 
 
 if __name__ == "__main__":

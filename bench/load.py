@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
+from typing import NamedTuple
 from urllib.parse import urlsplit
+
+
+class Answered(NamedTuple):
+    """A request that was answered."""
+
+    sent: float
+    """Instant of `perf_counter`."""
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -19,26 +30,34 @@ class Load:
     """What a load test saw."""
 
     seconds: float
-    latencies: list[float]
-    """Seconds of each answered request, sorted."""
+    answers: list[Answered]
     statuses: Counter[int]
     """Answers by HTTP status; 0 counts requests that were sent and lost."""
 
     @property
     def rate(self) -> float:
         """Answered requests a second."""
-        return len(self.latencies) / self.seconds
+        return len(self.answers) / self.seconds
 
     @property
     def failed(self) -> int:
         """Requests that were lost or not answered with 200."""
         return self.statuses.total() - self.statuses[200]
 
+    @cached_property
+    def _latencies(self) -> list[float]:
+        return sorted(one.seconds for one in self.answers)
+
     def quantile(self, share: float) -> float:
         """Latency in milliseconds that `share` of the requests stay within."""
-        if not self.latencies:
-            return float("nan")
-        return 1000 * self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+        return quantile(self._latencies, share)
+
+
+def quantile(latencies: Sequence[float], share: float) -> float:
+    """Milliseconds that `share` of sorted latencies, in seconds, stay within; NaN of none."""
+    if not latencies:
+        return math.nan
+    return 1000 * latencies[min(len(latencies) - 1, int(share * len(latencies)))]
 
 
 @dataclass
@@ -48,7 +67,7 @@ class _Run:
     requests: Iterator[bytes]
     deadline: float
     answered: Callable[[bytes], None] | None
-    latencies: list[float] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
 
@@ -79,7 +98,7 @@ class _Client(asyncio.Protocol):
             return
         self.in_flight = False
         status = int(head[9:12])
-        self.run.latencies.append(perf_counter() - self.started)
+        self.run.answers.append(Answered(self.started, perf_counter() - self.started))
         self.run.statuses[status] += 1
         if self.run.answered and status == 200:
             self.run.answered(body)
@@ -142,4 +161,4 @@ async def load(
     began = perf_counter()
     run = _Run(itertools.cycle(requests), began + seconds, answered)
     await asyncio.gather(*(_client(host, port, run) for _ in range(clients)))
-    return Load(perf_counter() - began, sorted(run.latencies), run.statuses)
+    return Load(perf_counter() - began, run.answers, run.statuses)

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
 from bench.load import Load, load
 from bench.servers import free_port, stop, wait
+from bench.table import Row, ratio
 from stack import clock
 from stack.project import ProjectSpec
 from stack.promotion import registry
@@ -26,7 +27,10 @@ ROUNDS = 3
 SECONDS = 5.0
 ROWS = 500
 """Different flights, asked about in turn."""
+CLIENTS = (8, 1)
 BAR = 3.0
+"""At so many clients as come first, times the other server's requests a second."""
+OURS, THEIRS = "stack", "mlflow models serve"
 
 
 @dataclass(frozen=True)
@@ -49,20 +53,43 @@ class Speed:
         )
 
 
-def compare(settings: Settings, spec: ProjectSpec, clients: tuple[int, ...] = (8, 1)) -> dict[tuple[str, int], Speed]:
+def compare(settings: Settings, spec: ProjectSpec) -> list[Row]:
     """Load both servers in turn, round after round, with the same flights.
 
     The stack reads its features and writes its log; the other server is sent the features.
-
-    Returns:
-        (server, clients) -> what it did.
     """
+    speeds = measure(settings, spec)
+    return [row for count in CLIENTS for row in _rows(count, speeds[OURS, count], speeds[THEIRS, count])]
+
+
+def _rows(clients: int, ours: Speed, theirs: Speed) -> list[Row]:
+    of = f"{clients} client{'' if clients == 1 else 's'}"
+    rate = Row(
+        f"requests a second, {of}, one row each",
+        f"{ours.rate:.0f}",
+        f"{theirs.rate:.0f} {THEIRS}",
+        ratio(ours.rate, theirs.rate),
+    )
+    if clients == CLIENTS[0]:
+        rate = replace(rate, bar=f">= {BAR:.0f} x", met=ours.rate >= BAR * theirs.rate and not ours.failed)
+    return [
+        rate,
+        *(_latency(f"p{share}, {of}", getattr(ours, f"p{share}"), getattr(theirs, f"p{share}")) for share in (50, 99)),
+    ]
+
+
+def _latency(what: str, ours: float, theirs: float) -> Row:
+    return Row(what, f"{ours:.1f} ms", f"{theirs:.1f} ms {THEIRS}", ratio(ours, theirs))
+
+
+def measure(settings: Settings, spec: ProjectSpec) -> dict[tuple[str, int], Speed]:
+    """What each server does for each number of clients."""
     ours = f"{settings.prediction_url}/{spec.name}/predict"
     rows = asked(settings, spec)
     measured: dict[tuple[str, int], list[Load]] = {}
     with mlflow_serving(settings, spec) as theirs:
-        targets = {"stack": (ours, rows), "mlflow models serve": (theirs, features(settings, spec, ours, rows))}
-        for count in clients:
+        targets = {OURS: (ours, rows), THEIRS: (theirs, features(settings, spec, ours, rows))}
+        for count in CLIENTS:
             for url, bodies in targets.values():
                 asyncio.run(load(url, bodies, clients=count, seconds=1))
             for _ in range(ROUNDS):

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from statistics import median
 
 from bench.load import Load, load
 from bench.projects import FIRST, Checkout, eventually
+from bench.table import Row, ratio
 
-ROUNDS, SECONDS, CLIENTS = 3, 4.0, 4
+ROUNDS, SECONDS, CLIENTS = 3, 3.0, 4
 WAYS = {"alone": "", "shadow": "\nrollout: {shadow: true}\n", "canary": "\nrollout: {canary: 0.2}\n"}
 
 
-def compare(one: Checkout) -> Iterator[str]:
-    """Load the first project in each way, round after round, by editing its project.yaml under a running service.
-
-    Yields:
-        A line for each way.
-    """
+def compare(one: Checkout) -> list[Row]:
+    """Load the first project in each way, round after round, by editing its project.yaml under a running service."""
     second = one.register(FIRST, FIRST)
     one.point(FIRST, "challenger", second)
     one.point(FIRST, "canary", second)
@@ -34,7 +30,21 @@ def compare(one: Checkout) -> Iterator[str]:
             asyncio.run(load(url, [body], clients=CLIENTS, seconds=0.5))
             measured.setdefault(way, []).append(asyncio.run(load(url, [body], clients=CLIENTS, seconds=SECONDS)))
     path.write_text(plain)
-    for way, rounds in measured.items():
-        p50, p99 = (median(found.quantile(share) for found in rounds) for share in (0.5, 0.99))
-        rate, failed = median(found.rate for found in rounds), sum(found.failed for found in rounds)
-        yield f"{way:7} {CLIENTS} clients: {rate:6.0f} req/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {failed} failed"
+    return [row for way in WAYS if way != "alone" for row in _rows(way, measured[way], measured["alone"])]
+
+
+def _rows(way: str, found: list[Load], alone: list[Load]) -> list[Row]:
+    rate, alone_rate = (median(load.rate for load in rounds) for rounds in (found, alone))
+    p99, alone_p99 = (median(load.quantile(0.99) for load in rounds) for rounds in (found, alone))
+    failed = sum(load.failed for load in found)
+    return [
+        Row(
+            f"requests a second with a {way}, {CLIENTS} clients",
+            f"{rate:.0f}, {failed} failed",
+            f"{alone_rate:.0f} alone",
+            ratio(rate, alone_rate),
+            "0 failed",
+            not failed,
+        ),
+        Row(f"p99 with a {way}", f"{p99:.1f} ms", f"{alone_p99:.1f} ms alone", ratio(p99, alone_p99)),
+    ]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-import venv
 from pathlib import Path
 
+from bench.checkouts import interpreter
 from stack.settings import ROOT
 
 ROOMS = ("stack", "flows", "services", "monitoring")
@@ -36,22 +35,7 @@ def make(folder: Path, names: list[str], *, max_age: str = "P2D") -> Path:
             target = f"feature_repo/{name}.py" if file.name == "definitions.py" else f"projects/{name}/{file.name}"
             text = file.read_text().replace("ferries", name).replace("max_age: P2D", f"max_age: {max_age}")
             (folder / target).write_text(text)
-    return _interpreter(folder)
-
-
-def _interpreter(folder: Path) -> Path:
-    """A virtual environment with the packages of this one, whose own code is the folder's."""
-    packages, scripts = [one for one in sys.path if one.endswith("site-packages")], Path(sys.executable).parent
-    venv.create(folder / ".venv", symlinks=True)
-    own = folder / ".venv/bin"
-    place = next((folder / ".venv/lib").glob("python*")) / "site-packages"
-    # A folder named in a .pth file is searched, but its own .pth files, which name this checkout, are not read.
-    (place / "checkout.pth").write_text("\n".join([str(folder), *packages]))
-    for script in scripts.iterdir():
-        if not (own / script.name).exists() and script.read_bytes()[:2] == b"#!":
-            (own / script.name).write_text(script.read_text().replace(str(scripts), str(own), 1))
-            (own / script.name).chmod(0o755)
-    return own / "python"
+    return interpreter(folder)
 
 
 def environment(folder: Path, environ: dict[str, str]) -> dict[str, str]:
