@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.checkouts import interpreter
 from stack.settings import ROOT
 
 ROOMS = ("stack", "flows", "services", "monitoring")
-FILES = ("docker-compose.yml", "pyproject.toml")
+FILES = ("docker-compose.yml", "pyproject.toml", "requirements.lock")
 FERRIES = Path(__file__).parent / "ferries"
 
 
-def make(folder: Path, names: list[str], *, max_age: str = "P2D") -> Path:
-    """Copy the code, give it the ferries under each of these names, and make a virtual environment for it.
+def make(folder: Path, ages: Mapping[str, str]) -> Path:
+    """Copy the code, give it the ferries under some names, and make a virtual environment for it.
+
+    Args:
+        folder: is there, and empty.
+        ages: name -> `monitoring.max_age` of the project.
 
     Returns:
         Its interpreter. Commands of the tools lie beside it.
@@ -28,7 +33,7 @@ def make(folder: Path, names: list[str], *, max_age: str = "P2D") -> Path:
     (folder / "projects").mkdir()
     for file in ("feature_repo/__init__.py", "feature_repo/feature_store.yaml", "projects/__init__.py"):
         shutil.copy(ROOT / file, folder / file)
-    for name in names:
+    for name, max_age in ages.items():
         (folder / "projects" / name).mkdir()
         (folder / "projects" / name / "__init__.py").touch()
         for file in FERRIES.iterdir():

@@ -1,41 +1,37 @@
-"""Killed at every step boundary and started again, a run ends where an undisturbed one ends."""
+"""Killed at every step boundary and started again, a run ends where an undisturbed one ends; so it does at random."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import signal
 import subprocess
-import threading
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stack.runtime.supervisor import Supervisor
-from stack.settings import Settings
-from tests.conftest import free_ports, shell
+from stack import settings
+from tests.conftest import own_environment
 from tests.end_to_end import checkouts
+from tests.end_to_end.harbours import Harbour
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
-NAMES = ["calm", "stormy", "squally"]
-FIRST, SECOND = "2024-01-21T00:00:00Z", "2024-01-23T00:00:00Z"
+# A review two days after the first model asks for no other one of the first three projects; two hours later, a training
+# finds their champion too old, and makes another one.
+AGES = {"calm": "P2DT1H", "stormy": "P2DT1H", "squally": "P2DT1H", "fair": "P2D", "gusty": "P2D"}
+REVIEW, LATER = "2024-01-23T00:00:00Z", "2024-01-23T02:00:00Z"
 INGEST = [
     *("flows.ingest:fetch", "stack.data.validation:_quarantine", "flows.ingest:validate"),
     *("stack.data.repository:write", "stack.data.repository:write#2", "dvc.repo:Repo.add", "dvc.repo:Repo.add#2"),
-    *("stack.data.repository:write#3", "scmrepo.git:Git.add", "scmrepo.git:Git.commit", "stack.data.repository:commit"),
-    *("stack.data.keys:remember", "flows.ingest:append"),
+    *("scmrepo.git:Git.add", "scmrepo.git:Git.commit"),
     *("stack.feature_store.feature_tables:_replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),
     *("stack.feature_store.features:materialise", "stack.feature_store.feature_tables:mark_served"),
-    *("flows.ingest:bring_online",),
-    *("flows.ingest:ingest", "stack.clock:advance"),
+    "flows.ingest:ingest",
 ]
-# Killed just before, a run finds this work done when it is started again, and passes by.
-DONE = {"stack.data.repository:write#3", "stack.data.repository:commit", "stack.data.keys:remember"}
-DONE |= {"flows.ingest:append", "flows.ingest:bring_online"}
+# A run that was killed just before finds this work done, and passes by: each takes an ingest of its own.
+DONE_BEFORE = [
+    *("stack.data.repository:write#3", "stack.data.repository:commit", "stack.data.keys:remember"),
+    *("flows.ingest:append", "flows.ingest:bring_online"),
+]
 TRAIN = [
     *("flows.train:made", "flows.train:training_set"),
     *("stack.training.tracking:Tracker._open", "stack.training.tracking:Tracker.trial"),
@@ -45,7 +41,7 @@ TRAIN = [
 ]
 PROMOTE = [
     *("flows.promote:awaiting", "flows.promote:judge"),
-    *("stack.promotion.audit:_write", "stack.promotion.registry:_point"),
+    *("stack.promotion.audit:_write", "stack.promotion.registry:_point@champion"),
     *("stack.promotion.registry:_drop", "stack.promotion.audit:_carry_out", "flows.promote:promote"),
 ]
 MONITOR = [
@@ -61,126 +57,97 @@ REPLAY = [
     *("stack.feature_store.feature_tables:mark_served",),
     *("flows.replay:Player.day", *MONITOR, "flows.replay:Player.review"),
 ]
-
-
-class Harbour:
-    """The launcher of a checkout with two projects, beside the servers of the running stack."""
-
-    def __init__(self, python: Path, folder: Path, environ: dict[str, str]) -> None:
-        self._python, self._folder, self._environ = python, folder, environ
-        self._serving: subprocess.Popen[bytes] | None = None
-        log = (folder / "launcher.log").open("w")
-        command = [str(python), str(Path(__file__).with_name("launcher.py")), str(folder)]
-        self._process = subprocess.Popen(
-            command, env=environ, cwd=folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-        )
-
-    def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def flow(
-        self, flow: str, project: str, kill: list[str] | None = None, passed: Collection[str] = (), **parameters: str
-    ) -> None:
-        """Run a flow; with `kill`, it is killed at each of these places but `passed`, and ends well all the same."""
-        done = self.run({"flow": flow, "parameters": {"project": project, **parameters}, "kill": kill or []})
-        assert done["status"] == 0
-        assert set(kill or []) - set(done["struck"]) <= set(passed)
-
-    def batter(self, running: Settings, flow: str, project: str, seconds: float, **parameters: str) -> int:
-        """Run a flow while it and its servers are killed at ten random moments of a run of so many seconds.
-
-        Returns:
-            Number of processes killed.
-        """
-        moments = random.Random(f"{flow} {project}")
-        services = [moments.choice(["mlflow", "prefect", "prediction"]) for _ in range(5)]
-        storm = threading.Thread(
-            target=self._storm, args=(running, [(one, moments.uniform(2, 12)) for one in services])
-        )
-        storm.start()
-        after = [moments.uniform(0.2, seconds) for _ in range(5)]
-        done = self.run({"flow": flow, "parameters": {"project": project, **parameters}, "after": after})
-        storm.join()
-        assert done["status"] == 0
-        return int(done["killed"]) + len(services)
-
-    def _storm(self, running: Settings, kills: list[tuple[str, float]]) -> None:
-        for service, pause in kills:
-            time.sleep(pause)
-            if service == "prediction":
-                self.serve()
-            elif pid := Supervisor(running).states()[service].pid:
-                os.kill(pid, signal.SIGKILL)
-
-    def serve(self) -> None:
-        """Start the prediction service, in place of one that is killed."""
-        if self._serving:
-            self._serving.kill()
-            self._serving.wait()
-        with (self._folder / "prediction.log").open("a") as log:
-            command = [str(self._python), "-m", "services.prediction"]
-            self._serving = subprocess.Popen(command, env=self._environ, cwd=self._folder, stdout=log, stderr=log)
-
-    def close(self) -> None:
-        if self._serving:
-            self._serving.kill()
-            self._serving.wait()
-        self._process.communicate(timeout=30)
+FOLLOW = [
+    *("stack.training.tracking:Tracker.register", "stack.promotion.registry:_point@previous"),
+    *("stack.promotion.registry:_point@champion", "stack.promotion.registry:_drop", "flows.promote:promote"),
+]
 
 
 @pytest.fixture(scope="module")
-def harbour(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
+def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
+    """A stack of its own, as its servers are killed."""
     folder = tmp_path_factory.mktemp("harbour")
-    python = checkouts.make(folder, NAMES, max_age="P60D")
-    own: dict[str, Any] = {"home": folder / "var", "prediction_port": free_ports(1)[0]}
-    servers = {name: getattr(running, name) for name in ("mlflow_port", "prefect_port", "portal_port")}
-    environ = checkouts.environment(folder, shell(Settings(**own, **servers)))
-    own["home"].mkdir()
-    subprocess.run([str(python), "-m", "stack", "apply"], env=environ, cwd=folder, check=True, timeout=120)
-    launcher = Harbour(python, folder, environ)
+    python = checkouts.make(folder, AGES)
+    environ = checkouts.environment(folder, os.environ | own_environment(folder / "var"))
+    command = [str(python), "-m", "stack"]
     try:
-        launcher.serve()
+        subprocess.run([*command, "up", "--no-pipeline"], env=environ, cwd=folder, check=True, timeout=600)
+        launcher = Harbour(python, folder, settings.load(environ, env_file=Path("/dev/null")))
         yield launcher
-    finally:
         launcher.close()
+    finally:
+        subprocess.run([*command, "down"], env=environ, cwd=folder, check=False, timeout=120)
 
 
-def test_first_pipeline(harbour: Harbour) -> None:
-    harbour.flow("flows.pipeline:pipeline", "calm")
-    harbour.flow("flows.pipeline:pipeline", "stormy", [*INGEST, *TRAIN, *PROMOTE, *MONITOR], DONE)
+def test_ingests_killed_at_every_step(harbour: Harbour) -> None:
+    for day, places in enumerate([INGEST, *([place] for place in DONE_BEFORE)], start=2):
+        until = f"2024-01-{day:02}T00:00:00Z"
+        harbour.flow("flows.ingest:ingest", "calm", until=until)
+        harbour.flow("flows.ingest:ingest", "stormy", places, until=until)
 
-    calm, stormy = (harbour.run({"state": name}) for name in NAMES[:2])
-    assert len(calm["lake"]) == len(calm["commits"]) == len(calm["versions"]) == len(calm["audit"]) == 1
+    calm, stormy = harbour.state("calm"), harbour.state("stormy")
+    assert len(calm["lake"]) == len(calm["commits"]) == 1 + len(DONE_BEFORE)
     assert stormy == calm
 
 
-def test_replay_and_a_second_training(harbour: Harbour) -> None:
-    harbour.flow("flows.replay:replay", "calm", until=SECOND)
-    harbour.flow("flows.replay:replay", "stormy", REPLAY, until=SECOND)
-    harbour.flow("flows.train:train", "calm", cutoff=SECOND)
-    harbour.flow(
-        "flows.train:train",
-        "stormy",
-        ["stack.training.tracking:Tracker.register", "flows.promote:decide"],
-        cutoff=SECOND,
-    )
+def test_first_pipeline_killed_at_every_step(harbour: Harbour) -> None:
+    harbour.flow("flows.pipeline:pipeline", "calm")
+    harbour.flow("flows.pipeline:pipeline", "stormy", ["stack.clock:advance", *TRAIN, *PROMOTE, *MONITOR])
 
-    calm, stormy = (harbour.run({"state": name}) for name in NAMES[:2])
-    assert len(calm["log"]) == 2 * 24 * 4
+    calm, stormy = harbour.state("calm"), harbour.state("stormy")
+    assert len(calm["versions"]) == len(calm["audit"]) == 1
+    assert stormy == calm
+
+
+def test_replay_and_second_training_killed_at_every_step(harbour: Harbour) -> None:
+    harbour.flow("flows.replay:replay", "calm", until=LATER)
+    harbour.flow("flows.replay:replay", "stormy", REPLAY, until=LATER)
+    harbour.flow("flows.train:train", "calm", cutoff=LATER)
+    harbour.flow("flows.train:train", "stormy", FOLLOW, cutoff=LATER)
+
+    calm, stormy = harbour.state("calm"), harbour.state("stormy")
+    assert len(calm["log"]) == (2 * 24 + 2) * 4
     assert len(calm["versions"]) == len(calm["audit"]) == 2
     assert stormy == calm
 
 
-def test_killed_at_twenty_random_moments(harbour: Harbour, running: Settings) -> None:
-    killed = harbour.batter(running, "flows.pipeline:pipeline", "squally", seconds=15)
-    killed += harbour.batter(running, "flows.replay:replay", "squally", seconds=8, until=SECOND)
-    # A kill that comes when its run is over hits nothing.
-    assert killed >= 15
-    harbour.flow("flows.train:train", "squally", cutoff=SECOND)
+def test_runs_and_servers_killed_at_twenty_random_moments(harbour: Harbour) -> None:
+    for day in range(2, 3 + len(DONE_BEFORE)):
+        harbour.flow("flows.ingest:ingest", "squally", until=f"2024-01-{day:02}T00:00:00Z")
+    killed = harbour.batter("flows.pipeline:pipeline", "squally", runs=7, servers=5)
+    killed += harbour.batter("flows.replay:replay", "squally", runs=7, servers=5, until=LATER)
+    killed += harbour.batter("flows.train:train", "squally", runs=3, servers=2, cutoff=LATER)
 
-    calm, squally = (harbour.run({"state": name}) for name in ("calm", "squally"))
-    assert squally == calm
+    assert killed >= 20
+    assert harbour.state("squally") == harbour.state("calm")
+
+
+def test_worker_killed_in_a_replay_that_retrains(harbour: Harbour) -> None:
+    for name in ("fair", "gusty"):
+        harbour.flow("flows.pipeline:pipeline", name)
+    assert harbour.runs.follow(harbour.start("replay", "fair", until=REVIEW), print).good
+
+    with harbour.deaf("gusty"):
+        replaying = harbour.start("replay", "gusty", until=REVIEW)
+        harbour.eventually(lambda: (run := harbour.training("gusty", REVIEW)) and run.state == "RUNNING", 600)
+    dead = harbour.training("gusty", REVIEW)
+    assert harbour.kill("worker")
+    harbour.eventually(lambda: harbour.progress(replaying) == "COMPLETED", 600)
+
+    assert dead and harbour.progress(dead.id) == "CRASHED"
+    fair, gusty = harbour.state("fair"), harbour.state("gusty")
+    assert len(fair["versions"]) == len(fair["audit"]) == 2
+    assert gusty == fair
+
+
+def test_lost_drift_event_is_made_up_for(harbour: Harbour) -> None:
+    lost, next_one = "2024-01-25T00:00:00Z", "2024-01-26T00:00:00Z"
+    with harbour.deaf("fair"):
+        harbour.flow("flows.ingest:ingest", "fair", until=lost)
+        harbour.flow("flows.monitor:monitor", "fair", at=lost)
+        assert harbour.training("fair", lost) is None
+
+    harbour.flow("flows.ingest:ingest", "fair", until=next_one)
+    harbour.flow("flows.monitor:monitor", "fair", at=next_one)
+    harbour.eventually(lambda: (run := harbour.training("fair", next_one)) and run.state == "COMPLETED", 600)
+    assert len(harbour.state("fair")["versions"]) == 3

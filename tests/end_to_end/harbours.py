@@ -1,0 +1,145 @@
+"""A stack of its own with small projects, whose runs and services are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from flows.deployments import retraining
+from stack.runtime import status
+from stack.runtime.runs import Run, Runs
+from stack.runtime.supervisor import Supervisor
+from stack.settings import Settings
+from tests.conftest import shell
+from tests.end_to_end import checkouts
+
+SERVERS = ["mlflow", "prefect", "prediction"]
+
+
+class Harbour:
+    """The running stack of a checkout, and the launcher that runs flows beside its worker.
+
+    Args:
+        python: of the checkout.
+        folder: of the checkout.
+        settings: of its stack.
+    """
+
+    def __init__(self, python: Path, folder: Path, settings: Settings) -> None:
+        self.settings, self.runs = settings, Runs(settings, patience=60)
+        self._supervisor = Supervisor(settings)
+        command = [str(python), str(Path(__file__).with_name("launcher.py")), str(folder)]
+        self._log = (folder / "launcher.log").open("w")
+        self._process = subprocess.Popen(
+            command,
+            env=checkouts.environment(folder, shell(settings)),
+            cwd=folder,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+
+    def flow(self, flow: str, project: str, kill: list[str] | None = None, **parameters: str) -> None:
+        """Run a flow to a good end; with `kill`, it is killed at each of these places and started again."""
+        done = self._told({"flow": flow, "parameters": {"project": project, **parameters}, "kill": kill or []})
+        assert sorted(done["struck"]) == sorted(kill or [])
+        assert done["status"] == 0
+
+    def batter(self, flow: str, project: str, *, runs: int, servers: int, **parameters: str) -> int:
+        """Run a flow to a good end, while it is killed `runs` times and its servers are, both at random moments.
+
+        Returns:
+            Number of processes killed: the flow may end before its turn, or a server not be there.
+        """
+        moments, over, struck = random.Random(f"{flow} {project}"), threading.Event(), list[str]()
+        after = [moments.uniform(0.2, 6) for _ in range(runs)]
+        storm = threading.Thread(target=self._storm, args=(moments, servers, over, struck))
+        storm.start()
+        try:
+            done = self._told({"flow": flow, "parameters": {"project": project, **parameters}, "after": after})
+        finally:
+            over.set()
+            storm.join()
+        assert done["status"] == 0
+        self.eventually(lambda: all(row.well for row in status.rows(self.settings)), 600)
+        return int(done["killed"]) + len(struck)
+
+    def _storm(self, moments: random.Random, servers: int, over: threading.Event, struck: list[str]) -> None:
+        while len(struck) < servers and not over.wait(moments.uniform(2, 8)):
+            service = moments.choice(SERVERS)
+            if self.kill(service):
+                struck.append(service)
+
+    def kill(self, service: str) -> bool:
+        """Kill a service, which its supervisor starts again; say whether it was there."""
+        pid = self._supervisor.states()[service].pid
+        with suppress(ProcessLookupError):
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
+
+    def state(self, project: str) -> dict[str, Any]:
+        """What a project has come to."""
+        return self._told({"state": project})
+
+    def start(self, flow: str, project: str, **parameters: str) -> str:
+        """Start a run of a deployment, which the worker of the stack takes up; give its id."""
+        return self.runs.start(flow, project, parameters)
+
+    def progress(self, run: str) -> str:
+        """The state that a run is in."""
+        api = f"{self.settings.prefect_url}/api/flow_runs/{run}"
+        return str(httpx.get(api).raise_for_status().json()["state"]["type"])
+
+    def training(self, project: str, cutoff: str) -> Run | None:
+        """The newest run of the training deployment with this cut-off."""
+        return self.runs.last("train", project, {"cutoff": datetime.fromisoformat(cutoff)})
+
+    @contextmanager
+    def deaf(self, project: str) -> Iterator[None]:
+        """Let drift events of a project go by, as when the server is killed before it has read one."""
+        self._listen(project, False)
+        try:
+            yield
+        finally:
+            self._listen(project, True)
+
+    def _listen(self, project: str, enabled: bool) -> None:
+        api = f"{self.settings.prefect_url}/api/automations"
+        query = {"automations": {"name": {"any_": [retraining(project)]}}}
+        (found,) = httpx.post(f"{api}/filter", json=query).raise_for_status().json()
+        httpx.patch(f"{api}/{found['id']}", json={"enabled": enabled}).raise_for_status()
+
+    def eventually(self, holds: Callable[[], Any], seconds: float) -> None:
+        """Ask until it holds."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        """End the launcher."""
+        self._process.kill()
+        self._process.communicate()
+        self._log.close()
+
+    def _told(self, job: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
