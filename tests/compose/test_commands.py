@@ -1,0 +1,76 @@
+"""Containers do what processes do: a project comes and goes beside the others, and the notebook runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sklearn.datasets import load_iris
+
+from stack import notebook, project
+from stack.runtime import containers as runtime
+from stack.runtime import docker, image, startup
+from tests.compose.conftest import Containers, eventually
+
+pytestmark = pytest.mark.services
+NAME = "new_flowers"
+
+
+@pytest.fixture
+def flowers(containers: Containers, tmp_path: Path) -> Iterator[str]:
+    """What ``stack new`` says of a table never seen before; the project is gone afterwards."""
+    table = tmp_path / "flowers.csv"
+    load_iris(as_frame=True).frame.to_csv(table, index=False)
+    try:
+        yield containers.stack("new", NAME, "--from", str(table), "--target", "target")
+    finally:
+        remove()
+
+
+def remove() -> None:
+    shutil.rmtree(project.PROJECTS / NAME, ignore_errors=True)
+    (project.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
+    startup.sources.cache_clear()
+
+
+def began(containers: Containers) -> dict[str, tuple[str, str]]:
+    """Which container each service has, and when it was started."""
+    found = docker.inspect([one.name for one in containers.every().values()])
+    return {one["Name"]: (one["Id"], one["State"]["StartedAt"]) for one in found}
+
+
+def served(containers: Containers) -> dict[str, Any]:
+    """The projects that the prediction service knows."""
+    answer = httpx.get(f"{containers.settings.prediction_url}/readyz", trust_env=False, timeout=30)
+    return dict(answer.raise_for_status().json()["projects"])
+
+
+def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: Containers, flowers: str) -> None:
+    before = began(containers)
+    assert f"wrote {project.PROJECTS / NAME}" in flowers
+    eventually(lambda: NAME in served(containers), 30)
+
+    startup.sources.cache_clear()
+    runtime.take_up(containers.settings, print)
+    url = f"{containers.settings.prefect_url}/api/deployments/name/pipeline/{NAME}"
+    assert httpx.get(url, trust_env=False, timeout=30).status_code == 200
+    remove()
+    eventually(lambda: NAME not in served(containers), 30)
+
+    assert began(containers) == before
+    assert not image.outdated()
+
+
+def test_the_notebook_runs_where_the_databases_are(containers: Containers) -> None:
+    image.build_with_jupyter()
+    words = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "/app/notebooks/stack.ipynb"]
+    command, environ = notebook.within(containers.settings, notebook.SERVICE, "python", "-m", *words)
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=project.PROJECTS.parent)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert re.search(r"version \d+ is live; `make reproduce RUN=[0-9a-f]{32}`", ran.stdout)
