@@ -65,7 +65,7 @@ class Harbour:
             Number of processes killed: the flow may end before its turn, or a server not be there.
         """
         moments, over, struck = random.Random(f"{flow} {project}"), threading.Event(), list[str]()
-        after = [moments.uniform(0.2, 6) for _ in range(runs)]
+        after = [moments.uniform(0.2, 4) for _ in range(runs)]
         storm = threading.Thread(target=self._storm, args=(moments, servers, over, struck))
         storm.start()
         try:

@@ -114,9 +114,9 @@ def test_replay_and_second_training_killed_at_every_step(harbour: Harbour) -> No
 def test_runs_and_servers_killed_at_twenty_random_moments(harbour: Harbour) -> None:
     for day in range(2, 3 + len(DONE_BEFORE)):
         harbour.flow("flows.ingest:ingest", "squally", until=f"2024-01-{day:02}T00:00:00Z")
-    killed = harbour.batter("flows.pipeline:pipeline", "squally", runs=7, servers=5)
-    killed += harbour.batter("flows.replay:replay", "squally", runs=7, servers=5, until=LATER)
-    killed += harbour.batter("flows.train:train", "squally", runs=3, servers=2, cutoff=LATER)
+    killed = harbour.batter("flows.pipeline:pipeline", "squally", runs=11, servers=5)
+    killed += harbour.batter("flows.replay:replay", "squally", runs=11, servers=5, until=LATER)
+    killed += harbour.batter("flows.train:train", "squally", runs=4, servers=2, cutoff=LATER)
 
     assert killed >= 20
     assert harbour.state("squally") == harbour.state("calm")
