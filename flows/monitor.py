@@ -29,7 +29,7 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
         made: instant on the wall clock.
     """
     from monitoring import reports
-    from stack.promotion import registry
+    from stack.promotion import artifacts, registry
     from stack.serving import observed
 
     settings, spec, _ = context(project, at)
@@ -37,7 +37,7 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
     report = reports.run(
         settings,
         spec,
-        registry.reference(settings, champion),
+        artifacts.reference(settings, champion),
         observed.window(settings, spec, champion, at),
         labelled=observed.judged(settings, spec, champion, at),
         cutoff=champion.cutoff,
@@ -48,7 +48,7 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
     )
     reasons = [reason.text for reason in report.verdict.reasons]
     told = json.dumps({"at": at.isoformat(), "summary": report.verdict.summary, "reasons": reasons}, indent=1)
-    registry.upload(settings, champion, "monitoring", {f"{report.name}.json": told.encode()})
+    artifacts.upload(settings, champion, "monitoring", {f"{report.name}.json": told.encode()})
     registry.tag(settings, champion, {"stack.drift": f"{at:%Y-%m-%d}: {report.verdict.summary}"})
     return report
 

@@ -19,7 +19,7 @@ from stack import clock, tasks
 from stack.errors import StackError
 from stack.feature_store import datasets
 from stack.project import ProjectSpec
-from stack.promotion import audit, registry
+from stack.promotion import artifacts, audit, registry
 from stack.promotion.audit import Entry, Live
 from stack.serving import predictions, scoring
 from stack.serving.caller import prediction_ids
@@ -157,7 +157,7 @@ def _recipes(settings: Settings, spec: ProjectSpec, live: list[Live]) -> Callabl
 
     @cache
     def of(version: str) -> dict[str, Any]:
-        with registry.artifacts(settings, registry.numbered(settings, spec, version), "recipe") as folder:
+        with artifacts.folder(settings, registry.numbered(settings, spec, version), "recipe") as folder:
             found: dict[str, Any] = json.loads((folder / "recipe.json").read_text())
             return found
 

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from stack import checkouts, code, rebuild
 from stack.errors import StackError
-from stack.promotion import registry
+from stack.promotion import artifacts
 from stack.promotion.registry import Version
 from stack.settings import Settings
 
@@ -121,7 +121,7 @@ def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
     try:
         run = client.get_run(run_id)
         for name in TABLES:
-            registry.download(settings, Version("", "", run_id), name, folder / name)
+            artifacts.download(settings, Version("", "", run_id), name, folder / name)
     except (MlflowException, StackError, OSError) as error:
         raise _no_training(run_id, error) from None
     metrics = {name: value for name, value in run.data.metrics.items() if isfinite(value)}
@@ -131,7 +131,7 @@ def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
 def _recipe(settings: Settings, run_id: str, folder: Path) -> dict[str, Any]:
     """Download a recipe into ``recipe/`` of a folder."""
     try:
-        registry.download(settings, Version("", "", run_id), "recipe", folder / "recipe")
+        artifacts.download(settings, Version("", "", run_id), "recipe", folder / "recipe")
         return dict(json.loads((folder / "recipe/recipe.json").read_text()))
     except (httpx.HTTPError, StackError, OSError) as error:
         raise _no_training(run_id, error) from None

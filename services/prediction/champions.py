@@ -21,7 +21,7 @@ from services.prediction.shadow import Shadow
 from stack import clock, tasks
 from stack.feature_store.online import OnlineFeatures, OnlineRows
 from stack.project import ProjectSpec
-from stack.promotion import audit, registry, rollout
+from stack.promotion import artifacts, audit, registry, rollout
 from stack.promotion.audit import Instant, Judged
 from stack.promotion.registry import Version
 from stack.serving.served import ServedModel
@@ -136,7 +136,7 @@ class Seat:
         elif self.canary is None or self.canary.version != version.version:
             try:
                 with TemporaryDirectory() as parent:
-                    registry.fetch(self.settings, version, Path(parent) / "served")
+                    artifacts.fetch(self.settings, version, Path(parent) / "served")
                     self.canary = self._load(version.version, Path(parent) / "served")
                 logger.info("%s: version %s is the canary", self.spec.name, version.version)
             except httpx.HTTPError:

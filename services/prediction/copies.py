@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import artifacts
 from stack.promotion.registry import Version
 from stack.settings import Settings
 
@@ -21,7 +21,7 @@ def fetch(settings: Settings, spec: ProjectSpec, version: Version) -> Path:
     """
     folder = _folder(settings, spec) / f"{version.version}-{version.run_id}"
     if not folder.is_dir():
-        registry.fetch(settings, version, folder)
+        artifacts.fetch(settings, version, folder)
     return folder
 
 

@@ -14,7 +14,7 @@ import httpx
 
 from services.prediction import metrics
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import artifacts, registry
 from stack.serving import shadows
 from stack.serving.predictions import Prediction
 from stack.serving.served import ServedModel
@@ -49,7 +49,7 @@ class Shadow:
                 self._challenger = None
             elif version.version not in (self._challenger and self._challenger[0], self._tried):
                 with TemporaryDirectory() as parent:
-                    registry.fetch(self.settings, version, Path(parent) / "served")
+                    artifacts.fetch(self.settings, version, Path(parent) / "served")
                     self._tried = version.version
                     self._challenger = (version.version, ServedModel(Path(parent) / "served"))
                 logger.info("%s: version %s is the shadow", self.spec.name, version.version)

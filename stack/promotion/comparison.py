@@ -12,7 +12,7 @@ from pandas import DataFrame
 
 from stack import tasks
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import artifacts
 from stack.promotion.registry import Version
 from stack.serving.served import ServedModel
 from stack.settings import Settings
@@ -67,10 +67,10 @@ def compare(
     row's id decides whether it is held out.
     """
     cutoff = pd.Timestamp(champion.cutoff)
-    theirs = registry.holdout(settings, champion)[["event_id", *tasks.of(spec).outputs]]
+    theirs = artifacts.holdout(settings, champion)[["event_id", *tasks.of(spec).outputs]]
     shared = holdout.merge(theirs, on="event_id", suffixes=("", THEIRS))
     later = holdout[holdout["event_timestamp"] > cutoff]
-    with registry.artifacts(settings, champion, "served") as folder:
+    with artifacts.folder(settings, champion, "served") as folder:
         model = ServedModel(folder)
         answers = set(model.columns) <= set(later.columns)
         if len(later) >= len(shared) and answers:

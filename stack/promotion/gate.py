@@ -28,7 +28,7 @@ from pandas import DataFrame
 from stack import tasks
 from stack.errors import StackError, nearest
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import artifacts, registry
 from stack.promotion.comparison import Comparison, compare, difference, due, slices
 from stack.serving.served import ServedModel
 from stack.settings import Settings
@@ -162,9 +162,9 @@ def run(settings: Settings, spec: ProjectSpec) -> Decision:
             expected="a challenger to judge",
             todo=f"make train PROJECT={spec.name}",
         )
-    holdout, champion = registry.holdout(settings, version), registry.champion(settings, spec)
-    with registry.artifacts(settings, version, "served") as folder:
-        off, latency = served(spec, ServedModel(folder), registry.reference(settings, version))
+    holdout, champion = artifacts.holdout(settings, version), registry.champion(settings, spec)
+    with artifacts.folder(settings, version, "served") as folder:
+        off, latency = served(spec, ServedModel(folder), artifacts.reference(settings, version))
     decision = judge(
         spec,
         version.version,
@@ -175,7 +175,7 @@ def run(settings: Settings, spec: ProjectSpec) -> Decision:
         comparison=compare(settings, spec, version, holdout, champion) if champion else None,
     )
     files = {"gate.json": json.dumps(decision.numbers, indent=2).encode(), "gate.md": decision.markdown().encode()}
-    registry.upload(settings, version, "gate", files)
+    artifacts.upload(settings, version, "gate", files)
     registry.tag(settings, version, {"stack.gate": "passed" if decision.passed else "refused"})
     return decision
 

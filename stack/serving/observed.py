@@ -8,7 +8,7 @@ from pandas import DataFrame
 
 from stack.feature_store import datasets
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import artifacts
 from stack.promotion.registry import Version
 from stack.serving import predictions, scoring
 from stack.settings import Settings
@@ -39,7 +39,7 @@ def window(settings: Settings, spec: ProjectSpec, champion: Version, at: datetim
     if len(logged) >= spec.monitoring.min_rows:
         return logged
     if spec.training.split == "random":
-        return registry.holdout(settings, champion)
+        return artifacts.holdout(settings, champion)
     return scoring.score(settings, spec, champion, datasets.window(settings, spec, since, at))
 
 

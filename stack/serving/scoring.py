@@ -17,7 +17,7 @@ from stack.data import chunks
 from stack.errors import StackError, nearest
 from stack.feature_store import features
 from stack.project import ProjectSpec, RequestField
-from stack.promotion import registry
+from stack.promotion import artifacts, registry
 from stack.promotion.registry import Version
 from stack.serving import predictions
 from stack.serving.served import ServedModel
@@ -79,7 +79,7 @@ def file(
 def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
     """A version's served form, on disk as long as the context."""
     with TemporaryDirectory() as folder:
-        registry.fetch(settings, version, Path(folder))
+        artifacts.fetch(settings, version, Path(folder))
         yield ServedModel(Path(folder))
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from stack.errors import StackError
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import artifacts, registry
 from stack.promotion.registry import Version
 from stack.serving.served import Contract
 from stack.settings import ROOT, Settings
@@ -58,7 +58,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path) -> None:
     """Write what BentoML builds from: the served form, the modules of ours that answer, and ``bentofile.yaml``."""
-    registry.fetch(settings, champion, folder / "model")
+    artifacts.fetch(settings, champion, folder / "model")
     wheel.describe(spec, folder / "model")
     (folder / "model/version").write_text(champion.version)
     found = sources.of([SERVICE, f"projects.{spec.name}.features"])

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from stack.errors import StackError
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import artifacts, registry
 from stack.promotion.registry import Version
 from stack.serving.served import Contract
 from stack.settings import Settings
@@ -117,7 +117,7 @@ def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path
     """Write the sources of the package into a folder."""
     package = f"{spec.name}_model"
     inside = folder / package
-    registry.fetch(settings, champion, inside / "model")
+    artifacts.fetch(settings, champion, inside / "model")
     derived = describe(spec, inside / "model")
     roots = ["stack.takeaway.portable", "stack.takeaway.command"]
     roots += [f"projects.{spec.name}.features"] if derived else []

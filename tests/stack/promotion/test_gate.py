@@ -11,7 +11,7 @@ import pytest
 
 from stack.errors import StackError
 from stack.project import ProjectSpec
-from stack.promotion import gate, registry
+from stack.promotion import artifacts, gate, registry
 from stack.promotion.comparison import Comparison, difference
 from stack.training import training
 from tests.stack.conftest import DAYS, START
@@ -244,7 +244,7 @@ def test_from_the_first_model_to_the_next(tracked, towns, toy_rows):
     assert "rows asked after the champion's cut-off (2024-01-21 00:00 UTC)" in decision.basis
     version = registry.challenger(tracked, towns)
     assert (version.version, version.tag("stack.gate")) == (third.version, "passed" if decision.passed else "refused")
-    with registry.artifacts(tracked, version, "gate") as folder:
+    with artifacts.folder(tracked, version, "gate") as folder:
         assert json.loads((folder / "gate.json").read_text())["version"] == third.version
 
 
@@ -280,7 +280,7 @@ def test_numbers_of_a_table_without_time(tracked, cold, toy_rows):
     assert int(reason.note.split()[0].replace(",", "")) >= 240, "a row that was held out is held out again"
     assert "rows," in reason.note
     assert 0 < reason.limit < 0.02 * first.metrics["mse"]
-    ours = registry.holdout(tracked, registry.challenger(tracked, cold))
+    ours = artifacts.holdout(tracked, registry.challenger(tracked, cold))
     assert len(ours) == 300
 
 

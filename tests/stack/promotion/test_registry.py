@@ -4,7 +4,7 @@ import mlflow
 import pytest
 
 from stack.errors import StackError
-from stack.promotion import registry
+from stack.promotion import artifacts, registry
 from stack.promotion.registry import Version
 
 
@@ -88,7 +88,7 @@ def test_files_arrive_as_they_were_logged(tracked, town, register, tmp_path):
     version = registry.challenger(tracked, town)
     assert version.tags == {"auc": "0.7"}
     folder = tmp_path / "a" / "b"
-    registry.fetch(tracked, version, folder)
+    artifacts.fetch(tracked, version, folder)
     assert (folder / "contract.json").read_text() == "the first"
     assert (folder / "deep" / "tree.txt").read_text() == "leaf"
     assert [path.name for path in folder.parent.iterdir()] == ["b"]
@@ -98,16 +98,16 @@ def test_a_download_that_fails_leaves_nothing(tracked, town, register, tmp_path)
     register()
     version = registry.challenger(tracked, town)
     with pytest.raises(StackError, match="no artifacts below holdout/"):
-        registry.download(tracked, version, "holdout", tmp_path / "to" / "holdout")
+        artifacts.download(tracked, version, "holdout", tmp_path / "to" / "holdout")
     assert list((tmp_path / "to").iterdir()) == []
 
 
 def test_files_are_added_to_a_run(tracked, town, register):
     register()
     version = registry.challenger(tracked, town)
-    registry.upload(tracked, version, "gate", {"gate.json": b"{}"})
+    artifacts.upload(tracked, version, "gate", {"gate.json": b"{}"})
     registry.tag(tracked, version, {"stack.gate": "passed"})
-    with registry.artifacts(tracked, version, "gate") as folder:
+    with artifacts.folder(tracked, version, "gate") as folder:
         assert (folder / "gate.json").read_bytes() == b"{}"
     assert registry.challenger(tracked, town).tag("stack.gate") == "passed"
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from stack.errors import StackError
-from stack.promotion import registry
+from stack.promotion import artifacts, registry
 from stack.serving.served import ServedModel
 from stack.training import training
 from tests.stack.conftest import DAYS, START
@@ -86,7 +86,7 @@ def test_each_candidate_is_a_nested_run(client, toy, trained, said):
 
 
 def test_the_holdout_metrics_are_those_of_its_rows(tracked, toy, trained):
-    rows = registry.holdout(tracked, registry.challenger(tracked, toy))
+    rows = artifacts.holdout(tracked, registry.challenger(tracked, toy))
     assert len(rows) == trained.metrics["rows"]
     assert ((rows["probability"] - rows["rain"]) ** 2).mean() == pytest.approx(trained.metrics["brier"], abs=1e-12)
     boundary = pd.Timestamp(registry.challenger(tracked, toy).tag("stack.boundary"))
@@ -96,14 +96,14 @@ def test_the_holdout_metrics_are_those_of_its_rows(tracked, toy, trained):
 
 def test_the_served_form_answers_as_the_reference_says(tracked, toy, trained, tmp_path):
     version = registry.challenger(tracked, toy)
-    registry.fetch(tracked, version, tmp_path / "served")
-    reference = registry.reference(tracked, version)
+    artifacts.fetch(tracked, version, tmp_path / "served")
+    reference = artifacts.reference(tracked, version)
     answer = ServedModel(tmp_path / "served").predict(reference)[:, 0]
     assert abs(answer - reference["probability"]).max() <= 1e-5
 
 
 def test_the_recipe_names_what_the_outcome_depends_on(tracked, toy, trained):
-    with registry.artifacts(tracked, registry.challenger(tracked, toy), "recipe") as path:
+    with artifacts.folder(tracked, registry.challenger(tracked, toy), "recipe") as path:
         recipe = json.loads((path / "recipe.json").read_text())
     assert recipe["cutoff"] == CUTOFF.isoformat()
     assert recipe["training"]["seed"] == 7
