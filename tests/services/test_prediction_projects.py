@@ -127,6 +127,7 @@ async def until(holds: Callable[[], object], seconds: float = 30) -> None:
 @pytest.mark.services
 def test_changed_code_answers_and_broken_code_takes_nothing_away(folder, home, spec, version, monkeypatch):
     registry.promote(home, spec, version)
+    import_module("projects.flights.features")  # so that what the copy becomes is undone
     monkeypatch.setattr(import_module("projects.flights"), "__path__", [str(folder / "flights")])
     monkeypatch.delitem(sys.modules, "projects.flights.features")
     file = folder / "flights" / "features.py"
