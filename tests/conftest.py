@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one of two processes run the tests of the shared stack, in order, and the other the rest, file by file."""
     for item in items:
