@@ -114,7 +114,7 @@ report: setup ## Write the page of a replay: live, frozen and weekly retrained m
 	@$(STACK) report $(PROJECT)
 
 test: setup-dev lint ## Check the code and run every test that needs no Docker engine, but the slow ones
-	@.venv/bin/python -m pytest --ignore tests/compose -m "not slow" --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --ignore tests/compose -m "not slow"
 
 test-slow: setup-dev ## Kill runs at every step and at random moments, and compare with undisturbed ones (minutes)
 	@.venv/bin/python -m pytest tests/end_to_end -m slow

@@ -22,14 +22,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one of two processes run the tests of the shared stack, in order, and the other the rest, file by file."""
-    for item in items:
-        shared = "running" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if shared else item.nodeid.partition("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings of a stack that `stack up` has started: services healthy, champion of flights live."""
