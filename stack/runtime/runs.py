@@ -66,7 +66,12 @@ class Runs:
 
     def __init__(self, settings: Settings, patience: float = 0.0) -> None:
         self._settings, self._patience = settings, patience
-        self._http = httpx.Client(base_url=f"{settings.prefect_url}/api/", timeout=30, trust_env=False)
+        self._http = httpx.Client(
+            base_url=f"{settings.prefect_url}/api/",
+            timeout=30,
+            limits=httpx.Limits(max_keepalive_connections=0),  # the server hangs up after an error
+            trust_env=False,
+        )
         self._flows: dict[str, str] = {}
 
     def start(self, flow: str, project: str, parameters: Mapping[str, Any]) -> str:

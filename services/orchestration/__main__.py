@@ -1,0 +1,42 @@
+"""Run Prefect's server: ``python -m services.orchestration``, the command line of `prefect server start`.
+
+Prefect on SQLite can stand still for a minute, answering nobody. A statement that has failed ("database is locked")
+leaves a cursor that only the garbage collector frees. Freeing it waits for the cursor's connection, where a thread may
+be waiting for the database's write lock. Collected on the event loop, this stops the loop, and with it the coroutine
+that is to give the lock back: nothing moves until SQLite gives up, after 60 s. So garbage is collected in a thread of
+its own, which may wait.
+"""
+
+from __future__ import annotations
+
+import gc
+import runpy
+import sys
+import time
+from itertools import count
+from threading import Thread
+
+PAUSE_SECONDS = 1.0
+YOUNG, ALL = 1, 2
+"""Generations of Python's collector."""
+EVERY = 60
+"""Collections of the young generations to one of all: the server then stands still for some 0.2 s."""
+
+
+def main() -> None:
+    """Take the collector off the event loop, then be `prefect server start` with the arguments of this command."""
+    gc.disable()
+    Thread(target=collect, name="garbage", daemon=True).start()
+    sys.argv = ["prefect", "server", "start", *sys.argv[1:]]
+    runpy.run_module("prefect", run_name="__main__")
+
+
+def collect() -> None:
+    """Collect garbage for as long as the process lives."""
+    for turn in count(1):
+        time.sleep(PAUSE_SECONDS)
+        gc.collect(YOUNG if turn % EVERY else ALL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Prefect's server on SQLite goes on answering while its database is fought over."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stack import settings
+from tests.conftest import own_environment
+from tests.services.conftest import Service
+
+WRITERS, RUNS = 3, 150
+SECONDS = 30
+"""Prefect's client gives up after as long; an answer comes within a second."""
+
+
+@pytest.fixture
+def api(tmp_path):
+    stack = settings.load(own_environment(tmp_path), env_file=Path("/dev/null"))
+    prefect = Service(stack, "prefect", lambda: httpx.get(f"{stack.prefect_url}/api/health").is_success)
+    migrating = prefect.definition.environment | {"PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "true"}
+    prefect.definition = replace(prefect.definition, environment=migrating)
+    try:
+        prefect.start()
+        yield f"{stack.prefect_url}/api/"
+    finally:
+        prefect.stop()
+
+
+def test_server_answers_while_writers_fight_over_its_database(api):
+    flow = httpx.post(f"{api}flows/", json={"name": "any"}).json()["id"]
+
+    def write(_: int) -> set[int]:
+        fresh = httpx.Limits(max_keepalive_connections=0)  # the server hangs up after an error
+        with httpx.Client(base_url=api, timeout=SECONDS, limits=fresh) as client:
+            return {_run(client, flow) for _ in range(RUNS)}
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        answers = set.union(*pool.map(write, range(WRITERS)))
+
+    assert answers == {httpx.codes.CREATED, httpx.codes.SERVICE_UNAVAILABLE}, "the writers did fight"
+
+
+def _run(client: httpx.Client, flow: str) -> int:
+    """Create a run and end it; the status of the creation, which is refused where another writer was faster."""
+    created = client.post("flow_runs/", json={"flow_id": flow, "state": {"type": "PENDING"}})
+    if created.is_success:
+        for state in ("RUNNING", "COMPLETED"):
+            client.post(f"flow_runs/{created.json()['id']}/set_state", json={"state": {"type": state}})
+    return created.status_code
