@@ -93,8 +93,7 @@ def tools(settings: Settings) -> tuple[Tool, ...]:
 
 def inside(settings: Settings, service: str) -> str:
     """Where this process reaches a service."""
-    port = getattr(settings, f"{service}_port")
-    return str(getattr(settings, f"{service}_url", f"http://{settings.host}:{port}")).rstrip("/")
+    return str(getattr(settings, f"{service}_url", settings.address(service))).rstrip("/")
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def outside(settings: Settings, service: str, origin: Origin) -> str:
         return settings.through_gateway(service, origin.host)
     address = inside(settings, service)
     name = urlsplit(address).hostname or ""
-    elsewhere = "." in name and name != settings.host
+    elsewhere = "." in name and name != urlsplit(settings.address(service)).hostname
     return address if elsewhere else f"http://{origin.host}:{getattr(settings, f'{service}_port')}"
 
 

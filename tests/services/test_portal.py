@@ -272,8 +272,10 @@ def test_the_headers_keep_a_page_to_this_machine(shelves, portal):
 def test_links_follow_the_name_that_the_browser_used(home):
     here = home.model_copy(update={"mlflow_url": "http://mlflow:5000"})
     elsewhere = home.model_copy(update={"mlflow_url": "https://mlflow.example.org"})
+    every = Settings(home=home.home, host="0.0.0.0")
 
     assert outside(here, "mlflow", Origin("stack.lan")) == f"http://stack.lan:{home.mlflow_port}"
+    assert outside(every, "mlflow", Origin("stack.lan")) == "http://stack.lan:5000"
     assert outside(here, "mlflow", Origin("stack.lan", True)) == f"https://stack.lan:{home.lan_mlflow_port}"
     assert outside(elsewhere, "mlflow", Origin("stack.lan")) == "https://mlflow.example.org"
 
