@@ -29,7 +29,6 @@ class Model:
     """A registered version as people read it."""
 
     version: str
-    run_id: str
     metrics: dict[str, str]
     cutoff: str
     data: str
@@ -38,7 +37,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Card:
-    """One project on the home page; `problem` says what could not be read."""
+    """One project on the home page; `problems` say what could not be read."""
 
     name: str
     title: str = ""
@@ -105,7 +104,6 @@ def _model(version: Version | None) -> Model | None:
     tags = version.tags
     return Model(
         version=version.version,
-        run_id=version.run_id,
         metrics={titled(key): f"{float(value):.4f}" for key, value in tags.items() if _is_metric(key, value)},
         cutoff=tags.get("stack.cutoff", ""),
         data=tags.get("stack.data_revision", "")[:8],

@@ -114,7 +114,10 @@ async def runs(client: httpx.AsyncClient, api: str, now: datetime) -> dict[str, 
     for deployment in {run["deployment_id"] for run in bad if run["deployment_id"]}:
         last = {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ENDED}}}
         if reason := judged(await _asked(client, f"{api}/flow_runs/filter", last, CANCELLED_IN_A_ROW)):
-            known = (await client.get(f"{api}/deployments/{deployment}")).raise_for_status().json()
+            answer = await client.get(f"{api}/deployments/{deployment}")
+            if answer.status_code == httpx.codes.NOT_FOUND:  # withdrawn: its project is gone, its runs are not
+                continue
+            known = answer.raise_for_status().json()
             flow = str(known["entrypoint"]).rpartition(".")[2]
             found[f"{known['name']}: {flow} {reason[0]}"] = reason[1]
     late = {"state": {"name": {"any_": ["Late"]}}, "expected_start_time": {"before_": (now - PATIENCE).isoformat()}}
