@@ -133,7 +133,7 @@ def _live(axes: Axes, year: Year) -> None:
 
 def _decisions(axes: Axes, year: Year) -> None:
     for one in year.decisions:
-        if year.since < one.at <= year.until and one.state == "done":
+        if one.kind in MARKS and year.since < one.at <= year.until and one.state == "done":
             axes.axvline(_day(one.at), color=MARKS[one.kind], linewidth=1, linestyle=(0, (3, 3)), zorder=1)
 
 

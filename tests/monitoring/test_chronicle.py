@@ -26,14 +26,14 @@ def year(spec) -> Year:
 
 
 def ten_weeks(spec: ProjectSpec) -> Year:
-    """Ten weeks with a promotion, a refusal and a rollback; the fifth week has no labels."""
+    """Ten weeks with a promotion, a refusal, a rollback and a canary; the fifth week has no labels."""
     rising = np.linspace(0, 0.05, 10)
     columns = {
         f"{kind}.{name}": value + rising * at for at, kind in enumerate(KINDS) for name, value in METRICS.items()
     }
     weeks = pd.DataFrame({"since": [START + timedelta(days=7 * at) for at in range(10)], "rows": 700, **columns})
     weeks.loc[4, [name for name in weeks if "." in name]] = None
-    kinds = (("promote", 0), ("promote", 21), ("refuse", 35), ("rollback", 49))
+    kinds = (("promote", 0), ("promote", 21), ("refuse", 35), ("rollback", 49), ("canary", 56), ("withdraw", 63))
     decisions = [
         Entry(number, kind, str(number), None, at, at, f"because of <{kind}>", {}, "done")
         for number, (kind, days) in enumerate(kinds, 1)
@@ -62,8 +62,8 @@ def ten_weeks(spec: ProjectSpec) -> Year:
 def test_the_page_tells_the_figures_and_every_decision(year):
     page = chronicle.html(year)
 
-    assert year.retrainings == 2
-    for text in ("7,010", "0.5000", "because of &lt;refuse&gt;", "verdict 7", "Log-loss by week", "AUC by week"):
+    assert year.retrainings == 4
+    for text in ("7,010", "0.5000", "because of &lt;withdraw&gt;", "verdict 7", "Log-loss by week", "AUC by week"):
         assert text in page
 
 
