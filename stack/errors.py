@@ -24,6 +24,12 @@ class StackError(Exception):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name is meant by a misspelt one: ``", did you mean 'x'?"`` or an empty string."""
-    close = get_close_matches(name.lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
-    match = next((k for k in known if close and k.lower() == close[0]), None)
+    match = meant(name, known)
     return f", did you mean {match!r}?" if match else ""
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is nearest to a misspelt one; None when none is near."""
+    names = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    return names[close[0]] if close else None

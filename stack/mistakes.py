@@ -20,7 +20,9 @@ def read(path: Path) -> Any:
         StackError: it is no YAML; names the line.
     """
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise StackError(str(path), found=str(error), expected="UTF-8", todo="save the file as UTF-8") from None
     except yaml.YAMLError as error:
         at = getattr(error, "problem_mark", None)
         raise StackError(
@@ -69,9 +71,9 @@ def known_keys(model: Any, loc: Loc) -> list[str]:
     return list(model.model_fields)
 
 
-def _short(value: Any, width: int = 80) -> str:
+def _short(value: Any) -> str:
     """A value as text; a missing key's is the whole mapping around it."""
     if isinstance(value, dict):
         return f"the keys {', '.join(map(str, value))}"
     text = repr(value)
-    return text if len(text) <= width else f"{text[:width]}..."
+    return text if len(text) <= 80 else f"{text[:80]}..."

@@ -141,7 +141,8 @@ def examples() -> list[str]:
 
 def _packages() -> dict[str, str]:
     """Project -> the key `package` of its project.yaml, which is read without parsing the rest: it is asked often."""
-    found = {path.parent.name: re.search(r"(?m)^package: *(\w+)", path.read_text()) for path in PROJECTS.glob(YAML)}
+    texts = {path.parent.name: path.read_text(encoding="utf-8", errors="replace") for path in PROJECTS.glob(YAML)}
+    found = {name: re.search(r"(?m)^package: *(\w+)", text) for name, text in texts.items()}
     return {name: match[1] if match else "" for name, match in sorted(found.items())}
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, Self
 from zoneinfo import available_timezones
 
@@ -65,6 +65,17 @@ class RequestField(Spec):
     """Least value."""
     le: float | None = None
     """Largest value."""
+
+    @field_validator("example")
+    @classmethod
+    def _as_json(cls, example: Any) -> Any:
+        """YAML reads an instant without quotes as one; in requests it is a text."""
+        return example.isoformat() if isinstance(example, date) else example
+
+    @property
+    def value(self) -> Any:
+        """The example as features are made of it: an instant is a datetime."""
+        return datetime.fromisoformat(str(self.example)) if self.type == "datetime" and self.example else self.example
 
 
 class Features(Spec):

@@ -56,7 +56,7 @@ def _parsed(path: Path, found: list[StackError]) -> Module | None:
         found.append(StackError(str(path), found="no such file", expected=f"the project's {path.name}"))
         return None
     try:
-        return Module(path, ast.parse(path.read_text(), str(path)))
+        return Module(path, ast.parse(path.read_bytes(), str(path)))
     except SyntaxError as error:
         text = f": {error.text.strip()}" if error.text else ""
         where = f"{path}, line {error.lineno}"

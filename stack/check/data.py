@@ -130,7 +130,7 @@ def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
         if name in events:
             yield from _field(f"{where}, column {name}", events[name], field)
     if spec.label not in events:
-        found = f"no such column in features.events(){nearest(spec.label, events.columns)}"
+        found = f"no such column in features.events(){nearest(spec.label, map(str, events.columns))}"
         yield StackError(
             f"{spec.folder}/project.yaml, key label", found=f"{spec.label!r}, {found}", expected="a column"
         )
@@ -189,7 +189,11 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
             yield from _instants(f"{where}, view {view}", frame, ["event_timestamp"])
         given |= {*frame.columns} - {"event_timestamp", *spec.features.entities}
     if hasattr(spec.module("features"), "on_request"):
-        given |= {*_run(spec, "features", "on_request", _example(spec))}
+        try:
+            example = {name: [field.value] for name, field in spec.request.items()}
+        except ValueError:  # no instant, as is told of project.yaml
+            return
+        given |= {*_run(spec, "features", "on_request", example)}
     for column in spec.features.columns:
         if column not in given:
             yield StackError(
@@ -198,14 +202,6 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
                 expected=f"one of {', '.join(sorted(given))}",
                 todo="mend the name",
             )
-
-
-def _example(spec: ProjectSpec) -> dict[str, list[Any]]:
-    """The example request, a column a field."""
-    return {
-        name: [datetime.fromisoformat(str(field.example)) if field.type == "datetime" else field.example]
-        for name, field in spec.request.items()
-    }
 
 
 def _instants(where: str, frame: pd.DataFrame, columns: list[str]) -> Iterator[StackError]:

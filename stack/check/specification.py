@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from stack import mistakes
-from stack.errors import StackError, nearest
+from stack.errors import StackError, meant, nearest
 from stack.mistakes import Loc
 from stack.project import ProjectSpec, RequestField, instant, parse
 
@@ -91,17 +91,17 @@ def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, Stack
             wrong = mistakes.explain(ProjectSpec, error, path) | wrong
             misspelt = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
             for loc in misspelt:
-                meant = _rename(raw, loc)
-                wrong = {at: one for at, one in wrong.items() if at != (*loc[:-1], meant)}
+                renamed = _rename(raw, loc)
+                wrong = {at: one for at, one in wrong.items() if at != (*loc[:-1], renamed)}
     return None, wrong
 
 
-def _rename(raw: Any, loc: Loc) -> str:
+def _rename(raw: Any, loc: Loc) -> str | None:
     """Give a misspelt key its nearest known name, in place; one without any is taken out."""
     for part in loc[:-1]:
         raw = raw[part]
     value = raw.pop(loc[-1])
-    close = nearest(str(loc[-1]), mistakes.known_keys(ProjectSpec, loc[:-1])).partition("'")[2].partition("'")[0]
+    close = meant(str(loc[-1]), mistakes.known_keys(ProjectSpec, loc[:-1]))
     if close:
         raw.setdefault(close, value)
     return close

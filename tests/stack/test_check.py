@@ -1,13 +1,15 @@
 """What is wrong with a project is said at once, and where."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
-from stack import check
+from stack import check, project
 from stack.settings import ROOT
 from tests.stack.scaffolds import NOW, Folder, sales
 
@@ -53,6 +55,14 @@ def test_a_sound_project_has_no_findings(toy):
     assert told() == ""
 
 
+def test_an_instant_needs_no_quotes(toy):
+    file = toy.root / YAML
+    file.write_text(re.sub(r"example: '(2024[^']*)'", r"example: \1", file.read_text()))
+    field = project.load("toy").request["sold_at"]
+    assert (field.example, field.value) == (field.value.isoformat(), datetime.fromisoformat(field.example))
+    assert told() == ""
+
+
 @pytest.mark.parametrize(
     ("path", "old", "new", "where", "said"),
     [
@@ -61,6 +71,8 @@ def test_a_sound_project_has_no_findings(toy):
         (YAML, "label: many", "label: mny", "label", "did you mean 'many'"),
         (YAML, "entities: [shop_id]", "entities: [shop]", "entities", "did you mean 'shop_id'"),
         (YAML, "    price: number", "    prise: number", "prise", "did you mean 'price'"),
+        (YAML, "key: [order_no]", "key: [order_n]", "table rows", "did you mean 'order_no'"),
+        (YAML, "example: '2024", "example: 'in 2024", "request.sold_at.example", "ISO 8601 with a zone"),
         (YAML, "classes: [false, true]", "classes: [false, true, 2]", "key classes", "a binary task has two classes"),
         (YAML, "threshold: 0.2", "threshold: 0.2\n  breaches: 2", "key monitoring.breaches", "of 1 windows can never"),
         (YAML, "trials: 8", "trials: none", "trials", "valid integer"),

@@ -65,6 +65,17 @@ def test_broken_yaml_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.
         project.load("flights")
 
 
+def test_a_file_of_another_encoding_spoils_its_own_project_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flights").mkdir()
+    (tmp_path / "flights" / "project.yaml").write_bytes("title: Verspätet?\n".encode("cp1252"))
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    assert project.names() == ["flights"]
+    with pytest.raises(StackError, match="expected  UTF-8"):
+        project.load("flights")
+
+
 def test_unknown_project_names_the_nearest() -> None:
     with pytest.raises(StackError, match="did you mean 'flights'"):
         project.load("flihgts")
