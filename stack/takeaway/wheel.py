@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -134,7 +133,7 @@ def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path
     words = {
         "name": package.replace("_", "-"),
         "version": champion.version,
-        "title": json.dumps(spec.title),
+        "title": json.dumps(spec.title, ensure_ascii=False),  # TOML has no surrogate pairs
         "requirements": json.dumps(sources.requirements({*found.requirements, *FORMS[form]})),
         "command": command,
         "package": package,
@@ -169,10 +168,7 @@ def _write_entry(spec: ProjectSpec, champion: Version, folder: Path, package: st
 def describe(spec: ProjectSpec, folder: Path) -> bool:
     """Write ``request.json`` beside a served form; say whether features follow from the request."""
     on_request = getattr(spec.module("features"), "on_request", None)
-    example = {
-        name: [datetime.fromisoformat(str(field.example)) if field.type == "datetime" else field.example]
-        for name, field in spec.request.items()
-    }
+    example = {name: [field.value] for name, field in spec.request.items()}
     derived = set(on_request(example)) if on_request else set()
     fields = {name: {"type": field.type, "nullable": field.nullable} for name, field in spec.request.items()}
     stored = [name for name in spec.features.columns if name not in derived]

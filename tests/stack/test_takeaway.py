@@ -102,7 +102,7 @@ def test_a_reply_is_that_of_the_endpoint(task: str, classes: tuple[str, ...], an
 def test_a_package_holds_what_its_code_imports_and_nothing_of_the_stack_s_tools() -> None:
     found = sources.of(["stack.takeaway.portable", "projects.flights.features"])
     assert set(found.files) == {
-        *("stack.errors", "stack.serving.served", "stack.takeaway.portable"),
+        *("stack.errors", "stack.packaged", "stack.serving.served", "stack.takeaway.portable"),
         *("projects.flights.features", "projects.flights.source"),
     }
     assert found.requirements == {"numpy", "pandas", "tzdata"}
@@ -121,6 +121,18 @@ def test_an_import_that_cannot_be_moved_is_named(tmp_path: Path) -> None:
 def test_a_csv_file_is_read_with_its_holes(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("carrier,temp\nUA,\nAA,39.2\n")
     assert command.read(str(tmp_path / "rows.csv")) == [{"carrier": "UA"}, {"carrier": "AA", "temp": "39.2"}]
+
+
+def test_a_file_of_a_spreadsheet_begins_with_a_mark_that_is_no_name(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("carrier\nUA\n", encoding="utf-8-sig")
+    assert command.read(str(tmp_path / "rows.csv")) == [{"carrier": "UA"}]
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"rows": {"carrier": "UA"}}'])
+def test_a_file_without_rows_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "rows.json").write_text(content)
+    with pytest.raises(StackError, match="a list of objects"):
+        command.read(str(tmp_path / "rows.json"))
 
 
 def test_the_kubeflow_pipeline_runs_four_stages_that_exist(tmp_path: Path) -> None:
