@@ -22,6 +22,8 @@ IDS = re.compile(r"(^|_)(id|uuid|guid|no|nr|number)$")
 POSITIVE = ("yes", "y", "true", "t", "1", "positive", "churned", "bad", "fraud", "ja", "oui", "si", "sí")
 FEW = 20
 """A whole-numbered target with at most so many values, each seen often, names classes."""
+LEAST_OF_CLASS = 3
+"""Rows that a class has on average: of fewer nothing can be learnt."""
 AVERAGED = 4
 """Number columns whose past is averaged for each key, besides the target."""
 MOST_KEYS = 20_000
@@ -140,8 +142,8 @@ def _task(
         if target.kind not in ("number", "integer"):
             raise _no_target(target, "numbers")
         return "regression", []
-    if not target.values or target.distinct < 2:
-        raise _no_target(target, f"two to {KNOWN} classes")
+    if not target.values or target.distinct < 2 or values.count() < LEAST_OF_CLASS * target.distinct:
+        raise _no_target(target, f"two to {KNOWN} classes, on average of at least {LEAST_OF_CLASS} rows")
     if target.distinct > 2:
         return "multiclass", target.values
     return "binary", sorted(target.values, key=lambda one: (str(one).lower() in POSITIVE, _rarity(values, one)))

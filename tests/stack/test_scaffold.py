@@ -90,6 +90,7 @@ def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
         ("1.5,2.5,a\n" * 40, "line 1.*the names of the columns"),
         ("a,b,c\n" + "1,2,3\n" * 30 + "1,2,3,4,5\n", "Expected 3 fields in line 32, saw 5"),
         ("a,b\n1,2\n", "1 rows, 2 columns"),
+        ("a,b\n" + "".join(f"{one},x{one}\n" for one in range(20)), "20 different values.*at least 3 rows"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(folder, content, said):
