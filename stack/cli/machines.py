@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from stack.cli.common import main, settings_with
+from stack.errors import StackError
+
+KEY = re.compile(r"[0-9a-f]{64}\..+")
+"""Without the first part, any authority would be trusted with the password."""
 
 
 @main.command()
@@ -16,6 +22,13 @@ def join(url: str, key: str, profiles: str | None, runtime: str | None) -> None:
     """Train for the stack on another machine, from now on; `down` ends it."""
     from stack.runtime import credentials, runtimes
 
+    if not KEY.fullmatch(key):
+        raise StackError(
+            "KEY",
+            found="a text of another form" if key else "nothing",
+            expected="the SHA-256 of the gateway's authority, a dot, and the password",
+            todo="take the first from what `make up PROFILES=lan` tells there",
+        )
     joined = {"profiles": ",".join(["scale", *filter(None, [profiles])]), "join_url": url.rstrip("/"), "join_key": key}
     settings = settings_with(runtime=runtime, **joined)
     chosen = runtimes.to_start(settings, click.echo)

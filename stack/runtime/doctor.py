@@ -18,7 +18,7 @@ from stack.settings import ROOT, Settings
 
 GIB = 2**30
 MEMORY_NEEDED, DISK_NEEDED = 3 * GIB, 3 * GIB
-"""1.7 GiB of idle services and a training run; a year of flights with its reports and runs."""
+"""1.3 GiB of idle services and a training run; a year of flights with its reports and runs."""
 TESTED = ((3, 11), (3, 13))
 
 

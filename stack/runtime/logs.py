@@ -30,7 +30,7 @@ def tail(settings: Settings, name: str, lines: int) -> list[str]:
         return []
     with path.open("rb") as opened:
         opened.seek(max(0, path.stat().st_size - CHUNK))
-        return opened.read().decode(errors="replace").splitlines()[-lines:]
+        return opened.read().decode(errors="replace").splitlines()[-lines:] if lines else []
 
 
 def shown(settings: Settings, service: str | None, lines: int, follow: bool) -> Iterator[str]:

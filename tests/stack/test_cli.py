@@ -66,6 +66,12 @@ def test_a_run_without_a_server_says_how_to_start_it(env):
     assert answer.returncode == 1 and "make up" in answer.stderr
 
 
+def test_a_key_that_names_no_authority_is_refused_and_not_told(env):
+    answer = stack("join", "--url", "https://127.0.0.1:9", "--key", ".secret", env=env)
+
+    assert answer.returncode == 1 and "KEY:" in answer.stderr and "secret" not in answer.stderr
+
+
 def test_an_instant_without_a_zone_is_refused(env):
     answer = stack("ingest", "flights", "--since", "2013-03-01", env=env)
 
@@ -115,6 +121,7 @@ def test_logs_of_an_unknown_service_name_the_nearest(env, tmp_path):
     (logs / "mlflow.log").write_text("one\ntwo\nthree\n")
 
     assert stack("logs", "mlflow", "--lines", "2", env=env).stdout == "two\nthree\n"
+    assert stack("logs", "mlflow", "--lines", "0", env=env).stdout == ""
     assert "did you mean 'mlflow'" in stack("logs", "mlfow", env=env).stderr
 
 
