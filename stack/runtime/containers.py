@@ -147,7 +147,7 @@ def exports(settings: Settings, inherited: Mapping[str, str]) -> str:
 
 
 def findings(settings: Settings) -> list[Finding]:
-    """Look at the engine, the passwords, disk, memory, the image, and every service."""
+    """Look at the engine, secrets, disk, memory, the image, and every service."""
     problem = docker.engine()
     if problem:
         return [Finding("Docker", False, problem, "install Docker with Compose v2, or use `make up RUNTIME=local`")]
@@ -157,7 +157,7 @@ def findings(settings: Settings) -> list[Finding]:
     alive = running(settings)
     return [
         Finding("Docker", True, "an engine with Compose answers"),
-        _passwords(),
+        doctor.secrets(settings),
         doctor.disk(settings.home),
         doctor.memory(psutil.virtual_memory().available, alive),
         *([_image()] if alive else []),
@@ -274,13 +274,6 @@ def _health(service: Service | None, one: Container | None) -> str:
 def _image() -> Finding:
     old = image.outdated()
     return Finding("image", not old, "other files than the checkout" if old else "as the checkout", "make up")
-
-
-def _passwords() -> Finding:
-    file = credentials.FILE
-    mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
-    found = f"{file} has mode {mode:o}" if mode & 0o077 else "readable by you alone"
-    return Finding("passwords", not mode & 0o077, found, f"chmod 600 {file}")
 
 
 def _services(settings: Settings, alive: bool) -> Iterator[Finding]:

@@ -12,14 +12,16 @@ import psutil
 
 from stack import disk as room
 from stack.errors import StackError
-from stack.runtime import compose, health, ports, processes, supervisor, versions
+from stack.runtime import compose, credentials, health, ports, processes, supervisor, versions
 from stack.runtime.supervisor import Supervisor
-from stack.settings import ROOT, Settings
+from stack.settings import PREFIX, ROOT, Settings
 
 GIB = 2**30
 MEMORY_NEEDED, DISK_NEEDED = 3 * GIB, 3 * GIB
 """1.3 GiB of idle services and a training run; a year of flights with its reports and runs."""
 TESTED = ((3, 11), (3, 13))
+SECRETS = (*credentials.FIELDS, "lan_password_hash", "join_key", "alert_urls", "lake_remote")
+"""Settings that nobody else on the machine should read."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,11 @@ class Finding:
 
 
 def findings(settings: Settings) -> list[Finding]:
-    """Look at Python, packages, disk, memory, state, supervisord, services and ports."""
+    """Look at Python, packages, secrets, disk, memory, state, supervisord, services and ports."""
     return [
         python(sys.version_info[:2]),
         packages(),
+        secrets(settings),
         disk(settings.home),
         memory(psutil.virtual_memory().available, bool(Supervisor(settings).states())),
         state_versions(settings),
@@ -79,6 +82,20 @@ def packages() -> Finding:
         not wrong,
         f"differ from requirements.lock: {', '.join(wrong[:5])}" if wrong else "as in requirements.lock",
         "delete .venv and run `make up`",
+    )
+
+
+def secrets(settings: Settings, file: Path = credentials.FILE) -> Finding:
+    """Judge who may read ``.env``, where it holds more than ports and folders."""
+    held = [name for name in SECRETS if getattr(settings, name)]
+    mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+    good = not (held and mode & 0o077)
+    named = ", ".join(f"{PREFIX}{name}".upper() for name in held)
+    return Finding(
+        "secrets",
+        good,
+        "readable by you alone, or none" if good else f"{file} has mode {mode:o} and holds {named}",
+        f"chmod 600 {file}",
     )
 
 

@@ -27,7 +27,7 @@ def test_a_sound_machine_has_nothing_to_do(settings):
     found = by_name(settings)
 
     assert [str(one) for one in found.values() if not one.good and one.name not in ("disk", "memory")] == []
-    assert {"Python", "packages", "disk", "memory", "state", "leftovers"} <= set(found)
+    assert {"Python", "packages", "secrets", "disk", "memory", "state", "leftovers"} <= set(found)
 
 
 def test_a_taken_port_is_told_with_its_holder_and_the_key_to_change(settings):
@@ -48,6 +48,18 @@ def test_the_feast_ui_key_is_a_setting():
 @pytest.mark.parametrize(("version", "good"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 15), False)])
 def test_judges_the_python_version(version, good):
     assert doctor.python(version).good is good
+
+
+def test_secrets_that_others_may_read_are_told(settings, tmp_path):
+    env = tmp_path / ".env"
+    env.touch()
+    env.chmod(0o644)
+    alarmed = settings.model_copy(update={"alert_urls": "ntfy://ntfy.sh/topic"})
+
+    assert doctor.secrets(settings, env).good
+    assert "STACK_ALERT_URLS" in doctor.secrets(alarmed, env).found and "topic" not in str(doctor.secrets(alarmed, env))
+    env.chmod(0o600)
+    assert doctor.secrets(alarmed, env).good
 
 
 def test_too_little_memory_says_what_to_do():
