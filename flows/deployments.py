@@ -6,20 +6,28 @@ running it again changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, StateType
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    StateType,
+    VersionInfo,
+)
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
+from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from flows.fit import POOL as TRAINING
@@ -74,16 +82,22 @@ def register() -> list[str]:
         Names of the deployments, ``<flow>/<project>``. Those of projects that are gone are withdrawn.
     """
     with get_client(sync_client=True) as client:
-        template = ProcessWorker.get_default_base_job_template()
-        for pool in (POOL, TRAINING):
-            wanted = WorkPoolCreate(name=pool, type="process", base_job_template=template, concurrency_limit=4)
-            client.create_work_pool(wanted, overwrite=True)
-        made = [name for spec in sound_projects() for name in deploy(client, spec)]
+        create_pools(client)
+        known = registered(client)
+        made = [name for spec in sound_projects() for name in deploy(client, spec, known)]
         put(client, mark_dead_runs())
         put(client, take_up_replays())
-        for gone in withdraw(client, set(project.names())):
+        for gone in withdraw(client, known, set(project.names())):
             print(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
     return made
+
+
+def create_pools(client: SyncPrefectClient) -> None:
+    """Create the work pools of this machine and of those that join it, or bring them up to date."""
+    template = ProcessWorker.get_default_base_job_template()
+    for pool in (POOL, TRAINING):
+        wanted = WorkPoolCreate(name=pool, type="process", base_job_template=template, concurrency_limit=4)
+        client.create_work_pool(wanted, overwrite=True)
 
 
 def sound_projects() -> list[str]:
@@ -99,8 +113,24 @@ def sound_projects() -> list[str]:
     return found
 
 
-def deploy(client: SyncPrefectClient, name: str) -> list[str]:
-    """Create or update the deployments of one project, their schedules, and the automation that retrains it."""
+def registered(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
+    """The deployments of our flows in Prefect, ``<flow>/<project>``; those that were made by hand are not ours."""
+    found: list[DeploymentResponse] = []
+    while page := client.read_deployments(offset=len(found), limit=PAGE):
+        found += page
+    flows = {flow.name for flow in FLOWS}
+    ours = [(str(one.entrypoint).rpartition(".")[2], one) for one in found if one.tags == [one.name]]
+    return {f"{flow}/{one.name}": one for flow, one in ours if flow in flows and one.work_pool_name in (POOL, TRAINING)}
+
+
+def deploy(client: SyncPrefectClient, name: str, known: Mapping[str, DeploymentResponse]) -> list[str]:
+    """Create or update the deployments of one project, their schedules, and the automation that retrains it.
+
+    Args:
+        client: of the Prefect server.
+        name: the project.
+        known: what is registered; a deployment whose definition is the same is left alone.
+    """
     schedules = project.load(name).schedules
     ids: dict[str, UUID] = {}
     for flow in FLOWS:
@@ -115,37 +145,39 @@ def deploy(client: SyncPrefectClient, name: str) -> list[str]:
             schedules=[Cron(cron, timezone=schedules.timezone, slug=SCHEDULE)] if cron else [],
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        # Typed as perhaps awaitable; outside an event loop it is not.
-        ids[flow.name] = cast(UUID, deployment.apply())
-        if not cron:
-            unschedule(client, ids[flow.name])
+        deployment.version, there = version(flow, deployment), known.get(f"{flow.name}/{name}")
+        if there and there.version == deployment.version:
+            ids[flow.name] = there.id
+            continue
+        # Typed as perhaps awaitable; outside an event loop it is not. Without a version it would ask git for one.
+        info = VersionInfo(type="prefect:simple", version=deployment.version)
+        ids[flow.name] = cast(UUID, deployment.apply(version_info=info))
+        if there and not cron:
+            unschedule(client, there)
     put(client, retrain_on_drift(name, ids[train.name]))
     return [f"{flow}/{name}" for flow in ids]
 
 
-def unschedule(client: SyncPrefectClient, deployment: UUID) -> None:
+def version(flow: Flow[..., Any], deployment: RunnerDeployment) -> str:
+    """A short name of a deployment's definition and its flow's parameters: another one is registered anew."""
+    definition = deployment.model_dump_json(exclude={"version"}) + parameter_schema(flow).model_dump_json()
+    return sha256(definition.encode()).hexdigest()[:12]
+
+
+def unschedule(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
     """Take away the schedule that project.yaml no longer has; those that were made in Prefect's UI stay."""
-    for schedule in client.read_deployment(deployment).schedules:
+    for schedule in deployment.schedules:
         if schedule.slug == SCHEDULE:
-            client.delete_deployment_schedule(deployment, schedule.id)
+            client.delete_deployment_schedule(deployment.id, schedule.id)
 
 
-def withdraw(client: SyncPrefectClient, names: set[str]) -> list[str]:
-    """Delete the deployments and automations of projects that are none of `names`; what was made by hand stays.
+def withdraw(client: SyncPrefectClient, known: Mapping[str, DeploymentResponse], names: set[str]) -> list[str]:
+    """Delete the deployments and automations of projects that are none of `names`.
 
     Returns:
         Names of the projects that had some.
     """
-    deployments: list[DeploymentResponse] = []
-    flows = {flow.name for flow in FLOWS}
-    while page := client.read_deployments(offset=len(deployments), limit=PAGE):
-        deployments += page
-    ours = [
-        one
-        for one in deployments
-        if one.tags == [one.name] and one.entrypoint and one.work_pool_name in (POOL, TRAINING)
-    ]
-    gone = [one for one in ours if one.name not in names and str(one.entrypoint).rpartition(".")[2] in flows]
+    gone = [one for one in known.values() if one.name not in names]
     for one in gone:
         client.delete_deployment(one.id)
     for name in {one.name for one in gone}:
