@@ -34,7 +34,7 @@ def read(name: str) -> Rows:
         with Path(name).open(newline="", encoding="utf-8-sig") as file:
             return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
     found = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
-    rows: Rows = found.get("rows") if isinstance(found, dict) else found
+    rows: Any = found.get("rows") if isinstance(found, dict) else found
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise StackError(name, found=f"{str(found)[:80]}", expected='a list of objects, or {"rows": [...]}')
-    return rows
+    return list(rows)
