@@ -12,6 +12,8 @@ from pathlib import Path
 from stack import probe
 from stack.errors import StackError
 
+START_SECONDS = 90.0
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -20,18 +22,18 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def wait(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
+def wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a server answers.
 
     Raises:
         StackError: it ended, or did not answer in time.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if probe.ask(url) is None:
             return
         time.sleep(0.2)
-    raise StackError(url, found="no answer", expected=f"one within {seconds:.0f} s", todo=f"read {log}")
+    raise StackError(url, found="no answer", expected=f"one within {START_SECONDS:.0f} s", todo=f"read {log}")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

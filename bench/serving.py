@@ -99,10 +99,10 @@ def measure(settings: Settings, spec: ProjectSpec) -> dict[tuple[str, int], Spee
     return {key: Speed.of(rounds) for key, rounds in measured.items()}
 
 
-def asked(settings: Settings, spec: ProjectSpec, count: int = ROWS) -> list[bytes]:
+def asked(settings: Settings, spec: ProjectSpec) -> list[bytes]:
     """Bodies of one row each: what would be asked in the two days after "now"."""
     now = clock.now(settings, spec)
-    requests = spec.module("source").requests(now, now + timedelta(days=2)).head(count)
+    requests = spec.module("source").requests(now, now + timedelta(days=2)).head(ROWS)
     rows = requests[list(spec.request)].to_dict("records")
     return [json.dumps({"rows": [row]}, default=lambda instant: instant.isoformat()).encode() for row in rows]
 

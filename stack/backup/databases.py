@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import create_engine, inspect, make_url, text
 
@@ -16,27 +16,11 @@ from stack.errors import StackError
 from stack.settings import Settings
 
 
-class Kind(Protocol):
-    """How to dump and load a kind of database."""
-
-    def exists(self, url: str) -> bool:
-        """Say whether there is anything to dump."""
-
-    def size(self, url: str) -> int:
-        """Bytes that a dump takes at most."""
-
-    def dump(self, url: str, into: Path) -> None:
-        """Write the state of one instant to a new file, while others read and write."""
-
-    def load(self, dumped: Path, url: str) -> None:
-        """Make an empty database what the dump says; the file may be moved."""
-
-
 class Sqlite:
     """SQLite's online backup: https://www.sqlite.org/backup.html."""
 
     def exists(self, url: str) -> bool:
-        """Say whether the file is there."""
+        """Say whether there is a file to dump."""
         return _file(url).exists()
 
     def size(self, url: str) -> int:
@@ -71,7 +55,7 @@ class Sqlite:
 
 SERVED = ("prefect", "state", "mlflow", "feast")
 """The databases of the server in containers, in the order of `urls`; Redis there is filled from the feature tables."""
-KINDS: Mapping[str, Kind] = {"sqlite": Sqlite()}
+KINDS: Mapping[str, Sqlite] = {"sqlite": Sqlite()}
 
 
 def urls(settings: Settings) -> dict[str, str]:

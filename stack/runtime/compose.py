@@ -81,14 +81,14 @@ def environment(settings: Settings, file: Path = FILE) -> dict[str, str]:
     return _strings(interpolate(_parsed(file)["x-environment"], _values(settings), f"{file.name}, x-environment"))
 
 
-def image(file: Path = FILE) -> str:
+def image() -> str:
     """Name and tag of the image that our services share."""
-    return str(_parsed(file)["x-own"]["image"])
+    return str(_parsed(FILE)["x-own"]["image"])
 
 
-def tag(service: str, file: Path = FILE) -> str:
+def tag(service: str) -> str:
     """Name and tag of the image of a service that is not ours."""
-    return str(_parsed(file)["services"][service]["image"])
+    return str(_parsed(FILE)["services"][service]["image"])
 
 
 def servers(settings: Settings, file: Path = FILE) -> list[str]:

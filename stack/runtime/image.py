@@ -34,8 +34,7 @@ def build(settings: Settings) -> None:
     Raises:
         StackError: the build failed; holds its last lines.
     """
-    given = [word for argument in _arguments() for word in ("--build-arg", argument)]
-    docker.compose(settings, "build", *given, SERVICE)
+    docker.compose(settings, "build", *_arguments(), SERVICE)
 
 
 def build_with_jupyter() -> None:
@@ -44,8 +43,7 @@ def build_with_jupyter() -> None:
     Raises:
         StackError: the build failed; holds its last lines.
     """
-    given = [word for argument in _arguments() for word in ("--build-arg", argument)]
-    command = ["docker", "build", *given, "--target", "notebook", "--tag", compose.tag("notebook"), "."]
+    command = ["docker", "build", *_arguments(), "--target", "notebook", "--tag", compose.tag("notebook"), "."]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode:
         found = "\n            ".join(ran.stderr.strip().splitlines()[-12:])
@@ -70,7 +68,8 @@ def sources(root: Path = ROOT) -> str:
 
 
 def _arguments() -> list[str]:
-    return [f"CODE_VERSION={code.version()}", f"SOURCES={sources()}", f"EXAMPLES={_examples()}"]
+    given = (f"CODE_VERSION={code.version()}", f"SOURCES={sources()}", f"EXAMPLES={_examples()}")
+    return [word for one in given for word in ("--build-arg", one)]
 
 
 def _examples() -> str:

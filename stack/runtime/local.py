@@ -53,16 +53,13 @@ def place(settings: Settings) -> str:
     return str(settings.home) if versions.file(settings).exists() else ""
 
 
-def up(settings: Settings, say: Say, file: Path = compose.FILE) -> list[Service]:
+def up(settings: Settings, say: Say, file: Path = compose.FILE) -> None:
     """Start the stack and wait until every service is healthy; what already runs unchanged is left alone.
 
     Args:
         settings: of the stack.
         say: is told each step.
         file: the list of services.
-
-    Returns:
-        The services.
 
     Raises:
         StackError: a port is taken, or a service does not become healthy.
@@ -80,7 +77,6 @@ def up(settings: Settings, say: Say, file: Path = compose.FILE) -> list[Service]
         ports.require_free(settings, [service for service in services if service.name not in running])
         Startup(settings, daemon, say).run(services)
         versions.write(settings)
-    return services
 
 
 def take_up(settings: Settings, say: Say) -> None:

@@ -29,7 +29,7 @@ class Runtime(Protocol):
     def place(self, settings: Settings) -> str:
         """Where the state lies; empty when there is none."""
 
-    def up(self, settings: Settings, say: Say) -> object:
+    def up(self, settings: Settings, say: Say) -> None:
         """Start the stack and wait until every service is healthy."""
 
     def take_up(self, settings: Settings, say: Say) -> None:

@@ -176,7 +176,7 @@ class Supervisor:
             todo=f"read {self._settings.logs}/supervisord.log",
         )
 
-    def update(self) -> list[str]:
+    def update(self) -> None:
         """Take over the rendered configuration; services whose definition changed are stopped, to be started anew."""
         added, changed, removed = self._rpc.reloadConfig()[0]
         for name in [*changed, *removed]:
@@ -184,7 +184,6 @@ class Supervisor:
             self._rpc.removeProcessGroup(name)
         for name in [*added, *changed]:
             self._rpc.addProcessGroup(name)
-        return [*added, *changed, *removed]
 
     def states(self) -> dict[str, State]:
         """The state of every service that the daemon knows; none when it does not run."""
