@@ -21,7 +21,7 @@ from stack import project
 from stack.errors import StackError
 from stack.feature_store.feature_tables import TIME, served_until
 from stack.project import ProjectSpec
-from stack.promotion import registry
+from stack.promotion import registry, rest
 from stack.promotion.registry import Version
 from stack.settings import Settings
 from stack.state import engine, predictions
@@ -101,10 +101,9 @@ def _models(settings: Settings, spec: ProjectSpec) -> Iterator[DataSet]:
 
 def _run(settings: Settings, version: Version) -> dict[str, str]:
     """Parameters of the run that trained a version."""
-    url = f"{settings.mlflow_url}/api/2.0/mlflow/runs/get"
-    answer = httpx.get(url, params={"run_id": version.run_id}, timeout=10, trust_env=False)
-    answer.raise_for_status()
-    return {one["key"]: one["value"] for one in answer.json()["run"]["data"].get("params", [])}
+    with rest.client(settings) as client:
+        run = rest.checked(client.get("mlflow/runs/get", params={"run_id": version.run_id}))["run"]
+    return {one["key"]: one["value"] for one in run["data"].get("params", [])}
 
 
 def _log(settings: Settings, spec: ProjectSpec) -> DataSet:

@@ -122,7 +122,7 @@ def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
         run = client.get_run(run_id)
         for name in TABLES:
             artifacts.download(settings, Version("", "", run_id), name, folder / name)
-    except (MlflowException, StackError, OSError) as error:
+    except (MlflowException, httpx.HTTPError, StackError, OSError) as error:
         raise _no_training(run_id, error) from None
     metrics = {name: value for name, value in run.data.metrics.items() if isfinite(value)}
     return Recorded(_recipe(settings, run_id, folder), metrics, folder)

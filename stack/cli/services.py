@@ -13,7 +13,7 @@ from stack.errors import StackError
 
 @main.command()
 @click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="How to run the services.")
-@click.option("--profiles", help="Optional services from now on, separated by commas: feast-ui, lan; or none.")
+@click.option("--profiles", help="Optional services from now on, separated by commas: feast-ui, lan, dask; or none.")
 @click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
 def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     """Start every service, wait until all are healthy, and run the first pipeline."""

@@ -95,7 +95,7 @@ def aliased(settings: Settings, spec: ProjectSpec, alias: str) -> Version | None
     """
     with rest.client(settings) as client:
         answer = client.get("mlflow/registered-models/alias", params={"name": spec.name, "alias": alias})
-        if answer.is_client_error and answer.json().get("error_code") in ABSENT:
+        if answer.is_client_error and any(code in answer.text for code in ABSENT):
             return None
         return _version(rest.checked(answer)["model_version"])
 
