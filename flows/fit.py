@@ -85,7 +85,7 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
     from stack.data import lake
     from stack.training import parcels, trainings
 
-    name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(settings)
+    name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(settings, spec)
     sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
     with parcels.sent(settings, name, frame):
         run = runs.start("fit", project, sent | {"code_version": code.version(), "digest": code.digest(project)})

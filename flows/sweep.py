@@ -37,7 +37,7 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
             frame,
             trials=trials,
             cutoff=cutoff,
-            data_revision=lake.revision(settings),
+            data_revision=lake.revision(settings, spec),
             code_version=code.version(),
             workers=workers,
             report=log.info,

@@ -20,7 +20,7 @@ def made(project: str, cutoff: datetime) -> str | None:
     from stack.training import trainings
 
     settings, spec, _ = context(project, cutoff)
-    version = trainings.take_up(settings, spec, trainings.identity(spec, cutoff, lake.revision(settings)))
+    version = trainings.take_up(settings, spec, trainings.identity(spec, cutoff, lake.revision(settings, spec)))
     return version.version if version else None
 
 
@@ -46,7 +46,7 @@ def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
             settings,
             spec,
             frame,
-            data_revision=lake.revision(settings),
+            data_revision=lake.revision(settings, spec),
             cutoff=cutoff,
             code_version=code.version(),
             report=get_run_logger().info,

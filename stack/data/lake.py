@@ -99,13 +99,13 @@ def recent(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
     return rows
 
 
-def revision(settings: Settings) -> str:
-    """The newest revision of the lake."""
+def revision(settings: Settings, spec: ProjectSpec | None = None) -> str:
+    """The newest revision of the lake; of a project, the newest that has changed its data, whatever others added."""
     if not settings.lake.exists():
         prepare(settings)
     scm = Git(str(settings.lake))
     try:
-        return str(scm.get_rev())
+        return repository.last_change(scm, spec.name) if spec else str(scm.get_rev())
     finally:
         scm.close()
 

@@ -122,6 +122,13 @@ def revisions(repo: Repo) -> dict[str, str]:
     return {entry.commit.message.decode().partition("\n")[0]: entry.commit.id.decode() for entry in walk}
 
 
+def last_change(scm: Git, project: str) -> str:
+    """The newest revision that changed what DVC tracks for a project; before its first batch, the newest of all."""
+    newest = str(scm.get_rev())
+    walk = scm.dulwich.repo.get_walker([newest.encode()], paths=[f"{project}/raw.dvc".encode()], max_entries=1)
+    return next((entry.commit.id.decode() for entry in walk), newest)
+
+
 def frame(paths: Iterable[str], columns: list[str], *, only: bool = False) -> pd.DataFrame:
     """Read parquet files as one frame; a column that is all null in one file takes its type from the others.
 

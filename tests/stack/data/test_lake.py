@@ -83,6 +83,19 @@ def test_the_same_batch_again_changes_nothing(settings: Settings) -> None:
     ]
 
 
+def test_the_revision_of_a_project_stays_while_others_append(settings: Settings) -> None:
+    ships = SPEC.model_copy(update={"name": "ships"})
+    prepared = lake.revision(settings)
+    assert lake.revision(settings, SPEC) == prepared
+    append(settings, 0)
+    newest = append(settings, 1)
+    other = lake.append(settings, ships, tables(0), DAYS[0], DAYS[1])
+    assert lake.revision(settings) == lake.revision(settings, ships) == other
+    assert lake.revision(settings, SPEC) == newest
+    assert lake.read(settings, SPEC, revision=newest)["trains"].equals(lake.read(settings, SPEC)["trains"])
+    assert append(settings, 2) == lake.revision(settings, SPEC) == lake.revision(settings)
+
+
 def test_other_rows_for_a_known_window_are_refused(settings: Settings) -> None:
     before = append(settings, 0)
     with pytest.raises(StackError, match="other rows than the lake already has"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
-from pandas import DataFrame
+from pandas import DataFrame, Timestamp
 
 from stack import code
+from stack.data import lake
 from stack.project import ProjectSpec
 from stack.promotion import audit, registry
 from stack.promotion.audit import Instant, Judged
@@ -20,12 +22,12 @@ from stack.training.training import Trained
 CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
 
 
-def train(settings: Settings, spec: ProjectSpec, rows: DataFrame) -> Trained:
+def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> Trained:
     return training.train(
         settings,
         spec,
         rows,
-        data_revision="3f2a",
+        data_revision=data_revision,
         cutoff=CUTOFF,
         code_version=code.version(),
         report=lambda _: None,
@@ -58,3 +60,26 @@ def test_what_is_registered_is_taken_up_once(
         registry.numbered(tracked, spec, str(int(made.version) + 1))
     assert registry.tagged(tracked, spec, tags) == registry.champion(tracked, spec)
     assert registry.challenger(tracked, spec) is None
+
+
+def test_a_training_is_known_again_after_another_project_has_ingested(
+    tracked: Settings, toy: ProjectSpec, toy_rows: Callable[..., DataFrame], tmp_path: Path
+) -> None:
+    home, spec, other = Settings(home=tmp_path), *(toy.model_copy(update={"name": name}) for name in ("mine", "theirs"))
+
+    def ingest(owner: ProjectSpec, day: int) -> None:
+        since = CUTOFF + timedelta(days=day)
+        rows = DataFrame({"day": [str(day)], "available_at": [Timestamp(since + timedelta(hours=1))]})
+        lake.append(home, owner, {"days": rows}, since, since + timedelta(days=1))
+
+    def again() -> str | None:
+        tags = trainings.identity(spec, CUTOFF, lake.revision(home, spec))
+        found = trainings.take_up(tracked, spec, tags)
+        return found.version if found else None
+
+    ingest(spec, 0)
+    made = train(tracked, spec, toy_rows(), lake.revision(home, spec))
+    ingest(other, 0)
+    assert again() == made.version
+    ingest(spec, 1)
+    assert again() is None
