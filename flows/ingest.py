@@ -32,12 +32,10 @@ def fetch(project: str, since: datetime, until: datetime) -> Tables:
 def validate(project: str, tables: Tables, since: datetime, until: datetime) -> Verdict:
     """Check the batch; what is refused lies in quarantine."""
     from stack.data import validation
-    from stack.feature_store import datasets
 
     settings, spec, _ = context(project, until)
-    return validation.validate(
-        settings, spec, tables, datasets.history(settings, spec, since), since, until, datetime.now(UTC)
-    )
+    past = validation.history(settings, spec, since)
+    return validation.validate(settings, spec, tables, past, since, until, datetime.now(UTC))
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
@@ -107,7 +105,7 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
             f"window of {project}", found=f"since {since}, until {until}", expected="a window that ends after its start"
         )
     since = since.astimezone(UTC) if since else datasets.ingested_until(settings, spec)
-    revision = add(project, since, until) if since < until else lake.revision(settings)
+    revision = add(project, since, until) if since < until else lake.revision(settings, spec)
     served = datasets.served_until(settings, spec)
     # A window behind what is served came late: everything after it is computed anew.
     behind, end = min(since, served), max(until, served)
@@ -128,7 +126,7 @@ def add(project: str, since: datetime, until: datetime) -> str:
     settings, spec, _ = context(project, until)
     if snapshots.unchanged(spec, tables):
         get_run_logger().info("the source has nothing new since %s", since)
-        return lake.revision(settings)
+        return lake.revision(settings, spec)
     verdict = validate(project, tables, since, until)
     report(project, verdict)
     revision = append(project, verdict.tables, since, until)

@@ -23,7 +23,7 @@ import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
-from stack.data import data_docs, retention
+from stack.data import data_docs, lake, retention
 from stack.project import ProjectSpec, Table
 from stack.settings import Settings
 
@@ -122,6 +122,15 @@ def _short(value: Any) -> str:
 def batch_id(since: datetime, until: datetime) -> str:
     """Name the batch of a window, in UTC."""
     return "_".join(f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}" for instant in (since, until))
+
+
+def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Tables:
+    """The raw rows that a batch's checks compare it with: those of ``checks.HISTORY`` before it; snapshot tables whole.
+
+    A table without any has no columns yet, so it is left out.
+    """
+    tables = lake.recent(settings, spec, until - spec.module("checks").HISTORY, until)
+    return {name: frame for name, frame in tables.items() if len(frame)}
 
 
 def validate(

@@ -1,4 +1,4 @@
-"""The data sets that flows ask for: history, labelled events with features, a window to monitor."""
+"""The data sets that flows ask for: labelled events with features, a window to monitor."""
 
 from __future__ import annotations
 
@@ -25,15 +25,6 @@ def ingested_until(settings: Settings, spec: ProjectSpec) -> datetime:
 def served_until(settings: Settings, spec: ProjectSpec) -> datetime:
     """The instant up to which features are computed and online; it is behind the lake after a killed ingest."""
     return feature_tables.served_until(settings.feature_tables / spec.name, spec.clock.start)
-
-
-def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Mapping[str, DataFrame]:
-    """The raw rows that a batch's checks compare it with: those of ``checks.HISTORY`` before it; snapshot tables whole.
-
-    A table without any has no columns yet, so it is left out.
-    """
-    tables = lake.recent(settings, spec, until - spec.module("checks").HISTORY, until)
-    return {name: frame for name, frame in tables.items() if len(frame)}
 
 
 def events(settings: Settings, spec: ProjectSpec, until: datetime) -> DataFrame:

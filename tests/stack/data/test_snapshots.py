@@ -161,7 +161,7 @@ def ingest(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
     tables = snapshots.batch(settings, spec, spec.module("source").fetch(since, until), since, until)
     if snapshots.unchanged(spec, tables):
         return [], []
-    past = datasets.history(settings, spec, since)
+    past = validation.history(settings, spec, since)
     verdict = validation.validate(settings, spec, tables, past, since, until)
     assert verdict.accepted, verdict.failures
     lake.append(settings, spec, verdict.tables, since, until)
