@@ -11,11 +11,10 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.core.container import MetricOrContainer
 from evidently.core.report import Snapshot
 from evidently.metrics import MeanValue, RowCount, ValueDrift
-from evidently.presets import DataDriftPreset
 from pandas import DataFrame
 
 from monitoring.frames import TIME, oldest_features
-from monitoring.metrics import FeatureAge, LabelledScore, MissingPercent
+from monitoring.metrics import DriftTable, FeatureAge, LabelledScore, MissingPercent
 from monitoring.performance import measure, scores
 from stack import tasks
 from stack.project import Monitoring, ProjectSpec
@@ -87,7 +86,7 @@ def _comparable(reference: DataFrame, current: DataFrame, column: str) -> bool:
 def _drift(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[MetricOrContainer]:
     policy = spec.monitoring
     columns = [column for column in spec.features.columns if _comparable(reference, current, column)]
-    features = DataDriftPreset(
+    features = DriftTable(
         columns=columns,
         drift_share=policy.max_drift_share,
         num_method=policy.method,

@@ -6,18 +6,61 @@ calibration bias. Custom metrics are part of its public API; its UI shows them w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
-from evidently import Dataset
+from evidently import Dataset, metrics
+from evidently.core.container import MetricOrContainer
 from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
 from evidently.core.report import Context
+from evidently.legacy.metrics import DataDriftTable
 from evidently.legacy.model.widget import BaseWidgetInfo
 from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter, plotly_figure
+from evidently.presets import DataDriftPreset
 from pandas import DataFrame
 
 from monitoring.performance import NAMES, known, reliability
+
+
+class ValueDrift(metrics.ValueDrift):  # type: ignore[misc]
+    """A column's drift score, as the table of all columns has it.
+
+    Evidently's own metric of this name, which its UI takes this one for, draws each column as the table does: for
+    nobody, and for as long.
+    """
+
+    score: float
+
+
+class ValueDriftCalculation(SingleValueCalculation[ValueDrift]):  # type: ignore[misc]
+    """Passes the score on."""
+
+    def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
+        """Return the score."""
+        return self.result(self.metric.score)
+
+    def display_name(self) -> str:
+        """Name the metric in the UI."""
+        return f"Value drift for {self.metric.column}"
+
+
+class DriftTable(DataDriftPreset):  # type: ignore[misc]
+    """Evidently's table of drifting columns, each compared and drawn once."""
+
+    def generate_metrics(self, context: Context) -> Sequence[MetricOrContainer]:
+        """Return the share of drifting columns and the score of each, from the table that is drawn."""
+        count, *drifts = super().generate_metrics(context)
+        wanted = DataDriftTable(
+            columns=self.columns,
+            num_stattest=self.num_method,
+            cat_stattest=self.cat_method,
+            stattest_threshold=self.threshold,
+        )
+        table, _ = context.get_legacy_metric(wanted, None, None)
+        scores = {column: found.drift_score for column, found in table.drift_by_columns.items()}
+        return [count, *(ValueDrift(**one.dict(exclude={"type"}), score=scores[one.column]) for one in drifts)]
 
 
 class MissingPercent(SingleValueMetric):  # type: ignore[misc]

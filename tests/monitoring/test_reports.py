@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import evidently
+import evidently.metrics
 import numpy as np
 import pandas as pd
 import pytest
 from evidently.ui.workspace import Workspace
 
 from monitoring import reports, workspace
+from monitoring.comparison import CATEGORY_METHODS
 from stack.errors import StackError
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)
@@ -34,15 +37,19 @@ def test_no_drift_gives_no_notice(home, spec, frame):
     assert report.verdict.action == "none"
 
 
-@pytest.mark.parametrize("method", ["ks", "wasserstein", "jensenshannon"])
-def test_every_method_of_the_specification_works(home, spec, frame, method):
+@pytest.mark.parametrize("method", ["psi", "ks", "wasserstein", "jensenshannon"])
+def test_every_method_of_the_specification_gives_the_scores_that_evidently_gives(home, spec, frame, method):
     threshold = {"ks": 1e-6}.get(method, 0.3)
     policy = spec.monitoring.model_copy(update={"method": method, "threshold": threshold})
-    spec = spec.model_copy(update={"monitoring": policy})
+    spec, reference, current = spec.model_copy(update={"monitoring": policy}), frame(seed=1), frame(shift=2.0)
 
-    report = reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1")
+    report = reports.run(home, spec, reference, current, at=AT, name="r1")
 
     assert report.drifted == ("moved",)
+    methods = dict.fromkeys(["calm", "moved"], method) | {"origin_id": CATEGORY_METHODS[method]}
+    alone = evidently.Report([evidently.metrics.ValueDrift(column=one, method=test) for one, test in methods.items()])
+    expected = alone.run(evidently.Dataset.from_pandas(current), evidently.Dataset.from_pandas(reference)).dict()
+    assert report.drift == pytest.approx({one["config"]["column"]: one["value"] for one in expected["metrics"]})
 
 
 def test_too_few_rows_decide_nothing(home, spec, frame):
