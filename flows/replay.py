@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,11 @@ from prefect import flow, get_run_logger
 
 from flows import ingest
 from flows.common import context, tell_full_disk
+from flows.lookahead import Lookahead
 from flows.monitor import monitor
 from stack.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.data.validation import Verdict
     from stack.project import ProjectSpec
     from stack.runtime.runs import Run
     from stack.settings import Settings
@@ -30,6 +31,8 @@ EVENT_SECONDS = 60.0
 START_SECONDS = 120.0
 """So long a service that is restarting is waited for."""
 LOOK_SECONDS = 0.5
+LONG = timedelta(days=7)
+"""What is shorter is over before a process that looks ahead would pay."""
 
 
 @flow(name="replay", flow_run_name="replay {project}", on_failure=[tell_full_disk])
@@ -48,13 +51,13 @@ def replay(project: str, until: datetime) -> datetime:
 
     settings, spec, now = context(project)
     played.require_replay(spec, now)
-    player = Player(settings, spec, until)
-    if played.is_review(spec, now):
-        patiently(player.review, now)
-    for since, end in played.days(spec, now, until):
-        patiently(player.day, since, end)
-        if played.is_review(spec, end):
-            patiently(player.review, end)
+    with closing(Player(settings, spec, until)) as player:
+        if played.is_review(spec, now):
+            patiently(player.review, now)
+        for since, end in played.days(spec, now, until):
+            patiently(player.day, since, end)
+            if played.is_review(spec, end):
+                patiently(player.review, end)
     return clock.now(settings, spec)
 
 
@@ -75,7 +78,7 @@ def patiently(work: Callable[..., None], *instants: datetime) -> None:
 class Player:
     """Plays one project's days to an instant; keeps the feature store and the connections open between them.
 
-    The batch of the next day is examined in a thread, while this day waits for the prediction service.
+    In a long replay the batch of the next day is examined while this one is played.
     """
 
     def __init__(self, settings: Settings, spec: ProjectSpec, last: datetime) -> None:
@@ -92,8 +95,11 @@ class Player:
         )
         self.ingested = datasets.ingested_until(settings, spec)
         self.drift = ""
-        self._thread = ThreadPoolExecutor(1, "examine")
-        self._ahead: dict[tuple[datetime, datetime], Future[Verdict]] = {}
+        self.ahead = Lookahead(spec.name)
+
+    def close(self) -> None:
+        """End the process that looks ahead."""
+        self.ahead.close()
 
     def day(self, since: datetime, until: datetime) -> None:
         """Play (since, until]: load the batch, serve hour by hour, then join the labels that have come.
@@ -122,8 +128,7 @@ class Player:
         if since >= until:
             return
         try:
-            ahead = self._ahead.pop((since, until), None)
-            verdict = ahead.result() if ahead else ingest.examined(self.spec.name, since, until)
+            verdict = self.ahead.take(since, until) or ingest.examined(self.spec.name, since, until)
             ingest.added(self.spec.name, verdict, since, until)
         except StackError as error:
             get_run_logger().warning("%s goes on without the batch: %s", self.spec.name, error)
@@ -131,9 +136,10 @@ class Player:
             self.ingested = until
 
     def look_ahead(self, since: datetime, until: datetime) -> None:
-        """Begin to examine the batch of the next day, unless the lake has rows of it."""
-        if max(since, self.ingested) == since < until:
-            self._ahead = {(since, until): self._thread.submit(ingest.examined, self.spec.name, since, until)}
+        """Begin to examine the batch of the next day, unless the lake has rows of it, or the replay is short."""
+        pays = self.ahead.started or self.last - since > LONG
+        if pays and max(since, self.ingested) == since < until:
+            self.ahead.begin(since, until)
 
     def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
         """Say in one line how the day went."""
@@ -168,6 +174,11 @@ class Player:
             self.drift = "" if share is None else f", drift {share:.0%}"
         if run is not None:
             self.finish(run, at)
+        if not gc.get_freeze_count():
+            # All tools are loaded by now. Their million objects stay; to look through them for garbage again and again
+            # costs half a second each time.
+            gc.collect()
+            gc.freeze()
 
     def training(self, at: datetime) -> Run | None:
         """The newest training on what was known at an instant."""
