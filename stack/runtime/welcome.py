@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import httpx
 
 from stack import project
 from stack.errors import StackError
 from stack.project import ProjectSpec
+from stack.promotion import registry
 from stack.runtime import lan
 from stack.runtime.runs import Outcome, Runs
 from stack.settings import Settings
@@ -41,24 +41,21 @@ def addresses(settings: Settings) -> dict[str, str]:
     return front
 
 
-def has_champion(settings: Settings, name: str) -> bool:
+def has_champion(settings: Settings, spec: ProjectSpec) -> bool:
     """Say whether the registry holds a champion of the project.
 
     Raises:
         StackError: MLflow does not answer as it should.
     """
-    question = {"name": name, "alias": "champion"}
-    answer = _send(settings.mlflow_url, "GET", "/api/2.0/mlflow/registered-models/alias", params=question)
-    if answer.is_success:
-        return True
-    if "RESOURCE_DOES_NOT_EXIST" in answer.text or "INVALID_PARAMETER_VALUE" in answer.text:
-        return False
-    raise StackError(
-        f"MLflow at {settings.mlflow_url}",
-        found=f"HTTP {answer.status_code}: {answer.text[:300]}",
-        expected="the champion's version, or that there is none",
-        todo="make logs SERVICE=mlflow",
-    )
+    try:
+        return registry.champion(settings, spec) is not None
+    except httpx.HTTPError as error:
+        raise StackError(
+            f"MLflow at {settings.mlflow_url}",
+            found=str(error) or type(error).__name__,
+            expected="the champion's version, or that there is none",
+            todo="make logs SERVICE=mlflow",
+        ) from None
 
 
 def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str, Outcome]:
@@ -67,23 +64,18 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     A project whose specification is broken is told and left out; examples run when they are asked for.
     """
     runs, outcomes = Runs(settings), {}
-    for name in project.names():
-        try:
-            spec = project.load(name)
-        except StackError as error:
-            say(f"left out: {error}")
+    for spec in _sound(say):
+        if spec.package or has_champion(settings, spec):
             continue
-        if spec.package or has_champion(settings, name):
-            continue
-        run = runs.active("pipeline", name) or runs.start("pipeline", name, {})
-        say(f"first pipeline of {name}: {runs.url(run)}")
-        outcomes[name] = runs.follow(run, say)
+        run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
+        say(f"first pipeline of {spec.name}: {runs.url(run)}")
+        outcomes[spec.name] = runs.follow(run, say)
     return outcomes
 
 
 def example(spec: ProjectSpec) -> str:
     """The body of a request for one prediction, from the examples of project.yaml."""
-    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]}, default=str)
+    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
 
 
 def curl(settings: Settings, spec: ProjectSpec) -> str:
@@ -100,7 +92,7 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        given = _send(settings.prediction_url, "POST", f"/{spec.name}/predict", content=example(spec))
+        given = _post(f"{settings.prediction_url}/{spec.name}/predict", example(spec))
         if given.is_success:
             return given.text
         if given.status_code not in NOT_YET or time.monotonic() > deadline:
@@ -116,24 +108,33 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
 def page(settings: Settings) -> str:
     """The table of addresses and, for the first project with a champion, one prediction."""
     lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
-    for name in project.names():
-        if has_champion(settings, name):
-            spec = project.load(name)
+    for spec in _sound(lambda _: None):
+        if has_champion(settings, spec):
             return "\n".join([*lines, f"$ {curl(settings, spec)}", answer(settings, spec)])
     return "\n".join(lines)
 
 
-def _send(base: str, method: str, path: str, **content: Any) -> httpx.Response:
-    """Send one JSON request to a service of ours.
+def _sound(say: Callable[[str], None]) -> Iterator[ProjectSpec]:
+    """The projects whose specification is sound; of the others it is told what is wrong."""
+    for name in project.names():
+        try:
+            spec = project.load(name)
+        except StackError as error:
+            say(f"left out: {error}")
+        else:
+            yield spec
+
+
+def _post(url: str, body: str) -> httpx.Response:
+    """Send a JSON body to a service of ours.
 
     Raises:
         StackError: no answer.
     """
+    headers = {"Content-Type": "application/json"}
     try:
-        return httpx.request(
-            method, base + path, headers={"Content-Type": "application/json"}, timeout=30, trust_env=False, **content
-        )
+        return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
     except httpx.HTTPError as error:
         raise StackError(
-            base, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
+            url, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
         ) from None
