@@ -98,3 +98,31 @@ def test_the_questions_are_ones_that_a_running_stack_answers(running: Settings, 
     runs, found = asyncio.run(look())
     assert "runs are not taken up" not in runs
     assert [title for title in found if title.endswith(("answer", "up"))] == []
+
+
+@pytest.mark.services
+def test_the_runs_of_a_project_that_is_gone_hide_no_others(running: Settings):
+    """Prefect keeps the runs of a deployment that is deleted."""
+
+    def look() -> dict[str, str]:
+        async def ask() -> dict[str, str]:
+            async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+                return await watch.runs(client, f"{running.prefect_url}/api", datetime.now(UTC))
+
+        return asyncio.run(ask())
+
+    with httpx.Client(base_url=f"{running.prefect_url}/api", trust_env=False, timeout=20) as prefect:
+
+        def made(path: str, **body: object) -> str:
+            return prefect.post(path, json=body).raise_for_status().json()["id"]
+
+        flow = made("/flows/", name="gone")
+        deployment = made("/deployments/", name="gone", flow_id=flow, entrypoint="flows.gone.gone")
+        for _ in range(watch.CANCELLED_IN_A_ROW):
+            made(f"/deployments/{deployment}/create_flow_run", state={"type": "CANCELLED", "message": "why"})
+        before = look()
+        prefect.delete(f"/deployments/{deployment}").raise_for_status()
+        after = look()
+        prefect.delete(f"/flows/{flow}").raise_for_status()
+
+    assert before == after | {"gone: gone is cancelled each time": "why"}
