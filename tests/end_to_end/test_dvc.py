@@ -67,6 +67,12 @@ def test_a_pipeline_is_reproduced_tried_and_compared(run: Run) -> None:
     plots = json.loads(run("dvc", "plots", "diff", "--json"))["data"]
     assert {name.partition("::")[2] or name for name in plots} >= {"build/evaluation/importance.csv"}
 
+    clone = Path(run("git", "rev-parse", "--show-toplevel").strip())
+    with (clone / "projects/flights/model.py").open("a") as model:
+        model.write("# another model\n")
+    changed = run("dvc", "status", "--json")
+    assert set(json.loads(changed)) == {"train", "evaluate"}
+
 
 def test_the_configuration_names_no_machine_and_reports_nothing(run: Run) -> None:
     assert run("dvc", "config", "--project", "core.analytics").strip() == "false"
