@@ -58,7 +58,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
         project, _, verb = scope.get("path", "")[1:].partition("/")
-        if verb not in ("predict", "feedback") or scope["method"] != "POST":
+        if verb not in ("predict", "feedback") or scope.get("method") != "POST":
             await self.pages(scope, receive, send)
         elif (served := self.projects.served.get(project)) is None:
             await self._unknown(project)(scope, receive, send)
