@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import settings
+from stack import project, settings
 from stack.runtime import compose
 from stack.settings import Settings
 
@@ -20,6 +21,32 @@ from stack.settings import Settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest selects by marker in this hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the running stack; those that change the checkout's projects come last."""
+    for item in items:
+        if "running" in getattr(item, "fixturenames", ()):
+            item.add_marker("running")
+    items.sort(key=lambda item: "projects_alone" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def projects_read() -> Iterator[int]:
+    """The checkout's folder of projects, locked: while others read it, no test of another process changes it."""
+    folder = os.open(project.PROJECTS, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_SH)
+    yield folder
+    os.close(folder)
+
+
+@pytest.fixture(scope="module")
+def projects_alone(projects_read: int) -> Iterator[None]:
+    """Change the checkout's projects: waits until no other process tests."""
+    fcntl.flock(projects_read, fcntl.LOCK_EX)
+    yield
+    fcntl.flock(projects_read, fcntl.LOCK_SH)
 
 
 @pytest.fixture(scope="session")

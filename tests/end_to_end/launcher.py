@@ -24,14 +24,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import heavy
 from prefect.events.worker import EventsWorker
 
 PATIENCE_SECONDS = 300.0
 """So long a run may fail, after its servers have been killed."""
 PLACE = re.compile(r"([^#@]+)(?:#(\d+))?(?:@(\w+))?")
-HEAVY = ("flows.pipeline", "flows.replay", "monitoring.reports", "stack.data.keys", "stack.data.validation")
-HEAVY += ("stack.feature_store.features", "stack.feature_store.ticks", "stack.promotion.gate", "stack.serving.caller")
-HEAVY += ("stack.serving.observed", "stack.training.training", "stack.training.trainings")
 
 
 def attempts(job: dict[str, Any], struck: Path) -> Iterator[int]:
@@ -127,7 +125,7 @@ def typed(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(folder: Path) -> None:
-    for module in HEAVY:
+    for module in heavy.MODULES:
         import_module(module)
     for number, line in enumerate(sys.stdin):
         job = json.loads(line)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +17,7 @@ from stack.feature_store import features
 from stack.promotion import registry
 from stack.serving import predictions
 from stack.settings import Settings
-from tests.conftest import shell
+from tests.end_to_end.forks import Forks
 
 pytestmark = pytest.mark.services
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
@@ -78,18 +76,11 @@ def without_a_column(tables: Batch) -> Batch:
     ("broken", "said"), [(duplicated, "one row of each"), (celsius, "humidity"), (without_a_column, "arr_delay")]
 )
 def test_bad_batch_is_quarantined_and_nothing_downstream_changes(
-    running: Settings, broken: Callable[[Batch], Batch], said: str
+    running: Settings, forks: Forks, broken: Callable[[Batch], Batch], said: str
 ) -> None:
     before = lake.revision(running), lake.batches(running, FLIGHTS)["until"].max()
-    ran = subprocess.run(
-        [sys.executable, "-c", INGEST.format(broken=broken.__name__)],
-        env=shell(running),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.returncode != 0, ran.stdout
+    ran = forks.run(INGEST.format(broken=broken.__name__), 300)
+    assert ran.exit_code == 1, ran.said
     run = last_run(running, "ingest")
     assert run["state"]["type"] == "FAILED"
     assert said in run["state"]["message"].lower()

@@ -25,7 +25,7 @@ NAME = "new_rentals"
 
 
 @pytest.fixture(scope="module")
-def said(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def said(running: Settings, projects_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What ``stack new`` and ``stack run`` say; the project is gone afterwards."""
     file = tmp_path_factory.mktemp("table") / "rentals.csv"
     rentals().to_csv(file, index=False)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
+from multiprocessing.context import ForkServerProcess
 
 import pytest
 
@@ -18,16 +17,16 @@ from stack.runtime.supervisor import Supervisor
 from stack.serving import predictions
 from stack.serving.caller import prediction_ids
 from stack.settings import Settings
-from tests.conftest import shell
+from tests.end_to_end.forks import Forks
 
 pytestmark = pytest.mark.services
 FLIGHTS = project.load("flights")
 FIRST, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 3, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
-REPLAY = """
+REPLAY = f"""
 from datetime import datetime
 from flows.replay import replay
-replay("flights", datetime.fromisoformat({!r}))
+replay("flights", datetime.fromisoformat({UNTIL.isoformat()!r}))
 """
 
 
@@ -35,29 +34,26 @@ def asked(settings: Settings) -> int:
     return len(predictions.ids(settings, FLIGHTS, FIRST - MOMENT, UNTIL))
 
 
-def start(settings: Settings) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", REPLAY.format(UNTIL.isoformat())], env=shell(settings))
-
-
-def wait(replaying: subprocess.Popen[bytes], settings: Settings, more: int, seconds: float = 180) -> None:
+def wait(replaying: ForkServerProcess, settings: Settings, more: int, seconds: float = 180) -> None:
     """Let a replay ask about so many flights more."""
     before, deadline = asked(settings), time.monotonic() + seconds
     while asked(settings) < before + more:
-        assert replaying.poll() is None, "the replay ended early"
+        assert replaying.exitcode is None, "the replay ended early"
         assert time.monotonic() < deadline, f"{asked(settings)} flights asked within {seconds} s"
         time.sleep(0.02)
 
 
-def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings) -> None:
+def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, forks: Forks) -> None:
     for more in (50, 400):
-        replaying = start(running)
+        replaying = forks.start(REPLAY)
         wait(replaying, running, more)
-        os.kill(replaying.pid, signal.SIGKILL)
-        replaying.wait()
-    replaying = start(running)
+        replaying.kill()
+        replaying.join()
+    replaying = forks.start(REPLAY)
     wait(replaying, running, 200)
     os.kill(Supervisor(running).states()["prediction"].pid, signal.SIGKILL)
-    assert replaying.wait(timeout=300) == 0
+    replaying.join(timeout=300)
+    assert replaying.exitcode == 0
 
     due = FLIGHTS.module("source").requests(FIRST - MOMENT, UNTIL - MOMENT)
     log = predictions.read(running, FLIGHTS, FIRST - MOMENT, UNTIL - MOMENT)
@@ -76,7 +72,8 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings) -
     assert (found.differing, found.examples) == (0, ())
 
 
-def test_a_replay_that_has_arrived_changes_nothing(running: Settings) -> None:
+def test_a_replay_that_has_arrived_changes_nothing(running: Settings, forks: Forks) -> None:
     before = asked(running), lake.revision(running)
-    assert start(running).wait(timeout=120) == 0
+    ran = forks.run(REPLAY, 120)
+    assert ran.exit_code == 0, ran.said
     assert (asked(running), lake.revision(running)) == before

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -36,6 +36,18 @@ def eventually(holds: Callable[[], Any], seconds: float) -> None:
         time.sleep(0.5)
 
 
+@pytest.fixture(scope="module")
+def weekly(running: Settings) -> Iterator[str]:
+    """A deployment with a schedule. Prefect looks for such once a minute: the first test of this file asks for it."""
+    api = f"{running.prefect_url}/api"
+    deployment = httpx.get(f"{api}/deployments/name/skew/flights").json()["id"]
+    schedules = f"{api}/deployments/{deployment}/schedules"
+    made = httpx.post(schedules, json=[{"active": True, "schedule": {"cron": "0 0 * * 0"}}]).raise_for_status().json()
+    yield deployment
+    httpx.delete(f"{schedules}/{made[0]['id']}")
+
+
+@pytest.mark.usefixtures("weekly")
 def test_every_service_of_the_list_is_healthy(running: Settings) -> None:
     assert {row.name: row.health for row in rows(running).values() if not row.well} == {}
     assert {one.name for one in compose.services(running) if not one.once} == set(SERVICES)
@@ -63,17 +75,11 @@ def test_a_run_that_died_with_the_worker_does_not_block_the_next_ones(running: S
     eventually(lambda: rows(running)["worker"].restarts > before and rows(running)["worker"].health == "healthy", 90)
 
 
-def test_a_schedule_plans_runs_and_no_more_than_three(running: Settings) -> None:
+def test_a_schedule_plans_runs_and_no_more_than_three(running: Settings, weekly: str) -> None:
     """After a week off, three late runs are all that wait."""
     api = f"{running.prefect_url}/api"
-    deployment = httpx.get(f"{api}/deployments/name/skew/flights").json()["id"]
-    weekly = [{"active": True, "schedule": {"cron": "0 0 * * 0"}}]
-    made = httpx.post(f"{api}/deployments/{deployment}/schedules", json=weekly).raise_for_status().json()
-    planned = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
-    try:
-        eventually(lambda: httpx.post(f"{api}/flow_runs/count", json=planned).json() == 3, 120)
-    finally:
-        httpx.delete(f"{api}/deployments/{deployment}/schedules/{made[0]['id']}")
+    planned = {"deployments": {"id": {"any_": [weekly]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    eventually(lambda: httpx.post(f"{api}/flow_runs/count", json=planned).json() == 3, 120)
 
 
 def test_every_printed_address_answers(running: Settings) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +19,7 @@ from stack.promotion import registry
 from stack.serving import observed, predictions
 from stack.serving.caller import prediction_ids
 from stack.settings import Settings
-from tests.conftest import shell
+from tests.end_to_end.forks import Forks
 from tests.end_to_end.test_flights import celsius
 
 pytestmark = pytest.mark.services
@@ -81,18 +79,17 @@ ingest("flights", march(NO_OUTCOMES[0]), march(NO_OUTCOMES[0]) + DAY)
 """
 
 
-def run(settings: Settings, code: str) -> str:
-    """Run a flow in a process of its own; gives what it printed."""
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    ran = subprocess.run(command, env=shell(settings), capture_output=True, text=True, timeout=900, check=False)
-    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
-    return ran.stdout + ran.stderr
+def run(forks: Forks, code: str) -> str:
+    """Run a flow to its good end; gives what it said."""
+    ran = forks.run(code, 900)
+    assert ran.exit_code == 0, ran.said[-3000:]
+    return ran.said
 
 
 @pytest.fixture(scope="module")
-def told(running: Settings) -> str:
+def told(forks: Forks) -> str:
     """What the replay said, from the first shock to the last."""
-    return run(running, REPLAY)
+    return run(forks, REPLAY)
 
 
 def verdict(settings: Settings, since: datetime) -> dict[str, Any]:
@@ -160,10 +157,10 @@ def test_the_labels_that_were_held_would_have_retrained(running: Settings, told:
     assert [reason.name for reason in verdict.reasons if reason.action == "retrain"] == ["bias"]
 
 
-def test_a_day_that_is_mended_is_loaded_later(running: Settings, told: str) -> None:
+def test_a_day_that_is_mended_is_loaded_later(running: Settings, forks: Forks, told: str) -> None:
     day = march(NO_OUTCOMES[0])
     before = stats(running, day)
-    run(running, INGEST)
+    run(forks, INGEST)
     found = lake.batches(running, FLIGHTS)
     assert day in set(found["since"])
 
@@ -173,7 +170,7 @@ def test_a_day_that_is_mended_is_loaded_later(running: Settings, told: str) -> N
     assert after["origin_late_2h"].notna().mean() > 0.7
 
     revision = lake.revision(running)
-    run(running, INGEST)
+    run(forks, INGEST)
     assert lake.revision(running) == revision
     pd.testing.assert_frame_equal(stats(running, day), after)
 

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from stack.settings import Settings
+from tests.conftest import shell
+from tests.end_to_end.forks import Forks
+
+
+@pytest.fixture(scope="session")
+def forks(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Runs flows on the running stack."""
+    made = Forks(shell(running), tmp_path_factory.mktemp("forks"))
+    yield made
+    made.close()

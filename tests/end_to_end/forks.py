@@ -1,0 +1,74 @@
+"""Processes that run flows on the running stack, forked from one that has imported what flows need."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.end_to_end.heavy import MODULES
+
+PATIENCE_SECONDS = 300.0
+
+
+class Ended(NamedTuple):
+    exit_code: int | None
+    said: str
+
+
+class Forks:
+    """Starts forks; each gets the environment of a user's shell.
+
+    Args:
+        environ: of the shell.
+        folder: for what they say.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        self._folder, self._started = folder, list[ForkServerProcess]()
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(MODULES))
+        with pytest.MonkeyPatch.context() as patch:
+            for key, value in environ.items():
+                patch.setenv(key, value)
+            forkserver.ensure_running()
+
+    def start(self, code: str) -> ForkServerProcess:
+        """Run code as ``python -c`` does."""
+        log = self._folder / f"{len(self._started)}.log"
+        started = self._context.Process(target=work, args=(code, log), name=str(log))
+        started.start()
+        self._started.append(started)
+        return started
+
+    def run(self, code: str, seconds: float) -> Ended:
+        """Run code to its end; the exit code is None when so many seconds were too few."""
+        started = self.start(code)
+        started.join(seconds)
+        return Ended(started.exitcode, Path(started.name).read_text())
+
+    def close(self) -> None:
+        """Kill what a test has left."""
+        for one in self._started:
+            if one.exitcode is None:
+                one.kill()
+                one.join()
+
+
+def work(code: str, log: Path) -> None:
+    """What a fork does."""
+    from prefect.events.worker import EventsWorker
+
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        exec(code, {"__name__": "__main__"})
+    finally:
+        EventsWorker.drain_all(timeout=PATIENCE_SECONDS)  # a fork runs nothing at its exit
