@@ -98,8 +98,9 @@ class Player:
         self.ahead = Lookahead(spec.name)
 
     def close(self) -> None:
-        """End the process that looks ahead."""
+        """End the process that looks ahead, and leave the garbage collector as it was."""
         self.ahead.close()
+        gc.unfreeze()
 
     def day(self, since: datetime, until: datetime) -> None:
         """Play (since, until]: load the batch, serve hour by hour, then join the labels that have come.
