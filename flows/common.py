@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Flow, State, Task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import FlowRun, TaskRun
 
 from stack import clock, disk, project
@@ -33,7 +34,13 @@ def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     return True
 
 
-MOMENTARY: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": may_pass}
+MOMENTARY: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": [2, 10, 30],
+    "retry_condition_fn": may_pass,
+    # Nothing is cached, yet Prefect would hash what a task is given: of a training set, seconds.
+    "cache_policy": NO_CACHE,
+}
 
 
 def tell_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
