@@ -56,7 +56,8 @@ class OnlineFeatures:
         stored = {column for view in self.views for column in view.columns}
         self.derived = [column for column in spec.features.columns if column not in stored]
         self.missing = {name: None if kind == "category" else NAN for name, kind in spec.features.columns.items()}
-        self.read([_example(spec)], datetime.fromtimestamp(0, UTC))
+        example = {name: field.value for name, field in spec.request.items()}
+        self.read([example], datetime.fromtimestamp(0, UTC))
 
     def read(self, requests: Sequence[Mapping[str, Any]], now: datetime | Sequence[datetime]) -> OnlineRows:
         """Give the features of each request at `now`, one instant for all or one each.
@@ -96,17 +97,6 @@ class OnlineFeatures:
 def _store(settings: Settings) -> FeatureStore:
     """One store for all projects of a process: two of them would clear each other's cache at every read."""
     return features.store(settings)
-
-
-def _example(spec: ProjectSpec) -> dict[str, Any]:
-    """The request that project.yaml gives as an example."""
-    fields = spec.request.items()
-    return {
-        name: datetime.fromisoformat(str(field.example))
-        if field.type == "datetime" and field.example
-        else field.example
-        for name, field in fields
-    }
 
 
 def _view(view: FeatureView) -> View:
