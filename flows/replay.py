@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger
+from psutil import virtual_memory
 
 from flows import ingest
 from flows.common import context, tell_full_disk
@@ -34,6 +35,8 @@ START_SECONDS = 120.0
 LOOK_SECONDS = 0.5
 LONG = timedelta(days=7)
 """What is shorter is over before a process that looks ahead would pay."""
+ROOM = 2 << 30
+"""Bytes that are free where one is started: it takes half a GB for the flights, a training beside it one more."""
 
 
 @flow(name="replay", flow_run_name="replay {project}", on_failure=[tell_full_disk])
@@ -140,8 +143,8 @@ class Player:
             self.ingested = until
 
     def look_ahead(self, since: datetime, until: datetime) -> None:
-        """Begin to examine the batch of the next day, unless the lake has rows of it, or the replay is short."""
-        pays = self.ahead.started or self.last - since > LONG
+        """Begin to examine the batch of the next day, unless the lake has it, time is short or memory is tight."""
+        pays = self.ahead.started or (self.last - since > LONG and virtual_memory().available > ROOM)
         if pays and max(since, self.ingested) == since < until:
             self.ahead.begin(since, until)
 
