@@ -77,12 +77,12 @@ class Settings(BaseModel):
     features_url: str = ""
     monitoring_url: str = ""
 
-    # The table of differences between the two ways to run; derived from `home` unless given.
-    mlflow_database: str = ""
-    prefect_database: str = ""
-    feast_registry: str = ""
-    state_database: str = ""
-    online_store: str = ""
+    # The table of differences between the two ways to run; derived from `home` unless given. Addresses hold passwords.
+    mlflow_database: str = Field("", repr=False)
+    prefect_database: str = Field("", repr=False)
+    feast_registry: str = Field("", repr=False)
+    state_database: str = Field("", repr=False)
+    online_store: str = Field("", repr=False)
     online_store_type: Literal["", "sqlite", "redis"] = ""
     artifacts: str = ""
 
@@ -95,7 +95,7 @@ class Settings(BaseModel):
     redis_password: str = Field("", repr=False)
 
     lake_remote: str = ""
-    alert_urls: str = ""
+    alert_urls: str = Field("", repr=False)
     keep_days: int = Field(90, ge=1)
 
     @field_validator("home")
