@@ -33,7 +33,7 @@ EVENT_SECONDS = 60.0
 START_SECONDS = 120.0
 """So long a service that is restarting is waited for."""
 LOOK_SECONDS = 0.5
-LONG = timedelta(days=7)
+LONG = timedelta(days=28)
 """What is shorter is over before a process that looks ahead would pay."""
 ROOM = 2 << 30
 """Bytes that are free where one is started: it takes half a GB for the flights, a training beside it one more."""
