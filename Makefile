@@ -3,10 +3,11 @@ PYTHON ?= python3
 PROJECT ?= flights
 STACK := .venv/bin/stack
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+TEST := .venv/bin/python -m pytest --ignore tests/compose
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-slow test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-others test-slow test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,8 +114,15 @@ replay: setup ## Play recorded data forward to the end of a date; interrupted, i
 report: setup ## Write the page of a replay: live, frozen and weekly retrained model, drift and decisions (PROJECT)
 	@$(STACK) report $(PROJECT)
 
-test: setup-dev lint ## Check the code and run every test that needs no Docker engine, but the slow ones
-	@.venv/bin/python -m pytest --ignore tests/compose -m "not slow"
+# In two processes, as most tests of the running stack wait for it; what the other one said comes when it is through.
+test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 lint test-running test-others
+
+test-running: setup-dev ## Start one stack and run the tests that ask it
+	@$(TEST) -m "running and not slow"
+
+test-others: setup-dev ## Run the tests that need neither that stack nor a Docker engine, but the slow ones
+	@said=$$(mktemp) && { $(TEST) -m "not running and not slow" >$$said 2>&1; status=$$?; cat $$said; rm $$said; exit $$status; }
 
 test-slow: setup-dev ## Kill runs at every step and at random moments, and compare with undisturbed ones (minutes)
 	@.venv/bin/python -m pytest tests/end_to_end -m slow
