@@ -37,10 +37,10 @@ def read(path: Path, types: Mapping[str, Any]) -> Iterator[tuple[DataFrame, floa
         return
     size = path.stat().st_size
     with path.open("rb") as opened:
-        header = pd.read_csv(opened, nrows=0)
-        opened.seek(0)
-        wanted = {str(column): types.get(str(column), str) for column in header}
         try:
+            header = pd.read_csv(opened, nrows=0)
+            opened.seek(0)
+            wanted = {str(column): types.get(str(column), str) for column in header}
             for rows in pd.read_csv(opened, chunksize=ROWS, dtype=wanted):
                 yield rows, opened.tell() / size
         except ValueError as error:

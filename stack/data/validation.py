@@ -119,11 +119,6 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def batch_id(since: datetime, until: datetime) -> str:
-    """Name the batch of a window, in UTC."""
-    return "_".join(f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}" for instant in (since, until))
-
-
 def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Tables:
     """The raw rows that a batch's checks compare it with: those of ``checks.HISTORY`` before it; snapshot tables whole.
 
@@ -271,7 +266,7 @@ def _run(name: str, frame: pd.DataFrame, expectations: list[Any]) -> list[Any]:
 
 def _record(spec: ProjectSpec, batch: Batch, findings: Findings) -> dict[str, Any]:
     """Say what ``verdict.json`` says."""
-    name = batch_id(batch.since, batch.until)
+    name = lake.batch_id(batch.since, batch.until)
     rows = {table: len(frame) for table, frame in batch.tables.items()}
     return {
         "project": spec.name,

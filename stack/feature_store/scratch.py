@@ -14,22 +14,19 @@ from stack.project import ProjectSpec
 from stack.settings import Settings
 
 
-def training_set(
-    spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime, folder: Path | None = None
-) -> DataFrame:
+def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime) -> DataFrame:
     """Join the events whose label was known at the cut-off with the features of their own instant.
 
     Nothing is remembered: the feature tables and the Feast registry are made anew, and gone afterwards.
 
     Args:
         tables: the raw rows known at the cut-off.
-        folder: where the scratch home is made; the system's folder for temporary files when omitted.
 
     Returns:
         As :func:`stack.feature_store.datasets.labelled`.
     """
     build = spec.module("features").build
-    with TemporaryDirectory(dir=folder, prefix="features-") as home:
+    with TemporaryDirectory(prefix="features-") as home:
         settings = Settings(home=Path(home))
         for view, frame in build(tables, spec.clock.start, cutoff).items():
             feature_tables.replace(settings.feature_tables / spec.name / view, frame, spec.clock.start, cutoff)

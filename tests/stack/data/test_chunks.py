@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from stack.data import chunks
+from stack.errors import StackError
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,13 @@ def test_a_file_without_rows_is_read_and_written(tmp_path, suffix):
         writer.write(pd.DataFrame({"code": pd.Series([], dtype=str)}))
     ((found, share),) = chunks.read(path, {})
     assert list(found) == ["code"] and found.empty and share == 1
+
+
+def test_an_empty_file_is_named(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.touch()
+    with pytest.raises(StackError, match="rows.csv"):
+        next(chunks.read(path, {}))
 
 
 def test_what_fails_leaves_the_old_file(tmp_path):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from stack import project, settings
-from stack.data import validation
+from stack.data import lake, validation
 
 SINCE, UNTIL = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 2, tzinfo=UTC)
 
@@ -101,7 +101,7 @@ def test_a_batch_with_too_many_wrong_rows_is_refused_whole(home, spec):
     assert verdict.tables == {}
     assert verdict.quarantined_rows == 10
     assert verdict.failures == ["readings.celsius: expected weather; found 3 of 10 wrong (451)"]
-    folder = home.quarantine / "house" / validation.batch_id(SINCE, UNTIL)
+    folder = home.quarantine / "house" / lake.batch_id(SINCE, UNTIL)
     assert len(pd.read_parquet(folder / "readings.parquet")) == 10
     written = json.loads((folder / "verdict.json").read_text())
     assert written["failures"] == verdict.failures
@@ -194,7 +194,7 @@ def test_pages_and_quarantine_are_kept_for_as_long_as_the_settings_say(home, spe
 def test_a_source_that_stays_broken_is_in_quarantine_once(home, spec):
     for days in (1, 2, 3):
         validation.validate(home, spec, {"readings": readings(2)}, {}, SINCE, SINCE + timedelta(days=days))
-    longest = validation.batch_id(SINCE, SINCE + timedelta(days=3))
+    longest = lake.batch_id(SINCE, SINCE + timedelta(days=3))
 
     assert [folder.name for folder in (home.quarantine / "house").iterdir()] == [longest]
     assert len(list((home.data_docs / "house" / "validations").glob("*.html"))) == 3
