@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Tables = Mapping[str, DataFrame]
 
 
+class BatchRefusedError(StackError):
+    """A batch does not meet its expectations: it lies in quarantine and nothing downstream has changed."""
+
+
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def fetch(project: str, since: datetime, until: datetime) -> Tables:
     """Ask the project's source for the rows that became known in (since, until]."""
@@ -93,7 +97,7 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
         The data revision that holds the window.
 
     Raises:
-        StackError: the batch is refused; it lies in quarantine and nothing downstream has changed.
+        BatchRefusedError: the batch does not meet the expectations of checks.py.
     """
     from stack.data import lake
     from stack.feature_store import datasets
@@ -178,7 +182,7 @@ def report(project: str, verdict: Verdict) -> None:
     if verdict.accepted:
         return
     alerts.notify(settings(), f"{project}: batch refused", body)
-    raise StackError(
+    raise BatchRefusedError(
         f"project {project}, batch quarantined",
         found="; ".join(verdict.failures),
         expected="a batch that meets the expectations of checks.py",

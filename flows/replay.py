@@ -16,7 +16,6 @@ from flows import ingest
 from flows.common import context, tell_full_disk
 from flows.lookahead import Lookahead
 from flows.monitor import monitor
-from stack.disk import DiskFullError
 from stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -135,9 +134,7 @@ class Player:
         try:
             verdict = self.ahead.take(since, until) or ingest.examined(self.spec.name, since, until)
             ingest.added(self.spec.name, verdict, since, until)
-        except DiskFullError:  # a batch that is no worse than others: time waits until there is room for it
-            raise
-        except StackError as error:
+        except ingest.BatchRefusedError as error:
             get_run_logger().warning("%s goes on without the batch: %s", self.spec.name, error)
         else:
             self.ingested = until
