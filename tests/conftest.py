@@ -64,11 +64,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Prefect server for the flows that a test calls in its own process; it remembers nothing of an earlier one."""
-    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    results = {PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results")}
-    with temporary_settings(results), prefect_test_harness(server_startup_timeout=120):
+    own = {PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results"), PREFECT_SERVER_ANALYTICS_ENABLED: False}
+    with temporary_settings(own), prefect_test_harness(server_startup_timeout=120):
         yield
 
 
