@@ -45,7 +45,7 @@ from flows.skew import skew
 from flows.sweep import sweep
 from flows.train import train
 from stack import project
-from stack.errors import StackError
+from stack.project import ProjectSpec
 
 POOL = "stack"
 FLOWS: tuple[Flow[..., Any], ...] = (
@@ -84,7 +84,7 @@ def register() -> list[str]:
     with get_client(sync_client=True) as client:
         create_pools(client)
         known = registered(client)
-        made = [name for spec in sound_projects() for name in deploy(client, spec, known)]
+        made = [name for spec in project.sound(print) for name in deploy(client, spec, known)]
         put(client, mark_dead_runs())
         put(client, take_up_replays())
         for gone in withdraw(client, known, set(project.names())):
@@ -100,19 +100,6 @@ def create_pools(client: SyncPrefectClient) -> None:
         client.create_work_pool(wanted, overwrite=True)
 
 
-def sound_projects() -> list[str]:
-    """Names of the projects whose specification is sound; the others are reported."""
-    found = []
-    for name in project.names():
-        try:
-            project.load(name)
-        except StackError as error:
-            print(f"left out: {error}")
-        else:
-            found.append(name)
-    return found
-
-
 def registered(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
     """The deployments of our flows in Prefect, ``<flow>/<project>``; those that were made by hand are not ours."""
     found: list[DeploymentResponse] = []
@@ -123,15 +110,15 @@ def registered(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
     return {f"{flow}/{one.name}": one for flow, one in ours if flow in flows and one.work_pool_name in (POOL, TRAINING)}
 
 
-def deploy(client: SyncPrefectClient, name: str, known: Mapping[str, DeploymentResponse]) -> list[str]:
+def deploy(client: SyncPrefectClient, spec: ProjectSpec, known: Mapping[str, DeploymentResponse]) -> list[str]:
     """Create or update the deployments of one project, their schedules, and the automation that retrains it.
 
     Args:
         client: of the Prefect server.
-        name: the project.
+        spec: the project.
         known: what is registered; a deployment whose definition is the same is left alone.
     """
-    schedules = project.load(name).schedules
+    name, schedules = spec.name, spec.schedules
     ids: dict[str, UUID] = {}
     for flow in FLOWS:
         cron = schedules.crons.get(flow.name)

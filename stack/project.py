@@ -6,6 +6,7 @@ Every key is documented by the class that holds it; an unknown key is an error t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from importlib import import_module
 from importlib.util import find_spec
@@ -144,6 +145,17 @@ def _packages() -> dict[str, str]:
     texts = {path.parent.name: path.read_text(encoding="utf-8", errors="replace") for path in PROJECTS.glob(YAML)}
     found = {name: re.search(r"(?m)^package: *(\w+)", text) for name, text in texts.items()}
     return {name: match[1] if match else "" for name, match in sorted(found.items())}
+
+
+def sound(say: Callable[[str], None]) -> Iterator[ProjectSpec]:
+    """Give the projects whose specification is sound; `say` is told of each other one what is wrong."""
+    for name in names():
+        try:
+            spec = load(name)
+        except StackError as error:
+            say(f"left out: {error}")
+        else:
+            yield spec
 
 
 def load(name: str) -> ProjectSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 
@@ -64,7 +64,7 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     A project whose specification is broken is told and left out; examples run when they are asked for.
     """
     runs, outcomes = Runs(settings), {}
-    for spec in _sound(say):
+    for spec in project.sound(say):
         if spec.package or has_champion(settings, spec):
             continue
         run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
@@ -108,21 +108,10 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
 def page(settings: Settings) -> str:
     """The table of addresses and, for the first project with a champion, one prediction."""
     lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
-    for spec in _sound(lambda _: None):
+    for spec in project.sound(lambda _: None):
         if has_champion(settings, spec):
             return "\n".join([*lines, f"$ {curl(settings, spec)}", answer(settings, spec)])
     return "\n".join(lines)
-
-
-def _sound(say: Callable[[str], None]) -> Iterator[ProjectSpec]:
-    """The projects whose specification is sound; of the others it is told what is wrong."""
-    for name in project.names():
-        try:
-            spec = project.load(name)
-        except StackError as error:
-            say(f"left out: {error}")
-        else:
-            yield spec
 
 
 def _post(url: str, body: str) -> httpx.Response:
