@@ -1,4 +1,4 @@
-"""Prefect's server on SQLite goes on answering while its database is fought over."""
+"""Prefect's server on SQLite goes on answering while its database is fought over, and to no page of another origin."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -41,6 +41,17 @@ def test_server_answers_while_writers_fight_over_its_database(api):
         answers = set.union(*pool.map(write, range(WRITERS)))
 
     assert answers == {httpx.codes.CREATED, httpx.codes.SERVICE_UNAVAILABLE}, "the writers did fight"
+
+
+def test_page_of_another_origin_may_not_post_json(api):
+    def preflight(origin: str) -> httpx.Response:
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        return httpx.options(f"{api}deployments/", headers={"Origin": origin, **asked})
+
+    own = api.removesuffix("/api/")
+    assert preflight("https://evil.example").status_code == httpx.codes.BAD_REQUEST
+    assert "access-control-allow-origin" not in preflight("https://evil.example").headers
+    assert preflight(own).headers["access-control-allow-origin"] == own
 
 
 def _run(client: httpx.Client, flow: str) -> int:
