@@ -13,10 +13,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
-	@$(PYTHON) -m stack.bootstrap
+	@$(PYTHON) -m stack.ops.bootstrap
 
 setup-dev:
-	@$(PYTHON) -m stack.bootstrap --dev
+	@$(PYTHON) -m stack.ops.bootstrap --dev
 
 up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui,lan)
 	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
@@ -59,7 +59,7 @@ check: setup ## Say what is wrong with a project, in seconds and before anything
 	@$(STACK) check $(PROJECT)
 
 example: ## Install the data of the examples, then run one: titanic, housing, insurance (NAME=titanic)
-	@$(PYTHON) -m stack.bootstrap --examples
+	@$(PYTHON) -m stack.ops.bootstrap --examples
 	@$(STACK) up --no-pipeline
 	@$(STACK) run "$(or $(NAME),$(error name the example: make example NAME=titanic))"
 

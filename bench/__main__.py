@@ -18,8 +18,9 @@ from typing import Any
 from bench import projects, serving, shadow, swap
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
-from stack import project, settings
-from stack.settings import Settings
+from stack.core import settings
+from stack.core.settings import Settings
+from stack.specification import project
 
 PROJECT = "flights"
 

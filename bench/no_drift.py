@@ -16,8 +16,8 @@ from pandas import DataFrame, Timedelta, Timestamp, merge_asof
 
 from monitoring.policy import decide
 from projects.flights import features, source
-from stack import project, tasks
-from stack.drift import Window
+from stack.kit.drift import Window
+from stack.specification import project, tasks
 from stack.training import candidates
 
 TRIALS, FITTED, LOOKED_AT = 200, 59, 28

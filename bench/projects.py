@@ -22,7 +22,7 @@ import psutil
 from bench.checkouts import interpreter
 from bench.servers import free_port
 from bench.table import Row, ratio
-from stack.settings import ROOT, Settings, load
+from stack.core.settings import ROOT, Settings, load
 
 MORE = 9
 FIRST = "small0"

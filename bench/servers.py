@@ -9,8 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from stack import probe
-from stack.errors import StackError
+from stack.core.errors import StackError
+from stack.ops import probe
 
 START_SECONDS = 90.0
 

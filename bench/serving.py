@@ -17,11 +17,11 @@ from statistics import median
 from bench.load import Load, load
 from bench.servers import free_port, stop, wait
 from bench.table import Row, ratio
-from stack import clock
-from stack.project import ProjectSpec
-from stack.promotion import registry
-from stack.serving import predictions
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.registry import registry
+from stack.specification.project import ProjectSpec
 
 ROUNDS = 3
 SECONDS = 5.0

@@ -16,9 +16,9 @@ import httpx
 from bench.load import Answered, load, quantile
 from bench.serving import asked
 from bench.table import Row, ratio
-from stack.project import ProjectSpec
-from stack.promotion import registry
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.registry import registry
+from stack.specification.project import ProjectSpec
 
 MOVES = 10
 CLIENTS = 8

@@ -7,7 +7,7 @@ from feast.data_format import ParquetFormat
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float32, Float64, String, UnixTimestamp
 
-from stack.settings import settings
+from stack.core.settings import settings
 
 TABLES = settings().feature_tables / "flights"
 # A tight ttl keeps the point-in-time join cheap: its cost grows with it.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger
 
-from stack.settings import Settings
+from stack.core.settings import Settings
 
 if TYPE_CHECKING:
     from stack.training.workers import Workers

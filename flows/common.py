@@ -9,10 +9,12 @@ from prefect import Flow, State, Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import FlowRun, TaskRun
 
-from stack import clock, disk, project
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.settings import Settings, settings
+from stack.core import disk
+from stack.core.errors import StackError
+from stack.core.settings import Settings, settings
+from stack.project import clock
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 
 MINUTE = 60.0
 
@@ -45,7 +47,7 @@ MOMENTARY: dict[str, Any] = {
 
 def tell_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Alarm when a run failed while the disk has no room left, whatever it was that failed for it."""
-    from stack import alerts
+    from stack.core import alerts
 
     if disk.low(settings()):
         title = f"{flow_run.parameters['project']}: {flow.name} stopped, the disk is full"

@@ -44,8 +44,8 @@ from flows.rollback import rollback
 from flows.skew import skew
 from flows.sweep import sweep
 from flows.train import train
-from stack import project
-from stack.project import ProjectSpec
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 
 POOL = "stack"
 FLOWS: tuple[Flow[..., Any], ...] = (

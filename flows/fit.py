@@ -12,7 +12,7 @@ from prefect import flow, get_run_logger
 
 from flows.cluster import fitters
 from flows.common import MINUTE, context
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,9 +38,10 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Returns:
         The registered version.
     """
-    from stack import code
-    from stack.promotion import registry
-    from stack.training import parcels, training, trainings
+    from stack.core import code
+    from stack.promotion import trainings
+    from stack.registry import registry
+    from stack.training import parcels, training
 
     settings, spec, _ = context(project, cutoff)
     log = get_run_logger()
@@ -75,15 +76,16 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
     Returns:
         The registered version; None where no machine is there, or where it has registered none: then train here.
     """
-    from stack.runtime.runs import Runs
+    from stack.ops.runs import Runs
 
     settings, spec, _ = context(project, cutoff)
     runs, log = Runs(settings, patience=60), get_run_logger()
     if not runs.online(POOL):
         return None
-    from stack import code
-    from stack.data import lake
-    from stack.training import parcels, trainings
+    from stack.core import code
+    from stack.lake import lake
+    from stack.promotion import trainings
+    from stack.training import parcels
 
     name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(settings, spec)
     sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}

@@ -11,10 +11,10 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from flows.common import MINUTE, MOMENTARY, context, tell_full_disk
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.data.validation import Verdict
+    from stack.validation.validation import Verdict
 
 Tables = Mapping[str, DataFrame]
 
@@ -26,7 +26,7 @@ class BatchRefusedError(StackError):
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def fetch(project: str, since: datetime, until: datetime) -> Tables:
     """Ask the project's source for the rows that became known in (since, until]."""
-    from stack.data import snapshots
+    from stack.validation import snapshots
 
     settings, spec, _ = context(project, until)
     return snapshots.batch(settings, spec, spec.module("source").fetch(since, until), since, until)
@@ -35,7 +35,7 @@ def fetch(project: str, since: datetime, until: datetime) -> Tables:
 @task(timeout_seconds=20 * MINUTE)
 def validate(project: str, tables: Tables, since: datetime, until: datetime) -> Verdict:
     """Check the batch; what is refused lies in quarantine."""
-    from stack.data import validation
+    from stack.validation import validation
 
     settings, spec, _ = context(project, until)
     past = validation.history(settings, spec, since)
@@ -45,7 +45,7 @@ def validate(project: str, tables: Tables, since: datetime, until: datetime) -> 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def append(project: str, tables: Tables, since: datetime, until: datetime) -> str:
     """Add the clean rows to the lake as a new data version."""
-    from stack.data import lake
+    from stack.lake import lake
 
     settings, spec, _ = context(project, until)
     return lake.append(settings, spec, tables, since, until)
@@ -54,7 +54,7 @@ def append(project: str, tables: Tables, since: datetime, until: datetime) -> st
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
 def compute_features(project: str, since: datetime, until: datetime) -> dict[str, int]:
     """Turn the rows that the features have not seen yet into feature tables."""
-    from stack.feature_store import features
+    from stack.features import features
 
     settings, spec, _ = context(project, until)
     return features.update(settings, spec, since, until)
@@ -63,7 +63,7 @@ def compute_features(project: str, since: datetime, until: datetime) -> dict[str
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def bring_online(project: str, since: datetime, until: datetime) -> None:
     """Materialise the new features into the online store; then the window counts as served."""
-    from stack.feature_store import feature_tables, features
+    from stack.features import feature_tables, features
 
     settings, spec, _ = context(project, until)
     features.materialise(settings, spec, since, until)
@@ -99,8 +99,8 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     Raises:
         BatchRefusedError: the batch does not meet the expectations of checks.py.
     """
-    from stack.data import lake
-    from stack.feature_store import datasets
+    from stack.features import datasets
+    from stack.lake import lake
 
     settings, spec, until = context(project, until)
     until = until.replace(microsecond=0)  # batches are named by the second
@@ -124,7 +124,8 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
 
 def add(project: str, since: datetime, until: datetime) -> str:
     """Fetch, validate and append one batch; return the data version that holds it."""
-    from stack.data import lake, snapshots
+    from stack.lake import lake
+    from stack.validation import snapshots
 
     tables = fetch(project, since, until)
     settings, spec, _ = context(project, until)
@@ -154,8 +155,8 @@ def added(project: str, verdict: Verdict, since: datetime, until: datetime) -> s
 
 def tell_silence(project: str, verdict: Verdict, since: datetime, until: datetime) -> None:
     """Alarm when a source has brought nothing for long."""
-    from stack import alerts
-    from stack.data import silence
+    from stack.core import alerts
+    from stack.validation import silence
 
     settings, spec, _ = context(project, until)
     for table, last in silence.grown(settings, spec, verdict.tables, since, until).items():
@@ -165,8 +166,8 @@ def tell_silence(project: str, verdict: Verdict, since: datetime, until: datetim
 
 def report(project: str, verdict: Verdict) -> None:
     """Tell the verdict in the run; stop it when the batch is refused."""
-    from stack import alerts
-    from stack.settings import settings
+    from stack.core import alerts
+    from stack.core.settings import settings
 
     logger = get_run_logger()
     page = f"{settings().link('portal')}/docs/{verdict.page.relative_to(settings().data_docs)}"

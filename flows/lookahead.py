@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stack.data.validation import Verdict
+    from stack.validation.validation import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _examined(project: str, since: datetime, until: datetime) -> Verdict:
 
 def _get_ready() -> None:
     """Import what examining needs."""
-    for module in ("flows.ingest", "stack.data.validation"):
+    for module in ("flows.ingest", "stack.validation.validation"):
         import_module(module)
 
 

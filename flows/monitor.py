@@ -29,7 +29,7 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
         made: instant on the wall clock.
     """
     from monitoring import reports
-    from stack.promotion import artifacts, registry
+    from stack.registry import artifacts, registry
     from stack.serving import observed
 
     settings, spec, _ = context(project, at)
@@ -56,7 +56,7 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
 @task
 def tell(project: str, report: Report) -> None:
     """Put the verdict where people look: this run's page, the alerts, and the event that retrains."""
-    from stack import alerts
+    from stack.core import alerts
 
     settings, _, _ = context(project, report.at)
     verdict = report.verdict
@@ -72,7 +72,10 @@ def tell(project: str, report: Report) -> None:
     if verdict.retrain:
         emit_event(
             DRIFT_DETECTED,
-            resource={"prefect.resource.id": f"stack.project.{project}", "prefect.resource.name": project},
+            resource={
+                "prefect.resource.id": f"stack.project.{project}",
+                "prefect.resource.name": project,
+            },
             payload={
                 "reason": verdict.summary,
                 "reasons": [reason.text for reason in verdict.reasons],
@@ -85,7 +88,7 @@ def tell(project: str, report: Report) -> None:
 @task
 def forget(project: str, now: datetime) -> int:
     """Delete predictions that were answered longer ago than the settings keep them; return how many."""
-    from stack.serving import predictions
+    from stack.prediction_log import predictions
 
     settings, _, _ = context(project)
     return predictions.prune(settings, now - timedelta(days=settings.keep_days))

@@ -8,7 +8,7 @@ from flows.common import MINUTE, context
 from flows.ingest import ingest
 from flows.monitor import monitor
 from flows.train import train
-from stack import clock
+from stack.project import clock
 
 
 @flow(name="pipeline", flow_run_name="pipeline {project}", timeout_seconds=240 * MINUTE)

@@ -15,8 +15,7 @@ HOUR = 60 * MINUTE
 @task(timeout_seconds=24 * HOUR, **MOMENTARY)
 def score(project: str, source: str | tuple[datetime, datetime], output: Path, now: datetime) -> int:
     """Write the answers for a file or a window to `output`; return the number of rows."""
-    from stack.data import chunks
-    from stack.serving import scoring
+    from stack.serving import chunks, scoring
 
     settings, spec, _ = context(project, now)
     if isinstance(source, str):

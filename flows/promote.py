@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @task(timeout_seconds=MINUTE, **MOMENTARY)
 def awaiting(project: str) -> bool:
     """Complete what a killed run has begun; then say whether a challenger awaits the gate."""
-    from stack.promotion import audit, registry
+    from stack.promotion import audit
+    from stack.registry import registry
 
     settings, spec, _ = context(project)
     for entry in audit.settle(settings, spec):
@@ -61,7 +62,7 @@ class Approval(RunInput):
 @task(persist_result=True, cache_policy=INPUTS)
 def call(project: str, version: str, champion: str) -> bool:
     """Alarm that a person is waited for: once for these two versions, however often the run begins anew."""
-    from stack import alerts
+    from stack.core import alerts
 
     settings, _, _ = context(project)
     link = f"{settings.link('prefect')}/runs/flow-run/{flow_run.id}"
@@ -112,7 +113,7 @@ def promote(project: str) -> bool:
 
 def tell_refusal(project: str, decision: Decision) -> None:
     """Alarm that the champion stays: refused again and again, it grows old."""
-    from stack import alerts
+    from stack.core import alerts
 
     settings, _, _ = context(project)
     alerts.notify(settings, f"{project}: version {decision.version} refused", decision.reason)

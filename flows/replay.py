@@ -16,12 +16,12 @@ from flows import ingest
 from flows.common import context, tell_full_disk
 from flows.lookahead import Lookahead
 from flows.monitor import monitor
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.project import ProjectSpec
-    from stack.runtime.runs import Run
-    from stack.settings import Settings
+    from stack.core.settings import Settings
+    from stack.ops.runs import Run
+    from stack.specification.project import ProjectSpec
 
 PAUSES = (2.0, 10.0, 30.0, 60.0)
 """Seconds between the tries of a day."""
@@ -49,8 +49,8 @@ def replay(project: str, until: datetime) -> datetime:
     Returns:
         The instant the clock stands at.
     """
-    from stack import clock
-    from stack import replay as played
+    from stack.project import clock
+    from stack.replay import replay as played
 
     settings, spec, now = context(project)
     played.require_replay(spec, now)
@@ -85,9 +85,9 @@ class Player:
     """
 
     def __init__(self, settings: Settings, spec: ProjectSpec, last: datetime) -> None:
-        from stack.feature_store import datasets
-        from stack.feature_store.ticks import Ticks
-        from stack.runtime.runs import Runs
+        from stack.features import datasets
+        from stack.ops.runs import Runs
+        from stack.replay.ticks import Ticks
         from stack.serving.caller import Caller
 
         self.settings, self.spec, self.last = settings, spec, last
@@ -110,9 +110,9 @@ class Player:
 
         A refused batch lies in quarantine and the alarm is given; the day goes on without its rows.
         """
-        from stack import clock
-        from stack import replay as played
-        from stack.feature_store import datasets, feature_tables, features
+        from stack.features import datasets, feature_tables, features
+        from stack.project import clock
+        from stack.replay import replay as played
         from stack.serving import observed
 
         settings, spec, began = self.settings, self.spec, time.monotonic()
@@ -148,8 +148,8 @@ class Player:
     def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
         """Say in one line how the day went."""
         from monitoring.performance import measure
-        from stack import tasks
-        from stack.serving import predictions
+        from stack.prediction_log import predictions
+        from stack.specification import tasks
 
         outcomes = predictions.outcomes(self.settings, self.spec, until - timedelta(days=7), until)
         found, loss = measure(self.spec, outcomes, "label"), tasks.of(self.spec).loss
@@ -199,7 +199,7 @@ class Player:
 
     def train(self, at: datetime) -> Run:
         """Start a training without an event."""
-        from stack.runtime.runs import Run
+        from stack.ops.runs import Run
 
         reason = {"cutoff": at.isoformat(), "reason": "the training that the drift event asked for did not end well"}
         return Run(self.runs.start("train", self.spec.name, reason), "SCHEDULED")
@@ -230,7 +230,7 @@ class Player:
 
     def swapped(self) -> None:
         """Wait until the prediction service answers with the registry's champion."""
-        from stack.promotion import registry
+        from stack.registry import registry
 
         deadline = time.monotonic() + START_SECONDS
         while self.caller.champion() != (wanted := registry.require_champion(self.settings, self.spec).version):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from prefect import flow, get_run_logger, task
 
 from flows.common import MINUTE
-from stack.settings import settings
+from stack.core.settings import settings
 
 
 @task(timeout_seconds=120 * MINUTE)
 def rebuild(run_id: str, as_it_is: bool) -> str:
     """Rebuild and compare; not retried, as a model that differs will differ again."""
-    from stack import reproduce
+    from stack.reproduce import reproduce
 
     return str(reproduce.reproduce(settings(), run_id, get_run_logger().info, as_it_is=as_it_is))
 

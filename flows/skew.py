@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from prefect import flow, get_run_logger, task
 
 from flows.common import MINUTE, MOMENTARY, context
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.feature_store.skew import Skew
+    from monitoring.skew import Skew
 
 
 @task(timeout_seconds=30 * MINUTE, **MOMENTARY)
 def recompute(project: str, since: datetime, until: datetime) -> Skew:
     """Hold the logged features of (since, until] against the offline store's."""
-    from stack.feature_store import skew
+    from monitoring import skew
 
     settings, spec, _ = context(project, until)
     return skew.check(settings, spec, since, until)
@@ -38,7 +38,7 @@ def skew(project: str, since: datetime | None = None, until: datetime | None = N
     Raises:
         StackError: some differ; the alarm has been given.
     """
-    from stack import alerts
+    from stack.core import alerts
 
     settings, spec, until = context(project, until)
     found = recompute(project, since or until - spec.monitoring.window, until)

@@ -23,8 +23,8 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
     Returns:
         Name of the page that compares the trials.
     """
-    from stack import code
-    from stack.data import lake
+    from stack.core import code
+    from stack.lake import lake
     from stack.training.sweep import sweep as swept
 
     settings, spec, cutoff = context(project, cutoff)

@@ -16,8 +16,8 @@ from flows.promote import pass_on
 @task(timeout_seconds=MINUTE, **MOMENTARY)
 def made(project: str, cutoff: datetime) -> str | None:
     """The version that the same data, cut-off and code have made already, completed where a run was killed."""
-    from stack.data import lake
-    from stack.training import trainings
+    from stack.lake import lake
+    from stack.promotion import trainings
 
     settings, spec, _ = context(project, cutoff)
     version = trainings.take_up(settings, spec, trainings.identity(spec, cutoff, lake.revision(settings, spec)))
@@ -27,7 +27,7 @@ def made(project: str, cutoff: datetime) -> str | None:
 @task(timeout_seconds=30 * MINUTE, **MOMENTARY)
 def training_set(project: str, cutoff: datetime) -> DataFrame:
     """Join every labelled event with the features that were known at its instant."""
-    from stack.feature_store import datasets
+    from stack.features import datasets
 
     settings, spec, _ = context(project, cutoff)
     return datasets.labelled(settings, spec, cutoff)
@@ -36,8 +36,8 @@ def training_set(project: str, cutoff: datetime) -> DataFrame:
 @task(timeout_seconds=120 * MINUTE, **MOMENTARY)
 def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
     """Search, evaluate on the holdout, refit and register the challenger; give its version."""
-    from stack import code
-    from stack.data import lake
+    from stack.core import code
+    from stack.lake import lake
     from stack.training import training
 
     settings, spec, _ = context(project, cutoff)

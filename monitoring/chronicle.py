@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from monitoring import drawing, pages
 from monitoring.performance import NAMES, scores
 from monitoring.year import Year
-from stack.settings import Settings
+from stack.core.settings import Settings
 
 PAGE = "year.html"
 KINDS = {

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from monitoring.performance import NAMES, scores
 from monitoring.year import KINDS, Year
-from stack import tasks
+from stack.specification import tasks
 
 COLOURS = {"live": "#1d4ed8", "frozen": "#94a3b8", "oracle": "#d97706"}
 STYLES: dict[str, dict[str, Any]] = {

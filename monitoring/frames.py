@@ -9,9 +9,9 @@ import numpy as np
 from pandas import DataFrame, to_datetime, to_numeric
 
 from monitoring.performance import known, measure
-from stack import tasks
-from stack.errors import StackError
-from stack.project import ProjectSpec
+from stack.core.errors import StackError
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 
 TIME, FEATURES_AT = "event_timestamp", "features_at"
 AGE = "feature_age_minutes"

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from stack import tasks
-from stack.project import ProjectSpec
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 from stack.training import candidates
 
 Recipe = Mapping[str, Any]
@@ -39,7 +39,7 @@ def answers(
     Args:
         folder: where answers are kept; made if it is missing.
         spec: the project.
-        rows: labelled events with their features, as :func:`stack.feature_store.datasets.labelled` gives them.
+        rows: labelled events with their features, as :func:`stack.features.datasets.labelled` gives them.
         weeks: since (exclusive for labels, inclusive for events) and until of each.
         recipe: what was live at an instant.
         say: told the progress.

@@ -14,8 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from stack.errors import StackError
-from stack.settings import Settings
+from stack.core.errors import StackError
+from stack.core.settings import Settings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 STYLE = (

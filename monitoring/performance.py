@@ -7,8 +7,8 @@ import math
 import numpy as np
 from pandas import DataFrame
 
-from stack import tasks
-from stack.project import ProjectSpec
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 from stack.training.evaluation import Judge
 
 NAMES = {

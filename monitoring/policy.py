@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
 
-from stack.drift import Action, Reason, Verdict, Window
-from stack.errors import StackError
-from stack.project import Monitoring, ProjectSpec
+from stack.core.errors import StackError
+from stack.kit.drift import Action, Reason, Verdict, Window
+from stack.specification.project import Monitoring, ProjectSpec
 
 DAY = timedelta(days=1)
 
@@ -35,7 +35,7 @@ def verdict(spec: ProjectSpec, history: Sequence[Window], *, at: datetime, cutof
         raise StackError(
             f"{path}, decide",
             found="no such function" if own is None else f"the answer {found!r}",
-            expected="decide(usual, policy, history, *, at, cutoff) -> stack.drift.Verdict",
+            expected="decide(usual, policy, history, *, at, cutoff) -> stack.kit.drift.Verdict",
             todo="give back `usual`, or a Verdict of your own reasons",
         )
     return found

@@ -20,9 +20,9 @@ from monitoring.comparison import Comparison, compare, drifts
 from monitoring.frames import Outcomes
 from monitoring.performance import measure, scores
 from monitoring.policy import verdict as decide
-from stack.drift import Verdict, Window
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.kit.drift import Verdict, Window
+from stack.specification.project import ProjectSpec
 
 SNAPSHOTS = 100
 """Of each project in Evidently's UI."""

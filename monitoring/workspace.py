@@ -21,9 +21,9 @@ from evidently.sdk.panels import bar_plot_panel, counter_panel, line_plot_panel
 from evidently.ui.workspace import Project, Workspace
 
 from monitoring.performance import NAMES, scores
-from stack import tasks
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 
 
 def project_id(spec: ProjectSpec) -> UUID:

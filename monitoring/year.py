@@ -15,15 +15,18 @@ from pandas import DataFrame
 from monitoring import oracle, pages
 from monitoring.oracle import Week
 from monitoring.performance import measure
-from stack import clock, tasks
-from stack.errors import StackError
-from stack.feature_store import datasets
-from stack.project import ProjectSpec
-from stack.promotion import artifacts, audit, registry
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.features import datasets
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.promotion import audit
 from stack.promotion.audit import Entry, Live
-from stack.serving import predictions, scoring
+from stack.registry import artifacts, registry
+from stack.serving import scoring
 from stack.serving.caller import prediction_ids
-from stack.settings import Settings
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 
 WEEK = timedelta(days=7)
 INSTANT = timedelta(microseconds=1)

@@ -17,14 +17,14 @@ from typing import Any, Literal
 import httpx
 from sqlalchemy import func, select
 
-from stack import project
-from stack.errors import StackError
-from stack.feature_store.feature_tables import TIME, served_until
-from stack.project import ProjectSpec
-from stack.promotion import registry, rest
-from stack.promotion.registry import Version
-from stack.settings import Settings
-from stack.state import engine, predictions
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.core.state import engine, predictions
+from stack.features.feature_tables import TIME, served_until
+from stack.registry import registry, rest
+from stack.registry.registry import Version
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 
 Kind = Literal["raw table", "feature view", "training set", "model", "prediction log", "reports"]
 
@@ -178,6 +178,6 @@ def _named(report: str) -> str:
 
 
 if __name__ == "__main__":
-    from stack.settings import settings as read_settings
+    from stack.core.settings import settings as read_settings
 
     print(json.dumps([asdict(one) for one in data_sets(read_settings(), project.load(sys.argv[1]))]))

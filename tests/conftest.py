@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import project, settings
-from stack.runtime import compose
-from stack.settings import Settings
+from stack.core import settings
+from stack.core.settings import Settings
+from stack.ops import compose
+from stack.specification import project
 
 # As in every service: on a busy machine two threads of a fit wait for each other, and take a hundred times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

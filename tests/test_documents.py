@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from stack import reference
+from stack.authoring import reference
 from stack.cli import main
-from stack.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings
 
 DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -49,7 +49,7 @@ def test_errors_and_help_name_targets_that_exist():
 
 
 def test_the_reference_of_project_yaml_is_current():
-    """When it is not: ``python -m stack.reference docs/projects.md``."""
+    """When it is not: ``python -m stack.authoring.reference docs/projects.md``."""
     text = (ROOT / "docs" / "projects.md").read_text()
 
     assert reference.replaced(text) == text

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from stack.models import Candidate, Columns, Suggest
+from stack.kit.models import Candidate, Columns, Suggest
 
 WEATHER = {"precip": 1, "visib": -1}
 """More rain never makes a flight more punctual, nor does less sight."""

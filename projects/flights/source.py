@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stack import packaged
+from stack.kit import packaged
 
 HOME_ZONE = "America/New_York"
 """Zone of the three airports of departure."""

@@ -10,7 +10,7 @@ import great_expectations.expectations as gxe
 import pandas as pd
 
 from projects.housing.source import CAP, REQUEST
-from stack.expectations import among, between, present
+from stack.kit.expectations import among, between, present
 
 HISTORY = timedelta(0)
 COLUMNS = {"tracts": [*REQUEST, "medv"]}

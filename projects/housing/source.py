@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from stack import packaged
+from stack.kit import packaged
 
 REQUEST = ["crim", "zn", "indus", "chas", "nox", "rm", "age", "dis", "rad", "tax", "ptratio", "lstat"]
 CAP = 50.0

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from projects.insurance.source import REQUEST
-from stack.expectations import among, between, present
+from stack.kit.expectations import among, between, present
 
 HISTORY = timedelta(0)
 COLUMNS = {"customers": [*REQUEST, "Purchase"]}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stack.models import Metric
+from stack.kit.models import Metric
 
 BUDGET = 0.2
 """Share of the customers that are called."""

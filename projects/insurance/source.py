@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from stack import packaged
+from stack.kit import packaged
 
 ABOUT = ["MOSTYPE", "MRELGE", "MOPLHOOG", "MOPLLAAG", "MBERMIDD", "MHKOOP", "MAUT1", "MINKGEM", "MKOOPKLA"]
 """What is known of the neighbourhood."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from stack.expectations import among, between, present
+from stack.kit.expectations import among, between, present
 
 HISTORY = timedelta(0)
 COLUMNS = {"people": ["pclass", "crew", "sex", "age", "fare", "sibsp", "parch", "embarked", "survived"]}

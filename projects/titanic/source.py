@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from stack import packaged
+from stack.kit import packaged
 
 SHILLING, PENNY = 1 / 20, 1 / 240
 CLASSES = {"1st": 1, "2nd": 2, "3rd": 3}

@@ -13,9 +13,9 @@ import bentoml
 from bentoml.validators import ContentType
 
 from services.prediction.schema import Answer, Row, answer_model, new_values, request_model
-from stack import mistakes, project
-from stack.project import ProjectSpec, RequestField
-from stack.settings import ROOT
+from stack.core.settings import ROOT
+from stack.specification import mistakes, project
+from stack.specification.project import ProjectSpec, RequestField
 from stack.takeaway.portable import PortableModel
 
 MODEL = ROOT / "model"

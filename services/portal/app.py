@@ -29,9 +29,9 @@ from services.portal.headers import SecurityHeaders
 from services.portal.projects import Card, card, curl, titled
 from services.portal.pulse import Pulse
 from services.portal.tools import TIMEOUT_SECONDS, Origin, State, ask, inside, outside, tools
-from stack import project
-from stack.settings import Settings
-from stack.settings import settings as read_settings
+from stack.core.settings import Settings
+from stack.core.settings import settings as read_settings
+from stack.specification import project
 
 HERE = Path(__file__).parent
 REPORTS_LISTED = 200

@@ -11,13 +11,15 @@ from typing import Any
 
 from services.portal import shelves
 from services.portal.shelves import Batches
-from stack import clock, project
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.promotion import audit, registry
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.project import clock
+from stack.promotion import audit
 from stack.promotion.audit import Entry
-from stack.promotion.registry import Version
-from stack.settings import Settings
+from stack.registry import registry
+from stack.registry.registry import Version
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 
 DECISIONS = 3
 TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}

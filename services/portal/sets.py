@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from stack.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings
 
 KINDS = ("raw table", "feature view", "training set", "model", "prediction log", "reports")
 """In the order of the pipeline."""

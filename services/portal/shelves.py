@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stack.settings import Settings
+from stack.core.settings import Settings
 
 INSTANT = "%Y%m%dT%H%M%SZ"
 HEADLINE = {"headline": ["log_loss", "auc"]}

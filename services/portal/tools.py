@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from stack.settings import Settings
+from stack.core.settings import Settings
 
 TIMEOUT_SECONDS = 2.0
 

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from services.portal.tools import ask, inside, tools
-from stack import alerts, disk
-from stack.settings import Settings
+from stack.core import alerts, disk
+from stack.core.settings import Settings
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 300.0

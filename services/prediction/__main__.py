@@ -12,7 +12,7 @@ import uvicorn
 from services.prediction.front import Front
 from services.prediction.projects import Projects
 from services.prediction.service import is_ours
-from stack.settings import settings
+from stack.core.settings import settings
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from services.prediction import metrics
 from services.prediction.champions import Seat
 from services.prediction.ids import uuids
 from services.prediction.schema import Answer, Row, new_values
-from stack import clock
-from stack.serving import predictions
-from stack.serving.predictions import Prediction
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.prediction_log import predictions
+from stack.prediction_log.predictions import Prediction
+from stack.project import clock
 
 
 def answer(settings: Settings, seat: Seat, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:

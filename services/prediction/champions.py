@@ -18,15 +18,17 @@ from services.prediction.canary import Requests, place
 from services.prediction.ids import uuid7
 from services.prediction.schema import Answer, Row, answer_model, parsed_example
 from services.prediction.shadow import Shadow
-from stack import clock, tasks
-from stack.feature_store.online import OnlineFeatures, OnlineRows
-from stack.project import ProjectSpec
-from stack.promotion import artifacts, audit, registry, rollout
+from stack.core.settings import Settings
+from stack.features.online import OnlineFeatures, OnlineRows
+from stack.project import clock
+from stack.promotion import audit, rollout
 from stack.promotion.audit import Instant, Judged
-from stack.promotion.registry import Version
+from stack.registry import artifacts, registry
+from stack.registry.registry import Version
 from stack.serving.served import ServedModel
-from stack.settings import Settings
-from stack.tasks import Task
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
+from stack.specification.tasks import Task
 
 RETRY_SECONDS = 3.0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from stack.project import ProjectSpec
-from stack.promotion import artifacts
-from stack.promotion.registry import Version
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.registry import artifacts
+from stack.registry.registry import Version
+from stack.specification.project import ProjectSpec
 
 KEPT = 2
 """Copies kept of each project: the champion and the one before it."""

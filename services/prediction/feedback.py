@@ -11,10 +11,11 @@ import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from services.prediction.schema import MAX_ROWS, Request, title
-from stack import clock, tasks
-from stack.project import ProjectSpec
-from stack.serving import predictions
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 
 
 class Label(BaseModel):

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from services.prediction import metrics
 from services.prediction.champions import Seat
 from services.prediction.projects import Projects, Served
-from stack.errors import nearest
+from stack.core.errors import nearest
 
 MAX_BYTES = 4_000_000
 """A thousand rows need about 200 kB."""

@@ -14,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from services.prediction.champions import ModelError, Seat
 from services.prediction.service import service
-from stack import project
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 
 Stamp = tuple[tuple[str, int, int], ...]
 LOOK_SECONDS = 1.0

@@ -11,8 +11,8 @@ from bentoml import IODescriptor
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 
-from stack.errors import StackError, nearest
-from stack.project import ProjectSpec, RequestField
+from stack.core.errors import StackError, nearest
+from stack.specification.project import ProjectSpec, RequestField
 
 MAX_ROWS = 1000
 TYPES: dict[str, Any] = {
@@ -71,7 +71,7 @@ def answer_model(spec: ProjectSpec) -> type[Answer]:
 
 
 def _reply(spec: ProjectSpec) -> dict[str, Any]:
-    """The fields of a task's reply, as :meth:`stack.tasks.Task.reply` fills them."""
+    """The fields of a task's reply, as :meth:`stack.specification.tasks.Task.reply` fills them."""
     match spec.task:
         case "binary":
             return {

@@ -19,8 +19,8 @@ from services.prediction.batches import Batches
 from services.prediction.champions import ModelError, Seat
 from services.prediction.feedback import Noted, feedback_model, note
 from services.prediction.schema import MAX_ROWS, Answer, Row, request_model
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.specification.project import ProjectSpec
 
 
 def service(settings: Settings, seat: Seat) -> bentoml.Service[Any]:

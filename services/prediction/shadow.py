@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 
 from services.prediction import metrics
-from stack.project import ProjectSpec
-from stack.promotion import artifacts, registry
-from stack.serving import shadows
-from stack.serving.predictions import Prediction
+from stack.core.settings import Settings
+from stack.prediction_log import shadows
+from stack.prediction_log.predictions import Prediction
+from stack.registry import artifacts, registry
 from stack.serving.served import ServedModel
-from stack.settings import Settings
+from stack.specification.project import ProjectSpec
 
 WAITING = 64
 """Batches that may wait for the shadow; more are left out, so that it never holds up an answer."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import uvicorn
 
-from stack.settings import Settings, settings
+from stack.core.settings import Settings, settings
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stack.settings import Settings, settings
+from stack.core.settings import Settings, settings
 
 
 def migrate(stack: Settings) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 
-from stack.runtime import lan
-from stack.settings import Settings, settings
+from stack.core.settings import Settings, settings
+from stack.ops import lan
 
 WORKER = ("prefect", "worker", "start", "--pool", "training", "--type", "process", "--with-healthcheck")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
-from stack.runtime.runs import Runs
-from stack.settings import settings
+from stack.core.settings import settings
+from stack.ops.runs import Runs
 
 POOL = "stack"
 WORKER = ("prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", "worker")

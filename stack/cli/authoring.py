@@ -23,9 +23,9 @@ def new(name: str, file: Path, **wishes: str | None) -> None:
     """Write the project NAME from a table; asks what is not said, or chooses and says what it chose."""
     from datetime import UTC, datetime
 
-    from stack import check
-    from stack.scaffold import project
-    from stack.scaffold.choices import Wishes
+    from stack.authoring import check
+    from stack.authoring.scaffold import project
+    from stack.authoring.scaffold.choices import Wishes
 
     written = project.write(name, file.expanduser(), Wishes(**wishes), datetime.now(UTC), _ask)
     for path in written.paths:
@@ -53,7 +53,7 @@ def check(project: str) -> None:
     """Say what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
     from datetime import UTC, datetime
 
-    from stack import check
+    from stack.authoring import check
 
     found = check.findings(project, datetime.now(UTC))
     for one in found:
@@ -68,8 +68,8 @@ def catalog(project: str) -> None:
     """List every data set of PROJECT: where it lies, its version, rows and time span."""
     import httpx
 
-    from stack.errors import StackError
-    from stack.project import load
+    from stack.core.errors import StackError
+    from stack.specification.project import load
 
     load(project)
     settings = settings_with()

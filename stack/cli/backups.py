@@ -16,7 +16,7 @@ def backup(out: Path, secrets: bool) -> None:
     """Write all state into one archive, while the stack runs."""
     from datetime import UTC, datetime
 
-    from stack.backup import contents, runtimes
+    from stack.ops.backup import contents, runtimes
 
     settings = settings_with()
     env = contents.ENV if secrets else None
@@ -32,7 +32,7 @@ def restore(file: Path, runtime: str | None, yes: bool, secrets: bool) -> None:
     """Bring back the state in FILE, an archive of `backup`; the stack must be down."""
     from datetime import UTC, datetime
 
-    from stack.backup import runtimes
+    from stack.ops.backup import runtimes
 
     settings = settings_with(runtime=runtime)
     back = runtimes.current(settings).bring_back
@@ -45,6 +45,6 @@ def upgrade(out: Path) -> None:
     """Back up, install the locked packages, and start the checked-out version, which migrates the databases."""
     from datetime import UTC, datetime
 
-    from stack.backup import upgrade
+    from stack.ops.backup import upgrade
 
     upgrade.upgrade(settings_with(), out, datetime.now(UTC), click.echo)

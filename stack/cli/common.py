@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.settings import Settings
+    from stack.core.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 def settings_with(**options: str | None) -> Settings:
     """The settings of the environment and .env; an option that is given wins."""
-    from stack.settings import load
+    from stack.core.settings import load
 
     given = {f"STACK_{name}".upper(): value for name, value in options.items() if value}
     return load(os.environ | given)
@@ -49,7 +49,7 @@ def settings_with(**options: str | None) -> Settings:
 
 def in_containers(settings: Settings) -> bool:
     """Whether the state database is out of this process's reach."""
-    from stack.runtime import containers, runtimes
+    from stack.ops import containers, runtimes
 
     return runtimes.current(settings).NAME == containers.NAME
 
@@ -82,8 +82,8 @@ def follow(flow: str, project: str, parameters: Mapping[str, str | int | None]) 
 
 def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> bool:
     """Run a deployment and tell its log; say whether it succeeded."""
-    from stack.project import load
-    from stack.runtime.runs import Runs
+    from stack.ops.runs import Runs
+    from stack.specification.project import load
 
     load(project)
     runs = Runs(settings_with())
@@ -101,6 +101,6 @@ def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]
 
 def instant_or_none(text: str | None) -> str | None:
     """An instant with its zone, as ISO 8601."""
-    from stack.project import instant
+    from stack.specification.project import instant
 
     return instant(text).isoformat() if text else None

@@ -7,7 +7,7 @@ import re
 import click
 
 from stack.cli.common import main, settings_with
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 KEY = re.compile(r"[0-9a-f]{64}\..+")
 """Without the first part, any authority would be trusted with the password."""
@@ -20,7 +20,7 @@ KEY = re.compile(r"[0-9a-f]{64}\..+")
 @click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="How to run the services.")
 def join(url: str, key: str, profiles: str | None, runtime: str | None) -> None:
     """Train for the stack on another machine, from now on; `down` ends it."""
-    from stack.runtime import credentials, runtimes
+    from stack.ops import credentials, runtimes
 
     if not KEY.fullmatch(key):
         raise StackError(

@@ -21,10 +21,10 @@ def rollback(project: str, reason: str) -> None:
     """Make the previous version of PROJECT champion again, at once and without the worker."""
     from datetime import UTC, datetime
 
-    from stack import clock
-    from stack.project import load
+    from stack.project import clock
     from stack.promotion import rollback
     from stack.promotion.audit import Instant
+    from stack.specification.project import load
 
     settings, spec = settings_with(), load(project)
     if in_containers(settings):
@@ -38,12 +38,12 @@ def rollback(project: str, reason: str) -> None:
 @click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
 def audit(project: str, last: int) -> None:
     """Show the decisions about which version of PROJECT is live."""
-    from stack.project import load
     from stack.promotion import audit
+    from stack.specification.project import load
 
     settings, spec = settings_with(), load(project)
     if in_containers(settings):
-        from stack.runtime import docker
+        from stack.ops import docker
 
         click.echo(docker.inside(settings, "stack", "audit", project, "--last", str(last)), nl=False)
         return
@@ -58,8 +58,8 @@ def audit(project: str, last: int) -> None:
 @click.option("--anyway", is_flag=True, help="With the code and the packages as they are now.")
 def reproduce(run: str, anyway: bool) -> None:
     """Rebuild the model of RUN, a training in MLflow, and compare metrics and predictions with the recorded ones."""
-    from stack import reproduce
-    from stack.runtime import exchange
+    from stack.ops import exchange
+    from stack.reproduce import reproduce
 
     settings = settings_with()
     if not in_containers(settings):

@@ -14,8 +14,8 @@ from stack.cli.common import follow, followed, in_containers, instant_or_none, m
 @project_and()
 def run(project: str) -> None:
     """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
-    from stack.project import load
-    from stack.runtime import runtimes, welcome
+    from stack.ops import runtimes, welcome
+    from stack.specification.project import load
 
     settings, spec = settings_with(), load(project)
     runtimes.current(settings).take_up(settings, click.echo)
@@ -52,7 +52,7 @@ def predict(project: str, since: str | None, until: str | None, input: Path | No
     """Score a file or a window with the champion of PROJECT."""
     from datetime import UTC, datetime
 
-    from stack.runtime import runtimes
+    from stack.ops import runtimes
 
     settings = settings_with()
     window = {"since": instant_or_none(since), "until": instant_or_none(until)}
@@ -83,7 +83,7 @@ def skew(project: str, since: str | None, until: str | None) -> None:
 @click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
 def replay(project: str, until: str) -> None:
     """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
-    from stack.project import end_of
+    from stack.specification.project import end_of
 
     follow("replay", project, {"until": end_of(until).isoformat()})
 

@@ -8,7 +8,7 @@ import sys
 import click
 
 from stack.cli.common import main, settings_with
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 
 @main.command()
@@ -17,7 +17,7 @@ from stack.errors import StackError
 @click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
 def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     """Start every service, wait until all are healthy, and run the first pipeline."""
-    from stack.runtime import runtimes, welcome
+    from stack.ops import runtimes, welcome
 
     settings = settings_with(runtime=runtime, profiles=profiles)
     chosen = runtimes.to_start(settings, click.echo)
@@ -42,7 +42,7 @@ def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
 @main.command()
 def down() -> None:
     """Stop every service; the state stays."""
-    from stack.runtime import runtimes
+    from stack.ops import runtimes
 
     settings = settings_with()
     stopped = runtimes.current(settings).down(settings)
@@ -52,7 +52,7 @@ def down() -> None:
 @main.command()
 def status() -> None:
     """Show health, port, memory, restarts and uptime of every service; end with 1 if one is unwell."""
-    from stack.runtime import runtimes, status
+    from stack.ops import runtimes, status
 
     settings = settings_with()
     rows = runtimes.current(settings).rows(settings)
@@ -66,7 +66,7 @@ def status() -> None:
 @click.option("--follow/--no-follow", default=None, help="Go on as lines are written; the default in a terminal.")
 def logs(service: str | None, lines: int, follow: bool | None) -> None:
     """Show the log of SERVICE, or of all services."""
-    from stack.runtime import runtimes
+    from stack.ops import runtimes
 
     settings = settings_with()
     on = sys.stdout.isatty() if follow is None else follow
@@ -77,7 +77,7 @@ def logs(service: str | None, lines: int, follow: bool | None) -> None:
 @main.command()
 def doctor() -> None:
     """Look for what keeps the stack from running well; end with 1 if there is something to do."""
-    from stack.runtime import runtimes
+    from stack.ops import runtimes
 
     settings = settings_with()
     found = runtimes.current(settings).findings(settings)
@@ -89,7 +89,7 @@ def doctor() -> None:
 @main.command()
 def env() -> None:
     """Print shell exports, for eval "$(make env)": the tools' addresses and the virtual environment on PATH."""
-    from stack.runtime import runtimes
+    from stack.ops import runtimes
 
     settings = settings_with()
     click.echo(runtimes.current(settings).exports(settings, os.environ))
@@ -99,7 +99,7 @@ def env() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clean(yes: bool) -> None:
     """Stop the stack and delete its state: data, models, runs, reports."""
-    from stack.runtime import runtimes
+    from stack.ops import runtimes
 
     settings = settings_with()
     chosen = runtimes.current(settings)
@@ -113,9 +113,9 @@ def clean(yes: bool) -> None:
 @main.command()
 def apply() -> None:
     """Apply the Feast definitions of feature_repo/ to the registry; a project with broken ones is left out."""
-    from stack import state
-    from stack.feature_store import features
-    from stack.runtime import versions
+    from stack.core import state
+    from stack.features import features
+    from stack.ops import versions
 
     settings = settings_with()
     versions.check(settings)

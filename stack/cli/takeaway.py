@@ -14,7 +14,7 @@ from stack.cli.common import in_containers, main, settings_with
 @click.option("--out", type=click.Path(path_type=Path), default="dist", show_default=True, help="Folder.")
 def package(project: str, out: Path) -> None:
     """Pack the champion of PROJECT: a wheel that predicts without the stack, and a Bento."""
-    from stack.project import load
+    from stack.specification.project import load
     from stack.takeaway import bento, wheel
 
     settings, spec = settings_with(), load(project)
@@ -36,7 +36,7 @@ def export(project: str, to: str, image: str, out: Path) -> None:
     """Compile the pipeline of PROJECT for another orchestrator."""
     from datetime import UTC, datetime
 
-    from stack.project import load
+    from stack.specification.project import load
     from stack.takeaway import exports
 
     spec = load(project)
@@ -48,8 +48,8 @@ def notebook() -> None:
     """Open Jupyter with the environment of the running stack."""
     import os
 
-    from stack import notebook
-    from stack.settings import ROOT
+    from stack.core.settings import ROOT
+    from stack.ops import notebook
 
     settings = settings_with()
     if in_containers(settings):

@@ -16,11 +16,11 @@ from typing import Any, Literal
 from filelock import FileLock
 from sqlalchemy import insert, select, update
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.promotion import registry
-from stack.settings import Settings
-from stack.state import decisions, engine
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.core.state import decisions, engine
+from stack.registry import registry
+from stack.specification.project import ProjectSpec
 
 Kind = Literal["promote", "refuse", "rollback", "canary", "withdraw"]
 State = Literal["intended", "done", "void"]

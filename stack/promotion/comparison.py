@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from stack import tasks
-from stack.project import ProjectSpec
-from stack.promotion import artifacts
-from stack.promotion.registry import Version
+from stack.core.settings import Settings
+from stack.registry import artifacts
+from stack.registry.registry import Version
 from stack.serving.served import ServedModel
-from stack.settings import Settings
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 from stack.training.evaluation import answered, answers
 
 RESAMPLES = 2000

@@ -25,13 +25,13 @@ from typing import Any, Literal
 import numpy as np
 from pandas import DataFrame
 
-from stack import tasks
-from stack.errors import StackError, nearest
-from stack.project import ProjectSpec
-from stack.promotion import artifacts, registry
+from stack.core.errors import StackError, nearest
+from stack.core.settings import Settings
 from stack.promotion.comparison import Comparison, compare, difference, due, slices
+from stack.registry import artifacts, registry
 from stack.serving.served import ServedModel
-from stack.settings import Settings
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 from stack.training import evaluation
 from stack.training.evaluation import Judge, answers
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import httpx
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
+from stack.core.errors import StackError
+from stack.core.settings import Settings
 from stack.promotion import audit
 from stack.promotion.audit import Instant
-from stack.settings import Settings
+from stack.specification.project import ProjectSpec
 
 PATIENCE = 10.0
 """Seconds in which the prediction service takes up another champion; it looks every second."""

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from stack import alerts, tasks
-from stack.project import ProjectSpec, Rollout
-from stack.promotion import audit, registry
+from stack.core import alerts
+from stack.core.settings import Settings
+from stack.prediction_log import predictions
+from stack.promotion import audit
 from stack.promotion.audit import Entry, Instant, Judged
-from stack.promotion.registry import Version
-from stack.serving import predictions, scoring
-from stack.settings import Settings
+from stack.registry import registry
+from stack.registry.registry import Version
+from stack.serving import scoring
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec, Rollout
 
 
 @dataclass(frozen=True)

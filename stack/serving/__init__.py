@@ -1,1 +1,1 @@
-"""Answers: a model in its served form, the log of what it answered, and those who ask and read."""
+"""A model in its served form, batch scoring, and the client of the prediction service."""

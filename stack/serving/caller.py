@@ -9,9 +9,9 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 from pandas import DataFrame
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.specification.project import ProjectSpec
 
 MAX_ROWS = 1000
 """Rows that the service takes in a request."""

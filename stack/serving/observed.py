@@ -6,12 +6,13 @@ from datetime import datetime
 
 from pandas import DataFrame
 
-from stack.feature_store import datasets
-from stack.project import ProjectSpec
-from stack.promotion import artifacts
-from stack.promotion.registry import Version
-from stack.serving import predictions, scoring
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.features import datasets
+from stack.prediction_log import predictions
+from stack.registry import artifacts
+from stack.registry.registry import Version
+from stack.serving import scoring
+from stack.specification.project import ProjectSpec
 
 
 def answered(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:

@@ -12,16 +12,16 @@ from typing import Any, cast
 import pandas as pd
 from pandas import DataFrame
 
-from stack import tasks
-from stack.data import chunks
-from stack.errors import StackError, nearest
-from stack.feature_store import features
-from stack.project import ProjectSpec, RequestField
-from stack.promotion import artifacts, registry
-from stack.promotion.registry import Version
-from stack.serving import predictions
+from stack.core.errors import StackError, nearest
+from stack.core.settings import Settings
+from stack.features import features
+from stack.prediction_log import predictions
+from stack.registry import artifacts, registry
+from stack.registry.registry import Version
+from stack.serving import chunks
 from stack.serving.served import ServedModel
-from stack.settings import Settings
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec, RequestField
 
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 TYPES = {"number": "float64", "integer": "int64", "boolean": "bool"}
@@ -32,7 +32,7 @@ def score(settings: Settings, spec: ProjectSpec, version: Version, frame: DataFr
     """Add a version's answer to rows that hold the feature columns.
 
     Returns:
-        `frame` with the columns of an answer (:func:`stack.serving.predictions.answered`) and ``model_version``.
+        `frame` with the columns of an answer (:func:`stack.prediction_log.predictions.answered`) and ``model_version``.
     """
     with loaded(settings, version) as model:
         return _answered(spec, version, model, frame)

@@ -70,7 +70,7 @@ class ServedModel:
     """A model ready to answer.
 
     Args:
-        folder: as :func:`stack.training.export.export` wrote it and :func:`stack.promotion.artifacts.fetch` brings it.
+        folder: as :func:`stack.training.export.export` wrote it and :func:`stack.registry.artifacts.fetch` brings it.
     """
 
     def __init__(self, folder: Path) -> None:

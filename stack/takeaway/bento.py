@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.promotion import artifacts, registry
-from stack.promotion.registry import Version
+from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
+from stack.registry import artifacts, registry
+from stack.registry.registry import Version
 from stack.serving.served import Contract
-from stack.settings import ROOT, Settings
+from stack.specification.project import ProjectSpec
 from stack.takeaway import sources, wheel
 
 SERVICE = "services.bento.service"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 Rows = list[dict[str, Any]]
 

@@ -7,9 +7,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.settings import ROOT
+from stack.core.errors import StackError
+from stack.core.settings import ROOT
+from stack.specification.project import ProjectSpec
 
 LOCK = ROOT / "requirements-export.lock"
 SCRIPT = ROOT / "stack/takeaway/kubeflow.py"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack.errors import StackError, nearest
+from stack.core.errors import StackError, nearest
 from stack.serving.served import Contract, ServedModel
 
 REQUEST = "request.json"

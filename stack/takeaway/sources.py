@@ -10,8 +10,8 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-from stack.errors import StackError
-from stack.settings import ROOT
+from stack.core.errors import StackError
+from stack.core.settings import ROOT
 
 OURS = ("stack", "projects", "services")
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.promotion import artifacts, registry
-from stack.promotion.registry import Version
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.registry import artifacts, registry
+from stack.registry.registry import Version
 from stack.serving.served import Contract
-from stack.settings import Settings
+from stack.specification.project import ProjectSpec
 from stack.takeaway import sources
 from stack.takeaway.portable import REQUEST
 

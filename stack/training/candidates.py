@@ -2,7 +2,7 @@
 
 A pipeline takes a frame as :func:`frame` makes it: number columns (float32) first, then category columns (strings).
 In that order the served form takes two tensors instead of one a column, which halves its time. A project adds its own
-in ``projects/<name>/model.py``: see :mod:`stack.models`.
+in ``projects/<name>/model.py``: see :mod:`stack.kit.models`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from stack import tasks
-from stack.errors import StackError, nearest
-from stack.models import Candidate, Columns, Metric, Suggest
-from stack.project import ProjectSpec
+from stack.core.errors import StackError, nearest
+from stack.kit.models import Candidate, Columns, Metric, Suggest
 from stack.serving.served import categories
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 
 if TYPE_CHECKING:
     from optuna import Trial

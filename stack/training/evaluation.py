@@ -15,10 +15,10 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import confusion_matrix, roc_curve
 from sklearn.pipeline import Pipeline
 
-from stack import tasks
-from stack.models import Metric
-from stack.project import ProjectSpec
-from stack.tasks import SMALLER_IS_BETTER, Task
+from stack.kit.models import Metric
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
+from stack.specification.tasks import SMALLER_IS_BETTER, Task
 from stack.training import candidates
 
 IMPORTANCE_ROWS = 1000

@@ -22,10 +22,10 @@ from skl2onnx.operator_converters.random_forest import (
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, VotingClassifier
 from sklearn.pipeline import Pipeline
 
-from stack import tasks
-from stack.errors import StackError
-from stack.project import ProjectSpec
+from stack.core.errors import StackError
 from stack.serving.served import Contract, ServedModel
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 from stack.training import candidates
 
 FormName = Literal["onnx", "skops"]

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from stack.settings import Settings
+from stack.core.settings import Settings
 
 PLACE = "mlflow-artifacts:/parcels"
 FILE = "rows.parquet"

@@ -11,9 +11,9 @@ import optuna
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 
-from stack.errors import StackError
-from stack.models import Candidate
-from stack.project import ProjectSpec
+from stack.core.errors import StackError
+from stack.kit.models import Candidate
+from stack.specification.project import ProjectSpec
 from stack.training import candidates, splits
 from stack.training.evaluation import Judge
 from stack.training.splits import Split

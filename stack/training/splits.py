@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 import pandas as pd
 from pandas import DataFrame, Series, Timestamp
 
-from stack import tasks
-from stack.errors import StackError
-from stack.project import ProjectSpec
+from stack.core.errors import StackError
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
 
 FOLDS = {"time": 2, "random": 5}
 """Folds of a project that does not say how many it wants."""

@@ -27,9 +27,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pandas import DataFrame
 
-from stack.models import Candidate
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.kit.models import Candidate
+from stack.specification.project import ProjectSpec
 from stack.training import candidates, charts, splits, training
 from stack.training.evaluation import Judge
 from stack.training.search import Fold
@@ -118,7 +118,11 @@ def sweep(
     split = splits.holdout(spec, frame, cutoff)
     asked = Question(spec, Judge.of(spec), Fold.all(spec, split), candidates.available(spec, len(split.fit)))
     study = _study(settings, asked, cutoff, data_revision)
-    tags = {"stack.project": spec.name, "stack.data_revision": data_revision, "stack.cutoff": cutoff.isoformat()}
+    tags = {
+        "stack.project": spec.name,
+        "stack.data_revision": data_revision,
+        "stack.cutoff": cutoff.isoformat(),
+    }
     tracker = Tracker(settings, spec, tags | {"stack.code_version": code_version})
     title = f"sweep of {spec.name} until {cutoff:%Y-%m-%d %H:%M}"
     with tracker.sweep(title, study.user_attrs.get(RUN)) as run_id, TemporaryDirectory() as made:

@@ -18,9 +18,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
-from stack.project import ProjectSpec
+from stack.core.settings import Settings
 from stack.serving.served import TRUSTED_TYPES
-from stack.settings import Settings
+from stack.specification.project import ProjectSpec
 
 KIND, HOST = "stack.kind", "stack.host"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")

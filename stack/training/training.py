@@ -16,11 +16,13 @@ import numpy as np
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
-from stack import code, tasks
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.settings import Settings
-from stack.training import candidates, evaluation, splits, trainings
+from stack.core import code
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.promotion import trainings
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
+from stack.training import candidates, evaluation, splits
 from stack.training.evaluation import Judge
 from stack.training.export import export
 from stack.training.search import Tried, search
@@ -67,7 +69,7 @@ class Recipe:
     params: dict[str, Any]
     code_version: str
     code_digest: str
-    """Of the files that decide the outcome, as :func:`stack.code.digest` gives it."""
+    """Of the files that decide the outcome, as :func:`stack.core.code.digest` gives it."""
     uncommitted: list[str] | None
     """Those of them that were not as the commit has them; None where git could not be asked."""
     python: str

@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from monitoring import chronicle, pages
-from stack import project as projects
-from stack.promotion import registry
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.registry import registry
+from stack.specification import project as projects
 from stack.training import charts
 from stack.training.evaluation import Judge
 from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from stack import project, settings
-from stack.promotion import registry
-from stack.promotion.registry import Version
-from stack.runtime import compose, credentials, docker, lan, welcome
-from stack.runtime.docker import Container
-from stack.settings import ROOT, Settings
+from stack.core import settings
+from stack.core.settings import ROOT, Settings
+from stack.ops import compose, credentials, docker, lan, welcome
+from stack.ops.docker import Container
+from stack.registry import registry
+from stack.registry.registry import Version
+from stack.specification import project
 from tests.conftest import own_environment
 
 RATE = 20

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
-from stack import project
-from stack.promotion import registry
-from stack.runtime import credentials, docker
+from stack.ops import credentials, docker
+from stack.registry import registry
+from stack.specification import project
 from tests.compose.conftest import Containers, Upgraded, probabilities, runs
 from tests.conftest import own_environment
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from sklearn.datasets import load_iris
 
-from stack import notebook, project
-from stack.runtime import containers as runtime
-from stack.runtime import docker, image, startup
+from stack.ops import containers as runtime
+from stack.ops import docker, image, notebook, startup
+from stack.specification import project
 from tests.compose.conftest import Containers, eventually
 
 pytestmark = pytest.mark.services

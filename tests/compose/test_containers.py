@@ -11,12 +11,12 @@ import httpx
 import pandas as pd
 import pytest
 
-from stack import project
-from stack.errors import StackError
-from stack.promotion import registry
-from stack.runtime import compose, docker, ownership
-from stack.runtime import containers as runtime
-from stack.settings import ROOT
+from stack.core.errors import StackError
+from stack.core.settings import ROOT
+from stack.ops import compose, docker, ownership
+from stack.ops import containers as runtime
+from stack.registry import registry
+from stack.specification import project
 from tests.compose.conftest import Containers, Upgraded, eventually, runs
 
 pytestmark = pytest.mark.services

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from stack import settings
-from stack.errors import StackError
-from stack.runtime import lan
-from stack.settings import Settings
+from stack.core import settings
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.ops import lan
 from tests.compose.conftest import PASSWORD, Containers
 
 pytestmark = pytest.mark.services

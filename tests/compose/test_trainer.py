@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from stack import project
-from stack.promotion import registry
-from stack.runtime import docker, lan
-from stack.runtime.runs import Runs
+from stack.ops import docker, lan
+from stack.ops.runs import Runs
+from stack.registry import registry
+from stack.specification import project
 from tests.compose.conftest import PASSWORD, Containers, eventually
 from tests.conftest import own_environment
 

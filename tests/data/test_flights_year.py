@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from projects.flights import checks, features, source
-from stack import project, settings
-from stack.data import validation
+from stack.core import settings
+from stack.specification import project
+from stack.validation import validation
 
 YEAR = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 2, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.checkouts import interpreter
-from stack.settings import ROOT
+from stack.core.settings import ROOT
 
 ROOMS = ("stack", "flows", "services", "monitoring")
 FILES = ("docker-compose.yml", "pyproject.toml", "requirements.lock")

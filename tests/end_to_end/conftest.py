@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack.settings import Settings
+from stack.core.settings import Settings
 from tests.conftest import shell
 from tests.end_to_end.forks import Forks
 

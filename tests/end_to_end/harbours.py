@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 
 from flows.deployments import retraining
-from stack.runtime import status
-from stack.runtime.runs import Run, Runs
-from stack.runtime.supervisor import Supervisor
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.ops import status
+from stack.ops.runs import Run, Runs
+from stack.ops.supervisor import Supervisor
 from tests.conftest import shell
 from tests.end_to_end import checkouts
 

@@ -1,7 +1,7 @@
 """What flows import: it takes seconds, so that tests do it once and fork."""
 
 MODULES = (
-    *("flows.pipeline", "flows.replay", "monitoring.reports", "stack.data.keys", "stack.data.validation"),
-    *("stack.feature_store.features", "stack.feature_store.ticks", "stack.promotion.gate", "stack.serving.caller"),
-    *("stack.serving.observed", "stack.training.training", "stack.training.trainings"),
+    *("flows.pipeline", "flows.replay", "monitoring.reports", "stack.lake.keys", "stack.validation.validation"),
+    *("stack.features.features", "stack.replay.ticks", "stack.promotion.gate", "stack.serving.caller"),
+    *("stack.serving.observed", "stack.training.training", "stack.promotion.trainings"),
 )

@@ -11,12 +11,14 @@ import httpx
 import pandas as pd
 from sqlalchemy import select
 
-from stack import clock, project
-from stack.data import repository
-from stack.feature_store import feature_tables
-from stack.promotion import audit, registry
-from stack.settings import Settings, settings
-from stack.state import engine, predictions
+from stack.core.settings import Settings, settings
+from stack.core.state import engine, predictions
+from stack.features import feature_tables
+from stack.lake import repository
+from stack.project import clock
+from stack.promotion import audit
+from stack.registry import registry
+from stack.specification import project
 
 METRICS = ("auc", "brier", "log_loss")
 

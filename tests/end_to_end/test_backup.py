@@ -15,12 +15,14 @@ import httpx
 import pytest
 from pandas.testing import assert_frame_equal
 
-from stack import clock, project, settings
-from stack.data import lake
-from stack.feature_store import features
-from stack.promotion import registry
-from stack.serving import predictions
-from stack.settings import Settings
+from stack.core import settings
+from stack.core.settings import Settings
+from stack.features import features
+from stack.lake import lake
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.registry import registry
+from stack.specification import project
 from tests.conftest import own_environment
 
 pytestmark = pytest.mark.services

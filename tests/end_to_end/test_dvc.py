@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.settings import ROOT
+from stack.core.settings import ROOT
 
 SHORT = ["-S", "fetch.until=2013-01-13T00:00:00Z", "-S", "train.trials=1", "-S", "train.folds=1"]
 Run = Callable[..., str]

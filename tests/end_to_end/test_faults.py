@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import settings
+from stack.core import settings
 from tests.conftest import own_environment
 from tests.end_to_end import checkouts
 from tests.end_to_end.harbours import Harbour
@@ -20,16 +20,16 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 AGES = {"calm": "P2DT1H", "stormy": "P2DT1H", "squally": "P2DT1H", "fair": "P2D", "gusty": "P2D"}
 REVIEW, LATER = "2024-01-23T00:00:00Z", "2024-01-23T02:00:00Z"
 INGEST = [
-    *("flows.ingest:fetch", "stack.data.validation:_quarantine", "flows.ingest:validate"),
-    *("stack.data.repository:write", "stack.data.repository:write#2", "dvc.repo:Repo.add", "dvc.repo:Repo.add#2"),
+    *("flows.ingest:fetch", "stack.validation.validation:_quarantine", "flows.ingest:validate"),
+    *("stack.lake.repository:write", "stack.lake.repository:write#2", "dvc.repo:Repo.add", "dvc.repo:Repo.add#2"),
     *("scmrepo.git:Git.add", "scmrepo.git:Git.commit"),
-    *("stack.feature_store.feature_tables:_replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),
-    *("stack.feature_store.features:materialise", "stack.feature_store.feature_tables:mark_served"),
+    *("stack.features.feature_tables:_replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),
+    *("stack.features.features:materialise", "stack.features.feature_tables:mark_served"),
     "flows.ingest:ingest",
 ]
 # A run that was killed just before finds this work done, and passes by: each takes an ingest of its own.
 DONE_BEFORE = [
-    *("stack.data.repository:write#3", "stack.data.repository:commit", "stack.data.keys:remember"),
+    *("stack.lake.repository:write#3", "stack.lake.repository:commit", "stack.lake.keys:remember"),
     *("flows.ingest:append", "flows.ingest:bring_online"),
 ]
 TRAIN = [
@@ -37,29 +37,29 @@ TRAIN = [
     *("stack.training.tracking:Tracker._open", "stack.training.tracking:Tracker.trial"),
     *("stack.training.training:evaluate", "stack.training.training:refit", "stack.training.tracking:Tracker.log"),
     *("stack.training.tracking:Tracker.artifacts", "mlflow.sklearn:log_model", "mlflow:register_model"),
-    "stack.promotion.registry:nominate",
+    "stack.registry.registry:nominate",
 ]
 PROMOTE = [
     *("flows.promote:awaiting", "flows.promote:judge"),
-    *("stack.promotion.audit:_write", "stack.promotion.registry:_point@champion"),
-    *("stack.promotion.registry:_drop", "stack.promotion.audit:_carry_out", "flows.promote:promote"),
+    *("stack.promotion.audit:_write", "stack.registry.registry:_point@champion"),
+    *("stack.registry.registry:_drop", "stack.promotion.audit:_carry_out", "flows.promote:promote"),
 ]
 MONITOR = [
     *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:tell"),
 ]
 REPLAY = [
     *("flows.ingest:fetch", "flows.ingest:validate", "scmrepo.git:Git.commit", "flows.ingest:append"),
-    *("stack.feature_store.feature_tables:_replace_month", "stack.feature_store.features:update"),
-    *("stack.feature_store.ticks:Ticks.push", "stack.clock:advance"),
+    *("stack.features.feature_tables:_replace_month", "stack.features.features:update"),
+    *("stack.replay.ticks:Ticks.push", "stack.project.clock:advance"),
     *("stack.serving.caller:Caller.ask", "stack.serving.caller:Caller.ask#3"),
-    *("stack.feature_store.ticks:Ticks.push#9", "stack.replay:play"),
-    *("stack.serving.predictions:label", "stack.serving.observed:label"),
-    *("stack.feature_store.feature_tables:mark_served",),
+    *("stack.replay.ticks:Ticks.push#9", "stack.replay.replay:play"),
+    *("stack.prediction_log.predictions:label", "stack.serving.observed:label"),
+    *("stack.features.feature_tables:mark_served",),
     *("flows.replay:Player.day", *MONITOR, "flows.replay:Player.review"),
 ]
 FOLLOW = [
-    *("stack.training.tracking:Tracker.register", "stack.promotion.registry:_point@previous"),
-    *("stack.promotion.registry:_point@champion", "stack.promotion.registry:_drop", "flows.promote:promote"),
+    *("stack.training.tracking:Tracker.register", "stack.registry.registry:_point@previous"),
+    *("stack.registry.registry:_point@champion", "stack.registry.registry:_drop", "flows.promote:promote"),
 ]
 
 
@@ -92,7 +92,7 @@ def test_ingests_killed_at_every_step(harbour: Harbour) -> None:
 
 def test_first_pipeline_killed_at_every_step(harbour: Harbour) -> None:
     harbour.flow("flows.pipeline:pipeline", "calm")
-    harbour.flow("flows.pipeline:pipeline", "stormy", ["stack.clock:advance", *TRAIN, *PROMOTE, *MONITOR])
+    harbour.flow("flows.pipeline:pipeline", "stormy", ["stack.project.clock:advance", *TRAIN, *PROMOTE, *MONITOR])
 
     calm, stormy = harbour.state("calm"), harbour.state("stormy")
     assert len(calm["versions"]) == len(calm["audit"]) == 1

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack import clock, project
-from stack.data import lake
-from stack.feature_store import features
-from stack.promotion import registry
-from stack.serving import predictions
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.features import features
+from stack.lake import lake
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.registry import registry
+from stack.specification import project
 from tests.end_to_end.forks import Forks
 
 pytestmark = pytest.mark.services

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack import project
-from stack.promotion import registry
-from stack.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings
+from stack.registry import registry
+from stack.specification import project
 from tests.conftest import shell
 
 pytestmark = pytest.mark.services

@@ -12,9 +12,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from stack import notebook, project, settings
-from stack.promotion import registry
-from stack.settings import Settings
+from stack.core import settings
+from stack.core.settings import Settings
+from stack.ops import notebook
+from stack.registry import registry
+from stack.specification import project
 
 PATH = notebook.FOLDER / "stack.ipynb"
 

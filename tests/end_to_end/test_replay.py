@@ -10,13 +10,14 @@ from multiprocessing.context import ForkServerProcess
 
 import pytest
 
-from stack import clock, project
-from stack.data import lake
-from stack.feature_store import skew
-from stack.runtime.supervisor import Supervisor
-from stack.serving import predictions
+from monitoring import skew
+from stack.core.settings import Settings
+from stack.lake import lake
+from stack.ops.supervisor import Supervisor
+from stack.prediction_log import predictions
+from stack.project import clock
 from stack.serving.caller import prediction_ids
-from stack.settings import Settings
+from stack.specification import project
 from tests.end_to_end.forks import Forks
 
 pytestmark = pytest.mark.services

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from stack.runtime import compose, status
-from stack.runtime.status import Row
-from stack.runtime.supervisor import Supervisor
-from stack.runtime.welcome import addresses
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.ops import compose, status
+from stack.ops.status import Row
+from stack.ops.supervisor import Supervisor
+from stack.ops.welcome import addresses
 from tests.conftest import shell
 
 pytestmark = pytest.mark.services

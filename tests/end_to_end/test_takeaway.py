@@ -15,10 +15,11 @@ from typing import Any
 import httpx
 import pytest
 
-from stack import clock, project
-from stack.promotion import registry
-from stack.serving import predictions
-from stack.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.registry import registry
+from stack.specification import project
 from stack.takeaway import bento, wheel
 from tests.conftest import free_ports
 

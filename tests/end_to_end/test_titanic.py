@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from monitoring import pages
-from stack import project
-from stack.data import lake
-from stack.promotion import registry
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.lake import lake
+from stack.registry import registry
+from stack.specification import project
 from tests.conftest import shell
 
 pytestmark = pytest.mark.services

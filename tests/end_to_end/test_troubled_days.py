@@ -12,13 +12,15 @@ import pytest
 
 from monitoring import frames
 from monitoring.policy import decide
-from stack import clock, project
-from stack.data import lake
-from stack.drift import Window
-from stack.promotion import registry
-from stack.serving import observed, predictions
+from stack.core.settings import Settings
+from stack.kit.drift import Window
+from stack.lake import lake
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.registry import registry
+from stack.serving import observed
 from stack.serving.caller import prediction_ids
-from stack.settings import Settings
+from stack.specification import project
 from tests.end_to_end.forks import Forks
 from tests.end_to_end.test_flights import celsius
 

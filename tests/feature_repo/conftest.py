@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stack import project
-from stack.data import lake
-from stack.feature_store import features
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.features import features
+from stack.lake import lake
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 
 SINCE, UNTIL = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 4, tzinfo=UTC)
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack.data import lake
-from stack.feature_store import features
-from stack.feature_store.online import OnlineFeatures
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.features import features
+from stack.features.online import OnlineFeatures
+from stack.lake import lake
+from stack.specification.project import ProjectSpec
 
 HOUR = timedelta(hours=1)
 DAY = datetime(2013, 1, 3, tzinfo=UTC)

@@ -3,9 +3,9 @@
 from prefect.client.orchestration import get_client
 
 from flows import deployments
-from stack import project
-from stack.project import ProjectSpec
-from stack.sections import Schedules
+from stack.specification import project
+from stack.specification.project import ProjectSpec
+from stack.specification.sections import Schedules
 
 
 def flights(**crons: str) -> ProjectSpec:

@@ -11,9 +11,9 @@ from prefect import task
 
 import flows.common
 import flows.sweep
-from stack import project
-from stack.data import lake
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.lake import lake
+from stack.specification import project
 from stack.training.workers import Workers
 from tests.stack.conftest import DAYS, START, toy, toy_rows, tracked  # noqa: F401  # fixtures
 

@@ -11,8 +11,8 @@ from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
 from projects.flights import features, source
-from stack import project
-from stack.project import ProjectSpec
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 from stack.training import candidates
 
 SINCE, UNTIL = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 3, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 from pandas import DataFrame
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from stack import project, tasks
-from stack.feature_store import features
-from stack.project import ProjectSpec
+from stack.features import features
+from stack.specification import project, tasks
+from stack.specification.project import ProjectSpec
 from stack.training import candidates
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stack import tasks
+from stack.specification import tasks
 from stack.training import candidates
 
 TOLERANCE = {"auc": 0.005, "brier": 0.001, "log_loss": 0.003}

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack import project
 from stack.serving.served import ServedModel
+from stack.specification import project
 from stack.training import candidates, splits, training
 from stack.training.evaluation import Judge
 from stack.training.search import search

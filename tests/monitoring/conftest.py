@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.specification.project import ProjectSpec
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from monitoring.policy import decide, verdict
-from stack import project
-from stack.drift import Window
-from stack.errors import StackError
-from stack.project import Monitoring
+from stack.core.errors import StackError
+from stack.kit.drift import Window
+from stack.specification import project
+from stack.specification.project import Monitoring
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 POLICY = Monitoring(min_rows=1000, min_labelled=8000, max_bias=0.04, max_drift_share=0.3, max_age=timedelta(days=60))
@@ -123,7 +123,7 @@ def test_the_loss_retrains_where_a_limit_is_set():
 def test_a_project_decides_for_itself(spec, tmp_path, monkeypatch):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "drift.py").write_text(
-        "from stack.drift import Verdict\n\n\ndef decide(usual, policy, history, *, at, cutoff):\n"
+        "from stack.kit.drift import Verdict\n\n\ndef decide(usual, policy, history, *, at, cutoff):\n"
         "    return Verdict(tuple(one for one in usual.reasons if one.name != 'age'))\n"
     )
     monkeypatch.setattr(project, "PROJECTS", tmp_path)

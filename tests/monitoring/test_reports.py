@@ -12,7 +12,7 @@ from evidently.ui.workspace import Workspace
 
 from monitoring import reports, workspace
 from monitoring.comparison import CATEGORY_METHODS
-from stack.errors import StackError
+from stack.core.errors import StackError
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)
 CUTOFF = AT - timedelta(days=15)

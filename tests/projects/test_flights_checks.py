@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from projects.flights import checks, source
-from stack import project, settings
-from stack.data import validation
+from stack.core import settings
+from stack.specification import project
+from stack.validation import validation
 
 DAY = timedelta(days=1)
 MONDAY = datetime(2013, 10, 7, tzinfo=UTC)

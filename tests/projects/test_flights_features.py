@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from projects.flights import features, source
-from stack import project
+from stack.specification import project
 
 SINCE, UNTIL = datetime(2013, 2, 7, tzinfo=UTC), datetime(2013, 2, 11, tzinfo=UTC)
 REQUEST = {

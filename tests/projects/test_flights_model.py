@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from projects.flights.model import CANDIDATES
-from stack.models import Columns
+from stack.kit.models import Columns
 
 COLUMNS = Columns(("origin_late_2h", "visib", "dep_minute"), ("carrier_id",))
 ROWS = 800

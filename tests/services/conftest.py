@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from stack import clock, project
-from stack.project import ProjectSpec, Training
-from stack.runtime import compose
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.ops import compose
+from stack.project import clock
+from stack.specification import project
+from stack.specification.project import ProjectSpec, Training
 from tests.conftest import own_environment, shell
 
 SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
@@ -83,7 +84,7 @@ def spec() -> ProjectSpec:
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a stack of its own."""
-    from stack import settings
+    from stack.core import settings
 
     return settings.load(own_environment(tmp_path_factory.mktemp("prediction")))
 
@@ -100,9 +101,9 @@ def mlflow(home: Settings) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     """A version trained on eleven real days; no alias points at it yet. The clock stands at NOW."""
-    from stack import code
-    from stack.data import lake
-    from stack.feature_store import datasets, features
+    from stack.core import code
+    from stack.features import datasets, features
+    from stack.lake import lake
     from stack.training import training
 
     lake.prepare(home)

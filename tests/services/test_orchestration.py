@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stack import settings
+from stack.core import settings
 from tests.conftest import own_environment
 from tests.services.conftest import Service
 

@@ -15,9 +15,9 @@ import pytest
 
 from bench.load import load
 from services.prediction.schema import example
-from stack import project
-from stack.promotion import registry
-from stack.serving import predictions
+from stack.prediction_log import predictions
+from stack.registry import registry
+from stack.specification import project
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services

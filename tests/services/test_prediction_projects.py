@@ -17,9 +17,9 @@ from services.prediction.front import Front
 from services.prediction.ids import uuids
 from services.prediction.projects import Projects
 from services.prediction.schema import example, parsed_example
-from stack import project
-from stack.promotion import registry
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.registry import registry
+from stack.specification import project
 from tests.services.conftest import NOW
 
 

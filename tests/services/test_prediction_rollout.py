@@ -24,12 +24,13 @@ from services.prediction.canary import place
 from services.prediction.champions import Seat
 from services.prediction.projects import Served
 from services.prediction.schema import example, parsed_example, row_model
-from stack import state
-from stack.project import Rollout
-from stack.promotion import audit, registry
+from stack.core import state
+from stack.core.state import engine
+from stack.prediction_log import predictions, shadows
+from stack.promotion import audit
 from stack.promotion.audit import Instant, Judged
-from stack.serving import predictions, shadows
-from stack.state import engine
+from stack.registry import registry
+from stack.specification.project import Rollout
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from services.prediction import schema
-from stack import project, tasks
-from stack.errors import StackError
-from stack.project import RequestField
+from stack.core.errors import StackError
+from stack.specification import project, tasks
+from stack.specification.project import RequestField
 
 FLIGHTS = project.load("flights")
 ROW = schema.example(FLIGHTS)

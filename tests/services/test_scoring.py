@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from services.prediction.schema import example
-from stack.data import chunks
-from stack.promotion import registry
-from stack.serving import scoring
+from stack.registry import registry
+from stack.serving import chunks, scoring
 from tests.services.conftest import NOW
 
 pytestmark = pytest.mark.services

@@ -19,13 +19,16 @@ import flows.common
 from flows.monitor import monitor
 from services.prediction.front import Front
 from services.prediction.projects import Projects
-from stack import clock, project
-from stack.project import ProjectSpec, Training
-from stack.promotion import audit, registry
+from stack.core.settings import Settings
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.promotion import audit
 from stack.promotion.audit import Entry, Instant, Judged
-from stack.promotion.registry import Version
-from stack.serving import predictions, scoring
-from stack.settings import Settings
+from stack.registry import registry
+from stack.registry.registry import Version
+from stack.serving import scoring
+from stack.specification import project
+from stack.specification.project import ProjectSpec, Training
 from tests.services.conftest import NOW, post
 
 pytestmark = pytest.mark.services
@@ -38,7 +41,7 @@ NUMBERS = itertools.count(1)
 @pytest.fixture(scope="module")
 def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Version]:
     """A model that has learnt something, and one that has not."""
-    from stack.feature_store import datasets
+    from stack.features import datasets
     from stack.training import training
 
     dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})

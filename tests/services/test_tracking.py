@@ -11,7 +11,7 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 from sqlalchemy import create_engine
 
 from services.tracking.database import migrate
-from stack.settings import Settings
+from stack.core.settings import Settings
 
 
 def test_database_of_an_older_version_is_migrated(tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from services.trainer.__main__ import environment
-from stack.errors import StackError
-from stack.settings import Settings, load
+from stack.core.errors import StackError
+from stack.core.settings import Settings, load
 from tests.conftest import free_ports
 
 AUTHORITY = b"a certificate of an authority"

@@ -10,8 +10,8 @@ import pytest
 
 from services.portal import watch
 from services.portal.watch import Watch
-from stack import disk
-from stack.settings import Settings
+from stack.core import disk
+from stack.core.settings import Settings
 from tests.services.test_portal import home  # noqa: F401  # a stack of which no service runs
 
 NOW, LOOK = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)

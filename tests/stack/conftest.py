@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 from pandas import DataFrame
 
-from stack import project
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.settings import Settings
+from stack.specification import project
+from stack.specification.project import ProjectSpec
 from tests.conftest import free_ports
 
 START = pd.Timestamp("2024-01-01", tz="UTC")

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import insert
 
 from services.portal import sets
-from stack import catalog, project
-from stack.feature_store import feature_tables
-from stack.settings import Settings
-from stack.state import engine, predictions
+from stack import catalog
+from stack.core.settings import Settings
+from stack.core.state import engine, predictions
+from stack.features import feature_tables
+from stack.specification import project
 from tests.conftest import free_ports
 
 FLIGHTS = project.load("flights")

@@ -7,7 +7,7 @@ from feast.data_format import ParquetFormat
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float32, Float64, String
 
-from stack.settings import settings
+from stack.core.settings import settings
 
 harbour = Entity(name="harbour", value_type=ValueType.STRING)
 ferries_stats = FeatureView(

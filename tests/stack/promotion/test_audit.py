@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stack.errors import StackError
-from stack.promotion import audit, registry
+from stack.core.errors import StackError
+from stack.promotion import audit
 from stack.promotion.audit import Instant, Judged
+from stack.registry import registry
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -180,7 +181,7 @@ KILLED = """
 import os, signal, sys
 from stack import project
 from stack.promotion import audit, registry
-from stack.settings import Settings
+from stack.core.settings import Settings
 from tests.stack.promotion.test_audit import judged, on
 settings, spec = Settings.model_validate_json(sys.argv[1]), project.ProjectSpec.model_validate_json(sys.argv[2])
 kind, step, call, version, champion = sys.argv[3:]

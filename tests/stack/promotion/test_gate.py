@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.promotion import artifacts, gate, registry
+from stack.core.errors import StackError
+from stack.promotion import gate
 from stack.promotion.comparison import Comparison, difference
+from stack.registry import artifacts, registry
+from stack.specification.project import ProjectSpec
 from stack.training import training
 from tests.stack.conftest import DAYS, START
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stack import project
-from stack.errors import StackError
-from stack.project import RequestField
+from stack.core.errors import StackError
+from stack.core.settings import Settings
 from stack.serving import scoring
-from stack.settings import Settings
+from stack.specification import project
+from stack.specification.project import RequestField
 
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
 ROW = {

@@ -6,9 +6,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import projects
-from stack import project
-from stack.errors import StackError
-from stack.models import Columns
+from stack.core.errors import StackError
+from stack.kit.models import Columns
+from stack.specification import project
 from stack.training import candidates
 
 
@@ -87,7 +87,7 @@ MODEL = """
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
-from stack.models import Candidate, Metric
+from stack.kit.models import Candidate, Metric
 
 def forest(columns, seed, **params):
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack.models import Metric
+from stack.kit.models import Metric
 from stack.training import candidates, evaluation
 from stack.training.evaluation import Judge
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.preprocessing import FunctionTransformer
 
-from stack.errors import StackError
+from stack.core.errors import StackError
 from stack.training import candidates
 from stack.training.export import export
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from stack.errors import StackError
+from stack.core.errors import StackError
 from stack.training import splits
 from tests.stack.conftest import DAYS, START
 

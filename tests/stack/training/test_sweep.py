@@ -9,9 +9,9 @@ import pytest
 import yaml
 from distributed import Client, LocalCluster
 
-from stack.errors import StackError
-from stack.project import ProjectSpec
-from stack.settings import Settings
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.specification.project import ProjectSpec
 from stack.training import sweep
 from stack.training.workers import Workers
 from tests.stack.conftest import DAYS, START

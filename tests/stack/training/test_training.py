@@ -9,8 +9,8 @@ import mlflow
 import pandas as pd
 import pytest
 
-from stack.errors import StackError
-from stack.promotion import artifacts, registry
+from stack.core.errors import StackError
+from stack.registry import artifacts, registry
 from stack.serving.served import ServedModel
 from stack.training import training
 from tests.stack.conftest import DAYS, START

@@ -1,0 +1,72 @@
+"""Training-serving skew: the features that predictions were made with, against those the offline store gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from pandas import DataFrame
+
+from stack.core.settings import Settings
+from stack.features import features
+from stack.prediction_log import predictions
+from stack.specification.project import ProjectSpec
+
+AT_ONCE = timedelta(days=14)
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Skew:
+    """How many logged predictions were made with other features than the offline store gives for their instant."""
+
+    rows: int = 0
+    differing: int = 0
+    examples: tuple[str, ...] = ()
+    """A few differing cells, in words."""
+
+    def __add__(self, other: Skew) -> Skew:
+        examples = (*self.examples, *other.examples)[:EXAMPLES]
+        return Skew(self.rows + other.rows, self.differing + other.differing, examples)
+
+
+def check(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> Skew:
+    """Recompute the features of every prediction asked in (since, until], and count the rows that differ."""
+    found = Skew()
+    while since < until:
+        end = min(since + AT_ONCE, until)
+        served = predictions.read(settings, spec, since, end)
+        found += compare(spec, served, recomputed(settings, spec, served))
+        since = end
+    return found
+
+
+def recomputed(settings: Settings, spec: ProjectSpec, served: DataFrame) -> DataFrame:
+    """The features that the offline store gives for each logged prediction."""
+    asked = served[list(spec.request)].assign(event_timestamp=served["asked_at"])
+    return features.training_set(settings, spec, asked)
+
+
+def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:
+    """Count the rows in which any feature differs: numbers as float32, missing equals missing.
+
+    Args:
+        spec: names the columns.
+        served: logged predictions: ``id``, ``asked_at`` and the features.
+        offline: the features recomputed, in the same order.
+    """
+    differ = DataFrame(index=served.index)
+    for column in spec.column_types("number"):
+        a = served[column].to_numpy("float32", na_value=np.nan)
+        b = offline[column].to_numpy("float32", na_value=np.nan)
+        differ[column] = (a != b) & ~(np.isnan(a) & np.isnan(b))
+    for column in spec.column_types("category"):
+        differ[column] = served[column].to_numpy() != offline[column].to_numpy()
+    rows, columns = np.nonzero(differ.to_numpy(bool))
+    examples = tuple(
+        f"{served['id'].iloc[row]} asked at {served['asked_at'].iloc[row]}, {differ.columns[column]}: "
+        f"served {served[differ.columns[column]].iloc[row]}, offline {offline[differ.columns[column]].iloc[row]}"
+        for row, column in zip(rows[:EXAMPLES], columns[:EXAMPLES], strict=True)
+    )
+    return Skew(len(served), len(np.unique(rows)), examples)

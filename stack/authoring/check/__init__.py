@@ -1,0 +1,44 @@
+"""What is wrong with a project, told in seconds and before anything runs.
+
+Nothing here imports Feast, Great Expectations or MLflow, which cost 4-6 s each: ``checks.py`` and the Feast module are
+read, not run. ``source.py`` and ``features.py`` are run on the project's first window.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from stack.authoring.check import code, specification
+from stack.core.errors import StackError
+from stack.core.settings import ROOT
+from stack.specification import project
+
+__all__ = ["findings"]
+
+
+def findings(name: str, now: datetime) -> list[StackError]:
+    """Everything that is wrong with a project; nothing when it may run.
+
+    Args:
+        name: the project.
+        now: end of the first window of a project on the wall clock.
+
+    Raises:
+        StackError: there is no such project.
+    """
+    if name not in project.names():
+        project.load(name)
+    folder = project.PROJECTS / name
+    spec, found = specification.findings(folder / "project.yaml")
+    modules = code.findings(folder, project.DEFINITIONS / f"{name}.py", spec)
+    if spec is not None and not modules:
+        from stack.authoring.check import data
+
+        modules = data.findings(spec, now)
+    return [_shown(one) for one in found + modules]
+
+
+def _shown(error: StackError) -> StackError:
+    """Name files as seen from the checkout."""
+    where = error.where.replace(f"{project.PROJECTS.parent}/", "").replace(f"{ROOT}/", "")
+    return StackError(where, found=error.found, expected=error.expected, todo=error.todo)

@@ -1,0 +1,152 @@
+"""What is wrong in a project's Python files, read without running them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.core.errors import StackError, nearest
+from stack.specification.project import ProjectSpec
+
+FUNCTIONS = {
+    "source": {"fetch": ["since", "until"]},
+    "features": {"build": ["tables", "since", "until"], "events": ["tables"]},
+    "checks": {"suites": [], "prepare": ["tables", "history", "since", "until"]},
+}
+"""What the stack calls, with positional arguments."""
+CONSTANTS = {"features": ["LOOKBACK"], "checks": ["HISTORY", "COLUMNS"]}
+OPTIONAL = ("model", "drift")
+
+
+@dataclass(frozen=True)
+class Module:
+    """A Python file and what it defines at its top level."""
+
+    path: Path
+    tree: ast.Module
+
+    @property
+    def names(self) -> dict[str, ast.stmt]:
+        """Top-level names, and the statements that define them."""
+        found: dict[str, ast.stmt] = {}
+        for statement in self.tree.body:
+            for name in _defined(statement):
+                found[name] = statement
+        return found
+
+
+def findings(folder: Path, definitions: Path, spec: ProjectSpec | None) -> list[StackError]:
+    """Missing files and functions, wrong signatures, syntax errors; all of them."""
+    found: list[StackError] = []
+    for noun in (*FUNCTIONS, *(one for one in OPTIONAL if (folder / f"{one}.py").exists())):
+        module = _parsed(folder / f"{noun}.py", found)
+        if module is not None:
+            found += _missing(module, noun, spec)
+    feast = _parsed(definitions, found)
+    if feast is not None and spec is not None:
+        found += _definitions(feast, spec)
+    return found
+
+
+def _parsed(path: Path, found: list[StackError]) -> Module | None:
+    """Parse a file; what keeps it from being parsed is added to `found`."""
+    if not path.is_file():
+        found.append(StackError(str(path), found="no such file", expected=f"the project's {path.name}"))
+        return None
+    try:
+        return Module(path, ast.parse(path.read_bytes(), str(path)))
+    except SyntaxError as error:
+        text = f": {error.text.strip()}" if error.text else ""
+        where = f"{path}, line {error.lineno}"
+        found.append(StackError(where, found=f"{error.msg}{text}", expected="Python", todo="mend the line"))
+        return None
+
+
+def _missing(module: Module, noun: str, spec: ProjectSpec | None) -> Iterator[StackError]:
+    """Functions that the stack calls and the module lacks, or has with other arguments."""
+    wanted = dict(FUNCTIONS.get(noun, {}))
+    if noun == "source" and spec is not None and spec.clock.kind == "replay":
+        wanted["requests"] = ["since", "until"]
+    for name, arguments in wanted.items():
+        signature = f"{name}({', '.join(arguments)})"
+        defined = module.names.get(name)
+        if defined is None:
+            yield _absent(module, name, f"a function {signature}")
+        elif isinstance(defined, ast.FunctionDef) and not _takes(defined.args, len(arguments)):
+            where = f"{module.path}, line {defined.lineno}"
+            yield StackError(where, found=f"{name}({ast.unparse(defined.args)})", expected=signature)
+    for name in CONSTANTS.get(noun, []):
+        if name not in module.names:
+            yield _absent(module, name, f"a constant {name}")
+
+
+def _absent(module: Module, name: str, expected: str) -> StackError:
+    return StackError(
+        str(module.path), found=f"no {name}{nearest(name, module.names)}", expected=expected, todo="define it"
+    )
+
+
+def _takes(arguments: ast.arguments, count: int) -> bool:
+    """Whether a function can be called with so many positional arguments and nothing else."""
+    named = len(arguments.posonlyargs) + len(arguments.args)
+    required = named - len(arguments.defaults)
+    unmet = [name for name, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None]
+    return required <= count and (count <= named or arguments.vararg is not None) and not unmet
+
+
+def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
+    """Names in the Feast module that do not fit project.yaml, as far as they are written out."""
+    services = _names(module.tree, "FeatureService")
+    if None not in services and spec.features.service not in services:
+        known = [name for name in services if name]
+        yield StackError(
+            str(module.path),
+            found=f"feature services: {', '.join(known) or 'none'}{nearest(spec.features.service, known)}",
+            expected=f"{spec.features.service}, the key features.service of project.yaml",
+        )
+    fields = _names(module.tree, "Field")
+    if None in fields:
+        return
+    for column in spec.features.columns:
+        if column not in fields:
+            yield StackError(
+                f"{module.path.parent.parent / 'projects' / spec.name / 'project.yaml'}, key features.columns.{column}",
+                found=f"a column that {module.path.name} does not define{nearest(column, [f for f in fields if f])}",
+                expected="a Field of a view",
+                todo="mend the name here or there",
+            )
+    for name, line in fields.items():
+        if name not in spec.features.columns and name not in spec.request:
+            yield StackError(
+                f"{module.path}, line {line}",
+                found=f"Field {name!r}{nearest(str(name), spec.features.columns)}",
+                expected="a column of features.columns in project.yaml, or a request field",
+                todo="mend the name here or there",
+            )
+
+
+def _names(tree: ast.Module, kind: str) -> dict[str | None, int]:
+    """What the calls of a class give as ``name=``, with their lines; None for one that is computed."""
+    found: dict[str | None, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == kind:
+            given = next((word.value for word in node.keywords if word.arg == "name"), None)
+            constant = isinstance(given, ast.Constant) and isinstance(given.value, str)
+            found[str(given.value) if constant and isinstance(given, ast.Constant) else None] = node.lineno
+    return found
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """Names that a statement defines."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.ImportFrom(names=names) | ast.Import(names=names):
+            return [one.asname or one.name for one in names]
+        case ast.Assign(targets=targets):
+            return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []

@@ -1,0 +1,226 @@
+"""What is wrong in a project's data: ``source.py`` and ``features.py`` are run on the project's first window."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stack.core.errors import StackError, nearest
+from stack.specification.project import ProjectSpec, RequestField
+
+Tables = dict[str, pd.DataFrame]
+EVENT = ["event_id", "event_timestamp", "label_available_at"]
+LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'
+KINDS = {"integer": "biuf", "number": "iuf", "boolean": "bO", "string": "OTUS"}
+"""What a request field's column may be made of, as NumPy names it; pandas reads integers with gaps as floats."""
+
+
+def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
+    """What is wrong with the rows of the first window, the events and the features made of them.
+
+    Args:
+        spec: the project.
+        now: end of the window of a project on the wall clock.
+    """
+    since, until = spec.clock.start, spec.clock.first_now or now
+    try:
+        tables = _run(spec, "source", "fetch", since, until)
+        if not isinstance(tables, Mapping):
+            return [_returned(spec, "source.py, fetch()", tables, "a dict of table -> frame")]
+        found = list(_tables(spec, dict(tables)))
+        if found:
+            return found
+        known = {name: _known(spec, name, table, until) for name, table in tables.items()}
+        found += _rows(spec, known, since, until)
+        events = _run(spec, "features", "events", known)
+        return found + list(_events(spec, events)) + list(_views(spec, known, until))
+    except StackError as error:
+        return [error]
+
+
+def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
+    """Call a function of the project; what it raises is an error of the line that raised it."""
+    try:
+        called: Callable[..., Any] = getattr(spec.module(noun), function)  # type: ignore[arg-type]
+        return called(*arguments)
+    except StackError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        without_zone = isinstance(error, TypeError) and any(word in said for word in ("datetime64", "tz-"))
+        raise StackError(
+            f"{_line(spec, error) or spec.folder / f'{noun}.py'}",
+            found=said,
+            expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
+            todo=LOCALIZE if without_zone else "mend the line",
+        ) from error
+
+
+def _line(spec: ProjectSpec, error: Exception) -> str:
+    """The last line of the project that an error came through."""
+    frames = [
+        one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(spec.folder)
+    ]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+
+
+def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
+    """Tables, keys and instants that are missing."""
+    where = f"{spec.folder}/source.py, fetch()"
+    for name, table in spec.tables.items():
+        if name not in tables:
+            found = f"the tables {', '.join(tables) or 'none'}{nearest(name, tables)}"
+            yield StackError(where, found=found, expected=f"{name}, a table of project.yaml")
+            continue
+        wanted = table.key if table.snapshot else [*table.key, table.available_at]
+        for column in wanted:
+            if column not in tables[name]:
+                yield _lacks(f"{where}, table {name}", column, tables[name])
+        for column in map(str, tables[name].select_dtypes("datetime").columns):
+            yield StackError(
+                f"{where}, table {name}, column {column}",
+                found="instants without a zone",
+                expected="instants in UTC",
+                todo=LOCALIZE,
+            )
+        if not table.snapshot and table.available_at in tables[name]:
+            yield from _instants(f"{where}, table {name}", tables[name], [table.available_at])
+
+
+def _known(spec: ProjectSpec, name: str, table: pd.DataFrame, until: datetime) -> pd.DataFrame:
+    """A table as it comes out of the lake: rows of a snapshot are known from the end of their batch on."""
+    if not spec.tables[name].snapshot:
+        return table
+    return table.assign(**{spec.tables[name].available_at: pd.Timestamp(until).as_unit("us")})
+
+
+def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -> Iterator[StackError]:
+    """Tables without rows, and keys that come twice or are missing."""
+    for name, table in spec.tables.items():
+        where = f"{spec.folder}/source.py, fetch(), table {name}"
+        rows, key = tables[name], ", ".join(table.key)
+        if rows.empty:
+            yield StackError(
+                where, found=f"no row in ({since}, {until}]", expected="rows", todo="mend clock in project.yaml"
+            )
+        twice = rows[rows.duplicated(table.key, keep=False)]
+        if len(twice):
+            first = ", ".join(f"{column} {twice[column].iloc[0]}" for column in table.key)
+            yield StackError(where, found=f"{len(twice)} rows that share a key, as {first}", expected=f"unique {key}")
+        if rows[table.key].isna().any(axis=None):
+            yield StackError(where, found=f"{rows[table.key].isna().any(axis=1).sum()} rows without key", expected=key)
+
+
+def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
+    """Columns, instants, request fields and outcomes of the events."""
+    where = f"{spec.folder}/features.py, events()"
+    if not isinstance(events, pd.DataFrame):
+        yield _returned(spec, "features.py, events()", events, "a frame")
+        return
+    for column in [*EVENT, *spec.request]:
+        if column not in events:
+            yield _lacks(where, column, events)
+    yield from _instants(where, events, [one for one in EVENT[1:] if one in events])
+    for name, field in spec.request.items():
+        if name in events:
+            yield from _field(f"{where}, column {name}", events[name], field)
+    if spec.label not in events:
+        found = f"no such column in features.events(){nearest(spec.label, map(str, events.columns))}"
+        yield StackError(
+            f"{spec.folder}/project.yaml, key label", found=f"{spec.label!r}, {found}", expected="a column"
+        )
+    else:
+        yield from _outcomes(spec, events[spec.label].dropna(), f"{where}, column {spec.label}")
+
+
+def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[StackError]:
+    """A request field whose column holds something else, or nothing in places."""
+    if field.type == "datetime":
+        if not isinstance(values.dtype, pd.DatetimeTZDtype):
+            yield StackError(where, found=f"{values.dtype}", expected="instants with their zone, UTC")
+        return
+    kind = getattr(values.dtype, "kind", "O")
+    if kind not in KINDS[field.type]:
+        found = f"{values.dtype}, like {values.iloc[0]!r}" if len(values) else str(values.dtype)
+        yield StackError(where, found=found, expected=f"type {field.type}, as request in project.yaml says")
+    if values.isna().any() and not field.nullable:
+        todo = "say `nullable: true` in project.yaml, or fill them in"
+        yield StackError(where, found=f"{values.isna().sum()} missing values", expected="none", todo=todo)
+
+
+def _outcomes(spec: ProjectSpec, label: pd.Series, where: str) -> Iterator[StackError]:
+    """Outcomes that the task does not know, and classes that never come."""
+    if spec.task == "regression":
+        if not pd.api.types.is_numeric_dtype(label):
+            yield StackError(where, found=f"{label.dtype}, like {label.iloc[0]!r}", expected="numbers")
+        return
+    classes, values = spec.classes or [0, 1], label.unique().tolist()
+    strange = [one for one in values if one not in classes]
+    if strange:
+        yield StackError(
+            where,
+            found=f"{len(values)} outcomes: {', '.join(map(repr, values[:5]))}",
+            expected=f"{len(classes)} of a {spec.task} task: {', '.join(map(repr, classes))}",
+            todo="mend the data, or task and classes in project.yaml",
+        )
+    for one in classes:
+        if one not in values and not strange:
+            todo = "take it out of classes in project.yaml, or widen the first window"
+            yield StackError(where, found=f"no row with {one!r}", expected="rows of every class", todo=todo)
+
+
+def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[StackError]:
+    """Feature tables of the window's last day, and the features of the example request, against project.yaml."""
+    where = f"{spec.folder}/features.py, build()"
+    views = _run(spec, "features", "build", tables, until - timedelta(days=1), until)
+    if not isinstance(views, Mapping):
+        yield _returned(spec, "features.py, build()", views, "a dict of feature view -> frame")
+        return
+    given: set[str] = set()
+    for view, frame in views.items():
+        if "event_timestamp" not in frame:
+            yield _lacks(f"{where}, view {view}", "event_timestamp", frame)
+        else:
+            yield from _instants(f"{where}, view {view}", frame, ["event_timestamp"])
+        given |= {*frame.columns} - {"event_timestamp", *spec.features.entities}
+    if hasattr(spec.module("features"), "on_request"):
+        try:
+            example = {name: [field.value] for name, field in spec.request.items()}
+        except ValueError:  # no instant, as is told of project.yaml
+            return
+        given |= {*_run(spec, "features", "on_request", example)}
+    for column in spec.features.columns:
+        if column not in given:
+            yield StackError(
+                f"{spec.folder}/project.yaml, key features.columns.{column}",
+                found=f"a column that features.py does not give{nearest(column, given)}",
+                expected=f"one of {', '.join(sorted(given))}",
+                todo="mend the name",
+            )
+
+
+def _instants(where: str, frame: pd.DataFrame, columns: list[str]) -> Iterator[StackError]:
+    for column in columns:
+        kind = frame[column].dtype
+        if not isinstance(kind, pd.DatetimeTZDtype):
+            without = " without a zone" if kind.kind == "M" else ""
+            yield StackError(
+                f"{where}, column {column}", found=f"{kind}{without}", expected="instants with their zone, UTC"
+            )
+
+
+def _lacks(where: str, column: str, frame: pd.DataFrame) -> StackError:
+    return StackError(
+        where,
+        found=f"no column {column}{nearest(column, map(str, frame.columns))}",
+        expected=f"{column} besides {', '.join(map(str, frame.columns))}",
+    )
+
+
+def _returned(spec: ProjectSpec, what: str, value: Any, expected: str) -> StackError:
+    return StackError(f"{spec.folder}/{what}", found=f"a {type(value).__name__}", expected=expected)

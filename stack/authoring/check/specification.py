@@ -1,0 +1,150 @@
+"""What is wrong in project.yaml: every key at once, each with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from stack.core.errors import StackError, meant, nearest
+from stack.specification import mistakes
+from stack.specification.mistakes import Loc
+from stack.specification.project import ProjectSpec, RequestField, instant, parse
+
+RESERVED = ("prediction_id", "asked_at")
+EXAMPLES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
+
+
+def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
+    """The specification as far as it can be understood, and what is wrong with it.
+
+    A misspelt key is taken for the nearest one, so that the rest of the project can be looked at as well.
+    """
+    try:
+        raw = mistakes.read(path)
+    except StackError as error:
+        return None, [error]
+    lines = Lines(path)
+    found = [lines.place(error, loc) for loc, error in lines.twice()]
+    spec: ProjectSpec | None = None
+    try:
+        spec = parse(raw, path)
+    except StackError as error:
+        spec, wrong = _repaired(raw, path)
+        found += [lines.place(one, loc) for loc, one in wrong.items()] or [lines.place(error, ("name",))]
+    if spec is not None:
+        found += [lines.place(one, loc) for loc, one in _contradictions(spec, path)]
+    return spec, found
+
+
+class Lines:
+    """Where the keys of a YAML file stand."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.root = path, yaml.compose(path.read_text())
+
+    def place(self, error: StackError, loc: Loc) -> StackError:
+        """Name the line of a key; a missing key has the line of the mapping that lacks it."""
+        key = ".".join(map(str, loc))
+        where = f"{self.path}, line {self.of(loc)}" + (f", key {key}" if key else "")
+        return StackError(where, found=error.found, expected=error.expected, todo=error.todo)
+
+    def of(self, loc: Loc) -> int:
+        """Line of the deepest part of a place that is there."""
+        node, line = self.root, 1
+        for part in loc:
+            if isinstance(node, yaml.MappingNode):
+                pair = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+                if pair is None:
+                    break
+                line, node = pair[0].start_mark.line + 1, pair[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+        return line
+
+    def twice(self, node: Any = None, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
+        """Keys that stand twice in one mapping: YAML takes the last one without a word."""
+        node = node or self.root
+        if not isinstance(node, yaml.MappingNode):
+            return
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                found = f"the key a second time, in line {line}"
+                yield (*loc, key.value), StackError("", found=found, expected="each key once", todo="take one out")
+            seen[key.value] = line
+            yield from self.twice(value, (*loc, key.value))
+
+
+def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, StackError]]:
+    """Read misspelt keys as the nearest known ones; what is wrong, without what a misspelling explains."""
+    wrong: dict[Loc, StackError] = {}
+    for _ in range(2):
+        try:
+            return ProjectSpec.model_validate(raw), wrong
+        except ValidationError as error:
+            wrong = mistakes.explain(ProjectSpec, error, path) | wrong
+            misspelt = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
+            for loc in misspelt:
+                renamed = _rename(raw, loc)
+                wrong = {at: one for at, one in wrong.items() if at != (*loc[:-1], renamed)}
+    return None, wrong
+
+
+def _rename(raw: Any, loc: Loc) -> str | None:
+    """Give a misspelt key its nearest known name, in place; one without any is taken out."""
+    for part in loc[:-1]:
+        raw = raw[part]
+    value = raw.pop(loc[-1])
+    close = meant(str(loc[-1]), mistakes.known_keys(ProjectSpec, loc[:-1]))
+    if close:
+        raw.setdefault(close, value)
+    return close
+
+
+def _contradictions(spec: ProjectSpec, path: Path) -> Iterator[tuple[Loc, StackError]]:
+    """Keys that are well formed and do not fit each other."""
+    for key in spec.features.entities:
+        if key not in spec.request:
+            yield ("features", "entities"), _unknown(path, key, spec.request, "a request field")
+    sections = {name: getattr(spec.gate, name, {}) for name in ("slices", "max_slice_loss_increase")}
+    for section, column in ((section, column) for section, columns in sections.items() for column in columns):
+        if column not in spec.features.columns:
+            known = spec.column_types("category")
+            yield ("gate", section, column), _unknown(path, column, known, "a feature column")
+    for name, field in spec.request.items():
+        if name in RESERVED:
+            found, expected = "a name that every request has", "another name"
+            yield ("request", name), StackError(str(path), found=found, expected=expected, todo="rename the field")
+        if said := _example(field):
+            yield ("request", name, "example"), StackError(str(path), found=repr(field.example), expected=said)
+
+
+def _unknown(path: Path, name: str, known: Mapping[str, Any] | list[str], what: str) -> StackError:
+    return StackError(
+        str(path),
+        found=f"{name!r}{nearest(name, known)}",
+        expected=f"{what}: {', '.join(known)}",
+        todo="mend the name",
+    )
+
+
+def _example(field: RequestField) -> str:
+    """What a request field's example should be; empty when it is that."""
+    if field.example is None:
+        return "" if field.nullable else f"a value of type {field.type}, as the field is not nullable"
+    if field.type == "datetime":
+        try:
+            instant(str(field.example))
+        except StackError as error:
+            return error.expected
+        return ""
+    kind: Any = EXAMPLES[field.type]
+    if not isinstance(field.example, kind) or (isinstance(field.example, bool) and field.type != "boolean"):
+        return f"a value of type {field.type}"
+    return ""

@@ -1,0 +1,111 @@
+"""Every key of project.yaml as Markdown, read off the typed classes.
+
+``python -m stack.authoring.reference docs/projects.md``
+
+It replaces what stands between the markers of the file.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
+
+from stack.specification.project import ProjectSpec, Spec
+
+BEGIN, END = "<!-- keys: made by python -m stack.authoring.reference -->", "<!-- end of keys -->"
+TYPES = (
+    (r"Literal\[(.*?)\]", lambda found: found[1].replace("'", "").replace(", ", " or ")),
+    (r"AwareDatetime", "instant"),
+    (r"timedelta", "duration"),
+    (r" \| None", " or null"),
+    (r"\bstr\b", "text"),
+    (r"\bbool\b", "true or false"),
+    (r"\bint\b", "whole number"),
+    (r"\bfloat\b", "number"),
+    (r"\bAny\b", "anything"),
+    (r"list\[(.*)\]", r"list of \1"),
+    (r"tuple\[(.*)\]", r"[\1]"),
+    (r"dict\[text, (.*)\]", r"name: \1"),
+    (r"\|", "or"),
+)
+
+
+def markdown() -> str:
+    """The reference: a table of the top level, and one for each section."""
+    return "\n\n".join(f"{title}\n\n{body}" if title else body for title, body in _sections(ProjectSpec, ""))
+
+
+def replaced(text: str) -> str:
+    """A document with the reference between its markers brought up to date."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{rest.partition(END)[2]}"
+
+
+def _sections(model: type[Spec], place: str) -> Iterator[tuple[str, str]]:
+    said, inner = documented(model), []
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        section = _section(field)
+        if section:
+            several = "" if field.annotation is section else ".<name>"
+            inner.append((section, f"{place}{name}{several}."))
+        kind = "section" if section else _type(field, said[name][0])
+        meaning = said[name][1] or (inspect.getdoc(section) or "" if section else "")
+        rows.append(f"| `{place}{name}` | {kind} | {_default(field)} | {_cell(meaning)} |")
+    yield (f"### {place.rstrip('.')}\n\n{inspect.getdoc(model)}" if place else ""), "\n".join(rows)
+    for section, where in inner:
+        yield from _sections(section, where)
+
+
+def documented(model: type[Spec]) -> dict[str, tuple[str, str]]:
+    """Key -> its annotation as written, and the docstring below it."""
+    tree = ast.parse(inspect.getsource(model)).body[0]
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    found = {}
+    for at, statement in enumerate(body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            after = body[at + 1] if at + 1 < len(body) else None
+            text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+            found[statement.target.id] = (ast.unparse(statement.annotation), inspect.cleandoc(str(text)))
+    return found
+
+
+def _section(field: FieldInfo) -> type[Spec] | None:
+    """The class of a key that is a section, or a section for each name."""
+    kinds = [field.annotation, *get_args(field.annotation)]
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, Spec)), None)
+
+
+def _type(field: FieldInfo, annotation: str) -> str:
+    for pattern, words in TYPES:
+        annotation = re.sub(pattern, words, annotation)
+    return _cell(annotation)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value: Any = field.get_default(call_default_factory=True)
+    if isinstance(value, Spec) or value in ("", [], {}):
+        return ""
+    if isinstance(value, timedelta | datetime):
+        return f"`{TypeAdapter(type(value)).dump_python(value, mode='json')}`"
+    return f"`{'null' if value is None else str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(replaced(path.read_text()))

@@ -1,0 +1,45 @@
+"""Tell somebody: alarms go to the webhooks of ``STACK_ALERT_URLS`` (ntfy, Slack, mail: whatever Apprise knows)."""
+
+from __future__ import annotations
+
+import logging
+
+from stack.core.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def notify(settings: Settings, title: str, body: str) -> bool:
+    """Log the alarm and send it to every URL of `settings.alert_urls`; a failure is logged, never raised.
+
+    Args:
+        settings: ``alert_urls`` holds comma-separated Apprise URLs; none means log only.
+        title: one line.
+        body: Markdown.
+
+    Returns:
+        Whether every URL took it; False when there is none.
+    """
+    logger.warning("%s: %s", title, body)
+    urls = [url.strip() for url in settings.alert_urls.split(",") if url.strip()]
+    if not urls:
+        return False
+    try:
+        return _send(urls, title, body)
+    except Exception:
+        logger.exception("alarm not delivered: %s", title)
+        return False
+
+
+def _send(urls: list[str], title: str, body: str) -> bool:
+    import apprise
+
+    channel = apprise.Apprise()
+    for url in urls:
+        if not channel.add(url):
+            # The URL holds a secret: name its scheme only.
+            logger.error("STACK_ALERT_URLS: no Apprise URL, scheme %r", url.partition(":")[0])
+    sent = channel.notify(title=title, body=body, body_format=apprise.NotifyFormat.MARKDOWN)
+    if not sent:
+        logger.error("alarm not delivered to every URL: %s", title)
+    return bool(sent) and len(channel) == len(urls)

@@ -1,0 +1,58 @@
+"""The room that is left where the state lies, and the reserve that ingestion leaves to all others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+
+MIB = 2**20
+RESERVE = 2**30
+"""Bytes. No batch is added below it, so that what must go on has room: prediction log, runs, databases."""
+WARNING = 3 * RESERVE
+"""Bytes. Below it there is an alarm, while all still works."""
+
+
+class DiskFullError(StackError):
+    """Too little room is left to go on."""
+
+
+def free(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+
+
+def low(settings: Settings) -> bool:
+    """Say whether less than the reserve is left."""
+    return free(settings.home) < RESERVE
+
+
+def filling(settings: Settings) -> bool:
+    """Say whether so little is left that somebody should know."""
+    return free(settings.home) < WARNING
+
+
+def told(settings: Settings) -> str:
+    """The room that is left, in words."""
+    return f"{free(settings.home) / MIB:,.0f} MiB free on the disk of {settings.home}"
+
+
+def require_reserve(settings: Settings, what: str) -> None:
+    """Refuse to add data below the reserve.
+
+    Args:
+        settings: the stack.
+        what: is refused, for the error.
+
+    Raises:
+        DiskFullError: less than the reserve is left.
+    """
+    if low(settings):
+        raise DiskFullError(
+            what,
+            found=told(settings),
+            expected=f"at least {RESERVE / MIB:,.0f} MiB; nothing is lost, and serving goes on",
+            todo="free some space (docs/operations.md says what may go), then run it again: it takes up what it missed",
+        )

@@ -1,1 +1,0 @@
-"""The lake: batches that are checked, kept once, and versioned."""

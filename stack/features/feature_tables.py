@@ -1,0 +1,84 @@
+"""Feature tables on disk: one parquet file a month, so that a year of hourly windows stays twelve files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+from filelock import FileLock
+
+from stack.core.errors import StackError
+
+TIME = "event_timestamp"
+MARK = "served_until"
+
+
+def replace(folder: Path, frame: pd.DataFrame, since: datetime, until: datetime) -> None:
+    """Put the rows of (since, until] in place of those that are there; readers see whole files only.
+
+    Args:
+        folder: the feature table.
+        frame: entity columns, ``event_timestamp`` and features of the window; it may be empty.
+        since: exclusive start of the window.
+        until: inclusive end of the window.
+    """
+    frame = frame.assign(**{TIME: frame[TIME].dt.tz_convert("UTC").dt.as_unit("us")})
+    first, last = pd.Timestamp(since).tz_convert("UTC"), pd.Timestamp(until).tz_convert("UTC")
+    stray = frame[(frame[TIME] <= first) | (frame[TIME] > last)]
+    if len(stray):
+        raise StackError(
+            f"feature table {folder.name}",
+            found=f"{len(stray)} rows outside the window, one at {stray[TIME].iloc[0]}",
+            expected=f"{TIME} in ({first}, {last}]",
+            todo="mend build() in the project's features.py",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        for month in pd.period_range(first.tz_localize(None), last.tz_localize(None), freq="M"):
+            _replace_month(folder / f"{month}.parquet", frame[months(frame) == month], first, last)
+
+
+def filled(folder: Path, views: Iterable[str]) -> list[str]:
+    """Views of a project that have rows; Feast cannot read a table without a file."""
+    return [view for view in views if any((folder / view).glob("*.parquet"))]
+
+
+def months(frame: pd.DataFrame) -> pd.Series:
+    """The month (UTC) of each row."""
+    return cast(pd.Series, frame[TIME].dt.tz_localize(None).dt.to_period("M"))
+
+
+def served_until(folder: Path, start: datetime) -> datetime:
+    """The instant up to which a project's features are computed and online; `start` before the first time.
+
+    Args:
+        folder: the project's feature tables.
+        start: the beginning of the project's data.
+    """
+    mark = folder / MARK
+    return datetime.fromisoformat(mark.read_text()) if mark.exists() else start
+
+
+def mark_served(folder: Path, until: datetime) -> None:
+    """Note that the features up to an instant are computed and online: a run that was killed before goes on here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f".{MARK}.new"
+    new.write_text(until.isoformat())
+    new.replace(folder / MARK)
+
+
+def _replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
+    """Rewrite one month. A file without rows has no types to give, and DuckDB asks the first file: leave it out."""
+    if path.exists():
+        old = pd.read_parquet(path)
+        kept = old[(old[TIME] <= first) | (old[TIME] > last)]
+        frame = pd.concat([part for part in (kept, frame) if len(part)] or [frame])
+    if frame.empty:
+        path.unlink(missing_ok=True)
+        return
+    new = path.with_name(f".{path.name}.new")
+    frame.sort_values(TIME, kind="stable").to_parquet(new, index=False, compression="zstd")
+    new.replace(path)

@@ -1,0 +1,207 @@
+"""Features through Feast: definitions into the registry, feature tables from the lake, online values, training sets.
+
+The definitions are native Feast modules, ``feature_repo/<project>.py``; this module calls Feast's public API on them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import yaml
+from feast import FeatureService, FeatureStore, FeatureView
+from feast.errors import FeatureServiceNotFoundException
+from feast.repo_config import RepoConfig
+from sqlalchemy import make_url
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.features import definitions, feature_tables
+from stack.lake import lake
+from stack.specification import project
+from stack.specification.project import ProjectSpec
+
+MAX_INTERVALS = 100
+ROW = "stack_row"
+TYPES: dict[str, Any] = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
+"""How a request field stands in a frame."""
+log = logging.getLogger(__name__)
+
+
+def store(settings: Settings) -> FeatureStore:
+    """Open the feature store of ``feature_repo/feature_store.yaml``; keep the object, opening costs a second."""
+    # Feast warns that the two registry options of the file, both wanted, may show a state late.
+    logging.getLogger("feast.repo_config").setLevel(logging.ERROR)
+    text = Template((definitions.REPOSITORY / "feature_store.yaml").read_text()).safe_substitute(settings.environment())
+    config = RepoConfig(**yaml.safe_load(text))
+    config.repo_path = definitions.REPOSITORY
+    return FeatureStore(config=config)
+
+
+def apply(settings: Settings) -> dict[str, StackError]:
+    """Bring the registry and the online store in line with the definitions; a second time changes nothing.
+
+    What no module defines any more, as its project is gone, is taken out of both.
+
+    Returns:
+        Projects that are left out, each with the reason, which is logged too. The others are applied.
+    """
+    prepare(settings)
+    feast = store(settings)
+    owners: dict[tuple[str, str], str] = {}
+    left_out: dict[str, StackError] = {}
+    for name in project.names():
+        try:
+            spec = project.load(name)
+            found = definitions.load(settings, spec)
+            definitions.claim(owners, spec, found)
+            definitions.apply(feast, spec, found)
+        except StackError as error:
+            left_out[name] = error
+            log.warning("features of %s are left out\n%s", name, error)
+    if gone := definitions.orphans(settings, feast):
+        feast.apply([], objects_to_delete=gone, partial=False)
+        log.info("no longer defined, so withdrawn: %s", ", ".join(sorted({one.name for one in gone})))
+    return left_out
+
+
+def prepare(settings: Settings) -> None:
+    """Make the SQLite files, in WAL mode: readers go on while the worker writes. The mode stays with the file."""
+    registry = make_url(settings.feast_registry)
+    files = [settings.online_store] if settings.online_store_type == "sqlite" else []
+    files += [str(registry.database)] if registry.get_backend_name() == "sqlite" else []
+    for file in files:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file, timeout=30)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def update(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> dict[str, int]:
+    """Compute the feature tables of (since, until] from the lake; a window computed again replaces itself.
+
+    Returns:
+        Feature view -> rows of the window.
+    """
+    functions = spec.module("features")
+    tables = lake.recent(settings, spec, since - functions.LOOKBACK, until)
+    built: dict[str, pd.DataFrame] = functions.build(tables, since, until)
+    for view, frame in built.items():
+        feature_tables.replace(settings.feature_tables / spec.name / view, frame, since, until)
+    return {view: len(frame) for view, frame in built.items()}
+
+
+def materialise(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> None:
+    """Bring the newest row of each entity in (since, until] online.
+
+    A window that is repeated after newer ones goes on to the newest, so that no old value replaces a new one.
+    """
+    feast = store(settings)
+    wanted = views(feast, spec)
+    end = max([until, *(view.most_recent_end_time for view in wanted if view.materialization_intervals)])
+    filled = feature_tables.filled(settings.feature_tables / spec.name, [view.name for view in wanted])
+    if filled:
+        feast.materialize(since, end, feature_views=filled)
+    for view in views(feast, spec):
+        _merge_intervals(feast, view)
+
+
+def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
+    """Join each event with the features that were known at its ``event_timestamp``.
+
+    Args:
+        settings: the stack's settings.
+        spec: the project.
+        events: at least the request fields and ``event_timestamp``.
+
+    Returns:
+        The events in their order, and all feature columns: numbers as float32 (missing: NaN), categories as str.
+    """
+    inputs = _typed(spec, events).assign(
+        event_timestamp=events["event_timestamp"].dt.as_unit("us"), **{ROW: np.arange(len(events))}
+    )
+    columns = {name: column(kind, []) for name, kind in spec.features.columns.items()}
+    if len(events):
+        feast = store(settings)
+        _require_tables(settings, spec, [view.name for view in views(feast, spec)])
+        # Month by month: what a join costs grows with the square of its span.
+        by_month = inputs.groupby(feature_tables.months(inputs))
+        parts = [_joined(feast, spec, month) for _, month in by_month]
+        # A column that is all null in a month takes its type from the others.
+        joined = pa.concat_tables(parts, promote_options="permissive").sort_by(ROW)
+        columns = {name: column(kind, joined[name]) for name, kind in spec.features.columns.items()}
+    known = events.drop(columns=[name for name in columns if name in events])
+    return pd.concat([known, pd.DataFrame(columns, index=events.index)], axis=1)
+
+
+def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
+    """The request fields, typed as a request's: pandas turns integers with a null among them into floats."""
+    fields = {
+        name: events[name].astype(TYPES.get(field.type, events[name].dtype)) for name, field in spec.request.items()
+    }
+    return pd.DataFrame(fields, index=events.index)
+
+
+def _require_tables(settings: Settings, spec: ProjectSpec, views: list[str]) -> None:
+    empty = set(views) - set(feature_tables.filled(settings.feature_tables / spec.name, views))
+    if empty:
+        raise StackError(
+            f"feature tables of {spec.name}",
+            found=f"no rows of {', '.join(sorted(empty))}",
+            expected="a window that has been ingested",
+            todo=f"run `make ingest PROJECT={spec.name}`",
+        )
+
+
+def _joined(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:
+    """The feature columns of some events, in any order."""
+    job = feast.get_historical_features(entity_df=inputs, features=service(feast, spec))
+    table = job.to_arrow()
+    # Feast puts a feature that is named as a request field behind it.
+    last = {name: position for position, name in enumerate(table.column_names)}
+    return table.select([last[name] for name in (ROW, *spec.features.columns)])
+
+
+def column(kind: str, values: Any) -> np.ndarray[Any, Any]:
+    """One feature column as the model reads it."""
+    if kind == "category":
+        return np.asarray(values, dtype=object)
+    return np.asarray(values, dtype=np.float64).astype(np.float32)
+
+
+def service(feast: FeatureStore, spec: ProjectSpec) -> FeatureService:
+    """The project's feature service.
+
+    Raises:
+        StackError: the project's definitions have not been applied.
+    """
+    try:
+        return feast.get_feature_service(spec.features.service)
+    except FeatureServiceNotFoundException:
+        raise StackError(
+            f"Feast registry, feature service {spec.features.service}",
+            found="no such service",
+            expected=f"the definitions of feature_repo/{spec.name}.py",
+            todo="run `make up`, or `feast apply` in feature_repo; both say what is wrong with a definition",
+        ) from None
+
+
+def views(feast: FeatureStore, spec: ProjectSpec) -> list[FeatureView]:
+    """Feature views of the project's service that have a table, so all but the on-demand ones."""
+    names = {projection.name for projection in service(feast, spec).feature_view_projections}
+    return [view for view in feast.list_feature_views() if view.name in names]
+
+
+def _merge_intervals(feast: FeatureStore, view: FeatureView) -> None:
+    """Keep the registry small: Feast notes each materialisation for ever, 8,760 a year for an hourly project."""
+    if len(view.materialization_intervals) > MAX_INTERVALS:
+        starts, ends = zip(*view.materialization_intervals, strict=True)
+        view.materialization_intervals = [(min(starts), max(ends))]
+        feast.registry.apply_feature_view(view, feast.project)

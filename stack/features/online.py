@@ -1,0 +1,129 @@
+"""Online features of a request, as the offline store would give them for the same instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from feast import FeatureStore, FeatureView
+
+from stack.core.settings import Settings
+from stack.features import features
+from stack.specification.project import ProjectSpec
+
+SECOND = 1_000_000
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class OnlineRows:
+    """Features of some requests, column by column."""
+
+    columns: dict[str, list[Any]]
+    """All feature columns in the model's order: floats (missing: NaN) and strings."""
+    times: list[datetime | None]
+    """Oldest event time among the features that a row uses; None where it uses none."""
+    warnings: list[list[str]]
+    """What a row lacks: a view that knows nothing of its entity, or nothing recent."""
+
+
+class View(NamedTuple):
+    """What is needed of a feature view to judge its values."""
+
+    name: str
+    keys: list[str]
+    columns: list[str]
+    ttl: int
+    """Microseconds; 0 is for ever."""
+
+
+class OnlineFeatures:
+    """Reads a project's features online; keeps the store and the service open between requests."""
+
+    def __init__(self, settings: Settings, spec: ProjectSpec) -> None:
+        """Open the store and make a first read, which loads a second's worth of modules.
+
+        Raises:
+            StackError: the project's definitions have not been applied.
+        """
+        self.spec = spec
+        self.store = _store(settings)
+        self.service = features.service(self.store, spec)
+        self.views = [_view(view) for view in features.views(self.store, spec)]
+        stored = {column for view in self.views for column in view.columns}
+        self.derived = [column for column in spec.features.columns if column not in stored]
+        self.missing = {name: None if kind == "category" else NAN for name, kind in spec.features.columns.items()}
+        example = {name: field.value for name, field in spec.request.items()}
+        self.read([example], datetime.fromtimestamp(0, UTC))
+
+    def read(self, requests: Sequence[Mapping[str, Any]], now: datetime | Sequence[datetime]) -> OnlineRows:
+        """Give the features of each request at `now`, one instant for all or one each.
+
+        Feast's online store has no ttl: a value older than its view's ttl at `now`, or younger than `now`, is missing
+        here as it is offline.
+        """
+        rows = {name: [request[name] for request in requests] for name in self.spec.request}
+        response = self.store.get_online_features(features=self.service, entity_rows=rows).proto
+        vectors = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
+        found: dict[str, list[Any]] = {}
+        oldest: list[int | None] = [None] * len(requests)
+        warnings: list[list[str]] = [[] for _ in requests]
+        instants = [_micros(now)] * len(requests) if isinstance(now, datetime) else [_micros(one) for one in now]
+        for view in self.views:
+            times = [
+                stamp.seconds * SECOND + stamp.nanos // 1000 for stamp in vectors[view.columns[0]].event_timestamps
+            ]
+            usable = [
+                0 < time <= instant and (not view.ttl or instant <= time + view.ttl)
+                for time, instant in zip(times, instants, strict=True)
+            ]
+            for row, time in enumerate(times):
+                if usable[row]:
+                    oldest[row] = min(oldest[row] or time, time)
+                else:
+                    warnings[row].append(_lack(view, requests[row], time, instants[row]))
+            for column in view.columns:
+                found[column] = _values(vectors[column].values, usable, self.missing[column])
+        for column in self.derived:
+            found[column] = _values(vectors[column].values, [True] * len(requests), self.missing[column])
+        times_used = [None if time is None else datetime.fromtimestamp(time / SECOND, UTC) for time in oldest]
+        return OnlineRows({column: found[column] for column in self.spec.features.columns}, times_used, warnings)
+
+
+@lru_cache(maxsize=4)
+def _store(settings: Settings) -> FeatureStore:
+    """One store for all projects of a process: two of them would clear each other's cache at every read."""
+    return features.store(settings)
+
+
+def _view(view: FeatureView) -> View:
+    ttl = view.ttl or timedelta(0)
+    return View(
+        view.name, list(view.join_keys), [field.name for field in view.features], ttl // timedelta(microseconds=1)
+    )
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _values(protos: Sequence[Any], usable: Sequence[bool], missing: Any) -> list[Any]:
+    """Read Feast's value messages; one without a value is a null."""
+    values = []
+    for proto, wanted in zip(protos, usable, strict=True):
+        kind = proto.WhichOneof("val") if wanted else None
+        values.append(missing if kind is None else getattr(proto, kind))
+    return values
+
+
+def _lack(view: View, request: Mapping[str, Any], time: int, instant: int) -> str:
+    entity = ", ".join(f"{key} {request[key]}" for key in view.keys)
+    if not time:
+        return f"{view.name}: nothing known of {entity}"
+    at = datetime.fromtimestamp(time / SECOND, UTC).isoformat()
+    if time > instant:
+        return f"{view.name}: the values of {entity} are of {at}, later than this request"
+    return f"{view.name}: the newest values of {entity} are of {at}, too old to use"

@@ -1,0 +1,1 @@
+"""What a project's own modules may import from the stack."""

@@ -1,0 +1,97 @@
+"""What a project's own ``projects/<name>/model.py`` is made of: candidates for the search, and a metric.
+
+Both names are optional. The candidates compete with those of :mod:`stack.training.candidates`; the metric is then what
+the search is after, and the first by which people compare versions::
+
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+    from stack.kit.models import Candidate, Metric
+
+    def forest(columns, seed, **params):
+        codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+        return make_pipeline(columns.through("passthrough", codes), RandomForestClassifier(random_state=seed, **params))
+
+    def space(trial):
+        return {"n_estimators": trial.suggest_int("n_estimators", 50, 400, log=True)}
+
+    def top_fifth(label, answer):
+        called = answer[:, 0].argsort()[::-1][: len(label) // 5]
+        return label[called].sum() / label.sum()
+
+    CANDIDATES = {"forest": Candidate(forest, space, centre={"n_estimators": 200})}
+    METRIC = Metric("top_fifth", top_fifth)
+
+Estimators that skl2onnx converts are served fastest; others are served by skops, if it trusts their types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+
+class Suggest(Protocol):
+    """The part of an Optuna trial that a space draws from; a parameter is named without its candidate."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """Draw an integer, both ends included."""
+        ...
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Draw a number."""
+        ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Draw one of several values."""
+        ...
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a pipeline's input frame: numbers (float32, NaN where missing), then categories (strings)."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    def through(self, number: Any, category: Any) -> ColumnTransformer:
+        """Send numbers and categories, by position, each through their own transformer, or "passthrough"."""
+        split, end = len(self.numbers), len(self.numbers) + len(self.categories)
+        parts = [("number", number, slice(0, split)), ("category", category, slice(split, end))]
+        return ColumnTransformer([part for part in parts if part[2].start < part[2].stop])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind of model that competes in the search.
+
+    Args:
+        build: makes the unfitted scikit-learn pipeline from (columns, seed, **parameters). It is fitted on a frame
+            with these columns and, of a classification, the positions of the classes (0, 1, ...).
+        space: draws the parameters; None when there are none.
+        centre: the parameters where the search begins, one for each that `space` draws.
+    """
+
+    build: Callable[..., Pipeline]
+    space: Callable[[Suggest], dict[str, Any]] | None = None
+    centre: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How good answers are, in the project's own terms.
+
+    Args:
+        measure: gives the metric of (label, answer): encoded outcomes (n,) and answers (n, outputs).
+    """
+
+    name: str
+    measure: Callable[[np.ndarray, np.ndarray], float]
+    greater_is_better: bool = True

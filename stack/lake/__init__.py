@@ -1,0 +1,1 @@
+"""The lake: batches kept once, each a DVC version and a git commit."""

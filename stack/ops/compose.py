@@ -1,0 +1,208 @@
+"""docker-compose.yml, the one list of services, as typed objects for the local runtime."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from stack.core.errors import StackError, nearest
+from stack.core.settings import ROOT, Settings
+from stack.ops.interpolation import interpolate
+
+FILE = ROOT / "docker-compose.yml"
+PROBE = ["CMD", "python", "-m", "stack.ops.probe"]
+Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Health:
+    """A health check: the arguments of ``stack.ops.probe``, and its times in seconds."""
+
+    probe: tuple[str, ...]
+    interval: float
+    timeout: float
+    retries: int
+    start_period: float
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that the local runtime runs as a process."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    health: Health | None
+    needs: Mapping[str, Condition]
+    ports: tuple[int, ...]
+    grace: float
+    """Seconds between the request to stop and the kill."""
+    once: bool
+    """Runs to its end instead of staying up."""
+
+    @property
+    def patience(self) -> float:
+        """How long it may take to become healthy, or to end, seconds."""
+        return self.health.start_period + self.health.interval * self.health.retries if self.health else 300.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the process would have to be started anew."""
+        definition = json.dumps([self.command, sorted(self.environment.items())])
+        return hashlib.sha256(definition.encode()).hexdigest()[:16]
+
+
+def services(settings: Settings, file: Path = FILE) -> list[Service]:
+    """Read the services that run locally: those of our own image, in the order in which they start.
+
+    A service of another image (a database server) is a default of Docker Compose that the embedded ones replace.
+
+    Raises:
+        StackError: the file, a variable, a profile or a health check is not as it should be.
+    """
+    raw = _parsed(file)
+    ours = {name: body for name, body in raw["services"].items() if "build" in body}
+    require_known(settings, file)
+    active = _active(ours, settings)
+    made = [_service(name, body, _values(settings), active, file) for name, body in ours.items() if name in active]
+    return _ordered(made, file)
+
+
+def environment(settings: Settings, file: Path = FILE) -> dict[str, str]:
+    """The environment that all services share: tool addresses, telemetry switches, every setting."""
+    return _strings(interpolate(_parsed(file)["x-environment"], _values(settings), f"{file.name}, x-environment"))
+
+
+def image() -> str:
+    """Name and tag of the image that our services share."""
+    return str(_parsed(FILE)["x-own"]["image"])
+
+
+def tag(service: str) -> str:
+    """Name and tag of the image of a service that is not ours."""
+    return str(_parsed(FILE)["services"][service]["image"])
+
+
+def servers(settings: Settings, file: Path = FILE) -> list[str]:
+    """Names of the services that only containers have: those of another image."""
+    theirs = {name: body for name, body in _parsed(file)["services"].items() if "build" not in body}
+    active = _active(theirs, settings)
+    return [name for name in theirs if name in active]
+
+
+def require_known(settings: Settings, file: Path = FILE) -> None:
+    """Refuse a profile that no service has.
+
+    Raises:
+        StackError: names the nearest one.
+    """
+    known = {profile for body in _parsed(file)["services"].values() for profile in body.get("profiles", [])}
+    for unknown in sorted(settings.optional - known):
+        raise StackError(
+            "profiles",
+            found=f"{unknown}{nearest(unknown, known)}",
+            expected=f"of {', '.join(sorted(known))}",
+            todo="PROFILES=<name>, or PROFILES=none",
+        )
+
+
+def require_processes(settings: Settings, file: Path = FILE) -> None:
+    """Refuse a profile whose services only containers have.
+
+    Raises:
+        StackError: names the profile.
+    """
+    raw = _parsed(file)["services"]
+    for name in _active({name: raw[name] for name in servers(settings, file)}, settings):
+        if profiles := raw[name].get("profiles"):
+            raise StackError(
+                "profiles",
+                found=f"{profiles[0]}, which needs the image {raw[name]['image']}",
+                expected="containers",
+                todo=f"make up RUNTIME=compose PROFILES={settings.profiles}",
+            )
+
+
+def _values(settings: Settings) -> dict[str, str]:
+    return settings.environment() | {"CHECKOUT": str(ROOT)}
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        parsed = yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # safe, in C
+    except (OSError, yaml.YAMLError) as error:
+        raise StackError(str(file), found=str(error), expected="a Compose file", todo="git checkout it") from None
+    return dict(parsed)
+
+
+def _active(bodies: Mapping[str, Any], settings: Settings) -> set[str]:
+    """Names of the services with a profile that is asked for, and of those without one unless they run elsewhere."""
+    wanted, elsewhere = settings.optional, bool(settings.join_url)
+    return {
+        name
+        for name, body in bodies.items()
+        if wanted & set(body.get("profiles", ())) or not (elsewhere or body.get("profiles"))
+    }
+
+
+def _service(name: str, raw: Any, values: Mapping[str, str], active: Iterable[str], file: Path) -> Service:
+    where = f"{file.name}, services.{name}"
+    body = interpolate(raw, values, where)
+    needs = body.get("depends_on", {})
+    return Service(
+        name=name,
+        command=tuple(str(word) for word in body["command"]),
+        environment=_strings(body.get("environment", {})),
+        health=_health(body["healthcheck"], where) if "healthcheck" in body else None,
+        needs={other: need["condition"] for other, need in needs.items() if other in active},
+        ports=tuple(int(str(port).split(":")[-2]) for port in body.get("ports", [])),
+        grace=seconds(body.get("stop_grace_period", "10s")),
+        once=str(body.get("restart", "no")) == "no",
+    )
+
+
+def _health(body: Mapping[str, Any], where: str) -> Health:
+    test = body["test"]
+    if test[: len(PROBE)] != PROBE:
+        raise StackError(
+            f"{where}.healthcheck.test",
+            found=str(test),
+            expected=f"{json.dumps(PROBE)[:-1]}, URL, ...], which runs the same in both runtimes",
+        )
+    return Health(
+        probe=tuple(str(word) for word in test[len(PROBE) :]),
+        interval=seconds(body["interval"]),
+        timeout=seconds(body["timeout"]),
+        retries=int(body["retries"]),
+        start_period=seconds(body["start_period"]),
+    )
+
+
+def _ordered(made: list[Service], file: Path) -> list[Service]:
+    """Sort the services so that each follows those that it needs."""
+    placed: dict[str, Service] = {}
+    waiting = {service.name: service for service in made}
+    while waiting:
+        ready = [service for service in waiting.values() if set(service.needs) <= set(placed)]
+        if not ready:
+            raise StackError(str(file), found=f"{', '.join(waiting)} wait for each other", expected="an order")
+        for service in ready:
+            placed[service.name] = waiting.pop(service.name)
+    return list(placed.values())
+
+
+def _strings(environment: Mapping[str, Any]) -> dict[str, str]:
+    return {key: "" if value is None else str(value) for key, value in environment.items()}
+
+
+def seconds(text: str) -> float:
+    """Read a Compose duration such as ``1m30s``."""
+    return sum(float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+)(ms|s|m|h)", str(text)))

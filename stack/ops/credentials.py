@@ -1,0 +1,46 @@
+"""The passwords of the database servers: made up once, kept in ``.env``, which only its owner may read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack.core.settings import PREFIX, ROOT, Settings
+
+FILE = ROOT / ".env"
+FIELDS = tuple(name for name in Settings.model_fields if name.endswith("_password"))
+
+
+def missing(settings: Settings) -> list[str]:
+    """Settings of a password that nobody has given yet."""
+    return [name for name in FIELDS if not getattr(settings, name)]
+
+
+def complete(settings: Settings, file: Path = FILE) -> Settings:
+    """Add the missing passwords to the file, which keeps its other lines; what is given stays.
+
+    Returns:
+        The settings with every password.
+    """
+    made = {name: secrets.token_hex(24) for name in missing(settings)}
+    if made:
+        keep(made, file)
+    return settings.model_copy(update=made)
+
+
+def keep(made: Mapping[str, str], file: Path = FILE) -> None:
+    """Set settings in the file, in quotes within which a dollar sign is none of a variable; its other lines stay."""
+    values = {f"{PREFIX}{name}".upper(): value for name, value in made.items()}
+    before = file.read_text().splitlines() if file.exists() else []
+    others = [line for line in before if line.removeprefix("export ").partition("=")[0].strip() not in values]
+    _write(file, "\n".join([*others, *(f"{key}='{value}'" for key, value in values.items())]) + "\n")
+
+
+def _write(file: Path, text: str) -> None:
+    partial = file.with_name(f"{file.name}.partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(text)
+    partial.replace(file)

@@ -1,0 +1,124 @@
+"""The profile lan: what other machines call this one, and the login at its gateway."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import socket
+import ssl
+import string
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.ops import compose, credentials
+
+PROFILE, SERVICE, USER = "lan", "gateway", "stack"
+AUTHORITY = "ca.crt"
+"""Where the gateway hands out the certificate of its authority, without a login."""
+LETTERS = string.ascii_lowercase.replace("l", "") + "23456789"
+ELSEWHERE = ("192.0.2.1", 9)
+"""An address of the documentation's network: a UDP socket towards it sends nothing, and knows its own end."""
+
+
+def wanted(settings: Settings) -> bool:
+    """Say whether the gateway is to run."""
+    return PROFILE in settings.optional
+
+
+def address(settings: Settings) -> str:
+    """What other machines call this one: as the settings say, or the number of the interface that leads to them."""
+    if settings.lan_address:
+        return settings.lan_address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(ELSEWHERE)
+        except OSError:  # no network
+            return socket.gethostname().lower()
+        return str(probe.getsockname()[0])
+
+
+def authority(url: str, trusted: str = "") -> str:
+    """The certificate of a gateway's authority, in PEM.
+
+    Args:
+        url: of the gateway; its own certificate is not checked, as that takes the authority's.
+        trusted: the SHA-256 that it must have.
+
+    Raises:
+        StackError: no answer, or another authority.
+    """
+    where = f"{url}/{AUTHORITY}"
+    try:
+        pem = httpx.get(where, verify=False, trust_env=False, timeout=30).raise_for_status().text  # noqa: S501
+    except httpx.HTTPError as error:
+        raise StackError(
+            where, found=str(error) or type(error).__name__, expected="an answer", todo="make up PROFILES=lan there"
+        ) from None
+    if trusted and _sha256(pem) != trusted:
+        raise StackError(
+            where,
+            found=f"an authority with SHA-256 {_sha256(pem)}",
+            expected=f"{trusted}, as the key says",
+            todo="compare with what `make up PROFILES=lan` tells on the other machine, and join again",
+        )
+    return pem
+
+
+def fingerprint(settings: Settings) -> str:
+    """The SHA-256 of this stack's own authority."""
+    host = "127.0.0.1" if settings.lan_host in ("0.0.0.0", "") else settings.lan_host  # noqa: S104  # compared with
+    return _sha256(authority(settings.through_gateway("portal", host)))
+
+
+def _sha256(pem: str) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """What docker-compose.yml is told about the gateway: the address of links, and all names that it answers to."""
+    if not wanted(settings):
+        return {"STACK_LAN_ADDRESS": ""}
+    name, own = address(settings), socket.gethostname().lower()
+    names = dict.fromkeys([name, own, f"{own}.local", "localhost", "127.0.0.1"])
+    return {"STACK_LAN_ADDRESS": name, "LAN_NAMES": ", ".join(names)}
+
+
+def with_login(settings: Settings, say: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
+    """Make a password when there is none yet, tell it this once, and keep its hash.
+
+    Returns:
+        The settings with the hash; as they are where there is one, or no gateway is wanted.
+    """
+    if not wanted(settings) or settings.lan_password_hash:
+        return settings
+    password = "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
+    made = {"lan_password_hash": hashed(password)}
+    credentials.keep(made, file)
+    say(f"the login at the gateway, told this once and kept as a hash in {file.name}:")
+    say(f"  user {USER}, password {password}")
+    return settings.model_copy(update=made)
+
+
+def hashed(password: str) -> str:
+    """The bcrypt hash of a password, as the gateway's own program makes it.
+
+    Raises:
+        StackError: the program cannot be run.
+    """
+    command = ["docker", "run", "--rm", "--interactive", "--network", "none", compose.tag(SERVICE)]
+    ran = subprocess.run(
+        [*command, "caddy", "hash-password"], input=f"{password}\n", capture_output=True, text=True, check=False
+    )
+    if ran.returncode:
+        raise StackError(
+            f"image {compose.tag(SERVICE)}",
+            found=ran.stderr.strip()[-500:],
+            expected="a hash of `caddy hash-password`",
+            todo="run `make doctor`",
+        )
+    return ran.stdout.strip().splitlines()[-1]

@@ -1,0 +1,85 @@
+"""A small file in the stack's home that says which versions wrote the state there."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+from stack.core import code
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+
+LAYOUT = 1
+"""Raised when an older stack could not read the state."""
+UNFINISHED = ".restoring"
+"""The folder in a home that a restore works in; while it is there, the state is not whole."""
+PACKAGES = ("mlflow", "prefect", "feast", "dvc", "evidently", "great-expectations", "bentoml")
+
+
+def file(settings: Settings) -> Path:
+    """The version file."""
+    return settings.home / "versions.json"
+
+
+def current() -> dict[str, str | int]:
+    """The versions of what is installed."""
+    installed = {name: metadata.version(name) for name in PACKAGES}
+    return {"layout": LAYOUT, "python": platform.python_version(), **installed}
+
+
+def stored(settings: Settings) -> dict[str, str | int]:
+    """The versions that last used the state; empty for a new one."""
+    return dict(json.loads(file(settings).read_text())) if file(settings).exists() else {}
+
+
+def check(settings: Settings) -> None:
+    """Mark a new home as the stack's; refuse state that a newer stack has written, or that is not whole.
+
+    Raises:
+        StackError: the state's layout is newer than this code, or a restore was broken off.
+    """
+    if (settings.home / UNFINISHED).exists():
+        raise StackError(
+            str(settings.home),
+            found="a restore that was broken off",
+            expected="a whole state",
+            todo="run `make restore` again with YES=1",
+        )
+    found = int(stored(settings).get("layout", LAYOUT))
+    if found > LAYOUT:
+        raise StackError(
+            str(file(settings)),
+            found=f"state of layout {found}",
+            expected=f"layout {LAYOUT} or older",
+            todo="use the newer checkout, or another STACK_HOME",
+        )
+    if not file(settings).exists():
+        write(settings)
+
+
+def write(settings: Settings, found: Mapping[str, str | int] | None = None) -> None:
+    """Note which versions use the state, and which commit: those that are installed, or those that are given."""
+    partial = file(settings).with_suffix(".new")
+    partial.write_text(json.dumps(dict(found or current() | {"code": code.version()}), indent=1) + "\n")
+    partial.replace(file(settings))
+
+
+@contextmanager
+def unfinished(settings: Settings) -> Iterator[Path]:
+    """A folder in the home to prepare new state in; `check` refuses the home until it is whole."""
+    aside = settings.home / UNFINISHED
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        if any(settings.home.iterdir()):
+            aside.mkdir(exist_ok=True)
+        raise
+    shutil.rmtree(aside)

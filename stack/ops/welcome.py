@@ -1,0 +1,129 @@
+"""What a user sees at the end of `make up`: the first pipeline, the addresses, and one answered prediction."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+
+import httpx
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.ops import lan
+from stack.ops.runs import Outcome, Runs
+from stack.registry import registry
+from stack.specification import project
+from stack.specification.project import ProjectSpec
+
+PATIENCE = 30.0
+"""Seconds in which the prediction service takes up a new project or champion."""
+NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """What a browser opens, by name."""
+    front = {
+        "home page": settings.address("portal") + "/",
+        "predictions": settings.address("prediction") + "/",
+        "Prefect": settings.address("prefect") + "/",
+        "MLflow": settings.address("mlflow") + "/",
+        "Evidently": settings.address("monitoring") + "/",
+        # Through the portal: the server's own page loads from the internet.
+        "features": settings.address("portal") + "/features/",
+        "data checks": settings.address("portal") + "/docs/",
+    }
+    if "feast-ui" in settings.optional:
+        front["Feast UI"] = settings.address("feast_ui") + "/"
+    if lan.wanted(settings):
+        front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"
+    return front
+
+
+def has_champion(settings: Settings, spec: ProjectSpec) -> bool:
+    """Say whether the registry holds a champion of the project.
+
+    Raises:
+        StackError: MLflow does not answer as it should.
+    """
+    try:
+        return registry.champion(settings, spec) is not None
+    except httpx.HTTPError as error:
+        raise StackError(
+            f"MLflow at {settings.mlflow_url}",
+            found=str(error) or type(error).__name__,
+            expected="the champion's version, or that there is none",
+            todo="make logs SERVICE=mlflow",
+        ) from None
+
+
+def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str, Outcome]:
+    """Run the pipeline of each project without a champion; a run that is under way is followed instead.
+
+    A project whose specification is broken is told and left out; examples run when they are asked for.
+    """
+    runs, outcomes = Runs(settings), {}
+    for spec in project.sound(say):
+        if spec.package or has_champion(settings, spec):
+            continue
+        run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
+        say(f"first pipeline of {spec.name}: {runs.url(run)}")
+        outcomes[spec.name] = runs.follow(run, say)
+    return outcomes
+
+
+def example(spec: ProjectSpec) -> str:
+    """The body of a request for one prediction, from the examples of project.yaml."""
+    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
+
+
+def curl(settings: Settings, spec: ProjectSpec) -> str:
+    """The command that asks for the example's prediction, ready to paste."""
+    url = f"{settings.address('prediction')}/{spec.name}/predict"
+    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(example(spec))}"
+
+
+def answer(settings: Settings, spec: ProjectSpec) -> str:
+    """The real answer to `curl`, waiting for the service to take up a champion that is minutes old.
+
+    Raises:
+        StackError: the prediction service refuses the example.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        given = _post(f"{settings.prediction_url}/{spec.name}/predict", example(spec))
+        if given.is_success:
+            return given.text
+        if given.status_code not in NOT_YET or time.monotonic() > deadline:
+            raise StackError(
+                f"example of projects/{spec.name}/project.yaml",
+                found=f"HTTP {given.status_code}: {given.text[:500]}",
+                expected="a prediction",
+                todo="make logs SERVICE=prediction",
+            )
+        time.sleep(0.5)
+
+
+def page(settings: Settings) -> str:
+    """The table of addresses and, for the first project with a champion, one prediction."""
+    lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
+    for spec in project.sound(lambda _: None):
+        if has_champion(settings, spec):
+            return "\n".join([*lines, f"$ {curl(settings, spec)}", answer(settings, spec)])
+    return "\n".join(lines)
+
+
+def _post(url: str, body: str) -> httpx.Response:
+    """Send a JSON body to a service of ours.
+
+    Raises:
+        StackError: no answer.
+    """
+    headers = {"Content-Type": "application/json"}
+    try:
+        return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
+    except httpx.HTTPError as error:
+        raise StackError(
+            url, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
+        ) from None

@@ -1,0 +1,241 @@
+"""The prediction log: what was asked, with which features, what was answered, and later what was true.
+
+A row is on the disk before its answer leaves the prediction service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from pydantic_core import to_json
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from stack.core.settings import Settings
+from stack.core.state import engine, predictions, shadows
+from stack.specification import tasks
+from stack.specification.project import ProjectSpec
+
+TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
+PRUNED_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answered row."""
+
+    id: str
+    """UUID; the same id logged again changes nothing."""
+    asked_at: datetime
+    """Instant on the project's clock that the features were read for."""
+    answered_at: datetime
+    """Instant on the wall clock."""
+    request: Mapping[str, Any]
+    """The request fields."""
+    features: Mapping[str, Any]
+    """The feature values that the model saw; None where one was missing."""
+    features_at: datetime | None
+    """Oldest event time of the feature rows used."""
+    model_version: str
+    answer: Mapping[str, Any]
+    """What the caller is told: the reply of the project's task."""
+
+
+def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
+    """Name the event that a request asks about: its fields in the order of project.yaml, instants in UTC."""
+    return to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null").decode()
+
+
+def log(settings: Settings, spec: ProjectSpec, answered: Sequence[Prediction]) -> None:
+    """Write predictions in one commit, which has reached the disk when this returns.
+
+    An id that is already there stays as it is.
+    """
+    if not answered:
+        return
+    with engine(settings.state_database).begin() as connection:
+        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+        connection.execute(insert(predictions).on_conflict_do_nothing(), [_row(spec, one) for one in answered])
+
+
+def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
+    """Read the predictions asked in (since, until], in the order they were asked.
+
+    Returns:
+        The columns of the log; `request` and `features` spread into a column a field, `answer` into the columns of
+        :func:`answered`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it is known).
+        A feature named as a request field wins.
+    """
+    query = select(predictions).where(*_asked(spec, since, until)).order_by(predictions.c.asked_at, predictions.c.id)
+    with engine(settings.state_database).connect() as connection:
+        rows = [row._asdict() for row in connection.execute(query)]
+    spread = [row | answered(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
+    frame = pd.DataFrame(spread, columns=_columns(spec))
+    for column in [*TIMES, *(name for name, field in spec.request.items() if field.type == "datetime")]:
+        frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+    for column in spec.column_types("number"):
+        frame[column] = frame[column].astype("Float32")
+    kinds = dict.fromkeys(["label", *tasks.of(spec).outputs], "float64")
+    kinds |= {"decision": "bool"} if spec.task == "binary" else {}
+    return frame.astype(kinds | dict.fromkeys(spec.column_types("category"), object))
+
+
+def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Spread an answer into the columns of a frame: the task's outputs, and ``decision`` where there is one."""
+    classes = answer.get("probabilities", {})
+    others = {name: value for name, value in answer.items() if name != "probabilities"}
+    return {f"probability_{name}": value for name, value in classes.items()} | others
+
+
+def told(spec: ProjectSpec) -> list[str]:
+    """The columns of an answer in a frame."""
+    return [*tasks.of(spec).outputs, *([] if spec.task == "regression" else ["decision"])]
+
+
+def ids(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> set[str]:
+    """Ids of the predictions asked in (since, until]."""
+    query = select(predictions.c.id).where(*_asked(spec, since, until))
+    with engine(settings.state_database).connect() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def outcomes(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
+    """Read how the labelled predictions asked in (since, until] turned out: what `read` gives, without the features.
+
+    Returns:
+        ``asked_at`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and ``label``, ordered
+        by ``asked_at``.
+    """
+    columns = [predictions.c[name] for name in ("asked_at", "model_version", "answer", "label")]
+    query = (
+        select(*columns)
+        .where(*_asked(spec, since, until), predictions.c.label.is_not(None))
+        .order_by(predictions.c.asked_at, predictions.c.id)
+    )
+    with engine(settings.state_database).connect() as connection:
+        rows = [row._asdict() for row in connection.execute(query)]
+    names = ["asked_at", "model_version", *tasks.of(spec).outputs, "label"]
+    frame = pd.DataFrame([row | answered(row.pop("answer")) for row in rows], columns=names)
+    frame["asked_at"] = pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]")
+    return frame.astype(dict.fromkeys(names[2:], "float64"))
+
+
+def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
+    """Note what was true, for every prediction about these events; a label that came before is replaced.
+
+    Args:
+        settings: the stack.
+        spec: the project.
+        labels: columns `label` (encoded), `label_at` (instant it was known), and either `id` (of the prediction) or the
+            request fields.
+
+    Returns:
+        Number of predictions that now have their label.
+    """
+    by_id = "id" in labels
+    rows = [
+        {
+            "named": str(row["id"]) if by_id else event_key(spec, {str(name): value for name, value in row.items()}),
+            "found": float(row["label"]),
+            "known": row["label_at"].to_pydatetime().astimezone(UTC),
+        }
+        for row in labels.to_dict("records")
+    ]
+    if not rows:
+        return 0
+    column = predictions.c.id if by_id else predictions.c.event_key
+    statement = (
+        update(predictions)
+        .where(predictions.c.project == spec.name, column == bindparam("named"))
+        .values(label=bindparam("found"), label_at=bindparam("known"))
+    )
+    with engine(settings.state_database).begin() as connection:
+        return connection.execute(statement, rows).rowcount
+
+
+def note(settings: Settings, spec: ProjectSpec, told: Mapping[str, tuple[float, datetime]]) -> set[str]:
+    """Note what was true by prediction id; the same label again changes nothing, not even when it was known.
+
+    Args:
+        settings: the stack.
+        spec: the project.
+        told: id -> encoded label, and the instant on the project's clock when it was known.
+
+    Returns:
+        The ids that are in the log of this project.
+    """
+    mine, id_, label_ = predictions.c.project == spec.name, predictions.c.id, predictions.c.label
+    statement = (
+        update(predictions)
+        .where(id_ == bindparam("named"), or_(label_.is_(None), label_ != bindparam("found")))
+        .values(label=bindparam("found"), label_at=bindparam("known"))
+    )
+    with engine(settings.state_database).begin() as connection:
+        known = set(connection.execute(select(id_).where(mine, id_.in_(told))).scalars())
+        rows = [{"named": name, "found": told[name][0], "known": told[name][1].astimezone(UTC)} for name in known]
+        if rows:
+            connection.execute(statement, rows)
+    return known
+
+
+def prune(settings: Settings, before: datetime) -> int:
+    """Delete the predictions answered before an instant of the wall clock; returns how many.
+
+    In many short transactions: an answer waits while another process writes.
+    """
+    answered = predictions.c.answered_at < before.astimezone(UTC)
+    old = (
+        select(predictions.c.id)
+        .where(answered)
+        .order_by(predictions.c.answered_at, predictions.c.id)
+        .limit(PRUNED_AT_ONCE)
+    )
+    pruned = 0
+    while True:
+        with engine(settings.state_database).begin() as connection:
+            connection.execute(delete(shadows).where(shadows.c.id.in_(old)))
+            deleted = connection.execute(delete(predictions).where(predictions.c.id.in_(old))).rowcount
+        pruned += deleted
+        if deleted < PRUNED_AT_ONCE:
+            return pruned
+
+
+def _asked(spec: ProjectSpec, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
+    """A project's predictions asked in (since, until]."""
+    asked_at = predictions.c.asked_at
+    return [predictions.c.project == spec.name, asked_at > since.astimezone(UTC), asked_at <= until.astimezone(UTC)]
+
+
+def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:
+    """A prediction as the table holds it."""
+    return {
+        "id": one.id,
+        "project": spec.name,
+        "asked_at": one.asked_at.astimezone(UTC),
+        "answered_at": one.answered_at.astimezone(UTC),
+        "event_key": event_key(spec, one.request),
+        "request": {name: _in_utc(value) for name, value in one.request.items()},
+        "features": one.features,
+        "features_at": one.features_at.astimezone(UTC) if one.features_at else None,
+        "model_version": one.model_version,
+        "answer": one.answer,
+    }
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def _columns(spec: ProjectSpec) -> list[str]:
+    """Columns of the log as read: those of the table, of the answer, the request fields, the features."""
+    kept: list[str] = []
+    for column in predictions.columns:
+        kept += told(spec) if column.name == "answer" else [column.name]
+    left_out = ("project", "request", "features")
+    return list(
+        dict.fromkeys([*(name for name in kept if name not in left_out), *spec.request, *spec.features.columns])
+    )

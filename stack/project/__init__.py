@@ -1,0 +1,1 @@
+"""One project of the stack: its specification, its own modules, its clock."""

@@ -1,0 +1,58 @@
+"""A training is made once: what the same data, cut-off and code have made already is taken up, not made again.
+
+A run that was killed after it had registered its version is completed by whoever starts the same training next. Where
+two machines have trained the same, because one was given up and came back, the version that was registered first stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from stack.core import code
+from stack.core.settings import Settings
+from stack.promotion import audit
+from stack.registry import registry
+from stack.registry.registry import Version
+from stack.specification.project import ProjectSpec
+
+IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
+"""The tags that two trainings share when they give the same model."""
+
+
+def identity(spec: ProjectSpec, cutoff: datetime, data_revision: str) -> dict[str, str]:
+    """The values of `IDENTITY` of a training here."""
+    return dict(zip(IDENTITY, (spec.name, cutoff.isoformat(), data_revision, code.digest(spec.name)), strict=True))
+
+
+def take_up(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> Version | None:
+    """Find the version that a training with these tags has registered; while nothing is decided, it is challenger."""
+    version = registry.tagged(settings, spec, tags)
+    if version is None:
+        return None
+    registry.finish(settings, version)
+    if not any(entry.version == version.version for entry in audit.entries(settings, spec)):
+        registry.nominate(settings, spec, version)
+    return version
+
+
+def settle(settings: Settings, spec: ProjectSpec, made: str, tags: Mapping[str, str]) -> str:
+    """Make a version challenger that was registered just now, or delete it where the same training has an earlier one.
+
+    The registry numbers its versions one after the other, so all that register the same agree on which was first. That
+    one is taken up: whoever registered it may have been killed, or never been told that the registry had.
+
+    Args:
+        tags: of the version, with those of `IDENTITY`.
+
+    Returns:
+        The version that stays.
+    """
+    same = {key: tags[key] for key in IDENTITY}
+    first = registry.tagged(settings, spec, same)
+    if first is not None and first.version != made:
+        registry.delete(settings, spec, made)
+        take_up(settings, spec, same)
+        return first.version
+    registry.nominate(settings, spec, registry.numbered(settings, spec, made))
+    return made

@@ -1,0 +1,1 @@
+"""Model versions in MLflow: aliases, tags, and the files of a version."""

@@ -1,0 +1,121 @@
+"""The files of a version: its served form, its reference and holdout rows, whatever its run keeps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.registry import rest
+from stack.registry.registry import Version
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def fetch(settings: Settings, version: Version, folder: Path) -> None:
+    """Download a version's served form into `folder`, whole or not at all.
+
+    Args:
+        folder: made if it is missing; an existing folder must be empty.
+    """
+    download(settings, version, "served", folder)
+
+
+def download(settings: Settings, version: Version, name: str, folder: Path) -> None:
+    """Download an artifact folder of the version's run into `folder`, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        with rest.client(settings) as client:
+            root = _root(client, version)
+            paths = list(_files(client, version.run_id, name))
+            if not paths:
+                raise StackError(
+                    f"model {version.name}, version {version.version}, run {version.run_id}",
+                    found=f"no artifacts below {name}/",
+                    expected="a version that a training of the stack registered",
+                    todo=f"make train PROJECT={version.name}",
+                )
+            for path in paths:
+                target = aside / Path(path).relative_to(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _save(client, root, path, target)
+        # rename(2) replaces an empty folder in one step.
+        aside.replace(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def upload(settings: Settings, version: Version, name: str, files: Mapping[str, bytes]) -> None:
+    """Add files to an artifact folder of the version's run."""
+    with rest.client(settings) as client:
+        root = _root(client, version)
+        for file, content in files.items():
+            rest.refuse(client.put(_proxied(root, f"{name}/{file}"), content=content))
+
+
+def reference(settings: Settings, version: Version) -> DataFrame:
+    """A sample of the rows a version was trained on: features, label, probability, event timestamp."""
+    return _table(settings, version, "reference")
+
+
+def holdout(settings: Settings, version: Version) -> DataFrame:
+    """The holdout of a version's training: event, features, label, and the probability before the refit."""
+    return _table(settings, version, "holdout")
+
+
+def _table(settings: Settings, version: Version, name: str) -> DataFrame:
+    import pandas as pd  # 70 MB that the prediction service must not pay for
+
+    with folder(settings, version, name) as found:
+        return pd.read_parquet(found / f"{name}.parquet")
+
+
+@contextmanager
+def folder(settings: Settings, version: Version, name: str) -> Iterator[Path]:
+    """An artifact folder of the version's run, downloaded for the time of the context."""
+    with TemporaryDirectory() as parent:
+        found = Path(parent) / name
+        download(settings, version, name, found)
+        yield found
+
+
+def _root(client: httpx.Client, version: Version) -> str:
+    """Where the artifacts of the version's run are, as MLflow says it."""
+    run = rest.checked(client.get("mlflow/runs/get", params={"run_id": version.run_id}))["run"]
+    return str(run["info"]["artifact_uri"])
+
+
+def _files(client: httpx.Client, run_id: str, path: str) -> Iterator[str]:
+    """Paths of all files below an artifact folder of a run."""
+    for entry in rest.checked(client.get("mlflow/artifacts/list", params={"run_id": run_id, "path": path})).get(
+        "files", []
+    ):
+        if entry.get("is_dir"):
+            yield from _files(client, run_id, entry["path"])
+        else:
+            yield entry["path"]
+
+
+def _save(client: httpx.Client, root: str, path: str, target: Path) -> None:
+    with client.stream("GET", _proxied(root, path)) as answer, target.open("wb") as file:
+        if answer.is_error:
+            answer.read()
+        rest.refuse(answer)
+        for chunk in answer.iter_bytes():
+            file.write(chunk)
+
+
+def _proxied(root: str, path: str) -> str:
+    """Where the server hands out an artifact: the stack logs every artifact through it (``mlflow-artifacts:``)."""
+    return f"mlflow-artifacts/artifacts/{quote(urlsplit(root).path.strip('/'))}/{quote(path)}"

@@ -1,0 +1,210 @@
+"""The model registry: who is champion, moving aliases, and the versions with their tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.registry import rest
+from stack.specification.project import ProjectSpec
+
+CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
+# A model without the alias is INVALID_PARAMETER_VALUE, a project without a model RESOURCE_DOES_NOT_EXIST.
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version of a project's model."""
+
+    name: str
+    version: str
+    run_id: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """The tags of the run that trained it (``stack.*``) and its holdout metrics."""
+
+    @property
+    def cutoff(self) -> datetime:
+        """The instant up to which labels were known to it."""
+        return datetime.fromisoformat(self.tag("stack.cutoff"))
+
+    def tag(self, key: str) -> str:
+        """A tag that every training sets.
+
+        Raises:
+            StackError: the version has none; it was not registered by a training of the stack.
+        """
+        if key not in self.tags:
+            raise StackError(
+                f"model {self.name}, version {self.version}",
+                found=f"no tag {key}",
+                expected="a version that a training of the stack registered",
+                todo=f"make train PROJECT={self.name}",
+            )
+        return self.tags[key]
+
+
+def champion(settings: Settings, spec: ProjectSpec) -> Version | None:
+    """The version that answers requests."""
+    return aliased(settings, spec, CHAMPION)
+
+
+def challenger(settings: Settings, spec: ProjectSpec) -> Version | None:
+    """The version that was trained last and awaits the gate."""
+    return aliased(settings, spec, CHALLENGER)
+
+
+def previous(settings: Settings, spec: ProjectSpec) -> Version | None:
+    """The champion before the present one."""
+    return aliased(settings, spec, PREVIOUS)
+
+
+def canary(settings: Settings, spec: ProjectSpec) -> Version | None:
+    """The version that answers a share of the requests."""
+    return aliased(settings, spec, CANARY)
+
+
+def require_champion(settings: Settings, spec: ProjectSpec) -> Version:
+    """The champion, or an error that says how to get one.
+
+    Raises:
+        StackError: the project has no champion.
+    """
+    found = champion(settings, spec)
+    if found is None:
+        raise StackError(
+            f"model {spec.name}",
+            found="no version with the alias champion",
+            expected="a champion",
+            todo=f"make train PROJECT={spec.name}",
+        )
+    return found
+
+
+def aliased(settings: Settings, spec: ProjectSpec, alias: str) -> Version | None:
+    """The version an alias points at, or None.
+
+    Raises:
+        httpx.HTTPError: the registry does not answer; another try may pass.
+    """
+    with rest.client(settings) as client:
+        answer = client.get("mlflow/registered-models/alias", params={"name": spec.name, "alias": alias})
+        if answer.is_client_error and any(code in answer.text for code in ABSENT):
+            return None
+        return _version(rest.checked(answer)["model_version"])
+
+
+def numbered(settings: Settings, spec: ProjectSpec, version: str) -> Version:
+    """A registered version by its number.
+
+    Raises:
+        httpx.HTTPError: the registry does not answer, or has no such version.
+    """
+    with rest.client(settings) as client:
+        answer = client.get("mlflow/model-versions/get", params={"name": spec.name, "version": version})
+        return _version(rest.checked(answer)["model_version"])
+
+
+def promote(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Make a version champion; the old champion becomes previous.
+
+    The alias ``champion`` moves in one request, after ``previous`` and before ``challenger`` is taken away: wherever
+    this is interrupted, one whole version is champion, and doing it again completes it.
+    """
+    before = champion(settings, spec)
+    awaiting, tried = challenger(settings, spec), canary(settings, spec)
+    with rest.client(settings) as client:
+        if before is None or before.version != version:
+            if before is not None:
+                _point(client, spec, PREVIOUS, before.version)
+            _point(client, spec, CHAMPION, version)
+        if awaiting is not None and awaiting.version == version:
+            _drop(client, spec, CHALLENGER)
+        if tried is not None and tried.version == version:
+            _drop(client, spec, CANARY)
+
+
+def try_out(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Make a version canary; it is challenger no longer."""
+    awaiting = challenger(settings, spec)
+    with rest.client(settings) as client:
+        _point(client, spec, CANARY, version)
+        if awaiting is not None and awaiting.version == version:
+            _drop(client, spec, CHALLENGER)
+
+
+def withdraw(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Let a version be canary no longer."""
+    tried = canary(settings, spec)
+    if tried is not None and tried.version == version:
+        with rest.client(settings) as client:
+            _drop(client, spec, CANARY)
+
+
+def rollback(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Make a version champion that was so before; it is previous no longer.
+
+    As in :func:`promote`, one whole version is champion wherever this is interrupted, and doing it again completes it.
+    """
+    before = previous(settings, spec)
+    with rest.client(settings) as client:
+        _point(client, spec, CHAMPION, version)
+        if before is not None and before.version == version:
+            _drop(client, spec, PREVIOUS)
+
+
+def tag(settings: Settings, version: Version, tags: Mapping[str, str]) -> None:
+    """Set tags on a version."""
+    with rest.client(settings) as client:
+        for key, value in tags.items():
+            body = {"name": version.name, "version": version.version, "key": key, "value": value}
+            rest.checked(client.post("mlflow/model-versions/set-tag", json=body))
+
+
+def tagged(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str], order: str = "ASC") -> Version | None:
+    """The version that carries these tags: the first of several, or with the order "DESC" the newest."""
+    wanted = [f"name = '{spec.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
+    query = {"filter": " and ".join(wanted), "order_by": f"version_number {order}", "max_results": "1"}
+    with rest.client(settings) as client:
+        found = rest.checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
+    return _version(found[0]) if found else None
+
+
+def delete(settings: Settings, spec: ProjectSpec, version: str) -> None:
+    """Take a version out of the registry; its run stays."""
+    with rest.client(settings) as client:
+        rest.checked(
+            client.request("DELETE", "mlflow/model-versions/delete", json={"name": spec.name, "version": version})
+        )
+
+
+def nominate(settings: Settings, spec: ProjectSpec, version: Version) -> None:
+    """Make a version challenger."""
+    with rest.client(settings) as client:
+        _point(client, spec, CHALLENGER, version.version)
+
+
+def finish(settings: Settings, version: Version) -> None:
+    """End the run that trained a version as finished."""
+    with rest.client(settings) as client:
+        rest.checked(client.post("mlflow/runs/update", json={"run_id": version.run_id, "status": "FINISHED"}))
+
+
+def _version(raw: Mapping[str, Any]) -> Version:
+    tags = {tag["key"]: tag["value"] for tag in raw.get("tags", [])}
+    return Version(raw["name"], str(raw["version"]), raw["run_id"], tags)
+
+
+def _point(client: httpx.Client, spec: ProjectSpec, alias: str, version: str) -> None:
+    body = {"name": spec.name, "alias": alias, "version": version}
+    rest.checked(client.post("mlflow/registered-models/alias", json=body))
+
+
+def _drop(client: httpx.Client, spec: ProjectSpec, alias: str) -> None:
+    rest.checked(client.request("DELETE", "mlflow/registered-models/alias", json={"name": spec.name, "alias": alias}))

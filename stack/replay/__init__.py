@@ -1,0 +1,1 @@
+"""Recorded time played forward."""

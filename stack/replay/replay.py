@@ -1,0 +1,99 @@
+"""A recorded period played forward: features come online as they become known, every event is asked about in time.
+
+Features change only at their instants (hourly ticks for flights). All events between two of them are asked in one
+request, each as of its own instant: they get what the offline store gives for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
+
+import pandas as pd
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.prediction_log import predictions
+from stack.project import clock
+from stack.replay.ticks import INSTANT, Ticks
+from stack.serving.caller import Caller, prediction_ids
+from stack.specification.project import ProjectSpec
+
+DAY = timedelta(days=1)
+
+
+def days(spec: ProjectSpec, now: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Cut the time to `until` into days (UTC): (since, until] of each. The first is the one that `now` lies in.
+
+    A day that was interrupted is played again from its start: what is done already is not done twice.
+    """
+    since = max(_midnight(now), first_instant(spec))
+    while since < until:
+        end = min(_midnight(since) + DAY, until)
+        yield since, end
+        since = end
+
+
+def first_instant(spec: ProjectSpec) -> datetime:
+    """Where a replay begins: "now" after the first pipeline."""
+    return (spec.clock.first_now or spec.clock.start).astimezone(UTC)
+
+
+def is_review(spec: ProjectSpec, at: datetime) -> bool:
+    """Whether the project looks back at an instant: each `monitoring.every` since the replay began."""
+    return at > first_instant(spec) and not (at - first_instant(spec)) % spec.monitoring.every
+
+
+def require_replay(spec: ProjectSpec, now: datetime) -> None:
+    """Refuse what cannot be played.
+
+    Raises:
+        StackError: the project runs on the wall clock, or its first pipeline has not run.
+    """
+    if spec.clock.kind != "replay":
+        raise StackError(
+            f"projects/{spec.name}/project.yaml, key clock.kind",
+            found=spec.clock.kind,
+            expected="replay: only recorded data can be played",
+        )
+    if now < first_instant(spec):
+        raise StackError(
+            f"clock of {spec.name}",
+            found=now.isoformat(),
+            expected=f"at least {first_instant(spec).isoformat()}, where the first pipeline leaves it",
+            todo=f"run `make run PROJECT={spec.name}`",
+        )
+
+
+def play(settings: Settings, spec: ProjectSpec, ticks: Ticks, caller: Caller, since: datetime, until: datetime) -> int:
+    """Play (since, until]: push features, advance the clock, ask about every event of [since, until) not yet asked.
+
+    The feature tables of the window are there. The clock ends before `until`: the day has more to do.
+
+    Returns:
+        Number of events asked about.
+    """
+    waiting = _questions(settings, spec, since, until)
+    instants = ticks.load(since, until)
+    for instant, following in pairwise([since, *instants, until]):
+        ticks.push(instant)
+        due = waiting[(waiting["asked_at"] >= instant) & (waiting["asked_at"] < following)]
+        if len(due):
+            clock.advance(settings, spec, due["asked_at"].max().to_pydatetime())
+            caller.ask(due)
+    if until in instants:
+        ticks.push(until)
+    return len(waiting)
+
+
+def _questions(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
+    """The events of [since, until) that the log does not hold, by the instant at which they are asked."""
+    rows: pd.DataFrame = spec.module("source").requests(since - INSTANT, until - INSTANT)
+    rows = rows.assign(prediction_id=prediction_ids(spec, rows["event_id"]))
+    logged = predictions.ids(settings, spec, since - INSTANT, until)
+    return rows[~rows["prediction_id"].isin(logged)]
+
+
+def _midnight(instant: datetime) -> datetime:
+    return datetime.combine(instant.astimezone(UTC).date(), time(), UTC)

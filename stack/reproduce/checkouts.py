@@ -1,0 +1,122 @@
+"""The code and the packages of a recorded training: this checkout, or a git worktree of its commit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stack.core import code
+from stack.core.errors import StackError
+from stack.core.settings import ROOT
+from stack.reproduce import rebuild
+
+ANYWAY = "ANYWAY=1 compares with code and packages as they are now"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """Code, and an interpreter with its packages."""
+
+    folder: Path
+    python: Path
+
+    def run(self, words: list[str], environ: Mapping[str, str], report: Callable[[str], None]) -> None:
+        """Run a module of the checkout and pass its lines on.
+
+        Raises:
+            StackError: it fails; has its last lines.
+        """
+        process = subprocess.Popen(
+            [str(self.python), "-m", *words],
+            cwd=self.folder,
+            env={**environ, "PYTHONPATH": str(self.folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        said: list[str] = []
+        for line in process.stdout or ():
+            said.append(line.rstrip())
+            report(said[-1])
+        if process.wait():
+            found = " | ".join(said[-4:]) or f"exit code {process.returncode}"
+            raise StackError(f"{words[0]} in {self.folder}", found=found, expected="a run that ends well")
+
+
+@contextmanager
+def recorded(
+    recipe: Mapping[str, Any],
+    folder: Path,
+    report: Callable[[str], None],
+    *,
+    kept: Path | None = None,
+    as_it_is: bool = False,
+) -> Iterator[Checkout]:
+    """Give the code and the packages that a recipe names.
+
+    Args:
+        recipe: ``recipe.json`` of the run.
+        folder: where a worktree is made, if one is needed; it is gone afterwards.
+        report: told what is used.
+        kept: the files that no commit has, as the run kept them.
+        as_it_is: this checkout with its packages, whatever the recipe names.
+
+    Raises:
+        StackError: no commit has that code, or its packages cannot be installed.
+    """
+    here, commit = Checkout(ROOT, Path(sys.executable)), recipe["code_version"].removesuffix(code.DIRTY)
+    off = rebuild.differences(recipe)
+    if as_it_is or (not off and recipe.get("code_digest") == code.digest(recipe["project"])):
+        report(f"code of this checkout{', as it is' if as_it_is else ''}; recorded: {recipe['code_version'][:12]}")
+        yield here
+        return
+    _require_commit(recipe, commit, kept)
+    code.git("worktree", "prune")
+    code.git("worktree", "add", "--detach", str(folder), commit)
+    try:
+        report(f"code of commit {commit[:12]}, in a worktree of its own")
+        if kept and recipe["uncommitted"]:
+            code.put_back(recipe["uncommitted"], kept, folder)
+            report(f"with {len(recipe['uncommitted'])} files that were not committed, as the run kept them")
+        if off:
+            report(f"building its environment: {rebuild.said(off)}")
+            Checkout(folder, here.python).run(["stack.ops.bootstrap", *_data(folder, recipe)], os.environ, report)
+        yield Checkout(folder, folder / ".venv/bin/python" if off else here.python)
+    finally:
+        code.git("worktree", "remove", "--force", str(folder))
+
+
+def _data(folder: Path, recipe: Mapping[str, Any]) -> list[str]:
+    """An example is known where the package of its data is installed."""
+    text = (folder / "projects" / recipe["project"] / "project.yaml").read_text()
+    return ["--examples"] if "\npackage:" in text else []
+
+
+def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -> None:
+    """Refuse code that neither a commit nor the run has, or a commit that this checkout does not know."""
+    where = f"code of the run, {recipe['code_version']}"
+    files = recipe.get("uncommitted")
+    if (files and kept is None) or (files is None and recipe["code_version"].endswith(code.DIRTY)):
+        files = files or []
+        named = ", ".join(files[:8]) + (" ..." if files[8:] else "")
+        raise StackError(
+            where,
+            found=f"changes that were not committed: {named or 'not named'}",
+            expected="a training of committed code, or a checkout that is still as it was then",
+            todo=f"commit, then train; {ANYWAY}",
+        )
+    try:
+        code.git("cat-file", "-e", f"{commit}:stack/reproduce/rebuild.py")
+    except (OSError, subprocess.CalledProcessError):
+        raise StackError(
+            where,
+            found=f"no such commit in {ROOT}, or one that cannot rebuild",
+            expected="a git checkout with the history of the recorded code",
+            todo=f"run it in a clone, after `git fetch`; {ANYWAY}",
+        ) from None

@@ -1,0 +1,85 @@
+"""Build a recorded model once more, in a checkout of its code.
+
+``python -m stack.reproduce.rebuild RECIPE OUT [--as-it-is]``
+
+Reads the lake of STACK_HOME at the recorded revision; changes nothing there. Writes into OUT what the training of the
+recipe logged (metrics, ``holdout/``, ``reference/``, ``served/``). ``make reproduce`` runs it and compares.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from stack.core.errors import StackError
+
+METRICS = "metrics.json"
+
+
+def rebuild(recipe: dict[str, Any], out: Path) -> None:
+    """Fit the recorded candidate before the holdout, measure it, and fit it on everything.
+
+    Args:
+        recipe: ``recipe.json`` of the run.
+        out: folder for the results; made if it is missing.
+    """
+    from stack.core import settings
+    from stack.lake import lake
+    from stack.reproduce import scratch
+    from stack.specification import project
+    from stack.training import training
+
+    # Of libraries, about libraries: Feast, which shows them again when it is imported, calls what DuckDB renames.
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    spec, cutoff = project.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
+    spec = spec.model_copy(update={"training": project.Training.model_validate(recipe["training"])})
+    tables = lake.read(settings.load(), spec, until=cutoff, revision=recipe["data_revision"])
+    print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
+    frame = scratch.training_set(spec, tables, cutoff)
+    print(f"{len(frame):,} labelled rows with their features; the recipe has {recipe['rows']:,}", flush=True)
+    metrics = training.again(spec, frame, cutoff, recipe["candidate"], recipe["params"], out)
+    print(f"{recipe['candidate']} is fitted before the holdout, measured there, and fitted on all rows", flush=True)
+    (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def differences(recipe: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Packages of another version than the recorded one: name -> (recorded, installed)."""
+    found = {name: (wanted, _installed(name)) for name, wanted in recipe["packages"].items()}
+    return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+
+
+def said(off: dict[str, tuple[str, str]]) -> str:
+    """Differences as a line."""
+    return ", ".join(f"{name} {found} instead of {wanted}" for name, (wanted, found) in off.items())
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def main(recipe: Path, out: Path, *, as_it_is: bool) -> int:
+    """Run, with other packages than the recorded ones only if asked to; return the exit code."""
+    recorded = json.loads(recipe.read_text())
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        off = differences(recorded)
+        if off and not as_it_is:
+            raise StackError(f"packages of {sys.prefix}", found=said(off), expected="the recorded versions")
+        rebuild(recorded, out)
+    except StackError as error:
+        print(f"error: {error}", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), as_it_is="--as-it-is" in sys.argv))

@@ -1,0 +1,175 @@
+"""Rebuild a registered model from its run: recorded code, data and packages; same metrics, same predictions?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite, nan
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from stack.core import code
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.registry import artifacts
+from stack.registry.registry import Version
+from stack.reproduce import checkouts, rebuild
+
+TOLERANCE = 1e-9
+"""Largest difference of a metric; features and predictions have to be equal."""
+TABLES = ("holdout", "reference")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the run of a training has of it."""
+
+    recipe: dict[str, Any]
+    metrics: dict[str, float]
+    folder: Path
+    """``holdout/`` and ``reference/``: rows with their features and the answers that were given."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rebuilt model against the recorded one."""
+
+    metrics: int
+    """How many there are."""
+    differing: dict[str, tuple[float, float]]
+    """Metrics that differ: recorded, rebuilt."""
+    rows: dict[str, tuple[int, int]]
+    """Table -> rows, and those of them that differ."""
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differing and not any(off for _, off in self.rows.values())
+
+    def __str__(self) -> str:
+        metrics = f"{len(self.differing)} of {self.metrics} metrics differ by more than {TOLERANCE:g}"
+        rows = [f"{off:,} of {count:,} predictions ({name})" for name, (count, off) in self.rows.items()]
+        return ", ".join([metrics, *rows])
+
+
+def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *, as_it_is: bool = False) -> Comparison:
+    """Rebuild the model of a training's run, and hold it against what the run has.
+
+    Args:
+        settings: the stack whose MLflow has the run and whose lake has the data; nothing is changed there.
+        report: told about each step, in one line.
+        as_it_is: use this checkout and its packages, whatever the run recorded.
+
+    Raises:
+        StackError: there is no such training, its code or packages cannot be had, or the result differs.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=settings.home, prefix="reproduce-") as made:
+        folder = Path(made)
+        known = fetch(settings, run_id, folder / "recorded")
+        recipe, rebuilt = known.recipe, folder / "rebuilt"
+        report(f"{recipe['project']}: {recipe['candidate']} on labels known at {recipe['cutoff']}")
+        words = ["stack.reproduce.rebuild", str(known.folder / "recipe/recipe.json"), str(rebuilt)]
+        kept = known.folder / "recipe" / code.KEPT
+        with checkouts.recorded(
+            recipe, folder / "code", report, kept=kept if kept.exists() else None, as_it_is=as_it_is
+        ) as checkout:
+            checkout.run([*words, *(["--as-it-is"] if as_it_is else [])], _environment(settings, folder), report)
+        found = compare(known, rebuilt)
+    report(str(found))
+    if not found.same:
+        first = [f"{name} {new!r}, recorded {old!r}" for name, (old, new) in found.differing.items()][:3]
+        raise StackError(
+            f"run {run_id}",
+            found="; ".join([str(found), *first]),
+            expected="the recorded metrics and predictions",
+            todo="look for what the recipe cannot name: the processor, libraries of the system, changes after a commit",
+        )
+    return found
+
+
+def recipe_of(settings: Settings, run_id: str) -> dict[str, Any]:
+    """What a training's run has recorded of it.
+
+    Raises:
+        StackError: MLflow has no such training.
+    """
+    with TemporaryDirectory() as made:
+        return _recipe(settings, run_id, Path(made))
+
+
+def is_of_this_code(recipe: Mapping[str, Any]) -> bool:
+    """Whether this checkout has the code and the packages of a recipe."""
+    return not rebuild.differences(recipe) and recipe.get("code_digest") == code.digest(recipe["project"])
+
+
+def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
+    """Download a training's recipe, metrics and answers.
+
+    Raises:
+        StackError: MLflow has no such training.
+    """
+    client = mlflow.MlflowClient(settings.mlflow_url)
+    folder.mkdir(parents=True)
+    try:
+        run = client.get_run(run_id)
+        for name in TABLES:
+            artifacts.download(settings, Version("", "", run_id), name, folder / name)
+    except (MlflowException, httpx.HTTPError, StackError, OSError) as error:
+        raise _no_training(run_id, error) from None
+    metrics = {name: value for name, value in run.data.metrics.items() if isfinite(value)}
+    return Recorded(_recipe(settings, run_id, folder), metrics, folder)
+
+
+def _recipe(settings: Settings, run_id: str, folder: Path) -> dict[str, Any]:
+    """Download a recipe into ``recipe/`` of a folder."""
+    try:
+        artifacts.download(settings, Version("", "", run_id), "recipe", folder / "recipe")
+        return dict(json.loads((folder / "recipe/recipe.json").read_text()))
+    except (httpx.HTTPError, StackError, OSError) as error:
+        raise _no_training(run_id, error) from None
+
+
+def _no_training(run_id: str, error: Exception) -> StackError:
+    return StackError(
+        f"run {run_id}",
+        found=" ".join(str(error).split())[:300],
+        expected="the run of a training that ended well, with its recipe, holdout and reference",
+        todo="take the run's id from the page of the model's version in MLflow",
+    )
+
+
+def compare(known: Recorded, rebuilt: Path) -> Comparison:
+    """Hold rebuilt metrics and rows against the recorded ones."""
+    metrics = json.loads((rebuilt / rebuild.METRICS).read_text())
+    pairs = {name: (wanted, metrics.get(name, nan)) for name, wanted in known.metrics.items()}
+    off = {name: pair for name, pair in pairs.items() if not abs(pair[0] - pair[1]) <= TOLERANCE}
+    return Comparison(len(pairs), off, {name: _rows(known.folder, rebuilt, name) for name in TABLES})
+
+
+def _rows(recorded: Path, rebuilt: Path, name: str) -> tuple[int, int]:
+    """Rows of a table, and how many are not the same in both: features, outcome and answer."""
+    old, new = (pd.read_parquet(folder / name / f"{name}.parquet") for folder in (recorded, rebuilt))
+    if list(old.columns) != list(new.columns) or len(old) != len(new):
+        return len(old), len(old)
+    same = (old == new) | (old.isna() & new.isna())
+    return len(old), int((~same.all(axis=1)).sum())
+
+
+def _environment(settings: Settings, folder: Path) -> dict[str, str]:
+    """What the rebuilding process is told: where the lake is, and nothing else of the stack.
+
+    Settings that came after the recorded code would be errors to it.
+    """
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("STACK_")}
+    remote = {"STACK_LAKE_REMOTE": settings.lake_remote} if settings.lake_remote else {}
+    own = {"STACK_HOME": str(settings.home), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "TZ": "UTC"}
+    return kept | remote | own | {"PYTHONWARNINGS": "ignore"}

@@ -1,0 +1,95 @@
+"""CSV and Parquet files of any size, read and written a chunk of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandas import DataFrame
+
+from stack.core.errors import StackError
+
+ROWS = 50_000
+
+
+def read(path: Path, types: Mapping[str, Any]) -> Iterator[tuple[DataFrame, float]]:
+    """Give the rows of a file chunk by chunk, each with the share of the file that has been read by then.
+
+    Args:
+        path: a Parquet file, or one of comma-separated values with a header.
+        types: column -> dtype in a CSV file; its other columns are text, whatever they hold.
+
+    Raises:
+        StackError: a value is not of its column's type.
+    """
+    if path.suffix == ".parquet":
+        file, done = pq.ParquetFile(path), 0
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table().to_pandas(), 1.0
+        for batch in file.iter_batches(ROWS):
+            done += batch.num_rows
+            yield batch.to_pandas(), done / file.metadata.num_rows
+        return
+    size = path.stat().st_size
+    with path.open("rb") as opened:
+        try:
+            header = pd.read_csv(opened, nrows=0)
+            opened.seek(0)
+            wanted = {str(column): types.get(str(column), str) for column in header}
+            for rows in pd.read_csv(opened, chunksize=ROWS, dtype=wanted):
+                yield rows, opened.tell() / size
+        except ValueError as error:
+            raise StackError(str(path), found=str(error), expected="values of the types in project.yaml") from None
+
+
+class Writer:
+    """Writes chunks of one frame; the columns and types of the first are those of the file."""
+
+    def __init__(self, path: Path, is_csv: bool) -> None:
+        self.path, self.is_csv = path, is_csv
+        self.rows = 0
+        self._parquet: pq.ParquetWriter | None = None
+
+    def write(self, frame: DataFrame) -> None:
+        """Add rows at the end."""
+        if self.is_csv:
+            frame.to_csv(self.path, mode="a", header=not self.rows, index=False)
+        else:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if self._parquet is None:
+                self._parquet = pq.ParquetWriter(self.path, _schema(table.schema))
+            self._parquet.write_table(table.cast(self._parquet.schema))
+        self.rows += len(frame)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._parquet is not None:
+            self._parquet.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Writer]:
+    """Write a CSV or Parquet file: whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    partial.unlink(missing_ok=True)
+    writer = Writer(partial, path.suffix == ".csv")
+    try:
+        try:
+            yield writer
+        finally:
+            writer.close()
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of a first chunk; a column without any value there may hold text later."""
+    fields = [one.with_type(pa.string()) if pa.types.is_null(one.type) else one for one in schema]
+    return pa.schema(fields)

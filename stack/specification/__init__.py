@@ -1,0 +1,1 @@
+"""``projects/<name>/project.yaml`` as typed objects: sections, request fields, tasks."""

@@ -1,0 +1,235 @@
+"""The project specification: ``projects/<name>/project.yaml`` as a typed object, and the project's modules.
+
+Every key is documented by the class that holds it; an unknown key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from stack.core.errors import StackError, nearest
+from stack.core.settings import ROOT
+from stack.specification import mistakes
+from stack.specification.sections import (
+    Clock,
+    Features,
+    Gate,
+    Monitoring,
+    RequestField,
+    Rollout,
+    Schedules,
+    Spec,
+    Table,
+    Training,
+)
+
+__all__ = [
+    "DEFINITIONS",
+    "PROJECTS",
+    "Clock",
+    "Features",
+    "Gate",
+    "Monitoring",
+    "RequestField",
+    "Rollout",
+    "Schedules",
+    "Spec",
+    "Table",
+    "Training",
+    "ProjectSpec",
+    "end_of",
+    "examples",
+    "instant",
+    "load",
+    "names",
+    "parse",
+]
+PROJECTS = ROOT / "projects"
+YAML = "*/project.yaml"
+DEFINITIONS = ROOT / "feature_repo"
+
+
+class ProjectSpec(Spec):
+    """One side project: everything that is not code."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """The folder's name."""
+    title: str
+    """The question that is answered."""
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    """Whether it happens, which one it is, or how much."""
+    label: str
+    """Column with the outcome."""
+    classes: list[bool | int | str] = []
+    """The outcomes as the source names them: of two the second is the positive one; 0 and 1 when left out."""
+    threshold: float = Field(0.5, gt=0, lt=1)
+    """Binary: the decision is positive from this probability on."""
+    package: str = ""
+    """PyPI package that carries the data of an example; where it is absent, so is the project."""
+    clock: Clock = Clock()
+    tables: dict[str, Table]
+    request: dict[str, RequestField]
+    features: Features
+    training: Training = Training()
+    gate: Gate = Gate()
+    rollout: Rollout = Rollout()
+    monitoring: Monitoring = Monitoring()
+    schedules: Schedules = Schedules()
+
+    @field_validator("features")
+    @classmethod
+    def _nothing_twice(cls, features: Features) -> Features:
+        if not features.columns:
+            raise ValueError("at least one feature column")
+        return features
+
+    @model_validator(mode="after")
+    def _classes_of_the_task(self) -> Self:
+        count, most = len(self.classes), {"binary": 2, "regression": 0}.get(self.task, 1000)
+        least = 3 if self.task == "multiclass" else 0
+        if not (least <= count <= most) or (self.task == "binary" and count == 1) or len(set(self.classes)) < count:
+            wanted = {"binary": "two classes, or none for 0 and 1", "regression": "none", "multiclass": "three or more"}
+            raise ValueError(f"classes: {count} found, a {self.task} task has {wanted[self.task]}, each once")
+        return self
+
+    @model_validator(mode="after")
+    def _schedules_of_the_wall_clock(self) -> Self:
+        if self.schedules.crons and self.clock.kind == "replay":
+            raise ValueError("schedules: a replayed clock has none, as `make replay` moves it")
+        return self
+
+    @model_validator(mode="after")
+    def _feature_sets_of_columns(self) -> Self:
+        for name, columns in self.training.feature_sets.items():
+            strange = next((one for one in columns if one not in self.features.columns), None)
+            if strange or not columns or name == "all":
+                what = f"no feature column{nearest(strange, self.features.columns)}" if strange else "columns"
+                raise ValueError(f"training.feature_sets.{name}: {strange or columns!r}: {what}; all is always there")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder in the checkout."""
+        return PROJECTS / self.name
+
+    def module(self, noun: Literal["source", "features", "checks"]) -> ModuleType:
+        """Import ``projects/<name>/<noun>.py``."""
+        return import_module(f"projects.{self.name}.{noun}")
+
+    def column_types(self, kind: Literal["number", "category"]) -> list[str]:
+        """Feature columns of one kind, in the model's order."""
+        return [column for column, found in self.features.columns.items() if found == kind]
+
+
+def names() -> list[str]:
+    """Names of the projects in the checkout, sorted; an example counts when its data is installed."""
+    return [name for name, package in _packages().items() if not package or find_spec(package)]
+
+
+def examples() -> list[str]:
+    """Names of the examples whose data is not installed."""
+    return [name for name, package in _packages().items() if package and not find_spec(package)]
+
+
+def _packages() -> dict[str, str]:
+    """Project -> the key `package` of its project.yaml, which is read without parsing the rest: it is asked often."""
+    texts = {path.parent.name: path.read_text(encoding="utf-8", errors="replace") for path in PROJECTS.glob(YAML)}
+    found = {name: re.search(r"(?m)^package: *(\w+)", text) for name, text in texts.items()}
+    return {name: match[1] if match else "" for name, match in sorted(found.items())}
+
+
+def sound(say: Callable[[str], None]) -> Iterator[ProjectSpec]:
+    """Give the projects whose specification is sound; `say` is told of each other one what is wrong."""
+    for name in names():
+        try:
+            spec = load(name)
+        except StackError as error:
+            say(f"left out: {error}")
+        else:
+            yield spec
+
+
+def load(name: str) -> ProjectSpec:
+    """Read and check ``projects/<name>/project.yaml``.
+
+    Raises:
+        StackError: no such project, or a key is unknown, missing or malformed.
+    """
+    path = PROJECTS / name / "project.yaml"
+    if name in examples():
+        raise StackError(
+            f"projects/{name}",
+            found="an example whose data is not installed",
+            expected=f"the data package {_packages()[name]}",
+            todo=f"run `make example NAME={name}`, which installs it and runs the project",
+        )
+    if not path.is_file():
+        raise StackError(
+            f"projects/{name}",
+            found=f"no project of this name{nearest(name, names())}",
+            expected=f"one of {', '.join(names())}",
+            todo="name an existing project",
+        )
+    return parse(mistakes.read(path), path)
+
+
+def parse(raw: Any, path: Path) -> ProjectSpec:
+    """Check the parsed YAML of `path` against the specification.
+
+    Raises:
+        StackError: names the file, the key, what was found and what was expected.
+    """
+    try:
+        spec = ProjectSpec.model_validate(raw)
+    except ValidationError as error:
+        raise next(iter(mistakes.explain(ProjectSpec, error, path).values())) from None
+    if spec.name != path.parent.name:
+        raise StackError(
+            f"{path}, key name",
+            found=spec.name,
+            expected=path.parent.name,
+            todo="name the project as its folder",
+        )
+    return spec
+
+
+def instant(text: str) -> datetime:
+    """Parse an ISO 8601 instant; one without a zone is an error, as everything inside is UTC.
+
+    Raises:
+        StackError: not an instant, or one without a zone.
+    """
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise StackError(
+            "instant",
+            found=repr(text),
+            expected="ISO 8601 with a zone, like 2013-03-01T00:00:00Z",
+            todo="add the zone",
+        )
+    return parsed
+
+
+def end_of(text: str) -> datetime:
+    """The end (UTC) of an ISO 8601 date, or the instant that is named.
+
+    Raises:
+        StackError: neither, or an instant without a zone.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return instant(text)
+    return datetime.combine(day + timedelta(days=1), time(), UTC)

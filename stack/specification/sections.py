@@ -1,0 +1,248 @@
+"""The sections of a project's specification: what each key of ``projects/<name>/project.yaml`` means.
+
+``python -m stack.authoring.reference`` makes the table of docs/projects.md of the docstrings here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal, Self
+from zoneinfo import available_timezones
+
+from cronsim import CronSim, CronSimError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from stack.core.errors import nearest
+
+
+class Spec(BaseModel):
+    """A part of the specification: frozen, strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Clock(Spec):
+    """What "now" is: the wall clock, or a stored instant that a replay of recorded data advances."""
+
+    kind: Literal["wall", "replay"] = "wall"
+    """Wall: now is now. Replay: `make replay` moves it."""
+    start: AwareDatetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """First instant of data: the first pipeline ingests from here."""
+    first_now: AwareDatetime | None = None
+    """Replay only: "now" after the first pipeline."""
+
+
+class Table(Spec):
+    """A raw table of the lake."""
+
+    key: list[str] = Field(min_length=1)
+    """Columns that identify a row."""
+    available_at: str = "available_at"
+    """Column with the instant (UTC) at which a row is known; a batch holds rows with since < instant <= until."""
+    snapshot: bool = False
+    """The source gives the whole table each time, without the instants: rows that the lake lacks, or has with other
+    values, are the batch, known from its end on."""
+
+
+class RequestField(Spec):
+    """A field that a caller sends with each prediction request."""
+
+    type: Literal["string", "integer", "number", "boolean", "datetime"]
+    """What a caller sends; a datetime names its zone."""
+    description: str
+    """Said in the API, and in errors."""
+    example: Any
+    """A real value: the example request is made of them."""
+    nullable: bool = False
+    """The value may be missing: null, or left out."""
+    unit: str = ""
+    """Said with the description."""
+    known: list[str] = []
+    """Values seen in training; another one is answered with a warning, never refused."""
+    pattern: str = ""
+    """Regular expression that a text matches; others are refused."""
+    ge: float | None = None
+    """Least value."""
+    le: float | None = None
+    """Largest value."""
+
+    @field_validator("example")
+    @classmethod
+    def _as_json(cls, example: Any) -> Any:
+        """YAML reads an instant without quotes as one; in requests it is a text."""
+        return example.isoformat() if isinstance(example, date) else example
+
+    @property
+    def value(self) -> Any:
+        """The example as features are made of it: an instant is a datetime."""
+        return datetime.fromisoformat(str(self.example)) if self.type == "datetime" and self.example else self.example
+
+
+class Features(Spec):
+    """How features reach the model; the definitions themselves are in ``feature_repo/<name>.py``."""
+
+    service: str
+    """Name of the Feast feature service."""
+    entities: list[str] = []
+    """Join keys; each is a request field of the same name."""
+    columns: dict[str, Literal["number", "category"]]
+    """Feature columns in the model's order, and how the model reads each."""
+
+
+class Training(Spec):
+    """The protocol of training and the search over candidates."""
+
+    candidates: list[str] = []
+    """Among `dummy`, `linear`, `gradient_boosting` and those of the project's ``model.py``; all when left out."""
+    centres: dict[str, dict[str, Any]] = {}
+    """Candidate -> parameters where its search begins, instead of the usual ones."""
+    feature_sets: dict[str, list[str]] = {}
+    """Name -> feature columns, which a sweep compares with all of them."""
+    trials: int = Field(8, ge=1)
+    """Optuna trials over all candidates that have hyper-parameters."""
+    split: Literal["time", "random"] = "time"
+    """How rows are held out and folded: the latest ones, or, of a table without time, a seeded random share with the
+    classes in proportion."""
+    folds: int | None = Field(None, ge=1)
+    """Folds inside the fit rows that a trial is scored on; pruned after each. By time they expand, in order, and are 2
+    when left out; at random they are 5."""
+    holdout: timedelta = timedelta(days=28)
+    """By time: the most recent labelled rows, kept from the search: the gate decides on them."""
+    holdout_share: float = Field(0.25, gt=0, lt=1)
+    """By time the holdout is never more than this share of the labelled history (in whole days); at random it is this
+    share of the rows."""
+    seed: int = 7
+    """Of the search, the splits and the models."""
+
+
+class Gate(Spec):
+    """Limits that a challenger meets on the holdout before it goes live."""
+
+    limits: dict[str, tuple[float | None, float | None]] = {}
+    """Metric -> [least, most], null for none. When left out, a model has skill: it beats the constant answer that fits
+    best. A most for a metric that should be great catches leaks."""
+    slices: dict[str, float] = {}
+    """Column -> limit of the task's first metric (AUC, log-loss, RMSE, or the project's own) for each of its values."""
+    max_loss_increase: float | None = None
+    """Against the champion, on the same rows: the mean loss (log-loss, squared error) is never worse by more than this;
+    by more than 1 % of the champion's when left out."""
+    interval: float = Field(0.95, gt=0, lt=1)
+    """A champion that is not due (``monitoring.max_age``, ``monitoring.max_bias``) is followed only by a challenger
+    whose loss is lower with this confidence, by a paired bootstrap over days (at random: over rows) ..."""
+    min_days: int = Field(7, ge=2)
+    """... of which there are at least so many (of rows: 50)."""
+    max_slice_loss_increase: dict[str, float] = {}
+    """Column -> largest increase of the mean loss against the champion in the rows of any of its values."""
+    approval: Literal["automatic", "manual"] = "automatic"
+    """Manual: what passed waits in Prefect's UI for a person before it follows a champion."""
+    max_served_difference: float = 1e-5
+    """Largest difference of a probability between the served and the trained form; of a number, as a share of the
+    largest one."""
+    max_latency_ms: float = 50.0
+    """Median time of one row through the served form."""
+
+
+class Rollout(Spec):
+    """How a challenger is shown to live requests before it is champion."""
+
+    shadow: bool = False
+    """It answers what the champion has answered, in the background; logged beside the prediction, never returned."""
+    canary: float = Field(0.0, ge=0, lt=1)
+    """Share of requests, by a hash of the prediction id, that a challenger answers once it has passed the gate; it
+    follows the champion after `canary_for`. 0: at once."""
+    canary_for: timedelta = timedelta(days=1)
+    """On the project's clock."""
+    max_error_rate: float = Field(0.1, gt=0, le=1)
+    """A canary is withdrawn, and a new champion goes back to the previous one, when the model fails more of its
+    requests ..."""
+    max_latency_ms: float | None = None
+    """... when 99 of 100 of them do not stay within this (not judged when left out) ..."""
+    min_requests: int = Field(100, ge=1)
+    """... of at least so many in five minutes; ..."""
+    max_loss_increase: float | None = None
+    """... or when its loss (log-loss, mse) is larger by more than this than the other version's on the same requests
+    (not judged when left out) ..."""
+    min_labelled: int = Field(1000, ge=2)
+    """... of which at least so many have their label."""
+    rollback_within: timedelta = timedelta(days=7)
+    """How long a champion counts as new; what breaks later is not its fault."""
+
+
+class Monitoring(Spec):
+    """What the monitoring flow compares, and the drift policy."""
+
+    window: timedelta = timedelta(days=14)
+    """Length of the current window that a report covers."""
+    every: timedelta = timedelta(days=7)
+    """A replay makes a report each time so much has been played."""
+    method: Literal["psi", "ks", "wasserstein", "jensenshannon"] = "psi"
+    """How a column of the window is compared with the reference."""
+    threshold: float = 0.2
+    """A column drifts above this value of the method; with `ks`, a p-value, below it."""
+    max_drift_share: float = 0.3
+    """A notice is given at this share of drifted columns."""
+    max_missing_rise: float = 0.2
+    """A notice is given when a column misses this share of its values more than in the reference."""
+    min_rows: int = 1000
+    """Fewer rows decide nothing."""
+    max_bias: float | None = None
+    """Retrain when |mean answer - mean outcome| over `bias_window` exceeds this: a probability, or the outcome's unit;
+    null never does ..."""
+    max_loss: float | None = None
+    """... or when the mean loss (log-loss, squared error) of the same rows does ..."""
+    bias_window: timedelta = timedelta(days=28)
+    """... over the last so long ..."""
+    min_labelled: int = 1000
+    """... with at least this many labelled rows since the champion's cut-off."""
+    max_age: timedelta = timedelta(days=60)
+    """Retrain when the champion's training cut-off is older than this."""
+    breaches: int = Field(1, ge=1)
+    """An alarm counts (drift, predictions, bias, loss) when so many windows break its limit ..."""
+    windows: int = Field(1, ge=1)
+    """... of the last so many reports, the newest among them."""
+    cool_down: timedelta = timedelta(days=14)
+    """After a retraining was asked for, so long no other is: what would ask gives notice."""
+    max_silence: timedelta = Field(timedelta(days=7), gt=timedelta(0))
+    """An alarm is given when no row of a table has come for so long, and each time as much has passed again; not of a
+    snapshot table, which may stay as it is."""
+
+    @model_validator(mode="after")
+    def _breaches_fit(self) -> Self:
+        if self.breaches > self.windows:
+            raise ValueError(f"breaches: {self.breaches} of {self.windows} windows can never be")
+        return self
+
+
+class Schedules(Spec):
+    """When flows start by themselves, on the wall clock: cron expressions of five fields."""
+
+    timezone: str = "UTC"
+    """Zone of the expressions, like Europe/Berlin: they keep to its local time through the change of the clocks."""
+    ingest: str | None = None
+    """When new rows are fetched, checked and appended, like "0 4 * * *"."""
+    monitor: str | None = None
+    """When drift and performance are reported and the drift policy is asked."""
+    train: str | None = None
+    """When a challenger is trained whatever the drift policy says."""
+
+    @field_validator("ingest", "monitor", "train")
+    @classmethod
+    def _is_cron(cls, expression: str | None) -> str | None:
+        if expression is not None:
+            try:
+                CronSim(expression, datetime(2024, 1, 1))  # noqa: DTZ001  # any instant will do
+            except CronSimError as error:
+                raise ValueError(f'a cron expression of five fields, like "0 4 * * *" ({error})') from None
+        return expression
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"the name of a time zone, like Europe/Berlin{nearest(name, available_timezones())}")
+        return name
+
+    @property
+    def crons(self) -> dict[str, str]:
+        """Flow -> expression, of the flows that have one."""
+        return {flow: cron for flow in ("ingest", "monitor", "train") if (cron := getattr(self, flow))}

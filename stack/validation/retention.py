@@ -1,0 +1,42 @@
+"""What validation leaves behind, and for how long: Data Docs pages, and batches in quarantine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from stack.core.settings import Settings
+from stack.specification.project import ProjectSpec
+from stack.validation import data_docs
+
+
+def forget(settings: Settings, spec: ProjectSpec, before: datetime) -> int:
+    """Delete the pages and the quarantine that were written before an instant of the wall clock; returns how many."""
+    old = [path for path in (settings.quarantine / spec.name).glob("*/verdict.json") if _older(path, before)]
+    for verdict in old:
+        shutil.rmtree(verdict.parent)
+    site = settings.data_docs / spec.name
+    records = [path for path in (site / "validations").glob("*.json") if _older(path, before)]
+    for record in records:
+        record.with_suffix(".html").unlink(missing_ok=True)
+        record.unlink()
+    if records:
+        data_docs.index(site, spec.name)
+    return len(old) + len(records)
+
+
+def supersede(folder: Path) -> None:
+    """Delete the refused batches that begin where this one does: each next one holds their rows again.
+
+    A source that stays broken for weeks would else fill the disk, with windows that grow by each run.
+    """
+    since = folder.name.partition("_")[0]
+    for verdict in folder.parent.glob(f"{since}_*/verdict.json"):
+        if verdict.parent.name < folder.name and not json.loads(verdict.read_text())["accepted"]:
+            shutil.rmtree(verdict.parent)
+
+
+def _older(path: Path, instant: datetime) -> bool:
+    return path.stat().st_mtime < instant.timestamp()

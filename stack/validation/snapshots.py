@@ -1,0 +1,47 @@
+"""Tables without time: the source gives them whole each time, and the rows that are new or changed make the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pandas as pd
+
+from stack.core.settings import Settings
+from stack.lake import lake
+from stack.specification.project import ProjectSpec, Table
+
+
+def batch(
+    settings: Settings, spec: ProjectSpec, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime
+) -> dict[str, pd.DataFrame]:
+    """Keep the rows of snapshot tables that the lake did not hold at `since`, known from `until` on.
+
+    A row of a known key with other values is new as well: from `until` on it stands for its key. One that is no longer
+    in the file stays in the lake. Tables with time are left as they are.
+    """
+    found = dict(tables)
+    names = [name for name, table in spec.tables.items() if table.snapshot and name in found]
+    if names:
+        known = lake.read(settings, spec, until=since)
+        stamp = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
+        for name in names:
+            new = _new(spec.tables[name], lake.in_utc(found[name]), known[name])
+            found[name] = new.assign(**{spec.tables[name].available_at: stamp}).reset_index(drop=True)
+    return found
+
+
+def unchanged(spec: ProjectSpec, tables: Mapping[str, pd.DataFrame]) -> bool:
+    """Say whether a batch is of snapshot tables only and brings nothing."""
+    return all(table.snapshot and name in tables and tables[name].empty for name, table in spec.tables.items())
+
+
+def _new(table: Table, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose key is unknown, or whose values differ from those of their key."""
+    if known.empty or not set(table.key) <= set(rows.columns):
+        return rows
+    new = rows.drop(columns=table.available_at, errors="ignore").set_index(table.key).astype(object)
+    old = known.set_index(table.key).reindex(index=new.index, columns=new.columns).astype(object)
+    differs = (new.ne(old) & ~(new.isna() & old.isna())).any(axis=1).to_numpy()
+    absent = ~new.index.isin(pd.Index(known.set_index(table.key).index))
+    return rows[differs | absent]

@@ -1,0 +1,41 @@
+"""Which logged features count as other than the offline store's."""
+
+import numpy as np
+import pandas as pd
+
+from monitoring.skew import Skew, compare
+
+
+def frames(toy):
+    features = {"wet": [0.1, np.nan, 3.0], "town_id": ["Bath", "Cork", "Oban"], "cold": [1.0, 2.0, np.nan]}
+    offline = pd.DataFrame(features).astype({"wet": "float32", "cold": "float32"})
+    asked_at = pd.date_range("2024-01-01", periods=3, tz="UTC")
+    # The log holds numbers as JSON does, and a missing one as null.
+    served = pd.DataFrame({"id": list("abc"), "asked_at": asked_at} | features)
+    return served.astype({"wet": "Float32", "cold": "Float32"}), offline
+
+
+def test_equal_features_do_not_differ_though_their_types_do(toy):
+    served, offline = frames(toy)
+    assert compare(toy, served, offline) == Skew(rows=3, differing=0)
+
+
+def test_a_row_counts_once_however_many_of_its_cells_differ(toy):
+    served, offline = frames(toy)
+    found = compare(toy, served, offline.assign(cold=np.float32(9), town_id=["Bath", "Bath", "Oban"]))
+    assert (found.rows, found.differing) == (3, 3)
+    assert "a asked at 2024-01-01 00:00:00+00:00, cold: served 1.0, offline 9.0" in found.examples
+    assert any("town_id: served Cork, offline Bath" in one for one in found.examples)
+
+
+def test_the_next_float_and_a_lost_value_differ(toy):
+    served, offline = frames(toy)
+    near = offline.assign(wet=np.array([np.nextafter(np.float32(0.1), 1, dtype="float32"), np.nan, np.nan], "float32"))
+    found = compare(toy, served, near)
+    assert found.differing == 2
+    assert (found + found).differing == 4
+
+
+def test_no_prediction_is_no_skew(toy):
+    served, offline = frames(toy)
+    assert compare(toy, served.head(0), offline.head(0)) == Skew()

@@ -1,0 +1,162 @@
+"""What is wrong with a project is said at once, and where."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+
+from stack.authoring import check
+from stack.core.settings import ROOT
+from stack.specification import project
+from tests.stack.authoring.scaffolds import NOW, Folder, sales
+
+YAML, SOURCE, FEATURES, CHECKS = (
+    f"projects/toy/{one}" for one in ("project.yaml", "source.py", "features.py", "checks.py")
+)
+FEAST = "feature_repo/toy.py"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A sound project, written once."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = Folder(tmp_path_factory.mktemp("sound"), patch)
+        table = sales()
+        table["many"] = table["units"] > table["units"].median()
+        folder.write("toy", table.drop(columns="units"), target="many", time="Sold At", keys="ShopID")
+    return folder.root
+
+
+@pytest.fixture
+def toy(made, tmp_path, monkeypatch):
+    """A copy of it to break."""
+    folder = Folder(tmp_path, monkeypatch)
+    for name in ("projects", "feature_repo"):
+        shutil.copytree(made / name, tmp_path / name, dirs_exist_ok=True)
+    for name in [name for name in sys.modules if name.startswith("projects.toy")]:
+        monkeypatch.delitem(sys.modules, name)
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("projects.toy")]:
+        del sys.modules[name]
+
+
+def told(name="toy"):
+    return "\n".join(str(one) for one in check.findings(name, NOW))
+
+
+def line_of(toy, path, text):
+    return next(n for n, line in enumerate((toy.root / path).read_text().splitlines(), 1) if text in line)
+
+
+def test_a_sound_project_has_no_findings(toy):
+    assert told() == ""
+
+
+def test_an_instant_needs_no_quotes(toy):
+    file = toy.root / YAML
+    file.write_text(re.sub(r"example: '(2024[^']*)'", r"example: \1", file.read_text()))
+    field = project.load("toy").request["sold_at"]
+    assert (field.example, field.value) == (field.value.isoformat(), datetime.fromisoformat(field.example))
+    assert told() == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "where", "said"),
+    [
+        (YAML, "label: many", "lable: many", "lable", "did you mean 'label'"),
+        (YAML, "  min_rows:", "  min_row:", "min_row", "did you mean 'min_rows'"),
+        (YAML, "label: many", "label: mny", "label", "did you mean 'many'"),
+        (YAML, "entities: [shop_id]", "entities: [shop]", "entities", "did you mean 'shop_id'"),
+        (YAML, "    price: number", "    prise: number", "prise", "did you mean 'price'"),
+        (YAML, "key: [order_no]", "key: [order_n]", "table rows", "did you mean 'order_no'"),
+        (YAML, "example: '2024", "example: 'in 2024", "request.sold_at.example", "ISO 8601 with a zone"),
+        (YAML, "classes: [false, true]", "classes: [false, true, 2]", "key classes", "a binary task has two classes"),
+        (YAML, "threshold: 0.2", "threshold: 0.2\n  breaches: 2", "key monitoring.breaches", "of 1 windows can never"),
+        (YAML, "trials: 8", "trials: none", "trials", "valid integer"),
+        (YAML, "tables:", "tables: [", "line", "expected  YAML"),
+        (YAML, "type: datetime, ", "type: date, ", "sold_at", "'datetime'"),
+        (YAML, "04-10T00", "04-09T00:00:00\n  first_now: 2024-04-10T00", "first_now", "a second time"),
+        (YAML, "Z\n  first_now", "\n  first_now", "clock.start", "timezone"),
+        (SOURCE, "fetch(since: datetime, until: datetime)", "fetch(since: datetime)", "line", "fetch(since, until)"),
+        (SOURCE, "def requests(", "def request(", SOURCE, "no requests, did you mean 'request'"),
+        (FEATURES, "def events(", "def event(", FEATURES, "no events, did you mean 'event'"),
+        (FEATURES, "LOOKBACK =", "LOOKBAK =", FEATURES, "did you mean 'LOOKBAK'"),
+        (FEATURES, "    return rows.assign(", "    return rows.assign((", "line", "expected  Python"),
+        (FEATURES, 'NUMBERS: list[str] = ["price"', 'NUMBERS: list[str] = ["cost"', "py, line", "KeyError: 'cost'"),
+        (CHECKS, "def suites()", "def suite()", CHECKS, "no suites, did you mean 'suite'"),
+        (CHECKS, "def suites()", "def suites(table)", "line", "expected  suites()"),
+        (FEAST, 'name="toy_v1"', 'name="toy_v2"', FEAST, "did you mean 'toy_v2'"),
+        (FEAST, '"weather", dtype=String', '"wether", dtype=String', "weather", "did you mean 'wether'"),
+        (FEAST, "toy_v1 = FeatureService(", "toy_v1 = FeatureService((", "line", "expected  Python"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named_with_its_place(toy, path, old, new, where, said):
+    toy.change(path, old, new)
+    found = told()
+    assert where in found and said in found
+
+
+def test_a_key_is_named_with_its_line(toy):
+    toy.change(YAML, "  trials: 8", "  trails: 8")
+    assert f"{YAML}, line {line_of(toy, YAML, 'trails')}, key training.trails" in told()
+
+
+def test_three_classes_where_two_were(toy):
+    toy.change("projects/toy/data/toy.csv", "True\n", "Maybe\n")
+    file = toy.root / "projects/toy/data/toy.csv"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:-3], *(line.replace("Maybe", "True") for line in lines[-3:])]))
+    found = told()
+    assert "3 outcomes" in found and "'Maybe'" in found and "2 of a binary task: False, True" in found
+
+
+def test_a_class_that_never_comes(toy):
+    toy.change("projects/toy/data/toy.csv", "True\n", "False\n")
+    assert "no row with True" in told()
+
+
+def test_a_time_column_without_zone(toy):
+    toy.change(SOURCE, '.dt.tz_localize(ZONE, ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")', "")
+    found = told()
+    assert f"{SOURCE}, line" in found and "instants with their zone" in found
+
+
+def test_a_table_of_instants_without_zone(toy):
+    toy.change(SOURCE, 'return {"rows": _between(_rows()', 'return {"rows": _naive(_rows()')
+    naive = "    return rows.assign(available_at=rows['available_at'].dt.tz_localize(None))\n"
+    toy.change(SOURCE, "def ids(", f"def _naive(rows, *_):\n{naive}\n\ndef ids(")
+    found = told()
+    assert "table rows, column available_at" in found and "without a zone" in found
+
+
+def test_a_target_that_the_file_has_lost(toy):
+    toy.change("projects/toy/data/toy.csv", ",many", ",mny")
+    assert "source.py, line" in told() and "many" in told()
+
+
+def test_all_is_told_at_once(toy):
+    toy.change(YAML, "  trials: 8", "  trails: 8")
+    toy.change(SOURCE, "def requests(", "def request(")
+    toy.change(CHECKS, "HISTORY =", "HISTRY =")
+    toy.change(FEAST, "toy_v1 = FeatureService(", "toy_v1 = FeatureService((")
+    assert len(check.findings("toy", NOW)) == 4
+
+
+def test_the_command_ends_with_1_and_in_seconds(toy):
+    toy.change(YAML, "label: many", "label: mny")
+    code = (
+        "import sys; from pathlib import Path; from stack import project; from stack.cli import main; "
+        "project.PROJECTS, project.DEFINITIONS = map(Path, sys.argv[1:]); main(['check', 'toy'])"
+    )
+    folders = [str(toy.root / name) for name in ("projects", "feature_repo")]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(toy.root), str(ROOT)])}
+    began = os.times().children_user
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *folders], cwd=toy.root, env=environ, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1 and "did you mean 'many'" in ran.stdout, ran.stderr
+    assert os.times().children_user - began < 5  # 1.5 s of an idle machine

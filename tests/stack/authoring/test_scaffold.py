@@ -1,0 +1,167 @@
+"""A project from a table: what is chosen, and that what is written is sound."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stack.authoring import check
+from stack.core.errors import StackError
+from stack.core.settings import ROOT
+from stack.specification import project
+from tests.stack.authoring.scaffolds import NOW, Folder, flats, flowers, german, sales
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        yield Folder(tmp_path_factory.mktemp("new"), patch)
+
+
+def test_a_table_with_time_and_keys(folder):
+    written = folder.write("new_sales", sales(), zone="Europe/Berlin")
+    spec = project.load("new_sales")
+    assert (spec.task, spec.label, spec.tables["rows"].key) == ("regression", "units", ["order_no"])
+    assert (spec.clock.kind, spec.features.entities) == ("replay", ["shop_id"])
+    assert spec.features.columns["shop_id_units_28d"] == "number"
+    assert spec.request["weather"].nullable and spec.request["weather"].known == ["rain", "sun"]
+    assert {"country", "order_no"}.isdisjoint(spec.request)
+    assert any("Europe/Berlin" in note for note in written.notes)
+    assert written.to_read < 150
+    assert check.findings("new_sales", NOW) == []
+
+
+def test_local_times_become_instants(folder):
+    folder.write("new_zoned", sales(), zone="America/New_York", keys="none")
+    rows = project.load("new_zoned").module("source").fetch(pd.Timestamp(0, tz="UTC"), pd.Timestamp(NOW))["rows"]
+    written = pd.to_datetime(sales()["Sold At"].iloc[0])
+    assert rows["sold_at"].iloc[0] == written.tz_localize("America/New_York").tz_convert("UTC")
+    assert check.findings("new_zoned", NOW) == []
+
+
+@pytest.mark.parametrize(("classes", "task"), [(2, "binary"), (3, "multiclass")])
+def test_a_table_without_time(folder, classes, task):
+    folder.write(f"new_{task}", flowers(classes))
+    spec = project.load(f"new_{task}")
+    assert (spec.task, spec.tables["rows"].snapshot, spec.training.split) == (task, True, "random")
+    assert len(spec.classes) == classes and list(spec.request) == ["petal_cm", "sepal"]
+    assert check.findings(f"new_{task}", NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "separator"),
+    [("new_bom", "utf-8-sig", ";"), ("new_windows", "cp1252", ";"), ("new_utf16", "utf-16", "\t")],
+)
+def test_a_spreadsheet_of_another_country(folder, name, encoding, separator):
+    table = flats()
+    written = folder.write(name, table.to_csv(index=False, sep=separator).encode(encoding))
+    spec = project.load(name)
+    assert (spec.task, spec.classes, spec.label) == ("multiclass", ["gut", "mittel", "schlecht"], "zustand")
+    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"].sort_values("row")
+    assert len(rows) == len(table)
+    assert rows["kaufpreis_in"].map(german).tolist() == table["Kaufpreis in €"].tolist()
+    assert rows["plz"].tolist() == table["PLZ"].tolist()
+    assert rows["grosster_mangel"].isna().tolist() == (table["Größter Mangel"] == "-").tolist()
+    assert rows["ubergabe"].dt.strftime("%d.%m.%Y").tolist() == table["Übergabe"].tolist()
+    assert {"lfd_nr", "land"}.isdisjoint(spec.request) and spec.request["altbau"].nullable
+    assert written.to_read < 150 and check.findings(name, NOW) == []
+
+
+def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
+    table = sales()
+    table["revenue"] = [f"{one:,.1f}" for one in 1000 * table["price"]]
+    table.loc[:30, "revenue"] = " "
+    table["discount"] = [f"{one} %" for one in range(len(table))]
+    table["since"] = pd.to_datetime(table["Sold At"]).dt.strftime("%m/%d/%Y %I:%M %p")
+    notes = folder.write("new_american", table, target="revenue", time="since").notes
+    spec = project.load("new_american")
+    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    assert rows["revenue"].isna().sum() == 31
+    assert rows["revenue"].iloc[-1] == pytest.approx(1000 * table["price"].iloc[-1], abs=0.1)
+    assert rows["since"].iloc[-1].tz_localize(None) == pd.to_datetime(table["Sold At"].iloc[-1]).floor("min")
+    assert any("**Review** `discount`: numbers with a unit" in note for note in notes)
+    assert check.findings("new_american", NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("1.5,2.5,a\n" * 40, "line 1.*the names of the columns"),
+        ("a,b,c\n" + "1,2,3\n" * 30 + "1,2,3,4,5\n", "Expected 3 fields in line 32, saw 5"),
+        ("a,b\n1,2\n", "1 rows, 2 columns"),
+        ("a,b\n" + "".join(f"{one},x{one}\n" for one in range(20)), "20 different values.*at least 3 rows"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(folder, content, said):
+    with pytest.raises(StackError, match=f"(?s){said}"):
+        folder.write("new_none", content.encode())
+
+
+@pytest.mark.parametrize("name", ["class", "größe", "2nd", "my-shop", "Shop"])
+def test_a_name_that_python_or_a_url_does_not_take_is_refused(folder, name):
+    with pytest.raises(StackError, match="NAME"):
+        folder.write(name, flowers())
+
+
+def test_a_living_table_runs_on_the_wall_clock_with_schedules(folder):
+    table = sales()
+    shift = pd.Timestamp(NOW).tz_localize(None) - pd.to_datetime(table["Sold At"]).max()
+    table["Sold At"] = (pd.to_datetime(table["Sold At"]) + shift).astype(str)
+    folder.write("new_living", table)
+    spec = project.load("new_living")
+    assert spec.clock.kind == "wall" and set(spec.schedules.crons) == {"ingest", "monitor"}
+
+
+def test_a_column_that_knows_the_answer_is_pointed_out(folder):
+    table = sales()
+    table["revenue"] = table["units"] * 3
+    notes = "\n".join(folder.write("new_leak", table, target="units").notes)
+    assert "**Review** `revenue`" in notes and "**Review** `price`" not in notes
+
+
+def test_the_past_of_a_key_holds_no_outcome_of_the_same_day_or_later(folder):
+    folder.write("new_past", sales(), target="units", keys="ShopID", time="Sold At")
+    features, spec = project.load("new_past").module("features"), project.load("new_past")
+    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    past = features.build({"rows": rows}, spec.clock.start, spec.clock.first_now)["new_past_shop_id_past"]
+    at = pd.Timestamp("2024-02-15", tz="UTC")
+    found = past[(past["event_timestamp"] == at) & (past["shop_id"] == 3)]["shop_id_units_7d"].item()
+    week = rows[(rows["shop_id"] == 3) & (rows["sold_at"] >= at - pd.Timedelta(days=7)) & (rows["sold_at"] < at)]
+    assert found == pytest.approx(week["units"].mean(), rel=1e-6)
+
+
+def test_what_is_written_is_as_clean_as_our_own(folder):
+    table = sales()
+    for number in range(25):
+        table[f"a rather long name of measurement {number}"] = np.random.default_rng(number).normal(size=len(table))
+    folder.write("new_wide", table)
+    config = ["--config", str(ROOT / "pyproject.toml"), "--config", f"src = ['{ROOT}']", "--no-cache"]
+    for words in (["check", *config], ["format", "--check", *config]):
+        ran = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "."], cwd=folder.root, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"target": "unit"}, "did you mean 'units'"),
+        ({"time": "price"}, "TIME=price"),
+        ({"keys": "Shop"}, "did you mean 'ShopID'"),
+        ({"zone": "Europe/Berln"}, "did you mean 'Europe/Berlin'"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_names_the_nearest(folder, wishes, said):
+    with pytest.raises(StackError) as caught:
+        folder.write("new_wish", sales(), **wishes)
+    assert said in str(caught.value)
+    assert not (folder.root / "projects" / "new_wish").exists()
+
+
+def test_an_existing_project_is_not_overwritten(folder):
+    folder.write("new_twice", flowers())
+    with pytest.raises(StackError, match="it exists"):
+        folder.write("new_twice", flowers())

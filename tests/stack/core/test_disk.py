@@ -1,0 +1,41 @@
+"""Below the reserve no batch is added, nothing is lost, and doctor says it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from pandas import DataFrame
+
+from stack.core import disk
+from stack.core.disk import DiskFullError
+from stack.core.settings import Settings
+from stack.lake import lake
+from stack.ops import doctor
+from tests.stack.conftest import START
+
+SINCE = START.to_pydatetime()
+
+
+def day(number: int) -> dict[str, DataFrame]:
+    return {"days": pd.DataFrame({"day": [number], "available_at": [START + timedelta(days=number, hours=1)]})}
+
+
+def test_batch_waits_until_there_is_room(tmp_path, toy, monkeypatch):
+    settings, first, second = Settings(home=tmp_path), SINCE + timedelta(days=1), SINCE + timedelta(days=2)
+    kept = lake.append(settings, toy, day(0), SINCE, first)
+    with monkeypatch.context() as full:
+        full.setattr(disk, "RESERVE", 2**62)
+        with pytest.raises(DiskFullError, match=r"batch 20240102T000000Z_.* of toy[\s\S]*MiB free"):
+            lake.append(settings, toy, day(1), first, second)
+
+        assert lake.append(settings, toy, day(0), SINCE, first) == lake.revision(settings) == kept
+        assert "ingestion has stopped" in doctor.disk(tmp_path).found
+
+    lake.append(settings, toy, day(1), first, second)
+    assert lake.read(settings, toy)["days"]["day"].tolist() == [0, 1]
+
+
+def test_room_is_told_for_a_home_that_is_not_there_yet(tmp_path):
+    assert disk.free(tmp_path / "not" / "yet") > 0

@@ -1,0 +1,210 @@
+"""A database of every earlier version of the stack is read as if it had been written today."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError, StatementError
+
+from stack.core import migrations, state
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.prediction_log import predictions, shadows
+from stack.project import clock
+from stack.promotion import audit
+from stack.specification import project
+
+FIRST = """
+CREATE TABLE clocks (project VARCHAR NOT NULL, now {instant} NOT NULL, PRIMARY KEY (project));
+CREATE TABLE predictions (
+    id VARCHAR(36) NOT NULL, project VARCHAR NOT NULL, asked_at {instant} NOT NULL, answered_at {instant} NOT NULL,
+    event_key VARCHAR NOT NULL, request JSON NOT NULL, features JSON NOT NULL, features_at {instant},
+    model_version VARCHAR NOT NULL, probability FLOAT NOT NULL, decision BOOLEAN NOT NULL, label INTEGER,
+    label_at {instant}, PRIMARY KEY (id)
+);
+CREATE INDEX predictions_by_time ON predictions (project, asked_at);
+CREATE INDEX predictions_by_event ON predictions (project, event_key);
+"""
+"""The tables of the first version; the later ones came without a migration."""
+SHADOWS = """
+CREATE TABLE shadows (
+    id VARCHAR(36) NOT NULL, model_version VARCHAR NOT NULL, project VARCHAR NOT NULL, probability FLOAT NOT NULL,
+    PRIMARY KEY (id, model_version)
+);
+INSERT INTO shadows VALUES ('a', '8', 'flights', 0.3), ('b', '8', 'flights', 0.4);
+"""
+AT = "2013-03-01 06:00:00.000000"
+ROWS = [("a", 0.1 + 0.2, "false", "1"), ("b", 1 / 3, "false", "NULL"), ("c", 5e-324, "true", "0")]
+
+
+@pytest.fixture
+def postgres(tmp_path_factory) -> Iterator[str]:
+    """URL of an empty database on a PostgreSQL server of its own, where its programs are installed."""
+    if not (initdb := shutil.which("initdb")):
+        pytest.skip("PostgreSQL is not installed")
+    with TemporaryDirectory() as folder:
+        user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
+        if user:
+            shutil.chown(folder, user)
+        words = {"user": user, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+        subprocess.run([initdb, "-D", f"{folder}/data", "-U", "state", "-A", "trust"], check=True, **words)
+        server = Path(initdb).resolve().with_name("postgres")
+        command = [server, "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses=", "-F"]
+        process = subprocess.Popen(command, **words)
+        url = f"postgresql+psycopg://state@/postgres?host={folder}"
+        try:
+            deadline = time.monotonic() + 30
+            while not answers(url):
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.1)
+            yield url
+        finally:
+            state.engine.cache_clear()
+            process.send_signal(signal.SIGINT)  # the one that does not wait for connections
+            process.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        create_engine(url).connect().close()
+    except OperationalError:
+        return False
+    return True
+
+
+def old(url: str, *scripts: str) -> Settings:
+    """A database as an earlier version left it, with three predictions and a clock."""
+    is_file = url.startswith("sqlite")
+    made = create_engine(url)
+    request = json.dumps(
+        {
+            "carrier": "UA",
+            "origin": "EWR",
+            "dest": "ORD",
+            "sched_dep": "2013-03-01T13:00:00Z",
+            "sched_arr": "2013-03-01T15:37:00Z",
+        }
+    )
+    with made.begin() as connection:
+        for statement in ";".join(scripts).format(instant="DATETIME" if is_file else "TIMESTAMPTZ").split(";"):
+            if statement.strip():
+                connection.execute(text(statement))
+        connection.execute(text(f"INSERT INTO clocks VALUES ('flights', '{AT}{'' if is_file else 'Z'}')"))
+        for name, probability, decision, label in ROWS:
+            at = AT if is_file else f"{AT}Z"
+            words = f"'{name}', 'flights', '{at}', '{at}', 'key', :request, '{{\"temp\": 39.5}}', NULL, '7', :p"
+            connection.execute(
+                text(f"INSERT INTO predictions VALUES ({words}, {decision}, {label}, NULL)"),
+                {"request": request, "p": probability},
+            )
+    made.dispose()
+    return Settings(state_database=url)
+
+
+def opened(settings: Settings) -> pd.DataFrame:
+    """The log, as a process that has never seen the database reads it."""
+    state.engine.cache_clear()
+    since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
+    return predictions.read(settings, project.load("flights"), since, until)
+
+
+def check(settings: Settings) -> None:
+    """Every row of ROWS is read, and the schema is the one of the code."""
+    spec, found = project.load("flights"), opened(settings).set_index("id")
+    assert found["probability"].to_dict() == {name: probability for name, probability, *_ in ROWS}
+    assert found["decision"].to_dict() == {"a": False, "b": False, "c": True}
+    assert found["label"].dropna().to_dict() == {"a": 1, "c": 0}
+    assert set(found["temp"]) == {39.5} and set(found["dest"]) == {"ORD"}
+    assert clock.now(settings, spec) == datetime(2013, 3, 1, 6, tzinfo=UTC)
+    assert audit.entries(settings, spec) == []
+    labels = {"id": ["b"], "label": [1.0], "label_at": [pd.Timestamp("2013-03-02", tz="UTC")]}
+    assert predictions.label(settings, spec, pd.DataFrame(labels)) == 1
+    assert opened(settings).set_index("id")["label"]["b"] == 1
+    with state.engine(settings.state_database).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": migrations.VERSION_TABLE})
+        assert compare_metadata(context, state.metadata) == []
+        assert migrations.revision(connection) == migrations.HEAD
+
+
+def test_a_database_of_the_first_version_keeps_its_rows(tmp_path):
+    check(old(f"sqlite:///{tmp_path}/state.db", FIRST))
+
+
+def test_a_server_s_database_of_the_first_version_keeps_its_rows(postgres):
+    check(old(postgres, FIRST))
+
+
+def test_shadows_are_kept(tmp_path):
+    settings = old(f"sqlite:///{tmp_path}/state.db", FIRST, SHADOWS)
+    check(settings)
+    since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
+    found = shadows.read(settings, project.load("flights"), since, until).set_index("id")
+    assert found["shadow_probability"].to_dict() == {"a": 0.3, "b": 0.4}
+
+
+def test_a_new_database_has_the_tables_of_the_code(tmp_path):
+    settings = Settings(home=tmp_path)
+    assert opened(settings).empty
+    with state.engine(settings.state_database).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": migrations.VERSION_TABLE})
+        assert compare_metadata(context, state.metadata) == []
+
+
+def test_an_upgrade_that_fails_changes_nothing(tmp_path, monkeypatch):
+    settings = old(f"sqlite:///{tmp_path}/state.db", FIRST)
+
+    def dump() -> list[str]:
+        return list(sqlite3.connect(make_url(settings.state_database).database).iterdump())
+
+    before = dump()
+    monkeypatch.setattr("json.dumps", lambda *_, **__: 1 / 0)
+    with pytest.raises(StatementError, match="division by zero"):
+        opened(settings)
+    assert dump() == before
+    monkeypatch.undo()
+    check(settings)
+
+
+def test_two_processes_upgrade_once(tmp_path):
+    settings = old(f"sqlite:///{tmp_path}/state.db", FIRST)
+    spawn = multiprocessing.get_context("spawn")
+    both = [spawn.Process(target=migrations.upgrade, args=(settings.state_database,)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(30)
+    assert [one.exitcode for one in both] == [0, 0]
+    check(settings)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
+    settings = old(f"sqlite:///{tmp_path}/state.db", FIRST)
+    check(settings)
+    with state.engine(settings.state_database).begin() as connection:
+        connection.exec_driver_sql("UPDATE schema_version SET version_num = '9999'")
+    with pytest.raises(StackError, match="schema 9999, of a newer version of the stack"):
+        opened(settings)
+
+
+def test_head_is_the_last_migration():
+    config = Config()
+    config.set_main_option("script_location", migrations.__path__[0])
+    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD

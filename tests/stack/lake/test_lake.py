@@ -1,0 +1,273 @@
+"""The lake: exactly once, whole after a kill, and readable at every revision."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.lake import lake, listings, repository
+from stack.specification.project import ProjectSpec
+
+DAYS = [datetime(2013, 1, day, tzinfo=UTC) for day in range(1, 10)]
+SPEC = ProjectSpec.model_validate(
+    {
+        "name": "trains",
+        "title": "Is the train late?",
+        "label": "late",
+        "clock": {"kind": "replay", "start": DAYS[0]},
+        "tables": {"trains": {"key": ["day", "train"]}, "weather": {"key": ["station", "hour"]}},
+        "request": {"train": {"type": "string", "description": "Number", "example": "ICE 1"}},
+        "features": {"service": "trains_v1", "entities": ["train"], "columns": {"train_id": "category"}},
+    }
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    # No identity of the user's: the lake brings its own.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    return Settings(home=tmp_path / "home")
+
+
+def tables(day: int, trains: int = 3) -> dict[str, pd.DataFrame]:
+    """What became known in (day, day + 1]."""
+    known = pd.date_range(DAYS[day] + timedelta(hours=1), periods=trains, freq="h")
+    names = [f"ICE {number}" for number in range(trains)]
+    return {
+        "trains": pd.DataFrame({"day": str(day), "train": names, "delay": float(day), "available_at": known}),
+        "weather": pd.DataFrame({"station": "Ulm", "hour": known, "gust": None, "available_at": known}),
+    }
+
+
+def append(settings: Settings, day: int) -> str:
+    return lake.append(settings, SPEC, tables(day), DAYS[day], DAYS[day + 1])
+
+
+def commits(settings: Settings) -> list[str]:
+    log = ["git", "-C", str(settings.lake), "log", "--format=%s"]
+    return subprocess.run(log, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def dvc(settings: Settings, *command: str) -> str:
+    """What a user's shell sees."""
+    full = [sys.executable, "-m", "dvc", *command]
+    return subprocess.run(full, cwd=settings.lake, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_batch_comes_back_as_it_was_given(settings: Settings) -> None:
+    append(settings, 0)
+    found = lake.read(settings, SPEC)
+    assert found["trains"]["train"].tolist() == ["ICE 0", "ICE 1", "ICE 2"]
+    assert found["trains"]["available_at"].dtype == "datetime64[us, UTC]"
+    assert found["trains"]["available_at"].tolist() == tables(0)["trains"]["available_at"].tolist()
+    assert found["weather"]["gust"].isna().all()
+
+
+def test_the_same_batch_again_changes_nothing(settings: Settings) -> None:
+    first = append(settings, 0)
+    append(settings, 1)
+    shuffled = {name: frame.iloc[::-1] for name, frame in tables(0).items()}
+    assert lake.append(settings, SPEC, shuffled, DAYS[0], DAYS[1]) == first
+    assert commits(settings) == [
+        "Append trains 20130102T000000Z_20130103T000000Z",
+        "Append trains 20130101T000000Z_20130102T000000Z",
+        "Prepare the data registry",
+    ]
+
+
+def test_the_revision_of_a_project_stays_while_others_append(settings: Settings) -> None:
+    ships = SPEC.model_copy(update={"name": "ships"})
+    prepared = lake.revision(settings)
+    assert lake.revision(settings, SPEC) == prepared
+    append(settings, 0)
+    newest = append(settings, 1)
+    other = lake.append(settings, ships, tables(0), DAYS[0], DAYS[1])
+    assert lake.revision(settings) == lake.revision(settings, ships) == other
+    assert lake.revision(settings, SPEC) == newest
+    assert lake.read(settings, SPEC, revision=newest)["trains"].equals(lake.read(settings, SPEC)["trains"])
+    assert append(settings, 2) == lake.revision(settings, SPEC) == lake.revision(settings)
+
+
+def test_other_rows_for_a_known_window_are_refused(settings: Settings) -> None:
+    before = append(settings, 0)
+    with pytest.raises(StackError, match="other rows than the lake already has"):
+        lake.append(settings, SPEC, tables(0, trains=2), DAYS[0], DAYS[1])
+    assert lake.revision(settings) == before
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_a_key_that_the_lake_has_is_refused(settings: Settings, forget: bool) -> None:
+    append(settings, 0)
+    before = append(settings, 1)
+    if forget:
+        (settings.lake / ".dvc/tmp/keys-trains.npz").write_bytes(b"PK torn")
+    again = tables(2) | {"trains": tables(2)["trains"].assign(day="0")}
+    with pytest.raises(StackError, match=r"3 rows that the lake already has, one with day 0, train ICE 0"):
+        lake.append(settings, SPEC, again, DAYS[2], DAYS[3])
+    assert lake.revision(settings) == before
+    assert dvc(settings, "data", "status") == "No changes.\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: pd.concat([frame, frame]), "a key twice: day 0, train ICE 0"),
+        (lambda frame: frame.drop(columns="train"), "day, delay, available_at"),
+        (lambda frame: frame.assign(available_at=DAYS[0]), "3 rows outside the window"),
+        (lambda frame: frame.assign(available_at=pd.NaT), "3 rows outside the window"),
+    ],
+)
+def test_a_malformed_table_is_refused(settings: Settings, change, message: str) -> None:
+    content = tables(0) | {"trains": change(tables(0)["trains"])}
+    with pytest.raises(StackError, match=message):
+        lake.append(settings, SPEC, content, DAYS[0], DAYS[1])
+
+
+def test_an_old_revision_reads_as_it_was(settings: Settings) -> None:
+    first = append(settings, 0)
+    append(settings, 1)
+    for path in settings.lake.glob("trains/raw/*/*.parquet"):
+        path.unlink()
+    assert lake.read(settings, SPEC, revision=first)["trains"]["day"].tolist() == ["0"] * 3
+    assert len(lake.read(settings, SPEC)["trains"]) == 6
+
+
+def test_a_window_is_open_at_its_start(settings: Settings) -> None:
+    for day in range(3):
+        append(settings, day)
+    since = DAYS[1] + timedelta(hours=1)
+    found = lake.read(settings, SPEC, since=since, until=DAYS[2] + timedelta(hours=2))["trains"]
+    assert found[["day", "train"]].to_numpy().tolist() == [
+        ["1", "ICE 1"],
+        ["1", "ICE 2"],
+        ["2", "ICE 0"],
+        ["2", "ICE 1"],
+    ]
+
+
+def test_an_empty_lake_reads_as_empty_tables(settings: Settings) -> None:
+    found = lake.read(settings, SPEC)
+    assert [list(frame.columns) for frame in found.values()] == [
+        ["day", "train", "available_at"],
+        ["station", "hour", "available_at"],
+    ]
+    assert lake.batches(settings, SPEC).empty
+
+
+def test_batches_say_what_is_in_the_lake(settings: Settings) -> None:
+    made = [append(settings, day) for day in (0, 1)]
+    found = lake.batches(settings, SPEC)
+    assert found["revision"].tolist() == made
+    assert found["until"].tolist() == DAYS[1:3]
+    assert found[["trains", "weather"]].to_numpy().tolist() == [[3, 3], [3, 3]]
+
+
+def test_an_unknown_revision_is_named(settings: Settings) -> None:
+    append(settings, 0)
+    with pytest.raises(StackError, match="no revision deadbeef"):
+        lake.read(settings, SPEC, revision="deadbeef")
+
+
+def test_a_users_shell_sees_a_clean_repository(settings: Settings) -> None:
+    append(settings, 0)
+    append(settings, 1)
+    assert dvc(settings, "status") == "Data and pipelines are up to date.\n"
+    assert dvc(settings, "data", "status") == "No changes.\n"
+    status = ["git", "-C", str(settings.lake), "status", "--porcelain"]
+    assert subprocess.run(status, capture_output=True, check=True).stdout == b""
+
+
+def test_a_lost_cache_comes_back_from_the_remote(settings: Settings, tmp_path: Path) -> None:
+    remote = settings.model_copy(update={"lake_remote": str(tmp_path / "remote")})
+    first = append(remote, 0)
+    append(remote, 1)
+    cached = [path for path in (settings.lake / ".dvc/cache").rglob("*") if path.is_file()]
+    for path in cached:
+        path.unlink()
+    with pytest.raises(StackError, match="STACK_LAKE_REMOTE"):
+        lake.read(settings, SPEC)
+    assert len(lake.read(remote, SPEC, revision=first)["trains"]) == 3
+    assert len(lake.read(remote, SPEC)["trains"]) == 6
+
+
+def appended_until(settings: Settings, day: int, last_event: int) -> bool:
+    """Append in a forked process that dies by SIGKILL at its n-th touch of the file system; False when it died."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def die(event: str, _: object) -> None:
+            nonlocal seen
+            if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir"):
+                seen += 1
+                if seen == last_event:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(die)
+        append(settings, day)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_killed_append_is_retried_into_one_commit(settings: Settings, first: bool) -> None:
+    lake.prepare(settings)
+    day = 0
+    if not first:
+        append(settings, 0)
+        day = 1
+    before = lake.read(settings, SPEC)["trains"]
+    kills, event, step = 0, 3, int(os.environ.get("KILL_EVERY", "23"))
+    while not appended_until(settings, day, event):
+        kills, event = kills + 1, event + step
+        if len(commits(settings)) == 1 + day:
+            pd.testing.assert_frame_equal(lake.read(settings, SPEC)["trains"], before)
+    assert kills > 5
+    append(settings, day)
+    assert commits(settings)[0] == f"Append trains {lake.batch_id(DAYS[day], DAYS[day + 1])}"
+    assert len(commits(settings)) == 2 + day
+    assert len(lake.read(settings, SPEC)["trains"]) == 3 * (day + 1)
+    assert dvc(settings, "data", "status") == "No changes.\n"
+    assert not list(settings.lake.rglob("*.new"))
+
+
+def test_the_repository_is_whole_or_absent_when_making_it_is_killed(settings: Settings) -> None:
+    (settings.home / "lake.new/.git").mkdir(parents=True)
+    lake.prepare(settings)
+    assert commits(settings) == ["Prepare the data registry"]
+    with repository.opened(settings) as repo:
+        assert repo.config["core"]["analytics"] is False
+
+
+def test_the_data_lies_on_disk_once(settings: Settings) -> None:
+    append(settings, 0)
+    append(settings, 1)
+    files = list(settings.lake.glob("trains/raw/*/*.parquet"))
+    assert len(files) == 4
+    assert all(path.stat().st_nlink > 1 and not path.stat().st_mode & 0o222 for path in files)
+
+
+def test_old_file_lists_go_and_every_version_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listings, "KEPT", 2)
+    own = settings.lake / "mine"
+    versions = [append(settings, 0)]
+    (own / "notes").mkdir(parents=True)
+    (own / "notes" / "a.txt").write_text("of the user")
+    dvc(settings, "add", "mine")
+    versions += [append(settings, day) for day in range(1, 5)]
+    lists = list((settings.lake / ".dvc/cache").rglob("*.dir"))
+
+    # The two newest, and the user's own, which is a part of none of ours.
+    assert len(lists) == 3
+    for day, version in enumerate(versions):
+        assert len(lake.read(settings, SPEC, revision=version)["trains"]) == 3 * (day + 1)
+    own_list = (settings.lake / "mine.dvc").read_text().partition("md5: ")[2].split()[0]
+    assert f"{own_list[:2]}/{own_list[2:]}" in {f"{path.parent.name}/{path.name}" for path in lists}

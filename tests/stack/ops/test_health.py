@@ -1,0 +1,64 @@
+import http.server
+import threading
+import time
+from contextlib import contextmanager
+
+from stack.ops import health
+from stack.ops.compose import Health, Service
+
+
+@contextmanager
+def serving(pause: float = 0.0):
+    """A server whose answers take `pause` seconds."""
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            time.sleep(pause)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"fine")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def service(name: str, *probe: str, timeout: float = 2.0) -> Service:
+    check = Health(probe, interval=1, timeout=timeout, retries=3, start_period=5) if probe else None
+    return Service(name, ("true",), {}, check, {}, (), grace=1, once=False)
+
+
+def test_asks_each_service_its_own_question():
+    with serving() as url:
+        found = health.problems(
+            [service("good", url, "--find", "fine"), service("odd", url, "--find", "splendid"), service("silent")]
+        )
+
+    assert found["good"] is None and found["silent"] is None
+    assert found["odd"] == "the answer lacks splendid: fine"
+
+
+def test_a_slow_service_is_not_healthy_and_keeps_nobody_waiting():
+    with serving(pause=1.0) as slow, serving() as quick:
+        began = time.monotonic()
+        found = health.problems(
+            [service("slow", slow, timeout=0.2), service("slower", slow, timeout=0.2), service("quick", quick)]
+        )
+
+    assert "timed out" in found["slow"] and found["quick"] is None
+    assert time.monotonic() - began < 1.9
+
+
+def test_a_service_has_its_start_period_and_then_its_retries():
+    assert service("patient", "http://127.0.0.1:1").patience == 8
+
+
+def test_nothing_to_ask_is_no_problem():
+    assert health.problems([]) == {}

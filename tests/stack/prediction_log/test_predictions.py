@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from stack.core.settings import Settings
+from stack.prediction_log import predictions
+from stack.prediction_log.predictions import Prediction
+from stack.specification import project
+
+ASKED = datetime(2013, 3, 1, 6, tzinfo=UTC)
+FLIGHT = {
+    "carrier": "UA",
+    "origin": "EWR",
+    "dest": "ORD",
+    "sched_dep": datetime.fromisoformat("2013-03-01T08:00:00-05:00"),
+    "sched_arr": datetime.fromisoformat("2013-03-01T09:37:00-06:00"),
+}
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def spec():
+    return project.load("flights")
+
+
+def one(name: str, **changes) -> Prediction:
+    given = {
+        "id": name,
+        "asked_at": ASKED,
+        "answered_at": datetime(2024, 5, 1, tzinfo=UTC),
+        "request": FLIGHT,
+        "features": {"temp": 39.0, "wind_speed": float("nan"), "carrier_id": "UA"},
+        "features_at": ASKED - timedelta(hours=1),
+        "model_version": "1",
+        "answer": {"probability": 0.25, "decision": False},
+    }
+    return Prediction(**(given | changes))
+
+
+def read(settings, spec) -> pd.DataFrame:
+    return predictions.read(settings, spec, ASKED - timedelta(days=9), ASKED + timedelta(days=9))
+
+
+def test_a_prediction_is_read_as_it_was_logged(settings, spec):
+    predictions.log(settings, spec, [one("a")])
+    frame = read(settings, spec)
+    row = frame.iloc[0]
+    assert row["sched_dep"] == pd.Timestamp("2013-03-01T13:00:00Z")
+    assert (row["id"], row["carrier"], row["probability"], row["temp"]) == ("a", "UA", 0.25, 39.0)
+    assert row["features_at"] == pd.Timestamp(ASKED - timedelta(hours=1))
+    assert pd.isna(row["wind_speed"]) and pd.isna(row["visib"]) and pd.isna(row["label"])
+    assert {frame[c].dtype.name for c in predictions.TIMES} == {"datetime64[us, UTC]"}
+
+
+def test_an_empty_window_has_the_same_columns_and_types(settings, spec):
+    predictions.log(settings, spec, [one("a")])
+    empty = predictions.read(settings, spec, ASKED, ASKED + timedelta(days=1))
+    assert len(empty) == 0
+    pd.testing.assert_series_equal(empty.dtypes, read(settings, spec).dtypes)
+
+
+def test_the_same_id_is_logged_once(settings, spec):
+    predictions.log(settings, spec, [one("a")])
+    predictions.log(settings, spec, [one("a", answer={"probability": 0.9, "decision": True}), one("b")])
+    assert read(settings, spec).set_index("id")["probability"].to_dict() == {"a": 0.25, "b": 0.25}
+
+
+def weather(spec, **changes):
+    """A project of another task, whose request and features are those of flights."""
+    return spec.model_copy(update={"name": "weather", **changes})
+
+
+def test_the_answers_of_every_task_are_read_as_its_outputs(settings, spec):
+    odds = {"rain": 0.1 + 0.2, "sun": 0.5, "3": 0.2}
+    kinds = weather(spec, task="multiclass", classes=["rain", "sun", 3])
+    predictions.log(settings, kinds, [one("a", answer={"probabilities": odds, "decision": "sun"})])
+    row = read(settings, kinds).iloc[0]
+    assert (row["probability_rain"], row["probability_sun"], row["probability_3"]) == (0.1 + 0.2, 0.5, 0.2)
+    assert row["decision"] == "sun" and "answer" not in row and "probability" not in row
+
+    degrees = weather(spec, name="degrees", task="regression")
+    predictions.log(settings, degrees, [one("b", answer={"prediction": -1e-17})])
+    labels = pd.DataFrame({"id": ["b"], "label": [2.5], "label_at": [pd.Timestamp("2013-03-02", tz="UTC")]})
+    assert predictions.label(settings, degrees, labels) == 1
+    row = read(settings, degrees).iloc[0]
+    assert (row["prediction"], row["label"]) == (-1e-17, 2.5) and "decision" not in row
+    found = predictions.outcomes(settings, degrees, ASKED - timedelta(hours=1), ASKED)
+    assert list(found) == ["asked_at", "model_version", "prediction", "label"]
+
+
+def test_another_project_is_not_read(settings, spec):
+    predictions.log(settings, spec.model_copy(update={"name": "energy"}), [one("a")])
+    assert len(read(settings, spec)) == 0
+
+
+def test_labels_find_predictions_by_event_whatever_the_zone_of_its_instants(settings, spec):
+    predictions.log(settings, spec, [one("a"), one("b"), one("c", request=FLIGHT | {"carrier": "DL"})])
+    event = FLIGHT | {name: pd.Timestamp(FLIGHT[name]).tz_convert("UTC") for name in ("sched_dep", "sched_arr")}
+    labels = pd.DataFrame([event | {"label": 1, "label_at": pd.Timestamp("2013-03-02", tz="UTC")}])
+    assert predictions.label(settings, spec, labels) == 2
+    found = read(settings, spec).set_index("id")
+    assert found["label"].dropna().to_dict() == {"a": 1, "b": 1}
+    assert found["label_at"]["a"] == pd.Timestamp("2013-03-02", tz="UTC")
+
+
+def test_labels_find_predictions_by_id_and_replace_earlier_ones(settings, spec):
+    predictions.log(settings, spec, [one("a"), one("b")])
+    for outcome in (1, 0):
+        labels = pd.DataFrame({"id": ["a"], "label": [outcome], "label_at": [pd.Timestamp("2013-03-02", tz="UTC")]})
+        assert predictions.label(settings, spec, labels) == 1
+    assert read(settings, spec).set_index("id")["label"].dropna().to_dict() == {"a": 0}
+
+
+def test_no_labels_label_nothing(settings, spec):
+    assert predictions.label(settings, spec, pd.DataFrame(columns=["id", "label", "label_at"])) == 0
+
+
+def test_prune_deletes_by_the_wall_clock(settings, spec, monkeypatch):
+    monkeypatch.setattr(predictions, "PRUNED_AT_ONCE", 2)
+    old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)
+    predictions.log(settings, spec, [one("new", answered_at=new), *(one(f"old{n}", answered_at=old) for n in range(5))])
+    assert predictions.prune(settings, new) == 5
+    assert predictions.prune(settings, new) == 0
+    assert read(settings, spec)["id"].tolist() == ["new"]
+
+
+def test_a_commit_is_synchronous(settings):
+    from stack.core.state import engine
+
+    with engine(settings.state_database).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_importing_the_log_pulls_in_no_heavy_tool():
+    heavy = "feast, mlflow, bentoml, prefect, evidently, great_expectations, sklearn"
+    probe = f"import sys, stack.prediction_log.predictions; print([m for m in {heavy.split(', ')} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_outcomes_are_the_labelled_predictions_of_a_window(settings, spec):
+    other = FLIGHT | {"dest": "LAX"}
+    predictions.log(settings, spec, [one("a"), one("b", request=other), one("c", asked_at=ASKED + timedelta(days=1))])
+    labels = pd.DataFrame([FLIGHT | {"label": 1, "label_at": pd.Timestamp(ASKED + timedelta(hours=9))}])
+    predictions.label(settings, spec, labels)
+    found = predictions.outcomes(settings, spec, ASKED - timedelta(hours=1), ASKED)
+    assert found.to_dict("records") == [
+        {"asked_at": pd.Timestamp(ASKED), "model_version": "1", "probability": 0.25, "label": 1}
+    ]
+    assert str(found["asked_at"].dtype) == "datetime64[us, UTC]"
+    empty = predictions.outcomes(settings, spec, ASKED + timedelta(days=2), ASKED + timedelta(days=3))
+    assert list(empty) == list(found) and empty.empty
+    assert predictions.ids(settings, spec, ASKED - timedelta(hours=1), ASKED) == {"a", "b"}

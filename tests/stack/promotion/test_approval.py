@@ -1,0 +1,94 @@
+"""With `approval: manual` a promotion waits in Prefect for a person, whose word stands in the audit."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import Pause
+from prefect.flow_engine import run_flow
+from prefect.types.entrypoint import EntrypointType
+
+import flows.common
+from flows.promote import promote
+from stack.promotion import audit
+from stack.registry import registry
+from stack.specification import project
+from stack.specification.project import ProjectSpec
+from stack.training import training
+from tests.stack.conftest import DAYS, START
+
+
+@pytest.fixture
+def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
+    """A project in a folder of its own, whose champions are soon due and followed by almost anything."""
+    raw = toy.model_dump(mode="json") | {"name": "approved"}
+    raw["gate"] |= {"approval": "manual", "max_loss_increase": 1.0}
+    raw["monitoring"] |= {"max_age": "P1D"}
+    (tmp_path / "approved").mkdir()
+    (tmp_path / "approved" / "project.yaml").write_text(yaml.safe_dump(raw))
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(flows.common, "settings", lambda: tracked)
+    return project.load("approved")
+
+
+def train(settings, spec, rows, days) -> str:
+    cutoff = (START + timedelta(days=days)).to_pydatetime()
+    known = rows[rows["label_available_at"] <= cutoff]
+    one = {"data_revision": "1", "cutoff": cutoff, "code_version": "1"}
+    return training.train(settings, spec, known, report=lambda _: None, **one).version
+
+
+def deploy(spec) -> UUID:
+    parameters = {"project": spec.name}
+    return RunnerDeployment.from_flow(
+        promote, name=spec.name, parameters=parameters, entrypoint_type=EntrypointType.MODULE_PATH
+    ).apply()
+
+
+def work(run: UUID) -> str:
+    """Run it as a worker does, and tell the state it then has."""
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_run(run)
+        with suppress(Pause):
+            run_flow(promote, flow_run=found, parameters=found.parameters, return_type="state")
+        return client.read_flow_run(run).state.name
+
+
+def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, prefect, caplog):
+    rows = toy_rows(4000, days=40)
+    first = train(tracked, town, rows, DAYS)
+    with get_client(sync_client=True) as client:
+        deployment = deploy(town)
+        start = lambda: client.create_flow_run_from_deployment(deployment).id  # noqa: E731
+        assert work(start()) == "Completed", "the first version follows nobody"
+        assert registry.champion(tracked, town).version == first
+
+        second = train(tracked, town, rows, 40)
+        refusing, approving = start(), start()
+        assert [work(refusing), work(approving)] == ["Suspended", "Suspended"]
+        assert registry.champion(tracked, town).version == first
+        assert client.resume_flow_run(refusing, run_input={}).details.reason, "a word is needed"
+
+        client.resume_flow_run(refusing, run_input={"approve": False, "comment": "not on a Friday"})
+        assert work(refusing) == "Completed"
+        assert registry.champion(tracked, town).version == first
+
+        client.resume_flow_run(approving, run_input={"approve": True, "comment": "on Monday"})
+        assert work(approving) == "Completed"
+        assert registry.champion(tracked, town).version == second
+    assert caplog.text.count(f"approved: version {second} waits for your word") == 1
+
+    told = audit.entries(tracked, town)
+    assert [(one.kind, one.version, one.champion) for one in told] == [
+        ("promote", first, None),
+        ("refuse", second, first),
+        ("promote", second, first),
+    ]
+    assert told[1].reason == "a person's approval 0 is not >= 1 (not on a Friday)"
+    assert told[2].numbers["reasons"][-1]["note"] == "on Monday"

