@@ -41,7 +41,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     from stack.core import code
     from stack.promotion import trainings
     from stack.registry import registry
-    from stack.training import parcels, training
+    from stack.training import parcels
 
     settings, spec, _ = context(project, cutoff)
     log = get_run_logger()
@@ -58,7 +58,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
         return known.version
     frame = parcels.received(settings, rows)
     with fitters(settings) as workers:
-        return training.train(
+        return trainings.train(
             settings,
             spec,
             frame,

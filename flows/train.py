@@ -38,11 +38,11 @@ def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
     """Search, evaluate on the holdout, refit and register the challenger; give its version."""
     from stack.core import code
     from stack.lake import lake
-    from stack.training import training
+    from stack.promotion import trainings
 
     settings, spec, _ = context(project, cutoff)
     with fitters(settings) as workers:
-        return training.train(
+        return trainings.train(
             settings,
             spec,
             frame,

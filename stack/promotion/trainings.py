@@ -6,8 +6,11 @@ two machines have trained the same, because one was given up and came back, the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+
+from pandas import DataFrame
 
 from stack.core import code
 from stack.core.settings import Settings
@@ -15,6 +18,9 @@ from stack.promotion import audit
 from stack.registry import registry
 from stack.registry.registry import Version
 from stack.specification.project import ProjectSpec
+from stack.training import training
+from stack.training.training import Trained
+from stack.training.workers import Workers
 
 IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
 """The tags that two trainings share when they give the same model."""
@@ -23,6 +29,36 @@ IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_
 def identity(spec: ProjectSpec, cutoff: datetime, data_revision: str) -> dict[str, str]:
     """The values of `IDENTITY` of a training here."""
     return dict(zip(IDENTITY, (spec.name, cutoff.isoformat(), data_revision, code.digest(spec.name)), strict=True))
+
+
+def train(
+    settings: Settings,
+    spec: ProjectSpec,
+    frame: DataFrame,
+    *,
+    data_revision: str,
+    cutoff: datetime,
+    code_version: str,
+    report: Callable[[str], None],
+    workers: Workers | None = None,
+) -> Trained:
+    """Train a project's model, as :func:`stack.training.training.train`, and make the version challenger.
+
+    Where the same training has been registered meanwhile, that version stays, and this one is deleted.
+    """
+    trained = training.train(
+        settings,
+        spec,
+        frame,
+        data_revision=data_revision,
+        cutoff=cutoff,
+        code_version=code_version,
+        report=report,
+        workers=workers,
+    )
+    version = settle(settings, spec, trained.version, trained.tags)
+    report(f"version {version} is challenger")
+    return replace(trained, version=version)
 
 
 def take_up(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> Version | None:

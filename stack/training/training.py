@@ -1,4 +1,4 @@
-"""Training: search, evaluate on the holdout, refit on everything known, register the challenger."""
+"""Training: search, evaluate on the holdout, refit on everything known, register the version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from sklearn.pipeline import Pipeline
 from stack.core import code
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.promotion import trainings
 from stack.specification import tasks
 from stack.specification.project import ProjectSpec
 from stack.training import candidates, evaluation, splits
@@ -47,6 +46,8 @@ class Trained:
     version: str
     metrics: dict[str, float]
     """Of the holdout, by the model fitted before it."""
+    tags: dict[str, str]
+    """Of the version: its project, data, cut-off and code."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def train(
     report: Callable[[str], None],
     workers: Workers | None = None,
 ) -> Trained:
-    """Train a project's model and register it as challenger, unless the same training has been registered meanwhile.
+    """Train a project's model and register it as a new version, without an alias.
 
     Args:
         frame: labelled rows: ``event_id``, ``event_timestamp``, ``label_available_at``, the encoded label and the
@@ -128,10 +129,9 @@ def train(
         tracker.log(params=_params(spec, best, split), metrics=metrics)
         tracker.artifacts(folder)
         example = candidates.frame(spec, frame.head(5))
-        made = tracker.register(final, example, _version_tags(spec, judge, split, metrics))
-        version = trainings.settle(settings, spec, made, tags)
-        report(f"version {version} is challenger: {best.candidate}, fitted on {len(frame):,} rows")
-    return Trained(run_id, version, metrics)
+        version = tracker.register(final, example, _version_tags(spec, judge, split, metrics))
+        report(f"version {version} registered: {best.candidate}, fitted on {len(frame):,} rows")
+    return Trained(run_id, version, metrics, tags)
 
 
 def again(

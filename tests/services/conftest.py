@@ -104,7 +104,6 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     from stack.core import code
     from stack.features import datasets, features
     from stack.lake import lake
-    from stack.training import training
 
     lake.prepare(home)
     features.apply(home)
@@ -113,7 +112,7 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     features.materialise(home, spec, NOW - timedelta(days=1), NOW)
     clock.advance(home, spec, NOW)
     frame = datasets.labelled(home, spec, NOW)
-    trained = training.train(
+    trained = trainings.train(
         home, spec, frame, data_revision=revision, cutoff=NOW, code_version=code.version(), report=lambda _: None
     )
     return trained.version

@@ -42,12 +42,11 @@ NUMBERS = itertools.count(1)
 def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Version]:
     """A model that has learnt something, and one that has not."""
     from stack.features import datasets
-    from stack.training import training
 
     dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})
     known: dict[str, Any] = {"data_revision": "1", "cutoff": NOW, "code_version": "1"}
     frame = datasets.labelled(home, spec, NOW)
-    poor = training.train(home, dull, frame, report=lambda _: None, **known).version
+    poor = trainings.train(home, dull, frame, report=lambda _: None, **known).version
     return {"good": registry.numbered(home, spec, version), "poor": registry.numbered(home, dull, poor)}
 
 

@@ -16,11 +16,10 @@ from prefect.types.entrypoint import EntrypointType
 
 import flows.common
 from flows.promote import promote
-from stack.promotion import audit
+from stack.promotion import audit, trainings
 from stack.registry import registry
 from stack.specification import project
 from stack.specification.project import ProjectSpec
-from stack.training import training
 from tests.stack.conftest import DAYS, START
 
 
@@ -41,7 +40,7 @@ def train(settings, spec, rows, days) -> str:
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
     one = {"data_revision": "1", "cutoff": cutoff, "code_version": "1"}
-    return training.train(settings, spec, known, report=lambda _: None, **one).version
+    return trainings.train(settings, spec, known, report=lambda _: None, **one).version
 
 
 def deploy(spec) -> UUID:

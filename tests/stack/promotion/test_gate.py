@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from stack.core.errors import StackError
-from stack.promotion import gate
+from stack.promotion import gate, trainings
 from stack.promotion.comparison import Comparison, difference
 from stack.registry import artifacts, registry
 from stack.specification.project import ProjectSpec
-from stack.training import training
 from tests.stack.conftest import DAYS, START
 
 GOOD = {"baseline": np.array([0.3]), "served_difference": 1e-7, "latency_ms": 0.1}
@@ -216,7 +215,7 @@ def towns(toy):
 def train(settings, spec, rows, days):
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
-    return training.train(
+    return trainings.train(
         settings, spec, known, data_revision="1", cutoff=cutoff, code_version="1", report=lambda _: None
     )
 

@@ -17,14 +17,13 @@ from stack.promotion import audit, trainings
 from stack.promotion.audit import Instant, Judged
 from stack.registry import registry
 from stack.specification.project import ProjectSpec
-from stack.training import training
 from stack.training.training import Trained
 
 CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
 
 
 def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> Trained:
-    return training.train(
+    return trainings.train(
         settings,
         spec,
         rows,

@@ -17,9 +17,9 @@ from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 from stack.features import datasets
 from stack.lake import lake
+from stack.promotion import trainings
 from stack.reproduce import checkouts, rebuild, reproduce, scratch
 from stack.specification import project
-from stack.training import training
 
 SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def run_id(tracked: Settings, spec: project.ProjectSpec) -> str:
     frame = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
     later = datetime(2013, 1, 14, tzinfo=UTC)
     lake.append(tracked, spec, fetch(CUTOFF, later), CUTOFF, later)
-    trained = training.train(
+    trained = trainings.train(
         tracked,
         spec,
         frame,
