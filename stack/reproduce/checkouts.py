@@ -16,6 +16,8 @@ from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.reproduce import rebuild
 
+FORMER = {"stack.ops.bootstrap": "stack.bootstrap", "stack.reproduce.rebuild": "stack.rebuild"}
+"""Module -> its name in the commits of release 0.1."""
 ANYWAY = "ANYWAY=1 compares with code and packages as they are now"
 
 
@@ -32,8 +34,9 @@ class Checkout:
         Raises:
             StackError: it fails; has its last lines.
         """
+        module = words[0] if _path(self.folder, words[0]).is_file() else FORMER.get(words[0], words[0])
         process = subprocess.Popen(
-            [str(self.python), "-m", *words],
+            [str(self.python), "-m", module, *words[1:]],
             cwd=self.folder,
             env={**environ, "PYTHONPATH": str(self.folder)},
             stdout=subprocess.PIPE,
@@ -92,6 +95,10 @@ def recorded(
         code.git("worktree", "remove", "--force", str(folder))
 
 
+def _path(folder: Path, module: str) -> Path:
+    return folder.joinpath(*module.split(".")).with_suffix(".py")
+
+
 def _data(folder: Path, recipe: Mapping[str, Any]) -> list[str]:
     """An example is known where the package of its data is installed."""
     text = (folder / "projects" / recipe["project"] / "project.yaml").read_text()
@@ -112,7 +119,8 @@ def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -
             todo=f"commit, then train; {ANYWAY}",
         )
     try:
-        code.git("cat-file", "-e", f"{commit}:stack/reproduce/rebuild.py")
+        if not code.git("ls-tree", commit, "stack/reproduce/rebuild.py", "stack/rebuild.py"):
+            raise OSError(commit)
     except (OSError, subprocess.CalledProcessError):
         raise StackError(
             where,
