@@ -1,0 +1,31 @@
+"""Every room of the code is named in the layers contract of import-linter, so that none escapes it."""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {
+    "stack": True,
+    "services": True,
+    "flows": False,
+    "monitoring": False,
+    "feature_repo": False,
+    "projects": False,
+}
+"""Top folder -> whether each of its members is a room of its own."""
+
+
+def rooms() -> set[str]:
+    found = {folder for folder, split in FOLDERS.items() if not split}
+    for folder in (folder for folder, split in FOLDERS.items() if split):
+        found |= {f"{folder}.{path.parent.name}" for path in (ROOT / folder).glob("*/*.py")}
+        found |= {f"{folder}.{path.stem}" for path in (ROOT / folder).glob("*.py") if path.stem != "__init__"}
+    return found
+
+
+def test_layers_name_every_room_once():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    named = [room.strip() for layer in layers for room in layer.split("|")]
+    assert sorted(named) == sorted(rooms())
