@@ -16,8 +16,8 @@ FOLDERS = {
 
 
 def rooms() -> set[str]:
-    found = {folder for folder, split in FOLDERS.items() if not split}
-    for folder in (folder for folder, split in FOLDERS.items() if split):
+    found = set(WHOLE)
+    for folder in SPLIT:
         found |= {f"{folder}.{path.parent.name}" for path in (ROOT / folder).glob("*/*.py")}
         found |= {f"{folder}.{path.stem}" for path in (ROOT / folder).glob("*.py") if path.stem != "__init__"}
     return found

@@ -42,6 +42,7 @@ NUMBERS = itertools.count(1)
 def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Version]:
     """A model that has learnt something, and one that has not."""
     from stack.features import datasets
+    from stack.promotion import trainings
 
     dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})
     known: dict[str, Any] = {"data_revision": "1", "cutoff": NOW, "code_version": "1"}
