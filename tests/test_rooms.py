@@ -4,15 +4,9 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {
-    "stack": True,
-    "services": True,
-    "flows": False,
-    "monitoring": False,
-    "feature_repo": False,
-    "projects": False,
-}
-"""Top folder -> whether each of its members is a room of its own."""
+SPLIT = ("stack", "services")
+"""Folders of which each member is a room of its own."""
+WHOLE = ("flows", "monitoring", "feature_repo", "projects")
 
 
 def rooms() -> set[str]:

@@ -104,6 +104,7 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     from stack.core import code
     from stack.features import datasets, features
     from stack.lake import lake
+    from stack.promotion import trainings
 
     lake.prepare(home)
     features.apply(home)

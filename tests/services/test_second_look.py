@@ -22,7 +22,7 @@ from services.prediction.projects import Projects
 from stack.core.settings import Settings
 from stack.prediction_log import predictions
 from stack.project import clock
-from stack.promotion import audit
+from stack.promotion import audit, trainings
 from stack.promotion.audit import Entry, Instant, Judged
 from stack.registry import registry
 from stack.registry.registry import Version
@@ -42,7 +42,6 @@ NUMBERS = itertools.count(1)
 def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Version]:
     """A model that has learnt something, and one that has not."""
     from stack.features import datasets
-    from stack.promotion import trainings
 
     dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})
     known: dict[str, Any] = {"data_revision": "1", "cutoff": NOW, "code_version": "1"}
