@@ -20,14 +20,14 @@ from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
 from stack.core.settings import Settings
-from stack.specification import project
+from stack.specification import specs
 
 PROJECT = "flights"
 
 
 def main() -> int:
     """Print a table of start-up, serving, swaps, roll-out and projects; the exit code is 1 when a bar is missed."""
-    began, spec = time.perf_counter(), project.load(PROJECT)
+    began, spec = time.perf_counter(), specs.load(PROJECT)
     with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as (running, rows):
         rows += step("serving", serving.compare, running, spec)
         rows += step("swaps", lambda: swap.under_load(running, spec).rows())

@@ -17,7 +17,7 @@ from pandas import DataFrame, Timedelta, Timestamp, merge_asof
 from monitoring.policy import decide
 from projects.flights import features, source
 from stack.kit.drift import Window
-from stack.specification import project, tasks
+from stack.specification import specs, tasks
 from stack.training import candidates
 
 TRIALS, FITTED, LOOKED_AT = 200, 59, 28
@@ -29,7 +29,7 @@ BAR = 0.05
 @lru_cache
 def quarter() -> DataFrame:
     """Flights of 1 January to 28 March with the features of their own instants and their local day."""
-    spec = project.load("flights")
+    spec = specs.load("flights")
     since, until = Timestamp("2013-01-01", tz="UTC"), Timestamp("2013-03-31", tz="UTC")
     tables = source.fetch(since, until)
     rows = features.events(tables).sort_values("event_timestamp", ignore_index=True)
@@ -44,7 +44,7 @@ def quarter() -> DataFrame:
 
 def trial(seed: int) -> tuple[bool, float]:
     """Fit on days drawn by `seed`; say whether the policy retrains for the others, and the bias it saw."""
-    spec, rows = project.load("flights"), quarter()
+    spec, rows = specs.load("flights"), quarter()
     days = np.random.default_rng(seed).permutation(np.sort(rows["day"].unique()))
     fit, seen = (rows[rows["day"].isin(set(part))] for part in (days[:FITTED], days[FITTED : FITTED + LOOKED_AT]))
     name = spec.training.candidates[-1]

@@ -18,10 +18,8 @@ from bench.load import Load, load
 from bench.servers import free_port, stop, wait
 from bench.table import Row, ratio
 from stack.core.settings import Settings
-from stack.prediction_log import predictions
-from stack.project import clock
-from stack.registry import registry
-from stack.specification.project import ProjectSpec
+from stack.project import Project, contract
+from stack.specification.specs import ProjectSpec
 
 ROUNDS = 3
 SECONDS = 5.0
@@ -101,8 +99,8 @@ def measure(settings: Settings, spec: ProjectSpec) -> dict[tuple[str, int], Spee
 
 def asked(settings: Settings, spec: ProjectSpec) -> list[bytes]:
     """Bodies of one row each: what would be asked in the two days after "now"."""
-    now = clock.now(settings, spec)
-    requests = spec.module("source").requests(now, now + timedelta(days=2)).head(ROWS)
+    now = Project(settings, spec).clock.now()
+    requests = contract.request_source(spec.name).requests(now, now + timedelta(days=2)).head(ROWS)
     rows = requests[list(spec.request)].to_dict("records")
     return [json.dumps({"rows": [row]}, default=lambda instant: instant.isoformat()).encode() for row in rows]
 
@@ -113,8 +111,8 @@ def features(settings: Settings, spec: ProjectSpec, url: str, rows: list[bytes])
     asyncio.run(
         load(url, rows, clients=1, seconds=5, answered=lambda body: ids.append(json.loads(body)[0]["prediction_id"]))
     )
-    now = clock.now(settings, spec)
-    log = predictions.read(settings, spec, now - timedelta(seconds=1), now).set_index("id").loc[ids[: len(rows)]]
+    now = Project(settings, spec).clock.now()
+    log = Project(settings, spec).log.read(now - timedelta(seconds=1), now).set_index("id").loc[ids[: len(rows)]]
     frame = log[list(spec.features.columns)]
     split = json.loads(frame.to_json(orient="split", index=False))
     return [
@@ -126,7 +124,7 @@ def features(settings: Settings, spec: ProjectSpec, url: str, rows: list[bytes])
 def mlflow_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
     """Serve the champion with MLflow's own server; yields where it takes requests."""
     port = free_port()
-    champion = registry.require_champion(settings, spec)
+    champion = Project(settings, spec).registry.require_champion()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{spec.name}/{champion.version}"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
     environ: Mapping[str, str] = os.environ | {

@@ -17,8 +17,9 @@ from bench.load import Answered, load, quantile
 from bench.serving import asked
 from bench.table import Row, ratio
 from stack.core.settings import Settings
+from stack.project import Project
 from stack.registry import registry
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 MOVES = 10
 CLIENTS = 8
@@ -79,7 +80,7 @@ class Swaps:
 def under_load(settings: Settings, spec: ProjectSpec) -> Swaps:
     """Move the alias between the champion and a second version of the same run, waiting for each to answer."""
     url = f"{settings.prediction_url}/{spec.name}/predict"
-    champion = registry.require_champion(settings, spec)
+    champion = Project(settings, spec).registry.require_champion()
     other = _registered_again(settings, champion)
     seen, rows = Swaps(), asked(settings, spec)
     versions = [other, champion.version] * (MOVES // 2)
@@ -105,7 +106,7 @@ def _move(settings: Settings, spec: ProjectSpec, versions: Sequence[str]) -> lis
         for version in versions:
             time.sleep(CALM_SECONDS)
             began = perf_counter()
-            registry.promote(settings, spec, version)
+            Project(settings, spec).registry.set_champion(version)
             while client.get("/readyz").json()["projects"][spec.name]["champion"] != version:
                 time.sleep(0.1)
             time.sleep(MARGIN_SECONDS)

@@ -11,18 +11,16 @@ from prefect.client.schemas import FlowRun, TaskRun
 
 from stack.core import disk
 from stack.core.errors import StackError
-from stack.core.settings import Settings, settings
-from stack.project import clock
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.core.settings import settings
+from stack.project import Project
 
 MINUTE = 60.0
 
 
-def context(name: str, at: datetime | None = None) -> tuple[Settings, ProjectSpec, datetime]:
-    """Settings, specification and instant (UTC) of a run: `at`, or the project's "now"."""
-    spec = project.load(name)
-    return settings(), spec, (at or clock.now(settings(), spec)).astimezone(UTC)
+def context(name: str, at: datetime | None = None) -> tuple[Project, datetime]:
+    """The project and the instant (UTC) of a run: `at`, or the project's "now"."""
+    project = Project.open(name)
+    return project, (at or project.clock.now()).astimezone(UTC)
 
 
 def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:

@@ -44,8 +44,8 @@ from flows.rollback import rollback
 from flows.skew import skew
 from flows.sweep import sweep
 from flows.train import train
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 
 POOL = "stack"
 FLOWS: tuple[Flow[..., Any], ...] = (
@@ -84,10 +84,10 @@ def register() -> list[str]:
     with get_client(sync_client=True) as client:
         create_pools(client)
         known = registered(client)
-        made = [name for spec in project.sound(print) for name in deploy(client, spec, known)]
+        made = [name for spec in specs.sound(print) for name in deploy(client, spec, known)]
         put(client, mark_dead_runs())
         put(client, take_up_replays())
-        for gone in withdraw(client, known, set(project.names())):
+        for gone in withdraw(client, known, set(specs.names())):
             print(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
     return made
 

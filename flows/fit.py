@@ -40,10 +40,9 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     """
     from stack.core import code
     from stack.promotion import trainings
-    from stack.registry import registry
     from stack.training import parcels
 
-    settings, spec, _ = context(project, cutoff)
+    opened, _ = context(project, cutoff)
     log = get_run_logger()
     if code.digest(project) != digest:
         raise StackError(
@@ -53,14 +52,13 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
             todo=f"git checkout {code_version.removesuffix('-dirty')} there, and `make join` again",
         )
     # This machine may come back after the other one has given it up and trained for itself.
-    if known := registry.tagged(settings, spec, trainings.identity(spec, cutoff, data_revision)):
+    if known := opened.registry.tagged(trainings.identity(opened.spec, cutoff, data_revision)):
         log.info("version %s is of the same data, cut-off and code: no second one is trained", known.version)
         return known.version
-    frame = parcels.received(settings, rows)
-    with fitters(settings) as workers:
+    frame = parcels.received(opened.settings, rows)
+    with fitters(opened.settings) as workers:
         return trainings.train(
-            settings,
-            spec,
+            opened,
             frame,
             data_revision=data_revision,
             cutoff=cutoff,
@@ -78,8 +76,8 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
     """
     from stack.ops.runs import Runs
 
-    settings, spec, _ = context(project, cutoff)
-    runs, log = Runs(settings, patience=60), get_run_logger()
+    opened, _ = context(project, cutoff)
+    runs, log = Runs(opened.settings, patience=60), get_run_logger()
     if not runs.online(POOL):
         return None
     from stack.core import code
@@ -87,9 +85,9 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
     from stack.promotion import trainings
     from stack.training import parcels
 
-    name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(settings, spec)
+    name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(opened.settings, opened.spec)
     sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
-    with parcels.sent(settings, name, frame):
+    with parcels.sent(opened.settings, name, frame):
         run = runs.start("fit", project, sent | {"code_version": code.version(), "digest": code.digest(project)})
         log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
         if not runs.begins(run, START_SECONDS):
@@ -97,7 +95,7 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
             log.warning("no machine of the pool has begun within %s s", START_SECONDS)
         elif not (outcome := runs.follow(run, log.info)).good:
             log.warning("the training there is %s, %s", outcome.state.lower(), outcome.message)
-    version = trainings.take_up(settings, spec, trainings.identity(spec, cutoff, revision))
+    version = trainings.take_up(opened, trainings.identity(opened.spec, cutoff, revision))
     if version is None:
         log.warning("nothing was registered there; training here")
     return version.version if version else None

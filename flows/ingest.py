@@ -28,8 +28,8 @@ def fetch(project: str, since: datetime, until: datetime) -> Tables:
     """Ask the project's source for the rows that became known in (since, until]."""
     from stack.validation import snapshots
 
-    settings, spec, _ = context(project, until)
-    return snapshots.batch(settings, spec, spec.module("source").fetch(since, until), since, until)
+    opened, _ = context(project, until)
+    return snapshots.batch(opened, opened.source.fetch(since, until), since, until)
 
 
 @task(timeout_seconds=20 * MINUTE)
@@ -37,9 +37,9 @@ def validate(project: str, tables: Tables, since: datetime, until: datetime) -> 
     """Check the batch; what is refused lies in quarantine."""
     from stack.validation import validation
 
-    settings, spec, _ = context(project, until)
-    past = validation.history(settings, spec, since)
-    return validation.validate(settings, spec, tables, past, since, until, datetime.now(UTC))
+    opened, _ = context(project, until)
+    past = validation.history(opened, since)
+    return validation.validate(opened, tables, past, since, until, datetime.now(UTC))
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
@@ -47,8 +47,8 @@ def append(project: str, tables: Tables, since: datetime, until: datetime) -> st
     """Add the clean rows to the lake as a new data version."""
     from stack.lake import lake
 
-    settings, spec, _ = context(project, until)
-    return lake.append(settings, spec, tables, since, until)
+    opened, _ = context(project, until)
+    return lake.append(opened.settings, opened.spec, tables, since, until)
 
 
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
@@ -56,8 +56,8 @@ def compute_features(project: str, since: datetime, until: datetime) -> dict[str
     """Turn the rows that the features have not seen yet into feature tables."""
     from stack.features import features
 
-    settings, spec, _ = context(project, until)
-    return features.update(settings, spec, since, until)
+    opened, _ = context(project, until)
+    return features.update(opened, since, until)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
@@ -65,9 +65,9 @@ def bring_online(project: str, since: datetime, until: datetime) -> None:
     """Materialise the new features into the online store; then the window counts as served."""
     from stack.features import feature_tables, features
 
-    settings, spec, _ = context(project, until)
-    features.materialise(settings, spec, since, until)
-    feature_tables.mark_served(settings.feature_tables / project, until)
+    opened, _ = context(project, until)
+    features.materialise(opened, since, until)
+    feature_tables.mark_served(opened.settings.feature_tables / project, until)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
@@ -75,8 +75,8 @@ def join_labels(project: str, since: datetime, until: datetime) -> int:
     """Give the predictions in the log the outcomes that are new; return their number."""
     from stack.serving import observed
 
-    settings, spec, _ = context(project, until)
-    return observed.label(settings, spec, since, until)
+    opened, _ = context(project, until)
+    return observed.label(opened, since, until)
 
 
 @flow(
@@ -102,15 +102,15 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     from stack.features import datasets
     from stack.lake import lake
 
-    settings, spec, until = context(project, until)
+    opened, until = context(project, until)
     until = until.replace(microsecond=0)  # batches are named by the second
     if since is not None and since >= until:
         raise StackError(
             f"window of {project}", found=f"since {since}, until {until}", expected="a window that ends after its start"
         )
-    since = since.astimezone(UTC) if since else datasets.ingested_until(settings, spec)
-    revision = add(project, since, until) if since < until else lake.revision(settings, spec)
-    served = datasets.served_until(settings, spec)
+    since = since.astimezone(UTC) if since else datasets.ingested_until(opened)
+    revision = add(project, since, until) if since < until else lake.revision(opened.settings, opened.spec)
+    served = datasets.served_until(opened)
     # A window behind what is served came late: everything after it is computed anew.
     behind, end = min(since, served), max(until, served)
     if behind < end:
@@ -128,10 +128,10 @@ def add(project: str, since: datetime, until: datetime) -> str:
     from stack.validation import snapshots
 
     tables = fetch(project, since, until)
-    settings, spec, _ = context(project, until)
-    if snapshots.unchanged(spec, tables):
+    opened, _ = context(project, until)
+    if snapshots.unchanged(opened.spec, tables):
         get_run_logger().info("the source has nothing new since %s", since)
-        return lake.revision(settings, spec)
+        return lake.revision(opened.settings, opened.spec)
     verdict = validate(project, tables, since, until)
     report(project, verdict)
     revision = append(project, verdict.tables, since, until)
@@ -158,10 +158,10 @@ def tell_silence(project: str, verdict: Verdict, since: datetime, until: datetim
     from stack.core import alerts
     from stack.validation import silence
 
-    settings, spec, _ = context(project, until)
-    for table, last in silence.grown(settings, spec, verdict.tables, since, until).items():
+    opened, _ = context(project, until)
+    for table, last in silence.grown(opened, verdict.tables, since, until).items():
         text = f"The last row of {table} came by {last:%Y-%m-%d %H:%M} UTC. Is its source well?"
-        alerts.notify(settings, f"{project}: no new rows", text)
+        alerts.notify(opened.settings, f"{project}: no new rows", text)
 
 
 def report(project: str, verdict: Verdict) -> None:

@@ -29,27 +29,26 @@ def compare(project: str, at: datetime, made: datetime) -> Report:
         made: instant on the wall clock.
     """
     from monitoring import reports
-    from stack.registry import artifacts, registry
+    from stack.registry import artifacts
     from stack.serving import observed
 
-    settings, spec, _ = context(project, at)
-    champion = registry.require_champion(settings, spec)
+    opened, _ = context(project, at)
+    champion = opened.registry.require_champion()
     report = reports.run(
-        settings,
-        spec,
-        artifacts.reference(settings, champion),
-        observed.window(settings, spec, champion, at),
-        labelled=observed.judged(settings, spec, champion, at),
+        opened,
+        artifacts.reference(opened.settings, champion),
+        observed.window(opened, champion, at),
+        labelled=observed.judged(opened, champion, at),
         cutoff=champion.cutoff,
-        trained=newest.cutoff if (newest := registry.tagged(settings, spec, {}, "DESC")) else None,
+        trained=newest.cutoff if (newest := opened.registry.tagged({}, "DESC")) else None,
         at=at,
         name=f"{at:%Y%m%dT%H%M%SZ}",
         made=made,
     )
     reasons = [reason.text for reason in report.verdict.reasons]
     told = json.dumps({"at": at.isoformat(), "summary": report.verdict.summary, "reasons": reasons}, indent=1)
-    artifacts.upload(settings, champion, "monitoring", {f"{report.name}.json": told.encode()})
-    registry.tag(settings, champion, {"stack.drift": f"{at:%Y-%m-%d}: {report.verdict.summary}"})
+    artifacts.upload(opened.settings, champion, "monitoring", {f"{report.name}.json": told.encode()})
+    opened.registry.tag(champion, {"stack.drift": f"{at:%Y-%m-%d}: {report.verdict.summary}"})
     return report
 
 
@@ -58,17 +57,17 @@ def tell(project: str, report: Report) -> None:
     """Put the verdict where people look: this run's page, the alerts, and the event that retrains."""
     from stack.core import alerts
 
-    settings, _, _ = context(project, report.at)
+    opened, _ = context(project, report.at)
     verdict = report.verdict
     lines = "\n".join(f"- {'**' + r.action + '** ' if r.action != 'none' else ''}{r.text}" for r in verdict.reasons)
-    page = f"{settings.link('portal')}/reports/{project}/{report.name}.html"
+    page = f"{opened.settings.link('portal')}/reports/{project}/{report.name}.html"
     create_markdown_artifact(
         f"# {verdict.summary}\n\n{lines}\n\n[The report]({page}), {report.rows:,} rows",
         key=f"{project.replace('_', '-')}-drift",
     )
     get_run_logger().info("%s; %s", verdict.summary, page)
     if verdict.action != "none":
-        alerts.notify(settings, f"{project}: {verdict.action}", f"{verdict.summary}\n{page}")
+        alerts.notify(opened.settings, f"{project}: {verdict.action}", f"{verdict.summary}\n{page}")
     if verdict.retrain:
         emit_event(
             DRIFT_DETECTED,
@@ -87,11 +86,11 @@ def tell(project: str, report: Report) -> None:
 
 @task
 def forget(project: str, now: datetime) -> int:
-    """Delete predictions that were answered longer ago than the settings keep them; return how many."""
+    """Delete predictions that were answered longer ago than the opened.settings keep them; return how many."""
     from stack.prediction_log import predictions
 
-    settings, _, _ = context(project)
-    return predictions.prune(settings, now - timedelta(days=settings.keep_days))
+    opened, _ = context(project)
+    return predictions.prune(opened.settings.state_database, now - timedelta(days=opened.settings.keep_days))
 
 
 @flow(name="monitor", flow_run_name="monitor {project}", timeout_seconds=60 * MINUTE)
@@ -105,7 +104,7 @@ def monitor(project: str, at: datetime | None = None) -> bool:
     Returns:
         Whether retraining was asked for, by the event `stack.drift.detected`.
     """
-    _, _, at = context(project, at)
+    _, at = context(project, at)
     look_again(project, at, datetime.now(UTC))
     report = compare(project, at, datetime.now(UTC))
     tell(project, report)

@@ -8,17 +8,16 @@ from flows.common import MINUTE, context
 from flows.ingest import ingest
 from flows.monitor import monitor
 from flows.train import train
-from stack.project import clock
 
 
 @flow(name="pipeline", flow_run_name="pipeline {project}", timeout_seconds=240 * MINUTE)
 def pipeline(project: str) -> None:
     """Ingest all there is, train, pass the gate, monitor; the clock of a replay then stands at `first_now`."""
-    settings, spec, now = context(project)
-    if spec.clock.first_now and now < spec.clock.first_now:
-        now = spec.clock.first_now
+    opened, now = context(project)
+    if opened.spec.clock.first_now and now < opened.spec.clock.first_now:
+        now = opened.spec.clock.first_now
     ingest(project, until=now)
-    if spec.clock.kind == "replay":
-        clock.advance(settings, spec, now)
+    if opened.spec.clock.kind == "replay":
+        opened.clock.advance(now)
     train(project, cutoff=now, reason="first pipeline")
     monitor(project, at=now)

@@ -17,10 +17,10 @@ def score(project: str, source: str | tuple[datetime, datetime], output: Path, n
     """Write the answers for a file or a window to `output`; return the number of rows."""
     from stack.serving import chunks, scoring
 
-    settings, spec, _ = context(project, now)
+    opened, _ = context(project, now)
     if isinstance(source, str):
-        return scoring.file(settings, spec, Path(source), output, now, get_run_logger().info)
-    answers = scoring.window(settings, spec, *source)
+        return scoring.file(opened, Path(source), output, now, get_run_logger().info)
+    answers = scoring.window(opened, *source)
     with chunks.writing(output) as writer:
         writer.write(answers)
     return len(answers)
@@ -46,11 +46,11 @@ def predict(
     Returns:
         The path of the answers.
     """
-    settings, spec, now = context(project)
+    opened, now = context(project)
     since = since or now
     until = until or since + timedelta(days=1)
     name = Path(input).stem if input else f"{since:%Y%m%dT%H%M%SZ}_{until:%Y%m%dT%H%M%SZ}"
-    path = Path(output) if output else settings.home / "predictions" / spec.name / f"{name}.parquet"
+    path = Path(output) if output else opened.settings.home / "predictions" / opened.spec.name / f"{name}.parquet"
     rows = score(project, input or (since, until), path.absolute(), now)
     get_run_logger().info("%s rows scored into %s", rows, path)
     return str(path)

@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 def awaiting(project: str) -> bool:
     """Complete what a killed run has begun; then say whether a challenger awaits the gate."""
     from stack.promotion import audit
-    from stack.registry import registry
 
-    settings, spec, _ = context(project)
-    for entry in audit.settle(settings, spec):
+    opened, _ = context(project)
+    for entry in audit.settle(opened):
         get_run_logger().warning("completed: %s version %s, as %s", entry.kind, entry.version, entry.reason)
-    return registry.challenger(settings, spec) is not None
+    return opened.registry.challenger() is not None
 
 
 @task(timeout_seconds=20 * MINUTE, **MOMENTARY)
@@ -37,8 +36,8 @@ def judge(project: str) -> Decision:
     """Hold the challenger against the limits and against the champion, on the same rows."""
     from stack.promotion import gate
 
-    settings, spec, _ = context(project)
-    return gate.run(settings, spec)
+    opened, _ = context(project)
+    return gate.run(opened)
 
 
 @task(timeout_seconds=5 * MINUTE, **MOMENTARY)
@@ -46,10 +45,10 @@ def decide(project: str, decision: Decision, wall: datetime) -> None:
     """Make the version champion, or first canary, when it passed; either way the audit keeps the decision."""
     from stack.promotion import audit
 
-    settings, spec, at = context(project)
+    opened, at = context(project)
     judged = audit.Judged(decision.version, decision.champion, decision.reason, decision.numbers)
-    passed = audit.try_out if decision.champion and spec.rollout.canary else audit.promote
-    (passed if decision.passed else audit.refuse)(settings, spec, judged, audit.Instant(at, wall))
+    passed = audit.try_out if decision.champion and opened.spec.rollout.canary else audit.promote
+    (passed if decision.passed else audit.refuse)(opened, judged, audit.Instant(at, wall))
 
 
 class Approval(RunInput):
@@ -64,10 +63,10 @@ def call(project: str, version: str, champion: str) -> bool:
     """Alarm that a person is waited for: once for these two versions, however often the run begins anew."""
     from stack.core import alerts
 
-    settings, _, _ = context(project)
-    link = f"{settings.link('prefect')}/runs/flow-run/{flow_run.id}"
+    opened, _ = context(project)
+    link = f"{opened.settings.link('prefect')}/runs/flow-run/{flow_run.id}"
     title = f"{project}: version {version} waits for your word"
-    alerts.notify(settings, title, f"It passed the gate and would follow version {champion}: {link}")
+    alerts.notify(opened.settings, title, f"It passed the gate and would follow version {champion}: {link}")
     return True
 
 
@@ -105,7 +104,7 @@ def promote(project: str) -> bool:
     if decision.passed and decision.champion and manual(project):
         decision = asked(project, decision)
     decide(project, decision, datetime.now(UTC))
-    tried = decision.champion and context(project)[1].rollout.canary
+    tried = decision.champion and context(project)[0].spec.rollout.canary
     passed = f"answers {tried:.0%} of the requests" if tried else "is champion"
     log.info("version %s %s", decision.version, passed if decision.passed else "was refused")
     return decision.passed
@@ -115,14 +114,14 @@ def tell_refusal(project: str, decision: Decision) -> None:
     """Alarm that the champion stays: refused again and again, it grows old."""
     from stack.core import alerts
 
-    settings, _, _ = context(project)
-    alerts.notify(settings, f"{project}: version {decision.version} refused", decision.reason)
+    opened, _ = context(project)
+    alerts.notify(opened.settings, f"{project}: version {decision.version} refused", decision.reason)
 
 
 def manual(project: str) -> bool:
     """Say whether a person approves the promotions of a project."""
-    _, spec, _ = context(project)
-    return spec.gate.approval == "manual"
+    opened, _ = context(project)
+    return opened.spec.gate.approval == "manual"
 
 
 def pass_on(project: str) -> None:

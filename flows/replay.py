@@ -17,11 +17,10 @@ from flows.common import context, tell_full_disk
 from flows.lookahead import Lookahead
 from flows.monitor import monitor
 from stack.core.errors import StackError
+from stack.project import Project
 
 if TYPE_CHECKING:
-    from stack.core.settings import Settings
     from stack.ops.runs import Run
-    from stack.specification.project import ProjectSpec
 
 PAUSES = (2.0, 10.0, 30.0, 60.0)
 """Seconds between the tries of a day."""
@@ -49,19 +48,18 @@ def replay(project: str, until: datetime) -> datetime:
     Returns:
         The instant the clock stands at.
     """
-    from stack.project import clock
     from stack.replay import replay as played
 
-    settings, spec, now = context(project)
-    played.require_replay(spec, now)
-    with closing(Player(settings, spec, until)) as player:
-        if played.is_review(spec, now):
+    opened, now = context(project)
+    played.require_replay(opened.spec, now)
+    with closing(Player(opened, until)) as player:
+        if played.is_review(opened.spec, now):
             patiently(player.review, now)
-        for since, end in played.days(spec, now, until):
+        for since, end in played.days(opened.spec, now, until):
             patiently(player.day, since, end)
-            if played.is_review(spec, end):
+            if played.is_review(opened.spec, end):
                 patiently(player.review, end)
-    return clock.now(settings, spec)
+    return opened.clock.now()
 
 
 def patiently(work: Callable[..., None], *instants: datetime) -> None:
@@ -84,21 +82,21 @@ class Player:
     In a long replay the batch of the next day is examined while this one is played.
     """
 
-    def __init__(self, settings: Settings, spec: ProjectSpec, last: datetime) -> None:
+    def __init__(self, project: Project, last: datetime) -> None:
         from stack.features import datasets
         from stack.ops.runs import Runs
         from stack.replay.ticks import Ticks
         from stack.serving.caller import Caller
 
-        self.settings, self.spec, self.last = settings, spec, last
+        self.project, self.settings, self.spec, self.last = project, project.settings, project.spec, last
         self.ticks, self.caller, self.runs = (
-            Ticks(settings, spec),
-            Caller(settings, spec),
-            Runs(settings, START_SECONDS),
+            Ticks(project),
+            Caller(project),
+            Runs(project.settings, START_SECONDS),
         )
-        self.ingested = datasets.ingested_until(settings, spec)
+        self.ingested = datasets.ingested_until(project)
         self.drift = ""
-        self.ahead = Lookahead(spec.name)
+        self.ahead = Lookahead(project.spec.name)
 
     def close(self) -> None:
         """End the process that looks ahead, and leave the garbage collector as it was."""
@@ -111,20 +109,19 @@ class Player:
         A refused batch lies in quarantine and the alarm is given; the day goes on without its rows.
         """
         from stack.features import datasets, feature_tables, features
-        from stack.project import clock
         from stack.replay import replay as played
         from stack.serving import observed
 
-        settings, spec, began = self.settings, self.spec, time.monotonic()
+        project, began = self.project, time.monotonic()
         self.load(max(since, min(self.ingested, until)), until)
         self.look_ahead(until, min(until + played.DAY, self.last))
-        served = datasets.served_until(settings, spec)
+        served = datasets.served_until(project)
         if served < until:
-            features.update(settings, spec, served, until)
-        asked = played.play(settings, spec, self.ticks, self.caller, since, until)
-        observed.label(settings, spec, since, until)
-        feature_tables.mark_served(settings.feature_tables / spec.name, until)
-        clock.advance(settings, spec, until)
+            features.update(project, served, until)
+        asked = played.play(project, self.ticks, self.caller, since, until)
+        observed.label(project, since, until)
+        feature_tables.mark_served(self.settings.feature_tables / self.spec.name, until)
+        project.clock.advance(until)
         self.tell(since, until, asked, time.monotonic() - began)
 
     def load(self, since: datetime, until: datetime) -> None:
@@ -148,10 +145,9 @@ class Player:
     def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
         """Say in one line how the day went."""
         from monitoring.performance import measure
-        from stack.prediction_log import predictions
         from stack.specification import tasks
 
-        outcomes = predictions.outcomes(self.settings, self.spec, until - timedelta(days=7), until)
+        outcomes = self.project.log.outcomes(until - timedelta(days=7), until)
         found, loss = measure(self.spec, outcomes, "label"), tasks.of(self.spec).loss
         score = f"{loss} {found['loss']:.4f} over 7 days" if found else "no labels yet"
         again = f", {self.caller.retried} requests sent again" if self.caller.retried else ""
@@ -230,10 +226,9 @@ class Player:
 
     def swapped(self) -> None:
         """Wait until the prediction service answers with the registry's champion."""
-        from stack.registry import registry
 
         deadline = time.monotonic() + START_SECONDS
-        while self.caller.champion() != (wanted := registry.require_champion(self.settings, self.spec).version):
+        while self.caller.champion() != (wanted := self.project.registry.require_champion().version):
             if time.monotonic() > deadline:
                 raise StackError(
                     "prediction service",

@@ -19,9 +19,9 @@ def report(project: str) -> str:
     """
     from monitoring import chronicle, year
 
-    settings, spec, _ = context(project)
+    opened, _ = context(project)
     log = get_run_logger()
-    page = chronicle.save(settings, year.collect(settings, spec, log.info))
-    address = f"{settings.link('portal')}/reports/{project}/{page.name}"
+    page = chronicle.save(opened.settings, year.collect(opened, log.info))
+    address = f"{opened.settings.link('portal')}/reports/{project}/{page.name}"
     log.info("the report: %s (%s, %s KB)", address, page, f"{page.stat().st_size / 1024:,.0f}")
     return address

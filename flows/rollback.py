@@ -15,8 +15,8 @@ def go_back(project: str, reason: str, wall: datetime) -> None:
     from stack.promotion import rollback
     from stack.promotion.audit import Instant
 
-    settings, spec, at = context(project)
-    rollback.run(settings, spec, Instant(at, wall), reason, get_run_logger().info)
+    opened, at = context(project)
+    rollback.run(opened, Instant(at, wall), reason, get_run_logger().info)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
@@ -25,8 +25,8 @@ def look_again(project: str, at: datetime, wall: datetime) -> None:
     from stack.promotion import rollout
     from stack.promotion.audit import Instant
 
-    settings, spec, at = context(project, at)
-    if entry := rollout.review(settings, spec, Instant(at, wall)):
+    opened, at = context(project, at)
+    if entry := rollout.review(opened, Instant(at, wall)):
         get_run_logger().info("%s version %s: %s", entry.kind, entry.version, entry.reason)
 
 

@@ -19,8 +19,8 @@ def recompute(project: str, since: datetime, until: datetime) -> Skew:
     """Hold the logged features of (since, until] against the offline store's."""
     from monitoring import skew
 
-    settings, spec, _ = context(project, until)
-    return skew.check(settings, spec, since, until)
+    opened, _ = context(project, until)
+    return skew.check(opened, since, until)
 
 
 @flow(name="skew", flow_run_name="skew {project}", timeout_seconds=60 * MINUTE)
@@ -40,8 +40,8 @@ def skew(project: str, since: datetime | None = None, until: datetime | None = N
     """
     from stack.core import alerts
 
-    settings, spec, until = context(project, until)
-    found = recompute(project, since or until - spec.monitoring.window, until)
+    opened, until = context(project, until)
+    found = recompute(project, since or until - opened.spec.monitoring.window, until)
     get_run_logger().info(
         "%s of %s predictions were made with other features", f"{found.differing:,}", f"{found.rows:,}"
     )
@@ -52,6 +52,6 @@ def skew(project: str, since: datetime | None = None, until: datetime | None = N
             expected="the features served to be those of the offline store",
             todo="compare the feature views with what was pushed online; do not train before it is mended",
         )
-        alerts.notify(settings, f"{project}: training-serving skew", str(error))
+        alerts.notify(opened.settings, f"{project}: training-serving skew", str(error))
         raise error
     return found.rows

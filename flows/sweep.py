@@ -27,21 +27,20 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
     from stack.lake import lake
     from stack.training.sweep import sweep as swept
 
-    settings, spec, cutoff = context(project, cutoff)
+    opened, cutoff = context(project, cutoff)
     log = get_run_logger()
     frame = training_set(project, cutoff)
-    with fitters(settings) as workers:
+    with fitters(opened.settings) as workers:
         done = swept(
-            settings,
-            spec,
+            opened,
             frame,
             trials=trials,
             cutoff=cutoff,
-            data_revision=lake.revision(settings, spec),
+            data_revision=lake.revision(opened.settings, opened.spec),
             code_version=code.version(),
             workers=workers,
             report=log.info,
         )
     log.info("best: %s", done.best)
-    log.info("page: %s/reports/%s/%s", settings.link("portal"), project, done.page.name)
+    log.info("page: %s/reports/%s/%s", opened.settings.link("portal"), project, done.page.name)
     return done.page.name

@@ -19,8 +19,10 @@ def made(project: str, cutoff: datetime) -> str | None:
     from stack.lake import lake
     from stack.promotion import trainings
 
-    settings, spec, _ = context(project, cutoff)
-    version = trainings.take_up(settings, spec, trainings.identity(spec, cutoff, lake.revision(settings, spec)))
+    opened, _ = context(project, cutoff)
+    version = trainings.take_up(
+        opened, trainings.identity(opened.spec, cutoff, lake.revision(opened.settings, opened.spec))
+    )
     return version.version if version else None
 
 
@@ -29,8 +31,8 @@ def training_set(project: str, cutoff: datetime) -> DataFrame:
     """Join every labelled event with the features that were known at its instant."""
     from stack.features import datasets
 
-    settings, spec, _ = context(project, cutoff)
-    return datasets.labelled(settings, spec, cutoff)
+    opened, _ = context(project, cutoff)
+    return datasets.labelled(opened, cutoff)
 
 
 @task(timeout_seconds=120 * MINUTE, **MOMENTARY)
@@ -40,13 +42,12 @@ def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
     from stack.lake import lake
     from stack.promotion import trainings
 
-    settings, spec, _ = context(project, cutoff)
-    with fitters(settings) as workers:
+    opened, _ = context(project, cutoff)
+    with fitters(opened.settings) as workers:
         return trainings.train(
-            settings,
-            spec,
+            opened,
             frame,
-            data_revision=lake.revision(settings, spec),
+            data_revision=lake.revision(opened.settings, opened.spec),
             cutoff=cutoff,
             code_version=code.version(),
             report=get_run_logger().info,
@@ -66,7 +67,7 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
     Returns:
         The registered version.
     """
-    _, _, cutoff = context(project, cutoff)
+    _, cutoff = context(project, cutoff)
     get_run_logger().info("training %s on labels known at %s; reason: %s", project, cutoff, reason)
     version = made(project, cutoff)
     if version:

@@ -11,7 +11,7 @@ from pandas import DataFrame, to_datetime, to_numeric
 from monitoring.performance import known, measure
 from stack.core.errors import StackError
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 TIME, FEATURES_AT = "event_timestamp", "features_at"
 AGE = "feature_age_minutes"

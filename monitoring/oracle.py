@@ -18,7 +18,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training import candidates
 
 Recipe = Mapping[str, Any]

@@ -8,7 +8,7 @@ import numpy as np
 from pandas import DataFrame
 
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training.evaluation import Judge
 
 NAMES = {

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from importlib import import_module
 
 from stack.core.errors import StackError
 from stack.kit.drift import Action, Reason, Verdict, Window
-from stack.specification.project import Monitoring, ProjectSpec
+from stack.project import contract
+from stack.specification.specs import Monitoring, ProjectSpec
 
 DAY = timedelta(days=1)
 
@@ -26,15 +26,14 @@ def verdict(spec: ProjectSpec, history: Sequence[Window], *, at: datetime, cutof
         StackError: ``drift.py`` has no ``decide``, or it answers something else than a verdict.
     """
     usual = decide(spec.monitoring, history, at=at, cutoff=cutoff)
-    path = spec.folder / "drift.py"
-    if not path.is_file():
+    own = contract.drift(spec.name)
+    if own is None:
         return usual
-    own = getattr(import_module(f"projects.{spec.name}.drift"), "decide", None)
-    found = own(usual, spec.monitoring, history, at=at, cutoff=cutoff) if callable(own) else own
+    found = own.decide(usual, spec.monitoring, history, at=at, cutoff=cutoff) if hasattr(own, "decide") else None
     if not isinstance(found, Verdict):
         raise StackError(
-            f"{path}, decide",
-            found="no such function" if own is None else f"the answer {found!r}",
+            f"{spec.folder / 'drift.py'}, decide",
+            found=f"the answer {found!r}" if hasattr(own, "decide") else "no such function",
             expected="decide(usual, policy, history, *, at, cutoff) -> stack.kit.drift.Verdict",
             todo="give back `usual`, or a Verdict of your own reasons",
         )

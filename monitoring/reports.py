@@ -20,9 +20,9 @@ from monitoring.comparison import Comparison, compare, drifts
 from monitoring.frames import Outcomes
 from monitoring.performance import measure, scores
 from monitoring.policy import verdict as decide
-from stack.core.settings import Settings
 from stack.kit.drift import Verdict, Window
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 
 SNAPSHOTS = 100
 """Of each project in Evidently's UI."""
@@ -60,8 +60,7 @@ class Report:
 
 
 def run(
-    settings: Settings,
-    spec: ProjectSpec,
+    project: Project,
     reference: DataFrame,
     current: DataFrame,
     *,
@@ -94,17 +93,19 @@ def run(
         StackError: a feature column is missing from a frame, or the name is no file name.
     """
     pages.check(name)
-    current = frames.typed(spec, current, "the current frame")
-    answered = current if labelled is None else frames.answered(spec, labelled)
-    outcomes = frames.outcomes(spec, answered, at, cutoff)
-    compared, window = _look(spec, frames.typed(spec, reference, "the reference frame"), current, outcomes, at, name)
-    with workspace.writer(settings):
-        earlier = pages.summaries(settings, spec.name)
-        verdict = decide(spec, [*_history(earlier, at, trained), window], at=at, cutoff=cutoff)
+    current = frames.typed(project.spec, current, "the current frame")
+    answered = current if labelled is None else frames.answered(project.spec, labelled)
+    outcomes = frames.outcomes(project.spec, answered, at, cutoff)
+    compared, window = _look(
+        project.spec, frames.typed(project.spec, reference, "the reference frame"), current, outcomes, at, name
+    )
+    with workspace.writer(project.settings):
+        earlier = pages.summaries(project.settings, project.spec.name)
+        verdict = decide(project.spec, [*_history(earlier, at, trained), window], at=at, cutoff=cutoff)
         window = replace(window, retrained=verdict.retrain)
-        report = _report(settings, spec, name, current, compared, window, verdict, made or at)
-        _save(settings, spec, report, window, compared.snapshot)
-        _forget(settings, spec, earlier, report.made)
+        report = _report(project, name, current, compared, window, verdict, made or at)
+        _save(project, report, window, compared.snapshot)
+        _forget(project, earlier, report.made)
     return report
 
 
@@ -127,8 +128,7 @@ def _look(
 
 
 def _report(
-    settings: Settings,
-    spec: ProjectSpec,
+    project: Project,
     name: str,
     current: DataFrame,
     compared: Comparison,
@@ -137,32 +137,32 @@ def _report(
     made: datetime,
 ) -> Report:
     return Report(
-        project=spec.name,
+        project=project.spec.name,
         name=name,
         at=window.at,
-        since=window.at - spec.monitoring.window,
+        since=window.at - project.spec.monitoring.window,
         made=made,
-        path=pages.folder(settings, spec.name) / f"{name}.html",
-        dashboard=workspace.page(spec, name) if compared.snapshot else "",
+        path=pages.folder(project.settings, project.spec.name) / f"{name}.html",
+        dashboard=workspace.page(project.spec, name) if compared.snapshot else "",
         rows=window.rows,
         drift=compared.drift,
         drifted=compared.drifted,
         drift_share=compared.drift_share,
-        prediction_drift=compared.prediction_drift(spec.monitoring),
-        missing_share=frames.missing_share(spec, current),
+        prediction_drift=compared.prediction_drift(project.spec.monitoring),
+        missing_share=frames.missing_share(project.spec, current),
         feature_age_minutes=frames.oldest_features(current),
         lost=window.lost,
-        performance=measure(spec, current),
-        headline=scores(spec),
+        performance=measure(project.spec, current),
+        headline=scores(project.spec),
         verdict=verdict,
     )
 
 
-def _save(settings: Settings, spec: ProjectSpec, report: Report, window: Window, snapshot: Snapshot | None) -> None:
+def _save(project: Project, report: Report, window: Window, snapshot: Snapshot | None) -> None:
     if snapshot:
-        workspace.add(settings, spec, report.name, _told(snapshot, report.verdict))
+        workspace.add(project, report.name, _told(snapshot, report.verdict))
     html = snapshot.get_html_str(as_iframe=False) if snapshot else None
-    pages.save(settings, _summary(spec, report, window), html)
+    pages.save(project.settings, _summary(project.spec, report, window), html)
 
 
 def _summary(spec: ProjectSpec, report: Report, window: Window) -> dict[str, Any]:
@@ -197,15 +197,15 @@ def _told(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
     return Snapshot.load_dict(model)
 
 
-def _forget(settings: Settings, spec: ProjectSpec, summaries: list[dict[str, Any]], now: datetime) -> None:
+def _forget(project: Project, summaries: list[dict[str, Any]], now: datetime) -> None:
     """Delete the reports that were made longer ago than the settings say, by the wall clock.
 
     Evidently's UI holds each snapshot in memory, about 1 MB: it has the last ones alone, the pages are all there.
     """
     for found in summaries[: -SNAPSHOTS + 1]:
-        workspace.remove(settings, spec, found["name"])
-    oldest = now - timedelta(days=settings.keep_days)
+        workspace.remove(project, found["name"])
+    oldest = now - timedelta(days=project.settings.keep_days)
     for found in summaries:
         if datetime.fromisoformat(found.get("made", found["at"])) < oldest:
-            workspace.remove(settings, spec, found["name"])
-            pages.remove(settings, spec.name, found["name"])
+            workspace.remove(project, found["name"])
+            pages.remove(project.settings, project.spec.name, found["name"])

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 import numpy as np
 from pandas import DataFrame
 
-from stack.core.settings import Settings
 from stack.features import features
-from stack.prediction_log import predictions
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 
 AT_ONCE = timedelta(days=14)
 EXAMPLES = 5
@@ -31,21 +30,21 @@ class Skew:
         return Skew(self.rows + other.rows, self.differing + other.differing, examples)
 
 
-def check(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> Skew:
+def check(project: Project, since: datetime, until: datetime) -> Skew:
     """Recompute the features of every prediction asked in (since, until], and count the rows that differ."""
     found = Skew()
     while since < until:
         end = min(since + AT_ONCE, until)
-        served = predictions.read(settings, spec, since, end)
-        found += compare(spec, served, recomputed(settings, spec, served))
+        served = project.log.read(since, end)
+        found += compare(project.spec, served, recomputed(project, served))
         since = end
     return found
 
 
-def recomputed(settings: Settings, spec: ProjectSpec, served: DataFrame) -> DataFrame:
+def recomputed(project: Project, served: DataFrame) -> DataFrame:
     """The features that the offline store gives for each logged prediction."""
-    asked = served[list(spec.request)].assign(event_timestamp=served["asked_at"])
-    return features.training_set(settings, spec, asked)
+    asked = served[list(project.spec.request)].assign(event_timestamp=served["asked_at"])
+    return features.training_set(project, asked)
 
 
 def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:

@@ -23,7 +23,7 @@ from evidently.ui.workspace import Project, Workspace
 from monitoring.performance import NAMES, scores
 from stack.core.settings import Settings
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 
 def project_id(spec: ProjectSpec) -> UUID:
@@ -69,29 +69,29 @@ def _without_templates(part: Any) -> Any:
     return [_without_templates(value) for value in part] if isinstance(part, list) else part
 
 
-def add(settings: Settings, spec: ProjectSpec, name: str, snapshot: Snapshot) -> None:
+def add(project: Project, name: str, snapshot: Snapshot) -> None:
     """Publish a snapshot, and its project and dashboard where they are missing. The caller is the `writer`."""
-    ours = project_id(spec)
-    target = settings.reports / str(ours)
+    ours = project_id(project.spec)
+    target = project.settings.reports / str(ours)
     (target / "snapshots").mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as aside:
         workspace = Workspace(aside)
-        project = workspace.add_project(ProjectModel(id=ours, name=spec.name, description=spec.title))
+        added = workspace.add_project(ProjectModel(id=ours, name=project.spec.name, description=project.spec.title))
         written = workspace.add_run(ours, snapshot, include_data=False, name=name)
-        _draw(project, spec)
+        _draw(added, project.spec)
         staged = Path(aside) / str(ours)
         for file in ("metadata.json", "dashboard.json"):
             # A dashboard or description that the user changed in the UI stays as it is.
             if not (target / file).exists():
-                _publish(settings, staged / file, target / file)
-        file = f"{snapshot_id(spec, name)}.json"
-        _publish(settings, staged / "snapshots" / f"{written.id}.json", target / "snapshots" / file)
+                _publish(project.settings, staged / file, target / file)
+        file = f"{snapshot_id(project.spec, name)}.json"
+        _publish(project.settings, staged / "snapshots" / f"{written.id}.json", target / "snapshots" / file)
 
 
-def remove(settings: Settings, spec: ProjectSpec, name: str) -> None:
+def remove(project: Project, name: str) -> None:
     """Delete the snapshot of the report `name`; one that is gone already is no error."""
-    file = f"{snapshot_id(spec, name)}.json"
-    (settings.reports / str(project_id(spec)) / "snapshots" / file).unlink(missing_ok=True)
+    file = f"{snapshot_id(project.spec, name)}.json"
+    (project.settings.reports / str(project_id(project.spec)) / "snapshots" / file).unlink(missing_ok=True)
 
 
 def _publish(settings: Settings, staged: Path, target: Path) -> None:

@@ -16,17 +16,16 @@ from monitoring import oracle, pages
 from monitoring.oracle import Week
 from monitoring.performance import measure
 from stack.core.errors import StackError
-from stack.core.settings import Settings
 from stack.features import datasets
 from stack.prediction_log import predictions
-from stack.project import clock
+from stack.project import Project, contract
 from stack.promotion import audit
 from stack.promotion.audit import Entry, Live
-from stack.registry import artifacts, registry
+from stack.registry import artifacts
 from stack.serving import scoring
 from stack.serving.caller import prediction_ids
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 WEEK = timedelta(days=7)
 INSTANT = timedelta(microseconds=1)
@@ -71,41 +70,45 @@ class Year:
         return len({one.version for one in self.decisions if one.kind != "rollback" and one.at > self.since})
 
 
-def collect(settings: Settings, spec: ProjectSpec, say: Say) -> Year:
+def collect(project: Project, say: Say) -> Year:
     """Gather a replay from its beginning to the project's now.
 
     Raises:
         StackError: nothing has been replayed, or there is no audit of a champion.
     """
-    since = spec.clock.first_now or spec.clock.start
-    until = clock.now(settings, spec)
-    live = audit.live(settings, spec)
+    since = project.spec.clock.first_now or project.spec.clock.start
+    until = project.clock.now()
+    live = audit.live(project)
     if until <= since or not live:
         raise StackError(
-            f"replay of {spec.name}",
+            f"replay of {project.spec.name}",
             found=f"the clock at {until:%Y-%m-%d %H:%M}, {len(live)} champions in the audit",
             expected=f"a champion, and time played after {since:%Y-%m-%d %H:%M}",
-            todo=f"make replay PROJECT={spec.name} UNTIL=...",
+            todo=f"make replay PROJECT={project.spec.name} UNTIL=...",
         )
     weeks = list(_weeks(since, until))
-    rows = _logged(settings, spec, live[0].version, weeks[0][0], weeks[-1][1], say)
-    rows, requests = _requests(spec, rows, since, until)
+    rows = _logged(project, live[0].version, weeks[0][0], weeks[-1][1], say)
+    rows, requests = _requests(project.spec, rows, since, until)
     labelled = rows[rows["label"].notna()]
     say("oracle: reading the features of every labelled event")
-    events = datasets.labelled(settings, spec, until)
-    folder = settings.home / "cache" / "oracle" / spec.name
-    best = oracle.answers(folder, spec, events, weeks, _recipes(settings, spec, live), say)
-    best = best.assign(id=prediction_ids(spec, best.pop("event_id")))
-    joined = labelled.merge(best.rename(columns=_named(spec, "oracle")), on="id")
+    events = datasets.labelled(project, until)
+    folder = project.settings.home / "cache" / "oracle" / project.spec.name
+    best = oracle.answers(folder, project.spec, events, weeks, _recipes(project, live), say)
+    best = best.assign(id=prediction_ids(project.spec, best.pop("event_id")))
+    joined = labelled.merge(best.rename(columns=_named(project.spec, "oracle")), on="id")
     say(f"{len(joined):,} labelled answers, {requests.lost:,} of {requests.due:,} events without one")
     return Year(
-        spec,
+        project.spec,
         since,
         until,
-        DataFrame(_week(spec, joined, *week) for week in weeks),
-        {kind: _measured(spec, joined, kind) for kind in KINDS},
-        [one for one in pages.summaries(settings, spec.name) if since < datetime.fromisoformat(one["at"]) <= until],
-        audit.entries(settings, spec),
+        DataFrame(_week(project.spec, joined, *week) for week in weeks),
+        {kind: _measured(project.spec, joined, kind) for kind in KINDS},
+        [
+            one
+            for one in pages.summaries(project.settings, project.spec.name)
+            if since < datetime.fromisoformat(one["at"]) <= until
+        ],
+        audit.entries(project),
         live,
         requests,
     )
@@ -117,23 +120,23 @@ def _weeks(since: datetime, until: datetime) -> Iterator[Week]:
         since += WEEK
 
 
-def _logged(settings: Settings, spec: ProjectSpec, first: str, since: datetime, until: datetime, say: Say) -> DataFrame:
+def _logged(project: Project, first: str, since: datetime, until: datetime, say: Say) -> DataFrame:
     """Read the log of [since, until), and answer its features with the first champion too."""
-    frozen, outputs, parts = registry.numbered(settings, spec, first), tasks.of(spec).outputs, []
+    frozen, outputs, parts = project.registry.numbered(first), tasks.of(project.spec).outputs, []
     kept = ["id", "asked_at", "label", *outputs]
     start = since - INSTANT
     while start < until - INSTANT:
         end = min(start + CHUNK, until - INSTANT)
-        log = predictions.read(settings, spec, start, end)
+        log = project.log.read(start, end)
         if len(log):
-            asked = log.drop(columns=[name for name in predictions.told(spec) if name in log])
-            again = scoring.score(settings, spec, frozen, asked)[list(outputs)]
-            parts.append(log[kept].assign(**{_named(spec, "frozen")[name]: again[name] for name in outputs}))
+            asked = log.drop(columns=[name for name in predictions.answer_columns(project.spec) if name in log])
+            again = scoring.score(project, frozen, asked)[list(outputs)]
+            parts.append(log[kept].assign(**{_named(project.spec, "frozen")[name]: again[name] for name in outputs}))
         say(f"frozen: answers of {first} up to {end:%Y-%m-%d}")
         start = end
     if not parts:
-        raise StackError(f"prediction log of {spec.name}", found="no row", expected="the answers of a replay")
-    return pd.concat(parts, ignore_index=True).rename(columns=_named(spec, "live"))
+        raise StackError(f"prediction log of {project.spec.name}", found="no row", expected="the answers of a replay")
+    return pd.concat(parts, ignore_index=True).rename(columns=_named(project.spec, "live"))
 
 
 def _named(spec: ProjectSpec, kind: str) -> dict[str, str]:
@@ -142,7 +145,7 @@ def _named(spec: ProjectSpec, kind: str) -> dict[str, str]:
 
 def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> tuple[DataFrame, Requests]:
     """Leave out what others asked, and count the rest."""
-    asked = spec.module("source").requests(since - INSTANT, until - INSTANT)
+    asked = contract.request_source(spec.name).requests(since - INSTANT, until - INSTANT)
     due = set(prediction_ids(spec, asked["event_id"]))
     rows = rows[rows["id"].isin(due)]
     answered = rows["id"].nunique()
@@ -155,12 +158,12 @@ def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: dateti
     )
 
 
-def _recipes(settings: Settings, spec: ProjectSpec, live: list[Live]) -> Callable[[datetime], oracle.Recipe]:
+def _recipes(project: Project, live: list[Live]) -> Callable[[datetime], oracle.Recipe]:
     """Give the recipe of the version that was live at an instant."""
 
     @cache
     def of(version: str) -> dict[str, Any]:
-        with artifacts.folder(settings, registry.numbered(settings, spec, version), "recipe") as folder:
+        with artifacts.folder(project.settings, project.registry.numbered(version), "recipe") as folder:
             found: dict[str, Any] = json.loads((folder / "recipe.json").read_text())
             return found
 

@@ -21,10 +21,10 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.core.state import engine, predictions
 from stack.features.feature_tables import TIME, served_until
-from stack.registry import registry, rest
-from stack.registry.registry import Version
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.registry import rest
+from stack.registry.registry import CHALLENGER, CHAMPION, PREVIOUS, Version
+from stack.specification import specs
 
 Kind = Literal["raw table", "feature view", "training set", "model", "prediction log", "reports"]
 
@@ -44,44 +44,44 @@ class DataSet:
     note: str = ""
 
 
-def data_sets(settings: Settings, spec: ProjectSpec) -> list[DataSet]:
+def data_sets(project: Project) -> list[DataSet]:
     """List the data sets of a project in the order of the pipeline."""
-    found = [*_raw(settings, spec), *_features(settings, spec)]
+    found = [*_raw(project), *_features(project)]
     try:
-        found += [*_models(settings, spec)]
+        found += [*_models(project)]
     except (httpx.HTTPError, OSError, StackError) as error:
-        found.append(DataSet("model", "MLflow", settings.mlflow_url, note=f"does not answer: {error}"))
-    return [*found, _log(settings, spec), _reports(settings, spec)]
+        found.append(DataSet("model", "MLflow", project.settings.mlflow_url, note=f"does not answer: {error}"))
+    return [*found, _log(project), _reports(project)]
 
 
-def _raw(settings: Settings, spec: ProjectSpec) -> Iterator[DataSet]:
-    version = _head(settings.lake)
-    for name, table in spec.tables.items():
-        folder = settings.lake / spec.name / "raw" / name
+def _raw(project: Project) -> Iterator[DataSet]:
+    version = _head(project.settings.lake)
+    for name, table in project.spec.tables.items():
+        folder = project.settings.lake / project.spec.name / "raw" / name
         files = sorted(folder.glob("*.parquet"))
         rows, since, until = _parquet(files, table.available_at)
         note = f"{len(files):,} batch{'' if len(files) == 1 else 'es'}{', snapshot' if table.snapshot else ''}"
         yield DataSet("raw table", name, str(folder), version if files else "", rows, since, until, note)
 
 
-def _features(settings: Settings, spec: ProjectSpec) -> Iterator[DataSet]:
-    root = settings.feature_tables / spec.name
+def _features(project: Project) -> Iterator[DataSet]:
+    root = project.settings.feature_tables / project.spec.name
     stored = sorted(path for path in root.glob("*") if path.is_dir())
-    online = served_until(root, spec.clock.start) if stored else None
+    online = served_until(root, project.spec.clock.start) if stored else None
     for folder in stored:
         rows, since, until = _parquet(sorted(folder.glob("*.parquet")), TIME)
         note = f"online up to {online:%Y-%m-%d %H:%M} UTC" if online else ""
-        yield DataSet("feature view", folder.name, str(folder), spec.features.service, rows, since, until, note)
-    place = f"projects/{spec.name}/features.py"
-    yield DataSet("feature view", "on request", place, spec.features.service, note="computed from each request")
+        yield DataSet("feature view", folder.name, str(folder), project.spec.features.service, rows, since, until, note)
+    place = f"projects/{project.spec.name}/features.py"
+    yield DataSet("feature view", "on request", place, project.spec.features.service, note="computed from each request")
 
 
-def _models(settings: Settings, spec: ProjectSpec) -> Iterator[DataSet]:
+def _models(project: Project) -> Iterator[DataSet]:
     """The versions that have an alias, and what they were trained on."""
-    asked = (registry.champion, registry.challenger, registry.previous)
-    found = {ask.__name__: version for ask in asked if (version := ask(settings, spec))}
+    known = (CHAMPION, CHALLENGER, PREVIOUS)
+    found = {alias: version for alias in known if (version := project.registry.aliased(alias))}
     versions = {version.version: version for version in found.values()}
-    facts = {name: _run(settings, version) for name, version in versions.items()}
+    facts = {name: _run(project.settings, version) for name, version in versions.items()}
     for name, version in versions.items():
         params, tags = facts[name], version.tags
         rows = sum(int(params.get(key, 0)) for key in ("fit_rows", "holdout_rows")) or None
@@ -92,10 +92,10 @@ def _models(settings: Settings, spec: ProjectSpec) -> Iterator[DataSet]:
     for name, version in versions.items():
         aliases = [alias for alias, one in found.items() if one.version == name]
         scores = [f"{key} {value}" for key, value in version.tags.items() if "." not in key][:3]
-        place = f"{settings.address('mlflow')}/#/models/{spec.name}/versions/{name}"
+        place = f"{project.settings.address('mlflow')}/#/models/{project.spec.name}/versions/{name}"
         note = " · ".join([", ".join(aliases), *scores])
         yield DataSet(
-            "model", f"{spec.name} {name}", place, name, until=_day(version.tags.get("stack.cutoff")), note=note
+            "model", f"{project.spec.name} {name}", place, name, until=_day(version.tags.get("stack.cutoff")), note=note
         )
 
 
@@ -106,22 +106,24 @@ def _run(settings: Settings, version: Version) -> dict[str, str]:
     return {one["key"]: one["value"] for one in run["data"].get("params", [])}
 
 
-def _log(settings: Settings, spec: ProjectSpec) -> DataSet:
+def _log(project: Project) -> DataSet:
     column = predictions.c
     wanted = (func.count(), func.count(column.label), func.min(column.asked_at), func.max(column.asked_at))
-    with engine(settings.state_database).connect() as connection:
-        rows, labelled, since, until = connection.execute(select(*wanted).where(column.project == spec.name)).one()
-        said = select(column.model_version).where(column.project == spec.name).distinct()
+    with engine(project.settings.state_database).connect() as connection:
+        rows, labelled, since, until = connection.execute(
+            select(*wanted).where(column.project == project.spec.name)
+        ).one()
+        said = select(column.model_version).where(column.project == project.spec.name).distinct()
         versions = sorted(connection.execute(said).scalars())
-    place = settings.state_database.partition("://")[0] + ", table predictions"
+    place = project.settings.state_database.partition("://")[0] + ", table predictions"
     spans = {"since": _minute(since), "until": _minute(until)}
     return DataSet(
         "prediction log", "predictions", place, ", ".join(versions), rows, **spans, note=f"{labelled:,} labelled"
     )
 
 
-def _reports(settings: Settings, spec: ProjectSpec) -> DataSet:
-    folder = settings.pages / spec.name
+def _reports(project: Project) -> DataSet:
+    folder = project.settings.pages / project.spec.name
     names = sorted(path.stem for path in folder.glob("*.json"))
     first, last = (names[0], names[-1]) if names else ("", "")
     return DataSet("reports", "drift", str(folder), "", len(names), _named(first), _named(last), "one row a report")
@@ -180,4 +182,4 @@ def _named(report: str) -> str:
 if __name__ == "__main__":
     from stack.core.settings import settings as read_settings
 
-    print(json.dumps([asdict(one) for one in data_sets(read_settings(), project.load(sys.argv[1]))]))
+    print(json.dumps([asdict(one) for one in data_sets(Project(read_settings(), specs.load(sys.argv[1])))]))

@@ -16,7 +16,7 @@ import pytest
 from stack.core import settings
 from stack.core.settings import Settings
 from stack.ops import compose
-from stack.specification import project
+from stack.specification import specs
 
 # As in every service: on a busy machine two threads of a fit wait for each other, and take a hundred times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def projects_read() -> Iterator[int]:
     """The checkout's folder of projects, locked: while others read it, no test of another process changes it."""
-    folder = os.open(project.PROJECTS, os.O_RDONLY)
+    folder = os.open(specs.PROJECTS, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_SH)
     yield folder
     os.close(folder)

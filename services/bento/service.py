@@ -5,7 +5,6 @@ Features that the stack reads from its online store are optional fields of a row
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -14,8 +13,9 @@ from bentoml.validators import ContentType
 
 from services.prediction.schema import Answer, Row, answer_model, new_values, request_model
 from stack.core.settings import ROOT
-from stack.specification import mistakes, project
-from stack.specification.project import ProjectSpec, RequestField
+from stack.project import contract
+from stack.specification import mistakes, specs
+from stack.specification.specs import ProjectSpec, RequestField
 from stack.takeaway.portable import PortableModel
 
 MODEL = ROOT / "model"
@@ -69,14 +69,14 @@ def _answer(
 
 def held() -> ProjectSpec:
     """The one project that a Bento holds; an example is known here without the package of its data."""
-    (path,) = project.PROJECTS.glob(project.YAML)
-    return project.parse(mistakes.read(path), path)
+    (path,) = specs.PROJECTS.glob(specs.YAML)
+    return specs.parse(mistakes.read(path), path)
 
 
 def packed() -> bentoml.Service[Any]:
     """The service of the one project that a Bento holds."""
     spec = held()
-    on_request = getattr(import_module(f"projects.{spec.name}.features"), "on_request", None)
+    on_request = contract.on_request(spec.name)
     return build(spec, PortableModel(MODEL, on_request), (MODEL / "version").read_text())
 
 

@@ -31,7 +31,7 @@ from services.portal.pulse import Pulse
 from services.portal.tools import TIMEOUT_SECONDS, Origin, State, ask, inside, outside, tools
 from stack.core.settings import Settings
 from stack.core.settings import settings as read_settings
-from stack.specification import project
+from stack.specification import specs
 
 HERE = Path(__file__).parent
 REPORTS_LISTED = 200
@@ -99,7 +99,7 @@ async def home(request: Request) -> Response:
     portal: Portal = request.state.portal
     settings, origin = portal.settings, _origin(request)
     shown = tools(settings)
-    names = project.names()
+    names = specs.names()
     found = await portal.pulse.read(
         {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
         | {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
@@ -130,7 +130,7 @@ async def home(request: Request) -> Response:
 async def every_report(request: Request) -> Response:
     """The projects, and the pages that each has."""
     portal: Portal = request.state.portal
-    found = [await asyncio.to_thread(shelves.shelf, portal.settings, name) for name in project.names()]
+    found = [await asyncio.to_thread(shelves.shelf, portal.settings, name) for name in specs.names()]
     return _page(portal, "shelves.html", shelves=found)
 
 
@@ -138,7 +138,7 @@ async def reports(request: Request) -> Response:
     """Every report of a project, the newest first."""
     portal: Portal = request.state.portal
     name = request.path_params["project"]
-    if name not in project.names():
+    if name not in specs.names():
         raise HTTPException(404, f"no project {name}")
     found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
     evidently, swept = outside(portal.settings, "monitoring", _origin(request)), shelves.sweeps(portal.settings, name)
@@ -151,7 +151,7 @@ async def catalog(request: Request) -> Response:
     """Every data set of a project, as a page or as JSON."""
     portal: Portal = request.state.portal
     name = request.path_params["project"]
-    if name not in project.names():
+    if name not in specs.names():
         raise HTTPException(404, f"no project {name}")
     question = f"catalog {name}"
     found = (await portal.pulse.read({question: partial(sets.of, portal.settings, name)}, CATALOG_SECONDS))[question]

@@ -13,13 +13,11 @@ from services.portal import shelves
 from services.portal.shelves import Batches
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.project import clock
+from stack.project import Project
 from stack.promotion import audit
 from stack.promotion.audit import Entry
-from stack.registry import registry
 from stack.registry.registry import Version
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 DECISIONS = 3
 TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
@@ -60,10 +58,10 @@ class Card:
 def card(settings: Settings, name: str) -> Card:
     """Read all that is known of a project. Never raises: what cannot be read stands in `problems`."""
     try:
-        spec = project.load(name)
+        project = Project.open(name, settings)
     except StackError as error:
         return Card(name, problems=[str(error)])
-    problems: list[str] = []
+    spec, problems = project.spec, list[str]()
 
     def read(what: str, *question: Any) -> Any:
         try:
@@ -76,10 +74,10 @@ def card(settings: Settings, name: str) -> Card:
         name=name,
         title=spec.title,
         clock=spec.clock.kind,
-        now=read("clock", clock.now, settings, spec),
-        champion=_model(read("champion", registry.champion, settings, spec)),
-        challenger=_model(read("challenger", registry.challenger, settings, spec)),
-        decisions=(read("audit", audit.entries, settings, spec, DECISIONS) or [])[::-1],
+        now=read("clock", project.clock.now),
+        champion=_model(read("champion", project.registry.champion)),
+        challenger=_model(read("challenger", project.registry.challenger)),
+        decisions=(read("audit", audit.entries, project, DECISIONS) or [])[::-1],
         report=next(iter(shelves.reports(settings, name)), None),
         quarantine=shelves.quarantined(settings, name),
         batches=shelves.batches(settings, name),

@@ -10,9 +10,8 @@ from services.prediction.champions import Seat
 from services.prediction.ids import uuids
 from services.prediction.schema import Answer, Row, new_values
 from stack.core.settings import Settings
-from stack.prediction_log import predictions
 from stack.prediction_log.predictions import Prediction
-from stack.project import clock
+from stack.project import Project
 
 
 def answer(settings: Settings, seat: Seat, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:
@@ -27,7 +26,7 @@ def answer(settings: Settings, seat: Seat, by_canary: bool, rows: Sequence[Row])
     spec, champion = seat.spec, (seat.canary if by_canary else None) or seat.current
     if champion is None:
         raise LookupError(f"{spec.name} has no champion")
-    now, answered_at = clock.now(settings, spec), datetime.now(UTC)
+    now, answered_at = Project(settings, spec).clock.now(), datetime.now(UTC)
     requests = [{name: getattr(row, name) for name in spec.request} for row in rows]
     instants = [min(getattr(row, "asked_at", None) or now, now) for row in rows]
     found, answers = champion.predict(requests, instants)
@@ -47,7 +46,7 @@ def answer(settings: Settings, seat: Seat, by_canary: bool, rows: Sequence[Row])
             rows, uuids(answered_at, len(rows)), instants, requests, values, found.times, answers, strict=True
         )
     ]
-    predictions.log(settings, spec, logged)
+    Project(settings, spec).log.write(logged)
     if seat.shadow:
         seat.shadow.answer(found.columns, logged)
     metrics.ROWS.labels(spec.name).observe(len(rows))

@@ -18,16 +18,14 @@ from services.prediction.canary import Requests, place
 from services.prediction.ids import uuid7
 from services.prediction.schema import Answer, Row, answer_model, parsed_example
 from services.prediction.shadow import Shadow
-from stack.core.settings import Settings
 from stack.features.online import OnlineFeatures, OnlineRows
-from stack.project import clock
+from stack.project import Project
 from stack.promotion import audit, rollout
 from stack.promotion.audit import Instant, Judged
-from stack.registry import artifacts, registry
+from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import ServedModel
-from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.specification.tasks import Task
 
 RETRY_SECONDS = 3.0
@@ -70,8 +68,8 @@ class Seat:
     answers.
     """
 
-    settings: Settings
-    spec: ProjectSpec
+    project: Project
+    spec: ProjectSpec = field(init=False)
     task: Task = field(init=False)
     answer: type[Answer] = field(init=False)
     current: Champion | None = None
@@ -85,8 +83,9 @@ class Seat:
     retry_at: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
-        self.task, self.answer = tasks.of(self.spec), answer_model(self.spec)
-        self.shadow = Shadow(self.settings, self.spec) if self.spec.rollout.shadow else None
+        self.spec, self.task = self.project.spec, self.project.task
+        self.answer = answer_model(self.spec)
+        self.shadow = Shadow(self.project) if self.spec.rollout.shadow else None
 
     def look(self) -> None:
         """Ask the registry who answers, and let it take the seat when it is another one."""
@@ -111,11 +110,11 @@ class Seat:
 
     def _look(self) -> None:
         try:
-            version = registry.champion(self.settings, self.spec)
+            version = self.project.registry.champion()
             if version and (self.current is None or self.current.version != version.version):
-                self._take(version.version, copies.fetch(self.settings, self.spec, version))
+                self._take(version.version, copies.fetch(self.project, version))
             if self.spec.rollout.canary:
-                self._follow(registry.canary(self.settings, self.spec))
+                self._follow(self.project.registry.canary())
             self._note("")
         except Exception as error:
             self._note(f"{type(error).__name__}: {error}")
@@ -138,7 +137,7 @@ class Seat:
         elif self.canary is None or self.canary.version != version.version:
             try:
                 with TemporaryDirectory() as parent:
-                    artifacts.fetch(self.settings, version, Path(parent) / "served")
+                    artifacts.fetch(self.project.settings, version, Path(parent) / "served")
                     self.canary = self._load(version.version, Path(parent) / "served")
                 logger.info("%s: version %s is the canary", self.spec.name, version.version)
             except httpx.HTTPError:
@@ -146,7 +145,7 @@ class Seat:
             except Exception as error:
                 logger.exception("%s: the canary does not load", self.spec.name)
                 judged = Judged(version.version, current.version, f"it does not load: {error}", {})
-                rollout.withdraw(self.settings, self.spec, judged, self._now())
+                rollout.withdraw(self.project, judged, self._now())
 
     def _judge(self) -> None:
         """End a canary whose requests break their bounds, and go back from such a champion when it is new."""
@@ -154,9 +153,7 @@ class Seat:
         try:
             if canary and current and (reason := rollout.broken(bounds, canary.requests.figures())):
                 self.canary = None
-                rollout.withdraw(
-                    self.settings, self.spec, Judged(canary.version, current.version, reason, {}), self._now()
-                )
+                rollout.withdraw(self.project, Judged(canary.version, current.version, reason, {}), self._now())
             if current and (reason := rollout.broken(bounds, current.requests.figures())):
                 self._go_back(current, reason)
         except Exception as error:
@@ -164,24 +161,24 @@ class Seat:
             self.retry_at = time.monotonic() + RETRY_SECONDS
 
     def _go_back(self, current: Champion, reason: str) -> None:
-        entries, now = audit.entries(self.settings, self.spec), self._now()
+        entries, now = audit.entries(self.project), self._now()
         new = rollout.is_new(self.spec, entries, current.version, now)
-        if new and registry.previous(self.settings, self.spec):
-            rollout.go_back(self.settings, self.spec, now, reason)
+        if new and self.project.registry.previous():
+            rollout.go_back(self.project, now, reason)
             self._look()
 
     def _now(self) -> Instant:
-        return Instant(clock.now(self.settings, self.spec), datetime.now(UTC))
+        return Instant(self.project.clock.now(), datetime.now(UTC))
 
     def _load(self, version: str, folder: Path) -> Champion:
-        features = OnlineFeatures(self.settings, self.spec)
+        features = OnlineFeatures(self.project)
         champion = Champion(version, ServedModel(folder), features, datetime.now(UTC))
         champion.predict([parsed_example(self.spec)], [datetime.now(UTC)])
         return champion
 
     def _take_copy(self) -> None:
         """Answer with the last champion's copy until the registry can be asked."""
-        folder = copies.remembered(self.settings, self.spec)
+        folder = copies.remembered(self.project)
         if folder is None:
             return
         try:

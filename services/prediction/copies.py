@@ -5,23 +5,22 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from stack.core.settings import Settings
+from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import Version
-from stack.specification.project import ProjectSpec
 
 KEPT = 2
 """Copies kept of each project: the champion and the one before it."""
 
 
-def fetch(settings: Settings, spec: ProjectSpec, version: Version) -> Path:
+def fetch(project: Project, version: Version) -> Path:
     """Download a version's served form, unless it is here; returns its folder, named ``<version>-<run id>``.
 
     The run id keeps version 1 of a new registry apart from version 1 of an old one.
     """
-    folder = _folder(settings, spec) / f"{version.version}-{version.run_id}"
+    folder = _folder(project) / f"{version.version}-{version.run_id}"
     if not folder.is_dir():
-        artifacts.fetch(settings, version, folder)
+        artifacts.fetch(project.settings, version, folder)
     return folder
 
 
@@ -39,9 +38,9 @@ def remember(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def remembered(settings: Settings, spec: ProjectSpec) -> Path | None:
+def remembered(project: Project) -> Path | None:
     """The copy of the last champion, for a start while the registry does not answer."""
-    note = _folder(settings, spec) / "champion"
+    note = _folder(project) / "champion"
     if not note.is_file():
         return None
     folder = note.with_name(note.read_text())
@@ -52,5 +51,5 @@ def _written(folder: Path) -> float:
     return folder.stat().st_mtime
 
 
-def _folder(settings: Settings, spec: ProjectSpec) -> Path:
-    return settings.home / "models" / spec.name
+def _folder(project: Project) -> Path:
+    return project.settings.home / "models" / project.spec.name

@@ -11,11 +11,9 @@ import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from services.prediction.schema import MAX_ROWS, Request, title
-from stack.core.settings import Settings
-from stack.prediction_log import predictions
-from stack.project import clock
+from stack.project import Project
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 
 class Label(BaseModel):
@@ -76,15 +74,17 @@ def feedback_model(spec: ProjectSpec) -> type[Feedback]:
     return made
 
 
-def note(settings: Settings, spec: ProjectSpec, labels: Sequence[Any]) -> Noted:
+def note(project: Project, labels: Sequence[Any]) -> Noted:
     """Put labels to their predictions; of two about the same one the last counts."""
-    now = clock.now(settings, spec)
-    values = tasks.of(spec).encode(pd.Series([one.label for one in labels], dtype=object), f"feedback to {spec.name}")
+    now = project.clock.now()
+    values = tasks.of(project.spec).encode(
+        pd.Series([one.label for one in labels], dtype=object), f"feedback to {project.spec.name}"
+    )
     told: dict[str, tuple[float, datetime]] = {
         str(one.prediction_id): (float(value), min(one.known_at or now, now))
         for one, value in zip(labels, values, strict=True)
     }
-    known = predictions.note(settings, spec, told)
+    known = project.log.label_predictions(told)
     return Noted(labelled=len(known), unknown=[name for name in told if name not in known])
 
 

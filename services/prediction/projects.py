@@ -15,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 from services.prediction.champions import ModelError, Seat
 from services.prediction.service import service
 from stack.core.settings import Settings
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 
 Stamp = tuple[tuple[str, int, int], ...]
 LOOK_SECONDS = 1.0
@@ -37,10 +38,10 @@ class Served:
     under_way: int = field(default=0)
 
     @classmethod
-    def make(cls, settings: Settings, spec: ProjectSpec) -> Served:
+    def make(cls, project: Project) -> Served:
         """Build the application, and load the champion when there is one."""
-        seat = Seat(settings, spec)
-        made = service(settings, seat)
+        seat = Seat(project)
+        made = service(project.settings, seat)
         app = made.to_asgi()
         seat.look()
         return cls(seat, made, app)
@@ -128,7 +129,7 @@ class Projects:
         """Serve a project as its file says now; the requests under way end as they began."""
         before = self.served.get(name)
         try:
-            spec = await asyncio.to_thread(project.load, name)
+            spec = await asyncio.to_thread(specs.load, name)
             made = await asyncio.to_thread(self._make, spec, before)
             await made.begin()
             self.served[name] = made
@@ -144,7 +145,7 @@ class Projects:
         # The project's functions are imported anew with its features, and Feast looks for them by name at each read.
         modules = {name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith(f"projects.{spec.name}.")}
         try:
-            made = Served.make(self.settings, spec)
+            made = Served.make(Project(self.settings, spec))
             if before and before.seat.current and not made.seat.current:
                 raise ModelError(made.seat.problem)
         except Exception:
@@ -169,8 +170,8 @@ class Projects:
 def _stamps() -> dict[str, Stamp]:
     """When each project's project.yaml and modules were written, and their sizes."""
     found = {}
-    for name in project.names():
-        folder = project.PROJECTS / name
+    for name in specs.names():
+        folder = specs.PROJECTS / name
         try:
             files = [(path.name, path.stat()) for path in (folder / "project.yaml", *sorted(folder.glob("*.py")))]
         except FileNotFoundError:

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 
 from stack.core.errors import StackError, nearest
-from stack.specification.project import ProjectSpec, RequestField
+from stack.specification.specs import ProjectSpec, RequestField
 
 MAX_ROWS = 1000
 TYPES: dict[str, Any] = {

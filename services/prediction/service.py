@@ -20,7 +20,8 @@ from services.prediction.champions import ModelError, Seat
 from services.prediction.feedback import Noted, feedback_model, note
 from services.prediction.schema import MAX_ROWS, Answer, Row, request_model
 from stack.core.settings import Settings
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 
 
 def service(settings: Settings, seat: Seat) -> bentoml.Service[Any]:
@@ -38,7 +39,7 @@ def service(settings: Settings, seat: Seat) -> bentoml.Service[Any]:
         "__module__": __name__,
         "end": bentoml.on_shutdown(end),
         f"predict_{spec.name}": _predict(seat, lanes),
-        f"feedback_{spec.name}": _feedback(settings, spec),
+        f"feedback_{spec.name}": _feedback(Project(settings, spec)),
     }
     return bentoml.service(
         name=spec.name,
@@ -69,14 +70,14 @@ def _predict(seat: Seat, lanes: Sequence[Batches[Row, Answer]]) -> Any:
     return _route(spec, "predict", predict, request_model(spec), list[seat.answer], spec.title)  # type: ignore[name-defined]
 
 
-def _feedback(settings: Settings, spec: ProjectSpec) -> Any:
+def _feedback(project: Project) -> Any:
     """Make the route of what was true."""
 
     async def feedback(self: Any, labels: list[Any]) -> Noted:
-        return await asyncio.to_thread(note, settings, spec, labels)
+        return await asyncio.to_thread(note, project, labels)
 
-    title = f"What was true of predictions: {spec.label}. The same label again changes nothing."
-    return _route(spec, "feedback", feedback, feedback_model(spec), Noted, title)
+    title = f"What was true of predictions: {project.spec.label}. The same label again changes nothing."
+    return _route(project.spec, "feedback", feedback, feedback_model(project.spec), Noted, title)
 
 
 def _route(spec: ProjectSpec, verb: str, work: Any, asked: Any, answered: Any, title: str) -> Any:

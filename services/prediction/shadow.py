@@ -13,12 +13,10 @@ from typing import Any
 import httpx
 
 from services.prediction import metrics
-from stack.core.settings import Settings
-from stack.prediction_log import shadows
 from stack.prediction_log.predictions import Prediction
-from stack.registry import artifacts, registry
+from stack.project import Project
+from stack.registry import artifacts
 from stack.serving.served import ServedModel
-from stack.specification.project import ProjectSpec
 
 WAITING = 64
 """Batches that may wait for the shadow; more are left out, so that it never holds up an answer."""
@@ -29,8 +27,8 @@ logger = logging.getLogger("stack.prediction")
 class Shadow:
     """Follows a project's challenger. Whatever goes wrong with it, the champion's answers do not notice."""
 
-    def __init__(self, settings: Settings, spec: ProjectSpec) -> None:
-        self.settings, self.spec = settings, spec
+    def __init__(self, project: Project) -> None:
+        self.project, self.settings, self.spec = project, project.settings, project.spec
         self._challenger: tuple[str, ServedModel] | None = None
         self._tried = ""  # the version that was tried last; one that does not load is not tried again
         self._room = BoundedSemaphore(WAITING)
@@ -44,7 +42,7 @@ class Shadow:
     def look(self) -> None:
         """Ask the registry who the challenger is, and load it when it is another one; nobody follows a promotion."""
         try:
-            version = registry.challenger(self.settings, self.spec)
+            version = self.project.registry.challenger()
             if version is None:
                 self._challenger = None
             elif version.version not in (self._challenger and self._challenger[0], self._tried):
@@ -79,7 +77,7 @@ class Shadow:
     ) -> None:
         outcome = "failed"
         try:
-            shadows.log(self.settings, self.spec, version, answered, model.predict(columns).reshape(len(answered), -1))
+            self.project.shadows.write(version, answered, model.predict(columns).reshape(len(answered), -1))
             outcome = "logged"
         except Exception:
             logger.exception("%s: the shadow, version %s, gave no answer", self.spec.name, version)

@@ -19,7 +19,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
-from stack.specification.project import ProjectSpec, Spec
+from stack.specification.specs import ProjectSpec, Spec
 
 BEGIN, END = "<!-- keys: made by python -m stack.authoring.reference -->", "<!-- end of keys -->"
 TYPES = (

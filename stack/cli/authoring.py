@@ -69,7 +69,7 @@ def catalog(project: str) -> None:
     import httpx
 
     from stack.core.errors import StackError
-    from stack.specification.project import load
+    from stack.specification.specs import load
 
     load(project)
     settings = settings_with()

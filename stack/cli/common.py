@@ -14,6 +14,7 @@ from stack.core.errors import StackError
 
 if TYPE_CHECKING:
     from stack.core.settings import Settings
+    from stack.project import Project
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,6 +46,13 @@ def settings_with(**options: str | None) -> Settings:
 
     given = {f"STACK_{name}".upper(): value for name, value in options.items() if value}
     return load(os.environ | given)
+
+
+def opened(project: str) -> Project:
+    """A project of the stack that the environment and .env describe."""
+    from stack.project import Project
+
+    return Project.open(project, settings_with())
 
 
 def in_containers(settings: Settings) -> bool:
@@ -83,7 +91,7 @@ def follow(flow: str, project: str, parameters: Mapping[str, str | int | None]) 
 def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> bool:
     """Run a deployment and tell its log; say whether it succeeded."""
     from stack.ops.runs import Runs
-    from stack.specification.project import load
+    from stack.specification.specs import load
 
     load(project)
     runs = Runs(settings_with())
@@ -101,6 +109,6 @@ def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]
 
 def instant_or_none(text: str | None) -> str | None:
     """An instant with its zone, as ISO 8601."""
-    from stack.specification.project import instant
+    from stack.specification.specs import instant
 
     return instant(text).isoformat() if text else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stack.cli.common import follow, in_containers, main, project_and, settings_with
+from stack.cli.common import follow, in_containers, main, opened, project_and, settings_with
 
 
 @main.command()
@@ -21,16 +21,14 @@ def rollback(project: str, reason: str) -> None:
     """Make the previous version of PROJECT champion again, at once and without the worker."""
     from datetime import UTC, datetime
 
-    from stack.project import clock
     from stack.promotion import rollback
     from stack.promotion.audit import Instant
-    from stack.specification.project import load
 
-    settings, spec = settings_with(), load(project)
-    if in_containers(settings):
+    subject = opened(project)
+    if in_containers(subject.settings):
         follow("rollback", project, {"reason": reason})  # ends the command
-    when = Instant(clock.now(settings, spec), datetime.now(UTC))
-    rollback.run(settings, spec, when, reason, click.echo)
+    when = Instant(subject.clock.now(), datetime.now(UTC))
+    rollback.run(subject, when, reason, click.echo)
 
 
 @main.command()
@@ -39,15 +37,14 @@ def rollback(project: str, reason: str) -> None:
 def audit(project: str, last: int) -> None:
     """Show the decisions about which version of PROJECT is live."""
     from stack.promotion import audit
-    from stack.specification.project import load
 
-    settings, spec = settings_with(), load(project)
-    if in_containers(settings):
+    subject = opened(project)
+    if in_containers(subject.settings):
         from stack.ops import docker
 
-        click.echo(docker.inside(settings, "stack", "audit", project, "--last", str(last)), nl=False)
+        click.echo(docker.inside(subject.settings, "stack", "audit", project, "--last", str(last)), nl=False)
         return
-    for one in audit.entries(settings, spec, last):
+    for one in audit.entries(subject, last):
         undone = "" if one.state == "done" else f" ({one.state})"
         after = f" after {one.champion}" if one.champion else ""
         click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.kind} {one.version}{after}{undone}: {one.reason}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import follow, followed, in_containers, instant_or_none, main, project_and, settings_with
+from stack.cli.common import follow, followed, in_containers, instant_or_none, main, opened, project_and, settings_with
 
 
 @main.command()
@@ -15,13 +15,12 @@ from stack.cli.common import follow, followed, in_containers, instant_or_none, m
 def run(project: str) -> None:
     """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
     from stack.ops import runtimes, welcome
-    from stack.specification.project import load
 
-    settings, spec = settings_with(), load(project)
-    runtimes.current(settings).take_up(settings, click.echo)
+    subject = opened(project)
+    runtimes.current(subject.settings).take_up(subject.settings, click.echo)
     if not followed("pipeline", project, {}):
         sys.exit(1)
-    click.echo(f"\n$ {welcome.curl(settings, spec)}\n{welcome.answer(settings, spec)}")
+    click.echo(f"\n$ {welcome.curl(subject)}\n{welcome.answer(subject)}")
 
 
 @main.command()
@@ -83,7 +82,7 @@ def skew(project: str, since: str | None, until: str | None) -> None:
 @click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
 def replay(project: str, until: str) -> None:
     """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
-    from stack.specification.project import end_of
+    from stack.specification.specs import end_of
 
     follow("replay", project, {"until": end_of(until).isoformat()})
 

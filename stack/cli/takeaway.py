@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import in_containers, main, settings_with
+from stack.cli.common import in_containers, main, opened, settings_with
 
 
 @main.command()
@@ -14,13 +14,12 @@ from stack.cli.common import in_containers, main, settings_with
 @click.option("--out", type=click.Path(path_type=Path), default="dist", show_default=True, help="Folder.")
 def package(project: str, out: Path) -> None:
     """Pack the champion of PROJECT: a wheel that predicts without the stack, and a Bento."""
-    from stack.specification.project import load
     from stack.takeaway import bento, wheel
 
-    settings, spec = settings_with(), load(project)
-    made = wheel.wheel(settings, spec, out)
-    click.echo(f"{made}\n  pip install it anywhere; from {spec.name}_model import predict")
-    packed = bento.bento(settings, spec, out)
+    subject = opened(project)
+    made = wheel.wheel(subject, out)
+    click.echo(f"{made}\n  pip install it anywhere; from {subject.name}_model import predict")
+    packed = bento.bento(subject, out)
     tag = packed.stem.rpartition("-")
     click.echo(f"{packed}\n  bentoml import it, then bentoml serve or bentoml containerize {tag[0]}:{tag[2]}")
 
@@ -36,7 +35,7 @@ def export(project: str, to: str, image: str, out: Path) -> None:
     """Compile the pipeline of PROJECT for another orchestrator."""
     from datetime import UTC, datetime
 
-    from stack.specification.project import load
+    from stack.specification.specs import load
     from stack.takeaway import exports
 
     spec = load(project)

@@ -5,6 +5,7 @@ SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; one URL d
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,11 @@ def engine(url: str) -> Engine:
     if is_file:
         event.listen(made, "connect", _durable)
     return made
+
+
+def in_utc(stored: datetime) -> datetime:
+    """An instant as it was stored: SQLite gives it back without its zone, PostgreSQL in the session's."""
+    return stored.astimezone(UTC) if stored.tzinfo else stored.replace(tzinfo=UTC)
 
 
 def _json(value: Any) -> str:

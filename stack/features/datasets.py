@@ -7,40 +7,40 @@ from datetime import datetime
 
 from pandas import DataFrame, Series
 
-from stack.core.settings import Settings
 from stack.features import feature_tables, features
 from stack.lake import lake
+from stack.project import Project, contract
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 INSTANT = "datetime64[us, UTC]"
 
 
-def ingested_until(settings: Settings, spec: ProjectSpec) -> datetime:
+def ingested_until(project: Project) -> datetime:
     """The end of the last batch in the lake; ``clock.start`` when there is none."""
-    batches = lake.batches(settings, spec)
-    return batches["until"].max().to_pydatetime() if len(batches) else spec.clock.start
+    batches = lake.batches(project.settings, project.spec)
+    return batches["until"].max().to_pydatetime() if len(batches) else project.spec.clock.start
 
 
-def served_until(settings: Settings, spec: ProjectSpec) -> datetime:
+def served_until(project: Project) -> datetime:
     """The instant up to which features are computed and online; it is behind the lake after a killed ingest."""
-    return feature_tables.served_until(settings.feature_tables / spec.name, spec.clock.start)
+    return feature_tables.served_until(project.settings.feature_tables / project.spec.name, project.spec.clock.start)
 
 
-def events(settings: Settings, spec: ProjectSpec, until: datetime) -> DataFrame:
+def events(project: Project, until: datetime) -> DataFrame:
     """All events that the lake knows of at an instant, their outcomes encoded as `stack.specification.tasks` says."""
-    return _events(spec, lake.read(settings, spec, until=until))
+    return _events(project.spec, lake.read(project.settings, project.spec, until=until))
 
 
-def labelled(settings: Settings, spec: ProjectSpec, cutoff: datetime) -> DataFrame:
+def labelled(project: Project, cutoff: datetime) -> DataFrame:
     """Events whose label was known at the cut-off, with the features of their own instant.
 
     Returns:
         One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and
         the columns of ``features.columns``.
     """
-    tables = lake.read(settings, spec, until=cutoff)
-    return features.training_set(settings, spec, answered(spec, tables, cutoff))
+    tables = lake.read(project.settings, project.spec, until=cutoff)
+    return features.training_set(project, answered(project.spec, tables, cutoff))
 
 
 def answered(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime) -> DataFrame:
@@ -49,24 +49,24 @@ def answered(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetim
     return found[_known(spec, found, cutoff)]
 
 
-def arrived(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
+def arrived(project: Project, since: datetime, until: datetime) -> DataFrame:
     """Labelled events whose raw row became known in (since, until], without features."""
-    found = _events(spec, lake.read(settings, spec, since=since, until=until))
-    return found[found[spec.label].notna()]
+    found = _events(project.spec, lake.read(project.settings, project.spec, since=since, until=until))
+    return found[found[project.spec.label].notna()]
 
 
-def window(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
+def window(project: Project, since: datetime, until: datetime) -> DataFrame:
     """Labelled events whose instant lies in (since, until], with features: what monitoring looks at."""
-    found = events(settings, spec, until)
+    found = events(project, until)
     found = found[(found["event_timestamp"] > since) & (found["event_timestamp"] <= until)]
-    return features.training_set(settings, spec, found[_known(spec, found, until)])
+    return features.training_set(project, found[_known(project.spec, found, until)])
 
 
 def _events(spec: ProjectSpec, tables: Mapping[str, DataFrame]) -> DataFrame:
     """Turn raw rows into events; their outcomes become floats here, and nowhere else."""
     if not any(len(frame) for frame in tables.values()):
         return _none(spec)
-    found: DataFrame = spec.module("features").events(tables)
+    found = contract.features(spec.name).events(tables)
     where = f"projects/{spec.name}/features.py, events(), column {spec.label}"
     return found.assign(**{spec.label: tasks.of(spec).encode(found[spec.label], where)})
 

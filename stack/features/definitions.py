@@ -22,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from stack.core import settings as configuration
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 
 REPOSITORY = ROOT / "feature_repo"
 KINDS = (DataSource, Entity, FeatureView, OnDemandFeatureView, FeatureService)
@@ -44,22 +45,22 @@ def apply(feast: FeatureStore, spec: ProjectSpec, definitions: list[Any]) -> Non
         ) from error
 
 
-def load(settings: Settings, spec: ProjectSpec) -> list[Any]:
+def load(project: Project) -> list[Any]:
     """Read ``feature_repo/<project>.py``; its service must give the columns of project.yaml, no more and no fewer."""
-    path = REPOSITORY / f"{spec.name}.py"
-    found = [value for value in vars(_module(settings, path)).values() if isinstance(value, KINDS)]
+    path = REPOSITORY / f"{project.spec.name}.py"
+    found = [value for value in vars(_module(project.settings, path)).values() if isinstance(value, KINDS)]
     services = {one.name: one for one in found if isinstance(one, FeatureService)}
-    if spec.features.service not in services:
+    if project.spec.features.service not in services:
         raise StackError(
             str(path),
             found=f"feature services: {_names(set(services))}",
-            expected=f"{spec.features.service}, the key features.service of project.yaml",
+            expected=f"{project.spec.features.service}, the key features.service of project.yaml",
         )
-    projections = services[spec.features.service].feature_view_projections
-    given, wanted = {field.name for view in projections for field in view.features}, set(spec.features.columns)
+    projections = services[project.spec.features.service].feature_view_projections
+    given, wanted = {field.name for view in projections for field in view.features}, set(project.spec.features.columns)
     if given != wanted:
         raise StackError(
-            f"{path}, feature service {spec.features.service}",
+            f"{path}, feature service {project.spec.features.service}",
             found=f"missing: {_names(wanted - given)}; not in project.yaml: {_names(given - wanted)}",
             expected="the columns of features.columns in project.yaml",
         )

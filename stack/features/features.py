@@ -26,8 +26,9 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.features import definitions, feature_tables
 from stack.lake import lake
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 
 MAX_INTERVALS = 100
 ROW = "stack_row"
@@ -58,10 +59,10 @@ def apply(settings: Settings) -> dict[str, StackError]:
     feast = store(settings)
     owners: dict[tuple[str, str], str] = {}
     left_out: dict[str, StackError] = {}
-    for name in project.names():
+    for name in specs.names():
         try:
-            spec = project.load(name)
-            found = definitions.load(settings, spec)
+            spec = specs.load(name)
+            found = definitions.load(Project(settings, spec))
             definitions.claim(owners, spec, found)
             definitions.apply(feast, spec, found)
         except StackError as error:
@@ -84,36 +85,36 @@ def prepare(settings: Settings) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
 
 
-def update(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> dict[str, int]:
+def update(project: Project, since: datetime, until: datetime) -> dict[str, int]:
     """Compute the feature tables of (since, until] from the lake; a window computed again replaces itself.
 
     Returns:
         Feature view -> rows of the window.
     """
-    functions = spec.module("features")
-    tables = lake.recent(settings, spec, since - functions.LOOKBACK, until)
-    built: dict[str, pd.DataFrame] = functions.build(tables, since, until)
+    functions = project.features
+    tables = lake.recent(project.settings, project.spec, since - functions.LOOKBACK, until)
+    built = functions.build(tables, since, until)
     for view, frame in built.items():
-        feature_tables.replace(settings.feature_tables / spec.name / view, frame, since, until)
+        feature_tables.replace(project.settings.feature_tables / project.spec.name / view, frame, since, until)
     return {view: len(frame) for view, frame in built.items()}
 
 
-def materialise(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> None:
+def materialise(project: Project, since: datetime, until: datetime) -> None:
     """Bring the newest row of each entity in (since, until] online.
 
     A window that is repeated after newer ones goes on to the newest, so that no old value replaces a new one.
     """
-    feast = store(settings)
-    wanted = views(feast, spec)
+    feast = store(project.settings)
+    wanted = views(feast, project.spec)
     end = max([until, *(view.most_recent_end_time for view in wanted if view.materialization_intervals)])
-    filled = feature_tables.filled(settings.feature_tables / spec.name, [view.name for view in wanted])
+    filled = feature_tables.filled(project.settings.feature_tables / project.spec.name, [view.name for view in wanted])
     if filled:
         feast.materialize(since, end, feature_views=filled)
-    for view in views(feast, spec):
+    for view in views(feast, project.spec):
         _merge_intervals(feast, view)
 
 
-def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
+def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     """Join each event with the features that were known at its ``event_timestamp``.
 
     Args:
@@ -124,19 +125,19 @@ def training_set(settings: Settings, spec: ProjectSpec, events: pd.DataFrame) ->
     Returns:
         The events in their order, and all feature columns: numbers as float32 (missing: NaN), categories as str.
     """
-    inputs = _typed(spec, events).assign(
+    inputs = _typed(project.spec, events).assign(
         event_timestamp=events["event_timestamp"].dt.as_unit("us"), **{ROW: np.arange(len(events))}
     )
-    columns = {name: column(kind, []) for name, kind in spec.features.columns.items()}
+    columns = {name: column(kind, []) for name, kind in project.spec.features.columns.items()}
     if len(events):
-        feast = store(settings)
-        _require_tables(settings, spec, [view.name for view in views(feast, spec)])
+        feast = store(project.settings)
+        _require_tables(project, [view.name for view in views(feast, project.spec)])
         # Month by month: what a join costs grows with the square of its span.
         by_month = inputs.groupby(feature_tables.months(inputs))
-        parts = [_joined(feast, spec, month) for _, month in by_month]
+        parts = [_joined(feast, project.spec, month) for _, month in by_month]
         # A column that is all null in a month takes its type from the others.
         joined = pa.concat_tables(parts, promote_options="permissive").sort_by(ROW)
-        columns = {name: column(kind, joined[name]) for name, kind in spec.features.columns.items()}
+        columns = {name: column(kind, joined[name]) for name, kind in project.spec.features.columns.items()}
     known = events.drop(columns=[name for name in columns if name in events])
     return pd.concat([known, pd.DataFrame(columns, index=events.index)], axis=1)
 
@@ -149,14 +150,14 @@ def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(fields, index=events.index)
 
 
-def _require_tables(settings: Settings, spec: ProjectSpec, views: list[str]) -> None:
-    empty = set(views) - set(feature_tables.filled(settings.feature_tables / spec.name, views))
+def _require_tables(project: Project, views: list[str]) -> None:
+    empty = set(views) - set(feature_tables.filled(project.settings.feature_tables / project.spec.name, views))
     if empty:
         raise StackError(
-            f"feature tables of {spec.name}",
+            f"feature tables of {project.spec.name}",
             found=f"no rows of {', '.join(sorted(empty))}",
             expected="a window that has been ingested",
-            todo=f"run `make ingest PROJECT={spec.name}`",
+            todo=f"run `make ingest PROJECT={project.spec.name}`",
         )
 
 

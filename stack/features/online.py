@@ -12,7 +12,7 @@ from feast import FeatureStore, FeatureView
 
 from stack.core.settings import Settings
 from stack.features import features
-from stack.specification.project import ProjectSpec
+from stack.project import Project
 
 SECOND = 1_000_000
 NAN = float("nan")
@@ -43,20 +43,22 @@ class View(NamedTuple):
 class OnlineFeatures:
     """Reads a project's features online; keeps the store and the service open between requests."""
 
-    def __init__(self, settings: Settings, spec: ProjectSpec) -> None:
+    def __init__(self, project: Project) -> None:
         """Open the store and make a first read, which loads a second's worth of modules.
 
         Raises:
             StackError: the project's definitions have not been applied.
         """
-        self.spec = spec
-        self.store = _store(settings)
-        self.service = features.service(self.store, spec)
-        self.views = [_view(view) for view in features.views(self.store, spec)]
+        self.spec = project.spec
+        self.store = _store(project.settings)
+        self.service = features.service(self.store, project.spec)
+        self.views = [_view(view) for view in features.views(self.store, project.spec)]
         stored = {column for view in self.views for column in view.columns}
-        self.derived = [column for column in spec.features.columns if column not in stored]
-        self.missing = {name: None if kind == "category" else NAN for name, kind in spec.features.columns.items()}
-        example = {name: field.value for name, field in spec.request.items()}
+        self.derived = [column for column in project.spec.features.columns if column not in stored]
+        self.missing = {
+            name: None if kind == "category" else NAN for name, kind in project.spec.features.columns.items()
+        }
+        example = {name: field.value for name, field in project.spec.request.items()}
         self.read([example], datetime.fromtimestamp(0, UTC))
 
     def read(self, requests: Sequence[Mapping[str, Any]], now: datetime | Sequence[datetime]) -> OnlineRows:

@@ -16,7 +16,7 @@ from dvc.repo import Repo
 from stack.core.errors import StackError
 from stack.lake import repository
 from stack.lake.repository import Snapshot
-from stack.specification.project import ProjectSpec, Table
+from stack.specification.specs import ProjectSpec, Table
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 

@@ -25,8 +25,8 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import keys, repository
 from stack.lake.repository import Snapshot
-from stack.specification.project import ProjectSpec
-from stack.specification.project import Table as TableSpec
+from stack.specification.specs import ProjectSpec
+from stack.specification.specs import Table as TableSpec
 
 INSTANT = "%Y%m%dT%H%M%SZ"
 

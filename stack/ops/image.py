@@ -14,7 +14,7 @@ from stack.core import code
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 from stack.ops import compose, docker
-from stack.specification import project
+from stack.specification import specs
 
 LABEL = "homelab-mlops.sources"
 SERVICE = "migrations"
@@ -75,4 +75,4 @@ def _arguments() -> list[str]:
 
 def _examples() -> str:
     """Not empty where the data of the examples is installed: containers then have the projects of this checkout."""
-    return "" if project.examples() else "yes"
+    return "" if specs.examples() else "yes"

@@ -13,7 +13,7 @@ from stack.core.settings import ROOT, Settings
 from stack.ops import health, launch, logs
 from stack.ops.compose import Service
 from stack.ops.supervisor import State, Supervisor
-from stack.specification import project
+from stack.specification import specs
 
 Say = Callable[[str], None]
 TOO_OFTEN = 4
@@ -122,7 +122,7 @@ def sources() -> str:
         path for folder in SOURCES for suffix in ("py", "yaml") for path in (ROOT / folder).rglob(f"*.{suffix}")
     )
     found.append(ROOT / "requirements.lock")
-    there = " ".join(project.names())  # an example is there when its data is installed
+    there = " ".join(specs.names())  # an example is there when its data is installed
     return hashlib.sha256(b"".join([there.encode(), *(path.read_bytes() for path in found)])).hexdigest()[:16]
 
 

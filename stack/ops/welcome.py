@@ -13,9 +13,9 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.ops import lan
 from stack.ops.runs import Outcome, Runs
-from stack.registry import registry
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 
 PATIENCE = 30.0
 """Seconds in which the prediction service takes up a new project or champion."""
@@ -41,17 +41,17 @@ def addresses(settings: Settings) -> dict[str, str]:
     return front
 
 
-def has_champion(settings: Settings, spec: ProjectSpec) -> bool:
+def has_champion(project: Project) -> bool:
     """Say whether the registry holds a champion of the project.
 
     Raises:
         StackError: MLflow does not answer as it should.
     """
     try:
-        return registry.champion(settings, spec) is not None
+        return project.registry.champion() is not None
     except httpx.HTTPError as error:
         raise StackError(
-            f"MLflow at {settings.mlflow_url}",
+            f"MLflow at {project.settings.mlflow_url}",
             found=str(error) or type(error).__name__,
             expected="the champion's version, or that there is none",
             todo="make logs SERVICE=mlflow",
@@ -64,8 +64,8 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     A project whose specification is broken is told and left out; examples run when they are asked for.
     """
     runs, outcomes = Runs(settings), {}
-    for spec in project.sound(say):
-        if spec.package or has_champion(settings, spec):
+    for spec in specs.sound(say):
+        if spec.package or has_champion(Project(settings, spec)):
             continue
         run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
         say(f"first pipeline of {spec.name}: {runs.url(run)}")
@@ -78,13 +78,13 @@ def example(spec: ProjectSpec) -> str:
     return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
 
 
-def curl(settings: Settings, spec: ProjectSpec) -> str:
+def curl(project: Project) -> str:
     """The command that asks for the example's prediction, ready to paste."""
-    url = f"{settings.address('prediction')}/{spec.name}/predict"
-    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(example(spec))}"
+    url = f"{project.settings.address('prediction')}/{project.spec.name}/predict"
+    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(example(project.spec))}"
 
 
-def answer(settings: Settings, spec: ProjectSpec) -> str:
+def answer(project: Project) -> str:
     """The real answer to `curl`, waiting for the service to take up a champion that is minutes old.
 
     Raises:
@@ -92,12 +92,12 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        given = _post(f"{settings.prediction_url}/{spec.name}/predict", example(spec))
+        given = _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example(project.spec))
         if given.is_success:
             return given.text
         if given.status_code not in NOT_YET or time.monotonic() > deadline:
             raise StackError(
-                f"example of projects/{spec.name}/project.yaml",
+                f"example of projects/{project.spec.name}/project.yaml",
                 found=f"HTTP {given.status_code}: {given.text[:500]}",
                 expected="a prediction",
                 todo="make logs SERVICE=prediction",
@@ -108,9 +108,9 @@ def answer(settings: Settings, spec: ProjectSpec) -> str:
 def page(settings: Settings) -> str:
     """The table of addresses and, for the first project with a champion, one prediction."""
     lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
-    for spec in project.sound(lambda _: None):
-        if has_champion(settings, spec):
-            return "\n".join([*lines, f"$ {curl(settings, spec)}", answer(settings, spec)])
+    for spec in specs.sound(lambda _: None):
+        if has_champion(Project(settings, spec)):
+            return "\n".join([*lines, f"$ {curl(Project(settings, spec))}", answer(Project(settings, spec))])
     return "\n".join(lines)
 
 

@@ -15,10 +15,9 @@ from pydantic_core import to_json
 from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core.settings import Settings
 from stack.core.state import engine, predictions, shadows
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
 PRUNED_AT_ONCE = 5000
@@ -50,38 +49,129 @@ def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
     return to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null").decode()
 
 
-def log(settings: Settings, spec: ProjectSpec, answered: Sequence[Prediction]) -> None:
-    """Write predictions in one commit, which has reached the disk when this returns.
+class PredictionLog:
+    """The predictions of a project.
 
-    An id that is already there stays as it is.
+    Args:
+        database: SQLAlchemy URL of the state database.
+        spec: the project's; it names the request fields, the features and the outputs.
     """
-    if not answered:
-        return
-    with engine(settings.state_database).begin() as connection:
-        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-        connection.execute(insert(predictions).on_conflict_do_nothing(), [_row(spec, one) for one in answered])
 
+    def __init__(self, database: str, spec: ProjectSpec) -> None:
+        self._database, self.spec = database, spec
 
-def read(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
-    """Read the predictions asked in (since, until], in the order they were asked.
+    def write(self, answered: Sequence[Prediction]) -> None:
+        """Write predictions in one commit, which has reached the disk when this returns.
 
-    Returns:
-        The columns of the log; `request` and `features` spread into a column a field, `answer` into the columns of
-        :func:`answered`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it is known).
-        A feature named as a request field wins.
-    """
-    query = select(predictions).where(*_asked(spec, since, until)).order_by(predictions.c.asked_at, predictions.c.id)
-    with engine(settings.state_database).connect() as connection:
-        rows = [row._asdict() for row in connection.execute(query)]
-    spread = [row | answered(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
-    frame = pd.DataFrame(spread, columns=_columns(spec))
-    for column in [*TIMES, *(name for name, field in spec.request.items() if field.type == "datetime")]:
-        frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
-    for column in spec.column_types("number"):
-        frame[column] = frame[column].astype("Float32")
-    kinds = dict.fromkeys(["label", *tasks.of(spec).outputs], "float64")
-    kinds |= {"decision": "bool"} if spec.task == "binary" else {}
-    return frame.astype(kinds | dict.fromkeys(spec.column_types("category"), object))
+        An id that is already there stays as it is.
+        """
+        if not answered:
+            return
+        with engine(self._database).begin() as connection:
+            insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+            connection.execute(insert(predictions).on_conflict_do_nothing(), [_row(self.spec, one) for one in answered])
+
+    def read(self, since: datetime, until: datetime) -> pd.DataFrame:
+        """Read the predictions asked in (since, until], in the order they were asked.
+
+        Returns:
+            The columns of the log; `request` and `features` spread into a column a field, `answer` into the columns of
+            :func:`answered`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it is known).
+            A feature named as a request field wins.
+        """
+        query = (
+            select(predictions)
+            .where(*_asked(self.spec, since, until))
+            .order_by(predictions.c.asked_at, predictions.c.id)
+        )
+        with engine(self._database).connect() as connection:
+            rows = [row._asdict() for row in connection.execute(query)]
+        spread = [row | answered(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
+        frame = pd.DataFrame(spread, columns=_columns(self.spec))
+        for column in [*TIMES, *(name for name, field in self.spec.request.items() if field.type == "datetime")]:
+            frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+        for column in self.spec.column_types("number"):
+            frame[column] = frame[column].astype("Float32")
+        kinds = dict.fromkeys(["label", *tasks.of(self.spec).outputs], "float64")
+        kinds |= {"decision": "bool"} if self.spec.task == "binary" else {}
+        return frame.astype(kinds | dict.fromkeys(self.spec.column_types("category"), object))
+
+    def ids(self, since: datetime, until: datetime) -> set[str]:
+        """Ids of the predictions asked in (since, until]."""
+        query = select(predictions.c.id).where(*_asked(self.spec, since, until))
+        with engine(self._database).connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def outcomes(self, since: datetime, until: datetime) -> pd.DataFrame:
+        """Read how the labelled predictions asked in (since, until] turned out, without their features.
+
+        Returns:
+            ``asked_at`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and ``label``,
+            ordered by ``asked_at``.
+        """
+        columns = [predictions.c[name] for name in ("asked_at", "model_version", "answer", "label")]
+        query = (
+            select(*columns)
+            .where(*_asked(self.spec, since, until), predictions.c.label.is_not(None))
+            .order_by(predictions.c.asked_at, predictions.c.id)
+        )
+        with engine(self._database).connect() as connection:
+            rows = [row._asdict() for row in connection.execute(query)]
+        names = ["asked_at", "model_version", *tasks.of(self.spec).outputs, "label"]
+        frame = pd.DataFrame([row | answered(row.pop("answer")) for row in rows], columns=names)
+        frame["asked_at"] = pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]")
+        return frame.astype(dict.fromkeys(names[2:], "float64"))
+
+    def label_events(self, labels: pd.DataFrame) -> int:
+        """Note what was true, for every prediction about these events; a label that came before is replaced.
+
+        Args:
+            labels: the request fields, `label` (encoded) and `label_at` (instant it was known).
+
+        Returns:
+            Number of predictions that now have their label.
+        """
+        rows = [
+            {
+                "event": event_key(self.spec, {str(name): value for name, value in row.items()}),
+                "found": float(row["label"]),
+                "known": row["label_at"].to_pydatetime().astimezone(UTC),
+            }
+            for row in labels.to_dict("records")
+        ]
+        if not rows:
+            return 0
+        statement = (
+            update(predictions)
+            .where(predictions.c.project == self.spec.name, predictions.c.event_key == bindparam("event"))
+            .values(label=bindparam("found"), label_at=bindparam("known"))
+        )
+        with engine(self._database).begin() as connection:
+            return connection.execute(statement, rows).rowcount
+
+    def label_predictions(self, labels: Mapping[str, tuple[float, datetime]]) -> set[str]:
+        """Note what was true by prediction id; the same label again changes nothing, not even when it was known.
+
+        Args:
+            labels: id -> encoded label, and the instant on the project's clock when it was known.
+
+        Returns:
+            The ids that are in the log of this project.
+        """
+        mine, id_, label_ = predictions.c.project == self.spec.name, predictions.c.id, predictions.c.label
+        statement = (
+            update(predictions)
+            .where(id_ == bindparam("named"), or_(label_.is_(None), label_ != bindparam("found")))
+            .values(label=bindparam("found"), label_at=bindparam("known"))
+        )
+        with engine(self._database).begin() as connection:
+            known = set(connection.execute(select(id_).where(mine, id_.in_(labels))).scalars())
+            rows = [
+                {"named": name, "found": labels[name][0], "known": labels[name][1].astimezone(UTC)} for name in known
+            ]
+            if rows:
+                connection.execute(statement, rows)
+        return known
 
 
 def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,98 +181,12 @@ def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {f"probability_{name}": value for name, value in classes.items()} | others
 
 
-def told(spec: ProjectSpec) -> list[str]:
+def answer_columns(spec: ProjectSpec) -> list[str]:
     """The columns of an answer in a frame."""
     return [*tasks.of(spec).outputs, *([] if spec.task == "regression" else ["decision"])]
 
 
-def ids(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> set[str]:
-    """Ids of the predictions asked in (since, until]."""
-    query = select(predictions.c.id).where(*_asked(spec, since, until))
-    with engine(settings.state_database).connect() as connection:
-        return set(connection.execute(query).scalars())
-
-
-def outcomes(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
-    """Read how the labelled predictions asked in (since, until] turned out: what `read` gives, without the features.
-
-    Returns:
-        ``asked_at`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and ``label``, ordered
-        by ``asked_at``.
-    """
-    columns = [predictions.c[name] for name in ("asked_at", "model_version", "answer", "label")]
-    query = (
-        select(*columns)
-        .where(*_asked(spec, since, until), predictions.c.label.is_not(None))
-        .order_by(predictions.c.asked_at, predictions.c.id)
-    )
-    with engine(settings.state_database).connect() as connection:
-        rows = [row._asdict() for row in connection.execute(query)]
-    names = ["asked_at", "model_version", *tasks.of(spec).outputs, "label"]
-    frame = pd.DataFrame([row | answered(row.pop("answer")) for row in rows], columns=names)
-    frame["asked_at"] = pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]")
-    return frame.astype(dict.fromkeys(names[2:], "float64"))
-
-
-def label(settings: Settings, spec: ProjectSpec, labels: pd.DataFrame) -> int:
-    """Note what was true, for every prediction about these events; a label that came before is replaced.
-
-    Args:
-        settings: the stack.
-        spec: the project.
-        labels: columns `label` (encoded), `label_at` (instant it was known), and either `id` (of the prediction) or the
-            request fields.
-
-    Returns:
-        Number of predictions that now have their label.
-    """
-    by_id = "id" in labels
-    rows = [
-        {
-            "named": str(row["id"]) if by_id else event_key(spec, {str(name): value for name, value in row.items()}),
-            "found": float(row["label"]),
-            "known": row["label_at"].to_pydatetime().astimezone(UTC),
-        }
-        for row in labels.to_dict("records")
-    ]
-    if not rows:
-        return 0
-    column = predictions.c.id if by_id else predictions.c.event_key
-    statement = (
-        update(predictions)
-        .where(predictions.c.project == spec.name, column == bindparam("named"))
-        .values(label=bindparam("found"), label_at=bindparam("known"))
-    )
-    with engine(settings.state_database).begin() as connection:
-        return connection.execute(statement, rows).rowcount
-
-
-def note(settings: Settings, spec: ProjectSpec, told: Mapping[str, tuple[float, datetime]]) -> set[str]:
-    """Note what was true by prediction id; the same label again changes nothing, not even when it was known.
-
-    Args:
-        settings: the stack.
-        spec: the project.
-        told: id -> encoded label, and the instant on the project's clock when it was known.
-
-    Returns:
-        The ids that are in the log of this project.
-    """
-    mine, id_, label_ = predictions.c.project == spec.name, predictions.c.id, predictions.c.label
-    statement = (
-        update(predictions)
-        .where(id_ == bindparam("named"), or_(label_.is_(None), label_ != bindparam("found")))
-        .values(label=bindparam("found"), label_at=bindparam("known"))
-    )
-    with engine(settings.state_database).begin() as connection:
-        known = set(connection.execute(select(id_).where(mine, id_.in_(told))).scalars())
-        rows = [{"named": name, "found": told[name][0], "known": told[name][1].astimezone(UTC)} for name in known]
-        if rows:
-            connection.execute(statement, rows)
-    return known
-
-
-def prune(settings: Settings, before: datetime) -> int:
+def prune(database: str, before: datetime) -> int:
     """Delete the predictions answered before an instant of the wall clock; returns how many.
 
     In many short transactions: an answer waits while another process writes.
@@ -196,7 +200,7 @@ def prune(settings: Settings, before: datetime) -> int:
     )
     pruned = 0
     while True:
-        with engine(settings.state_database).begin() as connection:
+        with engine(database).begin() as connection:
             connection.execute(delete(shadows).where(shadows.c.id.in_(old)))
             deleted = connection.execute(delete(predictions).where(predictions.c.id.in_(old))).rowcount
         pruned += deleted
@@ -234,7 +238,7 @@ def _columns(spec: ProjectSpec) -> list[str]:
     """Columns of the log as read: those of the table, of the answer, the request fields, the features."""
     kept: list[str] = []
     for column in predictions.columns:
-        kept += told(spec) if column.name == "answer" else [column.name]
+        kept += answer_columns(spec) if column.name == "answer" else [column.name]
     left_out = ("project", "request", "features")
     return list(
         dict.fromkeys([*(name for name in kept if name not in left_out), *spec.request, *spec.features.columns])

@@ -17,10 +17,9 @@ from filelock import FileLock
 from sqlalchemy import insert, select, update
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings
-from stack.core.state import decisions, engine
-from stack.registry import registry
-from stack.specification.project import ProjectSpec
+from stack.core.state import decisions, engine, in_utc
+from stack.project import Project
+from stack.registry.registry import Registry
 
 Kind = Literal["promote", "refuse", "rollback", "canary", "withdraw"]
 State = Literal["intended", "done", "void"]
@@ -78,61 +77,61 @@ class Judged:
     numbers: Mapping[str, Any]
 
 
-def promote(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant) -> Entry:
+def promote(project: Project, judged: Judged, when: Instant) -> Entry:
     """Make a version champion that passed the gate; the same promotion again changes nothing.
 
     Raises:
         StackError: another version has become champion since it was judged.
     """
-    with _alone(settings, spec):
-        _finish(settings, spec)
-        before, known = registry.champion(settings, spec), _last(settings, spec)
+    with _alone(project):
+        _finish(project)
+        before, known = project.registry.champion(), _last(project)
         live = before.version if before else None
         if known and known.version == live == judged.version:
             return known
-        _require_champion(settings, spec, judged)
-        return _carry_out(settings, spec, _write(settings, spec, _judged("promote", judged, when, "intended")))
+        _require_champion(project, judged)
+        return _carry_out(project, _write(project, _judged("promote", judged, when, "intended")))
 
 
-def try_out(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant) -> Entry:
+def try_out(project: Project, judged: Judged, when: Instant) -> Entry:
     """Make a version canary that passed the gate; one that was it before is withdrawn.
 
     Raises:
         StackError: another version has become champion since it was judged.
     """
-    with _alone(settings, spec):
-        _finish(settings, spec)
-        tried, known = registry.canary(settings, spec), _last(settings, spec)
+    with _alone(project):
+        _finish(project)
+        tried, known = project.registry.canary(), _last(project)
         if tried and known and (known.kind, known.version, tried.version) == ("canary", judged.version, judged.version):
             return known
-        _require_champion(settings, spec, judged)
+        _require_champion(project, judged)
         if tried and tried.version != judged.version:
             followed = Judged(tried.version, judged.champion, f"version {judged.version} is tried out instead", {})
-            _carry_out(settings, spec, _write(settings, spec, _judged("withdraw", followed, when, "intended")))
-        return _carry_out(settings, spec, _write(settings, spec, _judged("canary", judged, when, "intended")))
+            _carry_out(project, _write(project, _judged("withdraw", followed, when, "intended")))
+        return _carry_out(project, _write(project, _judged("canary", judged, when, "intended")))
 
 
-def withdraw(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant) -> Entry | None:
+def withdraw(project: Project, judged: Judged, when: Instant) -> Entry | None:
     """Let the canary answer no more; None when the version is canary no longer."""
-    with _alone(settings, spec):
-        _finish(settings, spec)
-        tried = registry.canary(settings, spec)
+    with _alone(project):
+        _finish(project)
+        tried = project.registry.canary()
         if tried is None or tried.version != judged.version:
             return None
-        return _carry_out(settings, spec, _write(settings, spec, _judged("withdraw", judged, when, "intended")))
+        return _carry_out(project, _write(project, _judged("withdraw", judged, when, "intended")))
 
 
-def refuse(settings: Settings, spec: ProjectSpec, judged: Judged, when: Instant) -> Entry:
+def refuse(project: Project, judged: Judged, when: Instant) -> Entry:
     """Note that a version was refused. The same two versions judged again are the same decision."""
-    with _alone(settings, spec):
-        _finish(settings, spec)
-        known = _last(settings, spec)
+    with _alone(project):
+        _finish(project)
+        known = _last(project)
         if known and (known.kind, known.version, known.champion) == ("refuse", judged.version, judged.champion):
             return known
-        return _write(settings, spec, _judged("refuse", judged, when, "done"))
+        return _write(project, _judged("refuse", judged, when, "done"))
 
 
-def rollback(settings: Settings, spec: ProjectSpec, when: Instant, reason: str) -> Entry:
+def rollback(project: Project, when: Instant, reason: str) -> Entry:
     """Make the previous version champion again.
 
     It takes away the alias ``previous``: the version that failed is no place to go back to, so a second rollback is an
@@ -141,41 +140,46 @@ def rollback(settings: Settings, spec: ProjectSpec, when: Instant, reason: str) 
     Raises:
         StackError: there is no previous version.
     """
-    with _alone(settings, spec):
-        _finish(settings, spec)
-        champion, previous = registry.require_champion(settings, spec), registry.previous(settings, spec)
+    with _alone(project):
+        _finish(project)
+        champion, previous = project.registry.require_champion(), project.registry.previous()
         if previous is None or previous.version == champion.version:
             raise StackError(
-                f"model {spec.name}",
-                found=f"no version before champion version {champion.version}{_since(_last(settings, spec))}",
+                f"model {project.spec.name}",
+                found=f"no version before champion version {champion.version}{_since(_last(project))}",
                 expected="a version with the alias previous, as a promotion leaves it",
-                todo=f"make train PROJECT={spec.name}",
+                todo=f"make train PROJECT={project.spec.name}",
             )
         intended = Entry(0, "rollback", previous.version, champion.version, *_at(when), reason, {}, "intended")
-        return _carry_out(settings, spec, _write(settings, spec, intended))
+        return _carry_out(project, _write(project, intended))
 
 
-def settle(settings: Settings, spec: ProjectSpec) -> list[Entry]:
+def settle(project: Project) -> list[Entry]:
     """Carry out what a killed process had intended; returns it."""
-    with _alone(settings, spec):
-        return _finish(settings, spec)
+    with _alone(project):
+        return _finish(project)
 
 
-def entries(settings: Settings, spec: ProjectSpec, last: int | None = None) -> list[Entry]:
+def entries(project: Project, last: int | None = None) -> list[Entry]:
     """The decisions in the order they were taken; with `last`, the newest so many."""
-    query = select(decisions).where(decisions.c.project == spec.name).order_by(decisions.c.number.desc()).limit(last)
-    with engine(settings.state_database).connect() as connection:
+    query = (
+        select(decisions)
+        .where(decisions.c.project == project.spec.name)
+        .order_by(decisions.c.number.desc())
+        .limit(last)
+    )
+    with engine(project.settings.state_database).connect() as connection:
         return [_entry(row._asdict()) for row in connection.execute(query)][::-1]
 
 
-def live(settings: Settings, spec: ProjectSpec) -> list[Live]:
+def live(project: Project) -> list[Live]:
     """Which version was live when, in order.
 
     A version that was live before a decision without having come by one was made champion by hand: its beginning is
     not known, and the version before it is said to have been live up to then.
     """
     spans: list[Live] = []
-    for entry in entries(settings, spec):
+    for entry in entries(project):
         if entry.kind not in ("promote", "rollback") or entry.state != "done":
             continue
         if entry.champion and (not spans or spans[-1].version != entry.champion):
@@ -191,56 +195,56 @@ def _end(spans: list[Live], at: datetime) -> None:
         spans[-1] = replace(spans[-1], until=at)
 
 
-def _require_champion(settings: Settings, spec: ProjectSpec, judged: Judged) -> None:
+def _require_champion(project: Project, judged: Judged) -> None:
     """See that the champion is the one that a version was judged against."""
-    champion = registry.champion(settings, spec)
+    champion = project.registry.champion()
     live = champion.version if champion else None
     if live != judged.champion:
         raise StackError(
-            f"model {spec.name}, version {judged.version}",
+            f"model {project.spec.name}, version {judged.version}",
             found=f"champion version {live}, since a moment ago",
             expected=f"champion version {judged.champion}, which it was judged against",
-            todo=f"make promote PROJECT={spec.name}",
+            todo=f"make promote PROJECT={project.spec.name}",
         )
 
 
-def _finish(settings: Settings, spec: ProjectSpec) -> list[Entry]:
+def _finish(project: Project) -> list[Entry]:
     """Carry out the intended decisions; take the alias ``challenger`` from a version that is champion already."""
-    finished = [_carry_out(settings, spec, one) for one in entries(settings, spec) if one.state == "intended"]
-    champion, challenger = registry.champion(settings, spec), registry.challenger(settings, spec)
+    finished = [_carry_out(project, one) for one in entries(project) if one.state == "intended"]
+    champion, challenger = project.registry.champion(), project.registry.challenger()
     if champion and challenger and champion.version == challenger.version:
-        registry.promote(settings, spec, champion.version)
+        project.registry.set_champion(champion.version)
     return finished
 
 
-MOVES: dict[str, Callable[[Settings, ProjectSpec, str], None]] = {
-    "promote": registry.promote,
-    "rollback": registry.rollback,
-    "canary": registry.try_out,
-    "withdraw": registry.withdraw,
+MOVES: dict[str, Callable[[Registry, str], None]] = {
+    "promote": Registry.set_champion,
+    "rollback": Registry.restore_champion,
+    "canary": Registry.set_canary,
+    "withdraw": Registry.clear_canary,
 }
 
 
-def _carry_out(settings: Settings, spec: ProjectSpec, entry: Entry) -> Entry:
+def _carry_out(project: Project, entry: Entry) -> Entry:
     """Move the aliases and mark the decision as done; void when a version that it does not know is champion."""
-    champion = registry.champion(settings, spec)
+    champion = project.registry.champion()
     state: State = "done"
     if (champion and champion.version) in (entry.champion, entry.version):
-        MOVES[entry.kind](settings, spec, entry.version)
+        MOVES[entry.kind](project.registry, entry.version)
     else:
         state = "void"
-    mine = (decisions.c.project == spec.name, decisions.c.number == entry.number)
-    with engine(settings.state_database).begin() as connection:
+    mine = (decisions.c.project == project.spec.name, decisions.c.number == entry.number)
+    with engine(project.settings.state_database).begin() as connection:
         connection.execute(update(decisions).where(*mine).values(state=state))
     return replace(entry, state=state)
 
 
-def _write(settings: Settings, spec: ProjectSpec, entry: Entry) -> Entry:
+def _write(project: Project, entry: Entry) -> Entry:
     """Add a decision after the last one; its number is a primary key, so that two writers cannot take the same."""
-    known = _last(settings, spec)
+    known = _last(project)
     numbered = replace(entry, number=known.number + 1 if known else 1)
-    with engine(settings.state_database).begin() as connection:
-        connection.execute(insert(decisions).values(project=spec.name, **vars(numbered)))
+    with engine(project.settings.state_database).begin() as connection:
+        connection.execute(insert(decisions).values(project=project.spec.name, **vars(numbered)))
     return numbered
 
 
@@ -248,8 +252,8 @@ def _judged(kind: Kind, judged: Judged, when: Instant, state: State) -> Entry:
     return Entry(0, kind, judged.version, judged.champion, *_at(when), judged.reason, judged.numbers, state)
 
 
-def _last(settings: Settings, spec: ProjectSpec) -> Entry | None:
-    return next(iter(entries(settings, spec, last=1)), None)
+def _last(project: Project) -> Entry | None:
+    return next(iter(entries(project, last=1)), None)
 
 
 def _at(when: Instant) -> tuple[datetime, datetime]:
@@ -257,11 +261,7 @@ def _at(when: Instant) -> tuple[datetime, datetime]:
 
 
 def _entry(row: dict[str, Any]) -> Entry:
-    """A row of the table; SQLite gives instants back without their zone."""
-    instants = {
-        name: row[name].astimezone(UTC) if row[name].tzinfo else row[name].replace(tzinfo=UTC)
-        for name in ("at", "decided_at")
-    }
+    instants = {name: in_utc(row[name]) for name in ("at", "decided_at")}
     del row["project"]
     return Entry(**(row | instants))
 
@@ -274,9 +274,9 @@ def _since(known: Entry | None) -> str:
 
 
 @contextmanager
-def _alone(settings: Settings, spec: ProjectSpec) -> Iterator[None]:
+def _alone(project: Project) -> Iterator[None]:
     """Let one process at a time decide about a project."""
-    folder = settings.home / "state"
+    folder = project.settings.home / "state"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{spec.name}.decisions.lock"):
+    with FileLock(folder / f"{project.spec.name}.decisions.lock"):
         yield

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from stack.core.settings import Settings
+from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import ServedModel
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training.evaluation import answered, answers
 
 RESAMPLES = 2000
@@ -56,9 +56,7 @@ class Difference:
     """Mean loss of the champion."""
 
 
-def compare(
-    settings: Settings, spec: ProjectSpec, challenger: Version, holdout: DataFrame, champion: Version
-) -> Comparison:
+def compare(project: Project, challenger: Version, holdout: DataFrame, champion: Version) -> Comparison:
     """Let the champion predict rows of the challenger's holdout that it was not fitted on either.
 
     The champion was refitted on all labels known at its cut-off, so only rows asked later are new to its served form.
@@ -67,14 +65,14 @@ def compare(
     row's id decides whether it is held out.
     """
     cutoff = pd.Timestamp(champion.cutoff)
-    theirs = artifacts.holdout(settings, champion)[["event_id", *tasks.of(spec).outputs]]
+    theirs = artifacts.holdout(project.settings, champion)[["event_id", *tasks.of(project.spec).outputs]]
     shared = holdout.merge(theirs, on="event_id", suffixes=("", THEIRS))
     later = holdout[holdout["event_timestamp"] > cutoff]
-    with artifacts.folder(settings, champion, "served") as folder:
+    with artifacts.folder(project.settings, champion, "served") as folder:
         model = ServedModel(folder)
         answers = set(model.columns) <= set(later.columns)
         if len(later) >= len(shared) and answers:
-            shared = answered(spec, later, model.predict({name: later[name] for name in model.columns}), THEIRS)
+            shared = answered(project.spec, later, model.predict({name: later[name] for name in model.columns}), THEIRS)
             rows = f"{len(later):,} rows asked after the champion's cut-off ({cutoff:%Y-%m-%d %H:%M} UTC)"
         else:
             rows = f"{len(shared):,} rows in the holdout of both, each model as fitted before its own holdout"

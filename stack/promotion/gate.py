@@ -26,12 +26,12 @@ import numpy as np
 from pandas import DataFrame
 
 from stack.core.errors import StackError, nearest
-from stack.core.settings import Settings
+from stack.project import Project
 from stack.promotion.comparison import Comparison, compare, difference, due, slices
-from stack.registry import artifacts, registry
+from stack.registry import artifacts
 from stack.serving.served import ServedModel
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training import evaluation
 from stack.training.evaluation import Judge, answers
 
@@ -148,35 +148,35 @@ def judge(
     return Decision(version, comparison.champion if comparison else None, basis, tuple(reasons))
 
 
-def run(settings: Settings, spec: ProjectSpec) -> Decision:
+def run(project: Project) -> Decision:
     """Judge the challenger; log ``gate/gate.json`` and ``gate/gate.md`` to its run, and tag the version.
 
     Raises:
         StackError: the project has no challenger.
     """
-    version = registry.challenger(settings, spec)
+    version = project.registry.challenger()
     if version is None:
         raise StackError(
-            f"model {spec.name}",
+            f"model {project.spec.name}",
             found="no version with the alias challenger",
             expected="a challenger to judge",
-            todo=f"make train PROJECT={spec.name}",
+            todo=f"make train PROJECT={project.spec.name}",
         )
-    holdout, champion = artifacts.holdout(settings, version), registry.champion(settings, spec)
-    with artifacts.folder(settings, version, "served") as folder:
-        off, latency = served(spec, ServedModel(folder), artifacts.reference(settings, version))
+    holdout, champion = artifacts.holdout(project.settings, version), project.registry.champion()
+    with artifacts.folder(project.settings, version, "served") as folder:
+        off, latency = served(project.spec, ServedModel(folder), artifacts.reference(project.settings, version))
     decision = judge(
-        spec,
+        project.spec,
         version.version,
         holdout,
         baseline=np.asarray(json.loads(version.tag("stack.baseline"))),
         served_difference=off,
         latency_ms=latency,
-        comparison=compare(settings, spec, version, holdout, champion) if champion else None,
+        comparison=compare(project, version, holdout, champion) if champion else None,
     )
     files = {"gate.json": json.dumps(decision.numbers, indent=2).encode(), "gate.md": decision.markdown().encode()}
-    artifacts.upload(settings, version, "gate", files)
-    registry.tag(settings, version, {"stack.gate": "passed" if decision.passed else "refused"})
+    artifacts.upload(project.settings, version, "gate", files)
+    project.registry.tag(version, {"stack.gate": "passed" if decision.passed else "refused"})
     return decision
 
 

@@ -8,42 +8,41 @@ from collections.abc import Callable
 import httpx
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings
+from stack.project import Project
 from stack.promotion import audit
 from stack.promotion.audit import Instant
-from stack.specification.project import ProjectSpec
 
 PATIENCE = 10.0
 """Seconds in which the prediction service takes up another champion; it looks every second."""
 
 
-def run(settings: Settings, spec: ProjectSpec, when: Instant, reason: str, say: Callable[[str], None]) -> None:
+def run(project: Project, when: Instant, reason: str, say: Callable[[str], None]) -> None:
     """Make the previous version champion, and tell when it answers.
 
     Raises:
         StackError: there is no previous version, or the registry does not answer.
     """
     try:
-        entry = audit.rollback(settings, spec, when, reason)
+        entry = audit.rollback(project, when, reason)
     except httpx.TransportError as error:
         raise StackError(
-            f"MLflow at {settings.mlflow_url}", found=str(error), expected="an answer", todo="make up"
+            f"MLflow at {project.settings.mlflow_url}", found=str(error), expected="an answer", todo="make up"
         ) from error
-    say(f"{spec.name}: version {entry.version} is champion again, after version {entry.champion}")
-    seconds = _until_it_answers(settings, spec, entry.version)
+    say(f"{project.spec.name}: version {entry.version} is champion again, after version {entry.champion}")
+    seconds = _until_it_answers(project, entry.version)
     if seconds is None:
-        say(f"the prediction service at {settings.prediction_url} does not answer with it yet: make status")
+        say(f"the prediction service at {project.settings.prediction_url} does not answer with it yet: make status")
     else:
         say(f"version {entry.version} answers, {seconds:.1f} s after the decision")
 
 
-def _until_it_answers(settings: Settings, spec: ProjectSpec, version: str) -> float | None:
+def _until_it_answers(project: Project, version: str) -> float | None:
     """Seconds until the prediction service says that the version answers; None when it does not in time."""
     began = time.monotonic()
-    with httpx.Client(base_url=settings.prediction_url, timeout=2, trust_env=False) as client:
+    with httpx.Client(base_url=project.settings.prediction_url, timeout=2, trust_env=False) as client:
         while (passed := time.monotonic() - began) < PATIENCE:
             try:
-                found = client.get("/readyz").json()["projects"].get(spec.name, {}).get("champion")
+                found = client.get("/readyz").json()["projects"].get(project.spec.name, {}).get("champion")
             except httpx.ConnectError:
                 return None
             except httpx.HTTPError:

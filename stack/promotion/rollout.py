@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from stack.core import alerts
-from stack.core.settings import Settings
-from stack.prediction_log import predictions
+from stack.project import Project
 from stack.promotion import audit
 from stack.promotion.audit import Entry, Instant, Judged
-from stack.registry import registry
 from stack.registry.registry import Version
 from stack.serving import scoring
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec, Rollout
+from stack.specification.specs import ProjectSpec, Rollout
 
 
 @dataclass(frozen=True)
@@ -79,75 +77,74 @@ def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: Instant) 
     return last if now.at - last.at <= spec.rollout.rollback_within else None
 
 
-def review(settings: Settings, spec: ProjectSpec, now: Instant) -> Entry | None:
+def review(project: Project, now: Instant) -> Entry | None:
     """Promote or withdraw the canary when its time is over; roll back a new champion that does worse.
 
     Returns:
         The decision, when one was taken.
     """
-    champion, canary = registry.champion(settings, spec), registry.canary(settings, spec)
+    champion, canary = project.registry.champion(), project.registry.canary()
     if champion is None:
         return None
-    entries = audit.entries(settings, spec)
+    entries = audit.entries(project)
     if canary:
-        return _canary(settings, spec, champion, canary, entries, now)
-    previous, promoted = registry.previous(settings, spec), is_new(spec, entries, champion.version, now)
-    if previous is None or promoted is None or spec.rollout.max_loss_increase is None:
+        return _canary(project, champion, canary, entries, now)
+    previous, promoted = project.registry.previous(), is_new(project.spec, entries, champion.version, now)
+    if previous is None or promoted is None or project.spec.rollout.max_loss_increase is None:
         return None
-    reason = worse(spec.rollout, compare(settings, spec, champion, previous, promoted.at, now.at))
-    return go_back(settings, spec, now, reason) if reason else None
+    reason = worse(project.spec.rollout, compare(project, champion, previous, promoted.at, now.at))
+    return go_back(project, now, reason) if reason else None
 
 
-def go_back(settings: Settings, spec: ProjectSpec, now: Instant, reason: str) -> Entry:
+def go_back(project: Project, now: Instant, reason: str) -> Entry:
     """Make the previous version champion again, and alarm.
 
     Raises:
         StackError: there is no previous version.
     """
-    entry = audit.rollback(settings, spec, now, reason)
+    entry = audit.rollback(project, now, reason)
     alerts.notify(
-        settings, f"{spec.name}: rolled back to version {entry.version}", f"version {entry.champion}: {reason}"
+        project.settings,
+        f"{project.spec.name}: rolled back to version {entry.version}",
+        f"version {entry.champion}: {reason}",
     )
     return entry
 
 
-def withdraw(settings: Settings, spec: ProjectSpec, judged: Judged, now: Instant) -> Entry | None:
+def withdraw(project: Project, judged: Judged, now: Instant) -> Entry | None:
     """Let the canary answer no more, and alarm."""
-    entry = audit.withdraw(settings, spec, judged, now)
+    entry = audit.withdraw(project, judged, now)
     if entry:
-        alerts.notify(settings, f"{spec.name}: canary version {judged.version} withdrawn", judged.reason)
+        alerts.notify(
+            project.settings, f"{project.spec.name}: canary version {judged.version} withdrawn", judged.reason
+        )
     return entry
 
 
-def _canary(
-    settings: Settings, spec: ProjectSpec, champion: Version, canary: Version, entries: list[Entry], now: Instant
-) -> Entry | None:
+def _canary(project: Project, champion: Version, canary: Version, entries: list[Entry], now: Instant) -> Entry | None:
     begun = next((one for one in reversed(entries) if (one.kind, one.version) == ("canary", canary.version)), None)
-    if begun is None or now.at - begun.at < spec.rollout.canary_for:
+    if begun is None or now.at - begun.at < project.spec.rollout.canary_for:
         return None
-    found = compare(settings, spec, canary, champion, begun.at, now.at)
+    found = compare(project, canary, champion, begun.at, now.at)
     numbers: dict[str, Any] = {"canary": asdict(found)}
-    if reason := worse(spec.rollout, found):
-        return withdraw(settings, spec, Judged(canary.version, champion.version, reason, numbers), now)
-    lasted = (
-        f"it answered {spec.rollout.canary:.0%} of the requests from {begun.at:%Y-%m-%d %H:%M} on, within its bounds"
-    )
+    if reason := worse(project.spec.rollout, found):
+        return withdraw(project, Judged(canary.version, champion.version, reason, numbers), now)
+    share, since = project.spec.rollout.canary, f"{begun.at:%Y-%m-%d %H:%M}"
+    lasted = f"it answered {share:.0%} of the requests from {since} on, within its bounds"
     compared = f"loss {found.mean:.4f} against {found.other:.4f} on {found.rows:,} labelled requests"
     reason = f"{lasted}; {compared}" if found.rows else lasted
-    return audit.promote(settings, spec, Judged(canary.version, champion.version, reason, numbers), now)
+    return audit.promote(project, Judged(canary.version, champion.version, reason, numbers), now)
 
 
-def compare(
-    settings: Settings, spec: ProjectSpec, one: Version, other: Version, since: datetime, until: datetime
-) -> Losses:
+def compare(project: Project, one: Version, other: Version, since: datetime, until: datetime) -> Losses:
     """Let two versions answer the labelled requests of (since, until], whoever answered them then."""
-    log = predictions.read(settings, spec, since, until)
+    log = project.log.read(since, until)
     rows = log[log["label"].notna()]
     if rows.empty:
         return Losses(0, float("nan"), float("nan"))
-    task, columns = tasks.of(spec), {name: rows[name] for name in spec.features.columns}
+    task, columns = tasks.of(project.spec), {name: rows[name] for name in project.spec.features.columns}
     means = []
     for version in (one, other):
-        with scoring.loaded(settings, version) as model:
+        with scoring.loaded(project.settings, version) as model:
             means.append(float(np.mean(task.losses(rows["label"], model.predict(columns)))))
     return Losses(len(rows), *means)

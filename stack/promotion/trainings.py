@@ -13,11 +13,10 @@ from datetime import datetime
 from pandas import DataFrame
 
 from stack.core import code
-from stack.core.settings import Settings
+from stack.project import Project
 from stack.promotion import audit
-from stack.registry import registry
 from stack.registry.registry import Version
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training import training
 from stack.training.training import Trained
 from stack.training.workers import Workers
@@ -32,8 +31,7 @@ def identity(spec: ProjectSpec, cutoff: datetime, data_revision: str) -> dict[st
 
 
 def train(
-    settings: Settings,
-    spec: ProjectSpec,
+    project: Project,
     frame: DataFrame,
     *,
     data_revision: str,
@@ -47,8 +45,7 @@ def train(
     Where the same training has been registered meanwhile, that version stays, and this one is deleted.
     """
     trained = training.train(
-        settings,
-        spec,
+        project,
         frame,
         data_revision=data_revision,
         cutoff=cutoff,
@@ -56,23 +53,23 @@ def train(
         report=report,
         workers=workers,
     )
-    version = settle(settings, spec, trained.version, trained.tags)
+    version = settle(project, trained.version, trained.tags)
     report(f"version {version} is challenger")
     return replace(trained, version=version)
 
 
-def take_up(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> Version | None:
+def take_up(project: Project, tags: Mapping[str, str]) -> Version | None:
     """Find the version that a training with these tags has registered; while nothing is decided, it is challenger."""
-    version = registry.tagged(settings, spec, tags)
+    version = project.registry.tagged(tags)
     if version is None:
         return None
-    registry.finish(settings, version)
-    if not any(entry.version == version.version for entry in audit.entries(settings, spec)):
-        registry.nominate(settings, spec, version)
+    project.registry.finish(version)
+    if not any(entry.version == version.version for entry in audit.entries(project)):
+        project.registry.set_challenger(version)
     return version
 
 
-def settle(settings: Settings, spec: ProjectSpec, made: str, tags: Mapping[str, str]) -> str:
+def settle(project: Project, made: str, tags: Mapping[str, str]) -> str:
     """Make a version challenger that was registered just now, or delete it where the same training has an earlier one.
 
     The registry numbers its versions one after the other, so all that register the same agree on which was first. That
@@ -85,10 +82,10 @@ def settle(settings: Settings, spec: ProjectSpec, made: str, tags: Mapping[str, 
         The version that stays.
     """
     same = {key: tags[key] for key in IDENTITY}
-    first = registry.tagged(settings, spec, same)
+    first = project.registry.tagged(same)
     if first is not None and first.version != made:
-        registry.delete(settings, spec, made)
-        take_up(settings, spec, same)
+        project.registry.delete(made)
+        take_up(project, same)
         return first.version
-    registry.nominate(settings, spec, registry.numbered(settings, spec, made))
+    project.registry.set_challenger(project.registry.numbered(made))
     return made

@@ -12,7 +12,6 @@ import httpx
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.registry import rest
-from stack.specification.project import ProjectSpec
 
 CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
 # A model without the alias is INVALID_PARAMETER_VALUE, a project without a model RESOURCE_DOES_NOT_EXIST.
@@ -50,150 +49,149 @@ class Version:
         return self.tags[key]
 
 
-def champion(settings: Settings, spec: ProjectSpec) -> Version | None:
-    """The version that answers requests."""
-    return aliased(settings, spec, CHAMPION)
+class Registry:
+    """The registered model of a project, in MLflow.
 
+    Args:
+        settings: the stack's; its ``mlflow_url``.
+        name: of the project and of its registered model.
 
-def challenger(settings: Settings, spec: ProjectSpec) -> Version | None:
-    """The version that was trained last and awaits the gate."""
-    return aliased(settings, spec, CHALLENGER)
-
-
-def previous(settings: Settings, spec: ProjectSpec) -> Version | None:
-    """The champion before the present one."""
-    return aliased(settings, spec, PREVIOUS)
-
-
-def canary(settings: Settings, spec: ProjectSpec) -> Version | None:
-    """The version that answers a share of the requests."""
-    return aliased(settings, spec, CANARY)
-
-
-def require_champion(settings: Settings, spec: ProjectSpec) -> Version:
-    """The champion, or an error that says how to get one.
-
-    Raises:
-        StackError: the project has no champion.
+    Every method raises ``httpx.HTTPError`` where the registry does not answer; another try may pass.
     """
-    found = champion(settings, spec)
-    if found is None:
-        raise StackError(
-            f"model {spec.name}",
-            found="no version with the alias champion",
-            expected="a champion",
-            todo=f"make train PROJECT={spec.name}",
-        )
-    return found
 
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings, self.name = settings, name
 
-def aliased(settings: Settings, spec: ProjectSpec, alias: str) -> Version | None:
-    """The version an alias points at, or None.
+    def champion(self) -> Version | None:
+        """The version that answers requests."""
+        return self.aliased(CHAMPION)
 
-    Raises:
-        httpx.HTTPError: the registry does not answer; another try may pass.
-    """
-    with rest.client(settings) as client:
-        answer = client.get("mlflow/registered-models/alias", params={"name": spec.name, "alias": alias})
-        if answer.is_client_error and any(code in answer.text for code in ABSENT):
-            return None
-        return _version(rest.checked(answer)["model_version"])
+    def challenger(self) -> Version | None:
+        """The version that was trained last and awaits the gate."""
+        return self.aliased(CHALLENGER)
 
+    def previous(self) -> Version | None:
+        """The champion before the present one."""
+        return self.aliased(PREVIOUS)
 
-def numbered(settings: Settings, spec: ProjectSpec, version: str) -> Version:
-    """A registered version by its number.
+    def canary(self) -> Version | None:
+        """The version that answers a share of the requests."""
+        return self.aliased(CANARY)
 
-    Raises:
-        httpx.HTTPError: the registry does not answer, or has no such version.
-    """
-    with rest.client(settings) as client:
-        answer = client.get("mlflow/model-versions/get", params={"name": spec.name, "version": version})
-        return _version(rest.checked(answer)["model_version"])
+    def require_champion(self) -> Version:
+        """The champion, or an error that says how to get one.
 
+        Raises:
+            StackError: the project has no champion.
+        """
+        found = self.champion()
+        if found is None:
+            raise StackError(
+                f"model {self.name}",
+                found="no version with the alias champion",
+                expected="a champion",
+                todo=f"make train PROJECT={self.name}",
+            )
+        return found
 
-def promote(settings: Settings, spec: ProjectSpec, version: str) -> None:
-    """Make a version champion; the old champion becomes previous.
+    def aliased(self, alias: str) -> Version | None:
+        """The version an alias points at, or None.
 
-    The alias ``champion`` moves in one request, after ``previous`` and before ``challenger`` is taken away: wherever
-    this is interrupted, one whole version is champion, and doing it again completes it.
-    """
-    before = champion(settings, spec)
-    awaiting, tried = challenger(settings, spec), canary(settings, spec)
-    with rest.client(settings) as client:
-        if before is None or before.version != version:
-            if before is not None:
-                _point(client, spec, PREVIOUS, before.version)
-            _point(client, spec, CHAMPION, version)
-        if awaiting is not None and awaiting.version == version:
-            _drop(client, spec, CHALLENGER)
+        Raises:
+            httpx.HTTPError: the registry does not answer; another try may pass.
+        """
+        with rest.client(self._settings) as client:
+            answer = client.get("mlflow/registered-models/alias", params={"name": self.name, "alias": alias})
+            if answer.is_client_error and any(code in answer.text for code in ABSENT):
+                return None
+            return _version(rest.checked(answer)["model_version"])
+
+    def numbered(self, version: str) -> Version:
+        """A registered version by its number.
+
+        Raises:
+            httpx.HTTPError: the registry does not answer, or has no such version.
+        """
+        with rest.client(self._settings) as client:
+            answer = client.get("mlflow/model-versions/get", params={"name": self.name, "version": version})
+            return _version(rest.checked(answer)["model_version"])
+
+    def set_champion(self, version: str) -> None:
+        """Make a version champion; the old champion becomes previous.
+
+        The alias ``champion`` moves in one request, after ``previous`` and before ``challenger`` is taken away:
+        wherever this is interrupted, one whole version is champion, and doing it again completes it.
+        """
+        before = self.champion()
+        awaiting, tried = self.challenger(), self.canary()
+        with rest.client(self._settings) as client:
+            if before is None or before.version != version:
+                if before is not None:
+                    _point(client, self.name, PREVIOUS, before.version)
+                _point(client, self.name, CHAMPION, version)
+            if awaiting is not None and awaiting.version == version:
+                _drop(client, self.name, CHALLENGER)
+            if tried is not None and tried.version == version:
+                _drop(client, self.name, CANARY)
+
+    def set_canary(self, version: str) -> None:
+        """Make a version canary; it is challenger no longer."""
+        awaiting = self.challenger()
+        with rest.client(self._settings) as client:
+            _point(client, self.name, CANARY, version)
+            if awaiting is not None and awaiting.version == version:
+                _drop(client, self.name, CHALLENGER)
+
+    def clear_canary(self, version: str) -> None:
+        """Let a version be canary no longer."""
+        tried = self.canary()
         if tried is not None and tried.version == version:
-            _drop(client, spec, CANARY)
+            with rest.client(self._settings) as client:
+                _drop(client, self.name, CANARY)
 
+    def restore_champion(self, version: str) -> None:
+        """Make a version champion that was so before; it is previous no longer.
 
-def try_out(settings: Settings, spec: ProjectSpec, version: str) -> None:
-    """Make a version canary; it is challenger no longer."""
-    awaiting = challenger(settings, spec)
-    with rest.client(settings) as client:
-        _point(client, spec, CANARY, version)
-        if awaiting is not None and awaiting.version == version:
-            _drop(client, spec, CHALLENGER)
+        As in :meth:`set_champion`, one whole version is champion wherever this is interrupted, and doing it again
+        completes it.
+        """
+        before = self.previous()
+        with rest.client(self._settings) as client:
+            _point(client, self.name, CHAMPION, version)
+            if before is not None and before.version == version:
+                _drop(client, self.name, PREVIOUS)
 
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Set tags on a version."""
+        with rest.client(self._settings) as client:
+            for key, value in tags.items():
+                body = {"name": version.name, "version": version.version, "key": key, "value": value}
+                rest.checked(client.post("mlflow/model-versions/set-tag", json=body))
 
-def withdraw(settings: Settings, spec: ProjectSpec, version: str) -> None:
-    """Let a version be canary no longer."""
-    tried = canary(settings, spec)
-    if tried is not None and tried.version == version:
-        with rest.client(settings) as client:
-            _drop(client, spec, CANARY)
+    def tagged(self, tags: Mapping[str, str], order: str = "ASC") -> Version | None:
+        """The version that carries these tags: the first of several, or with the order "DESC" the newest."""
+        wanted = [f"name = '{self.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
+        query = {"filter": " and ".join(wanted), "order_by": f"version_number {order}", "max_results": "1"}
+        with rest.client(self._settings) as client:
+            found = rest.checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
+        return _version(found[0]) if found else None
 
+    def delete(self, version: str) -> None:
+        """Take a version out of the registry; its run stays."""
+        with rest.client(self._settings) as client:
+            rest.checked(
+                client.request("DELETE", "mlflow/model-versions/delete", json={"name": self.name, "version": version})
+            )
 
-def rollback(settings: Settings, spec: ProjectSpec, version: str) -> None:
-    """Make a version champion that was so before; it is previous no longer.
+    def set_challenger(self, version: Version) -> None:
+        """Make a version challenger."""
+        with rest.client(self._settings) as client:
+            _point(client, self.name, CHALLENGER, version.version)
 
-    As in :func:`promote`, one whole version is champion wherever this is interrupted, and doing it again completes it.
-    """
-    before = previous(settings, spec)
-    with rest.client(settings) as client:
-        _point(client, spec, CHAMPION, version)
-        if before is not None and before.version == version:
-            _drop(client, spec, PREVIOUS)
-
-
-def tag(settings: Settings, version: Version, tags: Mapping[str, str]) -> None:
-    """Set tags on a version."""
-    with rest.client(settings) as client:
-        for key, value in tags.items():
-            body = {"name": version.name, "version": version.version, "key": key, "value": value}
-            rest.checked(client.post("mlflow/model-versions/set-tag", json=body))
-
-
-def tagged(settings: Settings, spec: ProjectSpec, tags: Mapping[str, str], order: str = "ASC") -> Version | None:
-    """The version that carries these tags: the first of several, or with the order "DESC" the newest."""
-    wanted = [f"name = '{spec.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
-    query = {"filter": " and ".join(wanted), "order_by": f"version_number {order}", "max_results": "1"}
-    with rest.client(settings) as client:
-        found = rest.checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
-    return _version(found[0]) if found else None
-
-
-def delete(settings: Settings, spec: ProjectSpec, version: str) -> None:
-    """Take a version out of the registry; its run stays."""
-    with rest.client(settings) as client:
-        rest.checked(
-            client.request("DELETE", "mlflow/model-versions/delete", json={"name": spec.name, "version": version})
-        )
-
-
-def nominate(settings: Settings, spec: ProjectSpec, version: Version) -> None:
-    """Make a version challenger."""
-    with rest.client(settings) as client:
-        _point(client, spec, CHALLENGER, version.version)
-
-
-def finish(settings: Settings, version: Version) -> None:
-    """End the run that trained a version as finished."""
-    with rest.client(settings) as client:
-        rest.checked(client.post("mlflow/runs/update", json={"run_id": version.run_id, "status": "FINISHED"}))
+    def finish(self, version: Version) -> None:
+        """End the run that trained a version as finished."""
+        with rest.client(self._settings) as client:
+            rest.checked(client.post("mlflow/runs/update", json={"run_id": version.run_id, "status": "FINISHED"}))
 
 
 def _version(raw: Mapping[str, Any]) -> Version:
@@ -201,10 +199,10 @@ def _version(raw: Mapping[str, Any]) -> Version:
     return Version(raw["name"], str(raw["version"]), raw["run_id"], tags)
 
 
-def _point(client: httpx.Client, spec: ProjectSpec, alias: str, version: str) -> None:
-    body = {"name": spec.name, "alias": alias, "version": version}
+def _point(client: httpx.Client, name: str, alias: str, version: str) -> None:
+    body = {"name": name, "alias": alias, "version": version}
     rest.checked(client.post("mlflow/registered-models/alias", json=body))
 
 
-def _drop(client: httpx.Client, spec: ProjectSpec, alias: str) -> None:
-    rest.checked(client.request("DELETE", "mlflow/registered-models/alias", json={"name": spec.name, "alias": alias}))
+def _drop(client: httpx.Client, name: str, alias: str) -> None:
+    rest.checked(client.request("DELETE", "mlflow/registered-models/alias", json={"name": name, "alias": alias}))

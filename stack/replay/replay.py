@@ -13,12 +13,10 @@ from itertools import pairwise
 import pandas as pd
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings
-from stack.prediction_log import predictions
-from stack.project import clock
+from stack.project import Project, contract
 from stack.replay.ticks import INSTANT, Ticks
 from stack.serving.caller import Caller, prediction_ids
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 DAY = timedelta(days=1)
 
@@ -66,7 +64,7 @@ def require_replay(spec: ProjectSpec, now: datetime) -> None:
         )
 
 
-def play(settings: Settings, spec: ProjectSpec, ticks: Ticks, caller: Caller, since: datetime, until: datetime) -> int:
+def play(project: Project, ticks: Ticks, caller: Caller, since: datetime, until: datetime) -> int:
     """Play (since, until]: push features, advance the clock, ask about every event of [since, until) not yet asked.
 
     The feature tables of the window are there. The clock ends before `until`: the day has more to do.
@@ -74,24 +72,24 @@ def play(settings: Settings, spec: ProjectSpec, ticks: Ticks, caller: Caller, si
     Returns:
         Number of events asked about.
     """
-    waiting = _questions(settings, spec, since, until)
+    waiting = _questions(project, since, until)
     instants = ticks.load(since, until)
     for instant, following in pairwise([since, *instants, until]):
         ticks.push(instant)
         due = waiting[(waiting["asked_at"] >= instant) & (waiting["asked_at"] < following)]
         if len(due):
-            clock.advance(settings, spec, due["asked_at"].max().to_pydatetime())
+            project.clock.advance(due["asked_at"].max().to_pydatetime())
             caller.ask(due)
     if until in instants:
         ticks.push(until)
     return len(waiting)
 
 
-def _questions(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
+def _questions(project: Project, since: datetime, until: datetime) -> pd.DataFrame:
     """The events of [since, until) that the log does not hold, by the instant at which they are asked."""
-    rows: pd.DataFrame = spec.module("source").requests(since - INSTANT, until - INSTANT)
-    rows = rows.assign(prediction_id=prediction_ids(spec, rows["event_id"]))
-    logged = predictions.ids(settings, spec, since - INSTANT, until)
+    rows = contract.request_source(project.name).requests(since - INSTANT, until - INSTANT)
+    rows = rows.assign(prediction_id=prediction_ids(project.spec, rows["event_id"]))
+    logged = project.log.ids(since - INSTANT, until)
     return rows[~rows["prediction_id"].isin(logged)]
 
 

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from stack.core.settings import Settings
 from stack.features import feature_tables, features
 from stack.features.feature_tables import TIME
-from stack.specification.project import ProjectSpec
+from stack.project import Project
 
 INSTANT = timedelta(microseconds=1)
 
@@ -17,10 +16,12 @@ INSTANT = timedelta(microseconds=1)
 class Ticks:
     """Pushes feature rows into the online store, instant by instant; keeps the store open."""
 
-    def __init__(self, settings: Settings, spec: ProjectSpec) -> None:
-        self.settings, self.spec = settings, spec
-        self.store = features.store(settings)
-        self.columns = {view.name: [field.name for field in view.features] for view in features.views(self.store, spec)}
+    def __init__(self, project: Project) -> None:
+        self.settings, self.spec = project.settings, project.spec
+        self.store = features.store(project.settings)
+        self.columns = {
+            view.name: [field.name for field in view.features] for view in features.views(self.store, project.spec)
+        }
         self._rows: dict[datetime, dict[str, pd.DataFrame]] = {}
 
     def load(self, since: datetime, until: datetime) -> list[datetime]:

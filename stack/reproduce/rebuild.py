@@ -32,13 +32,13 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     from stack.core import settings
     from stack.lake import lake
     from stack.reproduce import scratch
-    from stack.specification import project
+    from stack.specification import specs
     from stack.training import training
 
     # Of libraries, about libraries: Feast, which shows them again when it is imported, calls what DuckDB renames.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    spec, cutoff = project.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
-    spec = spec.model_copy(update={"training": project.Training.model_validate(recipe["training"])})
+    spec, cutoff = specs.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
+    spec = spec.model_copy(update={"training": specs.Training.model_validate(recipe["training"])})
     tables = lake.read(settings.load(), spec, until=cutoff, revision=recipe["data_revision"])
     print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
     frame = scratch.training_set(spec, tables, cutoff)

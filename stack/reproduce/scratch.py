@@ -11,7 +11,8 @@ from pandas import DataFrame
 
 from stack.core.settings import Settings
 from stack.features import datasets, definitions, feature_tables, features
-from stack.specification.project import ProjectSpec
+from stack.project import Project, contract
+from stack.specification.specs import ProjectSpec
 
 
 def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime) -> DataFrame:
@@ -25,11 +26,11 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
     Returns:
         As :func:`stack.features.datasets.labelled`.
     """
-    build = spec.module("features").build
+    build = contract.features(spec.name).build
     with TemporaryDirectory(prefix="features-") as home:
         settings = Settings(home=Path(home))
         for view, frame in build(tables, spec.clock.start, cutoff).items():
             feature_tables.replace(settings.feature_tables / spec.name / view, frame, spec.clock.start, cutoff)
         features.prepare(settings)
-        definitions.apply(features.store(settings), spec, definitions.load(settings, spec))
-        return features.training_set(settings, spec, datasets.answered(spec, tables, cutoff))
+        definitions.apply(features.store(settings), spec, definitions.load(Project(settings, spec)))
+        return features.training_set(Project(settings, spec), datasets.answered(spec, tables, cutoff))

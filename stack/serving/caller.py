@@ -10,8 +10,8 @@ import httpx
 from pandas import DataFrame
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 
 MAX_ROWS = 1000
 """Rows that the service takes in a request."""
@@ -28,13 +28,13 @@ def prediction_ids(spec: ProjectSpec, event_ids: Iterable[str]) -> list[str]:
 class Caller:
     """Asks the prediction service of one stack about one project's events."""
 
-    def __init__(self, settings: Settings, spec: ProjectSpec) -> None:
-        self.spec = spec
+    def __init__(self, project: Project) -> None:
+        self.spec = project.spec
         self.version = ""
         """The model that answered last."""
         self.retried = 0
         """Requests that were sent again."""
-        self._http = httpx.Client(base_url=settings.prediction_url, timeout=60, trust_env=False)
+        self._http = httpx.Client(base_url=project.settings.prediction_url, timeout=60, trust_env=False)
 
     def ask(self, rows: DataFrame) -> int:
         """Ask about each row as of its own instant; returns the number of answers, which are in the log by then.

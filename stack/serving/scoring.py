@@ -16,38 +16,37 @@ from stack.core.errors import StackError, nearest
 from stack.core.settings import Settings
 from stack.features import features
 from stack.prediction_log import predictions
-from stack.registry import artifacts, registry
+from stack.project import Project, contract
+from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving import chunks
 from stack.serving.served import ServedModel
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec, RequestField
+from stack.specification.specs import ProjectSpec, RequestField
 
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 TYPES = {"number": "float64", "integer": "int64", "boolean": "bool"}
 """Of request fields in a CSV file; all others are text."""
 
 
-def score(settings: Settings, spec: ProjectSpec, version: Version, frame: DataFrame) -> DataFrame:
+def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
     """Add a version's answer to rows that hold the feature columns.
 
     Returns:
         `frame` with the columns of an answer (:func:`stack.prediction_log.predictions.answered`) and ``model_version``.
     """
-    with loaded(settings, version) as model:
-        return _answered(spec, version, model, frame)
+    with loaded(project.settings, version) as model:
+        return _answered(project.spec, version, model, frame)
 
 
-def window(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> DataFrame:
+def window(project: Project, since: datetime, until: datetime) -> DataFrame:
     """Score everything that would be asked in (since, until]."""
-    requests: DataFrame = spec.module("source").requests(since, until)
-    frame = features.training_set(settings, spec, requests.rename(columns={"asked_at": "event_timestamp"}))
-    return score(settings, spec, registry.require_champion(settings, spec), frame)
+    requests = contract.request_source(project.name).requests(since, until)
+    frame = features.training_set(project, requests.rename(columns={"asked_at": "event_timestamp"}))
+    return score(project, project.registry.require_champion(), frame)
 
 
-def file(
-    settings: Settings, spec: ProjectSpec, source: Path, target: Path, now: datetime, say: Callable[[str], object]
-) -> int:
+def file(project: Project, source: Path, target: Path, now: datetime, say: Callable[[str], object]) -> int:
     """Score the rows of a CSV or Parquet file that holds the request fields, however many there are.
 
     Args:
@@ -64,13 +63,17 @@ def file(
     Raises:
         StackError: a request field is missing, a value is not of its type, or an instant has no zone.
     """
-    types = {name: _type(field) for name, field in spec.request.items()}
-    _events(spec, source, next(chunks.read(source, types))[0], now)  # most mistakes show before a model is needed
-    version = registry.require_champion(settings, spec)
-    with loaded(settings, version) as model, chunks.writing(target) as writer:
+    types = {name: _type(field) for name, field in project.spec.request.items()}
+    _events(
+        project.spec, source, next(chunks.read(source, types))[0], now
+    )  # most mistakes show before a model is needed
+    version = project.registry.require_champion()
+    with loaded(project.settings, version) as model, chunks.writing(target) as writer:
         for rows, share in chunks.read(source, types):
-            asked = _events(spec, source, rows, now).assign(event_id=range(writer.rows, writer.rows + len(rows)))
-            writer.write(_answered(spec, version, model, features.training_set(settings, spec, asked)))
+            asked = _events(project.spec, source, rows, now).assign(
+                event_id=range(writer.rows, writer.rows + len(rows))
+            )
+            writer.write(_answered(project.spec, version, model, features.training_set(project, asked)))
             say(f"{writer.rows:,} rows scored, {share:.0%}")
         return writer.rows
 
@@ -87,7 +90,7 @@ def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: Da
     task, found = tasks.of(spec), model.predict({column: frame[column] for column in spec.features.columns})
     outputs = found.reshape(len(frame), len(task.outputs)).tolist()
     told = [predictions.answered(task.reply(one, spec.threshold)) for one in outputs]
-    answers = DataFrame(told, columns=predictions.told(spec), index=frame.index)
+    answers = DataFrame(told, columns=predictions.answer_columns(spec), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
 
 

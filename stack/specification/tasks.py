@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stack.core.errors import StackError
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 CLIP = 1e-15
 RARE = 0.1

@@ -13,16 +13,16 @@ import yaml
 
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
-from stack.registry import artifacts, registry
+from stack.project import Project
+from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import Contract
-from stack.specification.project import ProjectSpec
 from stack.takeaway import sources, wheel
 
 SERVICE = "services.bento.service"
 
 
-def bento(settings: Settings, spec: ProjectSpec, out: Path) -> Path:
+def bento(project: Project, out: Path) -> Path:
     """Build the Bento ``<project>:<version>`` of a project's champion, in BentoML's store and as a file.
 
     Args:
@@ -33,13 +33,13 @@ def bento(settings: Settings, spec: ProjectSpec, out: Path) -> Path:
     Raises:
         StackError: the project has no champion, or BentoML refuses.
     """
-    champion = registry.require_champion(settings, spec)
-    tag, environ = f"{spec.name}:{champion.version}", environment(settings)
-    path = out.resolve() / f"{spec.name}-{champion.version}.bento"
+    champion = project.registry.require_champion()
+    tag, environ = f"{project.spec.name}:{champion.version}", environment(project.settings)
+    path = out.resolve() / f"{project.spec.name}-{champion.version}.bento"
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as made:
         folder = Path(made)
-        write(settings, spec, champion, folder)
+        write(project, champion, folder)
         environ |= {"PYTHONPATH": str(folder), "STACK_HOME": str(folder / "home")}
         # BentoML refuses to build a version twice; this one may be of other code.
         _bentoml(["delete", "--yes", tag], folder, environ, must=False)
@@ -56,22 +56,22 @@ def environment(settings: Settings) -> dict[str, str]:
     return own | kept
 
 
-def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path) -> None:
+def write(project: Project, champion: Version, folder: Path) -> None:
     """Write what BentoML builds from: the served form, the modules of ours that answer, and ``bentofile.yaml``."""
-    artifacts.fetch(settings, champion, folder / "model")
-    wheel.describe(spec, folder / "model")
+    artifacts.fetch(project.settings, champion, folder / "model")
+    wheel.describe(project.spec, folder / "model")
     (folder / "model/version").write_text(champion.version)
-    found = sources.of([SERVICE, f"projects.{spec.name}.features"])
-    for path in [*found.files.values(), spec.folder / "project.yaml"]:
+    found = sources.of([SERVICE, f"projects.{project.spec.name}.features"])
+    for path in [*found.files.values(), project.spec.folder / "project.yaml"]:
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     needed = {*found.requirements, *wheel.FORMS[Contract.read(folder / "model").form]}
     recipe = {
-        "name": spec.name,
+        "name": project.spec.name,
         "service": f"{SERVICE}:Predictions",
-        "description": spec.title,
-        "labels": {"project": spec.name, "version": champion.version, "cutoff": champion.tag("stack.cutoff")},
+        "description": project.spec.title,
+        "labels": {"project": project.spec.name, "version": champion.version, "cutoff": champion.tag("stack.cutoff")},
         "include": ["**/*.py", "**/*.yaml", "model/*"],
         "python": {"packages": sources.requirements(needed), "lock_packages": False},
         "docker": {"python_version": f"{sys.version_info.major}.{sys.version_info.minor}"},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 LOCK = ROOT / "requirements-export.lock"
 SCRIPT = ROOT / "stack/takeaway/kubeflow.py"

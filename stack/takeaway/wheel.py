@@ -14,11 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings
-from stack.registry import artifacts, registry
+from stack.project import Project, contract
+from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import Contract
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.takeaway import sources
 from stack.takeaway.portable import REQUEST
 
@@ -89,7 +89,7 @@ packages = {packages}
 """
 
 
-def wheel(settings: Settings, spec: ProjectSpec, out: Path) -> Path:
+def wheel(project: Project, out: Path) -> Path:
     """Build the wheel of a project's champion; its version is the registered one.
 
     Args:
@@ -98,28 +98,28 @@ def wheel(settings: Settings, spec: ProjectSpec, out: Path) -> Path:
     Raises:
         StackError: the project has no champion, or its feature code cannot be taken along.
     """
-    champion = registry.require_champion(settings, spec)
+    champion = project.registry.require_champion()
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as made:
         folder = Path(made)
-        write(settings, spec, champion, folder)
+        write(project, champion, folder)
         built = subprocess.run(
             [sys.executable, "-c", BUILD, str(out.resolve())], cwd=folder, capture_output=True, text=True, check=False
         )
         if built.returncode:
             found = " | ".join(built.stderr.strip().splitlines()[-3:])
-            raise StackError(f"wheel of {spec.name}", found=found, expected="a wheel that setuptools builds")
+            raise StackError(f"wheel of {project.spec.name}", found=found, expected="a wheel that setuptools builds")
         return out / built.stdout.split()[-1]
 
 
-def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path) -> None:
+def write(project: Project, champion: Version, folder: Path) -> None:
     """Write the sources of the package into a folder."""
-    package = f"{spec.name}_model"
+    package = f"{project.spec.name}_model"
     inside = folder / package
-    artifacts.fetch(settings, champion, inside / "model")
-    derived = describe(spec, inside / "model")
+    artifacts.fetch(project.settings, champion, inside / "model")
+    derived = describe(project.spec, inside / "model")
     roots = ["stack.takeaway.portable", "stack.takeaway.command"]
-    roots += [f"projects.{spec.name}.features"] if derived else []
+    roots += [f"projects.{project.spec.name}.features"] if derived else []
     found = sources.of(roots)
     for module, path in found.files.items():
         target = (inside / Path(*module.split("."))).with_suffix(".py")
@@ -127,13 +127,13 @@ def write(settings: Settings, spec: ProjectSpec, champion: Version, folder: Path
         target.write_text(sources.moved(path, package))
     for part in {parent for path in inside.rglob("*.py") for parent in path.parents if parent.is_relative_to(inside)}:
         (part / "__init__.py").touch()
-    command = f"{spec.name.replace('_', '-')}-predict"
-    _write_entry(spec, champion, folder, package, command, derived)
+    command = f"{project.spec.name.replace('_', '-')}-predict"
+    _write_entry(project.spec, champion, folder, package, command, derived)
     form = Contract.read(inside / "model").form
     words = {
         "name": package.replace("_", "-"),
         "version": champion.version,
-        "title": json.dumps(spec.title, ensure_ascii=False),  # TOML has no surrogate pairs
+        "title": json.dumps(project.spec.title, ensure_ascii=False),  # TOML has no surrogate pairs
         "requirements": json.dumps(sources.requirements({*found.requirements, *FORMS[form]})),
         "command": command,
         "package": package,
@@ -167,7 +167,7 @@ def _write_entry(spec: ProjectSpec, champion: Version, folder: Path, package: st
 
 def describe(spec: ProjectSpec, folder: Path) -> bool:
     """Write ``request.json`` beside a served form; say whether features follow from the request."""
-    on_request = getattr(spec.module("features"), "on_request", None)
+    on_request = contract.on_request(spec.name)
     example = {name: [field.value] for name, field in spec.request.items()}
     derived = set(on_request(example)) if on_request else set()
     fields = {name: {"type": field.type, "nullable": field.nullable} for name, field in spec.request.items()}

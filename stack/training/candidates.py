@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +23,11 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from stack.core.errors import StackError, nearest
 from stack.kit.models import Candidate, Columns, Metric, Suggest
+from stack.project import contract
+from stack.project.contract import ModelCandidates, ModelMetric
 from stack.serving.served import categories
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -68,12 +68,14 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
 
 def own(spec: ProjectSpec) -> dict[str, Candidate]:
     """The candidates of the project's ``model.py``."""
-    return dict(getattr(_module(spec), "CANDIDATES", {}))
+    model = contract.model(spec.name)
+    return dict(model.CANDIDATES) if isinstance(model, ModelCandidates) else {}
 
 
 def own_metric(spec: ProjectSpec) -> Metric | None:
     """The metric of the project's ``model.py``."""
-    return getattr(_module(spec), "METRIC", None)
+    model = contract.model(spec.name)
+    return model.METRIC if isinstance(model, ModelMetric) else None
 
 
 def searched(found: dict[str, Candidate]) -> list[str]:
@@ -136,11 +138,6 @@ class _Named:
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._trial.suggest_categorical(f"{self._name}.{name}", choices)
-
-
-def _module(spec: ProjectSpec) -> ModuleType | None:
-    """The project's ``model.py``, if it has one."""
-    return import_module(f"projects.{spec.name}.model") if (spec.folder / "model.py").is_file() else None
 
 
 def _centred(spec: ProjectSpec, name: str, one: Candidate) -> Candidate:

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from stack.kit.models import Metric
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.specification.tasks import SMALLER_IS_BETTER, Task
 from stack.training import candidates
 

@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 from stack.core.errors import StackError
 from stack.serving.served import Contract, ServedModel
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training import candidates
 
 FormName = Literal["onnx", "skops"]

@@ -13,7 +13,7 @@ from optuna.samplers import TPESampler
 
 from stack.core.errors import StackError
 from stack.kit.models import Candidate
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training import candidates, splits
 from stack.training.evaluation import Judge
 from stack.training.splits import Split

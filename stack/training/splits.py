@@ -19,7 +19,7 @@ from pandas import DataFrame, Series, Timestamp
 
 from stack.core.errors import StackError
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 FOLDS = {"time": 2, "random": 5}
 """Folds of a project that does not say how many it wants."""

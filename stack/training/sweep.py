@@ -29,7 +29,8 @@ from pandas import DataFrame
 
 from stack.core.settings import Settings
 from stack.kit.models import Candidate
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 from stack.training import candidates, charts, splits, training
 from stack.training.evaluation import Judge
 from stack.training.search import Fold
@@ -94,8 +95,7 @@ def subset(spec: ProjectSpec, name: str) -> ProjectSpec:
 
 
 def sweep(
-    settings: Settings,
-    spec: ProjectSpec,
+    project: Project,
     frame: DataFrame,
     *,
     trials: int,
@@ -114,17 +114,22 @@ def sweep(
         frame: labelled rows as for :func:`stack.training.training.train`; the holdout is not looked at.
         report: told about each trial, in one line.
     """
-    frame = training.ordered(spec, frame, cutoff)
-    split = splits.holdout(spec, frame, cutoff)
-    asked = Question(spec, Judge.of(spec), Fold.all(spec, split), candidates.available(spec, len(split.fit)))
-    study = _study(settings, asked, cutoff, data_revision)
+    frame = training.ordered(project.spec, frame, cutoff)
+    split = splits.holdout(project.spec, frame, cutoff)
+    asked = Question(
+        project.spec,
+        Judge.of(project.spec),
+        Fold.all(project.spec, split),
+        candidates.available(project.spec, len(split.fit)),
+    )
+    study = _study(project.settings, asked, cutoff, data_revision)
     tags = {
-        "stack.project": spec.name,
+        "stack.project": project.spec.name,
         "stack.data_revision": data_revision,
         "stack.cutoff": cutoff.isoformat(),
     }
-    tracker = Tracker(settings, spec, tags | {"stack.code_version": code_version})
-    title = f"sweep of {spec.name} until {cutoff:%Y-%m-%d %H:%M}"
+    tracker = Tracker(project, tags | {"stack.code_version": code_version})
+    title = f"sweep of {project.spec.name} until {cutoff:%Y-%m-%d %H:%M}"
     with tracker.sweep(title, study.user_attrs.get(RUN)) as run_id, TemporaryDirectory() as made:
         study.set_user_attr(RUN, run_id)
         _note(tracker, asked, study, report, told=False)
@@ -135,7 +140,7 @@ def sweep(
         study.trials_dataframe().to_csv(folder / "trials.csv", index=False)
         page = charts.page(title, study, asked.judge, advice(best, asked))
         (folder / "sweep.html").write_text(page)
-        shown = settings.pages / spec.name / f"sweep-{cutoff:%Y%m%dT%H%M%SZ}.html"
+        shown = project.settings.pages / project.spec.name / f"sweep-{cutoff:%Y%m%dT%H%M%SZ}.html"
         shown.parent.mkdir(parents=True, exist_ok=True)
         shown.write_text(page)
         tracker.log(params=_flat(best), metrics={asked.judge.aim: best[asked.judge.aim]})

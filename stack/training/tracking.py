@@ -18,9 +18,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
-from stack.core.settings import Settings
+from stack.project import Project
 from stack.serving.served import TRUSTED_TYPES
-from stack.specification.project import ProjectSpec
 
 KIND, HOST = "stack.kind", "stack.host"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
@@ -34,8 +33,12 @@ class Tracker:
         tags: set on every run of the training and on the registered version.
     """
 
-    def __init__(self, settings: Settings, spec: ProjectSpec, tags: Mapping[str, str]) -> None:
-        self._url, self._name, self._tags = settings.mlflow_url, spec.name, {**tags, HOST: socket.gethostname()}
+    def __init__(self, project: Project, tags: Mapping[str, str]) -> None:
+        self._url, self._name, self._tags = (
+            project.settings.mlflow_url,
+            project.spec.name,
+            {**tags, HOST: socket.gethostname()},
+        )
         self._client = mlflow.MlflowClient(self._url)
         self._experiment = self._made_experiment()
         self._parent: str | None = None

@@ -18,9 +18,9 @@ from sklearn.pipeline import Pipeline
 
 from stack.core import code
 from stack.core.errors import StackError
-from stack.core.settings import Settings
+from stack.project import Project
 from stack.specification import tasks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training import candidates, evaluation, splits
 from stack.training.evaluation import Judge
 from stack.training.export import export
@@ -78,8 +78,7 @@ class Recipe:
 
 
 def train(
-    settings: Settings,
-    spec: ProjectSpec,
+    project: Project,
     frame: DataFrame,
     *,
     data_revision: str,
@@ -102,34 +101,34 @@ def train(
     Raises:
         StackError: rows are too few, hold one outcome only, or were labelled after the cut-off.
     """
-    frame = ordered(spec, frame, cutoff)
-    split = splits.holdout(spec, frame, cutoff)
+    frame = ordered(project.spec, frame, cutoff)
+    split = splits.holdout(project.spec, frame, cutoff)
     tags = {
-        "stack.project": spec.name,
+        "stack.project": project.spec.name,
         "stack.data_revision": data_revision,
         "stack.cutoff": cutoff.isoformat(),
-        "stack.feature_service": spec.features.service,
+        "stack.feature_service": project.spec.features.service,
         "stack.code_version": code_version,
-        "stack.code_digest": code.digest(spec.name),
-        "stack.seed": str(spec.training.seed),
+        "stack.code_digest": code.digest(project.spec.name),
+        "stack.seed": str(project.spec.training.seed),
     }
-    tracker = Tracker(settings, spec, tags)
-    with tracker.training(f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as made:
+    tracker = Tracker(project, tags)
+    with tracker.training(f"{project.spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as made:
         folder = Path(made)
-        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_when(spec, split)}")
-        judge = Judge.of(spec)
-        best = search(spec, split, lambda one: _note(tracker, spec, judge, one, report), workers)
-        recipe = _recipe(spec, frame, split, best, tags)
+        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_when(project.spec, split)}")
+        judge = Judge.of(project.spec)
+        best = search(project.spec, split, lambda one: _note(tracker, project.spec, judge, one, report), workers)
+        recipe = _recipe(project.spec, frame, split, best, tags)
         (folder / "recipe").mkdir()
         (folder / "recipe" / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
         code.keep(recipe.uncommitted or [], folder / "recipe" / code.KEPT)
-        metrics = evaluate(spec, split, best, folder)
+        metrics = evaluate(project.spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in judge.headline))
-        final = refit(spec, frame, best, folder)
-        tracker.log(params=_params(spec, best, split), metrics=metrics)
+        final = refit(project.spec, frame, best, folder)
+        tracker.log(params=_params(project.spec, best, split), metrics=metrics)
         tracker.artifacts(folder)
-        example = candidates.frame(spec, frame.head(5))
-        version = tracker.register(final, example, _version_tags(spec, judge, split, metrics))
+        example = candidates.frame(project.spec, frame.head(5))
+        version = tracker.register(final, example, _version_tags(project.spec, judge, split, metrics))
         report(f"version {version} registered: {best.candidate}, fitted on {len(frame):,} rows")
     return Trained(run_id, version, metrics, tags)
 

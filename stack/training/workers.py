@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 if TYPE_CHECKING:
     from stack.training.search import Fold

@@ -7,23 +7,26 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
-from stack.core.settings import Settings
-from stack.specification.project import ProjectSpec
+from stack.project import Project
 from stack.validation import data_docs
 
 
-def forget(settings: Settings, spec: ProjectSpec, before: datetime) -> int:
+def forget(project: Project, before: datetime) -> int:
     """Delete the pages and the quarantine that were written before an instant of the wall clock; returns how many."""
-    old = [path for path in (settings.quarantine / spec.name).glob("*/verdict.json") if _older(path, before)]
+    old = [
+        path
+        for path in (project.settings.quarantine / project.spec.name).glob("*/verdict.json")
+        if _older(path, before)
+    ]
     for verdict in old:
         shutil.rmtree(verdict.parent)
-    site = settings.data_docs / spec.name
+    site = project.settings.data_docs / project.spec.name
     records = [path for path in (site / "validations").glob("*.json") if _older(path, before)]
     for record in records:
         record.with_suffix(".html").unlink(missing_ok=True)
         record.unlink()
     if records:
-        data_docs.index(site, spec.name)
+        data_docs.index(site, project.spec.name)
     return len(old) + len(records)
 
 

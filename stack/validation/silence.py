@@ -7,14 +7,11 @@ from datetime import datetime
 
 from pandas import DataFrame
 
-from stack.core.settings import Settings
 from stack.lake import lake
-from stack.specification.project import ProjectSpec
+from stack.project import Project
 
 
-def grown(
-    settings: Settings, spec: ProjectSpec, tables: Mapping[str, DataFrame], since: datetime, until: datetime
-) -> dict[str, datetime]:
+def grown(project: Project, tables: Mapping[str, DataFrame], since: datetime, until: datetime) -> dict[str, datetime]:
     """Name the tables whose silence became longer than ``monitoring.max_silence``, or twice, thrice ... as long.
 
     Each multiple of it falls into one window, so that hourly batches give one alarm and not one an hour.
@@ -29,11 +26,11 @@ def grown(
     Returns:
         Table -> until when it had rows.
     """
-    silent = [name for name, table in spec.tables.items() if not table.snapshot and tables[name].empty]
+    silent = [name for name, table in project.spec.tables.items() if not table.snapshot and tables[name].empty]
     if not silent:
         return {}
-    last = {name: spec.clock.start for name in silent} | lake.newest(settings, spec)
-    limit = spec.monitoring.max_silence
+    last = {name: project.spec.clock.start for name in silent} | lake.newest(project.settings, project.spec)
+    limit = project.spec.monitoring.max_silence
     return {
         name: last[name]
         for name in silent

@@ -7,13 +7,13 @@ from datetime import datetime
 
 import pandas as pd
 
-from stack.core.settings import Settings
 from stack.lake import lake
-from stack.specification.project import ProjectSpec, Table
+from stack.project import Project
+from stack.specification.specs import ProjectSpec, Table
 
 
 def batch(
-    settings: Settings, spec: ProjectSpec, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime
+    project: Project, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime
 ) -> dict[str, pd.DataFrame]:
     """Keep the rows of snapshot tables that the lake did not hold at `since`, known from `until` on.
 
@@ -21,13 +21,13 @@ def batch(
     in the file stays in the lake. Tables with time are left as they are.
     """
     found = dict(tables)
-    names = [name for name, table in spec.tables.items() if table.snapshot and name in found]
+    names = [name for name, table in project.spec.tables.items() if table.snapshot and name in found]
     if names:
-        known = lake.read(settings, spec, until=since)
+        known = lake.read(project.settings, project.spec, until=since)
         stamp = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
         for name in names:
-            new = _new(spec.tables[name], lake.in_utc(found[name]), known[name])
-            found[name] = new.assign(**{spec.tables[name].available_at: stamp}).reset_index(drop=True)
+            new = _new(project.spec.tables[name], lake.in_utc(found[name]), known[name])
+            found[name] = new.assign(**{project.spec.tables[name].available_at: stamp}).reset_index(drop=True)
     return found
 
 

@@ -23,9 +23,9 @@ import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
-from stack.core.settings import Settings
 from stack.lake import lake
-from stack.specification.project import ProjectSpec, Table
+from stack.project import Project, contract
+from stack.specification.specs import ProjectSpec, Table
 from stack.validation import data_docs, retention
 
 Tables = Mapping[str, pd.DataFrame]
@@ -120,18 +120,17 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def history(settings: Settings, spec: ProjectSpec, until: datetime) -> Tables:
+def history(project: Project, until: datetime) -> Tables:
     """The raw rows that a batch's checks compare it with: those of ``checks.HISTORY`` before it; snapshot tables whole.
 
     A table without any has no columns yet, so it is left out.
     """
-    tables = lake.recent(settings, spec, until - spec.module("checks").HISTORY, until)
+    tables = lake.recent(project.settings, project.spec, until - project.checks.HISTORY, until)
     return {name: frame for name, frame in tables.items() if len(frame)}
 
 
 def validate(
-    settings: Settings,
-    spec: ProjectSpec,
+    project: Project,
     tables: Tables,
     history: Tables,
     since: datetime,
@@ -150,9 +149,12 @@ def validate(
         made: instant on the wall clock; pages and quarantine older than ``keep_days`` are deleted when it is given.
     """
     batch = Batch(
-        {name: tables.get(name, pd.DataFrame()).reset_index(drop=True) for name in spec.tables}, history, since, until
+        {name: tables.get(name, pd.DataFrame()).reset_index(drop=True) for name in project.spec.tables},
+        history,
+        since,
+        until,
     )
-    plan = _plan(spec, batch)
+    plan = _plan(project.spec, batch)
     with _one_at_a_time:
         results = {name: _run(name, plan.frames[name], expectations) for name, expectations in plan.suites.items()}
     findings = Findings()
@@ -160,13 +162,13 @@ def validate(
         for result in frame_results:
             findings.add(name, plan.frames[name], result)
 
-    record = _record(spec, batch, findings)
+    record = _record(project.spec, batch, findings)
     if plan.whole:
-        data_docs.publish_suite(settings.data_docs, spec.name, plan.suites)
-    page = data_docs.publish(settings.data_docs, spec.name, record["batch"], results, record)
-    _quarantine(settings.quarantine / spec.name / record["batch"], batch, findings, record)
+        data_docs.publish_suite(project.settings.data_docs, project.spec.name, plan.suites)
+    page = data_docs.publish(project.settings.data_docs, project.spec.name, record["batch"], results, record)
+    _quarantine(project.settings.quarantine / project.spec.name / record["batch"], batch, findings, record)
     if made:
-        retention.forget(settings, spec, made - timedelta(days=settings.keep_days))
+        retention.forget(project, made - timedelta(days=project.settings.keep_days))
     accepted = not findings.failures
     return Verdict(
         accepted=accepted,
@@ -184,7 +186,7 @@ def validate(
 
 def _plan(spec: ProjectSpec, batch: Batch) -> Plan:
     """Choose frames and expectations; where columns are missing, nothing else can be asked."""
-    checks = spec.module("checks")
+    checks = contract.checks(spec.name)
     needed = {
         name: {*checks.COLUMNS.get(name, ()), *table.key, table.available_at} for name, table in spec.tables.items()
     }

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser
 
 from monitoring import chronicle, pages
 from stack.core.settings import Settings
-from stack.registry import registry
-from stack.specification import project as projects
+from stack.project import Project
+from stack.specification import specs as projects
 from stack.training import charts
 from stack.training.evaluation import Judge
 from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
@@ -140,7 +140,7 @@ def mlflow_runs(running: Settings) -> tuple[str, str]:
 
 
 def mlflow_champion(running: Settings) -> tuple[str, str]:
-    version = registry.require_champion(running, projects.load(PROJECT)).version
+    version = Project(running, projects.load(PROJECT)).registry.require_champion().version
     return f"{running.mlflow_url}/#/models/{PROJECT}/versions/{version}", f"Version {version}"
 
 

@@ -22,9 +22,9 @@ from stack.core import settings
 from stack.core.settings import ROOT, Settings
 from stack.ops import compose, credentials, docker, lan, welcome
 from stack.ops.docker import Container
-from stack.registry import registry
+from stack.project import Project, contract
 from stack.registry.registry import Version
-from stack.specification import project
+from stack.specification import specs
 from tests.conftest import own_environment
 
 RATE = 20
@@ -66,7 +66,7 @@ class Containers:
 
     def predict(self) -> dict[str, object]:
         """Ask for the example's prediction."""
-        body = welcome.example(project.load("flights"))
+        body = welcome.example(specs.load("flights"))
         url = f"{self.settings.prediction_url}/flights/predict"
         answer = httpx.post(
             url, content=body, headers={"Content-Type": "application/json"}, trust_env=False, timeout=10
@@ -112,8 +112,8 @@ class Upgraded(NamedTuple):
 def upgraded(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Upgraded:
     """`make upgrade` of the running containers: archive, down, packages, up."""
     archive = tmp_path_factory.mktemp("upgrade") / "backup.tar.gz"
-    flights = project.load("flights")
-    before = registry.require_champion(containers.settings, flights)
+    flights = specs.load("flights")
+    before = Project(containers.settings, flights).registry.require_champion()
     predictions = int(containers.sql("SELECT count(*) FROM predictions")[0])
     told = containers.stack("upgrade", "--out", str(archive))
     return Upgraded(before, predictions, runs(containers.settings), archive, told)
@@ -129,8 +129,8 @@ def runs(of: Settings) -> int:
 
 def probabilities(of: Settings, count: int = 1000) -> list[float]:
     """The answers to the first requests of March."""
-    flights, march = project.load("flights"), datetime(2013, 3, 1, tzinfo=UTC)
-    asked = flights.module("source").requests(march, march.replace(day=4)).head(count)
+    flights, march = specs.load("flights"), datetime(2013, 3, 1, tzinfo=UTC)
+    asked = contract.request_source(flights.name).requests(march, march.replace(day=4)).head(count)
     rows = json.loads(asked[list(flights.request)].to_json(orient="records", date_format="iso", date_unit="us"))
     found = []
     for start in range(0, count, 200):
@@ -160,9 +160,9 @@ class First(NamedTuple):
 
 def first_model(of: Settings, data: str) -> First:
     """Ask a running stack for its champion's metrics, as MLflow has them, and for a thousand answers."""
-    flights = project.load("flights")
-    welcome.answer(of, flights)  # waits until the service has taken the champion up
-    run = registry.require_champion(of, flights).run_id
+    flights = specs.load("flights")
+    welcome.answer(Project(of, flights))  # waits until the service has taken the champion up
+    run = Project(of, flights).registry.require_champion().run_id
     answer = httpx.get(f"{of.mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run}, trust_env=False)
     metrics = answer.raise_for_status().json()["run"]["data"]["metrics"]
     return First(data, {one["key"]: one["value"] for one in metrics}, probabilities(of))

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import pytest
 
 from stack.ops import credentials, docker
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from tests.compose.conftest import Containers, Upgraded, probabilities, runs
 from tests.conftest import own_environment
 
 pytestmark = pytest.mark.services
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 
 
 class Twins(NamedTuple):
@@ -43,7 +43,7 @@ def twins(containers: Containers, upgraded: Upgraded, tmp_path_factory: pytest.T
 
 
 def test_champion_runs_and_the_log_are_the_same(twins: Twins, upgraded: Upgraded) -> None:
-    assert registry.require_champion(twins.second.settings, FLIGHTS) == upgraded.champion
+    assert Project(twins.second.settings, FLIGHTS).registry.require_champion() == upgraded.champion
     assert runs(twins.second.settings) == upgraded.runs
     assert twins.second.sql("SELECT count(*) FROM predictions") == [str(upgraded.predictions)]
     assert f"{upgraded.predictions} predictions" in twins.told

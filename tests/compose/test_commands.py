@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 
 from stack.ops import containers as runtime
 from stack.ops import docker, image, notebook, startup
-from stack.specification import project
+from stack.specification import specs
 from tests.compose.conftest import Containers, eventually
 
 pytestmark = pytest.mark.services
@@ -34,8 +34,8 @@ def flowers(containers: Containers, tmp_path: Path) -> Iterator[str]:
 
 
 def remove() -> None:
-    shutil.rmtree(project.PROJECTS / NAME, ignore_errors=True)
-    (project.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
+    shutil.rmtree(specs.PROJECTS / NAME, ignore_errors=True)
+    (specs.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
     startup.sources.cache_clear()
 
 
@@ -53,7 +53,7 @@ def served(containers: Containers) -> dict[str, Any]:
 
 def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: Containers, flowers: str) -> None:
     before = began(containers)
-    assert f"wrote {project.PROJECTS / NAME}" in flowers
+    assert f"wrote {specs.PROJECTS / NAME}" in flowers
     eventually(lambda: NAME in served(containers), 30)
 
     startup.sources.cache_clear()
@@ -71,6 +71,6 @@ def test_the_notebook_runs_where_the_databases_are(containers: Containers) -> No
     image.build_with_jupyter()
     words = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "/app/notebooks/stack.ipynb"]
     command, environ = notebook.within(containers.settings, notebook.SERVICE, "python", "-m", *words)
-    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=project.PROJECTS.parent)
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=specs.PROJECTS.parent)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert re.search(r"version \d+ is live; `make reproduce RUN=[0-9a-f]{32}`", ran.stdout)

@@ -15,12 +15,12 @@ from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.ops import compose, docker, ownership
 from stack.ops import containers as runtime
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project, contract
+from stack.specification import specs
 from tests.compose.conftest import Containers, Upgraded, eventually, runs
 
 pytestmark = pytest.mark.services
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 
 
 def test_every_service_is_healthy_and_within_its_limit(containers: Containers) -> None:
@@ -102,7 +102,7 @@ def test_the_tools_commands_work_in_a_shell(containers: Containers) -> None:
 
 def test_everything_is_still_there_after_an_upgrade(containers: Containers, upgraded: Upgraded) -> None:
     assert "to go back: make clean YES=1 && git checkout" in upgraded.told
-    assert registry.champion(containers.settings, FLIGHTS) == upgraded.champion
+    assert Project(containers.settings, FLIGHTS).registry.champion() == upgraded.champion
     assert runs(containers.settings) == upgraded.runs > 0
     assert int(containers.sql("SELECT count(*) FROM predictions")[0]) >= upgraded.predictions > 0
     assert containers.predict()["model_version"] == upgraded.champion.version
@@ -111,7 +111,7 @@ def test_everything_is_still_there_after_an_upgrade(containers: Containers, upgr
 def test_a_file_is_scored_although_no_container_sees_it(containers: Containers, tmp_path: Path) -> None:
     asked, answers = tmp_path / "asked.csv", tmp_path / "answers.csv"
     day = datetime(2013, 3, 1, tzinfo=UTC)
-    requests = project.load("flights").module("source").requests(day, day + timedelta(days=1))
+    requests = contract.request_source("flights").requests(day, day + timedelta(days=1))
     requests.head(10).to_csv(asked, index=False)
 
     containers.stack("predict", "flights", "--input", str(asked), "--output", str(answers))

@@ -13,13 +13,13 @@ import pytest
 
 from stack.ops import docker, lan
 from stack.ops.runs import Runs
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from tests.compose.conftest import PASSWORD, Containers, eventually
 from tests.conftest import own_environment
 
 pytestmark = pytest.mark.services
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 MARCH = "2013-03-08T00:00:00+00:00"
 
 
@@ -72,14 +72,14 @@ def host(of: Containers, service: str) -> str:
 
 def test_it_trains_what_the_first_machine_then_judges(containers: Containers, trainer: Containers) -> None:
     eventually(lambda: Runs(containers.settings).online("training"), 60)
-    before = registry.require_champion(containers.settings, FLIGHTS)
+    before = Project(containers.settings, FLIGHTS).registry.require_champion()
 
     containers.stack("ingest", "flights", "--until", MARCH)
     told = containers.stack("train", "flights", "--until", MARCH)
 
     assert [(run["state_type"], run["work_pool_name"]) for run in fits(containers)] == [("COMPLETED", "training")]
     assert "sent to a machine of the pool training" in told
-    made = registry.numbered(containers.settings, FLIGHTS, str(int(before.version) + 1))
+    made = Project(containers.settings, FLIGHTS).registry.numbered(str(int(before.version) + 1))
     assert made.cutoff.isoformat() == MARCH and made.tag("stack.host") == host(trainer, "trainer")
     tried = trials(containers, made.run_id)
     assert len(tried) == FLIGHTS.training.trials + 1  # and the baseline
@@ -89,7 +89,7 @@ def test_it_trains_what_the_first_machine_then_judges(containers: Containers, tr
     judged = json.loads(numbers)
     assert champion == before.version and kind == ("promote" if judged["passed"] else "refuse")
     assert {"auc", "brier_skill", "bias"} <= {one["name"] for one in judged["reasons"]}
-    live = registry.require_champion(containers.settings, FLIGHTS)
+    live = Project(containers.settings, FLIGHTS).registry.require_champion()
     assert live.version == (made.version if judged["passed"] else before.version)
 
 
@@ -130,14 +130,14 @@ def test_processes_join_too_and_one_that_comes_late_registers_nothing(
     assert outcome.state == "COMPLETED", outcome.message
     assert any("no second one is trained" in line for line in told)
     with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
-        registry.numbered(containers.settings, FLIGHTS, "3")
+        Project(containers.settings, FLIGHTS).registry.numbered("3")
 
 
 def test_a_rollback_goes_back_and_stands_in_the_audit(containers: Containers) -> None:
-    registry.promote(containers.settings, FLIGHTS, "2")  # whatever the gate has said
+    Project(containers.settings, FLIGHTS).registry.set_champion("2")  # whatever the gate has said
 
     containers.stack("rollback", "flights", "--reason", "a test")
 
-    assert registry.require_champion(containers.settings, FLIGHTS).version == "1"
+    assert Project(containers.settings, FLIGHTS).registry.require_champion().version == "1"
     assert "rollback 1 after 2: a test" in containers.stack("audit", "flights").splitlines()[-1]
     eventually(lambda: containers.predict()["model_version"] == "1", 10)

@@ -6,7 +6,8 @@ import pytest
 
 from projects.flights import checks, features, source
 from stack.core import settings
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from stack.validation import validation
 
 YEAR = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 2, tzinfo=UTC)
@@ -31,13 +32,13 @@ def test_the_share_of_late_flights_by_month(tables):
 
 
 def test_keys_are_unique(tables):
-    for name, table in project.load("flights").tables.items():
+    for name, table in specs.load("flights").tables.items():
         assert not tables[name].duplicated(table.key).any()
     assert tables["flights"].duplicated(["date", "carrier", "flight"]).sum() == 24
 
 
 def test_known_codes_of_the_project_are_those_of_the_year(tables):
-    request = project.load("flights").request
+    request = specs.load("flights").request
     for name in ("carrier", "origin", "dest"):
         assert sorted(tables["flights"][name].unique()) == request[name].known
 
@@ -54,7 +55,7 @@ def test_schedules_are_plausible(tables):
 def verdicts(tmp_path_factory):
     """The first 59 days as they are ingested, the rest of the year in two batches, and special days on their own."""
     home = tmp_path_factory.mktemp("home")
-    stack, spec = settings.load({"STACK_HOME": str(home)}, home / "none.env"), project.load("flights")
+    stack, spec = settings.load({"STACK_HOME": str(home)}, home / "none.env"), specs.load("flights")
     march, august = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 8, 1, tzinfo=UTC)
     special = [datetime(2013, month, day, tzinfo=UTC) for month, day in SPECIAL]
     windows = [
@@ -63,7 +64,7 @@ def verdicts(tmp_path_factory):
     ]
     return {
         (since, until): validation.validate(
-            stack, spec, source.fetch(since, until), source.fetch(since - checks.HISTORY, since), since, until
+            Project(stack, spec), source.fetch(since, until), source.fetch(since - checks.HISTORY, since), since, until
         )
         for since, until in windows
     }

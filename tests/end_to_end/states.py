@@ -15,17 +15,17 @@ from stack.core.settings import Settings, settings
 from stack.core.state import engine, predictions
 from stack.features import feature_tables
 from stack.lake import repository
-from stack.project import clock
+from stack.project import Project
 from stack.promotion import audit
 from stack.registry import registry
-from stack.specification import project
+from stack.specification import specs
 
 METRICS = ("auc", "brier", "log_loss")
 
 
 def of(name: str) -> dict[str, Any]:
     """The state of a project in the stack of this environment."""
-    here, spec = settings(), project.load(name)
+    here, spec = settings(), specs.load(name)
     with repository.opened(here) as repo:
         known = repository.snapshot(repo, name, repo.scm.get_rev())
         walk = repo.scm.dulwich.repo.get_walker()
@@ -35,15 +35,15 @@ def of(name: str) -> dict[str, Any]:
         "commits": sorted(subject for subject in subjects if subject.split()[1] == name),
         "features": {str(path.relative_to(here.feature_tables / name)): _rows(path) for path in _tables(here, name)},
         "served": feature_tables.served_until(here.feature_tables / name, spec.clock.start).isoformat(),
-        "clock": clock.now(here, spec).isoformat(),
+        "clock": Project(here, spec).clock.now().isoformat(),
         "versions": _versions(here, name),
         "aliases": {
-            alias: getattr(registry.aliased(here, spec, alias), "version", None)
+            alias: getattr(Project(here, spec).registry.aliased(alias), "version", None)
             for alias in (registry.CHAMPION, registry.CHALLENGER, registry.PREVIOUS)
         },
         "audit": [
             [one.number, one.kind, one.version, one.champion, one.at.isoformat(), one.state]
-            for one in audit.entries(here, spec)
+            for one in audit.entries(Project(here, spec))
         ],
         "log": _log(here, name),
         "reports": sorted(path.name for path in (here.pages / name).glob("*")),

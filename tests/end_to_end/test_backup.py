@@ -19,14 +19,12 @@ from stack.core import settings
 from stack.core.settings import Settings
 from stack.features import features
 from stack.lake import lake
-from stack.prediction_log import predictions
-from stack.project import clock
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project, contract
+from stack.specification import specs
 from tests.conftest import own_environment
 
 pytestmark = pytest.mark.services
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 START = datetime(2013, 1, 1, tzinfo=UTC)
 
 
@@ -64,8 +62,10 @@ def twins(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def ask(of: Settings, count: int) -> list[float]:
     """The probabilities of as many requests of the project."""
-    now = clock.now(of, FLIGHTS)
-    requests = FLIGHTS.module("source").requests(datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 4, tzinfo=UTC))
+    now = Project(of, FLIGHTS).clock.now()
+    requests = contract.request_source(FLIGHTS.name).requests(
+        datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 4, tzinfo=UTC)
+    )
     text = requests.head(count)[list(FLIGHTS.request)].to_json(orient="records", date_format="iso", date_unit="us")
     rows, found = json.loads(text), []
     for start in range(0, count, 200):
@@ -73,7 +73,7 @@ def ask(of: Settings, count: int) -> list[float]:
         answer = httpx.post(f"{of.prediction_url}/flights/predict", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
         found += [one["probability"] for one in answer.json()]
-    assert clock.now(of, FLIGHTS) == now and len(found) == count
+    assert Project(of, FLIGHTS).clock.now() == now and len(found) == count
     return found
 
 
@@ -86,14 +86,14 @@ def runs(of: Settings) -> list[str]:
 def test_state_is_the_same(twins: Twins) -> None:
     first, second = twins.first, twins.second
 
-    assert registry.require_champion(second, FLIGHTS) == registry.require_champion(first, FLIGHTS)
+    assert Project(second, FLIGHTS).registry.require_champion() == Project(first, FLIGHTS).registry.require_champion()
     assert len(runs(second)) > 0
     assert runs(second) == runs(first)
     assert lake.revision(second) == lake.revision(first)
-    assert clock.now(second, FLIGHTS) == clock.now(first, FLIGHTS)
-    until = clock.now(first, FLIGHTS)
-    logged = predictions.read(first, FLIGHTS, START, until)
-    found = predictions.read(second, FLIGHTS, START, until)
+    assert Project(second, FLIGHTS).clock.now() == Project(first, FLIGHTS).clock.now()
+    until = Project(first, FLIGHTS).clock.now()
+    logged = Project(first, FLIGHTS).log.read(START, until)
+    found = Project(second, FLIGHTS).log.read(START, until)
     # Its start has asked an example of its own since.
     assert_frame_equal(found[found["id"].isin(logged["id"])].reset_index(drop=True), logged)
     assert f"{len(logged)} predictions" in twins.told
@@ -104,10 +104,12 @@ def test_thousand_predictions_are_the_same(twins: Twins) -> None:
 
 
 def test_training_sets_are_the_same(twins: Twins) -> None:
-    requests = FLIGHTS.module("source").requests(datetime(2013, 2, 1, tzinfo=UTC), datetime(2013, 2, 3, tzinfo=UTC))
+    requests = contract.request_source(FLIGHTS.name).requests(
+        datetime(2013, 2, 1, tzinfo=UTC), datetime(2013, 2, 3, tzinfo=UTC)
+    )
     events = requests.assign(event_timestamp=requests["asked_at"].dt.as_unit("us"))
 
-    first, second = (features.training_set(one, FLIGHTS, events) for one in (twins.first, twins.second))
+    first, second = (features.training_set(Project(one, FLIGHTS), events) for one in (twins.first, twins.second))
 
     assert first["origin_delay_2h"].notna().any()
     assert_frame_equal(second, first)

@@ -37,7 +37,7 @@ TRAIN = [
     *("stack.training.tracking:Tracker._open", "stack.training.tracking:Tracker.trial"),
     *("stack.training.training:evaluate", "stack.training.training:refit", "stack.training.tracking:Tracker.log"),
     *("stack.training.tracking:Tracker.artifacts", "mlflow.sklearn:log_model", "mlflow:register_model"),
-    "stack.registry.registry:nominate",
+    "stack.registry.registry:Registry.set_challenger",
 ]
 PROMOTE = [
     *("flows.promote:awaiting", "flows.promote:judge"),
@@ -50,10 +50,10 @@ MONITOR = [
 REPLAY = [
     *("flows.ingest:fetch", "flows.ingest:validate", "scmrepo.git:Git.commit", "flows.ingest:append"),
     *("stack.features.feature_tables:_replace_month", "stack.features.features:update"),
-    *("stack.replay.ticks:Ticks.push", "stack.project.clock:advance"),
+    *("stack.replay.ticks:Ticks.push", "stack.core.clock:Clock.advance"),
     *("stack.serving.caller:Caller.ask", "stack.serving.caller:Caller.ask#3"),
     *("stack.replay.ticks:Ticks.push#9", "stack.replay.replay:play"),
-    *("stack.prediction_log.predictions:label", "stack.serving.observed:label"),
+    *("stack.prediction_log.predictions:PredictionLog.label_events", "stack.serving.observed:label"),
     *("stack.features.feature_tables:mark_served",),
     *("flows.replay:Player.day", *MONITOR, "flows.replay:Player.review"),
 ]
@@ -92,7 +92,7 @@ def test_ingests_killed_at_every_step(harbour: Harbour) -> None:
 
 def test_first_pipeline_killed_at_every_step(harbour: Harbour) -> None:
     harbour.flow("flows.pipeline:pipeline", "calm")
-    harbour.flow("flows.pipeline:pipeline", "stormy", ["stack.project.clock:advance", *TRAIN, *PROMOTE, *MONITOR])
+    harbour.flow("flows.pipeline:pipeline", "stormy", ["stack.core.clock:Clock.advance", *TRAIN, *PROMOTE, *MONITOR])
 
     calm, stormy = harbour.state("calm"), harbour.state("stormy")
     assert len(calm["versions"]) == len(calm["audit"]) == 1

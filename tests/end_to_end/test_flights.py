@@ -14,15 +14,13 @@ import pytest
 from stack.core.settings import Settings
 from stack.features import features
 from stack.lake import lake
-from stack.prediction_log import predictions
-from stack.project import clock
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project, contract
+from stack.specification import specs
 from tests.end_to_end.forks import Forks
 
 pytestmark = pytest.mark.services
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 Batch = dict[str, pd.DataFrame]
 
 
@@ -35,20 +33,20 @@ def ask(settings: Settings, rows: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def test_champion_is_as_good_as_the_reference(running: Settings) -> None:
-    champion = registry.require_champion(running, FLIGHTS)
-    assert champion.cutoff == NOW == clock.now(running, FLIGHTS)
+    champion = Project(running, FLIGHTS).registry.require_champion()
+    assert champion.cutoff == NOW == Project(running, FLIGHTS).clock.now()
     assert champion.tag("stack.data_revision") == lake.revision(running)
     assert float(champion.tag("auc")) == pytest.approx(0.717, abs=0.005)
 
 
 def test_features_served_are_the_features_of_the_offline_store(running: Settings) -> None:
-    requests = FLIGHTS.module("source").requests(NOW, NOW + timedelta(days=2)).head(1000)
+    requests = contract.request_source(FLIGHTS.name).requests(NOW, NOW + timedelta(days=2)).head(1000)
     answers = [one for start in range(0, 1000, 200) for one in ask(running, requests.iloc[start : start + 200])]
 
-    logged = predictions.read(running, FLIGHTS, NOW - timedelta(seconds=1), NOW).set_index("id")
+    logged = Project(running, FLIGHTS).log.read(NOW - timedelta(seconds=1), NOW).set_index("id")
     served = logged.loc[[one["prediction_id"] for one in answers]].reset_index(drop=True)
     events = requests.assign(event_timestamp=pd.Timestamp(NOW).as_unit("us"))
-    offline = features.training_set(running, FLIGHTS, events).reset_index(drop=True)
+    offline = features.training_set(Project(running, FLIGHTS), events).reset_index(drop=True)
 
     numbers, categories = FLIGHTS.column_types("number"), FLIGHTS.column_types("category")
     found = served[numbers].astype("float64").to_numpy(na_value=np.nan).astype("float32")

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from stack.core.settings import ROOT, Settings
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from tests.conftest import shell
 
 pytestmark = pytest.mark.services
@@ -65,8 +65,8 @@ def stack(running: Settings, *words: str) -> str:
 
 
 def remove() -> None:
-    shutil.rmtree(project.PROJECTS / NAME, ignore_errors=True)
-    (project.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
+    shutil.rmtree(specs.PROJECTS / NAME, ignore_errors=True)
+    (specs.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
 
 
 def deployments(running: Settings) -> list[dict[str, object]]:
@@ -76,11 +76,11 @@ def deployments(running: Settings) -> list[dict[str, object]]:
 
 
 def test_a_table_becomes_an_answered_request(running: Settings, said: str) -> None:
-    spec = project.load(NAME)
+    spec = specs.load(NAME)
     assert (spec.task, spec.features.entities, spec.clock.kind) == ("regression", ["station"], "wall")
     (answer,) = json.loads(said.splitlines()[-1])
     assert 0 < answer["prediction"] < 100
-    champion = registry.require_champion(running, spec)
+    champion = Project(running, spec).registry.require_champion()
     assert champion.version == answer["model_version"]
     assert float(champion.tag("r2")) > 0.8
     assert list((running.pages / NAME).glob("*.html"))

@@ -15,8 +15,8 @@ from nbclient import NotebookClient
 from stack.core import settings
 from stack.core.settings import Settings
 from stack.ops import notebook
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 
 PATH = notebook.FOLDER / "stack.ipynb"
 
@@ -30,7 +30,7 @@ def test_the_notebook_runs(running: Settings, tmp_path: Path, monkeypatch: pytes
     shown = {out["output_type"]: out for cell in read.cells if cell.cell_type == "code" for out in cell.outputs}
     text = json.dumps(read)
     assert "image/png" in text
-    assert f"version {registry.require_champion(running, project.load('flights')).version} is live" in text
+    assert f"version {Project(running, specs.load('flights')).registry.require_champion().version} is live" in text
     assert "execute_result" in shown
 
 

@@ -14,14 +14,13 @@ from monitoring import skew
 from stack.core.settings import Settings
 from stack.lake import lake
 from stack.ops.supervisor import Supervisor
-from stack.prediction_log import predictions
-from stack.project import clock
+from stack.project import Project, contract
 from stack.serving.caller import prediction_ids
-from stack.specification import project
+from stack.specification import specs
 from tests.end_to_end.forks import Forks
 
 pytestmark = pytest.mark.services
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 FIRST, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 3, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 REPLAY = f"""
@@ -32,7 +31,7 @@ replay("flights", datetime.fromisoformat({UNTIL.isoformat()!r}))
 
 
 def asked(settings: Settings) -> int:
-    return len(predictions.ids(settings, FLIGHTS, FIRST - MOMENT, UNTIL))
+    return len(Project(settings, FLIGHTS).log.ids(FIRST - MOMENT, UNTIL))
 
 
 def wait(replaying: ForkServerProcess, settings: Settings, more: int, seconds: float = 180) -> None:
@@ -56,19 +55,19 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, f
     replaying.join(timeout=300)
     assert replaying.exitcode == 0
 
-    due = FLIGHTS.module("source").requests(FIRST - MOMENT, UNTIL - MOMENT)
-    log = predictions.read(running, FLIGHTS, FIRST - MOMENT, UNTIL - MOMENT)
+    due = contract.request_source(FLIGHTS.name).requests(FIRST - MOMENT, UNTIL - MOMENT)
+    log = Project(running, FLIGHTS).log.read(FIRST - MOMENT, UNTIL - MOMENT)
     ids = prediction_ids(FLIGHTS, due["event_id"])
     replayed = log[log["id"].isin(ids)]
     assert sorted(replayed["id"]) == sorted(ids)
     assert sorted(replayed["asked_at"]) == sorted(due["asked_at"])
-    assert clock.now(running, FLIGHTS) == UNTIL
+    assert Project(running, FLIGHTS).clock.now() == UNTIL
     assert lake.batches(running, FLIGHTS)["since"].tolist()[1:] == [FIRST, FIRST + timedelta(days=1)]
 
     labelled = replayed["label"].notna()
     assert labelled.mean() > 0.8
     assert (replayed.loc[labelled, "label_at"] <= UNTIL).all()
-    found = skew.check(running, FLIGHTS, FIRST, UNTIL)
+    found = skew.check(Project(running, FLIGHTS), FIRST, UNTIL)
     assert found.rows > 1700
     assert (found.differing, found.examples) == (0, ())
 

@@ -16,15 +16,13 @@ import httpx
 import pytest
 
 from stack.core.settings import ROOT, Settings
-from stack.prediction_log import predictions
-from stack.project import clock
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project, contract
+from stack.specification import specs
 from stack.takeaway import bento, wheel
 from tests.conftest import free_ports
 
 pytestmark = pytest.mark.services
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 ROWS = 1000
 Answers = list[dict[str, Any]]
 
@@ -32,11 +30,11 @@ Answers = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def asked(running: Settings) -> tuple[Answers, Answers]:
     """A thousand requests with the stored features that answered them, and the endpoint's answers."""
-    now = clock.now(running, FLIGHTS)
-    requests = FLIGHTS.module("source").requests(now, now + timedelta(days=3)).head(ROWS)
+    now = Project(running, FLIGHTS).clock.now()
+    requests = contract.request_source(FLIGHTS.name).requests(now, now + timedelta(days=3)).head(ROWS)
     rows = json.loads(requests[list(FLIGHTS.request)].to_json(orient="records", date_format="iso", date_unit="us"))
     answers = post(running.prediction_url, rows)
-    logged = predictions.read(running, FLIGHTS, now - timedelta(seconds=1), now).set_index("id")
+    logged = Project(running, FLIGHTS).log.read(now - timedelta(seconds=1), now).set_index("id")
     stored = [name for name in FLIGHTS.features.columns if name.endswith("h")]
     stored += [view for view in ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "visib")]
     features = logged.loc[[one["prediction_id"] for one in answers], stored].astype(float).to_dict("records")
@@ -59,7 +57,7 @@ def post(url: str, rows: Answers) -> Answers:
 def test_the_wheel_answers_in_an_empty_environment(
     running: Settings, asked: tuple[Answers, Answers], tmp_path: Path
 ) -> None:
-    built = wheel.wheel(running, FLIGHTS, tmp_path)
+    built = wheel.wheel(Project(running, FLIGHTS), tmp_path)
     python = installed(built, tmp_path / "venv")
     rows, answers = asked
     (tmp_path / "rows.json").write_text(json.dumps(rows))
@@ -94,10 +92,10 @@ def installed(built: Path, folder: Path) -> Path:
 @pytest.fixture
 def served(running: Settings, tmp_path: Path) -> Iterator[str]:
     """The address of the Bento, served by BentoML's command."""
-    path = bento.bento(running, FLIGHTS, tmp_path)
+    path = bento.bento(Project(running, FLIGHTS), tmp_path)
     assert path.is_file()
     (port,) = free_ports(1)
-    tag = f"flights:{registry.require_champion(running, FLIGHTS).version}"
+    tag = f"flights:{Project(running, FLIGHTS).registry.require_champion().version}"
     command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     with (tmp_path / "log").open("w") as log:
         environ = bento.environment(running) | {"OMP_NUM_THREADS": "1"}

@@ -11,8 +11,8 @@ import pytest
 from monitoring import pages
 from stack.core.settings import Settings
 from stack.lake import lake
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from tests.conftest import shell
 
 pytestmark = pytest.mark.services
@@ -33,11 +33,11 @@ def run(settings: Settings, *command: str) -> str:
 
 
 def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
-    titanic = project.load("titanic")
+    titanic = specs.load("titanic")
     told = run(running, "run", "titanic")
     assert "version 1 is champion" in told
     assert '"model_version": "1"' in told
-    champion = registry.require_champion(running, titanic)
+    champion = Project(running, titanic).registry.require_champion()
     assert float(champion.tag("auc")) == pytest.approx(0.82, abs=0.04)
     assert list(pages.folder(running, "titanic").glob("*.html"))
 

@@ -15,17 +15,15 @@ from monitoring.policy import decide
 from stack.core.settings import Settings
 from stack.kit.drift import Window
 from stack.lake import lake
-from stack.prediction_log import predictions
-from stack.project import clock
-from stack.registry import registry
+from stack.project import Project, contract
 from stack.serving import observed
 from stack.serving.caller import prediction_ids
-from stack.specification import project
+from stack.specification import specs
 from tests.end_to_end.forks import Forks
 from tests.end_to_end.test_flights import celsius
 
 pytestmark = pytest.mark.services
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 DAY, MOMENT = timedelta(days=1), timedelta(microseconds=1)
 Batch = dict[str, pd.DataFrame]
 
@@ -100,8 +98,8 @@ def verdict(settings: Settings, since: datetime) -> dict[str, Any]:
 
 
 def test_the_replay_goes_on_and_every_flight_is_answered_once(running: Settings, told: str) -> None:
-    assert clock.now(running, FLIGHTS) == END
-    due = FLIGHTS.module("source").requests(BEGIN - MOMENT, END - MOMENT)
+    assert Project(running, FLIGHTS).clock.now() == END
+    due = contract.request_source(FLIGHTS.name).requests(BEGIN - MOMENT, END - MOMENT)
     answered = log(running, BEGIN, END)["id"]
     assert len(due) > 10_000
     assert sorted(answered[answered.isin(asked := prediction_ids(FLIGHTS, due["event_id"]))]) == sorted(asked)
@@ -136,13 +134,13 @@ def test_lost_weather_is_an_alarm_and_nothing_is_retrained(running: Settings, to
     assert {"temp", "wind_speed", "visib"} <= set(report["lost"])
     assert report["verdict"]["action"] == "notice"
     assert f"flights: notice: {report['verdict']['summary']}" in told
-    assert registry.challenger(running, FLIGHTS) is None
-    assert registry.require_champion(running, FLIGHTS).cutoff <= BEGIN
+    assert Project(running, FLIGHTS).registry.challenger() is None
+    assert Project(running, FLIGHTS).registry.require_champion().cutoff <= BEGIN
 
 
 def test_the_labels_that_were_held_would_have_retrained(running: Settings, told: str) -> None:
     """Even if so few labels decided, the policy would let the champion be; with those that were held it would not."""
-    champion = registry.require_champion(running, FLIGHTS)
+    champion = Project(running, FLIGHTS).registry.require_champion()
     report = json.loads((running.pages / "flights" / f"{END:%Y%m%dT%H%M%SZ}.json").read_text())
     seen = Window(**report["window"] | {"at": END})
     policy = FLIGHTS.monitoring.model_copy(update={"min_labelled": seen.labelled})
@@ -150,7 +148,7 @@ def test_the_labels_that_were_held_would_have_retrained(running: Settings, told:
     assert not decide(policy, [seen], at=END, cutoff=champion.cutoff).retrain
 
     # As the source gave them: a flight without an arrival reads as late.
-    answers = observed.answered(running, FLIGHTS, champion.cutoff, END)
+    answers = observed.answered(Project(running, FLIGHTS), champion.cutoff, END)
     unheld = answers[answers["model_version"] == champion.version]
     days = unheld["event_timestamp"].between(march(NO_OUTCOMES[0]), march(NO_OUTCOMES[-1] + 1))
     unheld = unheld.assign(late=unheld["late"].where(~days, 1.0))
@@ -178,7 +176,7 @@ def test_a_day_that_is_mended_is_loaded_later(running: Settings, forks: Forks, t
 
 
 def log(settings: Settings, since: datetime, until: datetime) -> pd.DataFrame:
-    return predictions.read(settings, FLIGHTS, since - MOMENT, until - MOMENT)
+    return Project(settings, FLIGHTS).log.read(since - MOMENT, until - MOMENT)
 
 
 def stats(settings: Settings, day: datetime) -> pd.DataFrame:

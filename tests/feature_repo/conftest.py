@@ -8,15 +8,16 @@ import pytest
 from stack.core.settings import Settings
 from stack.features import features
 from stack.lake import lake
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.project import Project, contract
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 
 SINCE, UNTIL = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 4, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
 def flights() -> ProjectSpec:
-    return project.load("flights")
+    return specs.load("flights")
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,6 @@ def three_days(tmp_path_factory: pytest.TempPathFactory, flights: ProjectSpec) -
     """Settings of a stack whose lake and feature tables hold 1-3 January; nothing is online yet."""
     settings = Settings(home=tmp_path_factory.mktemp("home"))
     assert features.apply(settings) == {}
-    lake.append(settings, flights, flights.module("source").fetch(SINCE, UNTIL), SINCE, UNTIL)
-    features.update(settings, flights, SINCE, UNTIL)
+    lake.append(settings, flights, contract.source(flights.name).fetch(SINCE, UNTIL), SINCE, UNTIL)
+    features.update(Project(settings, flights), SINCE, UNTIL)
     yield settings

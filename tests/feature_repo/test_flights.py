@@ -12,7 +12,8 @@ from stack.core.settings import Settings
 from stack.features import features
 from stack.features.online import OnlineFeatures
 from stack.lake import lake
-from stack.specification.project import ProjectSpec
+from stack.project import Project, contract
+from stack.specification.specs import ProjectSpec
 
 HOUR = timedelta(hours=1)
 DAY = datetime(2013, 1, 3, tzinfo=UTC)
@@ -20,7 +21,7 @@ DAY = datetime(2013, 1, 3, tzinfo=UTC)
 
 def asked(spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
     """The flights of which the lake's three days tell, as they would be asked about in a window."""
-    found: pd.DataFrame = spec.module("source").requests(since, until)
+    found: pd.DataFrame = contract.request_source(spec.name).requests(since, until)
     return found.rename(columns={"asked_at": "event_timestamp"})
 
 
@@ -41,14 +42,14 @@ def differing_cells(left: pd.DataFrame, right: pd.DataFrame) -> int:
 
 def test_online_is_offline_at_every_hour_of_a_day(three_days: Settings, flights: ProjectSpec) -> None:
     before, differ, compared, missing = DAY, 0, 0, 0
-    features.materialise(three_days, flights, DAY - 24 * HOUR, DAY)
-    online = OnlineFeatures(three_days, flights)
+    features.materialise(Project(three_days, flights), DAY - 24 * HOUR, DAY)
+    online = OnlineFeatures(Project(three_days, flights))
     for hour in (0, 11, 17, 22):
         now = DAY + hour * HOUR
-        features.materialise(three_days, flights, before, now)
+        features.materialise(Project(three_days, flights), before, now)
         before = now
         requests = asked(flights, now - timedelta(microseconds=1), now + HOUR - timedelta(microseconds=1))
-        offline = features.training_set(three_days, flights, requests)[list(flights.features.columns)]
+        offline = features.training_set(Project(three_days, flights), requests)[list(flights.features.columns)]
         answers = served(online, flights, requests)
         differ += differing_cells(answers, offline)
         compared, missing = compared + answers.size, missing + int(answers.isna().to_numpy().sum())
@@ -59,7 +60,7 @@ def test_online_is_offline_at_every_hour_of_a_day(three_days: Settings, flights:
 
 def test_training_values_are_those_of_an_independent_join(three_days: Settings, flights: ProjectSpec) -> None:
     requests = asked(flights, DAY, DAY + 24 * HOUR).sample(frac=1, random_state=1)
-    found = features.training_set(three_days, flights, requests)
+    found = features.training_set(Project(three_days, flights), requests)
     assert found["event_id"].tolist() == requests["event_id"].tolist()
     assert found.index.equals(requests.index)
     for view, key, ttl in (("dest_stats", "dest", 2), ("weather", "origin", 3)):
@@ -76,7 +77,7 @@ def test_training_values_are_those_of_an_independent_join(three_days: Settings, 
 
 
 def test_columns_have_the_types_that_the_model_reads(three_days: Settings, flights: ProjectSpec) -> None:
-    found = features.training_set(three_days, flights, asked(flights, DAY, DAY + HOUR))
+    found = features.training_set(Project(three_days, flights), asked(flights, DAY, DAY + HOUR))
     assert [str(found[name].dtype) for name in flights.column_types("number")] == ["float32"] * 28
     assert (
         found[["carrier_id", "origin_id", "dest_id"]].to_numpy().tolist()
@@ -86,7 +87,7 @@ def test_columns_have_the_types_that_the_model_reads(three_days: Settings, fligh
 
 
 def test_no_events_give_an_empty_training_set(three_days: Settings, flights: ProjectSpec) -> None:
-    found = features.training_set(three_days, flights, asked(flights, DAY, DAY))
+    found = features.training_set(Project(three_days, flights), asked(flights, DAY, DAY))
     assert len(found) == 0
     assert set(flights.features.columns) <= set(found.columns)
 
@@ -100,9 +101,9 @@ def test_a_window_computed_again_in_parts_is_the_same(
 
     other = Settings(home=tmp_path)
     start, middle, end = DAY - 48 * HOUR, DAY + 7 * HOUR, DAY + 24 * HOUR
-    lake.append(other, flights, flights.module("source").fetch(start, end), start, end)
+    lake.append(other, flights, contract.source(flights.name).fetch(start, end), start, end)
     for since, until in ((start, middle), (middle, end), (start, middle)):
-        features.update(other, flights, since, until)
+        features.update(Project(other, flights), since, until)
     made, expected = content(other), content(three_days)
     assert set(made) == {"origin_stats", "carrier_stats", "dest_stats", "weather"}
     for view, table in made.items():
@@ -111,10 +112,10 @@ def test_a_window_computed_again_in_parts_is_the_same(
 
 def test_an_older_window_again_brings_no_older_value_online(three_days: Settings, flights: ProjectSpec) -> None:
     end = DAY + 24 * HOUR
-    features.materialise(three_days, flights, DAY, end)
-    features.materialise(three_days, flights, DAY - 24 * HOUR, DAY)
+    features.materialise(Project(three_days, flights), DAY, end)
+    features.materialise(Project(three_days, flights), DAY - 24 * HOUR, DAY)
     request = asked(flights, end - HOUR, end).iloc[-1].to_dict()
-    found = OnlineFeatures(three_days, flights).read([request], end)
+    found = OnlineFeatures(Project(three_days, flights)).read([request], end)
     assert found.times == [end]
     assert found.warnings == [[]]
 
@@ -122,10 +123,10 @@ def test_an_older_window_again_brings_no_older_value_online(three_days: Settings
 @pytest.mark.parametrize("count", [1, 3])
 def test_what_the_store_does_not_know_is_a_warning(three_days: Settings, flights: ProjectSpec, count: int) -> None:
     end = DAY + 24 * HOUR
-    features.materialise(three_days, flights, DAY, end)
+    features.materialise(Project(three_days, flights), DAY, end)
     known = asked(flights, end - HOUR, end).iloc[-1].to_dict()
     unknown = known | {"carrier": "ZZ", "dest": "XXX"}
-    found = OnlineFeatures(three_days, flights).read([known, unknown, known][:count][::-1], end)
+    found = OnlineFeatures(Project(three_days, flights)).read([known, unknown, known][:count][::-1], end)
     assert found.columns["carrier_id"][-1] == known["carrier"]
     if count == 3:
         assert np.isnan(found.columns["dest_late_24h"][1])
@@ -138,9 +139,9 @@ def test_what_the_store_does_not_know_is_a_warning(three_days: Settings, flights
 
 def test_values_are_neither_stale_nor_of_the_future(three_days: Settings, flights: ProjectSpec) -> None:
     end = DAY + 24 * HOUR
-    features.materialise(three_days, flights, DAY, end)
+    features.materialise(Project(three_days, flights), DAY, end)
     request = asked(flights, end - HOUR, end).iloc[-1].to_dict()
-    online = OnlineFeatures(three_days, flights)
+    online = OnlineFeatures(Project(three_days, flights))
     late = online.read([request], end + 3 * HOUR)
     assert np.isnan(late.columns["origin_delay_24h"][0])
     assert not np.isnan(late.columns["temp"][0])

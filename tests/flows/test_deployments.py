@@ -3,15 +3,15 @@
 from prefect.client.orchestration import get_client
 
 from flows import deployments
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.specification import specs
 from stack.specification.sections import Schedules
+from stack.specification.specs import ProjectSpec
 
 
 def flights(**crons: str) -> ProjectSpec:
     """Flights with schedules."""
     schedules = Schedules(timezone="America/New_York", **crons)
-    return project.load("flights").model_copy(update={"schedules": schedules})
+    return specs.load("flights").model_copy(update={"schedules": schedules})
 
 
 def test_only_what_has_changed_is_registered_anew(prefect):

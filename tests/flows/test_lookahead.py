@@ -16,7 +16,7 @@ import os, signal, time
 from datetime import UTC, datetime
 from multiprocessing import active_children
 from flows.lookahead import Lookahead
-from stack import project
+from stack.project import contract
 
 window = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 2, tzinfo=UTC)
 ahead, deadline = Lookahead("flights"), time.monotonic() + 120
@@ -31,7 +31,7 @@ def examined():
 
 ahead.begin(*window)
 assert ahead.started and ahead.take(*window) is None, "examined by a process that was not up yet"
-found, given = examined(), project.load("flights").module("source").fetch(*window)
+found, given = examined(), contract.source("flights").fetch(*window)
 assert found.accepted
 assert {name: len(table) for name, table in found.tables.items()} == {name: len(table) for name, table in given.items()}
 assert ahead.take(*window) is None, "the same verdict twice"

@@ -13,7 +13,7 @@ import flows.common
 import flows.sweep
 from stack.core.settings import Settings
 from stack.lake import lake
-from stack.specification import project
+from stack.specification import specs
 from stack.training.workers import Workers
 from tests.stack.conftest import DAYS, START, toy, toy_rows, tracked  # noqa: F401  # fixtures
 
@@ -41,7 +41,7 @@ def test_a_sweep_runs_where_the_workers_are(place, prefect, cluster, toy, toy_ro
 
     monkeypatch.setattr("stack.training.sweep.sweep", swept)
     monkeypatch.setattr(flows.common, "settings", lambda: settings)
-    monkeypatch.setattr(project, "load", lambda name: spec)
+    monkeypatch.setattr(specs, "load", lambda name: spec)
     monkeypatch.setattr(lake, "revision", lambda settings, spec: "3f2a")
     monkeypatch.setattr(flows.sweep, "training_set", task(lambda project, cutoff: rows))
     page = flows.sweep.sweep(place, trials=4, cutoff=CUTOFF)

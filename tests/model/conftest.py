@@ -11,8 +11,8 @@ from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
 from projects.flights import features, source
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 from stack.training import candidates
 
 SINCE, UNTIL = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 3, tzinfo=UTC)
@@ -21,7 +21,7 @@ HOURLY, PUBLISHED = timedelta(hours=2), timedelta(hours=3)
 
 @pytest.fixture(scope="session")
 def spec() -> ProjectSpec:
-    return project.load("flights")
+    return specs.load("flights")
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ from pandas import DataFrame
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from stack.features import features
-from stack.specification import project, tasks
-from stack.specification.project import ProjectSpec
+from stack.project import contract
+from stack.specification import specs, tasks
+from stack.specification.specs import ProjectSpec
 from stack.training import candidates
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -21,10 +22,10 @@ FOLDS = 5
 
 def labelled(spec: ProjectSpec) -> DataFrame:
     """The project's rows with encoded outcomes and their features, as its own code makes them."""
-    tables = {name: table.assign(available_at=AT) for name, table in spec.module("source").fetch(AT, AT).items()}
-    rows = spec.module("features").events(tables)
+    tables = {name: table.assign(available_at=AT) for name, table in contract.source(spec.name).fetch(AT, AT).items()}
+    rows = contract.features(spec.name).events(tables)
     asked = {name: [None if pd.isna(value) else value for value in rows[name]] for name in spec.request}
-    made = spec.module("features").on_request(asked)
+    made = contract.features(spec.name).on_request(asked)
     rows = rows.assign(**{name: features.column(kind, made[name]) for name, kind in spec.features.columns.items()})
     return rows.assign(**{spec.label: tasks.of(spec).encode(rows[spec.label], spec.name)})
 
@@ -42,7 +43,7 @@ def five_fold(spec: ProjectSpec, rows: DataFrame, candidate: str = "gradient_boo
 
 
 def measured(name: str, candidate: str = "gradient_boosting") -> dict[str, float]:
-    spec = project.load(name)
+    spec = specs.load(name)
     rows = labelled(spec)
     answers, task = five_fold(spec, rows, candidate), tasks.of(spec)
     metric = candidates.own_metric(spec)
@@ -61,7 +62,7 @@ def test_titanic() -> None:
 
 
 def test_women_survive_is_the_rule_to_beat() -> None:
-    rows = labelled(project.load("titanic"))
+    rows = labelled(specs.load("titanic"))
     assert ((rows["sex"] == "female") == (rows["survived"] == 1)).mean() == pytest.approx(0.782, abs=0.001)
 
 

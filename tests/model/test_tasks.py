@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stack.serving.served import ServedModel
-from stack.specification import project
+from stack.specification import specs
 from stack.training import candidates, splits, training
 from stack.training.evaluation import Judge
 from stack.training.search import search
@@ -16,7 +16,7 @@ CUTOFF = pd.Timestamp("2024-02-01", tz="UTC")
 
 
 def spec_of(task, **training):
-    return project.parse(
+    return specs.parse(
         {
             "name": "iris",
             "title": "What grows here?",

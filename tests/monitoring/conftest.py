@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from stack.core.settings import Settings
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)
 

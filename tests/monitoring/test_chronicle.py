@@ -12,7 +12,7 @@ import pytest
 from monitoring import chronicle
 from monitoring.year import KINDS, Requests, Year
 from stack.promotion.audit import Entry, Live
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, assert_sound, chromium, look
 
 START = datetime(2013, 3, 1, tzinfo=UTC)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from monitoring import reports, workspace
+from stack.project import Project
 from tests.conftest import free_ports
 
 pytestmark = pytest.mark.services
@@ -56,7 +57,7 @@ def test_reports_appear_change_and_go_without_a_restart(home, spec, frame, ui):
     path = f"projects/{workspace.project_id(spec)}/reports"
 
     def save(at: datetime, name: str, shift: float = 0.0) -> None:
-        reports.run(home, spec, frame(seed=1), frame(shift=shift), at=at, name=name)
+        reports.run(Project(home, spec), frame(seed=1), frame(shift=shift), at=at, name=name)
 
     save(AT, "r1")
     names(ui, path, lambda found: [one["name"] for one in found] == ["r1"])

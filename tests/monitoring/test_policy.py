@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from monitoring.policy import decide, verdict
 from stack.core.errors import StackError
 from stack.kit.drift import Window
-from stack.specification import project
-from stack.specification.project import Monitoring
+from stack.specification import specs
+from stack.specification.specs import Monitoring
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 POLICY = Monitoring(min_rows=1000, min_labelled=8000, max_bias=0.04, max_drift_share=0.3, max_age=timedelta(days=60))
@@ -126,7 +126,7 @@ def test_a_project_decides_for_itself(spec, tmp_path, monkeypatch):
         "from stack.kit.drift import Verdict\n\n\ndef decide(usual, policy, history, *, at, cutoff):\n"
         "    return Verdict(tuple(one for one in usual.reasons if one.name != 'age'))\n"
     )
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr("projects.__path__", [str(tmp_path)])
 
     found = verdict(spec, [window()], at=AT, cutoff=AT - timedelta(days=500))
@@ -138,7 +138,7 @@ def test_a_project_decides_for_itself(spec, tmp_path, monkeypatch):
 def test_an_answer_that_is_no_verdict_is_named(spec, tmp_path, monkeypatch):
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "drift.py").write_text("def decide(*_, **__):\n    return True\n")
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr("projects.__path__", [str(tmp_path)])
 
     with pytest.raises(StackError, match=r"odd/drift.py, decide:\n  found     the answer True"):

@@ -13,13 +13,14 @@ from evidently.ui.workspace import Workspace
 from monitoring import reports, workspace
 from monitoring.comparison import CATEGORY_METHODS
 from stack.core.errors import StackError
+from stack.project import Project
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)
 CUTOFF = AT - timedelta(days=15)
 
 
 def test_a_drifted_column_is_found_and_a_calm_one_is_not(home, spec, frame):
-    report = reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1", cutoff=CUTOFF)
+    report = reports.run(Project(home, spec), frame(seed=1), frame(shift=2.0), at=AT, name="r1", cutoff=CUTOFF)
 
     assert report.drifted == ("moved",)
     assert report.drift["moved"] > 0.2 > report.drift["calm"]
@@ -31,7 +32,7 @@ def test_a_drifted_column_is_found_and_a_calm_one_is_not(home, spec, frame):
 
 
 def test_no_drift_gives_no_notice(home, spec, frame):
-    report = reports.run(home, spec, frame(seed=1), frame(), at=AT, name="r1", cutoff=CUTOFF)
+    report = reports.run(Project(home, spec), frame(seed=1), frame(), at=AT, name="r1", cutoff=CUTOFF)
 
     assert report.drifted == ()
     assert report.verdict.action == "none"
@@ -43,7 +44,7 @@ def test_every_method_of_the_specification_gives_the_scores_that_evidently_gives
     policy = spec.monitoring.model_copy(update={"method": method, "threshold": threshold})
     spec, reference, current = spec.model_copy(update={"monitoring": policy}), frame(seed=1), frame(shift=2.0)
 
-    report = reports.run(home, spec, reference, current, at=AT, name="r1")
+    report = reports.run(Project(home, spec), reference, current, at=AT, name="r1")
 
     assert report.drifted == ("moved",)
     methods = dict.fromkeys(["calm", "moved"], method) | {"origin_id": CATEGORY_METHODS[method]}
@@ -53,7 +54,9 @@ def test_every_method_of_the_specification_gives_the_scores_that_evidently_gives
 
 
 def test_too_few_rows_decide_nothing(home, spec, frame):
-    report = reports.run(home, spec, frame(seed=1), frame(rows=199, shift=9.0), at=AT, name="r1", cutoff=CUTOFF)
+    report = reports.run(
+        Project(home, spec), frame(seed=1), frame(rows=199, shift=9.0), at=AT, name="r1", cutoff=CUTOFF
+    )
 
     assert report.drift_share is None
     assert report.drifted == ()
@@ -62,7 +65,7 @@ def test_too_few_rows_decide_nothing(home, spec, frame):
 
 
 def test_an_empty_window_is_reported(home, spec, frame):
-    report = reports.run(home, spec, frame(seed=1), frame(rows=1).iloc[:0], at=AT, name="r1", cutoff=CUTOFF)
+    report = reports.run(Project(home, spec), frame(seed=1), frame(rows=1).iloc[:0], at=AT, name="r1", cutoff=CUTOFF)
 
     assert (report.rows, report.dashboard, report.performance) == (0, "", None)
     assert report.path.exists()
@@ -72,9 +75,11 @@ def test_a_calibration_gap_retrains_once_the_labels_suffice(home, spec, frame):
     gap = frame(bias=0.2)
     late = gap.assign(late=gap["late"].where(gap.index < 250))
 
-    enough = reports.run(home, spec, frame(seed=1), gap, at=AT, name="r1", cutoff=CUTOFF)
-    too_few = reports.run(home, spec, frame(seed=1), late, at=AT, name="r2", cutoff=CUTOFF)
-    after_promotion = reports.run(home, spec, frame(seed=1), gap, at=AT, name="r3", cutoff=AT - timedelta(days=1))
+    enough = reports.run(Project(home, spec), frame(seed=1), gap, at=AT, name="r1", cutoff=CUTOFF)
+    too_few = reports.run(Project(home, spec), frame(seed=1), late, at=AT, name="r2", cutoff=CUTOFF)
+    after_promotion = reports.run(
+        Project(home, spec), frame(seed=1), gap, at=AT, name="r3", cutoff=AT - timedelta(days=1)
+    )
 
     assert enough.verdict.retrain
     assert not too_few.verdict.retrain
@@ -82,7 +87,9 @@ def test_a_calibration_gap_retrains_once_the_labels_suffice(home, spec, frame):
 
 
 def test_a_lost_feed_gives_notice_and_no_error(home, spec, frame):
-    report = reports.run(home, spec, frame(seed=1), frame().assign(calm=np.nan), at=AT, name="r1", cutoff=CUTOFF)
+    report = reports.run(
+        Project(home, spec), frame(seed=1), frame().assign(calm=np.nan), at=AT, name="r1", cutoff=CUTOFF
+    )
 
     assert report.lost == ("calm",)
     assert "calm" in report.drifted
@@ -93,7 +100,7 @@ def test_a_lost_feed_gives_notice_and_no_error(home, spec, frame):
 def test_predictions_and_labels_may_be_absent(home, spec, frame):
     columns = list(spec.features.columns)
 
-    report = reports.run(home, spec, frame(seed=1)[columns], frame()[columns], at=AT, name="r1", cutoff=CUTOFF)
+    report = reports.run(Project(home, spec), frame(seed=1)[columns], frame()[columns], at=AT, name="r1", cutoff=CUTOFF)
 
     assert (report.prediction_drift, report.performance) == (None, None)
     assert report.drift_share == 0
@@ -101,18 +108,18 @@ def test_predictions_and_labels_may_be_absent(home, spec, frame):
 
 def test_a_missing_feature_column_is_named(home, spec, frame):
     with pytest.raises(StackError, match="no column calm"):
-        reports.run(home, spec, frame(), frame().drop(columns="calm"), at=AT, name="r1")
+        reports.run(Project(home, spec), frame(), frame().drop(columns="calm"), at=AT, name="r1")
 
 
 def test_a_name_that_leaves_the_folder_is_refused(home, spec, frame):
     with pytest.raises(StackError, match="report name"):
-        reports.run(home, spec, frame(), frame(), at=AT, name="../r1")
+        reports.run(Project(home, spec), frame(), frame(), at=AT, name="../r1")
 
 
 def test_reports_are_kept_once_a_name_and_for_the_days_of_the_settings(home, spec, frame):
     old, new = AT, AT + timedelta(days=31)
     for at, name in ((old, "r1"), (old, "r1"), (old + timedelta(days=5), "r2"), (new, "r3")):
-        report = reports.run(home, spec, frame(seed=1), frame(), at=at, name=name)
+        report = reports.run(Project(home, spec), frame(seed=1), frame(), at=at, name=name)
 
     kept = Workspace(str(home.reports)).list_runs(workspace.project_id(spec))
     assert {workspace.snapshot_id(spec, "r2"), workspace.snapshot_id(spec, "r3")} == set(kept)
@@ -122,7 +129,9 @@ def test_reports_are_kept_once_a_name_and_for_the_days_of_the_settings(home, spe
 
 def test_what_every_page_repeats_is_kept_once(home, spec, frame, monkeypatch):
     monkeypatch.setattr(reports, "SNAPSHOTS", 2)
-    found = [reports.run(home, spec, frame(seed=1), frame(), at=AT, name=name).path for name in ("r1", "r2", "r3")]
+    found = [
+        reports.run(Project(home, spec), frame(seed=1), frame(), at=AT, name=name).path for name in ("r1", "r2", "r3")
+    ]
     [library] = (home.pages / "assets").iterdir()
 
     assert library.stat().st_size > 1_000_000
@@ -134,8 +143,8 @@ def test_what_every_page_repeats_is_kept_once(home, spec, frame, monkeypatch):
 
 
 def test_evidently_reads_the_project_its_dashboard_and_the_verdict(home, spec, frame):
-    reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1")
-    reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r2")
+    reports.run(Project(home, spec), frame(seed=1), frame(shift=2.0), at=AT, name="r1")
+    reports.run(Project(home, spec), frame(seed=1), frame(shift=2.0), at=AT, name="r2")
 
     read = Workspace(str(home.reports))
     (project,) = read.list_projects()
@@ -149,7 +158,7 @@ def test_evidently_reads_the_project_its_dashboard_and_the_verdict(home, spec, f
 
 
 def test_the_page_holds_the_verdict_and_the_summary_is_json(home, spec, frame):
-    report = reports.run(home, spec, frame(seed=1), frame(shift=2.0), at=AT, name="r1")
+    report = reports.run(Project(home, spec), frame(seed=1), frame(shift=2.0), at=AT, name="r1")
 
     summary = json.loads(report.path.with_suffix(".json").read_text())
 
@@ -188,8 +197,8 @@ def test_every_task_is_reported(home, spec, frame, task, classes, headline, limi
     spec = spec.model_copy(update={"monitoring": policy})
     reference, sound, off = (answers(frame(seed=seed), task, by) for seed, by in ((1, 0), (0, 0), (0, 0.3)))
 
-    quiet = reports.run(home, spec, reference, sound, at=AT, name="r1", cutoff=CUTOFF)
-    alarm = reports.run(home, spec, reference, off, at=AT, name="r2", cutoff=CUTOFF)
+    quiet = reports.run(Project(home, spec), reference, sound, at=AT, name="r1", cutoff=CUTOFF)
+    alarm = reports.run(Project(home, spec), reference, off, at=AT, name="r2", cutoff=CUTOFF)
 
     assert quiet.headline == headline
     assert all(quiet.performance[name] is not None for name in headline)
@@ -203,7 +212,7 @@ def test_the_age_of_the_features_is_reported(home, spec, frame):
     current = frame()
     old = current["event_timestamp"].dt.tz_convert("UTC") - pd.Timedelta(minutes=50)
 
-    report = reports.run(home, spec, frame(seed=1), current.assign(features_at=old), at=AT, name="r1")
+    report = reports.run(Project(home, spec), frame(seed=1), current.assign(features_at=old), at=AT, name="r1")
 
     assert report.feature_age_minutes == pytest.approx(50)
     assert report.path.read_text().count("Age of the features, minutes") > 0
@@ -211,10 +220,12 @@ def test_the_age_of_the_features_is_reported(home, spec, frame):
 
 def test_a_retraining_that_came_to_nothing_is_no_reason_to_wait(home, spec, frame):
     old, day = AT - timedelta(days=61), timedelta(days=1)
-    first = reports.run(home, spec, frame(seed=1), frame(rows=50), at=AT, name="r1", cutoff=old, trained=old)
-    lost = reports.run(home, spec, frame(seed=1), frame(rows=50), at=AT + day, name="r2", cutoff=old, trained=old)
+    first = reports.run(Project(home, spec), frame(seed=1), frame(rows=50), at=AT, name="r1", cutoff=old, trained=old)
+    lost = reports.run(
+        Project(home, spec), frame(seed=1), frame(rows=50), at=AT + day, name="r2", cutoff=old, trained=old
+    )
     came = reports.run(
-        home, spec, frame(seed=1), frame(rows=50), at=AT + 2 * day, name="r3", cutoff=old, trained=AT + day
+        Project(home, spec), frame(seed=1), frame(rows=50), at=AT + 2 * day, name="r3", cutoff=old, trained=AT + day
     )
 
     assert [one.verdict.action for one in (first, lost, came)] == ["retrain", "retrain", "notice"]

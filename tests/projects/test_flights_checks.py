@@ -5,7 +5,8 @@ import pytest
 
 from projects.flights import checks, source
 from stack.core import settings
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from stack.validation import validation
 
 DAY = timedelta(days=1)
@@ -15,7 +16,7 @@ OUTCOME = {name: float("nan") for name in ("arr_time", "arr_delay")}
 
 @pytest.fixture(scope="module")
 def spec():
-    return project.load("flights")
+    return specs.load("flights")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def check(spec, tmp_path):
         past = source.fetch(since - checks.HISTORY, since) if history else {}
         for name, shock in shocks.items():
             tables[name] = shock(tables[name])
-        return validation.validate(home, spec, tables, past, since, until)
+        return validation.validate(Project(home, spec), tables, past, since, until)
 
     return run
 

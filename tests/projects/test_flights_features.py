@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from projects.flights import features, source
-from stack.specification import project
+from stack.specification import specs
 
 SINCE, UNTIL = datetime(2013, 2, 7, tzinfo=UTC), datetime(2013, 2, 11, tzinfo=UTC)
 REQUEST = {
@@ -76,7 +76,7 @@ def test_a_feed_that_is_down_gives_typed_views_without_rows(views):
 def test_views_are_typed_for_the_offline_store(views):
     wanted = {
         column
-        for column, kind in project.load("flights").features.columns.items()
+        for column, kind in specs.load("flights").features.columns.items()
         if kind == "number" and column not in features.on_request(REQUEST)
     }
     assert {column for view in views.values() for column in view.columns[2:]} == wanted

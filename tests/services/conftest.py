@@ -15,9 +15,9 @@ import pytest
 
 from stack.core.settings import Settings
 from stack.ops import compose
-from stack.project import clock
-from stack.specification import project
-from stack.specification.project import ProjectSpec, Training
+from stack.project import Project, contract
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec, Training
 from tests.conftest import own_environment, shell
 
 SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
@@ -78,7 +78,7 @@ def post(url: str, body: Any) -> httpx.Response:
 def spec() -> ProjectSpec:
     """Flights, with a search of one trial."""
     training = Training(candidates=["gradient_boosting"], trials=1, folds=1)
-    return project.load("flights").model_copy(update={"training": training})
+    return specs.load("flights").model_copy(update={"training": training})
 
 
 @pytest.fixture(scope="session")
@@ -108,13 +108,18 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
 
     lake.prepare(home)
     features.apply(home)
-    revision = lake.append(home, spec, spec.module("source").fetch(SINCE, NOW), SINCE, NOW)
-    features.update(home, spec, SINCE, NOW)
-    features.materialise(home, spec, NOW - timedelta(days=1), NOW)
-    clock.advance(home, spec, NOW)
-    frame = datasets.labelled(home, spec, NOW)
+    revision = lake.append(home, spec, contract.source(spec.name).fetch(SINCE, NOW), SINCE, NOW)
+    features.update(Project(home, spec), SINCE, NOW)
+    features.materialise(Project(home, spec), NOW - timedelta(days=1), NOW)
+    Project(home, spec).clock.advance(NOW)
+    frame = datasets.labelled(Project(home, spec), NOW)
     trained = trainings.train(
-        home, spec, frame, data_revision=revision, cutoff=NOW, code_version=code.version(), report=lambda _: None
+        Project(home, spec),
+        frame,
+        data_revision=revision,
+        cutoff=NOW,
+        code_version=code.version(),
+        report=lambda _: None,
     )
     return trained.version
 

@@ -15,13 +15,12 @@ import pytest
 
 from bench.load import load
 from services.prediction.schema import example
-from stack.prediction_log import predictions
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services
-ROW = example(project.load("flights")) | {
+ROW = example(specs.load("flights")) | {
     "sched_dep": "2013-01-12T12:00:00-05:00",
     "sched_arr": "2013-01-12T13:37:00-06:00",
 }
@@ -42,13 +41,13 @@ def champion(home, spec, version, prediction) -> str:
 
 def crown(home, spec, version: str) -> None:
     """Point the alias at a version, and wait until it answers."""
-    registry.promote(home, spec, version)
+    Project(home, spec).registry.set_champion(version)
     eventually(lambda: readiness(home)["champion"] == version)
 
 
 def another(home, spec, version: str) -> str:
     """Register the run of a version once more."""
-    run_id = registry.aliased(home, spec, "champion").run_id
+    run_id = Project(home, spec).registry.aliased("champion").run_id
     body = {"name": spec.name, "source": f"models:/{spec.name}/{version}", "run_id": run_id}
     made = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body)
     return made.raise_for_status().json()["model_version"]["version"]
@@ -59,7 +58,7 @@ def readiness(home) -> dict:
 
 
 def logged(home, spec):
-    return predictions.read(home, spec, NOW - timedelta(days=1), NOW).set_index("id")
+    return Project(home, spec).log.read(NOW - timedelta(days=1), NOW).set_index("id")
 
 
 def test_before_there_is_a_champion_the_service_says_what_to_do(home, url):
@@ -159,14 +158,14 @@ def test_a_huge_body_is_refused_unread(url, champion):
 def test_an_unknown_project_is_answered_with_the_known_ones(home, url):
     answer = post(url.replace("flights", "flihgts"), {})
     assert answer.status_code == 404
-    assert answer.json() == {"error": "no project 'flihgts', did you mean 'flights'?", "projects": project.names()}
+    assert answer.json() == {"error": "no project 'flihgts', did you mean 'flights'?", "projects": specs.names()}
 
 
 def test_the_documents_describe_the_request(home, url):
     document = get(f"{home.prediction_url}/docs.json").json()
     operation = document["paths"]["/flights/predict"]["post"]
     assert {"200", "400", "503"} <= set(operation["responses"])
-    assert {f"/{name}/{verb}" for name in project.names() for verb in ("predict", "feedback")} == set(document["paths"])
+    assert {f"/{name}/{verb}" for name in specs.names() for verb in ("predict", "feedback")} == set(document["paths"])
     assert document["components"]["schemas"]["FlightsRow"]["properties"]["dest"]["example"] == "ORD"
     assert "http" not in json.dumps(document["info"])
 

@@ -18,16 +18,16 @@ from services.prediction.ids import uuids
 from services.prediction.projects import Projects
 from services.prediction.schema import example, parsed_example
 from stack.core.settings import Settings
-from stack.registry import registry
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from tests.services.conftest import NOW
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder of projects that holds flights."""
-    shutil.copytree(project.PROJECTS / "flights", tmp_path / "projects" / "flights")
-    monkeypatch.setattr(project, "PROJECTS", tmp_path / "projects")
+    shutil.copytree(specs.PROJECTS / "flights", tmp_path / "projects" / "flights")
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
     return tmp_path / "projects"
 
 
@@ -126,7 +126,7 @@ async def until(holds: Callable[[], object], seconds: float = 30) -> None:
 
 @pytest.mark.services
 def test_changed_code_answers_and_broken_code_takes_nothing_away(folder, home, spec, version, monkeypatch):
-    registry.promote(home, spec, version)
+    Project(home, spec).registry.set_champion(version)
     import_module("projects.flights.features")  # so that what the copy becomes is undone
     monkeypatch.setattr(import_module("projects.flights"), "__path__", [str(folder / "flights")])
     monkeypatch.delitem(sys.modules, "projects.flights.features")

@@ -26,11 +26,11 @@ from services.prediction.projects import Served
 from services.prediction.schema import example, parsed_example, row_model
 from stack.core import state
 from stack.core.state import engine
-from stack.prediction_log import predictions, shadows
+from stack.prediction_log import predictions
+from stack.project import Project
 from stack.promotion import audit
 from stack.promotion.audit import Instant, Judged
-from stack.registry import registry
-from stack.specification.project import Rollout
+from stack.specification.specs import Rollout
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services
@@ -41,11 +41,11 @@ WHEN = Instant(NOW, datetime(2026, 1, 1, tzinfo=UTC))
 def crowned(home, spec, version, prediction) -> tuple[str, str]:
     """Two versions of which the second is live, after the first."""
     prediction.ensure()
-    registry.promote(home, spec, version)
-    run_id = registry.require_champion(home, spec).run_id
+    Project(home, spec).registry.set_champion(version)
+    run_id = Project(home, spec).registry.require_champion().run_id
     body = {"name": spec.name, "source": f"models:/{spec.name}/{version}", "run_id": run_id}
     made = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
-    audit.promote(home, spec, Judged(made["version"], version, "better", {}), WHEN)
+    audit.promote(Project(home, spec), Judged(made["version"], version, "better", {}), WHEN)
     eventually(lambda: answering(home) == made["version"])
     return version, made["version"]
 
@@ -56,7 +56,7 @@ def shadowed(home, spec, crowned) -> Seat:
     first, _ = crowned
     body = {"name": spec.name, "alias": "challenger", "version": first}
     post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/alias", body).raise_for_status()
-    seat = Seat(home, spec.model_copy(update={"rollout": Rollout(shadow=True)}))
+    seat = Seat(Project(home, spec.model_copy(update={"rollout": Rollout(shadow=True)})))
     seat._look()  # the shadow has not been looked for
     return seat
 
@@ -67,7 +67,7 @@ def asked(spec, count: int) -> list:
 
 def shadowed_since(home, spec, answers, count):
     """The shadow's rows of these answers, when there are so many."""
-    found = shadows.read(home, spec, NOW - timedelta(days=1), NOW)
+    found = Project(home, spec).shadows.read(NOW - timedelta(days=1), NOW)
     found = found[found["id"].isin([str(one.prediction_id) for one in answers])]
     return found if len(found) == count else None
 
@@ -98,7 +98,7 @@ def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadow
     shadowed.shadow.look()
     answers = answer(home, shadowed, False, asked(spec, 2))
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
-    predictions.prune(home, datetime.now(UTC) + timedelta(minutes=1))
+    predictions.prune(home.state_database, datetime.now(UTC) + timedelta(minutes=1))
     with engine(home.state_database).connect() as connection:
         assert connection.execute(select(func.count()).select_from(state.shadows)).scalar() == 0
 
@@ -125,7 +125,7 @@ class Tried:
 @contextmanager
 def serving(home, spec) -> Iterator[Tried]:
     """Serve a project in this process."""
-    served = Served.make(home, spec)
+    served = Served.make(Project(home, spec))
     with asyncio.Runner() as loop:
         loop.run(served.begin())
         yield Tried(served, loop)
@@ -136,10 +136,10 @@ def serving(home, spec) -> Iterator[Tried]:
 def tried(home, spec, crowned) -> Iterator[Tried]:
     """Flights, whose canary, the version that was live first, answers a third of the requests."""
     first, second = crowned
-    audit.try_out(home, spec, Judged(first, second, "better", {}), WHEN)
+    audit.try_out(Project(home, spec), Judged(first, second, "better", {}), WHEN)
     with serving(home, spec.model_copy(update={"rollout": Rollout(canary=1 / 3, min_requests=20)})) as found:
         yield found
-    audit.withdraw(home, spec, Judged(first, second, "the end", {}), WHEN)
+    audit.withdraw(Project(home, spec), Judged(first, second, "the end", {}), WHEN)
 
 
 def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spec, crowned, tried):
@@ -152,7 +152,7 @@ def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spe
     canarys = [one for one in ids if by[one] == {first}]
     assert 40 <= len(canarys) <= 95  # 200 / 3, four standard deviations either way
     assert canarys == [one for one in ids if place(first, one) < 1 / 3]
-    log = predictions.read(home, spec, NOW - timedelta(days=1), NOW).set_index("id")["model_version"]
+    log = Project(home, spec).log.read(NOW - timedelta(days=1), NOW).set_index("id")["model_version"]
     assert all(log[row["prediction_id"]] == row["model_version"] for answer in answers for row in answer)
     assert tried.served.seat.canary.requests.figures().requests == len(canarys)
     # Without an id of the caller's own, too.
@@ -165,8 +165,8 @@ def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatc
     answers = tried.ask([[example(spec)]] * 150)
     assert tried.served.seat.canary.requests.figures().errors >= 20
     tried.served.seat.look()
-    assert registry.canary(home, spec) is None
-    entry = audit.entries(home, spec)[-1]
+    assert Project(home, spec).registry.canary() is None
+    entry = audit.entries(Project(home, spec))[-1]
     assert (entry.kind, entry.version, entry.champion) == ("withdraw", first, second)
     assert entry.reason.endswith("requests failed, more than 10%")
     assert {row["model_version"] for (row,) in tried.ask([[example(spec)]] * 50)} == {second}
@@ -175,15 +175,15 @@ def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatc
 
 def test_a_canary_that_does_not_load_is_withdrawn(home, spec, crowned, monkeypatch):
     first, second = crowned
-    audit.try_out(home, spec, Judged(first, second, "better", {}), WHEN)
-    seat = Seat(home, spec.model_copy(update={"rollout": Rollout(canary=0.5)}))
+    audit.try_out(Project(home, spec), Judged(first, second, "better", {}), WHEN)
+    seat = Seat(Project(home, spec.model_copy(update={"rollout": Rollout(canary=0.5)})))
     loaded = Seat._load
     monkeypatch.setattr(
         Seat, "_load", lambda one, version, folder: loaded(one, version, folder / ("x" if version == first else ""))
     )
     seat.look()
-    assert seat.current.version == second and seat.canary is None and registry.canary(home, spec) is None
-    assert audit.entries(home, spec)[-1].reason.startswith("it does not load: ")
+    assert seat.current.version == second and seat.canary is None and Project(home, spec).registry.canary() is None
+    assert audit.entries(Project(home, spec))[-1].reason.startswith("it does not load: ")
 
 
 def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, monkeypatch):
@@ -194,9 +194,9 @@ def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, m
         monkeypatch.setattr(seat.current.model, "predict", lambda _: 1 / 0)
         tried.ask([[example(spec)]] * 100)
         seat.look()
-        assert seat.current.version == registry.champion(home, spec).version == first
+        assert seat.current.version == Project(home, spec).registry.champion().version == first
         assert "rolled back to version" in caplog.text
-        entry = audit.entries(home, spec)[-1]
+        entry = audit.entries(Project(home, spec))[-1]
         assert (entry.kind, entry.version, entry.champion) == ("rollback", first, second)
         assert entry.reason == "100 of 100 requests failed, more than 10%"
         assert tried.ask([[example(spec)]])[0][0]["model_version"] == first
@@ -205,7 +205,7 @@ def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, m
         tried.ask([[example(spec)]] * 100)
         seat.look()
         assert seat.current.version == first and not seat.problem
-        assert audit.entries(home, spec)[-1] == entry, "two versions do not take turns"
+        assert audit.entries(Project(home, spec))[-1] == entry, "two versions do not take turns"
 
 
 def answering(home) -> str:

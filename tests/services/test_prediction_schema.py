@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from services.prediction import schema
 from stack.core.errors import StackError
-from stack.specification import project, tasks
-from stack.specification.project import RequestField
+from stack.specification import specs, tasks
+from stack.specification.specs import RequestField
 
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 ROW = schema.example(FLIGHTS)
 REQUEST = schema.request_model(FLIGHTS)
 

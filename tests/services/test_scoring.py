@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from services.prediction.schema import example
-from stack.registry import registry
+from stack.project import Project
 from stack.serving import chunks, scoring
 from tests.services.conftest import NOW
 
@@ -14,14 +14,14 @@ pytestmark = pytest.mark.services
 
 
 def test_a_file_is_scored_in_chunks_of_any_size(home, spec, version, tmp_path, monkeypatch):
-    registry.promote(home, spec, version)
+    Project(home, spec).registry.set_champion(version)
     rows = [example(spec) | {"dest": dest, "note": note} for dest in ("ORD", "LAX", "ATL") for note in ("x", 1, 2)]
     source = tmp_path / "in.csv"
     pd.DataFrame(rows).to_csv(source, index=False)
     scored, told = [], []
     for size, name in ((4, "out.parquet"), (1000, "out.csv")):
         monkeypatch.setattr(chunks, "ROWS", size)
-        assert scoring.file(home, spec, source, tmp_path / name, NOW, told.append) == len(rows)
+        assert scoring.file(Project(home, spec), source, tmp_path / name, NOW, told.append) == len(rows)
         target = tmp_path / name
         scored.append(pd.read_parquet(target) if target.suffix == ".parquet" else pd.read_csv(target))
     assert told == ["4 rows scored, 100%", "8 rows scored, 100%", "9 rows scored, 100%"] + told[3:]

@@ -20,15 +20,13 @@ from flows.monitor import monitor
 from services.prediction.front import Front
 from services.prediction.projects import Projects
 from stack.core.settings import Settings
-from stack.prediction_log import predictions
-from stack.project import clock
+from stack.project import Project, contract
 from stack.promotion import audit, trainings
 from stack.promotion.audit import Entry, Instant, Judged
-from stack.registry import registry
 from stack.registry.registry import Version
 from stack.serving import scoring
-from stack.specification import project
-from stack.specification.project import ProjectSpec, Training
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec, Training
 from tests.services.conftest import NOW, post
 
 pytestmark = pytest.mark.services
@@ -45,9 +43,9 @@ def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Versio
 
     dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})
     known: dict[str, Any] = {"data_revision": "1", "cutoff": NOW, "code_version": "1"}
-    frame = datasets.labelled(home, spec, NOW)
-    poor = trainings.train(home, dull, frame, report=lambda _: None, **known).version
-    return {"good": registry.numbered(home, spec, version), "poor": registry.numbered(home, dull, poor)}
+    frame = datasets.labelled(Project(home, spec), NOW)
+    poor = trainings.train(Project(home, dull), frame, report=lambda _: None, **known).version
+    return {"good": Project(home, spec).registry.numbered(version), "poor": Project(home, dull).registry.numbered(poor)}
 
 
 @dataclass
@@ -62,20 +60,20 @@ class Trial:
     loop: asyncio.Runner
 
     def when(self) -> Instant:
-        return Instant(clock.now(self.settings, self.spec), datetime(2026, 1, 1, tzinfo=UTC))
+        return Instant(self.project.clock.now(), datetime(2026, 1, 1, tzinfo=UTC))
 
     def passed(self, name: str, after: str | None) -> Judged:
         return Judged(self.versions[name], after and self.versions[after], "better", {})
 
     def crown(self, name: str, after: str | None = None) -> None:
-        audit.promote(self.settings, self.spec, self.passed(name, after), self.when())
+        audit.promote(self.project, self.passed(name, after), self.when())
 
     def try_out(self, name: str, after: str) -> None:
-        audit.try_out(self.settings, self.spec, self.passed(name, after), self.when())
+        audit.try_out(self.project, self.passed(name, after), self.when())
 
     def ask(self) -> Counter[str]:
         """Ask about the flights an hour later, some in a request; count the answers of each model."""
-        clock.advance(self.settings, self.spec, self.when().at + HOUR)
+        self.project.clock.advance(self.when().at + HOUR)
         bodies = [self.rows[at : at + TOGETHER] for at in range(0, FLIGHTS, TOGETHER)]
         answers = self.loop.run(self._post("predict", "rows", bodies))
         names = {version: name for name, version in self.versions.items()}
@@ -83,8 +81,8 @@ class Trial:
 
     def tell(self) -> None:
         """Say what was true: of the flights that the good model thinks likelier to be late, each was."""
-        log = predictions.read(self.settings, self.spec, NOW, self.when().at)
-        version = registry.numbered(self.settings, self.spec, self.versions["good"])
+        log = self.project.log.read(NOW, self.when().at)
+        version = self.project.registry.numbered(self.versions["good"])
         with scoring.loaded(self.settings, version) as model:
             late = model.predict({name: log[name] for name in self.spec.features.columns})[:, 0]
         late = late > np.median(late)
@@ -102,28 +100,26 @@ class Trial:
     def aliases(self) -> dict[str, str]:
         """The model behind each alias."""
         names = {version: name for name, version in self.versions.items()}
-        found = {
-            alias: registry.aliased(self.settings, self.spec, alias) for alias in ("champion", "canary", "previous")
-        }
+        found = {alias: self.project.registry.aliased(alias) for alias in ("champion", "canary", "previous")}
         return {alias: names[version.version] for alias, version in found.items() if version}
 
     def last(self) -> Entry:
-        return audit.entries(self.settings, self.spec)[-1]
+        return audit.entries(self.project)[-1]
 
 
 @pytest.fixture
 def trial(home, spec, trained, prefect, tmp_path, monkeypatch) -> Iterator[Trial]:
     name = f"trial{next(NUMBERS)}"
-    raw = yaml.safe_load((project.PROJECTS / "flights" / "project.yaml").read_text())
+    raw = yaml.safe_load((specs.PROJECTS / "flights" / "project.yaml").read_text())
     raw |= {"name": name, "rollout": ROLLOUT}
     raw["monitoring"] |= {"min_rows": FLIGHTS}
     (tmp_path / name).mkdir()
     (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
-    rows = spec.module("source").requests(NOW, NOW + DAY)[list(spec.request)].head(FLIGHTS)
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    rows = contract.request_source(spec.name).requests(NOW, NOW + DAY)[list(spec.request)].head(FLIGHTS)
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr(flows.common, "settings", lambda: home)
-    own = project.load(name)
-    clock.advance(home, own, NOW)
+    own = specs.load(name)
+    Project(home, own).clock.advance(NOW)
     post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/create", {"name": name}).raise_for_status()
     versions = {quality: registered(home, own, version) for quality, version in trained.items()}
     with asyncio.Runner() as loop:
@@ -136,7 +132,8 @@ def registered(settings: Settings, spec: ProjectSpec, version: Version) -> str:
     """Register the run of another project's version as one of this project."""
     body = {"name": spec.name, "source": f"models:/{version.name}/{version.version}", "run_id": version.run_id}
     made = post(f"{settings.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
-    registry.tag(settings, registry.numbered(settings, spec, made["version"]), version.tags)
+    project = Project(settings, spec)
+    project.registry.tag(project.registry.numbered(made["version"]), version.tags)
     return str(made["version"])
 
 

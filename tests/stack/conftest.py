@@ -17,8 +17,8 @@ import pytest
 from pandas import DataFrame
 
 from stack.core.settings import Settings
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 from tests.conftest import free_ports
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
@@ -44,7 +44,7 @@ def toy() -> ProjectSpec:
         "gate": {"limits": {"auc": [0.6, 0.99]}, "slices": {"town_id": 0.55}, "max_loss_increase": 0.002},
         "monitoring": {"max_bias": 0.04},
     }
-    return project.parse(raw, Path("projects/toy/project.yaml"))
+    return specs.parse(raw, Path("projects/toy/project.yaml"))
 
 
 @pytest.fixture(scope="session")

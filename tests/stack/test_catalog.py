@@ -11,10 +11,11 @@ from stack import catalog
 from stack.core.settings import Settings
 from stack.core.state import engine, predictions
 from stack.features import feature_tables
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from tests.conftest import free_ports
 
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 START, END = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 3, tzinfo=UTC)
 
 
@@ -40,7 +41,7 @@ def home(tmp_path):
 
 
 def test_rows_spans_and_versions_are_those_of_the_files(home):
-    found = {one.name: one for one in catalog.data_sets(home, FLIGHTS)}
+    found = {one.name: one for one in catalog.data_sets(Project(home, FLIGHTS))}
     raw, view, log = found["flights"], found["origin_stats"], found["predictions"]
     assert (raw.rows, raw.since, raw.until) == (20, "2013-01-01 01:00", "2013-01-02 10:00")
     assert (view.rows, view.until, view.version) == (48, "2013-01-03 00:00", "flights_v1")
@@ -49,7 +50,7 @@ def test_rows_spans_and_versions_are_those_of_the_files(home):
 
 
 def test_what_does_not_answer_leaves_the_rest_readable(home):
-    (model,) = [one for one in catalog.data_sets(home, FLIGHTS) if one.kind == "model" or one.name == "MLflow"]
+    (model,) = [one for one in catalog.data_sets(Project(home, FLIGHTS)) if one.kind == "model" or one.name == "MLflow"]
     assert "does not answer" in model.note
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from stack.authoring.check import code, specification
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
-from stack.specification import project
+from stack.specification import specs
 
 __all__ = ["findings"]
 
@@ -26,11 +26,11 @@ def findings(name: str, now: datetime) -> list[StackError]:
     Raises:
         StackError: there is no such project.
     """
-    if name not in project.names():
-        project.load(name)
-    folder = project.PROJECTS / name
+    if name not in specs.names():
+        specs.load(name)
+    folder = specs.PROJECTS / name
     spec, found = specification.findings(folder / "project.yaml")
-    modules = code.findings(folder, project.DEFINITIONS / f"{name}.py", spec)
+    modules = code.findings(folder, specs.DEFINITIONS / f"{name}.py", spec)
     if spec is not None and not modules:
         from stack.authoring.check import data
 
@@ -40,5 +40,5 @@ def findings(name: str, now: datetime) -> list[StackError]:
 
 def _shown(error: StackError) -> StackError:
     """Name files as seen from the checkout."""
-    where = error.where.replace(f"{project.PROJECTS.parent}/", "").replace(f"{ROOT}/", "")
+    where = error.where.replace(f"{specs.PROJECTS.parent}/", "").replace(f"{ROOT}/", "")
     return StackError(where, found=error.found, expected=error.expected, todo=error.todo)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.core.errors import StackError, nearest
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 FUNCTIONS = {
     "source": {"fetch": ["since", "until"]},

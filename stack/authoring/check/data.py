@@ -11,13 +11,16 @@ from typing import Any
 import pandas as pd
 
 from stack.core.errors import StackError, nearest
-from stack.specification.project import ProjectSpec, RequestField
+from stack.project import contract
+from stack.specification.specs import ProjectSpec, RequestField
 
 Tables = dict[str, pd.DataFrame]
 EVENT = ["event_id", "event_timestamp", "label_available_at"]
 LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'
 KINDS = {"integer": "biuf", "number": "iuf", "boolean": "bO", "string": "OTUS"}
 """What a request field's column may be made of, as NumPy names it; pandas reads integers with gaps as floats."""
+
+MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features": contract.features}
 
 
 def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
@@ -46,7 +49,7 @@ def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
 def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
     """Call a function of the project; what it raises is an error of the line that raised it."""
     try:
-        called: Callable[..., Any] = getattr(spec.module(noun), function)  # type: ignore[arg-type]
+        called: Callable[..., Any] = getattr(MODULES[noun](spec.name), function)
         return called(*arguments)
     except StackError:
         raise
@@ -188,7 +191,7 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
         else:
             yield from _instants(f"{where}, view {view}", frame, ["event_timestamp"])
         given |= {*frame.columns} - {"event_timestamp", *spec.features.entities}
-    if hasattr(spec.module("features"), "on_request"):
+    if contract.on_request(spec.name):
         try:
             example = {name: [field.value] for name, field in spec.request.items()}
         except ValueError:  # no instant, as is told of project.yaml

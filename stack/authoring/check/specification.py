@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from stack.core.errors import StackError, meant, nearest
 from stack.specification import mistakes
 from stack.specification.mistakes import Loc
-from stack.specification.project import ProjectSpec, RequestField, instant, parse
+from stack.specification.specs import ProjectSpec, RequestField, instant, parse
 
 RESERVED = ("prediction_id", "asked_at")
 EXAMPLES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}

@@ -17,7 +17,7 @@ from stack.authoring.scaffold import files, leaks, numerals, words
 from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.core.errors import StackError
-from stack.specification import project
+from stack.specification import specs
 
 TEMPLATES = Path(__file__).parent / "templates"
 FEAST = {"integer": "Int64", "number": "Float64", "string": "String", "boolean": "Bool", "datetime": "UnixTimestamp"}
@@ -56,7 +56,7 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Wri
     Raises:
         StackError: the name is taken or no identifier, or the file cannot be learnt from.
     """
-    folder, definitions = project.PROJECTS / name, project.DEFINITIONS / f"{name}.py"
+    folder, definitions = specs.PROJECTS / name, specs.DEFINITIONS / f"{name}.py"
     _require_free(name, folder, definitions)
     source = files.Source.of(file)
     table = source.read(file)

@@ -17,6 +17,7 @@ from stack.core.settings import Settings, settings
 from stack.ops.backup import archive, backup, contents, databases, restore
 from stack.ops.backup.archive import Counts
 from stack.ops.backup.databases import Dumped
+from stack.project import Project
 
 FOLDER = ".backup-"
 COUNTS = "counts.json"
@@ -66,17 +67,17 @@ def _given(given: Path, folder: Path) -> Dumped:
 def _restore(stack: Settings, folder: Path) -> None:
     """Put the files of the archive on standard input in their places, and bring the features online again."""
     from stack.features import datasets, features
-    from stack.specification import project
+    from stack.specification import specs
 
     file = folder / "archive.tar.gz"
     with file.open("wb") as incoming:
         shutil.copyfileobj(sys.stdin.buffer, incoming)
     restore.put_files(stack, file, archive.verify(file))
     left_out = features.apply(stack)
-    for name in set(project.names()) - set(left_out):
-        spec = project.load(name)
-        if (until := datasets.served_until(stack, spec)) > spec.clock.start:
-            features.materialise(stack, spec, spec.clock.start, until)
+    for name in set(specs.names()) - set(left_out):
+        spec = specs.load(name)
+        if (until := datasets.served_until(Project(stack, spec))) > spec.clock.start:
+            features.materialise(Project(stack, spec), spec.clock.start, until)
 
 
 if __name__ == "__main__":

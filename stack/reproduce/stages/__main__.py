@@ -14,7 +14,7 @@ from stack.reproduce.stages.evaluate import evaluate
 from stack.reproduce.stages.features import features
 from stack.reproduce.stages.fetch import fetch
 from stack.reproduce.stages.train import train
-from stack.specification.project import load
+from stack.specification.specs import load
 
 
 @stage(moment("until"), protocol)

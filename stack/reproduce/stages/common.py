@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from stack.core.errors import StackError
-from stack.specification.project import ProjectSpec, instant, load
+from stack.specification.specs import ProjectSpec, instant, load
 
 ROWS = "training.parquet"
 MODEL = "model.json"

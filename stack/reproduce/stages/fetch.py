@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.project import Project, contract
 from stack.reproduce.stages.common import moment, path, say, specification, stage
 from stack.validation import snapshots, validation
 
@@ -27,8 +28,8 @@ def fetch(project: str, since: datetime, until: datetime, raw: Path) -> None:
     spec = specification(project)
     with TemporaryDirectory() as home:
         settings = Settings(home=Path(home))
-        tables = snapshots.batch(settings, spec, spec.module("source").fetch(since, until), since, until)
-        verdict = validation.validate(settings, spec, tables, {}, since, until)
+        tables = snapshots.batch(Project(settings, spec), contract.source(spec.name).fetch(since, until), since, until)
+        verdict = validation.validate(Project(settings, spec), tables, {}, since, until)
     for warning in verdict.warnings:
         say("fetch", f"warning: {warning}")
     if not verdict.accepted:

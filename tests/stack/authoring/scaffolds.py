@@ -12,7 +12,7 @@ import pytest
 import projects
 from stack.authoring.scaffold import project as scaffold
 from stack.authoring.scaffold.choices import Wishes
-from stack.specification import project
+from stack.specification import specs
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 
@@ -85,8 +85,8 @@ class Folder:
             (root / name).mkdir()
         (root / "projects" / "__init__.py").touch()
         self.root = root
-        patch.setattr(project, "PROJECTS", root / "projects")
-        patch.setattr(project, "DEFINITIONS", root / "feature_repo")
+        patch.setattr(specs, "PROJECTS", root / "projects")
+        patch.setattr(specs, "DEFINITIONS", root / "feature_repo")
         patch.setattr(projects, "__path__", [str(root / "projects"), *projects.__path__])
 
     def write(self, name: str, table: pd.DataFrame | bytes, **wishes: str) -> scaffold.Written:

@@ -11,7 +11,7 @@ import pytest
 
 from stack.authoring import check
 from stack.core.settings import ROOT
-from stack.specification import project
+from stack.specification import specs
 from tests.stack.authoring.scaffolds import NOW, Folder, sales
 
 YAML, SOURCE, FEATURES, CHECKS = (
@@ -59,7 +59,7 @@ def test_a_sound_project_has_no_findings(toy):
 def test_an_instant_needs_no_quotes(toy):
     file = toy.root / YAML
     file.write_text(re.sub(r"example: '(2024[^']*)'", r"example: \1", file.read_text()))
-    field = project.load("toy").request["sold_at"]
+    field = specs.load("toy").request["sold_at"]
     assert (field.example, field.value) == (field.value.isoformat(), datetime.fromisoformat(field.example))
     assert told() == ""
 
@@ -149,8 +149,8 @@ def test_all_is_told_at_once(toy):
 def test_the_command_ends_with_1_and_in_seconds(toy):
     toy.change(YAML, "label: many", "label: mny")
     code = (
-        "import sys; from pathlib import Path; from stack import project; from stack.cli import main; "
-        "project.PROJECTS, project.DEFINITIONS = map(Path, sys.argv[1:]); main(['check', 'toy'])"
+        "import sys; from pathlib import Path; from stack.specification import specs; from stack.cli import main; "
+        "specs.PROJECTS, specs.DEFINITIONS = map(Path, sys.argv[1:]); main(['check', 'toy'])"
     )
     folders = [str(toy.root / name) for name in ("projects", "feature_repo")]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(toy.root), str(ROOT)])}

@@ -10,7 +10,8 @@ import pytest
 from stack.authoring import check
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
-from stack.specification import project
+from stack.project import contract
+from stack.specification import specs
 from tests.stack.authoring.scaffolds import NOW, Folder, flats, flowers, german, sales
 
 
@@ -22,7 +23,7 @@ def folder(tmp_path_factory):
 
 def test_a_table_with_time_and_keys(folder):
     written = folder.write("new_sales", sales(), zone="Europe/Berlin")
-    spec = project.load("new_sales")
+    spec = specs.load("new_sales")
     assert (spec.task, spec.label, spec.tables["rows"].key) == ("regression", "units", ["order_no"])
     assert (spec.clock.kind, spec.features.entities) == ("replay", ["shop_id"])
     assert spec.features.columns["shop_id_units_28d"] == "number"
@@ -35,7 +36,7 @@ def test_a_table_with_time_and_keys(folder):
 
 def test_local_times_become_instants(folder):
     folder.write("new_zoned", sales(), zone="America/New_York", keys="none")
-    rows = project.load("new_zoned").module("source").fetch(pd.Timestamp(0, tz="UTC"), pd.Timestamp(NOW))["rows"]
+    rows = contract.source("new_zoned").fetch(pd.Timestamp(0, tz="UTC"), pd.Timestamp(NOW))["rows"]
     written = pd.to_datetime(sales()["Sold At"].iloc[0])
     assert rows["sold_at"].iloc[0] == written.tz_localize("America/New_York").tz_convert("UTC")
     assert check.findings("new_zoned", NOW) == []
@@ -44,7 +45,7 @@ def test_local_times_become_instants(folder):
 @pytest.mark.parametrize(("classes", "task"), [(2, "binary"), (3, "multiclass")])
 def test_a_table_without_time(folder, classes, task):
     folder.write(f"new_{task}", flowers(classes))
-    spec = project.load(f"new_{task}")
+    spec = specs.load(f"new_{task}")
     assert (spec.task, spec.tables["rows"].snapshot, spec.training.split) == (task, True, "random")
     assert len(spec.classes) == classes and list(spec.request) == ["petal_cm", "sepal"]
     assert check.findings(f"new_{task}", NOW) == []
@@ -57,9 +58,9 @@ def test_a_table_without_time(folder, classes, task):
 def test_a_spreadsheet_of_another_country(folder, name, encoding, separator):
     table = flats()
     written = folder.write(name, table.to_csv(index=False, sep=separator).encode(encoding))
-    spec = project.load(name)
+    spec = specs.load(name)
     assert (spec.task, spec.classes, spec.label) == ("multiclass", ["gut", "mittel", "schlecht"], "zustand")
-    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"].sort_values("row")
+    rows = contract.source(spec.name).fetch(spec.clock.start, spec.clock.first_now)["rows"].sort_values("row")
     assert len(rows) == len(table)
     assert rows["kaufpreis_in"].map(german).tolist() == table["Kaufpreis in €"].tolist()
     assert rows["plz"].tolist() == table["PLZ"].tolist()
@@ -76,8 +77,8 @@ def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
     table["discount"] = [f"{one} %" for one in range(len(table))]
     table["since"] = pd.to_datetime(table["Sold At"]).dt.strftime("%m/%d/%Y %I:%M %p")
     notes = folder.write("new_american", table, target="revenue", time="since").notes
-    spec = project.load("new_american")
-    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    spec = specs.load("new_american")
+    rows = contract.source(spec.name).fetch(spec.clock.start, spec.clock.first_now)["rows"]
     assert rows["revenue"].isna().sum() == 31
     assert rows["revenue"].iloc[-1] == pytest.approx(1000 * table["price"].iloc[-1], abs=0.1)
     assert rows["since"].iloc[-1].tz_localize(None) == pd.to_datetime(table["Sold At"].iloc[-1]).floor("min")
@@ -110,7 +111,7 @@ def test_a_living_table_runs_on_the_wall_clock_with_schedules(folder):
     shift = pd.Timestamp(NOW).tz_localize(None) - pd.to_datetime(table["Sold At"]).max()
     table["Sold At"] = (pd.to_datetime(table["Sold At"]) + shift).astype(str)
     folder.write("new_living", table)
-    spec = project.load("new_living")
+    spec = specs.load("new_living")
     assert spec.clock.kind == "wall" and set(spec.schedules.crons) == {"ingest", "monitor"}
 
 
@@ -123,8 +124,8 @@ def test_a_column_that_knows_the_answer_is_pointed_out(folder):
 
 def test_the_past_of_a_key_holds_no_outcome_of_the_same_day_or_later(folder):
     folder.write("new_past", sales(), target="units", keys="ShopID", time="Sold At")
-    features, spec = project.load("new_past").module("features"), project.load("new_past")
-    rows = spec.module("source").fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    features, spec = contract.features("new_past"), specs.load("new_past")
+    rows = contract.source(spec.name).fetch(spec.clock.start, spec.clock.first_now)["rows"]
     past = features.build({"rows": rows}, spec.clock.start, spec.clock.first_now)["new_past_shop_id_past"]
     at = pd.Timestamp("2024-02-15", tz="UTC")
     found = past[(past["event_timestamp"] == at) & (past["shop_id"] == 3)]["shop_id_units_7d"].item()

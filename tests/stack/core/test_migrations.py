@@ -27,10 +27,9 @@ from sqlalchemy.exc import OperationalError, StatementError
 from stack.core import migrations, state
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.prediction_log import predictions, shadows
-from stack.project import clock
+from stack.project import Project
 from stack.promotion import audit
-from stack.specification import project
+from stack.specification import specs
 
 FIRST = """
 CREATE TABLE clocks (project VARCHAR NOT NULL, now {instant} NOT NULL, PRIMARY KEY (project));
@@ -123,20 +122,20 @@ def opened(settings: Settings) -> pd.DataFrame:
     """The log, as a process that has never seen the database reads it."""
     state.engine.cache_clear()
     since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
-    return predictions.read(settings, project.load("flights"), since, until)
+    return Project(settings, specs.load("flights")).log.read(since, until)
 
 
 def check(settings: Settings) -> None:
     """Every row of ROWS is read, and the schema is the one of the code."""
-    spec, found = project.load("flights"), opened(settings).set_index("id")
+    spec, found = specs.load("flights"), opened(settings).set_index("id")
     assert found["probability"].to_dict() == {name: probability for name, probability, *_ in ROWS}
     assert found["decision"].to_dict() == {"a": False, "b": False, "c": True}
     assert found["label"].dropna().to_dict() == {"a": 1, "c": 0}
     assert set(found["temp"]) == {39.5} and set(found["dest"]) == {"ORD"}
-    assert clock.now(settings, spec) == datetime(2013, 3, 1, 6, tzinfo=UTC)
-    assert audit.entries(settings, spec) == []
-    labels = {"id": ["b"], "label": [1.0], "label_at": [pd.Timestamp("2013-03-02", tz="UTC")]}
-    assert predictions.label(settings, spec, pd.DataFrame(labels)) == 1
+    assert Project(settings, spec).clock.now() == datetime(2013, 3, 1, 6, tzinfo=UTC)
+    assert audit.entries(Project(settings, spec)) == []
+    labels = {"b": (1.0, datetime(2013, 3, 2, tzinfo=UTC))}
+    assert Project(settings, spec).log.label_predictions(labels) == {"b"}
     assert opened(settings).set_index("id")["label"]["b"] == 1
     with state.engine(settings.state_database).connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": migrations.VERSION_TABLE})
@@ -156,7 +155,7 @@ def test_shadows_are_kept(tmp_path):
     settings = old(f"sqlite:///{tmp_path}/state.db", FIRST, SHADOWS)
     check(settings)
     since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
-    found = shadows.read(settings, project.load("flights"), since, until).set_index("id")
+    found = Project(settings, specs.load("flights")).shadows.read(since, until).set_index("id")
     assert found["shadow_probability"].to_dict() == {"a": 0.3, "b": 0.4}
 
 

@@ -16,8 +16,9 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.features import definitions, feature_tables, features
 from stack.features.online import OnlineFeatures
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 
 TICK = datetime(2013, 1, 1, 10, tzinfo=UTC)
 TTL = timedelta(hours=2)
@@ -75,7 +76,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     repository.mkdir()
     (repository / "feature_store.yaml").write_text((definitions.REPOSITORY / "feature_store.yaml").read_text())
     monkeypatch.setattr(definitions, "REPOSITORY", repository)
-    monkeypatch.setattr(project, "PROJECTS", tmp_path / "projects")
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
     monkeypatch.setattr(projects, "__path__", [str(tmp_path / "projects")])
     return tmp_path
 
@@ -94,7 +95,7 @@ def add(checkout: Path, name: str, definitions: str = DEFINITIONS, **changes: An
     (folder / "project.yaml").write_text(yaml.safe_dump(spec | changes))
     if definitions:
         (checkout / "feature_repo" / f"{name}.py").write_text(definitions.format(name=name))
-    return project.load(name)
+    return specs.load(name)
 
 
 def fill(settings: Settings, spec: ProjectSpec, *rows: tuple[str, datetime, float | None]) -> None:
@@ -109,11 +110,11 @@ def question(train: str, at: datetime) -> dict[str, Any]:
 
 def offline(settings: Settings, spec: ProjectSpec, *asked: tuple[str, datetime]) -> list[float]:
     events = pd.DataFrame([question(*one) | {"event_timestamp": one[1]} for one in asked])
-    return [float(value) for value in features.training_set(settings, spec, events)["delay"]]
+    return [float(value) for value in features.training_set(Project(settings, spec), events)["delay"]]
 
 
 def online(settings: Settings, spec: ProjectSpec, *asked: tuple[str, datetime]) -> list[float]:
-    store = OnlineFeatures(settings, spec)
+    store = OnlineFeatures(Project(settings, spec))
     return [store.read([question(*one)], one[1]).columns["delay"][0] for one in asked]
 
 
@@ -121,7 +122,7 @@ def test_a_value_lives_from_its_tick_to_the_end_of_its_ttl(checkout: Path, setti
     spec = add(checkout, "trains")
     assert features.apply(settings) == {}
     fill(settings, spec, ("ICE 1", TICK, 7.0), ("ICE 2", TICK, None))
-    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK + timedelta(hours=3))
+    features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK + timedelta(hours=3))
     asked = [("ICE 1", at) for at in (TICK - MOMENT, TICK, TICK + TTL, TICK + TTL + MOMENT)]
     asked += [("ICE 2", TICK), ("ICE 3", TICK)]
     expected = ["nan", "7.0", "7.0", "nan", "nan", "nan"]
@@ -158,9 +159,9 @@ def test_the_newest_of_several_ticks_goes_online(checkout: Path, settings: Setti
     spec = add(checkout, "trains")
     features.apply(settings)
     fill(settings, spec, *[("ICE 1", TICK + timedelta(hours=hour), float(hour)) for hour in (2, 0, 1)])
-    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK + timedelta(hours=1))
+    features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK + timedelta(hours=1))
     assert online(settings, spec, ("ICE 1", TICK + timedelta(hours=1))) == [1.0]
-    features.materialise(settings, spec, TICK + timedelta(hours=1), TICK + timedelta(hours=2))
+    features.materialise(Project(settings, spec), TICK + timedelta(hours=1), TICK + timedelta(hours=2))
     assert online(settings, spec, ("ICE 1", TICK + timedelta(hours=2))) == [2.0]
 
 
@@ -170,8 +171,8 @@ def test_many_rows_come_back_in_their_order(checkout: Path, settings: Settings) 
     fill(settings, spec, *[(f"ICE {number}", TICK, float(number)) for number in range(50)])
     asked = [(f"ICE {number}", TICK) for number in (49, 3, 3, 17, 0)]
     assert offline(settings, spec, *asked) == [49.0, 3.0, 3.0, 17.0, 0.0]
-    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK)
-    rows = OnlineFeatures(settings, spec).read([question(*one) for one in asked], TICK)
+    features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK)
+    rows = OnlineFeatures(Project(settings, spec)).read([question(*one) for one in asked], TICK)
     assert rows.columns["delay"] == [49.0, 3.0, 3.0, 17.0, 0.0]
     assert rows.columns["train_id"] == [train for train, _ in asked]
     assert rows.columns["hour"] == [12.0] * 5
@@ -182,7 +183,7 @@ def test_applying_twice_changes_nothing(checkout: Path, settings: Settings) -> N
     spec = add(checkout, "trains")
     features.apply(settings)
     fill(settings, spec, ("ICE 1", TICK, 7.0))
-    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK)
+    features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK)
     features.apply(settings)
     assert online(settings, spec, ("ICE 1", TICK)) == [7.0]
     assert [view.most_recent_end_time for view in features.views(features.store(settings), spec)] == [TICK]
@@ -214,7 +215,7 @@ def test_a_broken_project_is_left_out_and_the_others_are_applied(
     store = features.store(settings)
     assert {service.name for service in store.list_feature_services()} == {"alpha_v1", "omega_v1"}
     with pytest.raises(StackError, match="no such service"):
-        OnlineFeatures(settings, broken)
+        OnlineFeatures(Project(settings, broken))
 
 
 def test_training_without_any_feature_table_says_what_to_do(checkout: Path, settings: Settings) -> None:
@@ -222,14 +223,14 @@ def test_training_without_any_feature_table_says_what_to_do(checkout: Path, sett
     features.apply(settings)
     with pytest.raises(StackError, match="make ingest PROJECT=trains"):
         offline(settings, spec, ("ICE 1", TICK))
-    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK)
+    features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK)
 
 
 def test_readers_go_on_while_somebody_writes(checkout: Path, settings: Settings) -> None:
     spec = add(checkout, "trains")
     features.apply(settings)
     fill(settings, spec, ("ICE 1", TICK, 7.0))
-    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK)
+    features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK)
     writer = sqlite3.connect(settings.online_store, isolation_level=None)
     writer.execute("BEGIN EXCLUSIVE")
     writer.execute("DELETE FROM stack_trains_stats")
@@ -247,7 +248,7 @@ def test_the_registry_stays_small_however_often_is_materialised(
     features.apply(settings)
     fill(settings, spec, ("ICE 1", TICK, 7.0))
     for hour in range(6):
-        features.materialise(settings, spec, TICK + timedelta(hours=hour - 1), TICK + timedelta(hours=hour))
+        features.materialise(Project(settings, spec), TICK + timedelta(hours=hour - 1), TICK + timedelta(hours=hour))
     (view,) = features.views(features.store(settings), spec)
     assert len(view.materialization_intervals) <= 3
     assert view.most_recent_end_time == TICK + timedelta(hours=5)
@@ -266,7 +267,7 @@ def test_a_value_without_a_ttl_lives_for_ever(checkout: Path, settings: Settings
     spec = add(checkout, "trains", DEFINITIONS.replace("timedelta(hours=2)", "timedelta(0)"))
     features.apply(settings)
     fill(settings, spec, ("ICE 1", TICK, 7.0))
-    features.materialise(settings, spec, TICK - timedelta(hours=1), TICK)
+    features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK)
     asked = [("ICE 1", TICK - MOMENT), ("ICE 1", TICK + timedelta(days=300))]
     assert [str(value) for value in offline(settings, spec, *asked)] == ["nan", "7.0"]
     assert [str(value) for value in online(settings, spec, *asked)] == ["nan", "7.0"]

@@ -13,7 +13,7 @@ import pytest
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import lake, listings, repository
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 DAYS = [datetime(2013, 1, day, tzinfo=UTC) for day in range(1, 10)]
 SPEC = ProjectSpec.model_validate(

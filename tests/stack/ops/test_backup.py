@@ -22,9 +22,9 @@ from stack.features import feature_tables
 from stack.lake import lake
 from stack.ops import versions
 from stack.ops.backup import archive, backup, contents, databases, restore
-from stack.prediction_log import predictions
 from stack.prediction_log.predictions import Prediction
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 from tests.stack.conftest import START
 
 AT = datetime(2024, 2, 1, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ def fill(home: Path, toy: ProjectSpec) -> Settings:
     versions.write(settings)
     days = pd.DataFrame({"day": [1, 2, 3], "available_at": START + pd.to_timedelta([1, 2, 3], "h")})
     lake.append(settings, toy, {"days": days}, SINCE, UNTIL)
-    predictions.log(settings, toy, [answer() for _ in range(20)])
+    Project(settings, toy).log.write([answer() for _ in range(20)])
     table = pd.DataFrame({"town": ["Bath"], "wet": [1.5], "event_timestamp": [START + timedelta(hours=1)]})
     feature_tables.replace(settings.feature_tables / "toy" / "weather", table, SINCE, UNTIL)
     feature_tables.mark_served(settings.feature_tables / "toy", UNTIL)
@@ -87,7 +87,7 @@ def refused(settings: Settings, file: Path, match: str, **options: bool) -> None
 
 
 def logged(settings: Settings, toy: ProjectSpec) -> DataFrame:
-    return predictions.read(settings, toy, SINCE - timedelta(days=1), UNTIL)
+    return Project(settings, toy).log.read(SINCE - timedelta(days=1), UNTIL)
 
 
 def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path):
@@ -129,7 +129,7 @@ def test_backup_during_writes_holds_every_answer_given_before_it(tmp_path, toy):
 
     def go_on() -> None:
         while not ended.is_set():
-            predictions.log(settings, toy, [one := answer()])
+            Project(settings, toy).log.write([one := answer()])
             written.append(one.id)
 
     writer = threading.Thread(target=go_on)

@@ -10,7 +10,8 @@ import pytest
 from stack.core.settings import Settings
 from stack.prediction_log import predictions
 from stack.prediction_log.predictions import Prediction
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 
 ASKED = datetime(2013, 3, 1, 6, tzinfo=UTC)
 FLIGHT = {
@@ -29,7 +30,7 @@ def settings(tmp_path) -> Settings:
 
 @pytest.fixture
 def spec():
-    return project.load("flights")
+    return specs.load("flights")
 
 
 def one(name: str, **changes) -> Prediction:
@@ -47,11 +48,11 @@ def one(name: str, **changes) -> Prediction:
 
 
 def read(settings, spec) -> pd.DataFrame:
-    return predictions.read(settings, spec, ASKED - timedelta(days=9), ASKED + timedelta(days=9))
+    return Project(settings, spec).log.read(ASKED - timedelta(days=9), ASKED + timedelta(days=9))
 
 
 def test_a_prediction_is_read_as_it_was_logged(settings, spec):
-    predictions.log(settings, spec, [one("a")])
+    Project(settings, spec).log.write([one("a")])
     frame = read(settings, spec)
     row = frame.iloc[0]
     assert row["sched_dep"] == pd.Timestamp("2013-03-01T13:00:00Z")
@@ -62,15 +63,15 @@ def test_a_prediction_is_read_as_it_was_logged(settings, spec):
 
 
 def test_an_empty_window_has_the_same_columns_and_types(settings, spec):
-    predictions.log(settings, spec, [one("a")])
-    empty = predictions.read(settings, spec, ASKED, ASKED + timedelta(days=1))
+    Project(settings, spec).log.write([one("a")])
+    empty = Project(settings, spec).log.read(ASKED, ASKED + timedelta(days=1))
     assert len(empty) == 0
     pd.testing.assert_series_equal(empty.dtypes, read(settings, spec).dtypes)
 
 
 def test_the_same_id_is_logged_once(settings, spec):
-    predictions.log(settings, spec, [one("a")])
-    predictions.log(settings, spec, [one("a", answer={"probability": 0.9, "decision": True}), one("b")])
+    Project(settings, spec).log.write([one("a")])
+    Project(settings, spec).log.write([one("a", answer={"probability": 0.9, "decision": True}), one("b")])
     assert read(settings, spec).set_index("id")["probability"].to_dict() == {"a": 0.25, "b": 0.25}
 
 
@@ -82,54 +83,56 @@ def weather(spec, **changes):
 def test_the_answers_of_every_task_are_read_as_its_outputs(settings, spec):
     odds = {"rain": 0.1 + 0.2, "sun": 0.5, "3": 0.2}
     kinds = weather(spec, task="multiclass", classes=["rain", "sun", 3])
-    predictions.log(settings, kinds, [one("a", answer={"probabilities": odds, "decision": "sun"})])
+    Project(settings, kinds).log.write([one("a", answer={"probabilities": odds, "decision": "sun"})])
     row = read(settings, kinds).iloc[0]
     assert (row["probability_rain"], row["probability_sun"], row["probability_3"]) == (0.1 + 0.2, 0.5, 0.2)
     assert row["decision"] == "sun" and "answer" not in row and "probability" not in row
 
     degrees = weather(spec, name="degrees", task="regression")
-    predictions.log(settings, degrees, [one("b", answer={"prediction": -1e-17})])
-    labels = pd.DataFrame({"id": ["b"], "label": [2.5], "label_at": [pd.Timestamp("2013-03-02", tz="UTC")]})
-    assert predictions.label(settings, degrees, labels) == 1
+    Project(settings, degrees).log.write([one("b", answer={"prediction": -1e-17})])
+    labels = {"b": (2.5, datetime(2013, 3, 2, tzinfo=UTC))}
+    assert Project(settings, degrees).log.label_predictions(labels) == {"b"}
     row = read(settings, degrees).iloc[0]
     assert (row["prediction"], row["label"]) == (-1e-17, 2.5) and "decision" not in row
-    found = predictions.outcomes(settings, degrees, ASKED - timedelta(hours=1), ASKED)
+    found = Project(settings, degrees).log.outcomes(ASKED - timedelta(hours=1), ASKED)
     assert list(found) == ["asked_at", "model_version", "prediction", "label"]
 
 
 def test_another_project_is_not_read(settings, spec):
-    predictions.log(settings, spec.model_copy(update={"name": "energy"}), [one("a")])
+    Project(settings, spec.model_copy(update={"name": "energy"})).log.write([one("a")])
     assert len(read(settings, spec)) == 0
 
 
 def test_labels_find_predictions_by_event_whatever_the_zone_of_its_instants(settings, spec):
-    predictions.log(settings, spec, [one("a"), one("b"), one("c", request=FLIGHT | {"carrier": "DL"})])
+    Project(settings, spec).log.write([one("a"), one("b"), one("c", request=FLIGHT | {"carrier": "DL"})])
     event = FLIGHT | {name: pd.Timestamp(FLIGHT[name]).tz_convert("UTC") for name in ("sched_dep", "sched_arr")}
     labels = pd.DataFrame([event | {"label": 1, "label_at": pd.Timestamp("2013-03-02", tz="UTC")}])
-    assert predictions.label(settings, spec, labels) == 2
+    assert Project(settings, spec).log.label_events(labels) == 2
     found = read(settings, spec).set_index("id")
     assert found["label"].dropna().to_dict() == {"a": 1, "b": 1}
     assert found["label_at"]["a"] == pd.Timestamp("2013-03-02", tz="UTC")
 
 
 def test_labels_find_predictions_by_id_and_replace_earlier_ones(settings, spec):
-    predictions.log(settings, spec, [one("a"), one("b")])
+    Project(settings, spec).log.write([one("a"), one("b")])
     for outcome in (1, 0):
-        labels = pd.DataFrame({"id": ["a"], "label": [outcome], "label_at": [pd.Timestamp("2013-03-02", tz="UTC")]})
-        assert predictions.label(settings, spec, labels) == 1
+        labels = {"a": (outcome, datetime(2013, 3, 2, tzinfo=UTC))}
+        assert Project(settings, spec).log.label_predictions(labels) == {"a"}
     assert read(settings, spec).set_index("id")["label"].dropna().to_dict() == {"a": 0}
 
 
 def test_no_labels_label_nothing(settings, spec):
-    assert predictions.label(settings, spec, pd.DataFrame(columns=["id", "label", "label_at"])) == 0
+    assert Project(settings, spec).log.label_events(pd.DataFrame(columns=["label", "label_at"])) == 0
 
 
 def test_prune_deletes_by_the_wall_clock(settings, spec, monkeypatch):
     monkeypatch.setattr(predictions, "PRUNED_AT_ONCE", 2)
     old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)
-    predictions.log(settings, spec, [one("new", answered_at=new), *(one(f"old{n}", answered_at=old) for n in range(5))])
-    assert predictions.prune(settings, new) == 5
-    assert predictions.prune(settings, new) == 0
+    Project(settings, spec).log.write(
+        [one("new", answered_at=new), *(one(f"old{n}", answered_at=old) for n in range(5))]
+    )
+    assert predictions.prune(settings.state_database, new) == 5
+    assert predictions.prune(settings.state_database, new) == 0
     assert read(settings, spec)["id"].tolist() == ["new"]
 
 
@@ -149,14 +152,14 @@ def test_importing_the_log_pulls_in_no_heavy_tool():
 
 def test_outcomes_are_the_labelled_predictions_of_a_window(settings, spec):
     other = FLIGHT | {"dest": "LAX"}
-    predictions.log(settings, spec, [one("a"), one("b", request=other), one("c", asked_at=ASKED + timedelta(days=1))])
+    Project(settings, spec).log.write([one("a"), one("b", request=other), one("c", asked_at=ASKED + timedelta(days=1))])
     labels = pd.DataFrame([FLIGHT | {"label": 1, "label_at": pd.Timestamp(ASKED + timedelta(hours=9))}])
-    predictions.label(settings, spec, labels)
-    found = predictions.outcomes(settings, spec, ASKED - timedelta(hours=1), ASKED)
+    Project(settings, spec).log.label_events(labels)
+    found = Project(settings, spec).log.outcomes(ASKED - timedelta(hours=1), ASKED)
     assert found.to_dict("records") == [
         {"asked_at": pd.Timestamp(ASKED), "model_version": "1", "probability": 0.25, "label": 1}
     ]
     assert str(found["asked_at"].dtype) == "datetime64[us, UTC]"
-    empty = predictions.outcomes(settings, spec, ASKED + timedelta(days=2), ASKED + timedelta(days=3))
+    empty = Project(settings, spec).log.outcomes(ASKED + timedelta(days=2), ASKED + timedelta(days=3))
     assert list(empty) == list(found) and empty.empty
-    assert predictions.ids(settings, spec, ASKED - timedelta(hours=1), ASKED) == {"a", "b"}
+    assert Project(settings, spec).log.ids(ASKED - timedelta(hours=1), ASKED) == {"a", "b"}

@@ -16,10 +16,10 @@ from prefect.types.entrypoint import EntrypointType
 
 import flows.common
 from flows.promote import promote
+from stack.project import Project
 from stack.promotion import audit, trainings
-from stack.registry import registry
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 from tests.stack.conftest import DAYS, START
 
 
@@ -31,16 +31,16 @@ def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     raw["monitoring"] |= {"max_age": "P1D"}
     (tmp_path / "approved").mkdir()
     (tmp_path / "approved" / "project.yaml").write_text(yaml.safe_dump(raw))
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr(flows.common, "settings", lambda: tracked)
-    return project.load("approved")
+    return specs.load("approved")
 
 
 def train(settings, spec, rows, days) -> str:
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
     one = {"data_revision": "1", "cutoff": cutoff, "code_version": "1"}
-    return trainings.train(settings, spec, known, report=lambda _: None, **one).version
+    return trainings.train(Project(settings, spec), known, report=lambda _: None, **one).version
 
 
 def deploy(spec) -> UUID:
@@ -66,24 +66,24 @@ def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, prefect, caplog
         deployment = deploy(town)
         start = lambda: client.create_flow_run_from_deployment(deployment).id  # noqa: E731
         assert work(start()) == "Completed", "the first version follows nobody"
-        assert registry.champion(tracked, town).version == first
+        assert Project(tracked, town).registry.champion().version == first
 
         second = train(tracked, town, rows, 40)
         refusing, approving = start(), start()
         assert [work(refusing), work(approving)] == ["Suspended", "Suspended"]
-        assert registry.champion(tracked, town).version == first
+        assert Project(tracked, town).registry.champion().version == first
         assert client.resume_flow_run(refusing, run_input={}).details.reason, "a word is needed"
 
         client.resume_flow_run(refusing, run_input={"approve": False, "comment": "not on a Friday"})
         assert work(refusing) == "Completed"
-        assert registry.champion(tracked, town).version == first
+        assert Project(tracked, town).registry.champion().version == first
 
         client.resume_flow_run(approving, run_input={"approve": True, "comment": "on Monday"})
         assert work(approving) == "Completed"
-        assert registry.champion(tracked, town).version == second
+        assert Project(tracked, town).registry.champion().version == second
     assert caplog.text.count(f"approved: version {second} waits for your word") == 1
 
-    told = audit.entries(tracked, town)
+    told = audit.entries(Project(tracked, town))
     assert [(one.kind, one.version, one.champion) for one in told] == [
         ("promote", first, None),
         ("refuse", second, first),

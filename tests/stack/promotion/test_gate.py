@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from stack.core.errors import StackError
+from stack.project import Project
 from stack.promotion import gate, trainings
 from stack.promotion.comparison import Comparison, difference
-from stack.registry import artifacts, registry
-from stack.specification.project import ProjectSpec
+from stack.registry import artifacts
+from stack.specification.specs import ProjectSpec
 from tests.stack.conftest import DAYS, START
 
 GOOD = {"baseline": np.array([0.3]), "served_difference": 1e-7, "latency_ms": 0.1}
@@ -216,33 +217,33 @@ def train(settings, spec, rows, days):
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
     return trainings.train(
-        settings, spec, known, data_revision="1", cutoff=cutoff, code_version="1", report=lambda _: None
+        Project(settings, spec), known, data_revision="1", cutoff=cutoff, code_version="1", report=lambda _: None
     )
 
 
 def test_without_a_challenger_there_is_nothing_to_judge(tracked, towns):
     with pytest.raises(StackError, match="make train PROJECT=gated"):
-        gate.run(tracked, towns)
+        gate.run(Project(tracked, towns))
 
 
 def test_from_the_first_model_to_the_next(tracked, towns, toy_rows):
     """The first has nobody to beat, the second little new to show it on, the third much."""
     rows = toy_rows(6000, days=40)
     first = train(tracked, towns, rows, DAYS)
-    decision = gate.run(tracked, towns)
+    decision = gate.run(Project(tracked, towns))
     assert decision.passed, decision.markdown()
     assert (decision.version, decision.champion) == (first.version, None)
-    registry.promote(tracked, towns, first.version)
+    Project(tracked, towns).registry.set_champion(first.version)
 
     train(tracked, towns, rows, DAYS + 1)
-    decision = gate.run(tracked, towns)
+    decision = gate.run(Project(tracked, towns))
     assert decision.champion == first.version
     assert "rows in the holdout of both" in decision.basis
 
     third = train(tracked, towns, rows, 40)
-    decision = gate.run(tracked, towns)
+    decision = gate.run(Project(tracked, towns))
     assert "rows asked after the champion's cut-off (2024-01-21 00:00 UTC)" in decision.basis
-    version = registry.challenger(tracked, towns)
+    version = Project(tracked, towns).registry.challenger()
     assert (version.version, version.tag("stack.gate")) == (third.version, "passed" if decision.passed else "refused")
     with artifacts.folder(tracked, version, "gate") as folder:
         assert json.loads((folder / "gate.json").read_text())["version"] == third.version
@@ -265,22 +266,22 @@ def test_numbers_of_a_table_without_time(tracked, cold, toy_rows):
     rows["event_timestamp"] = rows["label_available_at"] = pd.Timestamp(START)
     rows.loc[1000:, "label_available_at"] = rows.loc[1000:, "event_timestamp"] = pd.Timestamp(START + timedelta(days=1))
     first = train(tracked, cold, rows, 0)
-    decision = gate.run(tracked, cold)
+    decision = gate.run(Project(tracked, cold))
     assert decision.passed, decision.markdown()
     assert [reason.name for reason in decision.reasons] == ["skill", "served form", "latency ms"]
-    registry.promote(tracked, cold, first.version)
-    version = registry.champion(tracked, cold)
+    Project(tracked, cold).registry.set_champion(first.version)
+    version = Project(tracked, cold).registry.champion()
     assert {"rmse", "r2", "mae"} <= set(version.tags)
 
     train(tracked, cold, rows, 1)
-    decision = gate.run(tracked, cold)
+    decision = gate.run(Project(tracked, cold))
     assert "rows in the holdout of both" in decision.basis
     reason = next(one for one in decision.reasons if one.name == "mse - champion's")
     assert reason.ok
     assert int(reason.note.split()[0].replace(",", "")) >= 240, "a row that was held out is held out again"
     assert "rows," in reason.note
     assert 0 < reason.limit < 0.02 * first.metrics["mse"]
-    ours = artifacts.holdout(tracked, registry.challenger(tracked, cold))
+    ours = artifacts.holdout(tracked, Project(tracked, cold).registry.challenger())
     assert len(ours) == 300
 
 

@@ -13,10 +13,10 @@ from pandas import DataFrame, Timestamp
 from stack.core import code
 from stack.core.settings import Settings
 from stack.lake import lake
+from stack.project import Project
 from stack.promotion import audit, trainings
 from stack.promotion.audit import Instant, Judged
-from stack.registry import registry
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 from stack.training.training import Trained
 
 CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
@@ -24,8 +24,7 @@ CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
 
 def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> Trained:
     return trainings.train(
-        settings,
-        spec,
+        Project(settings, spec),
         rows,
         data_revision=data_revision,
         cutoff=CUTOFF,
@@ -39,27 +38,29 @@ def test_what_is_registered_is_taken_up_once(
 ) -> None:
     spec = toy.model_copy(update={"name": "once"})
     tags = trainings.identity(spec, CUTOFF, "3f2a")
-    assert trainings.take_up(tracked, spec, tags) is None
+    assert trainings.take_up(Project(tracked, spec), tags) is None
 
     made = train(tracked, spec, toy_rows())
-    found = trainings.take_up(tracked, spec, tags)
+    found = trainings.take_up(Project(tracked, spec), tags)
     assert found is not None and found.version == made.version
-    assert trainings.take_up(tracked, spec, trainings.identity(spec, CUTOFF + timedelta(days=1), "3f2a")) is None
+    assert (
+        trainings.take_up(Project(tracked, spec), trainings.identity(spec, CUTOFF + timedelta(days=1), "3f2a")) is None
+    )
 
     # A version that the gate has judged is not brought before it again.
     judged = Judged(made.version, None, "passed", {})
-    audit.promote(tracked, spec, judged, Instant(CUTOFF, CUTOFF))
-    assert trainings.take_up(tracked, spec, tags) == registry.champion(tracked, spec)
-    assert registry.challenger(tracked, spec) is None
+    audit.promote(Project(tracked, spec), judged, Instant(CUTOFF, CUTOFF))
+    assert trainings.take_up(Project(tracked, spec), tags) == Project(tracked, spec).registry.champion()
+    assert Project(tracked, spec).registry.challenger() is None
 
     # A machine that had been given up comes back and has trained the same: it registers no second version, and the
     # decision stands.
     late = train(tracked, spec, toy_rows())
     assert late.version == made.version and late.run_id != made.run_id
     with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
-        registry.numbered(tracked, spec, str(int(made.version) + 1))
-    assert registry.tagged(tracked, spec, tags) == registry.champion(tracked, spec)
-    assert registry.challenger(tracked, spec) is None
+        Project(tracked, spec).registry.numbered(str(int(made.version) + 1))
+    assert Project(tracked, spec).registry.tagged(tags) == Project(tracked, spec).registry.champion()
+    assert Project(tracked, spec).registry.challenger() is None
 
 
 def test_a_training_is_known_again_after_another_project_has_ingested(
@@ -74,7 +75,7 @@ def test_a_training_is_known_again_after_another_project_has_ingested(
 
     def again() -> str | None:
         tags = trainings.identity(spec, CUTOFF, lake.revision(home, spec))
-        found = trainings.take_up(tracked, spec, tags)
+        found = trainings.take_up(Project(tracked, spec), tags)
         return found.version if found else None
 
     ingest(spec, 0)

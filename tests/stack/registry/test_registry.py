@@ -4,7 +4,8 @@ import mlflow
 import pytest
 
 from stack.core.errors import StackError
-from stack.registry import artifacts, registry
+from stack.project import Project
+from stack.registry import artifacts
 from stack.registry.registry import Version
 
 
@@ -39,53 +40,57 @@ def register(client, town, tmp_path):
 
 
 def aliases(settings, spec):
-    found = (registry.champion(settings, spec), registry.challenger(settings, spec), registry.previous(settings, spec))
+    found = (
+        Project(settings, spec).registry.champion(),
+        Project(settings, spec).registry.challenger(),
+        Project(settings, spec).registry.previous(),
+    )
     return tuple(version.version if version else None for version in found)
 
 
 def test_a_project_without_a_model_has_no_champion(tracked, town):
     assert aliases(tracked, town) == (None, None, None)
     with pytest.raises(StackError, match="make train PROJECT="):
-        registry.require_champion(tracked, town)
+        Project(tracked, town).registry.require_champion()
 
 
 def test_promotion_moves_every_alias(tracked, town, register):
     first = register()
-    registry.promote(tracked, town, first)
+    Project(tracked, town).registry.set_champion(first)
     assert aliases(tracked, town) == (first, None, None)
     second = register()
     assert aliases(tracked, town) == (first, second, None)
-    registry.promote(tracked, town, second)
+    Project(tracked, town).registry.set_champion(second)
     assert aliases(tracked, town) == (second, None, first)
 
 
 def test_promoting_again_changes_nothing(tracked, town, register):
     first, second = register(), register()
-    registry.promote(tracked, town, first)
+    Project(tracked, town).registry.set_champion(first)
     for _ in range(2):
-        registry.promote(tracked, town, second)
+        Project(tracked, town).registry.set_champion(second)
     assert aliases(tracked, town) == (second, None, first)
 
 
 def test_an_interrupted_promotion_is_completed(tracked, town, register, client):
     first, second = register(), register()
-    registry.promote(tracked, town, first)
+    Project(tracked, town).registry.set_champion(first)
     client.set_registered_model_alias(town.name, "challenger", second)
     client.set_registered_model_alias(town.name, "previous", first)
     client.set_registered_model_alias(town.name, "champion", second)
-    registry.promote(tracked, town, second)
+    Project(tracked, town).registry.set_champion(second)
     assert aliases(tracked, town) == (second, None, first)
 
 
 def test_a_challenger_that_came_since_keeps_waiting(tracked, town, register):
     first, second = register(), register()
-    registry.promote(tracked, town, first)
+    Project(tracked, town).registry.set_champion(first)
     assert aliases(tracked, town) == (first, second, None)
 
 
 def test_files_arrive_as_they_were_logged(tracked, town, register, tmp_path):
     register("the first")
-    version = registry.challenger(tracked, town)
+    version = Project(tracked, town).registry.challenger()
     assert version.tags == {"auc": "0.7"}
     folder = tmp_path / "a" / "b"
     artifacts.fetch(tracked, version, folder)
@@ -96,7 +101,7 @@ def test_files_arrive_as_they_were_logged(tracked, town, register, tmp_path):
 
 def test_a_download_that_fails_leaves_nothing(tracked, town, register, tmp_path):
     register()
-    version = registry.challenger(tracked, town)
+    version = Project(tracked, town).registry.challenger()
     with pytest.raises(StackError, match="no artifacts below holdout/"):
         artifacts.download(tracked, version, "holdout", tmp_path / "to" / "holdout")
     assert list((tmp_path / "to").iterdir()) == []
@@ -104,12 +109,12 @@ def test_a_download_that_fails_leaves_nothing(tracked, town, register, tmp_path)
 
 def test_files_are_added_to_a_run(tracked, town, register):
     register()
-    version = registry.challenger(tracked, town)
+    version = Project(tracked, town).registry.challenger()
     artifacts.upload(tracked, version, "gate", {"gate.json": b"{}"})
-    registry.tag(tracked, version, {"stack.gate": "passed"})
+    Project(tracked, town).registry.tag(version, {"stack.gate": "passed"})
     with artifacts.folder(tracked, version, "gate") as folder:
         assert (folder / "gate.json").read_bytes() == b"{}"
-    assert registry.challenger(tracked, town).tag("stack.gate") == "passed"
+    assert Project(tracked, town).registry.challenger().tag("stack.gate") == "passed"
 
 
 def test_a_version_from_elsewhere_is_told_apart():

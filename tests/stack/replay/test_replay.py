@@ -7,9 +7,9 @@ import pytest
 from stack.core.errors import StackError
 from stack.replay import replay
 from stack.serving.caller import prediction_ids
-from stack.specification import project
+from stack.specification import specs
 
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 FIRST = datetime(2013, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -17,31 +17,31 @@ from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 from stack.features import datasets
 from stack.lake import lake
+from stack.project import Project, contract
 from stack.promotion import trainings
 from stack.reproduce import checkouts, rebuild, reproduce, scratch
-from stack.specification import project
+from stack.specification import specs
 
 SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def spec() -> project.ProjectSpec:
-    found = project.load("flights")
+def spec() -> specs.ProjectSpec:
+    found = specs.load("flights")
     changed = {"candidates": ["linear"], "trials": 1, "folds": 1}
     return found.model_copy(update={"training": found.training.model_copy(update=changed)})
 
 
 @pytest.fixture(scope="module")
-def run_id(tracked: Settings, spec: project.ProjectSpec) -> str:
+def run_id(tracked: Settings, spec: specs.ProjectSpec) -> str:
     """A training on the first of two batches of the lake: the second one is none of its business."""
-    fetch = spec.module("source").fetch
+    fetch = contract.source(spec.name).fetch
     revision = lake.append(tracked, spec, fetch(SINCE, CUTOFF), SINCE, CUTOFF)
     frame = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
     later = datetime(2013, 1, 14, tzinfo=UTC)
     lake.append(tracked, spec, fetch(CUTOFF, later), CUTOFF, later)
     trained = trainings.train(
-        tracked,
-        spec,
+        Project(tracked, spec),
         frame,
         data_revision=revision,
         cutoff=CUTOFF,
@@ -67,11 +67,11 @@ def test_metrics_and_predictions_are_the_recorded_ones(tracked: Settings, run_id
     assert [path.name for path in tracked.home.glob("reproduce-*")] == []
 
 
-def test_a_scratch_training_set_is_that_of_the_lake(tracked: Settings, spec: project.ProjectSpec, run_id: str) -> None:
+def test_a_scratch_training_set_is_that_of_the_lake(tracked: Settings, spec: specs.ProjectSpec, run_id: str) -> None:
     recomputed = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
     assert recomputed["event_id"].is_unique
     assert (recomputed["label_available_at"] <= CUTOFF).all()
-    assert set(recomputed["event_id"]) <= set(datasets.events(tracked, spec, CUTOFF)["event_id"])
+    assert set(recomputed["event_id"]) <= set(datasets.events(Project(tracked, spec), CUTOFF)["event_id"])
 
 
 def test_what_differs_is_counted(known: reproduce.Recorded, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_other_code_is_checked_out_beside_this_one(known: reproduce.Recorded, tm
 def test_code_that_was_not_committed_is_put_back_as_the_run_kept_it(
     known: reproduce.Recorded, tmp_path: Path, head: str
 ) -> None:
-    changed, new, gone = "stack/project/clock.py", "projects/flights/new.py", "stack/core/disk.py"
+    changed, new, gone = "stack/core/clock.py", "projects/flights/new.py", "stack/core/disk.py"
     kept = tmp_path / "kept"
     code.keep([changed, "no/such/file.py"], kept)
     (kept / changed).write_text("CHANGED = True\n")

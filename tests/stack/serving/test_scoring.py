@@ -10,9 +10,10 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.project import Project
 from stack.serving import scoring
-from stack.specification import project
-from stack.specification.project import RequestField
+from stack.specification import specs
+from stack.specification.specs import RequestField
 
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
 ROW = {
@@ -36,7 +37,7 @@ def test_instants_without_a_zone_are_refused(tmp_path: Path, change: dict[str, s
     file = tmp_path / "in.csv"
     pd.DataFrame([ROW, ROW | change]).to_csv(file, index=False)
     with pytest.raises(StackError, match=said) as caught:
-        scoring.file(Settings(home=tmp_path), project.load("flights"), file, tmp_path / "out.csv", NOW, print)
+        scoring.file(Project(Settings(home=tmp_path), specs.load("flights")), file, tmp_path / "out.csv", NOW, print)
     assert str(file) in str(caught.value)
     assert next(iter(change)) in str(caught.value)
 
@@ -45,14 +46,14 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     file = tmp_path / "in.parquet"
     pd.DataFrame([ROW]).rename(columns={"dest": "destt"}).to_parquet(file)
     with pytest.raises(StackError, match="column dest:") as caught:
-        scoring.file(Settings(home=tmp_path), project.load("flights"), file, tmp_path / "out.csv", NOW, print)
+        scoring.file(Project(Settings(home=tmp_path), specs.load("flights")), file, tmp_path / "out.csv", NOW, print)
     assert "did you mean 'destt'" in str(caught.value)
 
 
 def test_a_value_of_another_type_is_named(tmp_path: Path) -> None:
     age = RequestField(type="number", description="Age", example=22)
-    spec = project.load("flights").model_copy(update={"request": {"age": age}})
+    spec = specs.load("flights").model_copy(update={"request": {"age": age}})
     (tmp_path / "in.csv").write_text("name,age\nBraund,22\nCumings,old\n")
     with pytest.raises(StackError, match="could not convert string to float: 'old'"):
-        scoring.file(Settings(home=tmp_path), spec, tmp_path / "in.csv", tmp_path / "out.csv", NOW, print)
+        scoring.file(Project(Settings(home=tmp_path), spec), tmp_path / "in.csv", tmp_path / "out.csv", NOW, print)
     assert not (tmp_path / "out.csv").exists()

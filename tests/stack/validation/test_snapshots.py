@@ -15,8 +15,9 @@ from stack.core.settings import Settings
 from stack.features import datasets, definitions, features
 from stack.features.online import OnlineFeatures
 from stack.lake import lake
-from stack.specification import project
-from stack.specification.project import ProjectSpec
+from stack.project import Project, contract
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
 from stack.validation import snapshots, validation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -141,11 +142,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectSpec:
         (folder / f"{name}.py").write_text(text)
     deliver(folder, *ROWS)
     monkeypatch.setattr(definitions, "REPOSITORY", repository)
-    monkeypatch.setattr(project, "PROJECTS", tmp_path / "projects")
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
     monkeypatch.setattr(projects, "__path__", [str(tmp_path / "projects")])
     for noun in ("", ".source", ".features", ".checks"):
         monkeypatch.delitem(sys.modules, f"projects.shop{noun}", raising=False)
-    return project.load("shop")
+    return specs.load("shop")
 
 
 @pytest.fixture
@@ -159,15 +160,15 @@ def deliver(folder: Path, *rows: str) -> None:
 
 def ingest(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> tuple[list[Any], list[str]]:
     """Ingest as the flow does; give the ids of the batch, and the warnings."""
-    tables = snapshots.batch(settings, spec, spec.module("source").fetch(since, until), since, until)
+    tables = snapshots.batch(Project(settings, spec), contract.source(spec.name).fetch(since, until), since, until)
     if snapshots.unchanged(spec, tables):
         return [], []
-    past = validation.history(settings, spec, since)
-    verdict = validation.validate(settings, spec, tables, past, since, until)
+    past = validation.history(Project(settings, spec), since)
+    verdict = validation.validate(Project(settings, spec), tables, past, since, until)
     assert verdict.accepted, verdict.failures
     lake.append(settings, spec, verdict.tables, since, until)
-    features.update(settings, spec, since, until)
-    features.materialise(settings, spec, since, until)
+    features.update(Project(settings, spec), since, until)
+    features.materialise(Project(settings, spec), since, until)
     return list(tables["customers"]["id"]), verdict.warnings
 
 
@@ -177,8 +178,8 @@ def test_a_file_gives_only_what_is_new_in_it(shop: ProjectSpec, settings: Settin
     version = lake.revision(settings)
     assert ingest(settings, shop, MONDAY, TUESDAY) == ([], [])
     assert lake.revision(settings) == version
-    assert datasets.arrived(settings, shop, MONDAY, TUESDAY).empty
-    assert datasets.labelled(settings, shop, EPOCH).empty
+    assert datasets.arrived(Project(settings, shop), MONDAY, TUESDAY).empty
+    assert datasets.labelled(Project(settings, shop), EPOCH).empty
 
     deliver(shop.folder, *ROWS[:2], "3,38,2000,York,False,,yes", "4,50,100,Bath,True,,no")
     ids, warnings = ingest(settings, shop, MONDAY, TUESDAY)
@@ -197,11 +198,11 @@ def test_a_file_gives_only_what_is_new_in_it(shop: ProjectSpec, settings: Settin
 def test_what_is_missing_is_missing_online_and_offline(shop: ProjectSpec, settings: Settings) -> None:
     assert features.apply(settings) == {}
     ingest(settings, shop, EPOCH, MONDAY)
-    offline = datasets.labelled(settings, shop, MONDAY).sort_values("event_id")
+    offline = datasets.labelled(Project(settings, shop), MONDAY).sort_values("event_id")
     assert offline["bought"].tolist() == [1.0, 0.0, 1.0]
     assert offline["decade"].tolist() == ["4", None, "3"]
 
-    events = datasets.events(settings, shop, MONDAY).sort_values("event_id")
+    events = datasets.events(Project(settings, shop), MONDAY).sort_values("event_id")
     asked = [
         {name: None if pd.isna(value) else value for name, value in row.items()}
         for row in events[list(shop.request)].to_dict("records")
@@ -209,7 +210,7 @@ def test_what_is_missing_is_missing_online_and_offline(shop: ProjectSpec, settin
     for row in asked:
         row["age"] = None if row["age"] is None else int(row["age"])
     for order in (asked, asked[::-1], *[[one] for one in asked]):
-        online = OnlineFeatures(settings, shop).read(order, MONDAY)
+        online = OnlineFeatures(Project(settings, shop)).read(order, MONDAY)
         assert online.times == [None] * len(order)
         for column in shop.features.columns:
             wanted = [offline[column].iloc[asked.index(one)] for one in order]
@@ -238,14 +239,14 @@ def test_an_unknown_outcome_is_named(shop: ProjectSpec, settings: Settings) -> N
     with pytest.raises(
         StackError, match="features.py, events.*column bought(?s:.*)'maybe' in 1 rows(?s:.*)'no', 'yes'"
     ):
-        datasets.labelled(settings, shop, MONDAY)
+        datasets.labelled(Project(settings, shop), MONDAY)
 
 
 def test_an_outcome_that_is_not_known_yet_is_not_trained_on(shop: ProjectSpec, settings: Settings) -> None:
     deliver(shop.folder, *ROWS, "4,50,100,Bath,True,,")
     features.apply(settings)
     ingest(settings, shop, EPOCH, MONDAY)
-    assert len(datasets.events(settings, shop, MONDAY)) == 4
-    assert len(datasets.labelled(settings, shop, MONDAY)) == 3
-    assert len(datasets.arrived(settings, shop, EPOCH, MONDAY)) == 3
-    assert len(datasets.window(settings, shop, MONDAY - timedelta(days=1), MONDAY)) == 3
+    assert len(datasets.events(Project(settings, shop), MONDAY)) == 4
+    assert len(datasets.labelled(Project(settings, shop), MONDAY)) == 3
+    assert len(datasets.arrived(Project(settings, shop), EPOCH, MONDAY)) == 3
+    assert len(datasets.window(Project(settings, shop), MONDAY - timedelta(days=1), MONDAY)) == 3

@@ -11,7 +11,8 @@ import pytest
 
 from stack.core import settings
 from stack.lake import lake
-from stack.specification import project
+from stack.project import Project
+from stack.specification import specs
 from stack.validation import validation
 
 SINCE, UNTIL = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 2, tzinfo=UTC)
@@ -55,7 +56,7 @@ def spec(monkeypatch):
         "request": {},
         "features": {"service": "house_v1", "entities": [], "columns": {"celsius": "number"}},
     }
-    return project.parse(raw, Path("projects/house/project.yaml"))
+    return specs.parse(raw, Path("projects/house/project.yaml"))
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def readings(count=10, **columns):
 
 def check(home, spec, frame, history=None):
     past = {} if history is None else {"readings": history}
-    return validation.validate(home, spec, {"readings": frame}, past, SINCE, UNTIL)
+    return validation.validate(Project(home, spec), {"readings": frame}, past, SINCE, UNTIL)
 
 
 def test_a_clean_batch_passes_unchanged(home, spec):
@@ -174,7 +175,7 @@ def test_the_index_shows_the_latest_first_with_its_reasons(home, spec):
     check(home, spec, readings())
     later = timedelta(days=1)
     batch = readings(2).assign(available_at=lambda frame: frame["available_at"] + later)
-    validation.validate(home, spec, {"readings": batch}, {}, SINCE + later, UNTIL + later)
+    validation.validate(Project(home, spec), {"readings": batch}, {}, SINCE + later, UNTIL + later)
     html = (home.data_docs / "house" / "index.html").read_text()
     assert "2 batches validated: 1 accepted" in " ".join(html.split())
     assert html.index("2024-05-02 00:00 to") < html.index("2024-05-01 00:00 to")
@@ -187,7 +188,7 @@ def test_pages_and_quarantine_are_kept_for_as_long_as_the_settings_say(home, spe
     batch = readings().assign(available_at=lambda frame: frame["available_at"] + later)
     for kept, pages in ((home.keep_days - 1, 2), (home.keep_days + 1, 0)):
         at = made + timedelta(days=kept)
-        validation.validate(home, spec, {"readings": batch}, {}, SINCE + later, UNTIL + later, at)
+        validation.validate(Project(home, spec), {"readings": batch}, {}, SINCE + later, UNTIL + later, at)
         assert len(list((home.data_docs / "house" / "validations").glob("*.html"))) == pages
         assert len(list((home.quarantine / "house").iterdir())) == bool(pages)
     assert "0 batches validated" in (home.data_docs / "house" / "index.html").read_text()
@@ -195,7 +196,7 @@ def test_pages_and_quarantine_are_kept_for_as_long_as_the_settings_say(home, spe
 
 def test_a_source_that_stays_broken_is_in_quarantine_once(home, spec):
     for days in (1, 2, 3):
-        validation.validate(home, spec, {"readings": readings(2)}, {}, SINCE, SINCE + timedelta(days=days))
+        validation.validate(Project(home, spec), {"readings": readings(2)}, {}, SINCE, SINCE + timedelta(days=days))
     longest = lake.batch_id(SINCE, SINCE + timedelta(days=3))
 
     assert [folder.name for folder in (home.quarantine / "house").iterdir()] == [longest]

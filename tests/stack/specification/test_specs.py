@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from stack.core.errors import StackError
-from stack.specification import project
+from stack.specification import specs
 
-FILE = project.PROJECTS / "flights" / "project.yaml"
+FILE = specs.PROJECTS / "flights" / "project.yaml"
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 )
 def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: str) -> None:
     with pytest.raises(StackError) as caught:
-        project.parse(changed(path, value), FILE)
+        specs.parse(changed(path, value), FILE)
     assert f"{FILE}, key {path}" in str(caught.value)
     assert said in str(caught.value)
     assert len(str(caught.value)) < 1000
@@ -54,15 +54,15 @@ def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: 
 
 def test_a_replayed_clock_has_no_schedules() -> None:
     with pytest.raises(StackError, match="a replayed clock has none"):
-        project.parse(changed("schedules.ingest", "0 4 * * *"), FILE)
+        specs.parse(changed("schedules.ingest", "0 4 * * *"), FILE)
 
 
 def test_broken_yaml_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "flights").mkdir()
     (tmp_path / "flights" / "project.yaml").write_text("name: flights\nrequest: [a, b\nlabel: late\n")
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     with pytest.raises(StackError, match="line 3"):
-        project.load("flights")
+        specs.load("flights")
 
 
 def test_a_file_of_another_encoding_spoils_its_own_project_alone(
@@ -70,25 +70,25 @@ def test_a_file_of_another_encoding_spoils_its_own_project_alone(
 ) -> None:
     (tmp_path / "flights").mkdir()
     (tmp_path / "flights" / "project.yaml").write_bytes("title: Verspätet?\n".encode("cp1252"))
-    monkeypatch.setattr(project, "PROJECTS", tmp_path)
-    assert project.names() == ["flights"]
+    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    assert specs.names() == ["flights"]
     with pytest.raises(StackError, match="expected  UTF-8"):
-        project.load("flights")
+        specs.load("flights")
 
 
 def test_unknown_project_names_the_nearest() -> None:
     with pytest.raises(StackError, match="did you mean 'flights'"):
-        project.load("flihgts")
+        specs.load("flihgts")
 
 
 def test_instant_without_zone_is_refused() -> None:
     with pytest.raises(StackError, match="with a zone"):
-        project.instant("2013-03-01T00:00:00")
+        specs.instant("2013-03-01T00:00:00")
 
 
 def test_flights_is_sound_and_has_31_features() -> None:
-    assert len(project.load("flights").features.columns) == 31
-    assert Path(project.load("flights").folder).is_dir()
+    assert len(specs.load("flights").features.columns) == 31
+    assert Path(specs.load("flights").folder).is_dir()
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_flights_is_sound_and_has_31_features() -> None:
     ],
 )
 def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
-    assert project.end_of(until).isoformat() == instant
+    assert specs.end_of(until).isoformat() == instant

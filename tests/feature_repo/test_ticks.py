@@ -9,8 +9,9 @@ from monitoring.skew import compare
 from stack.core.settings import Settings
 from stack.features import feature_tables, features
 from stack.features.online import OnlineFeatures
+from stack.project import Project, contract
 from stack.replay.ticks import INSTANT, Ticks
-from stack.specification.project import ProjectSpec
+from stack.specification.specs import ProjectSpec
 
 DAY, HOUR = datetime(2013, 1, 3, tzinfo=UTC), timedelta(hours=1)
 
@@ -25,19 +26,21 @@ def served(online: OnlineFeatures, spec: ProjectSpec, events: pd.DataFrame) -> p
 def test_rows_between_two_ticks_are_served_what_the_offline_store_gives(
     three_days: Settings, flights: ProjectSpec
 ) -> None:
-    features.materialise(three_days, flights, DAY - 24 * HOUR, DAY)
-    online, ticks = OnlineFeatures(three_days, flights), Ticks(three_days, flights)
+    features.materialise(Project(three_days, flights), DAY - 24 * HOUR, DAY)
+    online, ticks = OnlineFeatures(Project(three_days, flights)), Ticks(Project(three_days, flights))
     instants = ticks.load(DAY, DAY + 24 * HOUR)
     assert instants == [DAY + hour * HOUR for hour in range(1, 25)]
     parts = []
     for instant in instants[:23]:
         ticks.push(instant)
-        requests = flights.module("source").requests(instant - INSTANT, instant + HOUR - INSTANT)
+        requests = contract.request_source(flights.name).requests(instant - INSTANT, instant + HOUR - INSTANT)
         if instant.hour % 4 == 0 and len(requests):
             parts.append(requests.rename(columns={"asked_at": "event_timestamp"}))
             parts[-1] = parts[-1].assign(**served(online, flights, parts[-1])[list(flights.features.columns)])
     asked = pd.concat(parts, ignore_index=True)
-    offline = features.training_set(three_days, flights, asked[["event_id", "event_timestamp", *flights.request]])
+    offline = features.training_set(
+        Project(three_days, flights), asked[["event_id", "event_timestamp", *flights.request]]
+    )
     found = compare(flights, asked.assign(id=asked["event_id"], asked_at=asked["event_timestamp"]), offline)
     assert found.rows > 150
     assert (found.differing, found.examples) == (0, ())
@@ -52,7 +55,7 @@ def test_rows_that_are_all_null_hide_older_values(three_days: Settings, flights:
     feature_tables.replace(
         three_days.feature_tables / "flights" / "weather", pd.concat([known, unknown]), tick - 2 * HOUR, tick
     )
-    online, ticks = OnlineFeatures(three_days, flights), Ticks(three_days, flights)
+    online, ticks = OnlineFeatures(Project(three_days, flights)), Ticks(Project(three_days, flights))
     assert ticks.load(tick - 2 * HOUR, tick) == [tick - HOUR, tick]
     question = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": tick, "sched_arr": tick + HOUR}
     ticks.push(tick - HOUR)
@@ -60,4 +63,4 @@ def test_rows_that_are_all_null_hide_older_values(three_days: Settings, flights:
     ticks.push(tick)
     assert np.isnan(online.read([question], tick).columns["temp"][0])
     event = pd.DataFrame([question | {"event_timestamp": pd.Timestamp(tick)}])
-    assert features.training_set(three_days, flights, event)["temp"].isna().all()
+    assert features.training_set(Project(three_days, flights), event)["temp"].isna().all()

@@ -8,10 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -120,10 +118,6 @@ class ProjectSpec(Spec):
     def folder(self) -> Path:
         """The project's folder in the checkout."""
         return PROJECTS / self.name
-
-    def module(self, noun: Literal["source", "features", "checks"]) -> ModuleType:
-        """Import ``projects/<name>/<noun>.py``."""
-        return import_module(f"projects.{self.name}.{noun}")
 
     def column_types(self, kind: Literal["number", "category"]) -> list[str]:
         """Feature columns of one kind, in the model's order."""

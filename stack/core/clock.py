@@ -1,0 +1,60 @@
+"""The two clocks: ``wall`` is now, ``replay`` is a stored instant that a replay advances.
+
+No function of the stack calls ``now()`` for itself: the border (a flow, a request) asks here once and passes the
+instant on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import delete, insert, select
+
+from stack.core.errors import StackError
+from stack.core.state import clocks, engine, in_utc
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clock of a project."""
+
+    database: str
+    """SQLAlchemy URL of the state database, which keeps the instant of a replay clock."""
+    project: str
+    kind: Literal["wall", "replay"]
+    start: datetime
+    """Instant of a replay that has not begun."""
+
+    def now(self) -> datetime:
+        """The project's present instant, UTC."""
+        if self.kind == "wall":
+            return datetime.now(UTC)
+        with engine(self.database).connect() as connection:
+            stored = connection.execute(select(clocks.c.now).where(clocks.c.project == self.project)).scalar()
+        return in_utc(stored) if stored else self.start
+
+    def advance(self, to: datetime) -> datetime:
+        """Move a replay clock forward; an instant already reached changes nothing.
+
+        Returns:
+            The instant the clock stands at.
+
+        Raises:
+            StackError: the project runs on the wall clock.
+        """
+        if self.kind == "wall":
+            raise StackError(
+                f"projects/{self.project}/project.yaml, key clock.kind",
+                found="wall",
+                expected="replay, as only a replayed clock can be moved",
+            )
+        with engine(self.database).begin() as connection:
+            stored = connection.execute(select(clocks.c.now).where(clocks.c.project == self.project)).scalar()
+            reached = in_utc(stored) if stored else self.start
+            if to.astimezone(UTC) <= reached and stored:
+                return reached
+            connection.execute(delete(clocks).where(clocks.c.project == self.project))
+            connection.execute(insert(clocks).values(project=self.project, now=to.astimezone(UTC)))
+        return to.astimezone(UTC)

@@ -1,0 +1,103 @@
+"""One project of the stack, opened from its settings and its specification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from stack.core.clock import Clock
+from stack.core.settings import Settings, settings
+from stack.project import contract
+from stack.project.contract import Checks, Drift, Features, Model, Source
+from stack.specification import specs
+from stack.specification.specs import ProjectSpec
+
+if TYPE_CHECKING:
+    from stack.prediction_log.predictions import PredictionLog
+    from stack.prediction_log.shadows import ShadowLog
+    from stack.registry.registry import Registry
+    from stack.specification.tasks import Task
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project: what it is, its own modules, and where its data, models and predictions are kept.
+
+    What a process does not ask for is not imported: the registry needs no pandas, the portal no DVC.
+    """
+
+    settings: Settings
+    spec: ProjectSpec
+
+    @classmethod
+    def open(cls, name: str, of: Settings | None = None) -> Project:
+        """Open a project of this stack, or of the one that `of` describes.
+
+        Raises:
+            StackError: no such project, or its project.yaml is wrong.
+        """
+        return cls(of or settings(), specs.load(name))
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.spec.name
+
+    @cached_property
+    def source(self) -> Source:
+        """``source.py``."""
+        return contract.source(self.name)
+
+    @cached_property
+    def features(self) -> Features:
+        """``features.py``."""
+        return contract.features(self.name)
+
+    @cached_property
+    def checks(self) -> Checks:
+        """``checks.py``."""
+        return contract.checks(self.name)
+
+    @cached_property
+    def model(self) -> Model | None:
+        """``model.py``, if there is one."""
+        return contract.model(self.name)
+
+    @cached_property
+    def drift(self) -> Drift | None:
+        """``drift.py``, if there is one."""
+        return contract.drift(self.name)
+
+    @cached_property
+    def task(self) -> Task:
+        """What is predicted: an outcome, a class, a number."""
+        from stack.specification import tasks
+
+        return tasks.of(self.spec)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The project's clock."""
+        return Clock(self.settings.state_database, self.name, self.spec.clock.kind, self.spec.clock.start)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The versions of the project's model."""
+        from stack.registry.registry import Registry
+
+        return Registry(self.settings, self.name)
+
+    @cached_property
+    def log(self) -> PredictionLog:
+        """The predictions that were answered."""
+        from stack.prediction_log.predictions import PredictionLog
+
+        return PredictionLog(self.settings.state_database, self.spec)
+
+    @cached_property
+    def shadows(self) -> ShadowLog:
+        """What challengers would have answered."""
+        from stack.prediction_log.shadows import ShadowLog
+
+        return ShadowLog(self.settings.state_database, self.log)
