@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from monitoring.skew import Skew, compare
+from tests.stack.conftest import toy  # noqa: F401  # a fixture
 
 
 def frames(toy):
