@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stack.data import lake, listings, repository
+from stack.data import lake, repository
 from stack.errors import StackError
 from stack.project import ProjectSpec
 from stack.settings import Settings
@@ -108,7 +108,7 @@ def test_a_key_that_the_lake_has_is_refused(settings: Settings, forget: bool) ->
     append(settings, 0)
     before = append(settings, 1)
     if forget:
-        (settings.lake / ".dvc/tmp/keys-trains.npz").write_bytes(b"PK torn")
+        (settings.lake / ".dvc/tmp/keys-trains.db").write_bytes(b"torn")
     again = tables(2) | {"trains": tables(2)["trains"].assign(day="0")}
     with pytest.raises(StackError, match=r"3 rows that the lake already has, one with day 0, train ICE 0"):
         lake.append(settings, SPEC, again, DAYS[2], DAYS[3])
@@ -134,7 +134,7 @@ def test_a_malformed_table_is_refused(settings: Settings, change, message: str) 
 def test_an_old_revision_reads_as_it_was(settings: Settings) -> None:
     first = append(settings, 0)
     append(settings, 1)
-    for path in settings.lake.glob("trains/raw/*/*.parquet"):
+    for path in settings.lake.glob("trains/*/*/*/*.parquet"):
         path.unlink()
     assert lake.read(settings, SPEC, revision=first)["trains"]["day"].tolist() == ["0"] * 3
     assert len(lake.read(settings, SPEC)["trains"]) == 6
@@ -250,7 +250,7 @@ def test_the_repository_is_whole_or_absent_when_making_it_is_killed(settings: Se
 def test_the_data_lies_on_disk_once(settings: Settings) -> None:
     append(settings, 0)
     append(settings, 1)
-    files = list(settings.lake.glob("trains/raw/*/*.parquet"))
+    files = list(settings.lake.glob("trains/*/*/*/*.parquet"))
     assert len(files) == 4
     assert all(path.stat().st_nlink > 1 and not path.stat().st_mode & 0o222 for path in files)
 
