@@ -88,6 +88,7 @@ def push(repo: Repo, version: str) -> None:
 
     https://github.com/treeverse/dvc/issues/8768
     """
-    failed = repo.cloud.push([HashInfo(ALGORITHM, version)]).failed
+    oids = [version, *read_list(repo, version).values()]
+    failed = repo.cloud.push([HashInfo(ALGORITHM, oid) for oid in oids]).failed
     if failed:
         raise UploadError(len(failed))
