@@ -53,16 +53,17 @@ def remember(repo: Repo, spec: ProjectSpec, new: Iterable[int]) -> None:
     """Keep the hashes for the next append, with the version of the data that they now belong to."""
     with closing(sqlite3.connect(_file(repo, spec))) as index:
         _add(index, new)
-        _close_with(index, _version(repo, spec))
+        _commit(index, _version(repo, spec))
 
 
 def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
     """Open the kept hashes; those of another version of the data, or unreadable ones, are made anew."""
     path, version = _file(repo, spec), _version(repo, spec)
+    index = sqlite3.connect(path)
     with suppress(sqlite3.DatabaseError):
-        index = sqlite3.connect(path)
         if index.execute("SELECT version FROM state").fetchall() == [(version,)]:
             return index
+    index.close()
     for stale in path.parent.glob(f"{path.name}*"):
         stale.unlink()
     index = sqlite3.connect(path)
@@ -70,7 +71,7 @@ def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
     for (name, _), file in repository.snapshot(repo, spec.name, "HEAD").items():
         if name in spec.tables:
             _add(index, _hashes(repository.frame([file], identity(spec.tables[name]), only=True), name).tolist())
-    _close_with(index, version)
+    _commit(index, version)
     return index
 
 
@@ -78,8 +79,8 @@ def _add(index: sqlite3.Connection, hashes: Iterable[int]) -> None:
     index.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((one,) for one in hashes))
 
 
-def _close_with(index: sqlite3.Connection, version: str) -> None:
-    """Commit, as the hashes of a version."""
+def _commit(index: sqlite3.Connection, version: str) -> None:
+    """Commit what has been added, as the hashes of a version of the data."""
     index.execute("DELETE FROM state")
     index.execute("INSERT INTO state VALUES (?)", [version])
     index.commit()

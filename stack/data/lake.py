@@ -1,8 +1,8 @@
 """The lake: raw tables in daily or hourly batches, each batch one DVC version and one git commit.
 
 ``<lake>/<project>/<partition>/<table>/<batch>.parquet``, tracked by ``<lake>/<project>/<partition>.dvc``: a partition
-is a month of daily batches, ``2013-01/month``, or a day of shorter ones, ``2013-01/05``. What is not committed is not
-there: readers take the files of a revision from DVC's cache, never from the working tree.
+is a month of daily batches, ``2013-01/month``, or a day of shorter ones, ``2013-01/day-05``. What is not committed is
+not there: readers take the files of a revision from DVC's cache, never from the working tree.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def append(
         known = repository.files(repo, file, "HEAD") if file else {}
         if any(stored == batch for _, stored in known):
             _same(known, spec, content, batch)
-            found = dict(history.revisions(repo.scm, spec.name))[batch]
+            commits = history.revisions(repo.scm, spec.name)
+            found = next((revision for stored, revision in commits if stored == batch), str(repo.scm.get_rev()))
         else:
             disk.require_reserve(settings, f"batch {batch} of {spec.name}")
             _fitting(repo, spec, content, batch)

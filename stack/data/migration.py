@@ -39,6 +39,8 @@ def run(settings: Settings, repo: Repo) -> list[str]:
     if not projects and repository.IGNORED in ignored:
         return []
     with repository.journal(repo), _compat.lock(repo):
+        # DVC writes it in place, so an append of an earlier release that was killed may have left half of one.
+        (repository.scratch(repo) / "rwlock").unlink(missing_ok=True)
         changed = [Path(repo.root_dir, ".gitignore")]
         repository.write(changed[0], lambda new: new.write_text(ignored + repository.IGNORED))
         for project in projects:

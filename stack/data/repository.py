@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import pandas as pd
@@ -71,13 +71,8 @@ def files(repo: Repo, file: GitObject, revision: str) -> dict[tuple[str, str], s
     version = _out(file)["md5"]
     if not _compat.has(repo, version):
         fetch(repo, revision)
-    found = {
-        tuple(path.removesuffix(".parquet").split("/")): oid for path, oid in _compat.read_list(repo, version).items()
-    }
-    return {
-        (table, batch): _compat.cached(repo, oid)
-        for (table, batch), oid in sorted(found.items(), key=lambda item: item[0][::-1])
-    }
+    listed = {PurePosixPath(path): oid for path, oid in _compat.read_list(repo, version).items()}
+    return _ordered({(path.parent.name, path.stem): _compat.cached(repo, oid) for path, oid in listed.items()})
 
 
 def snapshot(
@@ -99,7 +94,11 @@ def snapshot(
     for name, file in partitions(repo, project, revision):
         if windows.may_overlap(name, since, until):
             found |= files(repo, file, revision)
-    return dict(sorted(found.items(), key=lambda item: item[0][::-1]))
+    return _ordered(found)
+
+
+def _ordered(files: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    return dict(sorted(files.items(), key=lambda item: item[0][::-1]))
 
 
 def _out(file: GitObject) -> dict[str, Any]:
@@ -113,7 +112,7 @@ def fetch(repo: Repo, revision: str) -> None:
 
 
 def push_all_once(repo: Repo, remote: str) -> None:
-    """Bring all there is to a remote that has been set since it came; each later batch is pushed by `commit`."""
+    """Push what was appended before this remote was set; `commit` pushes each later batch."""
     mark = scratch(repo) / "pushed"
     if not mark.exists() or mark.read_text() != remote:
         repo.push()
@@ -166,11 +165,9 @@ def track(repo: Repo, folder: Path, added: Mapping[str, Path]) -> Path:
 def track_list(repo: Repo, folder: Path, listed: Mapping[str, str], size: int) -> Path:
     """Write the list of a folder and its .dvc file, as `dvc add` does; return the .dvc file."""
     out = {"md5": _compat.write_list(repo, listed), "size": size, "nfiles": len(listed), "hash": "md5"}
-    tracked, text = (
-        folder.with_name(f"{folder.name}.dvc"),
-        yaml.safe_dump({"outs": [out | {"path": folder.name}]}, sort_keys=False),
-    )
-    write(tracked, lambda new: new.write_text(text))
+    tracked, content = folder.with_name(f"{folder.name}.dvc"), {"outs": [out | {"path": folder.name}]}
+    write(tracked, lambda new: new.write_text(yaml.safe_dump(content, sort_keys=False)))
+    _compat.checked_out(repo, folder)
     return tracked
 
 

@@ -23,10 +23,11 @@ def window(batch: str) -> tuple[datetime, datetime]:
 def partition(batch: str) -> str:
     """Name the folder that holds a batch, by its start: a month of daily batches, a day of shorter ones.
 
-    So a file list has about 30 batches whatever the schedule, and a repository 12 to 365 of them a year.
+    So a file list has about 30 batches whatever the schedule, and there are 12 to 365 lists a year. No name is a
+    number, as YAML has two readings of `09`.
     """
     since, until = window(batch)
-    return f"{since:%Y-%m}/{MONTH if until - since >= DAY else f'{since:%d}'}"
+    return f"{since:%Y-%m}/{MONTH if until - since >= DAY else f'{since:day-%d}'}"
 
 
 def may_overlap(name: str, since: datetime | None, until: datetime | None) -> bool:
@@ -34,6 +35,6 @@ def may_overlap(name: str, since: datetime | None, until: datetime | None) -> bo
     month, _, day = name.partition("/")
     if not day:
         return True
-    start = datetime.strptime(f"{month}-{'01' if day == MONTH else day}", "%Y-%m-%d").replace(tzinfo=UTC)
+    start = datetime.strptime(f"{month} {'day-01' if day == MONTH else day}", "%Y-%m day-%d").replace(tzinfo=UTC)
     # A batch of a day partition ends before the next day does; how long one of a month is, nobody knows.
     return (until is None or start < until) and (since is None or day == MONTH or start + 2 * DAY > since)
