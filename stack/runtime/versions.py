@@ -14,7 +14,7 @@ from stack import code
 from stack.errors import StackError
 from stack.settings import Settings
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when an older stack could not read the state."""
 UNFINISHED = ".restoring"
 """The folder in a home that a restore works in; while it is there, the state is not whole."""
