@@ -12,7 +12,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from stack import clock, project
-from stack.data import repository
+from stack.data import history, repository
 from stack.feature_store import feature_tables
 from stack.promotion import audit, registry
 from stack.settings import Settings, settings
@@ -26,10 +26,9 @@ def of(name: str) -> dict[str, Any]:
     here, spec = settings(), project.load(name)
     with repository.opened(here) as repo:
         known = repository.snapshot(repo, name, repo.scm.get_rev())
-        walk = repo.scm.dulwich.repo.get_walker()
-        subjects = [entry.commit.message.decode().partition("\n")[0] for entry in walk]
+        subjects = [commit.message.partition("\n")[0] for commit in history.commits(repo.scm)]
     found = {
-        "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in known.files.items()},
+        "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in known.items()},
         "commits": sorted(subject for subject in subjects if subject.split()[1] == name),
         "features": {str(path.relative_to(here.feature_tables / name)): _rows(path) for path in _tables(here, name)},
         "served": feature_tables.served_until(here.feature_tables / name, spec.clock.start).isoformat(),
