@@ -125,7 +125,7 @@ test-others: setup-dev ## Run the tests that need neither that stack nor a Docke
 	@said=$$(mktemp) && { $(TEST) -m "not running and not slow" >$$said 2>&1; status=$$?; cat $$said; rm $$said; exit $$status; }
 
 test-slow: setup-dev ## Kill runs at every step and at random moments, and compare with undisturbed ones (minutes)
-	@.venv/bin/python -m pytest tests/end_to_end -m slow
+	@.venv/bin/python -m pytest tests/end_to_end tests/stack -m slow
 
 test-compose: setup-dev ## Build the image and test the stack in containers; skipped where no Docker engine answers
 	@.venv/bin/python -m pytest tests/compose

@@ -112,14 +112,17 @@ def clean(yes: bool) -> None:
 
 @main.command()
 def apply() -> None:
-    """Apply the Feast definitions of feature_repo/ to the registry; a project with broken ones is left out."""
+    """Bring state and lake up to date; apply the Feast definitions of feature_repo/, leaving out broken projects."""
     from stack.core import state
     from stack.features import features
+    from stack.lake import lake
     from stack.ops import versions
 
     settings = settings_with()
     versions.check(settings)
     state.engine(settings.state_database)
+    if migrated := lake.migrate(settings):
+        click.echo(f"partitioned the lake's data of {', '.join(migrated)}; all its revisions stay readable")
     for name, error in features.apply(settings).items():
         click.echo(f"left out: {name}: {error}")
     versions.write(settings)

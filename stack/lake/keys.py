@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
-from io import BytesIO
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,11 @@ import pyarrow as pa
 from dvc.repo import Repo
 
 from stack.core.errors import StackError
-from stack.lake import repository
-from stack.lake.repository import Snapshot
+from stack.lake import history, repository
 from stack.specification.specs import ProjectSpec, Table
 
-Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+Hashes = np.ndarray[Any, np.dtype[np.int64]]
+SCHEMA = "CREATE TABLE seen (hash INTEGER PRIMARY KEY); CREATE TABLE state (version TEXT NOT NULL)"
 
 
 def identity(table: Table) -> list[str]:
@@ -26,61 +28,76 @@ def identity(table: Table) -> list[str]:
     return [*table.key, table.available_at] if table.snapshot else table.key
 
 
-def check(
-    repo: Repo, known: Snapshot, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str
-) -> dict[str, Hashes]:
-    """Refuse a batch with keys that the lake has already.
-
-    Returns:
-        Table -> hashes of all its keys, old and new, ascending.
-    """
-    seen = _recall(repo, known, spec) or {name: _stored(known, name, spec) for name in spec.tables}
-    for name, table in spec.tables.items():
-        frame = content[name].select(identity(table)).to_pandas()
-        new = _hashes(frame)
-        twice = np.searchsorted(seen[name], new, side="right") > np.searchsorted(seen[name], new)
-        if twice.any():
-            first = ", ".join(f"{column} {frame.loc[twice, column].iloc[0]}" for column in table.key)
-            raise StackError(
-                f"batch {batch} of {spec.name}, table {name}",
-                found=f"{twice.sum()} rows that the lake already has, one with {first}",
-                expected="rows with new keys",
-                todo="see whether the source delivers a window twice",
-            )
-        new.sort()
-        seen[name] = np.insert(seen[name], np.searchsorted(seen[name], new), new)
-    return seen
+def check(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> list[int]:
+    """Refuse a batch with keys that the lake has already; return the hashes of its keys."""
+    new: list[int] = []
+    with closing(_current(repo, spec)) as index:
+        for name, table in spec.tables.items():
+            frame = content[name].select(identity(table)).to_pandas()
+            hashes = _hashes(frame, name)
+            find = "SELECT hash FROM seen WHERE hash IN (SELECT value FROM json_each(?))"
+            twice = np.isin(hashes, [found for (found,) in index.execute(find, [json.dumps(hashes.tolist())])])
+            if twice.any():
+                first = ", ".join(f"{column} {frame.loc[twice, column].iloc[0]}" for column in table.key)
+                raise StackError(
+                    f"batch {batch} of {spec.name}, table {name}",
+                    found=f"{twice.sum()} rows that the lake already has, one with {first}",
+                    expected="rows with new keys",
+                    todo="see whether the source delivers a window twice",
+                )
+            new += hashes.tolist()
+    return new
 
 
-def remember(repo: Repo, spec: ProjectSpec, seen: Mapping[str, Hashes]) -> None:
-    """Keep the hashes for the next append, with the version of the data that they belong to."""
-    version = repository.version(repo, spec.name, repo.scm.get_rev())
-    arrays: dict[str, Any] = {f"table {name}": hashes for name, hashes in seen.items()}
-    buffer = BytesIO()
-    np.savez(buffer, allow_pickle=False, version=np.array(version), **arrays)
-    repository.write(_file(repo, spec), lambda new: new.write_bytes(buffer.getvalue()))
+def remember(repo: Repo, spec: ProjectSpec, new: Iterable[int]) -> None:
+    """Keep the hashes for the next append, with the version of the data that they now belong to."""
+    with closing(sqlite3.connect(_file(repo, spec))) as index:
+        _add(index, new)
+        _commit(index, _version(repo, spec))
 
 
-def _recall(repo: Repo, known: Snapshot, spec: ProjectSpec) -> dict[str, Hashes] | None:
-    """The kept hashes; None when they are of another version of the data, or unreadable."""
-    try:
-        with np.load(_file(repo, spec)) as kept:
-            if str(kept["version"]) == known.version:
-                return {name: kept[f"table {name}"] for name in spec.tables}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        pass
-    return None
+def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
+    """Open the kept hashes; those of another version of the data, or unreadable ones, are made anew."""
+    path, version = _file(repo, spec), _version(repo, spec)
+    index = sqlite3.connect(path)
+    with suppress(sqlite3.DatabaseError):
+        if index.execute("SELECT version FROM state").fetchall() == [(version,)]:
+            return index
+    index.close()
+    for stale in path.parent.glob(f"{path.name}*"):
+        stale.unlink()
+    index = sqlite3.connect(path)
+    index.executescript(SCHEMA)
+    for (name, _), file in repository.snapshot(repo, spec.name, "HEAD").items():
+        if name in spec.tables:
+            _add(index, _hashes(repository.frame([file], identity(spec.tables[name]), only=True), name).tolist())
+    _commit(index, version)
+    return index
 
 
-def _stored(known: Snapshot, name: str, spec: ProjectSpec) -> Hashes:
-    files = [path for (table, _), path in known.files.items() if table == name]
-    return np.sort(_hashes(repository.frame(files, identity(spec.tables[name]), only=True)))
+def _add(index: sqlite3.Connection, hashes: Iterable[int]) -> None:
+    index.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((one,) for one in hashes))
 
 
-def _hashes(frame: pd.DataFrame) -> Hashes:
+def _commit(index: sqlite3.Connection, version: str) -> None:
+    """Commit what has been added, as the hashes of a version of the data."""
+    index.execute("DELETE FROM state")
+    index.execute("INSERT INTO state VALUES (?)", [version])
+    index.commit()
+
+
+def _version(repo: Repo, spec: ProjectSpec) -> str:
+    """Name what the hashes depend on: git's hash of all that DVC tracks of the project, and the columns hashed."""
+    tree = history.entry(repo.scm, "HEAD", spec.name)
+    columns = {name: identity(table) for name, table in spec.tables.items()}
+    return json.dumps([tree.sha if tree else None, columns])
+
+
+def _hashes(frame: pd.DataFrame, name: str) -> Hashes:
     """64-bit hashes: among a million keys two are alike once in 37 million times."""
-    return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
+    salt = np.frombuffer(hashlib.blake2b(name.encode(), digest_size=8).digest(), dtype=np.uint64)
+    return (np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64) ^ salt).view(np.int64)
 
 
 def _file(repo: Repo, spec: ProjectSpec) -> Path:
-    return Path(repo.tmp_dir, f"keys-{spec.name}.npz")
+    return repository.scratch(repo) / f"keys-{spec.name}.db"

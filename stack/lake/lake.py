@@ -1,7 +1,8 @@
 """The lake: raw tables in daily or hourly batches, each batch one DVC version and one git commit.
 
-``<lake>/<project>/raw/<table>/<batch>.parquet``, tracked by ``<lake>/<project>/raw.dvc``. What is not committed is not
-there: readers take the files of a revision from DVC's cache, never from the working tree.
+``<lake>/<project>/<partition>/<table>/<batch>.parquet``, tracked by ``<lake>/<project>/<partition>.dvc``: a partition
+is a month of daily batches, ``2013-01/month``, or a day of shorter ones, ``2013-01/day-05``. What is not committed is
+not there: readers take the files of a revision from DVC's cache, never from the working tree.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
+from pathlib import Path
 from typing import cast
 
 import pandas as pd
@@ -23,18 +26,28 @@ from scmrepo.exceptions import SCMError
 from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.lake import keys, repository
-from stack.lake.repository import Snapshot
+from stack.lake import _compat, history, keys, migration, repository, windows
+from stack.lake.windows import batch_id as batch_id
+from stack.lake.windows import window as window
 from stack.specification.specs import ProjectSpec
 from stack.specification.specs import Table as TableSpec
-
-INSTANT = "%Y%m%dT%H%M%SZ"
 
 
 def prepare(settings: Settings) -> None:
     """Make the data registry, or mend what a killed process has left; a sound one is left as it is."""
     with repository.opened(settings):
         pass
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Bring a lake of an earlier release to today's layout, and return the projects that this changed.
+
+    Every revision stays readable, by `read` and by `dvc checkout`. Killed at any point, it is completed when run again.
+    """
+    if not settings.lake.exists():
+        return []
+    with repository.opened(settings) as repo:
+        return migration.run(settings, repo)
 
 
 def append(
@@ -54,18 +67,22 @@ def append(
     batch = batch_id(since, until)
     content = {name: _table(spec, name, tables, since, until) for name in spec.tables}
     with repository.opened(settings) as repo:
-        known = repository.snapshot(repo, spec.name, repo.scm.get_rev())
-        if any(stored == batch for _, stored in known.files):
+        migration.run(settings, repo)
+        name = f"{spec.name}/{windows.partition(batch)}"
+        file = history.entry(repo.scm, "HEAD", f"{name}.dvc")
+        known = repository.files(repo, file, "HEAD") if file else {}
+        if any(stored == batch for _, stored in known):
             _same(known, spec, content, batch)
-            found = repository.revisions(repo)[_subject(spec, batch)]
+            commits = history.revisions(repo.scm, spec.name)
+            found = next((revision for stored, revision in commits if stored == batch), str(repo.scm.get_rev()))
         else:
             disk.require_reserve(settings, f"batch {batch} of {spec.name}")
-            _fitting(known, spec, content, batch)
-            seen = keys.check(repo, known, spec, content, batch)
+            _fitting(repo, spec, content, batch)
+            new = keys.check(repo, spec, content, batch)
             found = _commit(repo, spec, content, batch)
-            keys.remember(repo, spec, seen)
+            keys.remember(repo, spec, new)
         if settings.lake_remote:
-            repo.push()
+            repository.push_all_once(repo, settings.lake_remote)
         return found
 
 
@@ -105,7 +122,7 @@ def revision(settings: Settings, spec: ProjectSpec | None = None) -> str:
         prepare(settings)
     scm = Git(str(settings.lake))
     try:
-        return repository.last_change(scm, spec.name) if spec else str(scm.get_rev())
+        return history.last_change(scm, spec.name) if spec else str(scm.get_rev())
     finally:
         scm.close()
 
@@ -114,7 +131,7 @@ def batches(settings: Settings, spec: ProjectSpec) -> pd.DataFrame:
     """List a project's batches in the order of time: batch, since, until, revision, and the rows of each table."""
     with repository.opened(settings) as repo:
         paths = _paths(repo, spec, str(repo.scm.get_rev()), None, None)
-        commits = repository.revisions(repo)
+        commits = dict(history.revisions(repo.scm, spec.name))
     names = sorted({batch for table in paths.values() for batch in table})
     rows = {
         name: [pq.read_metadata(paths[name][batch]).num_rows if batch in paths[name] else 0 for batch in names]
@@ -126,7 +143,7 @@ def batches(settings: Settings, spec: ProjectSpec) -> pd.DataFrame:
             "batch": names,
             "since": pd.to_datetime([since for since, _ in windows], utc=True).as_unit("us"),
             "until": pd.to_datetime([until for _, until in windows], utc=True).as_unit("us"),
-            "revision": [commits.get(_subject(spec, name), "") for name in names],
+            "revision": [commits.get(name, "") for name in names],
         }
         | rows
     )
@@ -134,29 +151,18 @@ def batches(settings: Settings, spec: ProjectSpec) -> pd.DataFrame:
 
 def newest(settings: Settings, spec: ProjectSpec) -> dict[str, datetime]:
     """End of the last batch that has a row, for each table that has one."""
+    found: dict[str, datetime] = {}
     with repository.opened(settings) as repo:
-        paths = _paths(repo, spec, str(repo.scm.get_rev()), None, None)
-    found = {}
-    for name, files in paths.items():
-        filled = (batch for batch in sorted(files, reverse=True) if pq.read_metadata(files[batch]).num_rows)
-        if last := next(filled, None):
-            found[name] = window(last)[1]
+        parts = repository.partitions(repo, spec.name, "HEAD")
+        for _, of_month in groupby(parts, key=lambda part: part[0].partition("/")[0]):
+            files = [repository.files(repo, file, "HEAD") for _, file in of_month]
+            ordered = sorted((batch, table, path) for part in files for (table, batch), path in part.items())
+            for batch, table, path in reversed(ordered):
+                if table in spec.tables and table not in found and pq.read_metadata(path).num_rows:
+                    found[table] = window(batch)[1]
+            if len(found) == len(spec.tables):
+                break
     return found
-
-
-def batch_id(since: datetime, until: datetime) -> str:
-    """Name the window of a batch."""
-    return f"{since.astimezone(UTC):{INSTANT}}_{until.astimezone(UTC):{INSTANT}}"
-
-
-def window(batch: str) -> tuple[datetime, datetime]:
-    """Read the window from the name of a batch."""
-    since, until = (datetime.strptime(part, INSTANT).replace(tzinfo=UTC) for part in batch.split("_"))
-    return since, until
-
-
-def _subject(spec: ProjectSpec, batch: str) -> str:
-    return f"Append {spec.name} {batch}"
 
 
 def _table(
@@ -199,40 +205,49 @@ def _first(frame: pd.DataFrame, table: TableSpec) -> str:
 
 
 def _commit(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> str:
-    with repository.journal(repo, spec.name, batch):
-        files = []
-        for name, table in content.items():
-            files.append(repository.folder(repo, spec.name) / name / f"{batch}.parquet")
-            repository.write(files[-1], partial(pq.write_table, table, compression="zstd"))
-        rows = ", ".join(f"{table.num_rows} {name}" for name, table in content.items())
-        return repository.commit(repo, spec.name, files, f"{_subject(spec, batch)}\n\n{rows}\n")
+    name = windows.partition(batch)
+    folder, added = Path(repo.root_dir, spec.name, name), []
+    with repository.journal(repo, project=spec.name, partition=name, batch=batch), _compat.lock(repo):
+        for table_name, table in content.items():
+            added.append(folder / table_name / f"{batch}.parquet")
+            repository.write(added[-1], partial(pq.write_table, table, compression="zstd"))
+        rows = ", ".join(f"{table.num_rows} {table_name}" for table_name, table in content.items())
+        message = history.message(f"Append {spec.name} {batch}", rows, Project=spec.name, Batch=batch)
+        return repository.commit(repo, folder, added, message)
 
 
-def _fitting(known: Snapshot, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
+def _fitting(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
     """Refuse a column of another type than the last batch's: the table could not be read as one any more."""
-    last = {table: path for (table, _), path in known.files.items()}
-    for name in content.keys() & last.keys():
-        before = pq.read_schema(last[name])
-        for field in content[name].schema:
-            if field.name not in before.names:
-                continue
-            try:
-                pa.unify_schemas(
-                    [pa.schema([before.field(field.name)]), pa.schema([field])], promote_options="permissive"
-                )
-            except pa.ArrowException:
-                raise StackError(
-                    f"batch {batch} of {spec.name}, table {name}, column {field.name}",
-                    found=str(field.type),
-                    expected=f"{before.field(field.name).type}, as in the batches before",
-                    todo="convert it in the project's source.py",
-                ) from None
+    unseen = set(content)
+    for _, file in repository.partitions(repo, spec.name, "HEAD"):
+        last = {table: path for (table, _), path in repository.files(repo, file, "HEAD").items() if table in unseen}
+        for name, path in last.items():
+            _unifiable(pq.read_schema(path), content[name].schema, f"batch {batch} of {spec.name}, table {name}")
+        unseen -= last.keys()
+        if not unseen:
+            return
 
 
-def _same(known: Snapshot, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
+def _unifiable(before: pa.Schema, new: pa.Schema, where: str) -> None:
+    for field in new:
+        if field.name not in before.names:
+            continue
+        known = before.field(field.name)
+        try:
+            pa.unify_schemas([pa.schema([known]), pa.schema([field])], promote_options="permissive")
+        except pa.ArrowException:
+            raise StackError(
+                f"{where}, column {field.name}",
+                found=str(field.type),
+                expected=f"{known.type}, as in the batches before",
+                todo="convert it in the project's source.py",
+            ) from None
+
+
+def _same(known: Mapping[tuple[str, str], str], spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
     """Refuse other rows for a window that is in the lake."""
     for name, table in content.items():
-        path = known.files.get((name, batch))
+        path = known.get((name, batch))
         if path is None or not pq.ParquetFile(path).read().equals(table):
             raise StackError(
                 f"batch {batch} of {spec.name}, table {name}",
@@ -247,10 +262,10 @@ def _paths(
 ) -> dict[str, dict[str, str]]:
     """Find the files of a revision that overlap (since, until] in DVC's cache: table -> batch -> path."""
     try:
-        known = repository.snapshot(repo, spec.name, revision)
+        known = repository.snapshot(repo, spec.name, revision, since, until)
         found = {
             (table, batch): path
-            for (table, batch), path in known.files.items()
+            for (table, batch), path in known.items()
             if (since is None or window(batch)[1] > since) and (until is None or window(batch)[0] < until)
         }
         if not all(map(os.path.exists, found.values())):

@@ -7,26 +7,34 @@ takes back what that append had not committed.
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from dvc.repo import Repo, lock_repo
+from dvc.repo import Repo
 from dvc.scm import Git
 from filelock import FileLock
+from scmrepo.git.objects import GitObject
 
 from stack.core.settings import Settings
-from stack.lake import listings
+from stack.lake import _compat, history, windows
 
 REMOTE = "stack"
-IDENTITY = {"name": "stack", "email": "stack@localhost"}
+IDENTITY = "[user]\n\tname = stack\n\temail = stack@localhost\n"
+IGNORED = "/*/[0-9][0-9][0-9][0-9]-[0-9][0-9]/*/*\n"
+"""What git ignores: the content of the folders that DVC tracks."""
+MONTH = re.compile(r"\d{4}-\d{2}")
+JOURNAL = "append.json"
+OLD_FILE = "raw.dvc"
+"""One folder a project, as the layout before partitions had it; old revisions have it still."""
 
 
 @contextmanager
@@ -37,47 +45,65 @@ def opened(settings: Settings) -> Iterator[Repo]:
         if not settings.lake.exists():
             _make(settings)
         _configure(settings)
-        # A user's `dvc status` may hold DVC's own lock: wait for it.
-        with Repo(str(settings.lake), _wait_for_lock=True) as repo:
+        with _compat.open_repo(settings.lake) as repo:
             _recover(repo)
             yield repo
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A project's files at one revision."""
+def partitions(repo: Repo, project: str, revision: str) -> Iterator[tuple[str, GitObject]]:
+    """Iterate over a project's partitions at a revision, newest first: folder below the project's, .dvc file."""
+    tree = history.entry(repo.scm, revision, project)
+    for child in _newest_first(tree) if tree else ():
+        if child.name == OLD_FILE:
+            yield child.name.removesuffix(".dvc"), child
+        elif MONTH.fullmatch(child.name):
+            for file in _newest_first(child):
+                if file.name.endswith(".dvc"):
+                    yield f"{child.name}/{file.name.removesuffix('.dvc')}", file
 
-    version: str
-    """DVC's hash of the folder; empty before the first batch."""
-    files: dict[tuple[str, str], str]
-    """(table, batch) -> file in DVC's cache, in the order of the batches."""
+
+def _newest_first(tree: GitObject) -> list[GitObject]:
+    return sorted(tree.scandir(), key=lambda child: str(child.name), reverse=True)
 
 
-def snapshot(repo: Repo, project: str, revision: str) -> Snapshot:
-    """Look up a project's files at a revision, without checking anything out."""
-    at, cache = version(repo, project, revision), repo.cache.local
-    if not at:
-        return Snapshot(at, {})
-    if not cache.exists(at) and not _relisted(repo, project, revision, at):
+def files(repo: Repo, file: GitObject, revision: str) -> dict[tuple[str, str], str]:
+    """Look up what a .dvc file of a revision tracks: (table, batch) -> file in DVC's cache, in the order of batches."""
+    version = _out(file)["md5"]
+    if not _compat.has(repo, version):
         fetch(repo, revision)
-    listed = listings.load(cache, at)
-    files = {(table, name.removesuffix(".parquet")): cache.oid_to_path(info.value) for (table, name), _, info in listed}
-    return Snapshot(at, dict(sorted(files.items(), key=lambda item: item[0][::-1])))
+    listed = {PurePosixPath(path): oid for path, oid in _compat.read_list(repo, version).items()}
+    return _ordered({(path.parent.name, path.stem): _compat.cached(repo, oid) for path, oid in listed.items()})
 
 
-def version(repo: Repo, project: str, revision: str) -> str:
-    """DVC's hash of a project's folder at a revision; empty before the first batch."""
-    recorded = _blob(repo, f"{project}/raw.dvc", revision)
-    return "" if recorded is None else str(yaml.safe_load(recorded)["outs"][0]["md5"])
+def snapshot(
+    repo: Repo, project: str, revision: str, since: datetime | None = None, until: datetime | None = None
+) -> dict[tuple[str, str], str]:
+    """Look up a project's files at a revision, without checking anything out.
+
+    Args:
+        repo: the registry.
+        project: name.
+        revision: of git.
+        since: leave out partitions that end before it.
+        until: leave out partitions that start after it.
+
+    Returns:
+        (table, batch) -> file in DVC's cache, in the order of batches.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for name, file in partitions(repo, project, revision):
+        if windows.may_overlap(name, since, until):
+            found |= files(repo, file, revision)
+    return _ordered(found)
 
 
-def _relisted(repo: Repo, project: str, revision: str, at: str) -> bool:
-    """Rebuild a file list that was thinned out, from the newest one and the commits up to the revision."""
-    start, subject = repo.scm.resolve_rev(revision).encode(), f"Append {project} "
-    walk = repo.scm.dulwich.repo.get_walker(include=[start])
-    subjects = (entry.commit.message.decode().partition("\n")[0] for entry in walk)
-    batches = {one.removeprefix(subject) for one in subjects if one.startswith(subject)}
-    return listings.rebuild(repo.cache.local, at, version(repo, project, "HEAD"), batches)
+def _ordered(files: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    return dict(sorted(files.items(), key=lambda item: item[0][::-1]))
+
+
+def _out(file: GitObject) -> dict[str, Any]:
+    """What a .dvc file says about its folder."""
+    return dict(yaml.safe_load(file.open("rb"))["outs"][0])
 
 
 def fetch(repo: Repo, revision: str) -> None:
@@ -85,48 +111,64 @@ def fetch(repo: Repo, revision: str) -> None:
     repo.fetch(revs=[revision], workspace=False)
 
 
+def push_all_once(repo: Repo, remote: str) -> None:
+    """Push what was appended before this remote was set; `commit` pushes each later batch."""
+    mark = scratch(repo) / "pushed"
+    if not mark.exists() or mark.read_text() != remote:
+        repo.push()
+        write(mark, lambda new: new.write_text(remote))
+
+
+def forget_pushed(repo: Repo) -> None:
+    """Let the next append push all there is."""
+    (scratch(repo) / "pushed").unlink(missing_ok=True)
+
+
 @contextmanager
-def journal(repo: Repo, project: str, batch: str) -> Iterator[None]:
-    """Record that a batch is being appended; a kill leaves the record behind."""
-    path = _journal(repo)
-    write(path, lambda new: new.write_text(json.dumps({"project": project, "batch": batch})))
-    if not Path(repo.root_dir, project, "raw.dvc").exists():
-        # Files added to a tracked folder are links to the cache; those that come with the folder are copies.
-        folder(repo, project).mkdir(parents=True, exist_ok=True)
-        repo.add([str(folder(repo, project))])
+def journal(repo: Repo, **work: str) -> Iterator[None]:
+    """Record what is being done; a kill leaves the record behind."""
+    path = scratch(repo) / JOURNAL
+    write(path, lambda new: new.write_text(json.dumps(work)))
     yield
     path.unlink()
 
 
-def folder(repo: Repo, project: str) -> Path:
-    """The folder of a project's raw tables."""
-    return Path(repo.root_dir, project, "raw")
-
-
-def commit(repo: Repo, project: str, files: list[Path], message: str) -> str:
-    """Add `files` to what DVC tracks for a project, and commit them to git; give the new revision."""
-    tracked = Path(repo.root_dir, project, "raw.dvc")
-    with repo.scm_context(quiet=True):
-        repo.add([str(path) for path in files])
-    repo.scm.add([str(tracked), str(tracked.with_name(".gitignore"))])
+def commit(repo: Repo, folder: Path, added: Iterable[Path], message: str) -> str:
+    """Add files to a folder that DVC tracks, push and commit them; return the new revision."""
+    tracked = track(repo, folder, {path.relative_to(folder).as_posix(): path for path in added})
+    if repo.config["core"].get("remote") == REMOTE:
+        _compat.push(repo, yaml.safe_load(tracked.read_text())["outs"][0]["md5"])
+    repo.scm.add([str(tracked)])
     repo.scm.commit(message, no_verify=True)
-    found = str(repo.scm.get_rev())
-    tracked_now = [path.parent.name for path in Path(repo.root_dir).glob("*/raw.dvc")]
-    listings.thin(repo.cache.local, {version(repo, name, found) for name in tracked_now})
-    return found
+    return str(repo.scm.get_rev())
 
 
-def revisions(repo: Repo) -> dict[str, str]:
-    """Subject of each commit -> its revision."""
-    walk = repo.scm.dulwich.repo.get_walker()
-    return {entry.commit.message.decode().partition("\n")[0]: entry.commit.id.decode() for entry in walk}
+def track(repo: Repo, folder: Path, added: Mapping[str, Path]) -> Path:
+    """Add files to what DVC tracks in a folder, and write its .dvc file; what HEAD tracks there stays.
+
+    Args:
+        repo: the registry.
+        folder: in the working tree.
+        added: path below the folder -> file.
+
+    Returns:
+        The .dvc file.
+    """
+    tracked = folder.with_name(f"{folder.name}.dvc")
+    known = history.entry(repo.scm, "HEAD", tracked.relative_to(repo.root_dir).as_posix())
+    out = _out(known) if known else {}
+    listed = _compat.read_list(repo, out["md5"]) if out else {}
+    listed |= {name: _compat.store(repo, path) for name, path in added.items()}
+    return track_list(repo, folder, listed, out.get("size", 0) + sum(path.stat().st_size for path in added.values()))
 
 
-def last_change(scm: Git, project: str) -> str:
-    """The newest revision that changed what DVC tracks for a project; before its first batch, the newest of all."""
-    newest = str(scm.get_rev())
-    walk = scm.dulwich.repo.get_walker([newest.encode()], paths=[f"{project}/raw.dvc".encode()], max_entries=1)
-    return next((entry.commit.id.decode() for entry in walk), newest)
+def track_list(repo: Repo, folder: Path, listed: Mapping[str, str], size: int) -> Path:
+    """Write the list of a folder and its .dvc file, as `dvc add` does; return the .dvc file."""
+    out = {"md5": _compat.write_list(repo, listed), "size": size, "nfiles": len(listed), "hash": "md5"}
+    tracked, content = folder.with_name(f"{folder.name}.dvc"), {"outs": [out | {"path": folder.name}]}
+    write(tracked, lambda new: new.write_text(yaml.safe_dump(content, sort_keys=False)))
+    _compat.checked_out(repo, folder)
+    return tracked
 
 
 def frame(paths: Iterable[str], columns: list[str], *, only: bool = False) -> pd.DataFrame:
@@ -159,16 +201,15 @@ def _make(settings: Settings) -> None:
     new.mkdir()
     Git.init(str(new)).close()
     (new / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    with (new / ".git/config").open("a") as config:
+        config.write(IDENTITY)
+    (new / ".gitignore").write_text(IGNORED)
     with Repo.init(str(new)) as repo:
         with repo.config.edit() as config:
             config["core"] |= {"analytics": False, "check_update": False, "autostage": True}
             # One copy of the data: the working tree links to the cache, write-protected.
             config["cache"]["type"] = ["hardlink", "copy"]
-        identity = repo.scm.dulwich.repo.get_config()
-        for key, value in IDENTITY.items():
-            identity.set((b"user",), key.encode(), value.encode())
-        identity.write_to_path()
-        repo.scm.add([str(new / name) for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore")])
+        repo.scm.add([str(new / name) for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")])
         repo.scm.commit("Prepare the data registry", no_verify=True)
         shutil.rmtree(repo.site_cache_dir, ignore_errors=True)
     new.rename(settings.lake)
@@ -186,42 +227,41 @@ def _configure(settings: Settings) -> None:
 
 def _recover(repo: Repo) -> None:
     """Take back what a killed append has left behind."""
-    if not _journal(repo).exists():
+    path = scratch(repo) / JOURNAL
+    if not path.exists():
         return
-    left = json.loads(_journal(repo).read_text())
-    project, batch = left["project"], left["batch"]
-    with lock_repo(repo):
-        # DVC writes it in place; nobody else holds DVC's lock now, so its entries are of the dead.
-        Path(repo.tmp_dir, "rwlock").unlink(missing_ok=True)
+    left = json.loads(path.read_text())
     for lock in Path(repo.root_dir, ".git").rglob("*.lock"):
         lock.unlink(missing_ok=True)
-    known = snapshot(repo, project, repo.scm.get_rev())
-    for path in folder(repo, project).glob("*/*"):
-        # DVC tries links out on files of its own, .<random>.tmp, beside the data.
+    if "batch" in left:
+        _take_back(repo, left["project"], left.get("partition", OLD_FILE.removesuffix(".dvc")), left["batch"])
+    path.unlink()
+
+
+def _take_back(repo: Repo, project: str, partition: str, batch: str) -> None:
+    """Delete the files of a batch that HEAD does not track, and restore what git tracks of their folder."""
+    folder = Path(repo.root_dir, project, partition)
+    file = history.entry(repo.scm, "HEAD", f"{project}/{partition}.dvc")
+    known = files(repo, file, "HEAD") if file else {}
+    for path in folder.glob("*/*"):
+        # Older releases let DVC try links out, on files of its own beside the data: .<random>.tmp.
         ours = batch in path.name or path.suffix == ".tmp"
-        if ours and (path.suffix != ".parquet" or (path.parent.name, batch) not in known.files):
+        if ours and (path.suffix != ".parquet" or (path.parent.name, batch) not in known):
             path.unlink()
-    for name in (f"{project}/raw.dvc", f"{project}/.gitignore"):
+    for name in (f"{project}/{partition}.dvc", f"{project}/.gitignore"):
         _restore(repo, name)
-    _journal(repo).unlink()
 
 
 def _restore(repo: Repo, name: str) -> None:
     """Set a file, in the working tree and in git's index, to what HEAD holds."""
-    recorded, path = _blob(repo, name, "HEAD"), Path(repo.root_dir, name)
+    recorded, path = history.content(repo.scm, "HEAD", name), Path(repo.root_dir, name)
     if recorded is None:
         path.unlink(missing_ok=True)
     elif not path.exists() or path.read_bytes() != recorded:
         write(path, lambda new: new.write_bytes(recorded))
-    with suppress(KeyError):  # neither in HEAD nor in the index
-        repo.scm.dulwich.repo.get_worktree().unstage([name])
+    repo.scm.add([str(path)])
 
 
-def _blob(repo: Repo, name: str, revision: str) -> bytes | None:
-    """Content of a file at a revision; None when it has none."""
-    files = repo.scm.get_fs(revision)
-    return bytes(files.cat_file(f"/{name}")) if files.exists(f"/{name}") else None
-
-
-def _journal(repo: Repo) -> Path:
-    return Path(repo.tmp_dir, "append.json")
+def scratch(repo: Repo) -> Path:
+    """DVC's folder for what git does not track."""
+    return Path(repo.root_dir, ".dvc", "tmp")

@@ -14,7 +14,7 @@ from stack.core import code
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when an older stack could not read the state."""
 UNFINISHED = ".restoring"
 """The folder in a home that a restore works in; while it is there, the state is not whole."""

@@ -30,7 +30,7 @@ from tests.conftest import own_environment
 RATE = 20
 """Requests a second while something is killed."""
 PASSWORD = "of-the-gateway"
-TRACKED = "lake/flights/raw.dvc"
+TRACKED = "lake/flights/2013-01/month.dvc"
 
 
 class Containers:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from stack.core.settings import Settings, settings
 from stack.core.state import engine, predictions
 from stack.features import feature_tables
-from stack.lake import repository
+from stack.lake import history, repository
 from stack.project import Project
 from stack.promotion import audit
 from stack.registry import registry
@@ -28,10 +28,9 @@ def of(name: str) -> dict[str, Any]:
     here, spec = settings(), specs.load(name)
     with repository.opened(here) as repo:
         known = repository.snapshot(repo, name, repo.scm.get_rev())
-        walk = repo.scm.dulwich.repo.get_walker()
-        subjects = [entry.commit.message.decode().partition("\n")[0] for entry in walk]
+        subjects = [commit.message.partition("\n")[0] for commit in history.commits(repo.scm)]
     found = {
-        "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in known.files.items()},
+        "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in known.items()},
         "commits": sorted(subject for subject in subjects if subject.split()[1] == name),
         "features": {str(path.relative_to(here.feature_tables / name)): _rows(path) for path in _tables(here, name)},
         "served": feature_tables.served_until(here.feature_tables / name, spec.clock.start).isoformat(),

@@ -96,9 +96,7 @@ def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path)
 
     assert_frame_equal(lake.read(target, toy)["days"], lake.read(source, toy)["days"])
     assert lake.revision(target) == lake.revision(source)
-    assert [path.name for path in (target.lake / "toy" / "raw" / "days").iterdir()] == [
-        f"{lake.batch_id(SINCE, UNTIL)}.parquet"
-    ]
+    assert [path.name for path in target.lake.glob("toy/*/month/days/*")] == [f"{lake.batch_id(SINCE, UNTIL)}.parquet"]
     assert_frame_equal(logged(target, toy), logged(source, toy))
     assert pd.read_parquet(target.feature_tables / "toy" / "weather")["wet"].tolist() == [1.5]
     assert feature_tables.served_until(target.feature_tables / "toy", SINCE) == UNTIL
@@ -120,7 +118,9 @@ def test_archive_is_whole_private_and_says_what_it_holds(made):
     assert [path.name for path in made.parent.iterdir()] == [made.name]
     assert manifest.counts.predictions == 20
     assert manifest.databases == {"state": "sqlite"}
-    assert not [name for name in manifest.members if name.startswith(("lake/toy/raw/", "lake/.dvc/tmp", "logs"))]
+    assert not [
+        name for name in manifest.members if name.startswith(("lake/toy/2024-01/month/", "lake/.dvc/tmp", "logs"))
+    ]
 
 
 def test_backup_during_writes_holds_every_answer_given_before_it(tmp_path, toy):

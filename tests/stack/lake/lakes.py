@@ -1,0 +1,71 @@
+"""A small lake, what a user's shell makes of it, and processes that die in the midst of their work."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+
+from stack.core.settings import Settings
+from stack.lake import lake
+from stack.specification.specs import ProjectSpec
+
+DAYS = [datetime(2013, 1, day, tzinfo=UTC) for day in range(1, 10)]
+SPEC = ProjectSpec.model_validate(
+    {
+        "name": "trains",
+        "title": "Is the train late?",
+        "label": "late",
+        "clock": {"kind": "replay", "start": DAYS[0]},
+        "tables": {"trains": {"key": ["day", "train"]}, "weather": {"key": ["station", "hour"]}},
+        "request": {"train": {"type": "string", "description": "Number", "example": "ICE 1"}},
+        "features": {"service": "trains_v1", "entities": ["train"], "columns": {"train_id": "category"}},
+    }
+)
+
+
+def tables(day: int, trains: int = 3) -> dict[str, pd.DataFrame]:
+    """What became known in (day, day + 1]."""
+    known = pd.date_range(DAYS[day] + timedelta(hours=1), periods=trains, freq="h")
+    names = [f"ICE {number}" for number in range(trains)]
+    return {
+        "trains": pd.DataFrame({"day": str(day), "train": names, "delay": float(day), "available_at": known}),
+        "weather": pd.DataFrame({"station": "Ulm", "hour": known, "gust": None, "available_at": known}),
+    }
+
+
+def append(settings: Settings, day: int) -> str:
+    return lake.append(settings, SPEC, tables(day), DAYS[day], DAYS[day + 1])
+
+
+def commits(settings: Settings) -> list[str]:
+    log = ["git", "-C", str(settings.lake), "log", "--format=%s"]
+    return subprocess.run(log, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def dvc(settings: Settings, *command: str) -> str:
+    """What a user's shell sees."""
+    full = [sys.executable, "-m", "dvc", *command]
+    return subprocess.run(full, cwd=settings.lake, capture_output=True, text=True, check=True).stdout
+
+
+def died(work: Callable[[], object], last_event: int) -> bool:
+    """Work in a forked process that dies by SIGKILL at its n-th touch of the file system; say whether it died."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def die(event: str, _: object) -> None:
+            nonlocal seen
+            if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"):
+                seen += 1
+                if seen == last_event:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(die)
+        work()
+        os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
