@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from evidently import Dataset, metrics
 from evidently.core.metric_types import SingleValue, SingleValueCalculation
@@ -29,9 +30,9 @@ def link_library(html: str, link: Callable[[str], str]) -> str:
     """Replace the inlined JavaScript library of a report page by a link.
 
     Tool: Evidently
-    Reach: Snapshot.get_html_str
+    Reach: evidently.core.report.Snapshot.get_html_str
     Why: a page contains the whole library, 3.5 of 5 MB, as a script of its body; the data are in its head.
-    Upstream: https://github.com/evidentlyai/evidently/issues/1046
+    Upstream: none known
 
     Args:
         html: the page.
@@ -67,6 +68,21 @@ def _without_templates(part: Any) -> Any:
     return [_without_templates(value) for value in part] if isinstance(part, list) else part
 
 
+def stored_files(project: Path, run: UUID) -> dict[str, bytes]:
+    """Read the files that a local workspace has written for a project and one of its runs.
+
+    Tool: Evidently
+    Reach: evidently.ui.service.storage.local.base
+    Why: a workspace can write into a folder, and has no way to copy a project or run into another one.
+    Upstream: none known
+
+    Returns:
+        "metadata.json", "dashboard.json" and "snapshot" -> content.
+    """
+    content = {name: (project / name).read_bytes() for name in ("metadata.json", "dashboard.json")}
+    return content | {"snapshot": (project / "snapshots" / f"{run}.json").read_bytes()}
+
+
 def publish(workspace: Path, content: bytes, target: Path) -> None:
     """Put a complete file into a local workspace so that a running UI loads it.
 
@@ -92,7 +108,7 @@ class ValueDrift(metrics.ValueDrift):  # type: ignore[misc]
     Reach: evidently.metrics.ValueDrift
     Why: the UI finds metrics by the name of their class, so this one must have the name of Evidently's own, which
     compares and draws each column a second time after the table of all columns.
-    Upstream: https://github.com/evidentlyai/evidently/issues/1526
+    Upstream: none known
     """
 
     score: float

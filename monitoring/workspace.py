@@ -60,13 +60,12 @@ def add(project: Project, name: str, snapshot: Snapshot) -> None:
         added = workspace.add_project(ProjectModel(id=ours, name=project.spec.name, description=project.spec.title))
         written = workspace.add_run(ours, snapshot, include_data=False, name=name)
         _draw(added, project.spec)
-        staged = Path(aside) / str(ours)
+        stored = _compat.stored_files(Path(aside) / str(ours), written.id)
         for file in ("metadata.json", "dashboard.json"):
             # A dashboard or description that the user changed in the UI stays as it is.
             if not (target / file).exists():
-                _compat.publish(project.settings.reports, (staged / file).read_bytes(), target / file)
-        content = (staged / "snapshots" / f"{written.id}.json").read_bytes()
-        _compat.publish(project.settings.reports, content, _snapshot_file(project, name))
+                _compat.publish(project.settings.reports, stored[file], target / file)
+        _compat.publish(project.settings.reports, stored["snapshot"], _snapshot_file(project, name))
 
 
 def remove(project: Project, name: str) -> None:
