@@ -1,21 +1,19 @@
-"""Evidently's part of a report: drift of each column by the method that project.yaml names, quality, performance."""
+"""A window compared with the champion's training reference: what the monitored metrics are computed from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 from evidently import DataDefinition, Dataset, Report
 from evidently.core.container import MetricOrContainer
 from evidently.core.report import Snapshot
-from evidently.metrics import MeanValue, RowCount, ValueDrift
 from pandas import DataFrame
 
-from monitoring.frames import TIME, oldest_features
-from monitoring.metrics import DriftTable, FeatureAge, LabelledScore, MissingPercent
-from monitoring.performance import measure, scores
+from monitoring import _compat
+from monitoring.frames import TIME, Outcomes
 from stack.specification import tasks
 from stack.specification.specs import Monitoring, ProjectSpec
 
@@ -28,111 +26,85 @@ P_VALUE_METHODS = {"ks"}
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Drift scores of a window against the reference, and the Evidently snapshot that shows them.
+class WindowComparison:
+    """Window and reference as typed frames, and the drift scores of the columns once Evidently has run.
 
-    ``drift`` is empty, and ``drift_share`` None, where the rows were too few to say. A column that lost all its
-    values has the score infinity.
+    ``scores`` is empty where the window has fewer than `min_rows` rows. A column that lost all its values has the
+    score infinity.
     """
 
+    spec: ProjectSpec
+    reference: DataFrame
+    current: DataFrame
+    outcomes: Outcomes = Outcomes()
+    lost: tuple[str, ...] = ()
+    """Feature columns that miss far more values than the reference does."""
+    scores: Mapping[str, float] = field(default_factory=dict)
     snapshot: Snapshot | None = None
-    drift: Mapping[str, float] = field(default_factory=dict)
-    drifted: tuple[str, ...] = ()
-    predictions: Mapping[str, float] = field(default_factory=dict)
-    """Score of each output of the answers."""
 
     @property
-    def drift_share(self) -> float | None:
-        """Share of the compared feature columns that drift."""
-        return len(self.drifted) / len(self.drift) if self.drift else None
+    def policy(self) -> Monitoring:
+        """Section ``monitoring`` of project.yaml."""
+        return self.spec.monitoring
 
-    def prediction_drift(self, policy: Monitoring) -> float | None:
-        """Score of the output that drifts most; None without answers."""
-        worst = min if policy.method in P_VALUE_METHODS else max
-        return worst(self.predictions.values(), default=None)
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Columns of the predictions."""
+        return tuple(tasks.of(self.spec).outputs)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the window has rows enough for a drift score to mean something."""
+        return len(self.current) >= self.policy.min_rows
+
+    @property
+    def drift(self) -> dict[str, float]:
+        """Score of each feature column that was compared."""
+        return {column: score for column, score in self.scores.items() if column not in self.outputs}
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """Feature columns that drift."""
+        return tuple(column for column, score in self.drift.items() if self.drifts(score))
+
+    @property
+    def prediction_drift(self) -> float | None:
+        """Score of the output that drifts most; None without predictions."""
+        worst = min if self.policy.method in P_VALUE_METHODS else max
+        return worst((self.scores[output] for output in self.outputs if output in self.scores), default=None)
+
+    def drifts(self, score: float) -> bool:
+        """Whether a column with this score of the policy's method drifts; one that lost its values does."""
+        if np.isinf(score):
+            return True
+        return (
+            score < self.policy.threshold if self.policy.method in P_VALUE_METHODS else score >= self.policy.threshold
+        )
+
+    def comparable(self, column: str) -> bool:
+        """Whether both frames have values of the column; Evidently refuses an empty one."""
+        return all(column in frame and bool(frame[column].notna().any()) for frame in (self.reference, self.current))
 
 
 def compare(
-    spec: ProjectSpec, reference: DataFrame, current: DataFrame, lost: tuple[str, ...], *, at: datetime, name: str
-) -> Comparison:
-    """Run Evidently on typed frames; fewer than `min_rows` rows get quality and performance, and no drift."""
-    if not len(current):
-        return Comparison()
-    enough = len(current) >= spec.monitoring.min_rows
-    metrics = [*_quality(spec, reference, current), *_performance(spec, reference, current)]
-    if enough:
-        metrics = [*_drift(spec, reference, current), *metrics]
-    snapshot = Report(metrics).run(_dataset(spec, current), _dataset(spec, reference), timestamp=at, name=name)
-    if not enough:
-        return Comparison(snapshot)
-    found = dict.fromkeys(lost, float("inf")) | _scores(snapshot)
-    predictions = {output: found.pop(output) for output in tasks.of(spec).outputs if output in found}
-    drifted = tuple(column for column, score in found.items() if drifts(spec.monitoring, score))
-    return Comparison(snapshot, found, drifted, predictions)
-
-
-def drifts(policy: Monitoring, score: float) -> bool:
-    """Whether a column with this score of the policy's method drifts; one that lost its values does."""
-    if np.isinf(score):
-        return True
-    return score < policy.threshold if policy.method in P_VALUE_METHODS else score >= policy.threshold
-
-
-def _comparable(reference: DataFrame, current: DataFrame, column: str) -> bool:
-    """Whether both frames have values of the column; Evidently refuses an empty one."""
-    return all(column in frame and bool(frame[column].notna().any()) for frame in (reference, current))
-
-
-def _drift(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[MetricOrContainer]:
-    policy = spec.monitoring
-    columns = [column for column in spec.features.columns if _comparable(reference, current, column)]
-    features = DriftTable(
-        columns=columns,
-        drift_share=policy.max_drift_share,
-        num_method=policy.method,
-        cat_method=CATEGORY_METHODS[policy.method],
-        threshold=policy.threshold,
-    )
-    outputs = [output for output in tasks.of(spec).outputs if _comparable(reference, current, output)]
-    predictions = [ValueDrift(column=output, method=policy.method, threshold=policy.threshold) for output in outputs]
-    return [*([features] if columns else []), *predictions]
-
-
-def _quality(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[MetricOrContainer]:
-    metrics: list[MetricOrContainer] = [RowCount(), MissingPercent(columns=list(spec.features.columns))]
-    age = oldest_features(current)
-    if age is not None:
-        metrics.append(FeatureAge(minutes=age))
-    outputs = [output for output in tasks.of(spec).outputs if _comparable(reference, current, output)]
-    return [*metrics, *(MeanValue(column=output) for output in outputs)]
-
-
-def _performance(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> list[MetricOrContainer]:
-    found, before = measure(spec, current) or {}, measure(spec, reference) or {}
-    columns = {"outputs": list(tasks.of(spec).outputs), "label": spec.label}
-    return [
-        LabelledScore(score=score, current=found[score], reference=before.get(score), **columns)
-        for score in scores(spec)
-        if found.get(score) is not None
-    ]
+    window: WindowComparison, metrics: Sequence[MetricOrContainer], *, at: datetime, name: str
+) -> WindowComparison:
+    """Run Evidently's metrics on the frames; a window without rows stays as it is."""
+    if not len(window.current):
+        return window
+    current, reference = (_dataset(window.spec, frame) for frame in (window.current, window.reference))
+    snapshot = Report(list(metrics)).run(current, reference, timestamp=at, name=name)
+    scores = dict.fromkeys(window.lost, float("inf")) | _compat.drift_scores(snapshot)
+    return replace(window, snapshot=snapshot, scores=scores if window.enough else {})
 
 
 def _dataset(spec: ProjectSpec, frame: DataFrame) -> Dataset:
     if len(frame) > MAX_ROWS:
         frame = frame.sample(MAX_ROWS, random_state=spec.training.seed).sort_index()
-    outputs = tasks.of(spec).outputs
+    outputs = [output for output in tasks.of(spec).outputs if output in frame]
     definition = DataDefinition(
-        numerical_columns=[*spec.column_types("number"), *(one for one in outputs if one in frame)],
+        numerical_columns=[*spec.column_types("number"), *outputs],
         categorical_columns=spec.column_types("category"),
         timestamp=TIME if TIME in frame else None,
     )
     return Dataset.from_pandas(frame, definition)
-
-
-def _scores(snapshot: Snapshot) -> dict[str, float]:
-    """The drift score of each compared column, predictions included."""
-    return {
-        metric["config"]["column"]: float(metric["value"])
-        for metric in snapshot.dict()["metrics"]
-        if metric["config"]["type"].endswith(":ValueDrift")
-    }

@@ -1,169 +1,206 @@
-"""Metrics of ours for Evidently: missing cells in percent, age of the features, scores of the rows that have a label.
+"""The table of monitored metrics, and those of features and predictions.
 
-Evidently's own log-loss, AUC and regression metrics need every row labelled, and it has no Brier score and no
-calibration bias. Custom metrics are part of its public API; its UI shows them without importing this module.
+To add one: a class here, in `METRICS`, and its limit in ``stack/specification/sections.py`` (class ``Monitoring``).
+Report, summary, portal, dashboard and verdict follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import plotly.graph_objects as go  # type: ignore[import-untyped]
-from evidently import Dataset, metrics
 from evidently.core.container import MetricOrContainer
-from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
-from evidently.core.report import Context
-from evidently.legacy.metrics import DataDriftTable
-from evidently.legacy.model.widget import BaseWidgetInfo
-from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter, plotly_figure
-from evidently.presets import DataDriftPreset
-from pandas import DataFrame
+from evidently.metrics import MeanValue, RowCount, ValueDrift
+from evidently.sdk.models import PanelMetric
+from evidently.sdk.panels import bar_plot_panel, counter_panel, line_plot_panel
 
-from monitoring.performance import NAMES, known, reliability
-
-
-class ValueDrift(metrics.ValueDrift):  # type: ignore[misc]
-    """A column's drift score, as the table of all columns has it.
-
-    Evidently's own metric of this name, which its UI takes this one for, draws each column as the table does: for
-    nobody, and for as long.
-    """
-
-    score: float
+from monitoring import evidently_metrics, frames
+from monitoring.comparison import CATEGORY_METHODS, WindowComparison
+from monitoring.model_metrics import Bias, ChampionAge, Loss, Performance
+from monitoring.monitored import MonitoredMetric, Panels
+from monitoring.rules import History
+from stack.kit.drift import Reason
+from stack.specification import tasks
+from stack.specification.specs import ProjectSpec
 
 
-class ValueDriftCalculation(SingleValueCalculation[ValueDrift]):  # type: ignore[misc]
-    """Passes the score on."""
+class FeatureDrift(MonitoredMetric):
+    """Share of the feature columns that drift."""
 
-    def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
-        """Return the score."""
-        return self.result(self.metric.score)
+    name, title = "drift", "Features drifting"
 
-    def display_name(self) -> str:
-        """Name the metric in the UI."""
-        return f"Value drift for {self.metric.column}"
+    def measure(self, window: WindowComparison) -> float | None:
+        """Return the share of the compared columns; None where there are too few rows."""
+        return len(window.drifted) / len(window.drift) if window.drift else None
 
-
-class DriftTable(DataDriftPreset):  # type: ignore[misc]
-    """Evidently's table of drifting columns, each compared and drawn once."""
-
-    def generate_metrics(self, context: Context) -> Sequence[MetricOrContainer]:
-        """Return the share of drifting columns and the score of each, from the table that is drawn."""
-        count, *drifts = super().generate_metrics(context)
-        wanted = DataDriftTable(
-            columns=self.columns,
-            num_stattest=self.num_method,
-            cat_stattest=self.cat_method,
-            stattest_threshold=self.threshold,
+    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
+        """Return the table of all columns."""
+        columns = [column for column in window.spec.features.columns if window.comparable(column)]
+        if not columns or not window.enough:
+            return []
+        table = evidently_metrics.DriftTable(
+            columns=columns,
+            drift_share=window.policy.max_drift_share,
+            num_method=window.policy.method,
+            cat_method=CATEGORY_METHODS[window.policy.method],
+            threshold=window.policy.threshold,
         )
-        table, _ = context.get_legacy_metric(wanted, None, None)
-        scores = {column: found.drift_score for column, found in table.drift_by_columns.items()}
-        return [count, *(ValueDrift(**one.dict(exclude={"type"}), score=scores[one.column]) for one in drifts)]
+        return [table]
 
-
-class MissingPercent(SingleValueMetric):  # type: ignore[misc]
-    """Percentage of the cells of `columns` that hold no value; percent, as its plots round a share to nothing."""
-
-    columns: list[str]
-
-
-class MissingPercentCalculation(SingleValueCalculation[MissingPercent]):  # type: ignore[misc]
-    """Counts the missing cells of both frames."""
-
-    def calculate(
-        self, context: Context, current_data: Dataset, reference_data: Dataset | None
-    ) -> SingleValue | tuple[SingleValue, SingleValue]:
-        """Return current and reference percentage."""
-        found = [
-            100 * float(data.as_dataframe()[self.metric.columns].isna().to_numpy().mean())
-            for data in (current_data, reference_data)
-            if data is not None
+    def panels(self, spec: ProjectSpec) -> Panels:
+        """Return the share, last and over time."""
+        policy = spec.monitoring
+        share = PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})
+        title = f"Share of drifted features by {policy.method}, notice from {policy.max_drift_share}"
+        return [
+            counter_panel("Share of drifted features, last window", [share], size="half"),
+            line_plot_panel(title, [share], size="half"),
         ]
-        current = self.result(found[0])
-        current.widget = [_counters("Missing values", [f"{percent:.2f} %" for percent in found])]
-        return (current, self.result(found[1])) if len(found) > 1 else current
 
-    def display_name(self) -> str:
-        """Name the metric in the UI."""
-        return "Missing values in the features, %"
+    def feature_panels(self, spec: ProjectSpec) -> Panels:
+        """Return the score of each column over time."""
+        columns = [_drift_of(column) for column in spec.features.columns]
+        return [line_plot_panel(f"Drift of each feature ({spec.monitoring.method})", columns)]
 
-
-class FeatureAge(SingleValueMetric):  # type: ignore[misc]
-    """Minutes that the features of 95 % of the answers were younger than; measured before, as a reference has none."""
-
-    minutes: float
-
-
-class FeatureAgeCalculation(SingleValueCalculation[FeatureAge]):  # type: ignore[misc]
-    """Shows the age."""
-
-    def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
-        """Return the age in the current frame."""
-        current = self.result(self.metric.minutes)
-        current.widget = [_counters(self.display_name(), [f"{self.metric.minutes:.1f}"])]
-        return current
-
-    def display_name(self) -> str:
-        """Name the metric in the UI."""
-        return "Age of the features, minutes (95 % are younger)"
+    def rule(self, history: History) -> Reason:
+        """Give notice from ``max_drift_share`` on."""
+        share, limit = history.last.drift_share, history.policy.max_drift_share
+        if (few := history.too_few(self.name)) or share is None:
+            return few or Reason(self.name, None, limit, "none", "drift: no feature column could be compared")
+        action, windows = history.alarm(
+            lambda window: window.drift_share is not None and window.drift_share >= limit, "notice"
+        )
+        text = f"drift: {share:.0%} of the feature columns, notice from {limit:.0%}{windows}"
+        return Reason(self.name, share, limit, action, text)
 
 
-class LabelledScore(SingleValueMetric):  # type: ignore[misc]
-    """A score that was measured on the labelled rows; the bias comes with a reliability plot.
+class PredictionDrift(MonitoredMetric):
+    """Drift score of the output that drifts most."""
 
-    The values are given, as a task measures them and Evidently would not; only the plot looks at the rows.
-    """
+    name = "predictions"
 
-    score: str
-    current: float
-    reference: float | None = None
-    outputs: list[str]
-    label: str
+    def measure(self, window: WindowComparison) -> float | None:
+        """Return the score; None without predictions or with too few rows."""
+        return window.prediction_drift
 
+    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
+        """Return the drift of each output."""
+        policy, outputs = window.policy, [output for output in window.outputs if window.comparable(output)]
+        drifts = [ValueDrift(column=output, method=policy.method, threshold=policy.threshold) for output in outputs]
+        return drifts if window.enough else []
 
-class LabelledScoreCalculation(SingleValueCalculation[LabelledScore]):  # type: ignore[misc]
-    """Shows the score of both frames."""
+    def panels(self, spec: ProjectSpec) -> Panels:
+        """Return the score of each output over time."""
+        outputs = [_drift_of(output) for output in tasks.of(spec).outputs]
+        return [line_plot_panel("Drift of the predictions", outputs, size="half")]
 
-    def calculate(
-        self, context: Context, current_data: Dataset, reference_data: Dataset | None
-    ) -> SingleValue | tuple[SingleValue, SingleValue]:
-        """Return the current score, and the reference's where it has labels."""
-        metric = self.metric
-        current = self.result(metric.current)
-        shown = ["-" if value is None else f"{value:.4f}" for value in (metric.current, metric.reference)]
-        current.widget = [_counters(self.display_name(), shown)]
-        if metric.score == "bias":
-            current.widget.append(_reliability(current_data.as_dataframe(), metric.outputs, metric.label))
-        if reference_data is not None and metric.reference is not None:
-            return current, self.result(metric.reference)
-        return current
-
-    def display_name(self) -> str:
-        """Name the score in the UI."""
-        return str(NAMES.get(self.metric.score, self.metric.score))
+    def rule(self, history: History) -> Reason:
+        """Give notice when the predictions drift."""
+        found, threshold = history.last.prediction_drift, history.policy.threshold
+        if few := history.too_few(self.name):
+            return few
+        if found is None:
+            return Reason(self.name, None, threshold, "none", "predictions: none in the window")
+        action, windows = history.alarm(lambda window: bool(window.prediction_drift), "notice")
+        text = f"predictions: {'drift' if found else 'no drift'} by {history.policy.method}{windows}"
+        return Reason(self.name, float(found), threshold, action, text)
 
 
-def _reliability(frame: DataFrame, outputs: list[str], label: str) -> BaseWidgetInfo:
-    """What was said against what was seen; of several classes, how sure and how often right."""
-    rows = known(frame, outputs, label)
-    answer: np.ndarray[Any, Any] = rows[outputs].to_numpy("float64")
-    outcome = rows[label].to_numpy("float64")
-    if len(outputs) > 1:
-        answer, outcome = answer.max(axis=1), (answer.argmax(axis=1) == outcome).astype("float64")
-    said, seen, count = zip(*reliability(answer.reshape(-1), outcome), strict=True)
-    ends = [min(*said, *seen), max(*said, *seen)]
-    figure = go.Figure()
-    figure.add_scatter(x=ends, y=ends, name="as said", line={"dash": "dot", "color": "grey"})
-    figure.add_scatter(x=said, y=seen, name="current", mode="lines+markers", customdata=count)
-    named = ("probability of the class answered", "share of right answers")
-    x, y = named if len(outputs) > 1 else (f"mean {outputs[0]}", f"mean of {label}")
-    figure.update_layout(xaxis_title=x, yaxis_title=y)
-    return plotly_figure(title="Reliability, in ten bins of equally many rows", figure=figure)
+class Rows(MonitoredMetric):
+    """Number of rows."""
+
+    name = "rows"
+
+    def measure(self, window: WindowComparison) -> float:
+        """Return the number of rows in the window."""
+        return len(window.current)
+
+    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
+        """Return Evidently's own count."""
+        return [RowCount()]
+
+    def panels(self, spec: ProjectSpec) -> Panels:
+        """Return the number, last and over time."""
+        rows = PanelMetric(legend="rows", metric="RowCount")
+        return [counter_panel("Rows in the last window", [rows], size="half"), bar_plot_panel("Rows", [rows])]
 
 
-def _counters(title: str, shown: list[str]) -> BaseWidgetInfo:
-    labels = ("current", "reference")
-    counters = [CounterData(label, value) for label, value in zip(labels, shown, strict=False)]
-    return counter(title=title, counters=counters, size=WidgetSize.FULL)
+class MissingValues(MonitoredMetric):
+    """Share of the feature cells without a value; the rule names columns that lost theirs."""
+
+    name, title = "missing", "Missing"
+
+    def measure(self, window: WindowComparison) -> float | None:
+        """Return the share; None without rows."""
+        return frames.missing_share(window.spec, window.current)
+
+    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
+        """Return the percentage in both frames."""
+        return [evidently_metrics.MissingPercent(columns=list(window.spec.features.columns))]
+
+    def panels(self, spec: ProjectSpec) -> Panels:
+        """Return the percentage over time."""
+        missing = PanelMetric(legend="missing", metric="MissingPercent")
+        return [line_plot_panel("Missing values, %", [missing], size="half")]
+
+    def rule(self, history: History) -> Reason:
+        """Give notice of columns that miss more values than the reference, by ``max_missing_rise``."""
+        lost, limit = history.last.lost, history.policy.max_missing_rise
+        if not lost:
+            return Reason(self.name, 0, limit, "none", "missing: no column lost its values")
+        text = f"missing: {', '.join(lost)} lost values; serving continues without them"
+        return Reason(self.name, len(lost), limit, "notice", text)
+
+
+class FeatureAge(MonitoredMetric):
+    """Minutes that the features of 95 % of the predictions were younger than."""
+
+    name, heading = "feature_age", "Age of the features, minutes (95 % are younger)"
+
+    def measure(self, window: WindowComparison) -> float | None:
+        """Return the minutes; None where no feature has an age."""
+        return frames.oldest_features(window.current)
+
+    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
+        """Return the age, where there is one."""
+        minutes = self.measure(window)
+        return [] if minutes is None else [evidently_metrics.FeatureAge(minutes=minutes)]
+
+    def panels(self, spec: ProjectSpec) -> Panels:
+        """Return the age over time."""
+        age = PanelMetric(legend="minutes", metric="FeatureAge")
+        return [line_plot_panel(self.heading, [age], size="half")]
+
+
+class MeanPrediction(MonitoredMetric):
+    """Mean of each output."""
+
+    name = "mean_prediction"
+
+    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
+        """Return the mean of each output in both frames."""
+        return [MeanValue(column=output) for output in window.outputs if window.comparable(output)]
+
+    def panels(self, spec: ProjectSpec) -> Panels:
+        """Return the means over time."""
+        means = [
+            PanelMetric(legend=output, metric="MeanValue", metric_labels={"column": output})
+            for output in tasks.of(spec).outputs
+        ]
+        return [line_plot_panel("Mean prediction", means, size="half")]
+
+
+METRICS: tuple[MonitoredMetric, ...] = (
+    FeatureDrift(),
+    PredictionDrift(),
+    Rows(),
+    MissingValues(),
+    FeatureAge(),
+    MeanPrediction(),
+    Performance(),
+    Bias(),
+    Loss(),
+    ChampionAge(),
+)
+"""In the order of reports and verdicts."""
+
+
+def _drift_of(column: str) -> PanelMetric:
+    return PanelMetric(legend=column, metric="ValueDrift", metric_labels={"column": column})

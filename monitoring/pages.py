@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from stack.core import files
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 
@@ -22,14 +22,11 @@ STYLE = (
     "font:15px/1.5 system-ui,sans-serif;padding:1rem 1.5rem;margin:0;color:#1b1f24;background:#fff;"
     "border-left:6px solid {colour}"
 )
-SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
-LIBRARY = 1_000_000
-"""Characters; a script of the body that is longer is the same in every page."""
 COLOURS = {"retrain": "#cf222e", "notice": "#bf8700", "none": "#1a7f37"}
 
 
 def folder(settings: Settings, project: str) -> Path:
-    """Where the pages of a project lie."""
+    """Return the folder of a project's pages."""
     return settings.pages / project
 
 
@@ -37,7 +34,7 @@ def check(name: str) -> None:
     """Refuse a report name that is no plain file name.
 
     Raises:
-        StackError: says what a name may hold.
+        StackError: names the characters that are allowed.
     """
     if not NAME.fullmatch(name):
         raise StackError("report name", found=repr(name), expected="letters, digits, '.', '_' and '-'")
@@ -47,22 +44,22 @@ def save(settings: Settings, summary: dict[str, Any], html: str | None) -> Path:
     """Write page and summary, each in one step, the summary last: a summary always has its page.
 
     Args:
-        settings: ``pages`` is where to.
+        settings: the pages go to ``settings.pages``.
         summary: at least project, name, at, title and verdict {action, reasons}.
         html: Evidently's page; None when there were no rows to make one of.
     """
-    place = folder(settings, summary["project"])
-    page = place / f"{summary['name']}.html"
-    whole = _with_verdict(html or "<!doctype html><html><body></body></html>", summary)
-    write(page, _shared(settings.pages / "assets", whole))
-    write(place / f"{summary['name']}.json", json.dumps(summary, indent=1))
+    target = folder(settings, summary["project"])
+    page = target / f"{summary['name']}.html"
+    content = _with_verdict(html or "<!doctype html><html><body></body></html>", summary)
+    write(page, _with_shared_library(settings.pages / "assets", content))
+    write(target / f"{summary['name']}.json", json.dumps(summary, indent=1))
     return page
 
 
 def summaries(settings: Settings, project: str) -> list[dict[str, Any]]:
-    """The summaries of a project's reports, by rising instant."""
-    found = [json.loads(path.read_text()) for path in folder(settings, project).glob("*.json")]
-    return sorted(found, key=lambda summary: (datetime.fromisoformat(summary["at"]), summary["name"]))
+    """Read the summaries of a project's reports, by rising instant."""
+    reports = [json.loads(path.read_text()) for path in folder(settings, project).glob("*.json")]
+    return sorted(reports, key=lambda summary: (datetime.fromisoformat(summary["at"]), summary["name"]))
 
 
 def remove(settings: Settings, project: str, name: str) -> None:
@@ -72,30 +69,22 @@ def remove(settings: Settings, project: str, name: str) -> None:
 
 
 def write(path: Path, text: str) -> Path:
-    """Replace a file in one step; the partial one has a name that nothing reads."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Replace a file in one step."""
+    files.write(path, text, durable=True)
     return path
 
 
-def _shared(assets: Path, html: str) -> str:
-    """Put the library of a page into a file beside the projects' folders; the data, in its head, stay in it."""
-    head, mark, body = html.partition("<body>")
+def _with_shared_library(assets: Path, html: str) -> str:
+    """Move the library of a page into a file beside the projects' folders."""
+    from monitoring import _compat  # imports Evidently, 2 s that readers of summaries need not pay
 
-    def linked(script: re.Match[str]) -> str:
-        if len(script[1]) < LIBRARY:
-            return script[0]
-        file = assets / f"{hashlib.sha256(script[1].encode()).hexdigest()[:16]}.js"
+    def link(library: str) -> str:
+        file = assets / f"{hashlib.sha256(library.encode()).hexdigest()[:16]}.js"
         if not file.exists():
-            write(file, script[1])
-        return f'<script src="../assets/{file.name}"></script>'
+            write(file, library)
+        return f"../assets/{file.name}"
 
-    return head + mark + SCRIPT.sub(linked, body)
+    return _compat.link_library(html, link)
 
 
 def _minute(instant: str) -> str:

@@ -15,11 +15,9 @@ import numpy as np
 from evidently.core.report import Snapshot
 from pandas import DataFrame
 
-from monitoring import frames, pages, workspace
-from monitoring.comparison import Comparison, compare, drifts
-from monitoring.frames import Outcomes
+from monitoring import _compat, frames, metrics, pages, policy, workspace
+from monitoring.comparison import WindowComparison, compare
 from monitoring.performance import measure, scores
-from monitoring.policy import verdict as decide
 from stack.kit.drift import Verdict, Window
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
@@ -30,11 +28,11 @@ SNAPSHOTS = 100
 
 @dataclass(frozen=True)
 class Report:
-    """What a report found.
+    """The result of a report.
 
     ``drift`` holds each feature column's score of the method in ``project.yaml``; it is empty, and ``drift_share``
     None, where the window has fewer than ``min_rows`` rows. ``path`` is the page, served by the portal as
-    ``/reports/<project>/<name>.html``; ``dashboard`` the page in Evidently's UI, empty when there was no row at all.
+    ``/reports/<project>/<name>.html``; ``dashboard`` the page in Evidently's UI, empty without rows.
     """
 
     project: str
@@ -53,6 +51,8 @@ class Report:
     feature_age_minutes: float | None
     """Minutes that the features of 95 % of the answers were younger than."""
     lost: tuple[str, ...]
+    measured: Mapping[str, float]
+    """Value of each monitored metric that is defined in the window."""
     performance: Mapping[str, float | None] | None
     headline: tuple[str, ...]
     """The metrics of `performance` to show, the most telling first."""
@@ -74,8 +74,7 @@ def run(
     """Compare, decide, and save. The same `name` again replaces the former report.
 
     Args:
-        settings: where to save; reports made longer ago than ``keep_days`` are deleted.
-        spec: names the columns, the method, its threshold and the policy.
+        project: names the columns and the policy; reports made longer ago than its ``keep_days`` are deleted.
         reference: the champion's training reference: feature columns; label, outputs, event_timestamp if known.
         current: rows of (at - spec.monitoring.window, at]: feature columns; event_timestamp, features_at, the outputs
             of the task, and the label, encoded (missing where it has not arrived), if known.
@@ -86,55 +85,54 @@ def run(
             triggers of bias and loss; `current` when omitted.
         made: instant on the wall clock, which the age of a report is counted by: a replay keeps its year; `at` when
             omitted.
-        trained: the newest version's training cut-off: a retraining that was asked for later has come to nothing, and
-            is no reason to wait with another one; all have come about when omitted.
+        trained: the newest version's training cut-off: a retraining that was requested later has failed, and does not
+            start a cool-down; none has failed when omitted.
 
     Raises:
         StackError: a feature column is missing from a frame, or the name is no file name.
     """
     pages.check(name)
     current = frames.typed(project.spec, current, "the current frame")
+    reference = frames.typed(project.spec, reference, "the reference frame")
     answered = current if labelled is None else frames.answered(project.spec, labelled)
     outcomes = frames.outcomes(project.spec, answered, at, cutoff)
-    compared, window = _look(
-        project.spec, frames.typed(project.spec, reference, "the reference frame"), current, outcomes, at, name
-    )
+    compared = _compare(WindowComparison(project.spec, reference, current, outcomes), at, name)
+    window = _window(compared, at)
     with workspace.writer(project.settings):
         earlier = pages.summaries(project.settings, project.spec.name)
-        verdict = decide(project.spec, [*_history(earlier, at, trained), window], at=at, cutoff=cutoff)
+        verdict = policy.verdict(project, [*_history(earlier, at, trained), window], at=at, cutoff=cutoff)
         window = replace(window, retrained=verdict.retrain)
-        report = _report(project, name, current, compared, window, verdict, made or at)
+        report = _report(project, name, compared, window, verdict, made or at)
         _save(project, report, window, compared.snapshot)
         _forget(project, earlier, report.made)
     return report
 
 
-def _look(
-    spec: ProjectSpec, reference: DataFrame, current: DataFrame, found: Outcomes, at: datetime, name: str
-) -> tuple[Comparison, Window]:
-    """Compare the frames, and say what the drift policy is to know of them."""
-    lost = frames.lost(spec, reference, current) if len(current) >= spec.monitoring.min_rows else ()
-    compared = compare(spec, reference, current, lost, at=at, name=name)
-    score = compared.prediction_drift(spec.monitoring)
-    window = Window(
+def _compare(window: WindowComparison, at: datetime, name: str) -> WindowComparison:
+    """Compare the frames by what each monitored metric asks of Evidently."""
+    if window.enough:
+        window = replace(window, lost=frames.lost(window.spec, window.reference, window.current))
+    wanted = [one for metric in metrics.METRICS for one in metric.evidently(window)] if len(window.current) else []
+    return compare(window, wanted, at=at, name=name)
+
+
+def _window(compared: WindowComparison, at: datetime) -> Window:
+    """Measure every monitored metric, for the drift policy."""
+    measured = {metric.name: metric.measure(compared) for metric in metrics.METRICS}
+    score = compared.prediction_drift
+    return Window(
         at=at,
-        rows=len(current),
-        drift_share=compared.drift_share,
-        prediction_drift=None if score is None else drifts(spec.monitoring, score),
-        lost=lost,
-        **asdict(found),
+        rows=len(compared.current),
+        drift_share=measured["drift"],
+        prediction_drift=None if score is None else compared.drifts(score),
+        lost=compared.lost,
+        **asdict(compared.outcomes),
+        measured={name: value for name, value in measured.items() if value is not None and np.isfinite(value)},
     )
-    return compared, window
 
 
 def _report(
-    project: Project,
-    name: str,
-    current: DataFrame,
-    compared: Comparison,
-    window: Window,
-    verdict: Verdict,
-    made: datetime,
+    project: Project, name: str, compared: WindowComparison, window: Window, verdict: Verdict, made: datetime
 ) -> Report:
     return Report(
         project=project.spec.name,
@@ -147,12 +145,13 @@ def _report(
         rows=window.rows,
         drift=compared.drift,
         drifted=compared.drifted,
-        drift_share=compared.drift_share,
-        prediction_drift=compared.prediction_drift(project.spec.monitoring),
-        missing_share=frames.missing_share(project.spec, current),
-        feature_age_minutes=frames.oldest_features(current),
+        drift_share=window.drift_share,
+        prediction_drift=compared.prediction_drift,
+        missing_share=window.measured.get("missing"),
+        feature_age_minutes=window.measured.get("feature_age"),
         lost=window.lost,
-        performance=measure(project.spec, current),
+        measured=window.measured,
+        performance=measure(project.spec, compared.current),
         headline=scores(project.spec),
         verdict=verdict,
     )
@@ -160,38 +159,47 @@ def _report(
 
 def _save(project: Project, report: Report, window: Window, snapshot: Snapshot | None) -> None:
     if snapshot:
-        workspace.add(project, report.name, _told(snapshot, report.verdict))
+        workspace.add(project, report.name, _tagged(snapshot, report.verdict))
     html = snapshot.get_html_str(as_iframe=False) if snapshot else None
     pages.save(project.settings, _summary(project.spec, report, window), html)
 
 
 def _summary(spec: ProjectSpec, report: Report, window: Window) -> dict[str, Any]:
     """The report as plain JSON types: what the portal and the next report read."""
-    verdict = report.verdict
-    found = asdict(report) | {
+    verdict, windowed = report.verdict, asdict(window) | {"at": window.at.isoformat()}
+    windowed.pop("measured")
+    summary = asdict(report) | {
         "title": spec.title,
         "path": report.path.name,
         "at": report.at.isoformat(),
         "since": report.since.isoformat(),
         "made": report.made.isoformat(),
         "drift": {column: score if np.isfinite(score) else None for column, score in report.drift.items()},
-        "window": asdict(window) | {"at": window.at.isoformat()},
+        "figures": {
+            metric.title: metric.figure(report.measured.get(metric.name)) for metric in metrics.METRICS if metric.title
+        },
+        "window": windowed,
     }
-    found["verdict"] |= {"action": verdict.action, "retrain": verdict.retrain, "summary": verdict.summary}
-    return found
+    summary["verdict"] |= {"action": verdict.action, "retrain": verdict.retrain, "summary": verdict.summary}
+    return summary
 
 
 def _history(summaries: list[dict[str, Any]], at: datetime, trained: datetime | None) -> list[Window]:
-    """The windows of earlier reports, by rising instant; retrained are those whose retraining has come about."""
-    windows = [summary["window"] for summary in summaries]
-    parsed = [Window(**window | {"at": datetime.fromisoformat(window["at"])}) for window in windows]
+    """The windows of earlier reports, by rising instant; ``retrained`` only where a version came of it."""
     done = trained or at
-    return [replace(one, retrained=one.retrained and one.at <= done) for one in parsed if one.at < at]
+    windows = [
+        Window(
+            **summary["window"]
+            | {"at": datetime.fromisoformat(summary["window"]["at"]), "measured": summary.get("measured", {})}
+        )
+        for summary in summaries
+    ]
+    return [replace(window, retrained=window.retrained and window.at <= done) for window in windows if window.at < at]
 
 
-def _told(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
+def _tagged(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
     """Give the snapshot the verdict as tag and metadata, which Evidently's UI lists."""
-    model = workspace.slim(snapshot)
+    model = _compat.slim(snapshot)
     model["tags"] = [] if verdict.action == "none" else [verdict.action]
     model["metadata"] = {"verdict": verdict.summary}
     return Snapshot.load_dict(model)
@@ -202,10 +210,10 @@ def _forget(project: Project, summaries: list[dict[str, Any]], now: datetime) ->
 
     Evidently's UI holds each snapshot in memory, about 1 MB: it has the last ones alone, the pages are all there.
     """
-    for found in summaries[: -SNAPSHOTS + 1]:
-        workspace.remove(project, found["name"])
+    for summary in summaries[: -SNAPSHOTS + 1]:
+        workspace.remove(project, summary["name"])
     oldest = now - timedelta(days=project.settings.keep_days)
-    for found in summaries:
-        if datetime.fromisoformat(found.get("made", found["at"])) < oldest:
-            workspace.remove(project, found["name"])
-            pages.remove(project.settings, project.spec.name, found["name"])
+    for summary in summaries:
+        if datetime.fromisoformat(summary.get("made", summary["at"])) < oldest:
+            workspace.remove(project, summary["name"])
+            pages.remove(project.settings, project.spec.name, summary["name"])

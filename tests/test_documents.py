@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from stack.authoring import reference
+from stack.authoring import reference, upgrading
 from stack.cli import main
 from stack.core.settings import ROOT, Settings
 
@@ -53,6 +53,17 @@ def test_the_reference_of_project_yaml_is_current():
     text = (ROOT / "docs" / "projects.md").read_text()
 
     assert reference.replaced(text) == text
+
+
+def test_the_page_about_upgrading_tools_is_current():
+    """When it is not: ``python -m stack.authoring.upgrading docs/upgrading-tools.md``."""
+    assert (ROOT / "docs" / "upgrading-tools.md").read_text() == upgrading.markdown()
+
+
+def test_every_reach_into_a_tool_has_a_test():
+    tests = {f"tests/{reach.module}".replace("_compat.py", "test_compat.py") for reach in upgrading.reaches(ROOT)}
+
+    assert [path for path in sorted(tests) if not (ROOT / path).is_file()] == []
 
 
 def test_every_key_of_project_yaml_says_what_it_means():

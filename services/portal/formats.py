@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 
 def instant(value: datetime | str | None) -> str:
@@ -26,4 +28,10 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-FILTERS = {"instant": instant, "percent": percent, "number": number}
+def figures(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the monitored metrics of a report's summary as text, by title; of an older release's, those it had."""
+    shares = {"Features drifting": report.get("drift_share"), "Missing": report.get("missing_share")}
+    return dict(report.get("figures") or {title: percent(share) for title, share in shares.items()})
+
+
+FILTERS = {"instant": instant, "percent": percent, "number": number, "figures": figures}

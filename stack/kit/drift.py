@@ -9,7 +9,8 @@ A project may decide for itself, in ``projects/<name>/drift.py``::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -36,7 +37,9 @@ class Window:
     loss: float | None = None
     """Mean loss of the same rows: log-loss, or squared error."""
     retrained: bool = False
-    """Whether a retraining was asked for at this instant."""
+    """Whether a retraining was requested at this instant."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Value of each monitored metric that is defined in the window."""
 
 
 @dataclass(frozen=True)

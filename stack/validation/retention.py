@@ -1,8 +1,7 @@
-"""What validation leaves behind, and for how long: Data Docs pages, and batches in quarantine."""
+"""How long the pages and quarantined batches of validation are kept."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -28,17 +27,6 @@ def forget(project: Project, before: datetime) -> int:
     if records:
         data_docs.index(site, project.spec.name)
     return len(old) + len(records)
-
-
-def supersede(folder: Path) -> None:
-    """Delete the refused batches that begin where this one does: each next one holds their rows again.
-
-    A source that stays broken for weeks would else fill the disk, with windows that grow by each run.
-    """
-    since = folder.name.partition("_")[0]
-    for verdict in folder.parent.glob(f"{since}_*/verdict.json"):
-        if verdict.parent.name < folder.name and not json.loads(verdict.read_text())["accepted"]:
-            shutil.rmtree(verdict.parent)
 
 
 def _older(path: Path, instant: datetime) -> bool:

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 AGES = {"calm": "P2DT1H", "stormy": "P2DT1H", "squally": "P2DT1H", "fair": "P2D", "gusty": "P2D"}
 REVIEW, LATER = "2024-01-23T00:00:00Z", "2024-01-23T02:00:00Z"
 INGEST = [
-    *("flows.ingest:fetch", "stack.validation.validation:_quarantine", "flows.ingest:validate"),
+    *("flows.ingest:fetch", "stack.validation.quarantine:keep", "flows.ingest:validate"),
     *("stack.lake.repository:write", "stack.lake.repository:write#2", "dvc_data.hashfile.db:HashFileDB.add"),
     *("dvc_data.hashfile.db:HashFileDB.add#2", "scmrepo.git:Git.add", "scmrepo.git:Git.commit"),
     *("stack.features.feature_tables:_replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +11,7 @@ from pydantic import ValidationError
 from monitoring.policy import decide, verdict
 from stack.core.errors import StackError
 from stack.kit.drift import Window
+from stack.project import Project
 from stack.specification import specs
 from stack.specification.specs import Monitoring
 
@@ -99,7 +102,7 @@ def test_drift_gives_notice_when_n_of_m_windows_drift():
     twice = decide(policy, weeks(window(drift_share=0.4), window(drift_share=0.5)), at=AT, cutoff=AT)
 
     assert (once.action, twice.action) == ("none", "notice")
-    assert "2 of 2 windows needed within 2" in twice.summary
+    assert "in 2 of the last 2 windows (2 needed)" in twice.summary
 
 
 @pytest.mark.parametrize(("days", "action"), [(7, "notice"), (13, "notice"), (14, "retrain"), (70, "retrain")])
@@ -109,7 +112,7 @@ def test_after_a_retraining_the_next_one_waits(days, action):
     found = decide(POLICY, [asked, window(bias=0.06)], at=AT, cutoff=AT - timedelta(days=80))
 
     assert found.action == action
-    assert (f"asked for {days} days ago, cool-down 14" in found.summary) == (action == "notice")
+    assert (f"requested {days} days ago, cool-down 14" in found.summary) == (action == "notice")
 
 
 def test_the_loss_retrains_where_a_limit_is_set():
@@ -120,29 +123,42 @@ def test_the_loss_retrains_where_a_limit_is_set():
     assert found == ["none", "retrain", "none"]
 
 
-def test_a_project_decides_for_itself(spec, tmp_path, monkeypatch):
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "drift.py").write_text(
-        "from stack.kit.drift import Verdict\n\n\ndef decide(usual, policy, history, *, at, cutoff):\n"
-        "    return Verdict(tuple(one for one in usual.reasons if one.name != 'age'))\n"
-    )
+@pytest.fixture
+def own_policy(home, spec, tmp_path, monkeypatch) -> Iterator[Callable[[str, str], Project]]:
+    """Give a project a ``drift.py`` of its own."""
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr("projects.__path__", [str(tmp_path)])
+    before = set(sys.modules)
 
-    found = verdict(spec, [window()], at=AT, cutoff=AT - timedelta(days=500))
+    def write(name: str, text: str) -> Project:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "drift.py").write_text(text)
+        return Project(home, spec.model_copy(update={"name": name}))
+
+    yield write
+    for module in set(sys.modules) - before:
+        if module.startswith("projects."):
+            del sys.modules[module]
+
+
+def test_a_project_decides_for_itself(own_policy):
+    project = own_policy(
+        "tiny",
+        "from stack.kit.drift import Verdict\n\n\ndef decide(usual, policy, history, *, at, cutoff):\n"
+        "    return Verdict(tuple(one for one in usual.reasons if one.name != 'age'))\n",
+    )
+
+    found = verdict(project, [window()], at=AT, cutoff=AT - timedelta(days=500))
 
     assert found.action == "none"
     assert [one.name for one in found.reasons] == ["drift", "predictions", "missing", "bias"]
 
 
-def test_an_answer_that_is_no_verdict_is_named(spec, tmp_path, monkeypatch):
-    (tmp_path / "odd").mkdir()
-    (tmp_path / "odd" / "drift.py").write_text("def decide(*_, **__):\n    return True\n")
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
-    monkeypatch.setattr("projects.__path__", [str(tmp_path)])
+def test_an_answer_that_is_no_verdict_is_named(own_policy):
+    project = own_policy("odd", "def decide(*_, **__):\n    return True\n")
 
     with pytest.raises(StackError, match=r"odd/drift.py, decide:\n  found     the answer True"):
-        verdict(spec.model_copy(update={"name": "odd"}), [window()], at=AT, cutoff=None)
+        verdict(project, [window()], at=AT, cutoff=None)
 
 
 def test_more_breaches_than_windows_are_refused():
@@ -150,7 +166,7 @@ def test_more_breaches_than_windows_are_refused():
         Monitoring(breaches=3, windows=2)
 
 
-def test_too_few_rows_are_told():
+def test_too_few_rows_are_named():
     verdict = decide(POLICY, [window(rows=12, drift_share=None)], at=AT, cutoff=AT)
 
-    assert "12 rows, fewer than 1,000 decide nothing" in verdict.reasons[0].text
+    assert "12 rows; at least 1,000 needed" in verdict.reasons[0].text

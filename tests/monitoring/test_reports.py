@@ -61,7 +61,7 @@ def test_too_few_rows_decide_nothing(home, spec, frame):
     assert report.drift_share is None
     assert report.drifted == ()
     assert report.verdict.action == "none"
-    assert "199 rows, fewer than 200 decide nothing" in report.path.read_text()
+    assert "199 rows; at least 200 needed" in report.path.read_text()
 
 
 def test_an_empty_window_is_reported(home, spec, frame):

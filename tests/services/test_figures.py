@@ -1,0 +1,11 @@
+"""The monitored metrics of a report as the portal shows them."""
+
+from services.portal.formats import figures
+
+
+def test_the_summary_says_what_is_shown():
+    assert figures({"figures": {"Repeated rows": "50.0%"}, "drift_share": 0.2}) == {"Repeated rows": "50.0%"}
+
+
+def test_a_summary_of_an_older_release_shows_what_it_has():
+    assert figures({"drift_share": 0.387}) == {"Features drifting": "38.7%", "Missing": "-"}
