@@ -28,7 +28,7 @@ THEIRS = "_champion"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ChampionComparison:
     """Answers of both models to the same rows, which neither model was fitted on."""
 
     champion: str
@@ -56,7 +56,7 @@ class Difference:
     """Mean loss of the champion."""
 
 
-def compare(project: Project, challenger: Version, holdout: DataFrame, champion: Version) -> Comparison:
+def compare(project: Project, challenger: Version, holdout: DataFrame, champion: Version) -> ChampionComparison:
     """Let the champion predict rows of the challenger's holdout that it was not fitted on either.
 
     The champion was refitted on all labels known at its cut-off, so only rows asked later are new to its served form.
@@ -76,7 +76,7 @@ def compare(project: Project, challenger: Version, holdout: DataFrame, champion:
             rows = f"{len(later):,} rows asked after the champion's cut-off ({cutoff:%Y-%m-%d %H:%M} UTC)"
         else:
             rows = f"{len(shared):,} rows in the holdout of both, each model as fitted before its own holdout"
-    return Comparison(
+    return ChampionComparison(
         champion.version,
         f"Compared with champion version {champion.version} on {rows}.",
         challenger.cutoff - champion.cutoff,
@@ -84,7 +84,7 @@ def compare(project: Project, challenger: Version, holdout: DataFrame, champion:
     )
 
 
-def difference(spec: ProjectSpec, comparison: Comparison) -> Difference:
+def difference(spec: ProjectSpec, comparison: ChampionComparison) -> Difference:
     """Measure the difference, and by a paired bootstrap how far the choice of the sample moves it.
 
     By time, days (UTC) are drawn with all their rows, as the rows of one day share their weather: 13,000 flights of two
@@ -106,7 +106,7 @@ def difference(spec: ProjectSpec, comparison: Comparison) -> Difference:
     return Difference(float(change.mean()), float(low), float(high), units, rows, float(theirs.mean()))
 
 
-def due(spec: ProjectSpec, comparison: Comparison) -> str:
+def due(spec: ProjectSpec, comparison: ChampionComparison) -> str:
     """Say why the champion has to be followed by a new model, as the drift policy does; empty when it does not."""
     label, answer = comparison.rows[spec.label], answers(spec, comparison.rows, THEIRS)
     limit = spec.monitoring.max_bias
@@ -119,7 +119,7 @@ def due(spec: ProjectSpec, comparison: Comparison) -> str:
     return f"off by {bias:+.3f} on these rows, at most {limit:g} are allowed" if abs(bias) > limit else ""
 
 
-def slices(spec: ProjectSpec, comparison: Comparison, least: int) -> Iterator[tuple[str, str, float, int]]:
+def slices(spec: ProjectSpec, comparison: ChampionComparison, least: int) -> Iterator[tuple[str, str, float, int]]:
     """Give column, value, difference of the mean loss and rows of each slice that has at least `least` rows."""
     ours, theirs = _losses(spec, comparison)
     change = pd.Series(ours - theirs, index=comparison.rows.index)
@@ -137,7 +137,7 @@ def _units(spec: ProjectSpec, rows: DataFrame) -> tuple[np.ndarray, int]:
     return np.unique(rows["event_timestamp"].dt.floor("D"), return_inverse=True)[1], spec.gate.min_days
 
 
-def _losses(spec: ProjectSpec, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
+def _losses(spec: ProjectSpec, comparison: ChampionComparison) -> tuple[np.ndarray, np.ndarray]:
     """Losses of the challenger and of the champion, (rows,) each."""
     task, label = tasks.of(spec), comparison.rows[spec.label]
     ours, theirs = (task.losses(label, answers(spec, comparison.rows, suffix)) for suffix in ("", THEIRS))

@@ -27,13 +27,13 @@ from pandas import DataFrame
 
 from stack.core.errors import StackError, nearest
 from stack.project import Project
-from stack.promotion.comparison import Comparison, compare, difference, due, slices
+from stack.promotion.comparison import ChampionComparison, compare, difference, due, slices
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import evaluation
-from stack.training.evaluation import Judge, answers
+from stack.training.evaluation import Scorer, answers
 
 SLICE_ROWS = 200
 """A slice with fewer holdout rows is not judged: its AUC is noise (standard deviation about 0.04)."""
@@ -125,7 +125,7 @@ def judge(
     baseline: np.ndarray,
     served_difference: float,
     latency_ms: float,
-    comparison: Comparison | None = None,
+    comparison: ChampionComparison | None = None,
 ) -> Decision:
     """Hold a challenger's figures against the limits of ``gate`` in project.yaml.
 
@@ -149,7 +149,7 @@ def judge(
 
 
 def run(project: Project) -> Decision:
-    """Judge the challenger; log ``gate/gate.json`` and ``gate/gate.md`` to its run, and tag the version.
+    """Scorer the challenger; log ``gate/gate.json`` and ``gate/gate.md`` to its run, and tag the version.
 
     Raises:
         StackError: the project has no challenger.
@@ -180,7 +180,7 @@ def run(project: Project) -> Decision:
     return decision
 
 
-def _basis(spec: ProjectSpec, comparison: Comparison | None) -> str:
+def _basis(spec: ProjectSpec, comparison: ChampionComparison | None) -> str:
     if comparison is None:
         return "There is no champion to compare with."
     why = due(spec, comparison)
@@ -188,7 +188,7 @@ def _basis(spec: ProjectSpec, comparison: Comparison | None) -> str:
 
 
 def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[Reason]:
-    found = Judge.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
+    found = Scorer.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
     for name, (least, most) in (SKILL[spec.task] | spec.gate.limits).items():
         if name not in found:
             raise StackError(
@@ -204,17 +204,17 @@ def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iter
 
 
 def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[Reason]:
-    judge = Judge.of(spec)
-    metric = judge.headline[0]
+    scorer = Scorer.of(spec)
+    metric = scorer.headline[0]
     for column, limit in spec.gate.slices.items():
         sizes = holdout[column].astype(str).value_counts()
         for value, found in evaluation.slices(spec, holdout, column).items():
             if sizes[value] >= SLICE_ROWS:
-                sign: Literal[">=", "<="] = ">=" if judge.rises(metric) else "<="
+                sign: Literal[">=", "<="] = ">=" if scorer.greater_is_better(metric) else "<="
                 yield Reason(f"{metric} of {column} {value}", found, sign, limit, f"{sizes[value]:,} rows")
 
 
-def _against_champion(spec: ProjectSpec, comparison: Comparison | None) -> Iterable[Reason]:
+def _against_champion(spec: ProjectSpec, comparison: ChampionComparison | None) -> Iterable[Reason]:
     if comparison is None:
         return
     gate, found = spec.gate, difference(spec, comparison)

@@ -9,21 +9,21 @@ import httpx
 
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.promotion import audit
-from stack.promotion.audit import Instant
+from stack.promotion import decisions
+from stack.promotion.decisions import DecisionTime
 
 PATIENCE = 10.0
 """Seconds in which the prediction service takes up another champion; it looks every second."""
 
 
-def run(project: Project, when: Instant, reason: str, say: Callable[[str], None]) -> None:
+def run(project: Project, when: DecisionTime, reason: str, say: Callable[[str], None]) -> None:
     """Make the previous version champion, and tell when it answers.
 
     Raises:
         StackError: there is no previous version, or the registry does not answer.
     """
     try:
-        entry = audit.rollback(project, when, reason)
+        entry = decisions.rollback(project, when, reason)
     except httpx.TransportError as error:
         raise StackError(
             f"MLflow at {project.settings.mlflow_url}", found=str(error), expected="an answer", todo="make up"

@@ -15,8 +15,8 @@ import numpy as np
 
 from stack.core import alerts
 from stack.project import Project
-from stack.promotion import audit
-from stack.promotion.audit import Entry, Instant, Judged
+from stack.promotion import decisions
+from stack.promotion.decisions import DecisionTime, Entry, Judgement
 from stack.registry.registry import Version
 from stack.serving import scoring
 from stack.specification import tasks
@@ -65,7 +65,7 @@ def worse(rollout: Rollout, found: Losses) -> str:
     )
 
 
-def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: Instant) -> Entry | None:
+def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: DecisionTime) -> Entry | None:
     """The promotion that made a version champion, when it is the last move and not longer ago than bounds reach.
 
     On either clock, as errors and latency have no other than the wall's.
@@ -77,7 +77,7 @@ def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: Instant) 
     return last if now.at - last.at <= spec.rollout.rollback_within else None
 
 
-def review(project: Project, now: Instant) -> Entry | None:
+def review(project: Project, now: DecisionTime) -> Entry | None:
     """Promote or withdraw the canary when its time is over; roll back a new champion that does worse.
 
     Returns:
@@ -86,7 +86,7 @@ def review(project: Project, now: Instant) -> Entry | None:
     champion, canary = project.registry.champion(), project.registry.canary()
     if champion is None:
         return None
-    entries = audit.entries(project)
+    entries = decisions.entries(project)
     if canary:
         return _canary(project, champion, canary, entries, now)
     previous, promoted = project.registry.previous(), is_new(project.spec, entries, champion.version, now)
@@ -96,13 +96,13 @@ def review(project: Project, now: Instant) -> Entry | None:
     return go_back(project, now, reason) if reason else None
 
 
-def go_back(project: Project, now: Instant, reason: str) -> Entry:
+def go_back(project: Project, now: DecisionTime, reason: str) -> Entry:
     """Make the previous version champion again, and alarm.
 
     Raises:
         StackError: there is no previous version.
     """
-    entry = audit.rollback(project, now, reason)
+    entry = decisions.rollback(project, now, reason)
     alerts.notify(
         project.settings,
         f"{project.spec.name}: rolled back to version {entry.version}",
@@ -111,9 +111,9 @@ def go_back(project: Project, now: Instant, reason: str) -> Entry:
     return entry
 
 
-def withdraw(project: Project, judged: Judged, now: Instant) -> Entry | None:
+def withdraw(project: Project, judged: Judgement, now: DecisionTime) -> Entry | None:
     """Let the canary answer no more, and alarm."""
-    entry = audit.withdraw(project, judged, now)
+    entry = decisions.withdraw(project, judged, now)
     if entry:
         alerts.notify(
             project.settings, f"{project.spec.name}: canary version {judged.version} withdrawn", judged.reason
@@ -121,19 +121,21 @@ def withdraw(project: Project, judged: Judged, now: Instant) -> Entry | None:
     return entry
 
 
-def _canary(project: Project, champion: Version, canary: Version, entries: list[Entry], now: Instant) -> Entry | None:
+def _canary(
+    project: Project, champion: Version, canary: Version, entries: list[Entry], now: DecisionTime
+) -> Entry | None:
     begun = next((one for one in reversed(entries) if (one.kind, one.version) == ("canary", canary.version)), None)
     if begun is None or now.at - begun.at < project.spec.rollout.canary_for:
         return None
     found = compare(project, canary, champion, begun.at, now.at)
     numbers: dict[str, Any] = {"canary": asdict(found)}
     if reason := worse(project.spec.rollout, found):
-        return withdraw(project, Judged(canary.version, champion.version, reason, numbers), now)
+        return withdraw(project, Judgement(canary.version, champion.version, reason, numbers), now)
     share, since = project.spec.rollout.canary, f"{begun.at:%Y-%m-%d %H:%M}"
     lasted = f"it answered {share:.0%} of the requests from {since} on, within its bounds"
     compared = f"loss {found.mean:.4f} against {found.other:.4f} on {found.rows:,} labelled requests"
     reason = f"{lasted}; {compared}" if found.rows else lasted
-    return audit.promote(project, Judged(canary.version, champion.version, reason, numbers), now)
+    return decisions.promote(project, Judgement(canary.version, champion.version, reason, numbers), now)
 
 
 def compare(project: Project, one: Version, other: Version, since: datetime, until: datetime) -> Losses:

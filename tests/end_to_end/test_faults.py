@@ -41,8 +41,8 @@ TRAIN = [
 ]
 PROMOTE = [
     *("flows.promote:awaiting", "flows.promote:judge"),
-    *("stack.promotion.audit:_write", "stack.registry.registry:_point@champion"),
-    *("stack.registry.registry:_drop", "stack.promotion.audit:_carry_out", "flows.promote:promote"),
+    *("stack.promotion.decisions:_write", "stack.registry.registry:_point@champion"),
+    *("stack.registry.registry:_drop", "stack.promotion.decisions:_carry_out", "flows.promote:promote"),
 ]
 MONITOR = [
     *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:tell"),

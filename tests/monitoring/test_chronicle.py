@@ -11,7 +11,7 @@ import pytest
 
 from monitoring import chronicle
 from monitoring.year import KINDS, Requests, Year
-from stack.promotion.audit import Entry, Live
+from stack.promotion.decisions import Entry, Live
 from stack.specification.specs import ProjectSpec
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, assert_sound, chromium, look
 

@@ -1,4 +1,4 @@
-"""Rows that one machine sends to another: a file among MLflow's artifacts, which any machine reaches by its URL."""
+"""Rows sent from one machine to another: a file among MLflow's artifacts, which any machine reaches by its URL."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FILE = "rows.parquet"
 
 
 @contextmanager
-def sent(settings: Settings, name: str, rows: pd.DataFrame) -> Iterator[None]:
-    """Leave rows under a name for the time of the context; another sender of the name replaces them."""
+def upload_rows(settings: Settings, name: str, rows: pd.DataFrame) -> Iterator[None]:
+    """Upload rows under a name for the time of the context; a later upload under the name replaces them."""
     there = get_artifact_repository(f"{PLACE}/{name}", tracking_uri=settings.mlflow_url)
     with TemporaryDirectory() as folder:
         file = Path(folder, FILE)
@@ -30,8 +30,8 @@ def sent(settings: Settings, name: str, rows: pd.DataFrame) -> Iterator[None]:
         there.delete_artifacts(FILE)
 
 
-def received(settings: Settings, name: str) -> pd.DataFrame:
-    """The rows that lie under a name."""
+def download_rows(settings: Settings, name: str) -> pd.DataFrame:
+    """Return the rows that were uploaded under a name."""
     there = get_artifact_repository(f"{PLACE}/{name}", tracking_uri=settings.mlflow_url)
     with TemporaryDirectory() as folder:
         return pd.read_parquet(there.download_artifacts(FILE, folder))

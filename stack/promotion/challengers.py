@@ -14,12 +14,12 @@ from pandas import DataFrame
 
 from stack.core import code
 from stack.project import Project
-from stack.promotion import audit
+from stack.promotion import decisions
 from stack.registry.registry import Version
 from stack.specification.specs import ProjectSpec
 from stack.training import training
+from stack.training.search import Workers
 from stack.training.training import Trained
-from stack.training.workers import Workers
 
 IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
 """The tags that two trainings share when they give the same model."""
@@ -53,23 +53,23 @@ def train(
         report=report,
         workers=workers,
     )
-    version = settle(project, trained.version, trained.tags)
+    version = register_once(project, trained.version, trained.tags)
     report(f"version {version} is challenger")
     return replace(trained, version=version)
 
 
-def take_up(project: Project, tags: Mapping[str, str]) -> Version | None:
+def find_existing(project: Project, tags: Mapping[str, str]) -> Version | None:
     """Find the version that a training with these tags has registered; while nothing is decided, it is challenger."""
     version = project.registry.tagged(tags)
     if version is None:
         return None
     project.registry.finish(version)
-    if not any(entry.version == version.version for entry in audit.entries(project)):
+    if not any(entry.version == version.version for entry in decisions.entries(project)):
         project.registry.set_challenger(version)
     return version
 
 
-def settle(project: Project, made: str, tags: Mapping[str, str]) -> str:
+def register_once(project: Project, made: str, tags: Mapping[str, str]) -> str:
     """Make a version challenger that was registered just now, or delete it where the same training has an earlier one.
 
     The registry numbers its versions one after the other, so all that register the same agree on which was first. That
@@ -85,7 +85,7 @@ def settle(project: Project, made: str, tags: Mapping[str, str]) -> str:
     first = project.registry.tagged(same)
     if first is not None and first.version != made:
         project.registry.delete(made)
-        take_up(project, same)
+        find_existing(project, same)
         return first.version
     project.registry.set_challenger(project.registry.numbered(made))
     return made

@@ -59,7 +59,7 @@ class Live:
 
 
 @dataclass(frozen=True)
-class Instant:
+class DecisionTime:
     """When a decision is taken, on both clocks."""
 
     at: datetime
@@ -67,7 +67,7 @@ class Instant:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """What the gate says of a version."""
 
     version: str
@@ -77,7 +77,7 @@ class Judged:
     numbers: Mapping[str, Any]
 
 
-def promote(project: Project, judged: Judged, when: Instant) -> Entry:
+def promote(project: Project, judged: Judgement, when: DecisionTime) -> Entry:
     """Make a version champion that passed the gate; the same promotion again changes nothing.
 
     Raises:
@@ -93,7 +93,7 @@ def promote(project: Project, judged: Judged, when: Instant) -> Entry:
         return _carry_out(project, _write(project, _judged("promote", judged, when, "intended")))
 
 
-def try_out(project: Project, judged: Judged, when: Instant) -> Entry:
+def try_out(project: Project, judged: Judgement, when: DecisionTime) -> Entry:
     """Make a version canary that passed the gate; one that was it before is withdrawn.
 
     Raises:
@@ -106,12 +106,12 @@ def try_out(project: Project, judged: Judged, when: Instant) -> Entry:
             return known
         _require_champion(project, judged)
         if tried and tried.version != judged.version:
-            followed = Judged(tried.version, judged.champion, f"version {judged.version} is tried out instead", {})
+            followed = Judgement(tried.version, judged.champion, f"version {judged.version} is tried out instead", {})
             _carry_out(project, _write(project, _judged("withdraw", followed, when, "intended")))
         return _carry_out(project, _write(project, _judged("canary", judged, when, "intended")))
 
 
-def withdraw(project: Project, judged: Judged, when: Instant) -> Entry | None:
+def withdraw(project: Project, judged: Judgement, when: DecisionTime) -> Entry | None:
     """Let the canary answer no more; None when the version is canary no longer."""
     with _alone(project):
         _finish(project)
@@ -121,7 +121,7 @@ def withdraw(project: Project, judged: Judged, when: Instant) -> Entry | None:
         return _carry_out(project, _write(project, _judged("withdraw", judged, when, "intended")))
 
 
-def refuse(project: Project, judged: Judged, when: Instant) -> Entry:
+def refuse(project: Project, judged: Judgement, when: DecisionTime) -> Entry:
     """Note that a version was refused. The same two versions judged again are the same decision."""
     with _alone(project):
         _finish(project)
@@ -131,7 +131,7 @@ def refuse(project: Project, judged: Judged, when: Instant) -> Entry:
         return _write(project, _judged("refuse", judged, when, "done"))
 
 
-def rollback(project: Project, when: Instant, reason: str) -> Entry:
+def rollback(project: Project, when: DecisionTime, reason: str) -> Entry:
     """Make the previous version champion again.
 
     It takes away the alias ``previous``: the version that failed is no place to go back to, so a second rollback is an
@@ -154,8 +154,8 @@ def rollback(project: Project, when: Instant, reason: str) -> Entry:
         return _carry_out(project, _write(project, intended))
 
 
-def settle(project: Project) -> list[Entry]:
-    """Carry out what a killed process had intended; returns it."""
+def complete_pending(project: Project) -> list[Entry]:
+    """Carry out the decisions that a killed process had intended, and return them."""
     with _alone(project):
         return _finish(project)
 
@@ -195,7 +195,7 @@ def _end(spans: list[Live], at: datetime) -> None:
         spans[-1] = replace(spans[-1], until=at)
 
 
-def _require_champion(project: Project, judged: Judged) -> None:
+def _require_champion(project: Project, judged: Judgement) -> None:
     """See that the champion is the one that a version was judged against."""
     champion = project.registry.champion()
     live = champion.version if champion else None
@@ -248,7 +248,7 @@ def _write(project: Project, entry: Entry) -> Entry:
     return numbered
 
 
-def _judged(kind: Kind, judged: Judged, when: Instant, state: State) -> Entry:
+def _judged(kind: Kind, judged: Judgement, when: DecisionTime, state: State) -> Entry:
     return Entry(0, kind, judged.version, judged.champion, *_at(when), judged.reason, judged.numbers, state)
 
 
@@ -256,7 +256,7 @@ def _last(project: Project) -> Entry | None:
     return next(iter(entries(project, last=1)), None)
 
 
-def _at(when: Instant) -> tuple[datetime, datetime]:
+def _at(when: DecisionTime) -> tuple[datetime, datetime]:
     return when.at.astimezone(UTC), when.wall.astimezone(UTC)
 
 
