@@ -46,9 +46,8 @@ def decide(project: str, decision: Decision, wall: datetime) -> None:
     from stack.promotion import decisions
 
     opened, at = context(project)
-    judged = decisions.Judgement(decision.version, decision.champion, decision.reason, decision.numbers)
     passed = decisions.try_out if decision.champion and opened.spec.rollout.canary else decisions.promote
-    (passed if decision.passed else decisions.refuse)(opened, judged, decisions.DecisionTime(at, wall))
+    (passed if decision.passed else decisions.refuse)(opened, decision, decisions.DecisionTime(at, wall))
 
 
 class Approval(RunInput):

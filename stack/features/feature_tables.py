@@ -38,7 +38,7 @@ def replace(folder: Path, frame: pd.DataFrame, since: datetime, until: datetime)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         for month in pd.period_range(first.tz_localize(None), last.tz_localize(None), freq="M"):
-            _replace_month(folder / f"{month}.parquet", frame[months(frame) == month], first, last)
+            replace_month(folder / f"{month}.parquet", frame[months(frame) == month], first, last)
 
 
 def filled(folder: Path, views: Iterable[str]) -> list[str]:
@@ -70,7 +70,7 @@ def mark_served(folder: Path, until: datetime) -> None:
     new.replace(folder / MARK)
 
 
-def _replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
+def replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
     """Rewrite one month. A file without rows has no types to give, and DuckDB asks the first file: leave it out."""
     if path.exists():
         old = pd.read_parquet(path)

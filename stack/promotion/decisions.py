@@ -1,8 +1,8 @@
-"""The audit: every decision about which version is live, with its numbers, and what was live when.
+"""Decisions about which version is live: the only module that moves the aliases of champion, canary and previous.
 
-A decision that moves an alias is written first, as intended, then carried out, then marked as done. Whoever comes next
-carries out what a killed process left intended: a decision is in the audit exactly once, and what the audit calls done
-has happened.
+Every decision is in the audit, with its numbers. One that moves an alias is written first, as intended, then carried
+out, then marked as done. The next process carries out what a killed one left intended: a decision is in the audit
+exactly once, and what the audit calls done has happened.
 """
 
 from __future__ import annotations
@@ -26,29 +26,35 @@ State = Literal["intended", "done", "void"]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One decision about a project."""
+class Judgement:
+    """What is to be said about a version, before anything is done about it."""
+
+    version: str
+    """The version that is evaluated, tried out or withdrawn, or restored."""
+    champion: str | None
+    """The version that is live, which it was compared with."""
+    reason: str
+    numbers: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry(Judgement):
+    """One decision about a project, as the audit has it."""
 
     number: int
     """1, 2, ... in the order they were taken."""
     kind: Kind
-    version: str
-    """The version that was judged, tried out or withdrawn, or gone back to."""
-    champion: str | None
-    """The version that was live before."""
     at: datetime
     """On the project's clock."""
     decided_at: datetime
     """On the wall clock."""
-    reason: str
-    numbers: Mapping[str, Any]
     state: State
     """Void: someone moved the alias by hand before it was carried out."""
 
 
 @dataclass(frozen=True)
 class Live:
-    """A time in which one version answered, on the project's clock."""
+    """A period in which one version answered, on the project's clock."""
 
     version: str
     since: datetime | None
@@ -60,108 +66,90 @@ class Live:
 
 @dataclass(frozen=True)
 class DecisionTime:
-    """When a decision is taken, on both clocks."""
+    """When a decision is taken: on the project's clock, and on the wall clock."""
 
     at: datetime
     wall: datetime
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What the gate says of a version."""
-
-    version: str
-    champion: str | None
-    """The version it was compared with."""
-    reason: str
-    numbers: Mapping[str, Any]
-
-
-def promote(project: Project, judged: Judgement, when: DecisionTime) -> Entry:
+def promote(project: Project, judgement: Judgement, when: DecisionTime) -> Entry:
     """Make a version champion that passed the gate; the same promotion again changes nothing.
 
     Raises:
-        StackError: another version has become champion since it was judged.
+        StackError: another version has become champion since the gate compared them.
     """
-    with _alone(project):
-        _finish(project)
-        before, known = project.registry.champion(), _last(project)
-        live = before.version if before else None
-        if known and known.version == live == judged.version:
-            return known
-        _require_champion(project, judged)
-        return _carry_out(project, _write(project, _judged("promote", judged, when, "intended")))
+    with _deciding(project):
+        champion, last = project.registry.champion(), _last(project)
+        if champion and last and last.version == champion.version == judgement.version:
+            return last
+        _require_champion(project, judgement)
+        return _decide(project, "promote", judgement, when)
 
 
-def try_out(project: Project, judged: Judgement, when: DecisionTime) -> Entry:
-    """Make a version canary that passed the gate; one that was it before is withdrawn.
+def try_out(project: Project, judgement: Judgement, when: DecisionTime) -> Entry:
+    """Make a version canary that passed the gate, and withdraw the present canary.
 
     Raises:
-        StackError: another version has become champion since it was judged.
+        StackError: another version has become champion since the gate compared them.
     """
-    with _alone(project):
-        _finish(project)
-        tried, known = project.registry.canary(), _last(project)
-        if tried and known and (known.kind, known.version, tried.version) == ("canary", judged.version, judged.version):
-            return known
-        _require_champion(project, judged)
-        if tried and tried.version != judged.version:
-            followed = Judgement(tried.version, judged.champion, f"version {judged.version} is tried out instead", {})
-            _carry_out(project, _write(project, _judged("withdraw", followed, when, "intended")))
-        return _carry_out(project, _write(project, _judged("canary", judged, when, "intended")))
+    with _deciding(project):
+        version, canary, last = judgement.version, project.registry.canary(), _last(project)
+        if canary and last and (last.kind, last.version, canary.version) == ("canary", version, version):
+            return last
+        _require_champion(project, judgement)
+        if canary and canary.version != version:
+            reason = f"version {version} is the canary instead"
+            _decide(project, "withdraw", Judgement(canary.version, judgement.champion, reason, {}), when)
+        return _decide(project, "canary", judgement, when)
 
 
-def withdraw(project: Project, judged: Judgement, when: DecisionTime) -> Entry | None:
-    """Let the canary answer no more; None when the version is canary no longer."""
-    with _alone(project):
-        _finish(project)
-        tried = project.registry.canary()
-        if tried is None or tried.version != judged.version:
+def withdraw(project: Project, judgement: Judgement, when: DecisionTime) -> Entry | None:
+    """Stop the canary from answering; return None when the version is canary no longer."""
+    with _deciding(project):
+        canary = project.registry.canary()
+        if canary is None or canary.version != judgement.version:
             return None
-        return _carry_out(project, _write(project, _judged("withdraw", judged, when, "intended")))
+        return _decide(project, "withdraw", judgement, when)
 
 
-def refuse(project: Project, judged: Judgement, when: DecisionTime) -> Entry:
-    """Note that a version was refused. The same two versions judged again are the same decision."""
-    with _alone(project):
-        _finish(project)
-        known = _last(project)
-        if known and (known.kind, known.version, known.champion) == ("refuse", judged.version, judged.champion):
-            return known
-        return _write(project, _judged("refuse", judged, when, "done"))
+def refuse(project: Project, judgement: Judgement, when: DecisionTime) -> Entry:
+    """Record that a version was refused. The same two versions compared again are the same decision."""
+    with _deciding(project):
+        last = _last(project)
+        if last and (last.kind, last.version, last.champion) == ("refuse", judgement.version, judgement.champion):
+            return last
+        return record(project, _entry("refuse", judgement, when, "done"))
 
 
 def rollback(project: Project, when: DecisionTime, reason: str) -> Entry:
     """Make the previous version champion again.
 
-    It takes away the alias ``previous``: the version that failed is no place to go back to, so a second rollback is an
+    It removes the alias ``previous``: the version that failed is not one to go back to, so a second rollback is an
     error until a promotion has made a new previous version.
 
     Raises:
         StackError: there is no previous version.
     """
-    with _alone(project):
-        _finish(project)
+    with _deciding(project):
         champion, previous = project.registry.require_champion(), project.registry.previous()
         if previous is None or previous.version == champion.version:
             raise StackError(
-                f"model {project.spec.name}",
+                f"model {project.name}",
                 found=f"no version before champion version {champion.version}{_since(_last(project))}",
                 expected="a version with the alias previous, as a promotion leaves it",
-                todo=f"make train PROJECT={project.spec.name}",
+                todo=f"make train PROJECT={project.name}",
             )
-        intended = Entry(0, "rollback", previous.version, champion.version, *_at(when), reason, {}, "intended")
-        return _carry_out(project, _write(project, intended))
+        return _decide(project, "rollback", Judgement(previous.version, champion.version, reason, {}), when)
 
 
 def complete_pending(project: Project) -> list[Entry]:
     """Carry out the decisions that a killed process had intended, and return them."""
-    with _alone(project):
-        return _finish(project)
+    with _deciding(project) as completed:
+        return completed
 
 
 def entries(project: Project, last: int | None = None) -> list[Entry]:
-    """The decisions in the order they were taken; with `last`, the newest so many."""
+    """Return the decisions in the order they were taken; with `last`, only the newest ones."""
     query = (
         select(decisions)
         .where(decisions.c.project == project.spec.name)
@@ -169,14 +157,14 @@ def entries(project: Project, last: int | None = None) -> list[Entry]:
         .limit(last)
     )
     with engine(project.settings.state_database).connect() as connection:
-        return [_entry(row._asdict()) for row in connection.execute(query)][::-1]
+        return [_parsed(row._asdict()) for row in connection.execute(query)][::-1]
 
 
 def live(project: Project) -> list[Live]:
-    """Which version was live when, in order.
+    """Return which version was live when, in order.
 
-    A version that was live before a decision without having come by one was made champion by hand: its beginning is
-    not known, and the version before it is said to have been live up to then.
+    A version that was live before a decision although no decision made it champion was made champion by hand: its
+    start is not known, and the version before it counts as live up to that decision.
     """
     spans: list[Live] = []
     for entry in entries(project):
@@ -195,26 +183,26 @@ def _end(spans: list[Live], at: datetime) -> None:
         spans[-1] = replace(spans[-1], until=at)
 
 
-def _require_champion(project: Project, judged: Judgement) -> None:
-    """See that the champion is the one that a version was judged against."""
+def _require_champion(project: Project, judgement: Judgement) -> None:
+    """Check that the champion is still the one that a version was compared with."""
     champion = project.registry.champion()
     live = champion.version if champion else None
-    if live != judged.champion:
+    if live != judgement.champion:
         raise StackError(
-            f"model {project.spec.name}, version {judged.version}",
+            f"model {project.name}, version {judgement.version}",
             found=f"champion version {live}, since a moment ago",
-            expected=f"champion version {judged.champion}, which it was judged against",
-            todo=f"make promote PROJECT={project.spec.name}",
+            expected=f"champion version {judgement.champion}, which it was compared with",
+            todo=f"make promote PROJECT={project.name}",
         )
 
 
-def _finish(project: Project) -> list[Entry]:
-    """Carry out the intended decisions; take the alias ``challenger`` from a version that is champion already."""
-    finished = [_carry_out(project, one) for one in entries(project) if one.state == "intended"]
+def _complete(project: Project) -> list[Entry]:
+    """Carry out the intended decisions; remove the alias ``challenger`` from a version that is champion already."""
+    completed = [carry_out(project, entry) for entry in entries(project) if entry.state == "intended"]
     champion, challenger = project.registry.champion(), project.registry.challenger()
     if champion and challenger and champion.version == challenger.version:
         project.registry.set_champion(champion.version)
-    return finished
+    return completed
 
 
 MOVES: dict[str, Callable[[Registry, str], None]] = {
@@ -225,58 +213,64 @@ MOVES: dict[str, Callable[[Registry, str], None]] = {
 }
 
 
-def _carry_out(project: Project, entry: Entry) -> Entry:
-    """Move the aliases and mark the decision as done; void when a version that it does not know is champion."""
+def _decide(project: Project, kind: Kind, judgement: Judgement, when: DecisionTime) -> Entry:
+    """Record a decision as intended, then carry it out."""
+    return carry_out(project, record(project, _entry(kind, judgement, when, "intended")))
+
+
+def carry_out(project: Project, entry: Entry) -> Entry:
+    """Move the aliases and mark the decision as done; as void when a version that it does not know is champion."""
     champion = project.registry.champion()
     state: State = "done"
     if (champion and champion.version) in (entry.champion, entry.version):
         MOVES[entry.kind](project.registry, entry.version)
     else:
         state = "void"
-    mine = (decisions.c.project == project.spec.name, decisions.c.number == entry.number)
+    row = (decisions.c.project == project.name, decisions.c.number == entry.number)
     with engine(project.settings.state_database).begin() as connection:
-        connection.execute(update(decisions).where(*mine).values(state=state))
+        connection.execute(update(decisions).where(*row).values(state=state))
     return replace(entry, state=state)
 
 
-def _write(project: Project, entry: Entry) -> Entry:
+def record(project: Project, entry: Entry) -> Entry:
     """Add a decision after the last one; its number is a primary key, so that two writers cannot take the same."""
-    known = _last(project)
-    numbered = replace(entry, number=known.number + 1 if known else 1)
+    last = _last(project)
+    numbered = replace(entry, number=last.number + 1 if last else 1)
     with engine(project.settings.state_database).begin() as connection:
-        connection.execute(insert(decisions).values(project=project.spec.name, **vars(numbered)))
+        connection.execute(insert(decisions).values(project=project.name, **vars(numbered)))
     return numbered
 
 
-def _judged(kind: Kind, judged: Judgement, when: DecisionTime, state: State) -> Entry:
-    return Entry(0, kind, judged.version, judged.champion, *_at(when), judged.reason, judged.numbers, state)
+def _entry(kind: Kind, judgement: Judgement, when: DecisionTime, state: State) -> Entry:
+    facts = (judgement.version, judgement.champion, judgement.reason, judgement.numbers)
+    return Entry(*facts, 0, kind, when.at.astimezone(UTC), when.wall.astimezone(UTC), state)
 
 
 def _last(project: Project) -> Entry | None:
     return next(iter(entries(project, last=1)), None)
 
 
-def _at(when: DecisionTime) -> tuple[datetime, datetime]:
-    return when.at.astimezone(UTC), when.wall.astimezone(UTC)
-
-
-def _entry(row: dict[str, Any]) -> Entry:
+def _parsed(row: dict[str, Any]) -> Entry:
     instants = {name: in_utc(row[name]) for name in ("at", "decided_at")}
     del row["project"]
     return Entry(**(row | instants))
 
 
-def _since(known: Entry | None) -> str:
-    """Say that the champion came by a rollback, when it did."""
-    if known is None or known.kind != "rollback":
+def _since(last: Entry | None) -> str:
+    """Return that a rollback made the present champion, when one did."""
+    if last is None or last.kind != "rollback":
         return ""
-    return f"; it came by the rollback from version {known.champion} at {known.decided_at:%Y-%m-%d %H:%M} UTC"
+    return f"; it came by the rollback from version {last.champion} at {last.decided_at:%Y-%m-%d %H:%M} UTC"
 
 
 @contextmanager
-def _alone(project: Project) -> Iterator[None]:
-    """Let one process at a time decide about a project."""
+def _deciding(project: Project) -> Iterator[list[Entry]]:
+    """Let one process at a time decide about a project, after it has carried out what a killed one had intended.
+
+    Yields:
+        The decisions that were completed.
+    """
     folder = project.settings.home / "state"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{project.spec.name}.decisions.lock"):
-        yield
+    with FileLock(folder / f"{project.name}.decisions.lock"):
+        yield _complete(project)

@@ -51,7 +51,7 @@ class Tracker:
             The run's id.
         """
         self._end_interrupted()
-        with self._ended(self._open(name, "training")) as run_id:
+        with self._ended(self.open_run(name, "training")) as run_id:
             yield run_id
 
     @contextmanager
@@ -64,7 +64,7 @@ class Tracker:
         if run_id and self._client.get_run(run_id).info.lifecycle_stage != LifecycleStage.DELETED:
             self._client.update_run(run_id, status="RUNNING")
         else:
-            run_id = self._open(name, "sweep")
+            run_id = self.open_run(name, "sweep")
         with self._ended(run_id):
             yield run_id
 
@@ -106,7 +106,7 @@ class Tracker:
             hosts: the machines or containers that fitted it.
         """
         tags = {"stack.pruned": str(pruned), HOST: ", ".join(sorted(set(hosts)))}
-        run_id = self._open(name, "trial", {MLFLOW_PARENT_RUN_ID: str(self._parent)} | tags)
+        run_id = self.open_run(name, "trial", {MLFLOW_PARENT_RUN_ID: str(self._parent)} | tags)
         now = _milliseconds()
         points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
         self._client.log_batch(run_id, metrics=points, params=_params(params))
@@ -149,7 +149,8 @@ class Tracker:
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
         return str(version.version)
 
-    def _open(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:
+    def open_run(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:
+        """Create a run of a kind, with the tags of the training; return its id."""
         given = {**self._tags, KIND: kind, **(tags or {})}
         return str(self._client.create_run(self._experiment, run_name=name, tags=given).info.run_id)
 

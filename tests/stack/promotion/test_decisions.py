@@ -165,7 +165,7 @@ def test_a_canary_is_promoted_or_withdrawn_and_the_next_one_takes_its_place(trac
     assert [span.version for span in decisions.live(Project(tracked, town))] == [first, third]
 
 
-@pytest.mark.parametrize(("kind", "step"), [(k, s) for k in ("try_out", "withdraw") for s in ("_write", "_drop")])
+@pytest.mark.parametrize(("kind", "step"), [(k, s) for k in ("try_out", "withdraw") for s in ("record", "drop_alias")])
 def test_a_killed_change_of_the_canary_is_completed(tracked, town, train, kind, step):
     first, second = train(), train()
     decisions.promote(Project(tracked, town), judged(first, None), on(0))
@@ -209,15 +209,15 @@ decisions.rollback(project, on(1), "")
 @pytest.mark.parametrize(
     ("kind", "step", "call"),
     [
-        ("promote", "_write", 0),
-        ("promote", "_point", 0),
-        ("promote", "_point", 1),
-        ("promote", "_drop", 0),
-        ("promote", "_carry_out", 0),
-        ("rollback", "_write", 0),
-        ("rollback", "_point", 0),
-        ("rollback", "_drop", 0),
-        ("rollback", "_carry_out", 0),
+        ("promote", "record", 0),
+        ("promote", "point_alias", 0),
+        ("promote", "point_alias", 1),
+        ("promote", "drop_alias", 0),
+        ("promote", "carry_out", 0),
+        ("rollback", "record", 0),
+        ("rollback", "point_alias", 0),
+        ("rollback", "drop_alias", 0),
+        ("rollback", "carry_out", 0),
     ],
 )
 def test_killed_after_any_step_the_next_one_completes_it(tracked, town, train, kind, step, call):

@@ -200,6 +200,7 @@ def test_a_decision_can_be_read(toy, holdout):
     parsed = json.loads(json.dumps(decision.numbers))
     assert parsed["passed"] is False
     assert parsed["reasons"][-1] == {
+        "kind": "latency",
         "name": "latency ms",
         "found": 90.0,
         "sign": "<=",

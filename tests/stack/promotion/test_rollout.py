@@ -49,7 +49,7 @@ def test_a_loss_is_compared_on_enough_labelled_requests(found, is_worse):
 
 
 def entry(kind: str, version: str, champion: str | None, day: int, state: str = "done") -> Entry:
-    return Entry(1, kind, version, champion, DAY + timedelta(days=day), DAY, "", {}, state)
+    return Entry(version, champion, "", {}, 1, kind, DAY + timedelta(days=day), DAY, state)
 
 
 @pytest.mark.parametrize(
