@@ -11,11 +11,9 @@ import httpx
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.registry import rest
+from stack.registry import _compat, rest
 
 CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
-# A model without the alias is INVALID_PARAMETER_VALUE, a project without a model RESOURCE_DOES_NOT_EXIST.
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Registry:
         """
         with rest.client(self._settings) as client:
             answer = client.get("mlflow/registered-models/alias", params={"name": self.name, "alias": alias})
-            if answer.is_client_error and any(code in answer.text for code in ABSENT):
+            if _compat.is_absent(answer):
                 return None
             return _version(rest.checked(answer)["model_version"])
 
