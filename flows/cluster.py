@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from stack.core.settings import Settings
 
 if TYPE_CHECKING:
-    from stack.training.workers import Workers
+    from stack.training.search import Workers
 
 CONNECT_SECONDS = 20
 
@@ -30,7 +30,7 @@ def fitters(settings: Settings) -> Iterator[Workers]:
         return
     from prefect_dask.task_runners import DaskTaskRunner
 
-    from stack.training.workers import Workers
+    from stack.training.search import Workers
 
     with DaskTaskRunner(address=settings.dask_address, client_kwargs={"timeout": CONNECT_SECONDS}) as runner:
         client = _client(runner)
@@ -45,7 +45,7 @@ def fitters(settings: Settings) -> Iterator[Workers]:
 @contextmanager
 def _cores() -> Iterator[Workers]:
     """A thread a core: scikit-learn's own code lets others run while it fits."""
-    from stack.training.workers import Workers
+    from stack.training.search import Workers
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         yield Workers(threads)

@@ -30,7 +30,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Args:
         project: name of the project.
         cutoff: no label of the rows became known after it.
-        rows: their name in ``stack.training.parcels``.
+        rows: their name in ``stack.training.transfer``.
         data_revision: of the lake that they come from.
         code_version: of the machine that sent them.
         digest: of the files there that decide what a training gives.
@@ -39,8 +39,8 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
         The registered version.
     """
     from stack.core import code
-    from stack.promotion import trainings
-    from stack.training import parcels
+    from stack.promotion import challengers
+    from stack.training import transfer
 
     opened, _ = context(project, cutoff)
     log = get_run_logger()
@@ -52,12 +52,12 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
             todo=f"git checkout {code_version.removesuffix('-dirty')} there, and `make join` again",
         )
     # This machine may come back after the other one has given it up and trained for itself.
-    if known := opened.registry.tagged(trainings.identity(opened.spec, cutoff, data_revision)):
+    if known := opened.registry.tagged(challengers.identity(opened.spec, cutoff, data_revision)):
         log.info("version %s is of the same data, cut-off and code: no second one is trained", known.version)
         return known.version
-    frame = parcels.received(opened.settings, rows)
+    frame = transfer.download_rows(opened.settings, rows)
     with fitters(opened.settings) as workers:
-        return trainings.train(
+        return challengers.train(
             opened,
             frame,
             data_revision=data_revision,
@@ -82,12 +82,12 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
         return None
     from stack.core import code
     from stack.lake import lake
-    from stack.promotion import trainings
-    from stack.training import parcels
+    from stack.promotion import challengers
+    from stack.training import transfer
 
     name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(opened.settings, opened.spec)
     sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
-    with parcels.sent(opened.settings, name, frame):
+    with transfer.upload_rows(opened.settings, name, frame):
         run = runs.start("fit", project, sent | {"code_version": code.version(), "digest": code.digest(project)})
         log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
         if not runs.begins(run, START_SECONDS):
@@ -95,7 +95,7 @@ def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
             log.warning("no machine of the pool has begun within %s s", START_SECONDS)
         elif not (outcome := runs.follow(run, log.info)).good:
             log.warning("the training there is %s, %s", outcome.state.lower(), outcome.message)
-    version = trainings.take_up(opened, trainings.identity(opened.spec, cutoff, revision))
+    version = challengers.find_existing(opened, challengers.identity(opened.spec, cutoff, revision))
     if version is None:
         log.warning("nothing was registered there; training here")
     return version.version if version else None

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @task(timeout_seconds=MINUTE, **MOMENTARY)
 def awaiting(project: str) -> bool:
     """Complete what a killed run has begun; then say whether a challenger awaits the gate."""
-    from stack.promotion import audit
+    from stack.promotion import decisions
 
     opened, _ = context(project)
-    for entry in audit.settle(opened):
+    for entry in decisions.complete_pending(opened):
         get_run_logger().warning("completed: %s version %s, as %s", entry.kind, entry.version, entry.reason)
     return opened.registry.challenger() is not None
 
@@ -43,12 +43,11 @@ def judge(project: str) -> Decision:
 @task(timeout_seconds=5 * MINUTE, **MOMENTARY)
 def decide(project: str, decision: Decision, wall: datetime) -> None:
     """Make the version champion, or first canary, when it passed; either way the audit keeps the decision."""
-    from stack.promotion import audit
+    from stack.promotion import decisions
 
     opened, at = context(project)
-    judged = audit.Judged(decision.version, decision.champion, decision.reason, decision.numbers)
-    passed = audit.try_out if decision.champion and opened.spec.rollout.canary else audit.promote
-    (passed if decision.passed else audit.refuse)(opened, judged, audit.Instant(at, wall))
+    passed = decisions.try_out if decision.champion and opened.spec.rollout.canary else decisions.promote
+    (passed if decision.passed else decisions.refuse)(opened, decision, decisions.DecisionTime(at, wall))
 
 
 class Approval(RunInput):

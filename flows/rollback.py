@@ -13,20 +13,20 @@ from flows.common import MINUTE, MOMENTARY, context
 def go_back(project: str, reason: str, wall: datetime) -> None:
     """Make the previous version champion; not retried, as a second rollback is another decision."""
     from stack.promotion import rollback
-    from stack.promotion.audit import Instant
+    from stack.promotion.decisions import DecisionTime
 
     opened, at = context(project)
-    rollback.run(opened, Instant(at, wall), reason, get_run_logger().info)
+    rollback.run(opened, DecisionTime(at, wall), reason, get_run_logger().info)
 
 
 @task(timeout_seconds=10 * MINUTE, **MOMENTARY)
 def look_again(project: str, at: datetime, wall: datetime) -> None:
     """End a canary whose time is over, and go back from a new champion that does worse than the one before."""
     from stack.promotion import rollout
-    from stack.promotion.audit import Instant
+    from stack.promotion.decisions import DecisionTime
 
     opened, at = context(project, at)
-    if entry := rollout.review(opened, Instant(at, wall)):
+    if entry := rollout.review(opened, DecisionTime(at, wall)):
         get_run_logger().info("%s version %s: %s", entry.kind, entry.version, entry.reason)
 
 

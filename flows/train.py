@@ -17,11 +17,11 @@ from flows.promote import pass_on
 def made(project: str, cutoff: datetime) -> str | None:
     """The version that the same data, cut-off and code have made already, completed where a run was killed."""
     from stack.lake import lake
-    from stack.promotion import trainings
+    from stack.promotion import challengers
 
     opened, _ = context(project, cutoff)
-    version = trainings.take_up(
-        opened, trainings.identity(opened.spec, cutoff, lake.revision(opened.settings, opened.spec))
+    version = challengers.find_existing(
+        opened, challengers.identity(opened.spec, cutoff, lake.revision(opened.settings, opened.spec))
     )
     return version.version if version else None
 
@@ -40,11 +40,11 @@ def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
     """Search, evaluate on the holdout, refit and register the challenger; give its version."""
     from stack.core import code
     from stack.lake import lake
-    from stack.promotion import trainings
+    from stack.promotion import challengers
 
     opened, _ = context(project, cutoff)
     with fitters(opened.settings) as workers:
-        return trainings.train(
+        return challengers.train(
             opened,
             frame,
             data_revision=lake.revision(opened.settings, opened.spec),

@@ -9,7 +9,7 @@ from pandas import DataFrame
 
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training.evaluation import Judge
+from stack.training.evaluation import Scorer
 
 NAMES = {
     "log_loss": "Log-loss",
@@ -26,7 +26,7 @@ NAMES = {
 
 def scores(spec: ProjectSpec) -> tuple[str, ...]:
     """The scores that a report shows of a project's answers."""
-    return (*Judge.of(spec).headline, "bias")
+    return (*Scorer.of(spec).headline, "bias")
 
 
 def known(frame: DataFrame, outputs: list[str], label: str) -> DataFrame:
@@ -55,7 +55,7 @@ def measure(spec: ProjectSpec, frame: DataFrame, label: str | None = None) -> di
     if rows.empty:
         return None
     outcome, answer = rows[label].to_numpy("float64"), rows[list(task.outputs)].to_numpy("float64")
-    found = Judge.of(spec).metrics(outcome, answer, task.baseline(outcome))
+    found = Scorer.of(spec).metrics(outcome, answer, task.baseline(outcome))
     found["loss"] = float(task.losses(outcome, answer).mean())
     return {name: value if math.isfinite(value) else None for name, value in found.items()}
 

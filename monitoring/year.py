@@ -19,8 +19,8 @@ from stack.core.errors import StackError
 from stack.features import datasets
 from stack.prediction_log import predictions
 from stack.project import Project, contract
-from stack.promotion import audit
-from stack.promotion.audit import Entry, Live
+from stack.promotion import decisions
+from stack.promotion.decisions import Entry, Live
 from stack.registry import artifacts
 from stack.serving import scoring
 from stack.serving.caller import prediction_ids
@@ -78,7 +78,7 @@ def collect(project: Project, say: Say) -> Year:
     """
     since = project.spec.clock.first_now or project.spec.clock.start
     until = project.clock.now()
-    live = audit.live(project)
+    live = decisions.live(project)
     if until <= since or not live:
         raise StackError(
             f"replay of {project.spec.name}",
@@ -108,7 +108,7 @@ def collect(project: Project, say: Say) -> Year:
             for one in pages.summaries(project.settings, project.spec.name)
             if since < datetime.fromisoformat(one["at"]) <= until
         ],
-        audit.entries(project),
+        decisions.entries(project),
         live,
         requests,
     )

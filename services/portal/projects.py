@@ -14,8 +14,8 @@ from services.portal.shelves import Batches
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
-from stack.promotion import audit
-from stack.promotion.audit import Entry
+from stack.promotion import decisions
+from stack.promotion.decisions import Entry
 from stack.registry.registry import Version
 from stack.specification.specs import ProjectSpec
 
@@ -77,7 +77,7 @@ def card(settings: Settings, name: str) -> Card:
         now=read("clock", project.clock.now),
         champion=_model(read("champion", project.registry.champion)),
         challenger=_model(read("challenger", project.registry.challenger)),
-        decisions=(read("audit", audit.entries, project, DECISIONS) or [])[::-1],
+        decisions=(read("audit", decisions.entries, project, DECISIONS) or [])[::-1],
         report=next(iter(shelves.reports(settings, name)), None),
         quarantine=shelves.quarantined(settings, name),
         batches=shelves.batches(settings, name),

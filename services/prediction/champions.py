@@ -20,8 +20,8 @@ from services.prediction.schema import Answer, Row, answer_model, parsed_example
 from services.prediction.shadow import Shadow
 from stack.features.online import OnlineFeatures, OnlineRows
 from stack.project import Project
-from stack.promotion import audit, rollout
-from stack.promotion.audit import Instant, Judged
+from stack.promotion import decisions, rollout
+from stack.promotion.decisions import DecisionTime, Judgement
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import ServedModel
@@ -144,7 +144,7 @@ class Seat:
                 raise  # the registry's fault, not the version's
             except Exception as error:
                 logger.exception("%s: the canary does not load", self.spec.name)
-                judged = Judged(version.version, current.version, f"it does not load: {error}", {})
+                judged = Judgement(version.version, current.version, f"it does not load: {error}", {})
                 rollout.withdraw(self.project, judged, self._now())
 
     def _judge(self) -> None:
@@ -153,7 +153,7 @@ class Seat:
         try:
             if canary and current and (reason := rollout.broken(bounds, canary.requests.figures())):
                 self.canary = None
-                rollout.withdraw(self.project, Judged(canary.version, current.version, reason, {}), self._now())
+                rollout.withdraw(self.project, Judgement(canary.version, current.version, reason, {}), self._now())
             if current and (reason := rollout.broken(bounds, current.requests.figures())):
                 self._go_back(current, reason)
         except Exception as error:
@@ -161,14 +161,14 @@ class Seat:
             self.retry_at = time.monotonic() + RETRY_SECONDS
 
     def _go_back(self, current: Champion, reason: str) -> None:
-        entries, now = audit.entries(self.project), self._now()
+        entries, now = decisions.entries(self.project), self._now()
         new = rollout.is_new(self.spec, entries, current.version, now)
         if new and self.project.registry.previous():
             rollout.go_back(self.project, now, reason)
             self._look()
 
-    def _now(self) -> Instant:
-        return Instant(self.project.clock.now(), datetime.now(UTC))
+    def _now(self) -> DecisionTime:
+        return DecisionTime(self.project.clock.now(), datetime.now(UTC))
 
     def _load(self, version: str, folder: Path) -> Champion:
         features = OnlineFeatures(self.project)

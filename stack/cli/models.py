@@ -22,12 +22,12 @@ def rollback(project: str, reason: str) -> None:
     from datetime import UTC, datetime
 
     from stack.promotion import rollback
-    from stack.promotion.audit import Instant
+    from stack.promotion.decisions import DecisionTime
 
     subject = opened(project)
     if in_containers(subject.settings):
         follow("rollback", project, {"reason": reason})  # ends the command
-    when = Instant(subject.clock.now(), datetime.now(UTC))
+    when = DecisionTime(subject.clock.now(), datetime.now(UTC))
     rollback.run(subject, when, reason, click.echo)
 
 
@@ -36,7 +36,7 @@ def rollback(project: str, reason: str) -> None:
 @click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
 def audit(project: str, last: int) -> None:
     """Show the decisions about which version of PROJECT is live."""
-    from stack.promotion import audit
+    from stack.promotion import decisions
 
     subject = opened(project)
     if in_containers(subject.settings):
@@ -44,7 +44,7 @@ def audit(project: str, last: int) -> None:
 
         click.echo(docker.inside(subject.settings, "stack", "audit", project, "--last", str(last)), nl=False)
         return
-    for one in audit.entries(subject, last):
+    for one in decisions.entries(subject, last):
         undone = "" if one.state == "done" else f" ({one.state})"
         after = f" after {one.champion}" if one.champion else ""
         click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.kind} {one.version}{after}{undone}: {one.reason}")

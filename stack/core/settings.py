@@ -7,7 +7,9 @@ else in the code asks which way the stack runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -238,9 +240,26 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
         ) from None
 
 
-@lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """Return the settings of this process, read once; within :func:`using`, the ones given there."""
+    return _given.get() or _of_this_process()
+
+
+@contextmanager
+def using(given: Settings) -> Iterator[None]:
+    """Let :func:`settings` return these settings within the context, in this thread alone."""
+    token = _given.set(given)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+_given: ContextVar[Settings | None] = ContextVar("given", default=None)
+
+
+@lru_cache(maxsize=1)
+def _of_this_process() -> Settings:
     return load()
 
 

@@ -5,11 +5,9 @@ A module that is missing, broken or does not fit its project.yaml is an error of
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +17,8 @@ from feast import Entity, FeatureService, FeatureStore, FeatureView, OnDemandFea
 from feast.data_source import DataSource
 from sqlalchemy.exc import SQLAlchemyError
 
-from stack.core import settings as configuration
 from stack.core.errors import StackError
-from stack.core.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings, using
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 
@@ -30,7 +27,7 @@ KINDS = (DataSource, Entity, FeatureView, OnDemandFeatureView, FeatureService)
 
 
 def apply(feast: FeatureStore, spec: ProjectSpec, definitions: list[Any]) -> None:
-    """Apply a project's definitions; Feast tries them out before it changes anything."""
+    """Apply a project's definitions; Feast validates them before it changes anything."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "On demand feature view is an experimental feature")
@@ -46,29 +43,29 @@ def apply(feast: FeatureStore, spec: ProjectSpec, definitions: list[Any]) -> Non
 
 
 def load(project: Project) -> list[Any]:
-    """Read ``feature_repo/<project>.py``; its service must give the columns of project.yaml, no more and no fewer."""
-    path = REPOSITORY / f"{project.spec.name}.py"
-    found = [value for value in vars(_module(project.settings, path)).values() if isinstance(value, KINDS)]
-    services = {one.name: one for one in found if isinstance(one, FeatureService)}
-    if project.spec.features.service not in services:
+    """Read ``feature_repo/<project>.py``; its service must have the columns of project.yaml, no more and no fewer."""
+    path, wanted = REPOSITORY / f"{project.name}.py", project.spec.features
+    definitions = [value for value in vars(_module(project.settings, path)).values() if isinstance(value, KINDS)]
+    services = {service.name: service for service in definitions if isinstance(service, FeatureService)}
+    if wanted.service not in services:
         raise StackError(
             str(path),
             found=f"feature services: {_names(set(services))}",
-            expected=f"{project.spec.features.service}, the key features.service of project.yaml",
+            expected=f"{wanted.service}, the key features.service of project.yaml",
         )
-    projections = services[project.spec.features.service].feature_view_projections
-    given, wanted = {field.name for view in projections for field in view.features}, set(project.spec.features.columns)
-    if given != wanted:
+    projections = services[wanted.service].feature_view_projections
+    given, columns = {field.name for view in projections for field in view.features}, set(wanted.columns)
+    if given != columns:
         raise StackError(
-            f"{path}, feature service {project.spec.features.service}",
-            found=f"missing: {_names(wanted - given)}; not in project.yaml: {_names(given - wanted)}",
+            f"{path}, feature service {wanted.service}",
+            found=f"missing: {_names(columns - given)}; not in project.yaml: {_names(given - columns)}",
             expected="the columns of features.columns in project.yaml",
         )
-    return found
+    return definitions
 
 
 def orphans(settings: Settings, feast: FeatureStore) -> list[Any]:
-    """What the registry has and no module of ``feature_repo`` defines any more; nothing while one of them is broken."""
+    """Return what is in the registry but in no module of ``feature_repo``; nothing while one of them is broken."""
     try:
         defined = {key for path in sorted(REPOSITORY.glob("*.py")) for key in _defined(_module(settings, path))}
     except StackError:
@@ -76,22 +73,22 @@ def orphans(settings: Settings, feast: FeatureStore) -> list[Any]:
     known = [*feast.list_feature_services(), *feast.list_feature_views(), *feast.list_on_demand_feature_views()]
     known += [*feast.list_entities(), *feast.list_data_sources()]
     # Feast's own names begin with two underscores.
-    return [one for one in known if _key(one) not in defined and not one.name.startswith("__")]
+    return [item for item in known if _key(item) not in defined and not item.name.startswith("__")]
 
 
 def _defined(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """Kind and name of what a module defines, and of the sources inside it."""
-    for one in vars(module).values():
-        if isinstance(one, KINDS):
-            yield _key(one)
-        inside = [one.batch_source] if isinstance(one, FeatureView) else []
-        inside += one.source_request_sources.values() if isinstance(one, OnDemandFeatureView) else []
+    """Yield kind and name of what a module defines, and of the sources inside it."""
+    for value in vars(module).values():
+        if isinstance(value, KINDS):
+            yield _key(value)
+        inside = [value.batch_source] if isinstance(value, FeatureView) else []
+        inside += value.source_request_sources.values() if isinstance(value, OnDemandFeatureView) else []
         yield from (_key(source) for source in inside if source)
 
 
-def _key(one: Any) -> tuple[str, str]:
-    kind = next(kind for kind in KINDS if isinstance(one, kind))
-    return kind.__name__, one.name
+def _key(definition: Any) -> tuple[str, str]:
+    kind = next(kind for kind in KINDS if isinstance(definition, kind))
+    return kind.__name__, definition.name
 
 
 def _names(columns: set[str]) -> str:
@@ -99,13 +96,13 @@ def _names(columns: set[str]) -> str:
 
 
 def _module(settings: Settings, path: Path) -> ModuleType:
-    """Run a module of definitions, as the feast command does, under these settings."""
+    """Execute a module of definitions, as the feast command does, with these settings."""
     spec = spec_from_file_location(f"feature_repo.{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise StackError(str(path), found="no such file", expected="the project's Feast definitions")
     module = module_from_spec(spec)
     try:
-        with _environment(settings):
+        with using(settings):
             spec.loader.exec_module(module)
     except Exception as error:
         raise StackError(
@@ -114,28 +111,15 @@ def _module(settings: Settings, path: Path) -> ModuleType:
     return module
 
 
-@contextmanager
-def _environment(settings: Settings) -> Iterator[None]:
-    """Let definitions see `settings`, which they read from the environment."""
-    before = dict(os.environ)
-    os.environ.update(settings.environment())
-    configuration.settings.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        configuration.settings.cache_clear()
-
-
 def claim(owners: dict[tuple[str, str], str], spec: ProjectSpec, definitions: list[Any]) -> None:
     """Refuse a name that an earlier project uses: all projects share one Feast project. Entities may be shared."""
-    for one in definitions:
-        name = (type(one).__name__, one.name)
-        if owners.setdefault(name, spec.name) != spec.name and not isinstance(one, Entity):
+    for item in definitions:
+        kind, name = type(item).__name__, item.name
+        owner = owners.setdefault((kind, name), spec.name)
+        if owner != spec.name and not isinstance(item, Entity):
             raise StackError(
                 f"feature_repo/{spec.name}.py",
-                found=f"{name[0]} {one.name}, a name that {owners[name]} uses",
+                found=f"{kind} {name}, a name that {owner} uses",
                 expected="a name of its own",
-                todo=f"call it {spec.name}_{one.name}",
+                todo=f"call it {spec.name}_{name}",
             )

@@ -10,6 +10,7 @@ from typing import cast
 import pandas as pd
 from filelock import FileLock
 
+from stack.core import files
 from stack.core.errors import StackError
 
 TIME = "event_timestamp"
@@ -17,7 +18,7 @@ MARK = "served_until"
 
 
 def replace(folder: Path, frame: pd.DataFrame, since: datetime, until: datetime) -> None:
-    """Put the rows of (since, until] in place of those that are there; readers see whole files only.
+    """Replace the rows of (since, until]; readers see whole files only.
 
     Args:
         folder: the feature table.
@@ -33,26 +34,26 @@ def replace(folder: Path, frame: pd.DataFrame, since: datetime, until: datetime)
             f"feature table {folder.name}",
             found=f"{len(stray)} rows outside the window, one at {stray[TIME].iloc[0]}",
             expected=f"{TIME} in ({first}, {last}]",
-            todo="mend build() in the project's features.py",
+            todo="fix build() in the project's features.py",
         )
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         for month in pd.period_range(first.tz_localize(None), last.tz_localize(None), freq="M"):
-            _replace_month(folder / f"{month}.parquet", frame[months(frame) == month], first, last)
+            replace_month(folder / f"{month}.parquet", frame[months(frame) == month], first, last)
 
 
 def filled(folder: Path, views: Iterable[str]) -> list[str]:
-    """Views of a project that have rows; Feast cannot read a table without a file."""
+    """Return the views of a project that have rows; Feast cannot read a table without a file."""
     return [view for view in views if any((folder / view).glob("*.parquet"))]
 
 
 def months(frame: pd.DataFrame) -> pd.Series:
-    """The month (UTC) of each row."""
+    """Return the month (UTC) of each row."""
     return cast(pd.Series, frame[TIME].dt.tz_localize(None).dt.to_period("M"))
 
 
 def served_until(folder: Path, start: datetime) -> datetime:
-    """The instant up to which a project's features are computed and online; `start` before the first time.
+    """Return the instant up to which a project's features are computed and online; `start` before the first time.
 
     Args:
         folder: the project's feature tables.
@@ -63,15 +64,12 @@ def served_until(folder: Path, start: datetime) -> datetime:
 
 
 def mark_served(folder: Path, until: datetime) -> None:
-    """Note that the features up to an instant are computed and online: a run that was killed before goes on here."""
-    folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f".{MARK}.new"
-    new.write_text(until.isoformat())
-    new.replace(folder / MARK)
+    """Record that the features up to an instant are computed and online: the next run resumes here."""
+    files.write(folder / MARK, until.isoformat())
 
 
-def _replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
-    """Rewrite one month. A file without rows has no types to give, and DuckDB asks the first file: leave it out."""
+def replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
+    """Rewrite one month; a month without rows has no file, as DuckDB takes the types of a table from its first file."""
     if path.exists():
         old = pd.read_parquet(path)
         kept = old[(old[TIME] <= first) | (old[TIME] > last)]
@@ -79,6 +77,5 @@ def _replace_month(path: Path, frame: pd.DataFrame, first: pd.Timestamp, last: p
     if frame.empty:
         path.unlink(missing_ok=True)
         return
-    new = path.with_name(f".{path.name}.new")
-    frame.sort_values(TIME, kind="stable").to_parquet(new, index=False, compression="zstd")
-    new.replace(path)
+    rows = frame.sort_values(TIME, kind="stable")
+    files.write(path, lambda new: rows.to_parquet(new, index=False, compression="zstd"))

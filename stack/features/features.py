@@ -24,7 +24,7 @@ from sqlalchemy import make_url
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.features import definitions, feature_tables
+from stack.features import _compat, definitions, feature_tables
 from stack.lake import lake
 from stack.project import Project
 from stack.specification import specs
@@ -33,24 +33,21 @@ from stack.specification.specs import ProjectSpec
 MAX_INTERVALS = 100
 ROW = "stack_row"
 TYPES: dict[str, Any] = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
-"""How a request field stands in a frame."""
+"""Dtypes of request fields in a frame of events."""
 log = logging.getLogger(__name__)
 
 
 def store(settings: Settings) -> FeatureStore:
     """Open the feature store of ``feature_repo/feature_store.yaml``; keep the object, opening costs a second."""
-    # Feast warns that the two registry options of the file, both wanted, may show a state late.
-    logging.getLogger("feast.repo_config").setLevel(logging.ERROR)
+    _compat.silence_registry_warnings()
     text = Template((definitions.REPOSITORY / "feature_store.yaml").read_text()).safe_substitute(settings.environment())
-    config = RepoConfig(**yaml.safe_load(text))
-    config.repo_path = definitions.REPOSITORY
-    return FeatureStore(config=config)
+    return FeatureStore(config=RepoConfig(**yaml.safe_load(text), repo_path=definitions.REPOSITORY))
 
 
 def apply(settings: Settings) -> dict[str, StackError]:
     """Bring the registry and the online store in line with the definitions; a second time changes nothing.
 
-    What no module defines any more, as its project is gone, is taken out of both.
+    What no module defines any more, as its project is gone, is deleted from both.
 
     Returns:
         Projects that are left out, each with the reason, which is logged too. The others are applied.
@@ -61,21 +58,27 @@ def apply(settings: Settings) -> dict[str, StackError]:
     left_out: dict[str, StackError] = {}
     for name in specs.names():
         try:
-            spec = specs.load(name)
-            found = definitions.load(Project(settings, spec))
-            definitions.claim(owners, spec, found)
-            definitions.apply(feast, spec, found)
+            project = Project.open(name, settings)
+            loaded = definitions.load(project)
+            definitions.claim(owners, project.spec, loaded)
+            definitions.apply(feast, project.spec, loaded)
         except StackError as error:
             left_out[name] = error
             log.warning("features of %s are left out\n%s", name, error)
-    if gone := definitions.orphans(settings, feast):
-        feast.apply([], objects_to_delete=gone, partial=False)
-        log.info("no longer defined, so withdrawn: %s", ", ".join(sorted({one.name for one in gone})))
+    if orphans := definitions.orphans(settings, feast):
+        feast.apply([], objects_to_delete=orphans, partial=False)
+        log.info("no longer defined, so deleted: %s", ", ".join(sorted({item.name for item in orphans})))
     return left_out
 
 
+def apply_alone(project: Project) -> None:
+    """Apply the definitions of one project, in a stack that has no other."""
+    prepare(project.settings)
+    definitions.apply(store(project.settings), project.spec, definitions.load(project))
+
+
 def prepare(settings: Settings) -> None:
-    """Make the SQLite files, in WAL mode: readers go on while the worker writes. The mode stays with the file."""
+    """Create the SQLite files, in WAL mode: readers continue while the worker writes. The mode stays with the file."""
     registry = make_url(settings.feast_registry)
     files = [settings.online_store] if settings.online_store_type == "sqlite" else []
     files += [str(registry.database)] if registry.get_backend_name() == "sqlite" else []
@@ -91,35 +94,32 @@ def update(project: Project, since: datetime, until: datetime) -> dict[str, int]
     Returns:
         Feature view -> rows of the window.
     """
-    functions = project.features
-    tables = lake.recent(project.settings, project.spec, since - functions.LOOKBACK, until)
-    built = functions.build(tables, since, until)
+    tables = lake.recent(project.settings, project.spec, since - project.features.LOOKBACK, until)
+    built = project.features.build(tables, since, until)
     for view, frame in built.items():
-        feature_tables.replace(project.settings.feature_tables / project.spec.name / view, frame, since, until)
+        feature_tables.replace(_tables(project) / view, frame, since, until)
     return {view: len(frame) for view, frame in built.items()}
 
 
 def materialise(project: Project, since: datetime, until: datetime) -> None:
-    """Bring the newest row of each entity in (since, until] online.
+    """Write the newest row of each entity in (since, until] to the online store.
 
-    A window that is repeated after newer ones goes on to the newest, so that no old value replaces a new one.
+    A window that is repeated after newer ones extends to the newest, so that no old value replaces a new one.
     """
     feast = store(project.settings)
     wanted = views(feast, project.spec)
     end = max([until, *(view.most_recent_end_time for view in wanted if view.materialization_intervals)])
-    filled = feature_tables.filled(project.settings.feature_tables / project.spec.name, [view.name for view in wanted])
+    filled = feature_tables.filled(_tables(project), [view.name for view in wanted])
     if filled:
         feast.materialize(since, end, feature_views=filled)
     for view in views(feast, project.spec):
-        _merge_intervals(feast, view)
+        _compat.merge_intervals(feast, view, MAX_INTERVALS)
 
 
 def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     """Join each event with the features that were known at its ``event_timestamp``.
 
     Args:
-        settings: the stack's settings.
-        spec: the project.
         events: at least the request fields and ``event_timestamp``.
 
     Returns:
@@ -132,7 +132,7 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     if len(events):
         feast = store(project.settings)
         _require_tables(project, [view.name for view in views(feast, project.spec)])
-        # Month by month: what a join costs grows with the square of its span.
+        # Month by month: the cost of a join grows with the square of its span.
         by_month = inputs.groupby(feature_tables.months(inputs))
         parts = [_joined(feast, project.spec, month) for _, month in by_month]
         # A column that is all null in a month takes its type from the others.
@@ -143,7 +143,7 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
-    """The request fields, typed as a request's: pandas turns integers with a null among them into floats."""
+    """Return the request fields with the types of a request: pandas turns integers with a null into floats."""
     fields = {
         name: events[name].astype(TYPES.get(field.type, events[name].dtype)) for name, field in spec.request.items()
     }
@@ -151,7 +151,7 @@ def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _require_tables(project: Project, views: list[str]) -> None:
-    empty = set(views) - set(feature_tables.filled(project.settings.feature_tables / project.spec.name, views))
+    empty = set(views) - set(feature_tables.filled(_tables(project), views))
     if empty:
         raise StackError(
             f"feature tables of {project.spec.name}",
@@ -162,7 +162,7 @@ def _require_tables(project: Project, views: list[str]) -> None:
 
 
 def _joined(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:
-    """The feature columns of some events, in any order."""
+    """Return the feature columns of some events, in any order."""
     job = feast.get_historical_features(entity_df=inputs, features=service(feast, spec))
     table = job.to_arrow()
     # Feast puts a feature that is named as a request field behind it.
@@ -171,14 +171,14 @@ def _joined(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.
 
 
 def column(kind: str, values: Any) -> np.ndarray[Any, Any]:
-    """One feature column as the model reads it."""
+    """Return a feature column with the dtype that models take."""
     if kind == "category":
         return np.asarray(values, dtype=object)
     return np.asarray(values, dtype=np.float64).astype(np.float32)
 
 
 def service(feast: FeatureStore, spec: ProjectSpec) -> FeatureService:
-    """The project's feature service.
+    """Return the project's feature service.
 
     Raises:
         StackError: the project's definitions have not been applied.
@@ -195,14 +195,11 @@ def service(feast: FeatureStore, spec: ProjectSpec) -> FeatureService:
 
 
 def views(feast: FeatureStore, spec: ProjectSpec) -> list[FeatureView]:
-    """Feature views of the project's service that have a table, so all but the on-demand ones."""
+    """Return the feature views of the project's service that have a table, so all but the on-demand ones."""
     names = {projection.name for projection in service(feast, spec).feature_view_projections}
     return [view for view in feast.list_feature_views() if view.name in names]
 
 
-def _merge_intervals(feast: FeatureStore, view: FeatureView) -> None:
-    """Keep the registry small: Feast notes each materialisation for ever, 8,760 a year for an hourly project."""
-    if len(view.materialization_intervals) > MAX_INTERVALS:
-        starts, ends = zip(*view.materialization_intervals, strict=True)
-        view.materialization_intervals = [(min(starts), max(ends))]
-        feast.registry.apply_feature_view(view, feast.project)
+def _tables(project: Project) -> Path:
+    """Return the folder of a project's feature tables."""
+    return project.settings.feature_tables / project.name

@@ -1,6 +1,6 @@
 """Feast's DuckDB offline store, reading only the time that the events of a retrieval can see.
 
-DuckDB joins on the entity first and looks at the time afterwards: 337,000 events against a year of hourly rows are
+DuckDB joins on the entity first and compares times afterwards: 337,000 events against a year of hourly rows are
 11 thousand million pairs. Feast plugs in a store by the name of its class, in feature_store.yaml.
 """
 
@@ -14,12 +14,12 @@ import pandas as pd
 from feast import FeatureView
 from feast.data_source import DataSource
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
-from feast.infra.offline_stores.ibis import get_historical_features_ibis
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import RepoConfig
 
-TIME = "event_timestamp"
+from stack.features import _compat
+from stack.features.feature_tables import TIME
 
 
 class WindowedOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -52,7 +52,8 @@ class WindowedOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             seen = table[source.timestamp_field] <= last
             return table.filter(seen if since is None else seen & (table[source.timestamp_field] >= since))
 
-        return get_historical_features_ibis(
+        return _compat.join_point_in_time(
+            read,
             config=config,
             feature_views=feature_views,
             feature_refs=feature_refs,
@@ -60,11 +61,5 @@ class WindowedOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             registry=registry,
             project=project,
             full_feature_names=full_feature_names,
-            data_source_reader=read,
-            data_source_writer=_refuse,
             **options,
         )
-
-
-def _refuse(*_: Any) -> None:
-    raise NotImplementedError("feature tables are written by the ingest flow only")

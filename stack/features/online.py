@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from feast import FeatureStore, FeatureView
 
 from stack.core.settings import Settings
-from stack.features import features
+from stack.features import _compat, features
 from stack.project import Project
 
-SECOND = 1_000_000
 NAN = float("nan")
 
 
@@ -27,11 +26,11 @@ class OnlineRows:
     times: list[datetime | None]
     """Oldest event time among the features that a row uses; None where it uses none."""
     warnings: list[list[str]]
-    """What a row lacks: a view that knows nothing of its entity, or nothing recent."""
+    """What is missing in a row: a view that has no value of its entity, or no recent one."""
 
 
 class View(NamedTuple):
-    """What is needed of a feature view to judge its values."""
+    """What is needed of a feature view to decide which of its values may be used."""
 
     name: str
     keys: list[str]
@@ -41,10 +40,10 @@ class View(NamedTuple):
 
 
 class OnlineFeatures:
-    """Reads a project's features online; keeps the store and the service open between requests."""
+    """The online features of a project; the store and the service stay open between requests."""
 
     def __init__(self, project: Project) -> None:
-        """Open the store and make a first read, which loads a second's worth of modules.
+        """Open the store and read once, which loads a second's worth of modules.
 
         Raises:
             StackError: the project's definitions have not been applied.
@@ -62,22 +61,19 @@ class OnlineFeatures:
         self.read([example], datetime.fromtimestamp(0, UTC))
 
     def read(self, requests: Sequence[Mapping[str, Any]], now: datetime | Sequence[datetime]) -> OnlineRows:
-        """Give the features of each request at `now`, one instant for all or one each.
+        """Return the features of each request at `now`, one instant for all or one each.
 
         Feast's online store has no ttl: a value older than its view's ttl at `now`, or younger than `now`, is missing
         here as it is offline.
         """
         rows = {name: [request[name] for request in requests] for name in self.spec.request}
-        response = self.store.get_online_features(features=self.service, entity_rows=rows).proto
-        vectors = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
-        found: dict[str, list[Any]] = {}
+        vectors = _compat.vectors(self.store.get_online_features(features=self.service, entity_rows=rows))
+        columns: dict[str, list[Any]] = {}
         oldest: list[int | None] = [None] * len(requests)
         warnings: list[list[str]] = [[] for _ in requests]
-        instants = [_micros(now)] * len(requests) if isinstance(now, datetime) else [_micros(one) for one in now]
+        instants = [_micros(now)] * len(requests) if isinstance(now, datetime) else [_micros(at) for at in now]
         for view in self.views:
-            times = [
-                stamp.seconds * SECOND + stamp.nanos // 1000 for stamp in vectors[view.columns[0]].event_timestamps
-            ]
+            times = vectors[view.columns[0]].times
             usable = [
                 0 < time <= instant and (not view.ttl or instant <= time + view.ttl)
                 for time, instant in zip(times, instants, strict=True)
@@ -86,13 +82,13 @@ class OnlineFeatures:
                 if usable[row]:
                     oldest[row] = min(oldest[row] or time, time)
                 else:
-                    warnings[row].append(_lack(view, requests[row], time, instants[row]))
+                    warnings[row].append(_warning(view, requests[row], time, instants[row]))
             for column in view.columns:
-                found[column] = _values(vectors[column].values, usable, self.missing[column])
+                columns[column] = _values(vectors[column].values, usable, self.missing[column])
         for column in self.derived:
-            found[column] = _values(vectors[column].values, [True] * len(requests), self.missing[column])
-        times_used = [None if time is None else datetime.fromtimestamp(time / SECOND, UTC) for time in oldest]
-        return OnlineRows({column: found[column] for column in self.spec.features.columns}, times_used, warnings)
+            columns[column] = _values(vectors[column].values, [True] * len(requests), self.missing[column])
+        times_used = [None if time is None else _instant(time) for time in oldest]
+        return OnlineRows({column: columns[column] for column in self.spec.features.columns}, times_used, warnings)
 
 
 @lru_cache(maxsize=4)
@@ -112,20 +108,22 @@ def _micros(instant: datetime) -> int:
     return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _values(protos: Sequence[Any], usable: Sequence[bool], missing: Any) -> list[Any]:
-    """Read Feast's value messages; one without a value is a null."""
-    values = []
-    for proto, wanted in zip(protos, usable, strict=True):
-        kind = proto.WhichOneof("val") if wanted else None
-        values.append(missing if kind is None else getattr(proto, kind))
-    return values
+def _instant(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / _compat.SECOND, UTC)
 
 
-def _lack(view: View, request: Mapping[str, Any], time: int, instant: int) -> str:
+def _values(messages: Sequence[Any], usable: Sequence[bool], missing: Any) -> list[Any]:
+    """Return the values of a feature; one that is null or may not be used is `missing`."""
+    values = (_compat.value_of(message) if wanted else None for message, wanted in zip(messages, usable, strict=True))
+    return [missing if value is None else value for value in values]
+
+
+def _warning(view: View, request: Mapping[str, Any], time: int, instant: int) -> str:
+    """Return why the values of a view may not be used."""
     entity = ", ".join(f"{key} {request[key]}" for key in view.keys)
     if not time:
         return f"{view.name}: nothing known of {entity}"
-    at = datetime.fromtimestamp(time / SECOND, UTC).isoformat()
+    at = _instant(time).isoformat()
     if time > instant:
         return f"{view.name}: the values of {entity} are of {at}, later than this request"
     return f"{view.name}: the newest values of {entity} are of {at}, too old to use"

@@ -14,8 +14,7 @@ from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
 if TYPE_CHECKING:
-    from stack.prediction_log.predictions import PredictionLog
-    from stack.prediction_log.shadows import ShadowLog
+    from stack.prediction_log.predictions import PredictionLog, ShadowLog
     from stack.registry.registry import Registry
     from stack.specification.tasks import Task
 
@@ -98,6 +97,6 @@ class Project:
     @cached_property
     def shadows(self) -> ShadowLog:
         """What challengers would have answered."""
-        from stack.prediction_log.shadows import ShadowLog
+        from stack.prediction_log.predictions import ShadowLog
 
         return ShadowLog(self.settings.state_database, self.log)

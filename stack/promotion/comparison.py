@@ -1,4 +1,4 @@
-"""Challenger against champion on the same rows, and how much of the difference is the luck of the draw."""
+"""Challenger against champion on the same rows, and how much of the difference may be due to chance."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from stack.training.evaluation import answered, answers
 
 RESAMPLES = 2000
 DAY = timedelta(days=1)
-LEAST_ROWS = 50
-"""At random: fewer rows prove nothing."""
+MIN_ROWS = 50
+"""Random split: no interval is given for fewer rows."""
 BLOCKS = 1000
-"""At random: more rows are drawn in so many blocks, which bounds the memory."""
-THEIRS = "_champion"
+"""Random split: more rows than these are drawn in this many blocks, which bounds the memory."""
+CHAMPION_SUFFIX = "_champion"
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Answers of both models to the same rows, which neither model was fitted on."""
+class ChampionComparison:
+    """Predictions of both models for the same rows, which neither model was fitted on."""
 
     champion: str
     """The champion's version."""
     basis: str
-    """Which rows, and which form of each model."""
+    """The rows, and the form of each model, in a sentence."""
     age: timedelta
     """From the champion's cut-off to the challenger's."""
     rows: DataFrame
-    """``event_timestamp``, the label, the challenger's answers, the champion's (``..._champion``), the features."""
+    """``event_timestamp``, the label, the challenger's predictions, the champion's (``..._champion``), the features."""
 
 
 @dataclass(frozen=True)
@@ -48,35 +48,35 @@ class Difference:
     mean: float
     low: float
     high: float
-    """The interval within which the mean varies when the sample is drawn anew; NaN where it is too small."""
+    """The bootstrap interval of the mean; NaN where the sample is too small."""
     units: int
-    """What is drawn: days or rows."""
+    """Number of resampled units: days or rows."""
     rows: int
     champion: float
     """Mean loss of the champion."""
 
 
-def compare(project: Project, challenger: Version, holdout: DataFrame, champion: Version) -> Comparison:
-    """Let the champion predict rows of the challenger's holdout that it was not fitted on either.
+def compare(project: Project, challenger: Version, holdout: DataFrame, champion: Version) -> ChampionComparison:
+    """Compare the models on rows of the challenger's holdout that the champion was not fitted on either.
 
     The champion was refitted on all labels known at its cut-off, so only rows asked later are new to its served form.
-    A champion trained shortly ago leaves few of those; then more rows stand in both holdouts, and each model answers
-    there as it was before its own refit. Whichever gives more rows is used. Both hold for a random split too, as a
-    row's id decides whether it is held out.
+    A champion trained shortly ago leaves few of those; then more rows are in both holdouts, and the predictions there
+    are those of each model before its own refit. Whichever gives more rows is used. Both hold for a random split too,
+    as a row's id decides whether it is held out.
     """
     cutoff = pd.Timestamp(champion.cutoff)
-    theirs = artifacts.holdout(project.settings, champion)[["event_id", *tasks.of(project.spec).outputs]]
-    shared = holdout.merge(theirs, on="event_id", suffixes=("", THEIRS))
+    known = artifacts.holdout(project.settings, champion)[["event_id", *project.task.outputs]]
+    shared = holdout.merge(known, on="event_id", suffixes=("", CHAMPION_SUFFIX))
     later = holdout[holdout["event_timestamp"] > cutoff]
     with artifacts.folder(project.settings, champion, "served") as folder:
         model = ServedModel(folder)
-        answers = set(model.columns) <= set(later.columns)
-        if len(later) >= len(shared) and answers:
-            shared = answered(project.spec, later, model.predict({name: later[name] for name in model.columns}), THEIRS)
+        if len(later) >= len(shared) and set(model.columns) <= set(later.columns):
+            predicted = model.predict({name: later[name] for name in model.columns})
+            shared = answered(project.spec, later, predicted, CHAMPION_SUFFIX)
             rows = f"{len(later):,} rows asked after the champion's cut-off ({cutoff:%Y-%m-%d %H:%M} UTC)"
         else:
             rows = f"{len(shared):,} rows in the holdout of both, each model as fitted before its own holdout"
-    return Comparison(
+    return ChampionComparison(
         champion.version,
         f"Compared with champion version {champion.version} on {rows}.",
         challenger.cutoff - champion.cutoff,
@@ -84,20 +84,20 @@ def compare(project: Project, challenger: Version, holdout: DataFrame, champion:
     )
 
 
-def difference(spec: ProjectSpec, comparison: Comparison) -> Difference:
-    """Measure the difference, and by a paired bootstrap how far the choice of the sample moves it.
+def difference(spec: ProjectSpec, comparison: ChampionComparison) -> Difference:
+    """Measure the difference of the mean losses, and its interval by a paired bootstrap.
 
-    By time, days (UTC) are drawn with all their rows, as the rows of one day share their weather: 13,000 flights of two
-    weeks are a sample of 14. At random, rows are drawn. A resample is how often each was drawn, so that all of them are
-    two matrix products.
+    With a split by time, days (UTC) are drawn with all their rows, as the rows of one day share their weather: 13,000
+    flights of two weeks are a sample of 14. With a random split, rows are drawn. A resample is the number of times each
+    unit was drawn, so that all of them are two matrix products.
     """
     ours, theirs = _losses(spec, comparison)
     change, rows = ours - theirs, len(comparison.rows)
     if not rows:
         return Difference(np.nan, np.nan, np.nan, 0, 0, np.nan)
-    unit, least = _units(spec, comparison.rows)
+    unit, needed = _units(spec, comparison.rows)
     units = int(unit.max()) + 1
-    if units < least:
+    if units < needed:
         return Difference(float(change.mean()), np.nan, np.nan, units, rows, float(theirs.mean()))
     drawn = np.random.default_rng(spec.training.seed).multinomial(units, np.full(units, 1 / units), RESAMPLES)
     means = (drawn @ np.bincount(unit, change)) / (drawn @ np.bincount(unit))
@@ -106,39 +106,39 @@ def difference(spec: ProjectSpec, comparison: Comparison) -> Difference:
     return Difference(float(change.mean()), float(low), float(high), units, rows, float(theirs.mean()))
 
 
-def due(spec: ProjectSpec, comparison: Comparison) -> str:
-    """Say why the champion has to be followed by a new model, as the drift policy does; empty when it does not."""
-    label, answer = comparison.rows[spec.label], answers(spec, comparison.rows, THEIRS)
+def due(spec: ProjectSpec, comparison: ChampionComparison) -> str:
+    """Return why the champion is due for replacement, by the rules of the drift policy; empty when it is not."""
+    label, answer = comparison.rows[spec.label], answers(spec, comparison.rows, CHAMPION_SUFFIX)
     limit = spec.monitoring.max_bias
     if comparison.age >= spec.monitoring.max_age:
-        return f"{comparison.age / DAY:.0f} days old, its maximum is {spec.monitoring.max_age / DAY:.0f}"
+        return f"{comparison.age / DAY:.0f} days older than the challenger (limit {spec.monitoring.max_age / DAY:.0f})"
     if limit is None or not len(label):
         return ""
     task = tasks.of(spec)
     bias = task.metrics(label, answer, task.baseline(label))["bias"]
-    return f"off by {bias:+.3f} on these rows, at most {limit:g} are allowed" if abs(bias) > limit else ""
+    return f"bias {bias:+.3f} on these rows (limit {limit:g})" if abs(bias) > limit else ""
 
 
-def slices(spec: ProjectSpec, comparison: Comparison, least: int) -> Iterator[tuple[str, str, float, int]]:
-    """Give column, value, difference of the mean loss and rows of each slice that has at least `least` rows."""
+def slices(spec: ProjectSpec, comparison: ChampionComparison, min_rows: int) -> Iterator[tuple[str, str, float, int]]:
+    """Yield column, value, difference of the mean loss and rows of each slice that has at least `min_rows` rows."""
     ours, theirs = _losses(spec, comparison)
     change = pd.Series(ours - theirs, index=comparison.rows.index)
     for column in spec.gate.max_slice_loss_increase:
         groups = change.groupby(comparison.rows[column].astype(str))
-        for value, found in groups:
-            if len(found) >= least:
-                yield column, str(value), float(found.mean()), len(found)
+        for value, changes in groups:
+            if len(changes) >= min_rows:
+                yield column, str(value), float(changes.mean()), len(changes)
 
 
 def _units(spec: ProjectSpec, rows: DataFrame) -> tuple[np.ndarray, int]:
-    """Number the day or the block of each row, and say how many of those are needed."""
+    """Return the number of the day or block of each row, and how many of those are needed."""
     if spec.training.split == "random":
-        return np.arange(len(rows)) % BLOCKS, LEAST_ROWS
+        return np.arange(len(rows)) % BLOCKS, MIN_ROWS
     return np.unique(rows["event_timestamp"].dt.floor("D"), return_inverse=True)[1], spec.gate.min_days
 
 
-def _losses(spec: ProjectSpec, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
-    """Losses of the challenger and of the champion, (rows,) each."""
+def _losses(spec: ProjectSpec, comparison: ChampionComparison) -> tuple[np.ndarray, np.ndarray]:
+    """Return the losses of the challenger and of the champion, (rows,) each."""
     task, label = tasks.of(spec), comparison.rows[spec.label]
-    ours, theirs = (task.losses(label, answers(spec, comparison.rows, suffix)) for suffix in ("", THEIRS))
+    ours, theirs = (task.losses(label, answers(spec, comparison.rows, suffix)) for suffix in ("", CHAMPION_SUFFIX))
     return ours, theirs

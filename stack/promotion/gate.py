@@ -1,22 +1,23 @@
-"""The gate: what a challenger must show before it goes live.
+"""The gate: the limits that a challenger must meet before it goes live.
 
-:func:`judge` decides from figures alone; :func:`run` collects the figures, and writes the decision into the
-challenger's run.
+:func:`judge` decides from figures alone; :func:`run` collects the figures, and logs the decision to the challenger's
+run.
 
 Against a champion, on the same most recent labelled rows that neither was fitted on:
 
-- never worse than ``max_loss_increase``, nor in a slice than ``max_slice_loss_increase``;
-- and better beyond the interval over days (of a random split: rows), unless the champion is due: past
-  ``monitoring.max_age``, or off by more than ``monitoring.max_bias`` on these rows. What is due is replaced by what is
-  not worse: to ask for a proof of being better blocks good successors, as 28 days seldom give one (on the flights the
-  interval is +-0.008 wide, and the gain of a retraining 0.003).
+- the mean loss may not rise by more than ``max_loss_increase``, nor in a slice by more than
+  ``max_slice_loss_increase``;
+- and it must be significantly lower, by the bootstrap interval over days (random split: over rows), unless the champion
+  is due for replacement: older than ``monitoring.max_age``, or with a bias above ``monitoring.max_bias`` on these rows.
+  A due champion is replaced by a challenger that is not worse: to require a significant gain blocks good successors, as
+  28 days seldom show one (on the flights the interval is +-0.008 wide, and the gain of a retraining 0.003).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import ge, le, lt
 from statistics import median
 from time import perf_counter
@@ -27,36 +28,38 @@ from pandas import DataFrame
 
 from stack.core.errors import StackError, nearest
 from stack.project import Project
-from stack.promotion.comparison import Comparison, compare, difference, due, slices
+from stack.promotion.comparison import ChampionComparison, compare, difference, due, slices
+from stack.promotion.decisions import Judgement
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import evaluation
-from stack.training.evaluation import Judge, answers
+from stack.training.evaluation import Scorer, answers
 
 SLICE_ROWS = 200
-"""A slice with fewer holdout rows is not judged: its AUC is noise (standard deviation about 0.04)."""
+"""A slice with fewer holdout rows is left out: its AUC is noise (standard deviation about 0.04)."""
 SKILL: dict[str, dict[str, tuple[float | None, float | None]]] = {
     "binary": {"auc": (0.5, None), "brier_skill": (0.0, None)},
     "multiclass": {"brier_skill": (0.0, None)},
     "regression": {"skill": (0.0, None)},
 }
-"""Limits of a project that names none for these metrics."""
+"""Default limits of these metrics."""
 TOLERANCE = 0.01
-"""A challenger's mean loss may be greater by this share of the champion's, where project.yaml names no limit."""
+"""Default limit of the increase of the mean loss, as a share of the champion's."""
 COMPARED_ROWS = 500
 """A slice with fewer rows is not compared with the champion."""
 LATENCY_CALLS = 200
-AGAINST = " - champion's"
-"""How the name of the reason ends that compares the losses."""
 LEAKS = ("auc", "accuracy", "r2", "skill", "brier_skill")
+"""Metrics whose upper limit is there to catch target leakage."""
+Kind = Literal["metric", "slice", "loss", "interval", "slice loss", "served form", "latency", "approval"]
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One limit, and what was found."""
+    """One limit, and the value that was held against it."""
 
+    kind: Kind
     name: str
     found: float
     sign: Literal[">=", "<=", "<"]
@@ -65,7 +68,7 @@ class Reason:
 
     @property
     def ok(self) -> bool:
-        """Whether the limit is met; NaN meets none."""
+        """Return whether the limit is met; NaN meets none."""
         return bool({">=": ge, "<=": le, "<": lt}[self.sign](self.found, self.limit))
 
     def __str__(self) -> str:
@@ -74,25 +77,34 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """The gate's answer, and why."""
+class Decision(Judgement):
+    """Whether a version passed the gate; ``numbers`` holds all of it for machines."""
 
-    version: str
-    champion: str | None
     basis: str
+    """The rows of the comparison, and whether the champion is due, in a sentence."""
     reasons: tuple[Reason, ...]
+
+    @classmethod
+    def of(cls, version: str, champion: str | None, basis: str, reasons: Iterable[Reason]) -> Decision:
+        """Decide by the limits: every one must be met."""
+        checked = tuple(reasons)
+        facts = {"version": version, "champion": champion, "basis": basis}
+        listed = [{**vars(reason), "ok": reason.ok} for reason in checked]
+        numbers = {**facts, "reasons": listed, "passed": all(reason.ok for reason in checked)}
+        return cls(version, champion, _summary(basis, checked), numbers, basis, checked)
 
     @property
     def passed(self) -> bool:
-        """Whether every limit is met."""
+        """Return whether every limit is met."""
         return all(reason.ok for reason in self.reasons)
 
     def answered(self, approved: bool, comment: str) -> Decision:
-        """The decision together with a person's word."""
-        return replace(self, reasons=(*self.reasons, Reason("a person's approval", float(approved), ">=", 1, comment)))
+        """Return the decision with a person's approval or refusal."""
+        approval = Reason("approval", "a person's approval", float(approved), ">=", 1, comment)
+        return self.of(self.version, self.champion, self.basis, (*self.reasons, approval))
 
     def markdown(self) -> str:
-        """A table for people."""
+        """Return the limits as a table for people."""
         head = f"Version {self.version} **{'passed' if self.passed else 'was refused'}**. {self.basis}\n\n"
         rows = (
             f"| {reason.name} | {reason.found:.4g} | {reason.sign} {reason.limit:g} | "
@@ -101,20 +113,13 @@ class Decision:
         )
         return head + "\n".join(["| | found | limit | | |", "|---|---|---|---|---|", *rows]) + "\n"
 
-    @property
-    def reason(self) -> str:
-        """Why it passed or was refused, in one line."""
-        if not self.passed:
-            return "; ".join(str(reason) for reason in self.reasons if not reason.ok)
-        if self.champion is None:
-            return "the first version that passed the gate"
-        return f"{next(str(reason) for reason in self.reasons if reason.name.endswith(AGAINST))}; {self.basis}"
 
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """The decision for machines."""
-        reasons = [{**vars(reason), "ok": reason.ok} for reason in self.reasons]
-        return {**vars(self), "reasons": reasons, "passed": self.passed}
+def _summary(basis: str, reasons: tuple[Reason, ...]) -> str:
+    """Return why a version passed or was refused, in one line."""
+    if missed := [str(reason) for reason in reasons if not reason.ok]:
+        return "; ".join(missed)
+    loss = next((reason for reason in reasons if reason.kind == "loss"), None)
+    return f"{loss}; {basis}" if loss else "the first version that passed the gate"
 
 
 def judge(
@@ -125,7 +130,7 @@ def judge(
     baseline: np.ndarray,
     served_difference: float,
     latency_ms: float,
-    comparison: Comparison | None = None,
+    comparison: ChampionComparison | None = None,
 ) -> Decision:
     """Hold a challenger's figures against the limits of ``gate`` in project.yaml.
 
@@ -136,20 +141,19 @@ def judge(
         latency_ms: median time of one row through the served form.
         comparison: None when the project has no champion yet.
     """
-    gate = spec.gate
+    off, slow = spec.gate.max_served_difference, spec.gate.max_latency_ms
     reasons = [
         *_limits(spec, holdout, baseline),
         *_slices(spec, holdout),
-        *_against_champion(spec, comparison),
-        Reason("served form", served_difference, "<=", gate.max_served_difference, "largest difference to the trained"),
-        Reason("latency ms", latency_ms, "<=", gate.max_latency_ms, "median of one row"),
+        *(_against_champion(spec, comparison) if comparison else ()),
+        Reason("served form", "served form", served_difference, "<=", off, "largest difference to the trained"),
+        Reason("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
     ]
-    basis = _basis(spec, comparison)
-    return Decision(version, comparison.champion if comparison else None, basis, tuple(reasons))
+    return Decision.of(version, comparison.champion if comparison else None, _basis(spec, comparison), reasons)
 
 
 def run(project: Project) -> Decision:
-    """Judge the challenger; log ``gate/gate.json`` and ``gate/gate.md`` to its run, and tag the version.
+    """Evaluate the challenger; log ``gate/gate.json`` and ``gate/gate.md`` to its run, and tag the version.
 
     Raises:
         StackError: the project has no challenger.
@@ -159,7 +163,7 @@ def run(project: Project) -> Decision:
         raise StackError(
             f"model {project.spec.name}",
             found="no version with the alias challenger",
-            expected="a challenger to judge",
+            expected="a challenger to evaluate",
             todo=f"make train PROJECT={project.spec.name}",
         )
     holdout, champion = artifacts.holdout(project.settings, version), project.registry.champion()
@@ -180,69 +184,67 @@ def run(project: Project) -> Decision:
     return decision
 
 
-def _basis(spec: ProjectSpec, comparison: Comparison | None) -> str:
+def _basis(spec: ProjectSpec, comparison: ChampionComparison | None) -> str:
     if comparison is None:
         return "There is no champion to compare with."
     why = due(spec, comparison)
-    return f"{comparison.basis} The champion is {f'due: {why}' if why else 'not due'}."
+    return f"{comparison.basis} The champion is {f'due for replacement: {why}' if why else 'current'}."
 
 
 def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[Reason]:
-    found = Judge.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
+    metrics = Scorer.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
     for name, (least, most) in (SKILL[spec.task] | spec.gate.limits).items():
-        if name not in found:
+        if name not in metrics:
             raise StackError(
                 f"{spec.folder / 'project.yaml'}, key gate.limits",
-                found=f"{name!r}{nearest(name, found)}",
-                expected=f"a metric of a {spec.task} task: {', '.join(found)}",
+                found=f"{name!r}{nearest(name, metrics)}",
+                expected=f"a metric of a {spec.task} task: {', '.join(metrics)}",
                 todo="name one of these",
             )
         if least is not None:
-            yield Reason(name, found[name], ">=", least)
+            yield Reason("metric", name, metrics[name], ">=", least)
         if most is not None:
-            yield Reason(name, found[name], "<=", most, "above this something leaks" if name in LEAKS else "")
+            note = "a higher value suggests target leakage" if name in LEAKS else ""
+            yield Reason("metric", name, metrics[name], "<=", most, note)
 
 
 def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[Reason]:
-    judge = Judge.of(spec)
-    metric = judge.headline[0]
+    scorer = Scorer.of(spec)
+    metric = scorer.headline[0]
     for column, limit in spec.gate.slices.items():
         sizes = holdout[column].astype(str).value_counts()
-        for value, found in evaluation.slices(spec, holdout, column).items():
+        for value, score in evaluation.slices(spec, holdout, column).items():
             if sizes[value] >= SLICE_ROWS:
-                sign: Literal[">=", "<="] = ">=" if judge.rises(metric) else "<="
-                yield Reason(f"{metric} of {column} {value}", found, sign, limit, f"{sizes[value]:,} rows")
+                sign: Literal[">=", "<="] = ">=" if scorer.greater_is_better(metric) else "<="
+                yield Reason("slice", f"{metric} of {column} {value}", score, sign, limit, f"{sizes[value]:,} rows")
 
 
-def _against_champion(spec: ProjectSpec, comparison: Comparison | None) -> Iterable[Reason]:
-    if comparison is None:
-        return
+def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iterable[Reason]:
     gate, found = spec.gate, difference(spec, comparison)
-    name = f"{tasks.of(spec).loss.replace('_', '-')}{AGAINST}"
+    name = f"{tasks.of(spec).loss.replace('_', '-')} - champion's"
     limit = TOLERANCE * found.champion if gate.max_loss_increase is None else gate.max_loss_increase
     days = "" if spec.training.split == "random" else f" of {found.units} days"
     interval = f"{gate.interval:.0%} interval {found.low:+.4f} to {found.high:+.4f}"
-    yield Reason(name, found.mean, "<=", limit, f"{found.rows:,} rows{days}, {interval}")
+    yield Reason("loss", name, found.mean, "<=", limit, f"{found.rows:,} rows{days}, {interval}")
     if not due(spec, comparison):
-        drawn = "rows" if spec.training.split == "random" else "days"
-        note = f"nothing else asks for a new champion, so it must be better whichever {drawn} are drawn"
-        yield Reason("interval's upper end", found.high, "<", 0.0, note)
+        unit = "rows" if spec.training.split == "random" else "days"
+        note = f"champion is current: challenger must be significantly better (paired bootstrap over {unit})"
+        yield Reason("interval", "interval's upper end", found.high, "<", 0.0, note)
     for column, value, worse, rows in slices(spec, comparison, COMPARED_ROWS):
         limit = gate.max_slice_loss_increase[column]
-        yield Reason(f"{name}, {column} {value}", worse, "<=", limit, f"{rows:,} rows")
+        yield Reason("slice loss", f"{name}, {column} {value}", worse, "<=", limit, f"{rows:,} rows")
 
 
 def served(spec: ProjectSpec, model: ServedModel, reference: DataFrame) -> tuple[float, float]:
-    """Hold the served form against what the trained pipeline answered for the reference rows, and time one row.
+    """Compare the served form with the trained pipeline's predictions for the reference rows, and time one row.
 
     Returns:
-        The largest difference of an answer, and the median milliseconds of one row.
+        The largest difference of a prediction, and the median milliseconds of one row.
     """
-    found = model.predict({name: reference[name] for name in model.columns})
+    predicted = model.predict({name: reference[name] for name in model.columns})
     row: dict[str, Any] = {name: [reference[name].iloc[0]] for name in model.columns}
-    return tasks.of(spec).difference(found, answers(spec, reference)), median(
-        _milliseconds(model, row) for _ in range(LATENCY_CALLS)
-    )
+    latency = median(_milliseconds(model, row) for _ in range(LATENCY_CALLS))
+    return tasks.of(spec).difference(predicted, answers(spec, reference)), latency
 
 
 def _milliseconds(model: ServedModel, row: dict[str, Any]) -> float:

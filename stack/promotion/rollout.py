@@ -1,8 +1,8 @@
-"""The second look: at a canary that has answered its share, and at a champion that is new.
+"""The review of a rollout: of a canary that has answered its share, and of a champion that is new.
 
-:func:`broken` and :func:`worse` decide from figures alone; :func:`review` collects them and carries out what follows.
-A champion that came by a rollback is never rolled back by itself, and a rollback leaves no previous version, so that
-two versions cannot take turns.
+:func:`broken` and :func:`worse` decide from figures alone; :func:`review` collects the figures and acts on them.
+A champion that came by a rollback is never rolled back automatically, and a rollback leaves no previous version, so
+that two versions cannot alternate.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ import numpy as np
 
 from stack.core import alerts
 from stack.project import Project
-from stack.promotion import audit
-from stack.promotion.audit import Entry, Instant, Judged
+from stack.promotion import decisions
+from stack.promotion.decisions import DecisionTime, Entry, Judgement
 from stack.registry.registry import Version
 from stack.serving import scoring
-from stack.specification import tasks
 from stack.specification.specs import ProjectSpec, Rollout
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the requests of a version were like lately."""
+    """Requests, errors and latency of a version, lately."""
 
     requests: int
     errors: int
@@ -34,7 +33,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Losses:
-    """Two versions on the same labelled requests."""
+    """Mean losses of two versions on the same labelled requests."""
 
     rows: int
     mean: float
@@ -42,7 +41,7 @@ class Losses:
 
 
 def broken(rollout: Rollout, found: Figures) -> str:
-    """Say which bound a version's requests break; empty when none, or when they are too few to tell."""
+    """Return which bound a version's requests break; empty when none, or when there are too few."""
     if found.requests < rollout.min_requests:
         return ""
     rate = found.errors / found.requests
@@ -54,7 +53,7 @@ def broken(rollout: Rollout, found: Figures) -> str:
 
 
 def worse(rollout: Rollout, found: Losses) -> str:
-    """Say that a version's loss is larger than the other's by more than the bound; empty otherwise."""
+    """Return by how much a version's loss exceeds the other's, where it is more than the bound; empty otherwise."""
     if rollout.max_loss_increase is None or found.rows < rollout.min_labelled:
         return ""
     if found.mean - found.other <= rollout.max_loss_increase:
@@ -65,20 +64,17 @@ def worse(rollout: Rollout, found: Losses) -> str:
     )
 
 
-def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: Instant) -> Entry | None:
-    """The promotion that made a version champion, when it is the last move and not longer ago than bounds reach.
-
-    On either clock, as errors and latency have no other than the wall's.
-    """
-    moves = [one for one in entries if one.kind in ("promote", "rollback") and one.state == "done"]
+def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: DecisionTime) -> Entry | None:
+    """Return the promotion that made a version champion, if it is the last move and within ``rollback_within``."""
+    moves = [entry for entry in entries if entry.kind in ("promote", "rollback") and entry.state == "done"]
     last = moves[-1] if moves else None
     if last is None or (last.kind, last.version) != ("promote", version) or last.champion is None:
         return None
     return last if now.at - last.at <= spec.rollout.rollback_within else None
 
 
-def review(project: Project, now: Instant) -> Entry | None:
-    """Promote or withdraw the canary when its time is over; roll back a new champion that does worse.
+def review(project: Project, now: DecisionTime) -> Entry | None:
+    """Promote or withdraw the canary when its time is over; roll back a new champion that is worse.
 
     Returns:
         The decision, when one was taken.
@@ -86,7 +82,7 @@ def review(project: Project, now: Instant) -> Entry | None:
     champion, canary = project.registry.champion(), project.registry.canary()
     if champion is None:
         return None
-    entries = audit.entries(project)
+    entries = decisions.entries(project)
     if canary:
         return _canary(project, champion, canary, entries, now)
     previous, promoted = project.registry.previous(), is_new(project.spec, entries, champion.version, now)
@@ -96,55 +92,54 @@ def review(project: Project, now: Instant) -> Entry | None:
     return go_back(project, now, reason) if reason else None
 
 
-def go_back(project: Project, now: Instant, reason: str) -> Entry:
+def go_back(project: Project, now: DecisionTime, reason: str) -> Entry:
     """Make the previous version champion again, and alarm.
 
     Raises:
         StackError: there is no previous version.
     """
-    entry = audit.rollback(project, now, reason)
-    alerts.notify(
-        project.settings,
-        f"{project.spec.name}: rolled back to version {entry.version}",
-        f"version {entry.champion}: {reason}",
-    )
+    entry = decisions.rollback(project, now, reason)
+    title = f"{project.name}: rolled back to version {entry.version}"
+    alerts.notify(project.settings, title, f"version {entry.champion}: {reason}")
     return entry
 
 
-def withdraw(project: Project, judged: Judged, now: Instant) -> Entry | None:
-    """Let the canary answer no more, and alarm."""
-    entry = audit.withdraw(project, judged, now)
+def withdraw(project: Project, judgement: Judgement, now: DecisionTime) -> Entry | None:
+    """Stop the canary from answering, and alarm."""
+    entry = decisions.withdraw(project, judgement, now)
     if entry:
-        alerts.notify(
-            project.settings, f"{project.spec.name}: canary version {judged.version} withdrawn", judged.reason
-        )
+        title = f"{project.name}: canary version {judgement.version} withdrawn"
+        alerts.notify(project.settings, title, judgement.reason)
     return entry
 
 
-def _canary(project: Project, champion: Version, canary: Version, entries: list[Entry], now: Instant) -> Entry | None:
-    begun = next((one for one in reversed(entries) if (one.kind, one.version) == ("canary", canary.version)), None)
-    if begun is None or now.at - begun.at < project.spec.rollout.canary_for:
+def _canary(
+    project: Project, champion: Version, canary: Version, entries: list[Entry], now: DecisionTime
+) -> Entry | None:
+    started = (entry for entry in reversed(entries) if (entry.kind, entry.version) == ("canary", canary.version))
+    start = next(started, None)
+    if start is None or now.at - start.at < project.spec.rollout.canary_for:
         return None
-    found = compare(project, canary, champion, begun.at, now.at)
-    numbers: dict[str, Any] = {"canary": asdict(found)}
-    if reason := worse(project.spec.rollout, found):
-        return withdraw(project, Judged(canary.version, champion.version, reason, numbers), now)
-    share, since = project.spec.rollout.canary, f"{begun.at:%Y-%m-%d %H:%M}"
-    lasted = f"it answered {share:.0%} of the requests from {since} on, within its bounds"
-    compared = f"loss {found.mean:.4f} against {found.other:.4f} on {found.rows:,} labelled requests"
-    reason = f"{lasted}; {compared}" if found.rows else lasted
-    return audit.promote(project, Judged(canary.version, champion.version, reason, numbers), now)
+    losses = compare(project, canary, champion, start.at, now.at)
+    numbers: dict[str, Any] = {"canary": asdict(losses)}
+    if reason := worse(project.spec.rollout, losses):
+        return withdraw(project, Judgement(canary.version, champion.version, reason, numbers), now)
+    share, since = project.spec.rollout.canary, f"{start.at:%Y-%m-%d %H:%M}"
+    reason = f"it answered {share:.0%} of the requests from {since} on, within its bounds"
+    if losses.rows:
+        reason += f"; loss {losses.mean:.4f} against {losses.other:.4f} on {losses.rows:,} labelled requests"
+    return decisions.promote(project, Judgement(canary.version, champion.version, reason, numbers), now)
 
 
-def compare(project: Project, one: Version, other: Version, since: datetime, until: datetime) -> Losses:
-    """Let two versions answer the labelled requests of (since, until], whoever answered them then."""
+def compare(project: Project, version: Version, other: Version, since: datetime, until: datetime) -> Losses:
+    """Measure two versions on the labelled requests of (since, until], whichever version answered them then."""
     log = project.log.read(since, until)
     rows = log[log["label"].notna()]
     if rows.empty:
         return Losses(0, float("nan"), float("nan"))
-    task, columns = tasks.of(project.spec), {name: rows[name] for name in project.spec.features.columns}
+    columns = {name: rows[name] for name in project.spec.features.columns}
     means = []
-    for version in (one, other):
-        with scoring.loaded(project.settings, version) as model:
-            means.append(float(np.mean(task.losses(rows["label"], model.predict(columns)))))
+    for compared in (version, other):
+        with scoring.loaded(project.settings, compared) as model:
+            means.append(float(np.mean(project.task.losses(rows["label"], model.predict(columns)))))
     return Losses(len(rows), *means)

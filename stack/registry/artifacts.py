@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
 
 import httpx
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.registry import rest
+from stack.registry import _compat, rest
 from stack.registry.registry import Version
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def upload(settings: Settings, version: Version, name: str, files: Mapping[str, 
     with rest.client(settings) as client:
         root = _root(client, version)
         for file, content in files.items():
-            rest.refuse(client.put(_proxied(root, f"{name}/{file}"), content=content))
+            rest.refuse(client.put(_compat.proxied(root, f"{name}/{file}"), content=content))
 
 
 def reference(settings: Settings, version: Version) -> DataFrame:
@@ -108,14 +107,9 @@ def _files(client: httpx.Client, run_id: str, path: str) -> Iterator[str]:
 
 
 def _save(client: httpx.Client, root: str, path: str, target: Path) -> None:
-    with client.stream("GET", _proxied(root, path)) as answer, target.open("wb") as file:
+    with client.stream("GET", _compat.proxied(root, path)) as answer, target.open("wb") as file:
         if answer.is_error:
             answer.read()
         rest.refuse(answer)
         for chunk in answer.iter_bytes():
             file.write(chunk)
-
-
-def _proxied(root: str, path: str) -> str:
-    """Where the server hands out an artifact: the stack logs every artifact through it (``mlflow-artifacts:``)."""
-    return f"mlflow-artifacts/artifacts/{quote(urlsplit(root).path.strip('/'))}/{quote(path)}"

@@ -11,11 +11,9 @@ import httpx
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.registry import rest
+from stack.registry import _compat, rest
 
 CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
-# A model without the alias is INVALID_PARAMETER_VALUE, a project without a model RESOURCE_DOES_NOT_EXIST.
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Registry:
         """
         with rest.client(self._settings) as client:
             answer = client.get("mlflow/registered-models/alias", params={"name": self.name, "alias": alias})
-            if answer.is_client_error and any(code in answer.text for code in ABSENT):
+            if _compat.is_absent(answer):
                 return None
             return _version(rest.checked(answer)["model_version"])
 
@@ -127,27 +125,27 @@ class Registry:
         with rest.client(self._settings) as client:
             if before is None or before.version != version:
                 if before is not None:
-                    _point(client, self.name, PREVIOUS, before.version)
-                _point(client, self.name, CHAMPION, version)
+                    point_alias(client, self.name, PREVIOUS, before.version)
+                point_alias(client, self.name, CHAMPION, version)
             if awaiting is not None and awaiting.version == version:
-                _drop(client, self.name, CHALLENGER)
+                drop_alias(client, self.name, CHALLENGER)
             if tried is not None and tried.version == version:
-                _drop(client, self.name, CANARY)
+                drop_alias(client, self.name, CANARY)
 
     def set_canary(self, version: str) -> None:
         """Make a version canary; it is challenger no longer."""
         awaiting = self.challenger()
         with rest.client(self._settings) as client:
-            _point(client, self.name, CANARY, version)
+            point_alias(client, self.name, CANARY, version)
             if awaiting is not None and awaiting.version == version:
-                _drop(client, self.name, CHALLENGER)
+                drop_alias(client, self.name, CHALLENGER)
 
     def clear_canary(self, version: str) -> None:
         """Let a version be canary no longer."""
         tried = self.canary()
         if tried is not None and tried.version == version:
             with rest.client(self._settings) as client:
-                _drop(client, self.name, CANARY)
+                drop_alias(client, self.name, CANARY)
 
     def restore_champion(self, version: str) -> None:
         """Make a version champion that was so before; it is previous no longer.
@@ -157,9 +155,9 @@ class Registry:
         """
         before = self.previous()
         with rest.client(self._settings) as client:
-            _point(client, self.name, CHAMPION, version)
+            point_alias(client, self.name, CHAMPION, version)
             if before is not None and before.version == version:
-                _drop(client, self.name, PREVIOUS)
+                drop_alias(client, self.name, PREVIOUS)
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> None:
         """Set tags on a version."""
@@ -186,7 +184,7 @@ class Registry:
     def set_challenger(self, version: Version) -> None:
         """Make a version challenger."""
         with rest.client(self._settings) as client:
-            _point(client, self.name, CHALLENGER, version.version)
+            point_alias(client, self.name, CHALLENGER, version.version)
 
     def finish(self, version: Version) -> None:
         """End the run that trained a version as finished."""
@@ -199,10 +197,12 @@ def _version(raw: Mapping[str, Any]) -> Version:
     return Version(raw["name"], str(raw["version"]), raw["run_id"], tags)
 
 
-def _point(client: httpx.Client, name: str, alias: str, version: str) -> None:
+def point_alias(client: httpx.Client, name: str, alias: str, version: str) -> None:
+    """Point an alias of a model at a version."""
     body = {"name": name, "alias": alias, "version": version}
     rest.checked(client.post("mlflow/registered-models/alias", json=body))
 
 
-def _drop(client: httpx.Client, name: str, alias: str) -> None:
+def drop_alias(client: httpx.Client, name: str, alias: str) -> None:
+    """Remove an alias of a model."""
     rest.checked(client.request("DELETE", "mlflow/registered-models/alias", json={"name": name, "alias": alias}))

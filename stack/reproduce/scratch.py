@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from pandas import DataFrame
 
 from stack.core.settings import Settings
-from stack.features import datasets, definitions, feature_tables, features
+from stack.features import datasets, feature_tables, features
 from stack.project import Project, contract
 from stack.specification.specs import ProjectSpec
 
@@ -31,6 +31,5 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
         settings = Settings(home=Path(home))
         for view, frame in build(tables, spec.clock.start, cutoff).items():
             feature_tables.replace(settings.feature_tables / spec.name / view, frame, spec.clock.start, cutoff)
-        features.prepare(settings)
-        definitions.apply(features.store(settings), spec, definitions.load(Project(settings, spec)))
+        features.apply_alone(Project(settings, spec))
         return features.training_set(Project(settings, spec), datasets.answered(spec, tables, cutoff))

@@ -14,16 +14,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from stack.serving import _compat
+
 CONTRACT = "contract.json"
 MISSING = ""
 """What a missing category is called; no training row of a known category has it."""
-
-TRUSTED_TYPES = (
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.utils._bunch.Bunch",
-)
-"""Types that skops does not trust by itself and a pipeline of ours has: data, nothing that runs."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +142,7 @@ class _Skops:
     def __init__(self, path: Path, contract: Contract) -> None:
         import skops.io
 
-        self._pipeline = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        self._pipeline = skops.io.load(path, trusted=_compat.trusted_types())
         self._columns = contract.of("number") + contract.of("category")
         self._predict = self._pipeline.predict if contract.task == "regression" else self._pipeline.predict_proba
 

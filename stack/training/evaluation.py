@@ -26,15 +26,15 @@ BINS = 20
 
 
 @dataclass(frozen=True)
-class Judge:
-    """What a project measures answers by: its task's metrics, and its own where it has one."""
+class Scorer:
+    """The metrics of a project: those of its task, and its own where it has one."""
 
     task: Task
     own: Metric | None = None
 
     @classmethod
-    def of(cls, spec: ProjectSpec) -> Judge:
-        """The judge of a project."""
+    def of(cls, spec: ProjectSpec) -> Scorer:
+        """Return the scorer of a project."""
         return cls(tasks.of(spec), candidates.own_metric(spec))
 
     @property
@@ -43,17 +43,17 @@ class Judge:
         return (*([self.own.name] if self.own else []), *self.task.headline)
 
     @property
-    def aim(self) -> str:
-        """Name of what the search improves."""
+    def objective(self) -> str:
+        """Name of the metric that the search optimises."""
         return self.own.name if self.own else self.task.loss
 
     @property
     def sign(self) -> int:
-        """What turns the aim into a loss: -1 where a greater one is better."""
+        """Factor that turns the objective into a loss: -1 where greater is better."""
         return -1 if self.own and self.own.greater_is_better else 1
 
-    def rises(self, metric: str) -> bool:
-        """Whether a metric is greater for a better model."""
+    def greater_is_better(self, metric: str) -> bool:
+        """Return whether a greater value of the metric means a better model."""
         return self.own.greater_is_better if self.own and metric == self.own.name else metric not in SMALLER_IS_BETTER
 
     def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
@@ -84,9 +84,9 @@ def answered(spec: ProjectSpec, rows: DataFrame, answer: np.ndarray, suffix: str
 
 def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
     """The first headline metric in the rows of each value of a column; NaN where it is not defined."""
-    judge, baseline = Judge.of(spec), np.zeros(len(tasks.of(spec).outputs))
+    scorer, baseline = Scorer.of(spec), np.zeros(len(tasks.of(spec).outputs))
     return {
-        str(value): judge.metrics(part[spec.label], answers(spec, part), baseline)[judge.headline[0]]
+        str(value): scorer.metrics(part[spec.label], answers(spec, part), baseline)[scorer.headline[0]]
         for value, part in rows.groupby(column, sort=True)
     }
 

@@ -31,11 +31,10 @@ from stack.core.settings import Settings
 from stack.kit.models import Candidate
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
-from stack.training import candidates, charts, splits, training
-from stack.training.evaluation import Judge
-from stack.training.search import Fold
+from stack.training import candidates, splits, sweep_page, training
+from stack.training.evaluation import Scorer
+from stack.training.search import Fold, FoldScore, Workers, score_fold
 from stack.training.tracking import Tracker
-from stack.training.workers import Measured, Workers, measured
 
 WIDTH = 4
 RANDOM_TRIALS = 10
@@ -61,7 +60,7 @@ class Question:
     """What a sweep asks: the rows' folds, the candidates and the feature sets."""
 
     spec: ProjectSpec
-    judge: Judge
+    scorer: Scorer
     folds: list[Fold]
     found: dict[str, Candidate]
 
@@ -118,7 +117,7 @@ def sweep(
     split = splits.holdout(project.spec, frame, cutoff)
     asked = Question(
         project.spec,
-        Judge.of(project.spec),
+        Scorer.of(project.spec),
         Fold.all(project.spec, split),
         candidates.available(project.spec, len(split.fit)),
     )
@@ -138,12 +137,12 @@ def sweep(
         best, folder = _best(study, asked), Path(made)
         (folder / "best.yaml").write_text(advice(best, asked))
         study.trials_dataframe().to_csv(folder / "trials.csv", index=False)
-        page = charts.page(title, study, asked.judge, advice(best, asked))
+        page = sweep_page.render(title, study, asked.scorer, advice(best, asked))
         (folder / "sweep.html").write_text(page)
         shown = project.settings.pages / project.spec.name / f"sweep-{cutoff:%Y%m%dT%H%M%SZ}.html"
         shown.parent.mkdir(parents=True, exist_ok=True)
         shown.write_text(page)
-        tracker.log(params=_flat(best), metrics={asked.judge.aim: best[asked.judge.aim]})
+        tracker.log(params=_flat(best), metrics={asked.scorer.objective: best[asked.scorer.objective]})
         tracker.artifacts(folder)
     return Swept(run_id, shown, best)
 
@@ -192,9 +191,9 @@ def _rounds(study: Study, asked: Question, trials: int, workers: Workers) -> Ite
 
 def _round(study: Study, asked: Question, batch: list[Trial], placed: list[Any], executor: Executor) -> None:
     """Fit the trials of a round, fold by fold; the hopeless ones are given up in between."""
-    going = [(trial, asked.draw(trial), list[Measured]()) for trial in batch]
+    going = [(trial, asked.draw(trial), list[FoldScore]()) for trial in batch]
     for step, fold in enumerate(placed):
-        running = [executor.submit(measured, spec, fold, name, params) for _, (spec, name, params), _ in going]
+        running = [executor.submit(score_fold, spec, fold, name, params) for _, (spec, name, params), _ in going]
         for (trial, _, found), future in zip(going, running, strict=True):
             found.append(future.result())
             trial.report(_mean(found), step)
@@ -209,7 +208,7 @@ def _round(study: Study, asked: Question, batch: list[Trial], placed: list[Any],
         study.tell(trial, _mean(found))
 
 
-def _mean(found: list[Measured]) -> float:
+def _mean(found: list[FoldScore]) -> float:
     return sum(one.loss for one in found) / len(found)
 
 
@@ -220,9 +219,9 @@ def _finished(study: Study) -> list[FrozenTrial]:
 
 def _note(tracker: Tracker, asked: Question, study: Study, report: Callable[[str], None], told: bool = True) -> None:
     """Log the finished trials that MLflow does not have, and say how they went."""
-    judge, known = asked.judge, tracker.trials()
+    scorer, known = asked.scorer, tracker.trials()
     for one in _finished(study):
-        name, losses = f"trial {one.number}", [judge.sign * loss for loss in one.user_attrs["losses"]]
+        name, losses = f"trial {one.number}", [scorer.sign * loss for loss in one.user_attrs["losses"]]
         if name in known:
             continue
         candidate = one.params["candidate"]
@@ -231,20 +230,20 @@ def _note(tracker: Tracker, asked: Question, study: Study, report: Callable[[str
         tracker.trial(
             name,
             params={"features": one.params["features"], "candidate": candidate, **params},
-            metrics={f"fold_{judge.aim}": losses, judge.aim: [mean]},
+            metrics={f"fold_{scorer.objective}": losses, scorer.objective: [mean]},
             pruned=pruned,
             hosts=one.user_attrs.get("hosts", ()),
         )
         if told:
             given_up = " (pruned)" if pruned else ""
-            report(f"{name}: {candidate} on {one.params['features']} {judge.aim} {mean:.4f}{given_up}")
+            report(f"{name}: {candidate} on {one.params['features']} {scorer.objective} {mean:.4f}{given_up}")
 
 
 def _best(study: Study, asked: Question) -> dict[str, Any]:
     best = study.best_trial
     name = best.params["candidate"]
     drawn = {"features": best.params["features"], "candidate": name, "params": candidates.params(best.params, name)}
-    return drawn | {asked.judge.aim: asked.judge.sign * float(best.value or 0.0)}
+    return drawn | {asked.scorer.objective: asked.scorer.sign * float(best.value or 0.0)}
 
 
 def _flat(best: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,14 +13,14 @@ from typing import Any
 import mlflow
 from mlflow.entities import Metric, Param
 from mlflow.entities.lifecycle_stage import LifecycleStage
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
 from stack.project import Project
-from stack.serving.served import TRUSTED_TYPES
+from stack.serving import _compat as serving_compat
+from stack.training import _compat
 
-KIND, HOST = "stack.kind", "stack.host"
+KIND, HOST, PARENT = "stack.kind", "stack.host", "mlflow.parentRunId"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
 MODEL = "model"
 
@@ -51,7 +50,7 @@ class Tracker:
             The run's id.
         """
         self._end_interrupted()
-        with self._ended(self._open(name, "training")) as run_id:
+        with self._ended(self.open_run(name, "training")) as run_id:
             yield run_id
 
     @contextmanager
@@ -64,13 +63,13 @@ class Tracker:
         if run_id and self._client.get_run(run_id).info.lifecycle_stage != LifecycleStage.DELETED:
             self._client.update_run(run_id, status="RUNNING")
         else:
-            run_id = self._open(name, "sweep")
+            run_id = self.open_run(name, "sweep")
         with self._ended(run_id):
             yield run_id
 
     def trials(self) -> set[str]:
         """Names of the trials that the run has."""
-        query, names, page = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent}'", set[str](), None
+        query, names, page = f"tags.`{PARENT}` = '{self._parent}'", set[str](), None
         while True:
             found = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
             names |= {str(run.info.run_name) for run in found}
@@ -106,7 +105,7 @@ class Tracker:
             hosts: the machines or containers that fitted it.
         """
         tags = {"stack.pruned": str(pruned), HOST: ", ".join(sorted(set(hosts)))}
-        run_id = self._open(name, "trial", {MLFLOW_PARENT_RUN_ID: str(self._parent)} | tags)
+        run_id = self.open_run(name, "trial", {PARENT: str(self._parent)} | tags)
         now = _milliseconds()
         points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
         self._client.log_batch(run_id, metrics=points, params=_params(params))
@@ -135,13 +134,13 @@ class Tracker:
             The version.
         """
         method = "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
-        with _pointed_at(self._url):
+        with _compat.tracking_at(self._url):
             logged = mlflow.sklearn.log_model(
                 pipeline,
                 name=MODEL,
                 run_id=self._parent,
                 serialization_format="skops",
-                skops_trusted_types=list(TRUSTED_TYPES),
+                skops_trusted_types=serving_compat.trusted_types(),
                 signature=mlflow.models.infer_signature(example, getattr(pipeline, method)(example)),
                 pyfunc_predict_fn=method,
                 pip_requirements=_requirements(),
@@ -149,7 +148,8 @@ class Tracker:
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
         return str(version.version)
 
-    def _open(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:
+    def open_run(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:
+        """Create a run of a kind, with the tags of the training; return its id."""
         given = {**self._tags, KIND: kind, **(tags or {})}
         return str(self._client.create_run(self._experiment, run_name=name, tags=given).info.run_id)
 
@@ -167,20 +167,6 @@ class Tracker:
         query = f"attributes.status = 'RUNNING' and tags.`{KIND}` = 'training'"
         for run in self._client.search_runs([self._experiment], query):
             self._client.set_terminated(run.info.run_id, "KILLED")
-
-
-@contextmanager
-def _pointed_at(url: str) -> Iterator[None]:
-    """Point MLflow's module-level functions at a server for the time of the context."""
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(url)
-    try:
-        yield
-    finally:
-        # MLflow keeps the address in the environment too; without one it would open a database where it stands.
-        mlflow.set_tracking_uri(None)
-        if before is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def _requirements() -> list[str]:

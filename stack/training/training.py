@@ -22,12 +22,11 @@ from stack.project import Project
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import candidates, evaluation, splits
-from stack.training.evaluation import Judge
+from stack.training.evaluation import Scorer
 from stack.training.export import export
-from stack.training.search import Tried, search
+from stack.training.search import TrialResult, Workers, search
 from stack.training.splits import Split
 from stack.training.tracking import Tracker
-from stack.training.workers import Workers
 
 REFERENCE_ROWS = 10_000
 EXPORT_ROWS = 2000
@@ -116,19 +115,19 @@ def train(
     with tracker.training(f"{project.spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as made:
         folder = Path(made)
         report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_when(project.spec, split)}")
-        judge = Judge.of(project.spec)
-        best = search(project.spec, split, lambda one: _note(tracker, project.spec, judge, one, report), workers)
+        scorer = Scorer.of(project.spec)
+        best = search(project.spec, split, lambda one: _note(tracker, project.spec, scorer, one, report), workers)
         recipe = _recipe(project.spec, frame, split, best, tags)
         (folder / "recipe").mkdir()
         (folder / "recipe" / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
         code.keep(recipe.uncommitted or [], folder / "recipe" / code.KEPT)
         metrics = evaluate(project.spec, split, best, folder)
-        report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in judge.headline))
+        report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
         final = refit(project.spec, frame, best, folder)
         tracker.log(params=_params(project.spec, best, split), metrics=metrics)
         tracker.artifacts(folder)
         example = candidates.frame(project.spec, frame.head(5))
-        version = tracker.register(final, example, _version_tags(project.spec, judge, split, metrics))
+        version = tracker.register(final, example, _version_tags(project.spec, scorer, split, metrics))
         report(f"version {version} registered: {best.candidate}, fitted on {len(frame):,} rows")
     return Trained(run_id, version, metrics, tags)
 
@@ -144,13 +143,13 @@ def again(
         Metrics of the holdout.
     """
     frame = ordered(spec, frame, cutoff)
-    best = Tried(0, candidate, params)
+    best = TrialResult(0, candidate, params)
     metrics = evaluate(spec, splits.holdout(spec, frame, cutoff), best, folder)
     refit(spec, frame, best, folder)
     return metrics
 
 
-def evaluate(spec: ProjectSpec, split: Split, best: Tried, folder: Path) -> dict[str, float]:
+def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout and measure it there.
 
     Writes ``holdout/holdout.parquet`` (the rows with their features and the answers), plots and the permutation
@@ -159,15 +158,15 @@ def evaluate(spec: ProjectSpec, split: Split, best: Tried, folder: Path) -> dict
     Returns:
         Metrics, with the first headline one of each slice that the gate looks at.
     """
-    judge = Judge.of(spec)
+    scorer = Scorer.of(spec)
     features, label = candidates.frame(spec, split.test), split.test[spec.label]
     pipeline = candidates.fit(spec, best.candidate, best.params, split.fit)
-    answer = judge.task.predict(pipeline, features)
+    answer = scorer.task.predict(pipeline, features)
     rows = evaluation.answered(spec, split.test, answer)
-    metrics = judge.metrics(label, answer, _baseline(spec, split))
+    metrics = scorer.metrics(label, answer, _baseline(spec, split))
     for column in spec.gate.slices:
         found = evaluation.slices(spec, rows, column)
-        metrics |= {f"{judge.headline[0]}.{column}.{value}": one for value, one in found.items()}
+        metrics |= {f"{scorer.headline[0]}.{column}.{value}": one for value, one in found.items()}
     kept = ["event_id", "event_timestamp", "label_available_at", *_columns(spec)]
     _write(rows[kept], folder / "holdout" / "holdout.parquet")
     importances = evaluation.importance(pipeline, spec, features, label, spec.training.seed)
@@ -176,7 +175,7 @@ def evaluate(spec: ProjectSpec, split: Split, best: Tried, folder: Path) -> dict
     return metrics
 
 
-def refit(spec: ProjectSpec, frame: DataFrame, best: Tried, folder: Path) -> Pipeline:
+def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) -> Pipeline:
     """Fit the best candidate on every row.
 
     Writes the served form and ``reference/reference.parquet``: a sample of the rows with the answers that the
@@ -220,14 +219,17 @@ def _when(spec: ProjectSpec, split: Split) -> str:
     return f" after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else " at random"
 
 
-def _note(tracker: Tracker, spec: ProjectSpec, judge: Judge, one: Tried, report: Callable[[str], None]) -> None:
+def _note(tracker: Tracker, spec: ProjectSpec, scorer: Scorer, one: TrialResult, report: Callable[[str], None]) -> None:
     """Log a trial and say how it went."""
     name = f"trial {one.number} of {spec.training.trials}" if one.number else "baseline"
-    report(f"{name}: {one.told(judge)}")
+    report(f"{name}: {one.summary(scorer)}")
     tracker.trial(
         f"{name}: {one.candidate}",
         params={"candidate": one.candidate, **one.params},
-        metrics={f"fold_{judge.aim}": [judge.sign * loss for loss in one.losses], judge.aim: [judge.sign * one.loss]},
+        metrics={
+            f"fold_{scorer.objective}": [scorer.sign * loss for loss in one.losses],
+            scorer.objective: [scorer.sign * one.loss],
+        },
         pruned=one.pruned,
         hosts=one.hosts,
     )
@@ -237,7 +239,7 @@ def _baseline(spec: ProjectSpec, split: Split) -> np.ndarray:
     return tasks.of(spec).baseline(split.fit[spec.label])
 
 
-def _params(spec: ProjectSpec, best: Tried, split: Split) -> dict[str, Any]:
+def _params(spec: ProjectSpec, best: TrialResult, split: Split) -> dict[str, Any]:
     return {
         "candidate": best.candidate,
         **best.params,
@@ -249,16 +251,16 @@ def _params(spec: ProjectSpec, best: Tried, split: Split) -> dict[str, Any]:
     }
 
 
-def _version_tags(spec: ProjectSpec, judge: Judge, split: Split, metrics: dict[str, float]) -> dict[str, str]:
+def _version_tags(spec: ProjectSpec, scorer: Scorer, split: Split, metrics: dict[str, float]) -> dict[str, str]:
     """What the gate and the portal want to know about a version without reading its run."""
     return {
         "stack.boundary": split.boundary.isoformat(),
         "stack.baseline": json.dumps(_baseline(spec, split).tolist()),
-        **{name: f"{metrics[name]:.4f}" for name in judge.headline},
+        **{name: f"{metrics[name]:.4f}" for name in scorer.headline},
     }
 
 
-def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: Tried, tags: dict[str, str]) -> Recipe:
+def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: TrialResult, tags: dict[str, str]) -> Recipe:
     return Recipe(
         project=spec.name,
         cutoff=tags["stack.cutoff"],

@@ -16,8 +16,8 @@ from monitoring import chronicle, pages
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification import specs as projects
-from stack.training import charts
-from stack.training.evaluation import Judge
+from stack.training import sweep_page
+from stack.training.evaluation import Scorer
 from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
 from tests.monitoring.test_chronicle import ten_weeks
 
@@ -47,8 +47,8 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(running: Settings) -> Iterator[None]:
     """What a sweep and a replay would have left, drawn as they draw it."""
     spec = projects.load(PROJECT)
-    compared = charts.page(
-        f"sweep of {PROJECT}", study(), Judge.of(spec), "training:\n  centres:\n    linear: {C: 0.1}"
+    compared = sweep_page.render(
+        f"sweep of {PROJECT}", study(), Scorer.of(spec), "training:\n  centres:\n    linear: {C: 0.1}"
     )
     found = [
         chronicle.save(running, ten_weeks(spec)),

@@ -3,5 +3,5 @@
 MODULES = (
     *("flows.pipeline", "flows.replay", "monitoring.reports", "stack.lake.keys", "stack.validation.validation"),
     *("stack.features.features", "stack.replay.ticks", "stack.promotion.gate", "stack.serving.caller"),
-    *("stack.serving.observed", "stack.training.training", "stack.promotion.trainings"),
+    *("stack.serving.observed", "stack.training.training", "stack.promotion.challengers"),
 )

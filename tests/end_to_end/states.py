@@ -16,7 +16,7 @@ from stack.core.state import engine, predictions
 from stack.features import feature_tables
 from stack.lake import history, repository
 from stack.project import Project
-from stack.promotion import audit
+from stack.promotion import decisions
 from stack.registry import registry
 from stack.specification import specs
 
@@ -42,7 +42,7 @@ def of(name: str) -> dict[str, Any]:
         },
         "audit": [
             [one.number, one.kind, one.version, one.champion, one.at.isoformat(), one.state]
-            for one in audit.entries(Project(here, spec))
+            for one in decisions.entries(Project(here, spec))
         ],
         "log": _log(here, name),
         "reports": sorted(path.name for path in (here.pages / name).glob("*")),

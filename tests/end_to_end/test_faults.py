@@ -23,7 +23,7 @@ INGEST = [
     *("flows.ingest:fetch", "stack.validation.quarantine:keep", "flows.ingest:validate"),
     *("stack.lake.repository:write", "stack.lake.repository:write#2", "dvc_data.hashfile.db:HashFileDB.add"),
     *("dvc_data.hashfile.db:HashFileDB.add#2", "scmrepo.git:Git.add", "scmrepo.git:Git.commit"),
-    *("stack.features.feature_tables:_replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),
+    *("stack.features.feature_tables:replace_month", "flows.ingest:compute_features", "flows.ingest:join_labels"),
     *("stack.features.features:materialise", "stack.features.feature_tables:mark_served"),
     "flows.ingest:ingest",
 ]
@@ -34,22 +34,22 @@ DONE_BEFORE = [
 ]
 TRAIN = [
     *("flows.train:made", "flows.train:training_set"),
-    *("stack.training.tracking:Tracker._open", "stack.training.tracking:Tracker.trial"),
+    *("stack.training.tracking:Tracker.open_run", "stack.training.tracking:Tracker.trial"),
     *("stack.training.training:evaluate", "stack.training.training:refit", "stack.training.tracking:Tracker.log"),
     *("stack.training.tracking:Tracker.artifacts", "mlflow.sklearn:log_model", "mlflow:register_model"),
     "stack.registry.registry:Registry.set_challenger",
 ]
 PROMOTE = [
     *("flows.promote:awaiting", "flows.promote:judge"),
-    *("stack.promotion.audit:_write", "stack.registry.registry:_point@champion"),
-    *("stack.registry.registry:_drop", "stack.promotion.audit:_carry_out", "flows.promote:promote"),
+    *("stack.promotion.decisions:record", "stack.registry.registry:point_alias@champion"),
+    *("stack.registry.registry:drop_alias", "stack.promotion.decisions:carry_out", "flows.promote:promote"),
 ]
 MONITOR = [
     *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:tell"),
 ]
 REPLAY = [
     *("flows.ingest:fetch", "flows.ingest:validate", "scmrepo.git:Git.commit", "flows.ingest:append"),
-    *("stack.features.feature_tables:_replace_month", "stack.features.features:update"),
+    *("stack.features.feature_tables:replace_month", "stack.features.features:update"),
     *("stack.replay.ticks:Ticks.push", "stack.core.clock:Clock.advance"),
     *("stack.serving.caller:Caller.ask", "stack.serving.caller:Caller.ask#3"),
     *("stack.replay.ticks:Ticks.push#9", "stack.replay.replay:play"),
@@ -58,8 +58,8 @@ REPLAY = [
     *("flows.replay:Player.day", *MONITOR, "flows.replay:Player.review"),
 ]
 FOLLOW = [
-    *("stack.training.tracking:Tracker.register", "stack.registry.registry:_point@previous"),
-    *("stack.registry.registry:_point@champion", "stack.registry.registry:_drop", "flows.promote:promote"),
+    *("stack.training.tracking:Tracker.register", "stack.registry.registry:point_alias@previous"),
+    *("stack.registry.registry:point_alias@champion", "stack.registry.registry:drop_alias", "flows.promote:promote"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from stack.serving.served import ServedModel
 from stack.specification import specs
 from stack.training import candidates, splits, training
-from stack.training.evaluation import Judge
+from stack.training.evaluation import Scorer
 from stack.training.search import search
 
 CUTOFF = pd.Timestamp("2024-02-01", tz="UTC")
@@ -80,12 +80,12 @@ def test_a_model_beats_the_constant_answer(trained):
     assert min(one.loss for one in tried) < 0.6 * tried[0].loss
     assert metrics["skill" if spec.task == "regression" else "brier_skill"] > 0.5
     assert metrics["rows"] == len(split.test) == pytest.approx(150, abs=2)
-    assert f"{Judge.of(spec).headline[0]}.soil.clay" in metrics
+    assert f"{Scorer.of(spec).headline[0]}.soil.clay" in metrics
 
 
 def test_the_holdout_is_measured_by_a_model_that_has_not_seen_it(trained):
     spec, split, _, metrics, folder = trained
-    judge, rows = Judge.of(spec), pd.read_parquet(folder / "holdout" / "holdout.parquet")
+    judge, rows = Scorer.of(spec), pd.read_parquet(folder / "holdout" / "holdout.parquet")
     assert set(rows["event_id"]) == set(split.test["event_id"])
     baseline = judge.task.baseline(split.fit["grows"])
     found = judge.metrics(rows["grows"], rows[list(judge.task.outputs)].to_numpy(), baseline)
@@ -101,7 +101,7 @@ def test_the_plots_are_those_of_the_task(trained):
 def test_the_served_form_is_the_refitted_one(trained):
     spec, _, _, _, folder = trained
     reference, model = pd.read_parquet(folder / "reference" / "reference.parquet"), ServedModel(folder / "served")
-    answer, task = model.predict(reference), Judge.of(spec).task
+    answer, task = model.predict(reference), Scorer.of(spec).task
     assert answer.shape == (600, len(task.outputs))
     assert task.difference(answer, reference[list(task.outputs)]) <= 1e-5
     assert (model.form, model.outputs) == ("onnx", task.outputs)
@@ -112,11 +112,11 @@ def test_the_served_form_is_the_refitted_one(trained):
 def test_every_candidate_is_served_as_trained(tmp_path, task, name):
     """On rows it was not fitted on, with a soil that nobody knows and missing numbers."""
     spec, rows, others = spec_of(task), rows_of(task), rows_of(task, 300, seed=9)
-    best = training.Tried(1, name, dict(candidates.available(spec, len(rows))[name].centre))
+    best = training.TrialResult(1, name, dict(candidates.available(spec, len(rows))[name].centre))
     pipeline = training.refit(spec, rows, best, tmp_path)
     others.loc[::3, "soil"] = "chalk"
     others.loc[::4, "sun"] = np.nan
-    found, judge = ServedModel(tmp_path / "served"), Judge.of(spec)
+    found, judge = ServedModel(tmp_path / "served"), Scorer.of(spec)
     wanted = judge.task.predict(pipeline, candidates.frame(spec, others))
     assert judge.task.difference(found.predict(others), wanted) <= 1e-5
     assert found.form == ("skops" if name == "dummy" else "onnx")

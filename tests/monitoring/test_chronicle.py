@@ -11,7 +11,7 @@ import pytest
 
 from monitoring import chronicle
 from monitoring.year import KINDS, Requests, Year
-from stack.promotion.audit import Entry, Live
+from stack.promotion.decisions import Entry, Live
 from stack.specification.specs import ProjectSpec
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, assert_sound, chromium, look
 
@@ -35,7 +35,7 @@ def ten_weeks(spec: ProjectSpec) -> Year:
     weeks.loc[4, [name for name in weeks if "." in name]] = None
     kinds = (("promote", 0), ("promote", 21), ("refuse", 35), ("rollback", 49), ("canary", 56), ("withdraw", 63))
     decisions = [
-        Entry(number, kind, str(number), None, at, at, f"because of <{kind}>", {}, "done")
+        Entry(str(number), None, f"because of <{kind}>", {}, number, kind, at, at, "done")
         for number, (kind, days) in enumerate(kinds, 1)
         for at in [START + timedelta(days=days)]
     ]

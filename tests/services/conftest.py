@@ -104,7 +104,7 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     from stack.core import code
     from stack.features import datasets, features
     from stack.lake import lake
-    from stack.promotion import trainings
+    from stack.promotion import challengers
 
     lake.prepare(home)
     features.apply(home)
@@ -113,7 +113,7 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     features.materialise(Project(home, spec), NOW - timedelta(days=1), NOW)
     Project(home, spec).clock.advance(NOW)
     frame = datasets.labelled(Project(home, spec), NOW)
-    trained = trainings.train(
+    trained = challengers.train(
         Project(home, spec),
         frame,
         data_revision=revision,

@@ -28,13 +28,13 @@ from stack.core import state
 from stack.core.state import engine
 from stack.prediction_log import predictions
 from stack.project import Project
-from stack.promotion import audit
-from stack.promotion.audit import Instant, Judged
+from stack.promotion import decisions
+from stack.promotion.decisions import DecisionTime, Judgement
 from stack.specification.specs import Rollout
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services
-WHEN = Instant(NOW, datetime(2026, 1, 1, tzinfo=UTC))
+WHEN = DecisionTime(NOW, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def crowned(home, spec, version, prediction) -> tuple[str, str]:
     run_id = Project(home, spec).registry.require_champion().run_id
     body = {"name": spec.name, "source": f"models:/{spec.name}/{version}", "run_id": run_id}
     made = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
-    audit.promote(Project(home, spec), Judged(made["version"], version, "better", {}), WHEN)
+    decisions.promote(Project(home, spec), Judgement(made["version"], version, "better", {}), WHEN)
     eventually(lambda: answering(home) == made["version"])
     return version, made["version"]
 
@@ -136,10 +136,10 @@ def serving(home, spec) -> Iterator[Tried]:
 def tried(home, spec, crowned) -> Iterator[Tried]:
     """Flights, whose canary, the version that was live first, answers a third of the requests."""
     first, second = crowned
-    audit.try_out(Project(home, spec), Judged(first, second, "better", {}), WHEN)
+    decisions.try_out(Project(home, spec), Judgement(first, second, "better", {}), WHEN)
     with serving(home, spec.model_copy(update={"rollout": Rollout(canary=1 / 3, min_requests=20)})) as found:
         yield found
-    audit.withdraw(Project(home, spec), Judged(first, second, "the end", {}), WHEN)
+    decisions.withdraw(Project(home, spec), Judgement(first, second, "the end", {}), WHEN)
 
 
 def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spec, crowned, tried):
@@ -166,7 +166,7 @@ def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatc
     assert tried.served.seat.canary.requests.figures().errors >= 20
     tried.served.seat.look()
     assert Project(home, spec).registry.canary() is None
-    entry = audit.entries(Project(home, spec))[-1]
+    entry = decisions.entries(Project(home, spec))[-1]
     assert (entry.kind, entry.version, entry.champion) == ("withdraw", first, second)
     assert entry.reason.endswith("requests failed, more than 10%")
     assert {row["model_version"] for (row,) in tried.ask([[example(spec)]] * 50)} == {second}
@@ -175,7 +175,7 @@ def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatc
 
 def test_a_canary_that_does_not_load_is_withdrawn(home, spec, crowned, monkeypatch):
     first, second = crowned
-    audit.try_out(Project(home, spec), Judged(first, second, "better", {}), WHEN)
+    decisions.try_out(Project(home, spec), Judgement(first, second, "better", {}), WHEN)
     seat = Seat(Project(home, spec.model_copy(update={"rollout": Rollout(canary=0.5)})))
     loaded = Seat._load
     monkeypatch.setattr(
@@ -183,7 +183,7 @@ def test_a_canary_that_does_not_load_is_withdrawn(home, spec, crowned, monkeypat
     )
     seat.look()
     assert seat.current.version == second and seat.canary is None and Project(home, spec).registry.canary() is None
-    assert audit.entries(Project(home, spec))[-1].reason.startswith("it does not load: ")
+    assert decisions.entries(Project(home, spec))[-1].reason.startswith("it does not load: ")
 
 
 def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, monkeypatch):
@@ -196,7 +196,7 @@ def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, m
         seat.look()
         assert seat.current.version == Project(home, spec).registry.champion().version == first
         assert "rolled back to version" in caplog.text
-        entry = audit.entries(Project(home, spec))[-1]
+        entry = decisions.entries(Project(home, spec))[-1]
         assert (entry.kind, entry.version, entry.champion) == ("rollback", first, second)
         assert entry.reason == "100 of 100 requests failed, more than 10%"
         assert tried.ask([[example(spec)]])[0][0]["model_version"] == first
@@ -205,7 +205,7 @@ def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, m
         tried.ask([[example(spec)]] * 100)
         seat.look()
         assert seat.current.version == first and not seat.problem
-        assert audit.entries(Project(home, spec))[-1] == entry, "two versions do not take turns"
+        assert decisions.entries(Project(home, spec))[-1] == entry, "two versions do not take turns"
 
 
 def answering(home) -> str:

@@ -21,8 +21,8 @@ from services.prediction.front import Front
 from services.prediction.projects import Projects
 from stack.core.settings import Settings
 from stack.project import Project, contract
-from stack.promotion import audit, trainings
-from stack.promotion.audit import Entry, Instant, Judged
+from stack.promotion import challengers, decisions
+from stack.promotion.decisions import DecisionTime, Entry, Judgement
 from stack.registry.registry import Version
 from stack.serving import scoring
 from stack.specification import specs
@@ -44,7 +44,7 @@ def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Versio
     dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})
     known: dict[str, Any] = {"data_revision": "1", "cutoff": NOW, "code_version": "1"}
     frame = datasets.labelled(Project(home, spec), NOW)
-    poor = trainings.train(Project(home, dull), frame, report=lambda _: None, **known).version
+    poor = challengers.train(Project(home, dull), frame, report=lambda _: None, **known).version
     return {"good": Project(home, spec).registry.numbered(version), "poor": Project(home, dull).registry.numbered(poor)}
 
 
@@ -59,17 +59,17 @@ class Trial:
     projects: Projects
     loop: asyncio.Runner
 
-    def when(self) -> Instant:
-        return Instant(self.project.clock.now(), datetime(2026, 1, 1, tzinfo=UTC))
+    def when(self) -> DecisionTime:
+        return DecisionTime(self.project.clock.now(), datetime(2026, 1, 1, tzinfo=UTC))
 
-    def passed(self, name: str, after: str | None) -> Judged:
-        return Judged(self.versions[name], after and self.versions[after], "better", {})
+    def passed(self, name: str, after: str | None) -> Judgement:
+        return Judgement(self.versions[name], after and self.versions[after], "better", {})
 
     def crown(self, name: str, after: str | None = None) -> None:
-        audit.promote(self.project, self.passed(name, after), self.when())
+        decisions.promote(self.project, self.passed(name, after), self.when())
 
     def try_out(self, name: str, after: str) -> None:
-        audit.try_out(self.project, self.passed(name, after), self.when())
+        decisions.try_out(self.project, self.passed(name, after), self.when())
 
     def ask(self) -> Counter[str]:
         """Ask about the flights an hour later, some in a request; count the answers of each model."""
@@ -104,7 +104,7 @@ class Trial:
         return {alias: names[version.version] for alias, version in found.items() if version}
 
     def last(self) -> Entry:
-        return audit.entries(self.project)[-1]
+        return decisions.entries(self.project)[-1]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from stack.reproduce.stages.common import MODEL, moment, path, protocol, say, sp
 from stack.serving.served import ServedModel
 from stack.specification import tasks
 from stack.training import splits, training
-from stack.training.search import Tried
+from stack.training.search import TrialResult
 
 METRICS = "metrics.json"
 
@@ -40,7 +40,7 @@ def evaluate(
     spec, choice = specification(project, **chosen), json.loads((model / MODEL).read_text())
     split = splits.holdout(spec, pd.read_parquet(rows), cutoff)
     out.mkdir(parents=True, exist_ok=True)
-    metrics = training.evaluate(spec, split, Tried(0, choice["candidate"], choice["params"]), out)
+    metrics = training.evaluate(spec, split, TrialResult(0, choice["candidate"], choice["params"]), out)
     (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
     say("evaluate", ", ".join(f"{name} {metrics[name]:.4f}" for name in tasks.of(spec).headline))
     return metrics

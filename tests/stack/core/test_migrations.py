@@ -28,7 +28,7 @@ from stack.core import migrations, state
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
-from stack.promotion import audit
+from stack.promotion import decisions
 from stack.specification import specs
 
 FIRST = """
@@ -133,7 +133,7 @@ def check(settings: Settings) -> None:
     assert found["label"].dropna().to_dict() == {"a": 1, "c": 0}
     assert set(found["temp"]) == {39.5} and set(found["dest"]) == {"ORD"}
     assert Project(settings, spec).clock.now() == datetime(2013, 3, 1, 6, tzinfo=UTC)
-    assert audit.entries(Project(settings, spec)) == []
+    assert decisions.entries(Project(settings, spec)) == []
     labels = {"b": (1.0, datetime(2013, 3, 2, tzinfo=UTC))}
     assert Project(settings, spec).log.label_predictions(labels) == {"b"}
     assert opened(settings).set_index("id")["label"]["b"] == 1

@@ -14,10 +14,9 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.types.entrypoint import EntrypointType
 
-import flows.common
 from flows.promote import promote
 from stack.project import Project
-from stack.promotion import audit, trainings
+from stack.promotion import challengers, decisions
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 from tests.stack.conftest import DAYS, START
@@ -32,7 +31,7 @@ def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     (tmp_path / "approved").mkdir()
     (tmp_path / "approved" / "project.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
-    monkeypatch.setattr(flows.common, "settings", lambda: tracked)
+    monkeypatch.setattr("stack.project.project.settings", lambda: tracked)
     return specs.load("approved")
 
 
@@ -40,7 +39,7 @@ def train(settings, spec, rows, days) -> str:
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
     one = {"data_revision": "1", "cutoff": cutoff, "code_version": "1"}
-    return trainings.train(Project(settings, spec), known, report=lambda _: None, **one).version
+    return challengers.train(Project(settings, spec), known, report=lambda _: None, **one).version
 
 
 def deploy(spec) -> UUID:
@@ -83,7 +82,7 @@ def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, prefect, caplog
         assert Project(tracked, town).registry.champion().version == second
     assert caplog.text.count(f"approved: version {second} waits for your word") == 1
 
-    told = audit.entries(Project(tracked, town))
+    told = decisions.entries(Project(tracked, town))
     assert [(one.kind, one.version, one.champion) for one in told] == [
         ("promote", first, None),
         ("refuse", second, first),

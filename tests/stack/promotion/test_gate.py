@@ -11,8 +11,8 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.promotion import gate, trainings
-from stack.promotion.comparison import Comparison, difference
+from stack.promotion import challengers, gate
+from stack.promotion.comparison import ChampionComparison, difference
 from stack.registry import artifacts
 from stack.specification.specs import ProjectSpec
 from tests.stack.conftest import DAYS, START
@@ -41,7 +41,7 @@ def limited(spec, **limits):
 def compared(rows, by, days=1):
     """A champion of some age that is off by `by` on every row."""
     worse = np.clip(rows["probability"] + by, 0.01, 0.99)
-    return Comparison("1", "On all rows.", timedelta(days=days), rows.assign(probability_champion=worse))
+    return ChampionComparison("1", "On all rows.", timedelta(days=days), rows.assign(probability_champion=worse))
 
 
 def test_a_good_challenger_passes(toy, holdout):
@@ -113,14 +113,14 @@ def sharper(rows, by):
 )
 def test_a_champion_is_followed_by_the_better_or_when_it_is_old_by_the_not_worse(toy, holdout, by, days, names):
     rows = sharper(holdout, max(by, 0)).assign(probability_champion=sharper(holdout, max(-by, 0))["probability"])
-    decision = gate.judge(toy, "2", holdout, **GOOD, comparison=Comparison("1", "", timedelta(days=days), rows))
+    decision = gate.judge(toy, "2", holdout, **GOOD, comparison=ChampionComparison("1", "", timedelta(days=days), rows))
     assert refused(decision) == names
 
 
 @pytest.mark.parametrize(("by", "names"), [(0.03, ["interval's upper end"]), (0.05, [])])
 def test_a_champion_that_is_off_is_due_however_young(toy, holdout, by, names):
     rows = compared(holdout, by).rows
-    equal = Comparison("1", "", timedelta(), rows.assign(probability=rows["probability_champion"]))
+    equal = ChampionComparison("1", "", timedelta(), rows.assign(probability=rows["probability_champion"]))
     assert refused(gate.judge(toy, "2", holdout, **GOOD, comparison=equal)) == names
 
 
@@ -129,10 +129,12 @@ def test_one_good_day_proves_nothing(toy, holdout):
     lucky = holdout["event_timestamp"].dt.day == 5
     rows = holdout.assign(probability_champion=holdout["probability"].where(~lucky, 0.6))
     rows["probability"] = holdout["probability"].where(lucky, holdout["probability"] * 0.97 + 0.01)
-    found = difference(toy, Comparison("1", "", timedelta(), rows))
+    found = difference(toy, ChampionComparison("1", "", timedelta(), rows))
     assert found.mean < 0 < found.high
     by_rows = rows.assign(event_timestamp=pd.date_range("2024-01-01", periods=2000, freq="D", tz="UTC"))
-    assert difference(toy, Comparison("1", "", timedelta(), by_rows)).high < 0, "rows as the sample would be sure"
+    assert difference(toy, ChampionComparison("1", "", timedelta(), by_rows)).high < 0, (
+        "rows as the sample would be sure"
+    )
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says(toy):
@@ -143,7 +145,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(toy):
         luck = random.normal(0, 0.05, 28).repeat(20)
         rows = {"event_timestamp": asked, "rain": 0, "probability": 0.3 + luck.clip(-0.2, 0.2)}
         rows["probability_champion"] = 0.3 + random.permutation(luck.reshape(28, 20)).ravel().clip(-0.2, 0.2)
-        found = difference(toy, Comparison("1", "", timedelta(), pd.DataFrame(rows)))
+        found = difference(toy, ChampionComparison("1", "", timedelta(), pd.DataFrame(rows)))
         missed += not found.low <= 0 <= found.high
     assert missed <= 14
 
@@ -160,7 +162,7 @@ def test_the_interval_is_the_same_each_time_and_soon_there(toy, holdout):
 def test_few_days_prove_nothing(toy, holdout):
     rows = sharper(holdout, 0.1).assign(probability_champion=holdout["probability"])
     found = [
-        difference(toy, Comparison("1", "", timedelta(), rows[rows["event_timestamp"] < end]))
+        difference(toy, ChampionComparison("1", "", timedelta(), rows[rows["event_timestamp"] < end]))
         for end in ("2024-01-07", "2024-01-08")
     ]
     assert [one.units for one in found] == [6, 7]
@@ -171,7 +173,7 @@ def test_a_slice_that_gets_worse_is_refused(toy, holdout):
     limits = toy.gate.model_copy(update={"max_slice_loss_increase": {"town_id": 0.01}})
     better = sharper(holdout, 0.2)["probability"].where(holdout["town_id"] == "Bath", holdout["probability"] ** 1.3)
     rows = holdout.assign(probability=better, probability_champion=holdout["probability"])
-    comparison = Comparison("1", "", timedelta(), rows)
+    comparison = ChampionComparison("1", "", timedelta(), rows)
     assert gate.judge(toy, "2", holdout, **GOOD, comparison=comparison).passed
     spec = toy.model_copy(update={"gate": limits})
     decision = gate.judge(spec, "2", holdout, **GOOD, comparison=comparison)
@@ -198,6 +200,7 @@ def test_a_decision_can_be_read(toy, holdout):
     parsed = json.loads(json.dumps(decision.numbers))
     assert parsed["passed"] is False
     assert parsed["reasons"][-1] == {
+        "kind": "latency",
         "name": "latency ms",
         "found": 90.0,
         "sign": "<=",
@@ -216,7 +219,7 @@ def towns(toy):
 def train(settings, spec, rows, days):
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
-    return trainings.train(
+    return challengers.train(
         Project(settings, spec), known, data_revision="1", cutoff=cutoff, code_version="1", report=lambda _: None
     )
 

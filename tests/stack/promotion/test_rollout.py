@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stack.promotion import rollout
-from stack.promotion.audit import Entry, Instant
+from stack.promotion.decisions import DecisionTime, Entry
 from stack.promotion.rollout import Figures, Losses
 from stack.specification.specs import Rollout
 
@@ -49,7 +49,7 @@ def test_a_loss_is_compared_on_enough_labelled_requests(found, is_worse):
 
 
 def entry(kind: str, version: str, champion: str | None, day: int, state: str = "done") -> Entry:
-    return Entry(1, kind, version, champion, DAY + timedelta(days=day), DAY, "", {}, state)
+    return Entry(version, champion, "", {}, 1, kind, DAY + timedelta(days=day), DAY, state)
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ def entry(kind: str, version: str, champion: str | None, day: int, state: str = 
     ],
 )
 def test_only_a_champion_that_was_promoted_lately_is_rolled_back(toy, entries, is_new):
-    now = Instant(DAY + timedelta(days=10), DAY)
+    now = DecisionTime(DAY + timedelta(days=10), DAY)
     assert bool(rollout.is_new(toy, entries, "2", now)) == is_new

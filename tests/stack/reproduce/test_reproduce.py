@@ -18,7 +18,7 @@ from stack.core.settings import ROOT, Settings
 from stack.features import datasets
 from stack.lake import lake
 from stack.project import Project, contract
-from stack.promotion import trainings
+from stack.promotion import challengers
 from stack.reproduce import checkouts, rebuild, reproduce, scratch
 from stack.specification import specs
 
@@ -40,7 +40,7 @@ def run_id(tracked: Settings, spec: specs.ProjectSpec) -> str:
     frame = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
     later = datetime(2013, 1, 14, tzinfo=UTC)
     lake.append(tracked, spec, fetch(CUTOFF, later), CUTOFF, later)
-    trained = trainings.train(
+    trained = challengers.train(
         Project(tracked, spec),
         frame,
         data_revision=revision,

@@ -8,25 +8,25 @@ import pytest
 
 from stack.kit.models import Metric
 from stack.training import candidates, evaluation
-from stack.training.evaluation import Judge
+from stack.training.evaluation import Scorer
 
 
 def test_a_judge_measures_with_the_task_and_the_project(toy):
     right = Metric("right", lambda label, answer: float(((answer[:, 0] > 0.5) == label).mean()))
     label, answer = np.array([0, 0, 1, 1]), np.array([[0.1], [0.6], [0.4], [0.9]])
-    plain, mine = Judge.of(toy), Judge(Judge.of(toy).task, right)
+    plain, mine = Scorer.of(toy), Scorer(Scorer.of(toy).task, right)
     assert mine.metrics(label, answer, [0.5])["right"] == 0.5
     assert mine.metrics(label, answer, [0.5])["auc"] == plain.metrics(label, answer, [0.5])["auc"] == 0.75
     assert plain.loss(label, answer) == pytest.approx(-(2 * math.log(0.9) + 2 * math.log(0.4)) / 4)
-    assert (mine.loss(label, answer), mine.aim, plain.aim) == (-0.5, "right", "log_loss")
+    assert (mine.loss(label, answer), mine.objective, plain.objective) == (-0.5, "right", "log_loss")
     assert (mine.headline[0], plain.headline[0]) == ("right", "auc")
-    assert [mine.rises(name) for name in ("right", "auc", "rmse")] == [True, True, False]
+    assert [mine.greater_is_better(name) for name in ("right", "auc", "rmse")] == [True, True, False]
 
 
 def test_a_metric_that_should_be_small_is_a_loss(toy):
-    judge = Judge(Judge.of(toy).task, Metric("gap", lambda label, answer: 3.0, greater_is_better=False))
+    judge = Scorer(Scorer.of(toy).task, Metric("gap", lambda label, answer: 3.0, greater_is_better=False))
     assert judge.loss([0, 1], [[0.1], [0.2]]) == 3.0
-    assert not judge.rises("gap")
+    assert not judge.greater_is_better("gap")
 
 
 def test_answers_stand_in_columns_of_their_names(toy):

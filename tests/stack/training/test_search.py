@@ -7,9 +7,8 @@ from datetime import timedelta
 import pytest
 
 from stack.training import splits
-from stack.training.evaluation import Judge
-from stack.training.search import Tried, search
-from stack.training.workers import Workers
+from stack.training.evaluation import Scorer
+from stack.training.search import TrialResult, Workers, search
 from tests.stack.conftest import DAYS, START
 
 
@@ -20,7 +19,7 @@ def split(toy, toy_rows):
 
 @pytest.fixture(scope="module")
 def trials(toy, split):
-    tried: list[Tried] = []
+    tried: list[TrialResult] = []
     best = search(toy, split, tried.append)
     return best, tried
 
@@ -44,17 +43,17 @@ def test_hopeless_trials_are_given_up_after_a_fold(toy, trials):
     given_up = [one for one in tried if one.pruned]
     assert given_up
     assert all(len(one.losses) == 1 for one in given_up)
-    assert "(pruned)" in given_up[0].told(Judge.of(toy))
+    assert "(pruned)" in given_up[0].summary(Scorer.of(toy))
 
 
 def test_the_same_seed_finds_the_same(toy, split, trials):
-    again: list[Tried] = []
+    again: list[TrialResult] = []
     search(toy, split, again.append)
     assert again == trials[1]
 
 
 def test_workers_find_the_same_and_are_named(toy, split, trials):
-    again: list[Tried] = []
+    again: list[TrialResult] = []
     with ThreadPoolExecutor(2) as executor:
         best = search(toy, split, again.append, Workers(executor))
     assert (best, again) == trials
@@ -63,6 +62,6 @@ def test_workers_find_the_same_and_are_named(toy, split, trials):
 
 def test_a_baseline_alone_is_the_best_there_is(toy, split):
     training = toy.training.model_copy(update={"candidates": ["dummy"]})
-    tried: list[Tried] = []
+    tried: list[TrialResult] = []
     assert search(toy.model_copy(update={"training": training}), split, tried.append).candidate == "dummy"
     assert len(tried) == 1

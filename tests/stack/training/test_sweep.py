@@ -14,7 +14,7 @@ from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 from stack.training import sweep
-from stack.training.workers import Workers
+from stack.training.search import Workers
 from tests.stack.conftest import DAYS, START
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()

@@ -11,7 +11,7 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.promotion import trainings
+from stack.promotion import challengers
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
 from tests.stack.conftest import DAYS, START
@@ -21,7 +21,7 @@ CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
 
 def train(settings, spec, rows, report=lambda _: None, **given):
     wanted = {"data_revision": "3f2a", "cutoff": CUTOFF, "code_version": "c0de"} | given
-    return trainings.train(Project(settings, spec), rows, report=report, **wanted)
+    return challengers.train(Project(settings, spec), rows, report=report, **wanted)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
-"""A training is made once: what the same data, cut-off and code have made already is taken up, not made again.
+"""Challengers: each training registers one version, however often it is run.
 
-A run that was killed after it had registered its version is completed by whoever starts the same training next. Where
-two machines have trained the same, because one was given up and came back, the version that was registered first stays.
+A run that was killed after it had registered its version is completed by the next run of the same training. Where two
+machines have run the same training, because one was given up and came back, the first registered version stays.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pandas import DataFrame
 
 from stack.core import code
 from stack.project import Project
-from stack.promotion import audit
+from stack.promotion import decisions
 from stack.registry.registry import Version
 from stack.specification.specs import ProjectSpec
 from stack.training import training
+from stack.training.search import Workers
 from stack.training.training import Trained
-from stack.training.workers import Workers
 
 IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
 """The tags that two trainings share when they give the same model."""
 
 
 def identity(spec: ProjectSpec, cutoff: datetime, data_revision: str) -> dict[str, str]:
-    """The values of `IDENTITY` of a training here."""
+    """Return the tags of `IDENTITY` of a training with this checkout."""
     return dict(zip(IDENTITY, (spec.name, cutoff.isoformat(), data_revision, code.digest(spec.name)), strict=True))
 
 
@@ -53,27 +53,27 @@ def train(
         report=report,
         workers=workers,
     )
-    version = settle(project, trained.version, trained.tags)
+    version = register_once(project, trained.version, trained.tags)
     report(f"version {version} is challenger")
     return replace(trained, version=version)
 
 
-def take_up(project: Project, tags: Mapping[str, str]) -> Version | None:
+def find_existing(project: Project, tags: Mapping[str, str]) -> Version | None:
     """Find the version that a training with these tags has registered; while nothing is decided, it is challenger."""
     version = project.registry.tagged(tags)
     if version is None:
         return None
     project.registry.finish(version)
-    if not any(entry.version == version.version for entry in audit.entries(project)):
+    if not any(entry.version == version.version for entry in decisions.entries(project)):
         project.registry.set_challenger(version)
     return version
 
 
-def settle(project: Project, made: str, tags: Mapping[str, str]) -> str:
-    """Make a version challenger that was registered just now, or delete it where the same training has an earlier one.
+def register_once(project: Project, registered: str, tags: Mapping[str, str]) -> str:
+    """Make a new version challenger, or delete it where the same training has registered an earlier one.
 
     The registry numbers its versions one after the other, so all that register the same agree on which was first. That
-    one is taken up: whoever registered it may have been killed, or never been told that the registry had.
+    one is challenger then: whoever registered it may have been killed before the registry answered.
 
     Args:
         tags: of the version, with those of `IDENTITY`.
@@ -83,9 +83,9 @@ def settle(project: Project, made: str, tags: Mapping[str, str]) -> str:
     """
     same = {key: tags[key] for key in IDENTITY}
     first = project.registry.tagged(same)
-    if first is not None and first.version != made:
-        project.registry.delete(made)
-        take_up(project, same)
+    if first is not None and first.version != registered:
+        project.registry.delete(registered)
+        find_existing(project, same)
         return first.version
-    project.registry.set_challenger(project.registry.numbered(made))
-    return made
+    project.registry.set_challenger(project.registry.numbered(registered))
+    return registered

@@ -9,8 +9,8 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.promotion import audit
-from stack.promotion.audit import Instant, Judged
+from stack.promotion import decisions
+from stack.promotion.decisions import DecisionTime, Judgement
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -44,11 +44,11 @@ def train(client, town):
 
 
 def on(day):
-    return Instant(DAY + timedelta(days=day), DAY + timedelta(days=400))
+    return DecisionTime(DAY + timedelta(days=day), DAY + timedelta(days=400))
 
 
 def judged(version, champion, reason="better"):
-    return Judged(version, champion, reason, {"log_loss": 0.48, "auc": float("nan")})
+    return Judgement(version, champion, reason, {"log_loss": 0.48, "auc": float("nan")})
 
 
 def aliases(settings, spec):
@@ -61,30 +61,30 @@ def aliases(settings, spec):
 
 
 def told(settings, spec):
-    return [(one.kind, one.version, one.champion, one.state) for one in audit.entries(Project(settings, spec))]
+    return [(one.kind, one.version, one.champion, one.state) for one in decisions.entries(Project(settings, spec))]
 
 
 def test_what_was_live_when_and_why(tracked, town, train):
     first = train()
-    audit.promote(Project(tracked, town), judged(first, None, "the first"), on(0))
+    decisions.promote(Project(tracked, town), judged(first, None, "the first"), on(0))
     second = train()
-    audit.refuse(Project(tracked, town), judged(second, first, "auc too low"), on(7))
+    decisions.refuse(Project(tracked, town), judged(second, first, "auc too low"), on(7))
     third = train()
-    audit.promote(Project(tracked, town), judged(third, first), on(14))
-    audit.rollback(Project(tracked, town), on(15), "complaints")
+    decisions.promote(Project(tracked, town), judged(third, first), on(14))
+    decisions.rollback(Project(tracked, town), on(15), "complaints")
     assert told(tracked, town) == [
         ("promote", first, None, "done"),
         ("refuse", second, first, "done"),
         ("promote", third, first, "done"),
         ("rollback", first, third, "done"),
     ]
-    found = [(span.version, span.since, span.until, span.reason) for span in audit.live(Project(tracked, town))]
+    found = [(span.version, span.since, span.until, span.reason) for span in decisions.live(Project(tracked, town))]
     assert found == [
         (first, on(0).at, on(14).at, "the first"),
         (third, on(14).at, on(15).at, "better"),
         (first, on(15).at, None, "complaints"),
     ]
-    kept = audit.entries(Project(tracked, town))[1]
+    kept = decisions.entries(Project(tracked, town))[1]
     assert (kept.at, kept.decided_at, kept.reason) == (on(7).at, on(7).wall, "auc too low")
     assert kept.numbers == {"log_loss": 0.48, "auc": None}
 
@@ -92,45 +92,45 @@ def test_what_was_live_when_and_why(tracked, town, train):
 def test_the_same_decision_again_is_the_same_decision(tracked, town, train):
     first, second = train(), train()
     for _ in range(2):
-        audit.promote(Project(tracked, town), judged(first, None), on(0))
+        decisions.promote(Project(tracked, town), judged(first, None), on(0))
     for day in (1, 2):
-        audit.refuse(Project(tracked, town), judged(second, first), on(day))
-    assert [entry.number for entry in audit.entries(Project(tracked, town))] == [1, 2]
+        decisions.refuse(Project(tracked, town), judged(second, first), on(day))
+    assert [entry.number for entry in decisions.entries(Project(tracked, town))] == [1, 2]
     assert aliases(tracked, town) == (first, second, None)
 
 
 def test_a_rollback_does_not_swing_back(tracked, town, train):
     first, second = train(), train()
-    audit.promote(Project(tracked, town), judged(first, None), on(0))
+    decisions.promote(Project(tracked, town), judged(first, None), on(0))
     with pytest.raises(StackError, match=f"no version before champion version {first}"):
-        audit.rollback(Project(tracked, town), on(1), "")
-    audit.promote(Project(tracked, town), judged(second, first), on(2))
-    assert audit.rollback(Project(tracked, town), on(3), "").version == first
+        decisions.rollback(Project(tracked, town), on(1), "")
+    decisions.promote(Project(tracked, town), judged(second, first), on(2))
+    assert decisions.rollback(Project(tracked, town), on(3), "").version == first
     assert aliases(tracked, town) == (first, None, None)
     with pytest.raises(StackError, match=f"it came by the rollback from version {second} at 2025-02-04 00:00 UTC"):
-        audit.rollback(Project(tracked, town), on(4), "")
+        decisions.rollback(Project(tracked, town), on(4), "")
     assert aliases(tracked, town) == (first, None, None)
     third = train()
-    audit.promote(Project(tracked, town), judged(third, first), on(5))
+    decisions.promote(Project(tracked, town), judged(third, first), on(5))
     assert aliases(tracked, town) == (third, None, first)
 
 
 def test_a_version_judged_against_another_champion_stays_out(tracked, town, train):
     first, second, third = train(), train(), train()
-    audit.promote(Project(tracked, town), judged(first, None), on(0))
-    audit.promote(Project(tracked, town), judged(second, first), on(1))
+    decisions.promote(Project(tracked, town), judged(first, None), on(0))
+    decisions.promote(Project(tracked, town), judged(second, first), on(1))
     with pytest.raises(StackError, match=f"make promote PROJECT={town.name}"):
-        audit.promote(Project(tracked, town), judged(third, first), on(1))
+        decisions.promote(Project(tracked, town), judged(third, first), on(1))
     assert aliases(tracked, town) == (second, third, first)
-    assert len(audit.entries(Project(tracked, town))) == 2
+    assert len(decisions.entries(Project(tracked, town))) == 2
 
 
 def test_a_champion_made_by_hand_stays_and_is_seen(tracked, town, train, client):
     first, second, third = train(), train(), train()
-    audit.promote(Project(tracked, town), judged(first, None), on(0))
+    decisions.promote(Project(tracked, town), judged(first, None), on(0))
     client.set_registered_model_alias(town.name, "champion", second)
-    audit.promote(Project(tracked, town), judged(third, second), on(3))
-    assert [(span.version, span.since, span.until) for span in audit.live(Project(tracked, town))] == [
+    decisions.promote(Project(tracked, town), judged(third, second), on(3))
+    assert [(span.version, span.since, span.until) for span in decisions.live(Project(tracked, town))] == [
         (first, on(0).at, on(3).at),
         (second, None, on(3).at),
         (third, on(3).at, None),
@@ -139,19 +139,19 @@ def test_a_champion_made_by_hand_stays_and_is_seen(tracked, town, train, client)
 
 def test_a_canary_is_promoted_or_withdrawn_and_the_next_one_takes_its_place(tracked, town, train):
     first, second = train(), train()
-    audit.promote(Project(tracked, town), judged(first, None), on(0))
+    decisions.promote(Project(tracked, town), judged(first, None), on(0))
     for _ in range(2):
-        audit.try_out(Project(tracked, town), judged(second, first), on(1))
+        decisions.try_out(Project(tracked, town), judged(second, first), on(1))
     assert aliases(tracked, town) == (first, None, None) and Project(tracked, town).registry.canary().version == second
     third = train()
-    audit.try_out(Project(tracked, town), judged(third, first), on(2))
+    decisions.try_out(Project(tracked, town), judged(third, first), on(2))
     assert Project(tracked, town).registry.canary().version == third
-    assert audit.withdraw(Project(tracked, town), judged(second, first), on(3)) is None, "it is canary no longer"
-    audit.promote(Project(tracked, town), judged(third, first), on(4))
+    assert decisions.withdraw(Project(tracked, town), judged(second, first), on(3)) is None, "it is canary no longer"
+    decisions.promote(Project(tracked, town), judged(third, first), on(4))
     assert aliases(tracked, town) == (third, None, first) and Project(tracked, town).registry.canary() is None
     fourth = train()
-    audit.try_out(Project(tracked, town), judged(fourth, third), on(5))
-    audit.withdraw(Project(tracked, town), judged(fourth, third, "it fails"), on(6))
+    decisions.try_out(Project(tracked, town), judged(fourth, third), on(5))
+    decisions.withdraw(Project(tracked, town), judged(fourth, third, "it fails"), on(6))
     assert aliases(tracked, town) == (third, None, first) and Project(tracked, town).registry.canary() is None
     assert told(tracked, town) == [
         ("promote", first, None, "done"),
@@ -162,19 +162,19 @@ def test_a_canary_is_promoted_or_withdrawn_and_the_next_one_takes_its_place(trac
         ("canary", fourth, third, "done"),
         ("withdraw", fourth, third, "done"),
     ]
-    assert [span.version for span in audit.live(Project(tracked, town))] == [first, third]
+    assert [span.version for span in decisions.live(Project(tracked, town))] == [first, third]
 
 
-@pytest.mark.parametrize(("kind", "step"), [(k, s) for k in ("try_out", "withdraw") for s in ("_write", "_drop")])
+@pytest.mark.parametrize(("kind", "step"), [(k, s) for k in ("try_out", "withdraw") for s in ("record", "drop_alias")])
 def test_a_killed_change_of_the_canary_is_completed(tracked, town, train, kind, step):
     first, second = train(), train()
-    audit.promote(Project(tracked, town), judged(first, None), on(0))
+    decisions.promote(Project(tracked, town), judged(first, None), on(0))
     if kind == "withdraw":
-        audit.try_out(Project(tracked, town), judged(second, first), on(0))
+        decisions.try_out(Project(tracked, town), judged(second, first), on(0))
     words = [tracked.model_dump_json(), town.model_dump_json(), kind, step, "0", second, first]
     killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    audit.settle(Project(tracked, town))
+    decisions.complete_pending(Project(tracked, town))
     assert told(tracked, town)[-1] == ("canary" if kind == "try_out" else "withdraw", second, first, "done")
     canary = Project(tracked, town).registry.canary()
     assert (canary and canary.version) == (second if kind == "try_out" else None)
@@ -184,14 +184,14 @@ def test_a_killed_change_of_the_canary_is_completed(tracked, town, train, kind, 
 KILLED = """
 import os, signal, sys
 from stack.project import Project
-from stack.promotion import audit
+from stack.promotion import decisions
 from stack.registry import registry
 from stack.specification.specs import ProjectSpec
 from stack.core.settings import Settings
-from tests.stack.promotion.test_audit import judged, on
+from tests.stack.promotion.test_decisions import judged, on
 project = Project(Settings.model_validate_json(sys.argv[1]), ProjectSpec.model_validate_json(sys.argv[2]))
 kind, step, call, version, champion = sys.argv[3:]
-module = audit if hasattr(audit, step) else registry
+module = decisions if hasattr(decisions, step) else registry
 done, calls = getattr(module, step), iter(range(9))
 def then_die(*arguments):
     found = done(*arguments)
@@ -200,8 +200,8 @@ def then_die(*arguments):
     return found
 setattr(module, step, then_die)
 if kind != "rollback":
-    getattr(audit, kind)(project, judged(version, champion), on(1))
-audit.rollback(project, on(1), "")
+    getattr(decisions, kind)(project, judged(version, champion), on(1))
+decisions.rollback(project, on(1), "")
 """
 """Takes a decision in a process that dies after the given call of a step."""
 
@@ -209,29 +209,29 @@ audit.rollback(project, on(1), "")
 @pytest.mark.parametrize(
     ("kind", "step", "call"),
     [
-        ("promote", "_write", 0),
-        ("promote", "_point", 0),
-        ("promote", "_point", 1),
-        ("promote", "_drop", 0),
-        ("promote", "_carry_out", 0),
-        ("rollback", "_write", 0),
-        ("rollback", "_point", 0),
-        ("rollback", "_drop", 0),
-        ("rollback", "_carry_out", 0),
+        ("promote", "record", 0),
+        ("promote", "point_alias", 0),
+        ("promote", "point_alias", 1),
+        ("promote", "drop_alias", 0),
+        ("promote", "carry_out", 0),
+        ("rollback", "record", 0),
+        ("rollback", "point_alias", 0),
+        ("rollback", "drop_alias", 0),
+        ("rollback", "carry_out", 0),
     ],
 )
 def test_killed_after_any_step_the_next_one_completes_it(tracked, town, train, kind, step, call):
     first, second = train(), train()
-    audit.promote(Project(tracked, town), judged(first, None), on(0))
+    decisions.promote(Project(tracked, town), judged(first, None), on(0))
     if kind == "rollback":
-        audit.promote(Project(tracked, town), judged(second, first), on(0))
+        decisions.promote(Project(tracked, town), judged(second, first), on(0))
     words = [tracked.model_dump_json(), town.model_dump_json(), kind, step, str(call), second, first]
     killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert Project(tracked, town).registry.champion().version in (first, second)
 
-    audit.settle(Project(tracked, town))
-    audit.settle(Project(tracked, town))
+    decisions.complete_pending(Project(tracked, town))
+    decisions.complete_pending(Project(tracked, town))
     wanted = ("promote", second, first, "done") if kind == "promote" else ("rollback", first, second, "done")
     assert told(tracked, town)[-1] == wanted
     assert len(told(tracked, town)) == (2 if kind == "promote" else 3)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from stack.training.evaluation import Judge
+from stack.training.evaluation import Scorer
 
 FEW = 3
 """Fewer whole trials of a candidate are not worth a picture."""
@@ -21,9 +21,9 @@ STYLE = (
 )
 
 
-def page(title: str, study: Study, judge: Judge, advice: str) -> str:
+def render(title: str, study: Study, scorer: Scorer, advice: str) -> str:
     """Make the page of a study whose trials have drawn ``features``, ``candidate`` and ``<candidate>.<name>``."""
-    figures = list(_figures(study, judge))
+    figures = list(_figures(study, scorer))
     parts = [figure.to_html(full_html=False, include_plotlyjs=not at) for at, figure in enumerate(figures)]
     whole = len(_whole(study))
     every = whole + len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
@@ -37,35 +37,37 @@ def page(title: str, study: Study, judge: Judge, advice: str) -> str:
     )
 
 
-def _figures(study: Study, judge: Judge) -> Iterator[go.Figure]:
-    yield _overview(study, judge)
-    yield optuna.visualization.plot_optimization_history(study, target=_shown(judge), target_name=judge.aim)
+def _figures(study: Study, scorer: Scorer) -> Iterator[go.Figure]:
+    yield _overview(study, scorer)
+    yield optuna.visualization.plot_optimization_history(study, target=_shown(scorer), target_name=scorer.objective)
     for name in sorted({one.params["candidate"] for one in _whole(study)}):
         own = _own(study, name)
         params = sorted({param for one in _whole(own) for param in one.params})
         if params in ([], ["features"]) or len(_whole(own)) < FEW:
             continue
-        lines = optuna.visualization.plot_parallel_coordinate(own, params, target=_shown(judge), target_name=judge.aim)
+        lines = optuna.visualization.plot_parallel_coordinate(
+            own, params, target=_shown(scorer), target_name=scorer.objective
+        )
         yield lines.update_layout(title=f"{name}: every trial is a line")
         if len({one.value for one in _whole(own)}) > 1:
             bars = optuna.visualization.plot_param_importances(own, params=params)
             yield bars.update_layout(title=f"{name}: how much each parameter matters")
 
 
-def _overview(study: Study, judge: Judge) -> go.Figure:
+def _overview(study: Study, scorer: Scorer) -> go.Figure:
     """Every whole trial, by candidate and feature set."""
     figure = go.Figure()
     for chosen in sorted({one.params["features"] for one in _whole(study)}):
         mine = [one for one in _whole(study) if one.params["features"] == chosen]
         figure.add_box(
             x=[one.params["candidate"] for one in mine],
-            y=[_shown(judge)(one) for one in mine],
+            y=[_shown(scorer)(one) for one in mine],
             text=[f"trial {one.number}" for one in mine],
             name=chosen,
             boxpoints="all",
         )
     return figure.update_layout(
-        title="Candidates and feature sets", boxmode="group", yaxis_title=judge.aim, xaxis_title="candidate"
+        title="Candidates and feature sets", boxmode="group", yaxis_title=scorer.objective, xaxis_title="candidate"
     )
 
 
@@ -83,11 +85,11 @@ def _own(study: Study, candidate: str) -> Study:
     return made
 
 
-def _shown(judge: Judge) -> Callable[[FrozenTrial], float]:
+def _shown(scorer: Scorer) -> Callable[[FrozenTrial], float]:
     """What a trial reached, in the metric's own sign."""
 
     def value(one: FrozenTrial) -> float:
-        return judge.sign * float(one.value or 0.0)
+        return scorer.sign * float(one.value or 0.0)
 
     return value
 

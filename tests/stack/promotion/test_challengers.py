@@ -14,8 +14,8 @@ from stack.core import code
 from stack.core.settings import Settings
 from stack.lake import lake
 from stack.project import Project
-from stack.promotion import audit, trainings
-from stack.promotion.audit import Instant, Judged
+from stack.promotion import challengers, decisions
+from stack.promotion.decisions import DecisionTime, Judgement
 from stack.specification.specs import ProjectSpec
 from stack.training.training import Trained
 
@@ -23,7 +23,7 @@ CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
 
 
 def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> Trained:
-    return trainings.train(
+    return challengers.train(
         Project(settings, spec),
         rows,
         data_revision=data_revision,
@@ -37,20 +37,23 @@ def test_what_is_registered_is_taken_up_once(
     tracked: Settings, toy: ProjectSpec, toy_rows: Callable[..., DataFrame]
 ) -> None:
     spec = toy.model_copy(update={"name": "once"})
-    tags = trainings.identity(spec, CUTOFF, "3f2a")
-    assert trainings.take_up(Project(tracked, spec), tags) is None
+    tags = challengers.identity(spec, CUTOFF, "3f2a")
+    assert challengers.find_existing(Project(tracked, spec), tags) is None
 
     made = train(tracked, spec, toy_rows())
-    found = trainings.take_up(Project(tracked, spec), tags)
+    found = challengers.find_existing(Project(tracked, spec), tags)
     assert found is not None and found.version == made.version
     assert (
-        trainings.take_up(Project(tracked, spec), trainings.identity(spec, CUTOFF + timedelta(days=1), "3f2a")) is None
+        challengers.find_existing(
+            Project(tracked, spec), challengers.identity(spec, CUTOFF + timedelta(days=1), "3f2a")
+        )
+        is None
     )
 
     # A version that the gate has judged is not brought before it again.
-    judged = Judged(made.version, None, "passed", {})
-    audit.promote(Project(tracked, spec), judged, Instant(CUTOFF, CUTOFF))
-    assert trainings.take_up(Project(tracked, spec), tags) == Project(tracked, spec).registry.champion()
+    judged = Judgement(made.version, None, "passed", {})
+    decisions.promote(Project(tracked, spec), judged, DecisionTime(CUTOFF, CUTOFF))
+    assert challengers.find_existing(Project(tracked, spec), tags) == Project(tracked, spec).registry.champion()
     assert Project(tracked, spec).registry.challenger() is None
 
     # A machine that had been given up comes back and has trained the same: it registers no second version, and the
@@ -74,8 +77,8 @@ def test_a_training_is_known_again_after_another_project_has_ingested(
         lake.append(home, owner, {"days": rows}, since, since + timedelta(days=1))
 
     def again() -> str | None:
-        tags = trainings.identity(spec, CUTOFF, lake.revision(home, spec))
-        found = trainings.take_up(Project(tracked, spec), tags)
+        tags = challengers.identity(spec, CUTOFF, lake.revision(home, spec))
+        found = challengers.find_existing(Project(tracked, spec), tags)
         return found.version if found else None
 
     ingest(spec, 0)

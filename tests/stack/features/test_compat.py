@@ -1,0 +1,68 @@
+"""What the feature rooms reach into Feast for is still as it was: a failure here names what has changed."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from types import SimpleNamespace
+
+import pytest
+from feast import Entity, FeatureView, FileSource
+from feast.online_response import OnlineResponse
+from feast.protos.feast.serving.ServingService_pb2 import GetOnlineFeaturesResponse
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.repo_config import RegistryConfig
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from stack.features import _compat
+from stack.features._compat import get_historical_features_ibis
+
+CHANGED = f"feast {version('feast')} has changed, see stack/features/_compat.py: "
+
+
+def test_the_join_takes_a_reader() -> None:
+    known = inspect.signature(get_historical_features_ibis).parameters
+    given = ("config", "feature_views", "feature_refs", "entity_df", "registry", "project", "full_feature_names")
+    missing = {*given, "data_source_reader", "data_source_writer"} - set(known)
+    assert not missing, f"{CHANGED}get_historical_features_ibis takes no {missing}"
+
+
+def test_the_warning_about_the_registry_comes_from_one_logger(caplog: pytest.LogCaptureFixture) -> None:
+    options = {"registry_type": "sql", "path": "sqlite://", "cache_mode": "thread"}
+    logging.getLogger("feast.repo_config").setLevel(logging.NOTSET)
+    RegistryConfig(**options, serve_features_while_materializing=True)
+    assert [one.name for one in caplog.records] == ["feast.repo_config"], f"{CHANGED}the warning, or its logger"
+    caplog.clear()
+    _compat.silence_registry_warnings()
+    RegistryConfig(**options, serve_features_while_materializing=True)
+    assert not caplog.records, f"{CHANGED}the logger's level does not hide the warning"
+
+
+def test_intervals_are_merged_and_written_back() -> None:
+    start, hour = datetime(2024, 1, 1, tzinfo=UTC), timedelta(hours=1)
+    view = FeatureView(name="stats", entities=[Entity(name="train")], source=FileSource(path="a"), ttl=hour)
+    written: list[FeatureView] = []
+    registry = SimpleNamespace(apply_feature_view=lambda view, project: written.append(view))
+    view.materialization_intervals = [(start + at * hour, start + (at + 1) * hour) for at in range(3)]
+    _compat.merge_intervals(SimpleNamespace(registry=registry, project="p"), view, 3)
+    assert not written
+    _compat.merge_intervals(SimpleNamespace(registry=registry, project="p"), view, 2)
+    assert written == [view]
+    assert view.most_recent_end_time == start + 3 * hour, f"{CHANGED}FeatureView.materialization_intervals"
+    stored = FeatureView.from_proto(view.to_proto()).materialization_intervals
+    assert len(stored) == 1, f"{CHANGED}intervals are stored otherwise"
+
+
+def test_an_online_response_gives_values_and_event_times() -> None:
+    proto = GetOnlineFeaturesResponse()
+    proto.metadata.feature_names.val.extend(["delay"])
+    proto.results.add(
+        values=[Value(float_val=1.5), Value(string_val="a"), Value()],
+        event_timestamps=[Timestamp(seconds=7, nanos=2000), Timestamp(seconds=8), Timestamp()],
+    )
+    vector = _compat.vectors(OnlineResponse(proto))["delay"]
+    assert vector.times == [7_000_002, 8_000_000, 0], f"{CHANGED}event times of GetOnlineFeaturesResponse"
+    values = [_compat.value_of(value) for value in vector.values]
+    assert values == [1.5, "a", None], f"{CHANGED}the oneof val of Value"

@@ -1,0 +1,83 @@
+"""What training reaches into its tools for is still as it was: a failure here names what has changed."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.artifacts import download_artifacts
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from stack.core.settings import Settings
+from stack.training import _compat
+
+
+def changed(tool: str) -> str:
+    return f"{tool} {version(tool)} has changed, see stack/training/_compat.py: "
+
+
+@pytest.mark.parametrize("before", [None, "http://127.0.0.1:1"])
+def test_the_address_of_mlflow_is_put_back(monkeypatch: pytest.MonkeyPatch, before: str | None) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if before:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", before)
+    with _compat.tracking_at("http://127.0.0.1:2"):
+        assert mlflow.get_tracking_uri() == "http://127.0.0.1:2"
+    assert os.environ.get("MLFLOW_TRACKING_URI") == before, f"{changed('mlflow')}set_tracking_uri(None)"
+
+
+def test_a_file_of_no_run_is_uploaded_and_deleted(tracked: Settings, tmp_path: Path) -> None:
+    (tmp_path / "rows.txt").write_text("rows")
+    uri = "mlflow-artifacts:/compat"
+    repository = _compat.artifact_repository(uri, tracked.mlflow_url)
+    repository.log_artifact(str(tmp_path / "rows.txt"))
+    there = download_artifacts(f"{uri}/rows.txt", dst_path=str(tmp_path / "back"), tracking_uri=tracked.mlflow_url)
+    assert Path(there).read_text() == "rows", f"{changed('mlflow')}uploads below mlflow-artifacts:"
+    repository.delete_artifacts("rows.txt")
+    assert not repository.list_artifacts(), f"{changed('mlflow')}delete_artifacts"
+
+
+def boosted(kind: type) -> HistGradientBoostingClassifier | HistGradientBoostingRegressor:
+    rows = np.random.default_rng(0).normal(size=(300, 2))
+    rows[::7] = np.nan
+    return kind(max_iter=3).fit(rows, np.nan_to_num(rows[:, 0]) > 0)
+
+
+def test_thresholds_of_boosted_trees_are_rounded_down() -> None:
+    model, exact = (boosted(HistGradientBoostingClassifier) for _ in range(2))
+    _compat.round_thresholds(model)
+    pairs = [
+        (tree.nodes["num_threshold"], other.nodes["num_threshold"])
+        for trees, others in zip(model._predictors, exact._predictors, strict=True)
+        for tree, other in zip(trees, others, strict=True)
+    ]
+    assert pairs, f"{changed('scikit-learn')}_predictors"
+    for rounded, original in pairs:
+        assert (rounded == rounded.astype(np.float32)).all(), f"{changed('scikit-learn')}num_threshold"
+        assert (rounded <= original).all()
+    assert any((rounded < original).any() for rounded, original in pairs), f"{changed('scikit-learn')}thresholds"
+
+
+@pytest.mark.parametrize("kind", [HistGradientBoostingClassifier, HistGradientBoostingRegressor])
+def test_boosted_trees_are_converted_with_integer_flags(kind: type) -> None:
+    options = {"custom_conversion_functions": _compat.boosting_converters(), "target_opset": 18}
+    model = convert_sklearn(boosted(kind), initial_types=[("x", FloatTensorType([None, 2]))], **options)
+    names = {attribute.name for node in model.graph.node for attribute in node.attribute}
+    assert "nodes_missing_value_tracks_true" in names, f"{changed('skl2onnx')}the attributes of a tree ensemble"
+
+
+def test_the_converters_are_still_needed() -> None:
+    """Without ours, skl2onnx fails on the flags; where it does not any more, they can go."""
+    with pytest.raises(Exception, match="bool|tracks_true|int"):
+        convert_sklearn(
+            boosted(HistGradientBoostingClassifier),
+            initial_types=[("x", FloatTensorType([None, 2]))],
+            target_opset=18,
+        )
+        pytest.fail(f"{changed('skl2onnx')}it converts boosted trees with missing values by itself")
