@@ -14,7 +14,7 @@ from flows.common import MINUTE, MOMENTARY, context, tell_full_disk
 from stack.core.errors import StackError
 
 if TYPE_CHECKING:
-    from stack.validation.validation import Verdict
+    from stack.validation.validation import BatchResult
 
 Tables = Mapping[str, DataFrame]
 
@@ -33,7 +33,7 @@ def fetch(project: str, since: datetime, until: datetime) -> Tables:
 
 
 @task(timeout_seconds=20 * MINUTE)
-def validate(project: str, tables: Tables, since: datetime, until: datetime) -> Verdict:
+def validate(project: str, tables: Tables, since: datetime, until: datetime) -> BatchResult:
     """Check the batch; what is refused lies in quarantine."""
     from stack.validation import validation
 
@@ -139,12 +139,12 @@ def add(project: str, since: datetime, until: datetime) -> str:
     return revision
 
 
-def examined(project: str, since: datetime, until: datetime) -> Verdict:
+def examined(project: str, since: datetime, until: datetime) -> BatchResult:
     """Fetch and check one batch without tasks: a replay adds hundreds of days, and four tasks each are slow."""
     return validate.fn(project, fetch.fn(project, since, until), since, until)
 
 
-def added(project: str, verdict: Verdict, since: datetime, until: datetime) -> str:
+def added(project: str, verdict: BatchResult, since: datetime, until: datetime) -> str:
     """Append an examined batch without tasks; return the data version that holds it."""
     if verdict.failures or verdict.warnings:
         report(project, verdict)
@@ -153,18 +153,18 @@ def added(project: str, verdict: Verdict, since: datetime, until: datetime) -> s
     return revision
 
 
-def tell_silence(project: str, verdict: Verdict, since: datetime, until: datetime) -> None:
+def tell_silence(project: str, verdict: BatchResult, since: datetime, until: datetime) -> None:
     """Alarm when a source has brought nothing for long."""
     from stack.core import alerts
-    from stack.validation import silence
+    from stack.validation import freshness
 
     opened, _ = context(project, until)
-    for table, last in silence.grown(opened, verdict.tables, since, until).items():
+    for table, last in freshness.newly_stale(opened, verdict.tables, since, until).items():
         text = f"The last row of {table} came by {last:%Y-%m-%d %H:%M} UTC. Is its source well?"
         alerts.notify(opened.settings, f"{project}: no new rows", text)
 
 
-def report(project: str, verdict: Verdict) -> None:
+def report(project: str, verdict: BatchResult) -> None:
     """Tell the verdict in the run; stop it when the batch is refused."""
     from stack.core import alerts
     from stack.core.settings import settings

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stack.validation.validation import Verdict
+    from stack.validation.validation import BatchResult
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Lookahead:
         self._pool: ProcessPoolExecutor | None = None
         self._up: Future[None] | None = None
         self._window: tuple[datetime, datetime] | None = None
-        self._begun: Future[Verdict] | None = None
+        self._begun: Future[BatchResult] | None = None
 
     @property
     def started(self) -> bool:
@@ -47,7 +47,7 @@ class Lookahead:
             except BrokenProcessPool:
                 self.close()
 
-    def take(self, since: datetime, until: datetime) -> Verdict | None:
+    def take(self, since: datetime, until: datetime) -> BatchResult | None:
         """The verdict on the batch of (since, until]; None where it was not begun, or has failed: examine it here."""
         begun, self._begun = self._begun, None
         if begun is None or self._window != (since, until):
@@ -66,7 +66,7 @@ class Lookahead:
         self._pool = self._up = self._begun = None
 
 
-def _examined(project: str, since: datetime, until: datetime) -> Verdict:
+def _examined(project: str, since: datetime, until: datetime) -> BatchResult:
     from flows import ingest
 
     return ingest.examined(project, since, until)

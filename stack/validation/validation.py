@@ -38,7 +38,7 @@ LONG = ("unexpected_list", "unexpected_index_list", "unexpected_index_query", "p
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BatchResult:
     """What became of a batch."""
 
     accepted: bool
@@ -136,7 +136,7 @@ def validate(
     since: datetime,
     until: datetime,
     made: datetime | None = None,
-) -> Verdict:
+) -> BatchResult:
     """Check the rows that became known in (since, until]; validating a batch again replaces its page and quarantine.
 
     Args:
@@ -170,7 +170,7 @@ def validate(
     if made:
         retention.forget(project, made - timedelta(days=project.settings.keep_days))
     accepted = not findings.failures
-    return Verdict(
+    return BatchResult(
         accepted=accepted,
         tables={
             name: table.drop(index=findings.wrong(name)).reset_index(drop=True) for name, table in batch.tables.items()
