@@ -86,12 +86,12 @@ class Player:
         from stack.features import datasets
         from stack.ops.runs import Runs
         from stack.replay.ticks import Ticks
-        from stack.serving.caller import Caller
+        from stack.serving.client import PredictionClient
 
         self.project, self.settings, self.spec, self.last = project, project.settings, project.spec, last
-        self.ticks, self.caller, self.runs = (
+        self.ticks, self.client, self.runs = (
             Ticks(project),
-            Caller(project),
+            PredictionClient(project),
             Runs(project.settings, START_SECONDS),
         )
         self.ingested = datasets.ingested_until(project)
@@ -118,7 +118,7 @@ class Player:
         served = datasets.served_until(project)
         if served < until:
             features.update(project, served, until)
-        asked = played.play(project, self.ticks, self.caller, since, until)
+        asked = played.play(project, self.ticks, self.client, since, until)
         observed.label(project, since, until)
         feature_tables.mark_served(self.settings.feature_tables / self.spec.name, until)
         project.clock.advance(until)
@@ -144,18 +144,18 @@ class Player:
 
     def tell(self, since: datetime, until: datetime, asked: int, seconds: float) -> None:
         """Say in one line how the day went."""
-        from monitoring.performance import measure
         from stack.specification import tasks
+        from stack.training.performance import measure
 
         outcomes = self.project.log.outcomes(until - timedelta(days=7), until)
         found, loss = measure(self.spec, outcomes, "label"), tasks.of(self.spec).loss
         score = f"{loss} {found['loss']:.4f} over 7 days" if found else "no labels yet"
-        again = f", {self.caller.retried} requests sent again" if self.caller.retried else ""
+        again = f", {self.client.retried} requests sent again" if self.client.retried else ""
         get_run_logger().info(
             "%s: %s asked of model %s, %s%s, %.1f s%s",
             f"{since:%Y-%m-%d}",
             f"{asked:,}",
-            self.caller.version,
+            self.client.version,
             score,
             self.drift,
             seconds,
@@ -228,11 +228,11 @@ class Player:
         """Wait until the prediction service answers with the registry's champion."""
 
         deadline = time.monotonic() + START_SECONDS
-        while self.caller.champion() != (wanted := self.project.registry.require_champion().version):
+        while self.client.champion() != (wanted := self.project.registry.require_champion().version):
             if time.monotonic() > deadline:
                 raise StackError(
                     "prediction service",
-                    found=f"model {self.caller.champion()}",
+                    found=f"model {self.client.champion()}",
                     expected=f"the champion, model {wanted}",
                     todo="look with `make logs SERVICE=prediction`",
                 )

@@ -15,9 +15,9 @@ from pandas import DataFrame
 
 from monitoring.frames import TIME, oldest_features
 from monitoring.metrics import DriftTable, FeatureAge, LabelledScore, MissingPercent
-from monitoring.performance import measure, scores
 from stack.specification import tasks
 from stack.specification.specs import Monitoring, ProjectSpec
+from stack.training.performance import measure, scores
 
 MAX_ROWS = 100_000
 """Larger frames are sampled: Evidently takes about a second for each 10,000 rows of 30 columns."""

@@ -21,7 +21,7 @@ from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, cou
 from evidently.presets import DataDriftPreset
 from pandas import DataFrame
 
-from monitoring.performance import NAMES, known, reliability
+from stack.training.performance import NAMES, known, reliability
 
 
 class ValueDrift(metrics.ValueDrift):  # type: ignore[misc]

@@ -18,11 +18,11 @@ from pandas import DataFrame
 from monitoring import frames, pages, workspace
 from monitoring.comparison import Comparison, compare, drifts
 from monitoring.frames import Outcomes
-from monitoring.performance import measure, scores
 from monitoring.policy import verdict as decide
 from stack.kit.drift import Verdict, Window
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
+from stack.training.performance import measure, scores
 
 SNAPSHOTS = 100
 """Of each project in Evidently's UI."""

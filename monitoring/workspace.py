@@ -20,10 +20,10 @@ from evidently.sdk.models import DashboardPanelPlot, PanelMetric, ProjectModel
 from evidently.sdk.panels import bar_plot_panel, counter_panel, line_plot_panel
 from evidently.ui.workspace import Project, Workspace
 
-from monitoring.performance import NAMES, scores
 from stack.core.settings import Settings
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
+from stack.training.performance import NAMES, scores
 
 
 def project_id(spec: ProjectSpec) -> UUID:

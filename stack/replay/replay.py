@@ -15,7 +15,7 @@ import pandas as pd
 from stack.core.errors import StackError
 from stack.project import Project, contract
 from stack.replay.ticks import INSTANT, Ticks
-from stack.serving.caller import Caller, prediction_ids
+from stack.serving.client import PredictionClient, prediction_ids
 from stack.specification.specs import ProjectSpec
 
 DAY = timedelta(days=1)
@@ -64,7 +64,7 @@ def require_replay(spec: ProjectSpec, now: datetime) -> None:
         )
 
 
-def play(project: Project, ticks: Ticks, caller: Caller, since: datetime, until: datetime) -> int:
+def play(project: Project, ticks: Ticks, client: PredictionClient, since: datetime, until: datetime) -> int:
     """Play (since, until]: push features, advance the clock, ask about every event of [since, until) not yet asked.
 
     The feature tables of the window are there. The clock ends before `until`: the day has more to do.
@@ -79,7 +79,7 @@ def play(project: Project, ticks: Ticks, caller: Caller, since: datetime, until:
         due = waiting[(waiting["asked_at"] >= instant) & (waiting["asked_at"] < following)]
         if len(due):
             project.clock.advance(due["asked_at"].max().to_pydatetime())
-            caller.ask(due)
+            client.predict(due)
     if until in instants:
         ticks.push(until)
     return len(waiting)

@@ -2,6 +2,6 @@
 
 MODULES = (
     *("flows.pipeline", "flows.replay", "monitoring.reports", "stack.lake.keys", "stack.validation.validation"),
-    *("stack.features.features", "stack.replay.ticks", "stack.promotion.gate", "stack.serving.caller"),
+    *("stack.features.features", "stack.replay.ticks", "stack.promotion.gate", "stack.serving.client"),
     *("stack.serving.observed", "stack.training.training", "stack.promotion.trainings"),
 )

@@ -51,7 +51,7 @@ REPLAY = [
     *("flows.ingest:fetch", "flows.ingest:validate", "scmrepo.git:Git.commit", "flows.ingest:append"),
     *("stack.features.feature_tables:_replace_month", "stack.features.features:update"),
     *("stack.replay.ticks:Ticks.push", "stack.core.clock:Clock.advance"),
-    *("stack.serving.caller:Caller.ask", "stack.serving.caller:Caller.ask#3"),
+    *("stack.serving.client:PredictionClient.predict", "stack.serving.client:PredictionClient.ask#3"),
     *("stack.replay.ticks:Ticks.push#9", "stack.replay.replay:play"),
     *("stack.prediction_log.predictions:PredictionLog.label_events", "stack.serving.observed:label"),
     *("stack.features.feature_tables:mark_served",),

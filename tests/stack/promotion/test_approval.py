@@ -14,7 +14,7 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.types.entrypoint import EntrypointType
 
-import flows.common
+import stack.project.project
 from flows.promote import promote
 from stack.project import Project
 from stack.promotion import audit, trainings
@@ -32,7 +32,7 @@ def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     (tmp_path / "approved").mkdir()
     (tmp_path / "approved" / "project.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
-    monkeypatch.setattr(flows.common, "settings", lambda: tracked)
+    monkeypatch.setattr(stack.project.project, "settings", lambda: tracked)
     return specs.load("approved")
 
 
