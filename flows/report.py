@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prefect import flow, get_run_logger
 
-from flows.common import MINUTE, context
+from flows.common import MINUTE
+from stack.project import Project
 
 
 @flow(name="report", flow_run_name="report {project}", timeout_seconds=120 * MINUTE)
@@ -19,7 +20,7 @@ def report(project: str) -> str:
     """
     from monitoring.replay import page, period
 
-    opened, _ = context(project)
+    opened = Project.open(project)
     log = get_run_logger()
     path = page.save(opened.settings, period.collect(opened, log.info))
     address = f"{opened.settings.link('portal')}/reports/{project}/{path.name}"

@@ -81,7 +81,7 @@ def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, prefect, caplog
         client.resume_flow_run(approving, run_input={"approve": True, "comment": "on Monday"})
         assert work(approving) == "Completed"
         assert Project(tracked, town).registry.champion().version == second
-    assert caplog.text.count(f"approved: version {second} waits for your word") == 1
+    assert caplog.text.count(f"approved: version {second} is awaiting approval") == 1
 
     told = audit.entries(Project(tracked, town))
     assert [(one.kind, one.version, one.champion) for one in told] == [
