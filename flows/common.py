@@ -1,4 +1,4 @@
-"""What every flow needs: the settings, the project, its instant, and when a retry makes sense."""
+"""What every flow needs: the instant of a run, when a retry makes sense, and the alarm about a full disk."""
 
 from __future__ import annotations
 
@@ -17,34 +17,38 @@ from stack.project import Project
 MINUTE = 60.0
 
 
-def context(name: str, at: datetime | None = None) -> tuple[Project, datetime]:
-    """The project and the instant (UTC) of a run: `at`, or the project's "now"."""
-    project = Project.open(name)
-    return project, (at or project.clock.now()).astimezone(UTC)
+def instant(project: Project, at: datetime | None = None) -> datetime:
+    """Return the instant (UTC) of a run: `at`, or the project's "now"."""
+    return (at or project.clock.now()).astimezone(UTC)
 
 
-def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
-    """Retry what can fail for a moment; a `StackError` needs the user first."""
+def artifact_key(project: str, name: str) -> str:
+    """Return the key of a project's artifact: Prefect accepts lower case letters, digits and dashes."""
+    return f"{project.replace('_', '-')}-{name}"
+
+
+def is_transient(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Retry what may succeed later; a `StackError` needs the user first."""
     try:
         state.result()
     except StackError:
         return False
-    except Exception:  # noqa: BLE001, S110  # any other failure may pass
+    except Exception:  # noqa: BLE001, S110  # any other failure may be momentary
         pass
     return True
 
 
-MOMENTARY: dict[str, Any] = {
+RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": [2, 10, 30],
-    "retry_condition_fn": may_pass,
-    # Nothing is cached, yet Prefect would hash what a task is given: of a training set, seconds.
+    "retry_condition_fn": is_transient,
+    # Nothing is cached, yet Prefect would hash the arguments of a task: of a training set, seconds.
     "cache_policy": NO_CACHE,
 }
 
 
-def tell_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Alarm when a run failed while the disk has no room left, whatever it was that failed for it."""
+def alert_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Alert when a run failed while the disk is full, whatever the error."""
     from stack.core import alerts
 
     if disk.low(settings()):

@@ -1,13 +1,12 @@
-"""What Prefect knows of the stack: one deployment a flow and project, the work pool, and the automations.
+"""The deployments of the stack in Prefect: one of each flow and project, in the work pools.
 
-``python -m flows.deployments`` registers all of it, and withdraws what belongs to a project whose folder is gone;
-running it again changes nothing.
+``python -m flows.deployments`` registers them and the automations, and deletes those of a project whose folder is
+gone; running it again changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
@@ -18,22 +17,20 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
-    StateType,
     VersionInfo,
 )
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
-from prefect.events.actions import ChangeFlowRunState, RunDeployment
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
-from flows.fit import POOL as TRAINING
+from flows import automations
+from flows.fit import POOL as TRAINING_POOL
 from flows.fit import fit
 from flows.ingest import ingest
-from flows.monitor import DRIFT_DETECTED, monitor
+from flows.monitor import monitor
 from flows.pipeline import pipeline
 from flows.predict import predict
 from flows.promote import promote
@@ -68,46 +65,46 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 SCHEDULE = "project-yaml"
 """Slug of the schedules that come from project.yaml."""
 PAGE = 200
-HEARTBEAT = "prefect.flow-run.heartbeat"
-# Suspended: it has no process while it waits for a person.
-ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
-STARTS = 6
-"""Of a replay, the first one among them: what kills its process each time is not tried for ever."""
 
 
 def register() -> list[str]:
-    """Register pool, deployments and automations; a project with a broken specification is left out.
+    """Register pools, deployments and automations; a project with a broken specification is left out.
 
     Returns:
-        Names of the deployments, ``<flow>/<project>``. Those of projects that are gone are withdrawn.
+        Names of the deployments, ``<flow>/<project>``. Those of projects that are gone are deleted.
     """
     with get_client(sync_client=True) as client:
         create_pools(client)
         known = registered(client)
-        made = [name for spec in specs.sound(print) for name in deploy(client, spec, known)]
-        put(client, mark_dead_runs())
-        put(client, take_up_replays())
-        for gone in withdraw(client, known, set(specs.names())):
-            print(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
-    return made
+        names = [name for spec in specs.sound(print) for name in deploy(client, spec, known)]
+        automations.register(client, automations.mark_dead_runs())
+        automations.register(client, automations.resume_replays())
+        for project in withdraw(client, known, set(specs.names())):
+            print(f"deleted: deployments and automation of {project}, as projects/{project} is gone")
+    return names
 
 
 def create_pools(client: SyncPrefectClient) -> None:
-    """Create the work pools of this machine and of those that join it, or bring them up to date."""
+    """Create or update the work pools of this machine and of those that join it."""
     template = ProcessWorker.get_default_base_job_template()
-    for pool in (POOL, TRAINING):
-        wanted = WorkPoolCreate(name=pool, type="process", base_job_template=template, concurrency_limit=4)
-        client.create_work_pool(wanted, overwrite=True)
+    for pool in (POOL, TRAINING_POOL):
+        pool_create = WorkPoolCreate(name=pool, type="process", base_job_template=template, concurrency_limit=4)
+        client.create_work_pool(pool_create, overwrite=True)
 
 
 def registered(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
-    """The deployments of our flows in Prefect, ``<flow>/<project>``; those that were made by hand are not ours."""
-    found: list[DeploymentResponse] = []
-    while page := client.read_deployments(offset=len(found), limit=PAGE):
-        found += page
+    """Return the deployments of FLOWS by ``<flow>/<project>``; those that a person made are left out."""
+    deployments: list[DeploymentResponse] = []
+    while page := client.read_deployments(offset=len(deployments), limit=PAGE):
+        deployments += page
     flows = {flow.name for flow in FLOWS}
-    ours = [(str(one.entrypoint).rpartition(".")[2], one) for one in found if one.tags == [one.name]]
-    return {f"{flow}/{one.name}": one for flow, one in ours if flow in flows and one.work_pool_name in (POOL, TRAINING)}
+    by_name = {}
+    for deployment in deployments:
+        flow = str(deployment.entrypoint).rpartition(".")[2]
+        ours = deployment.tags == [deployment.name] and deployment.work_pool_name in (POOL, TRAINING_POOL)
+        if ours and flow in flows:
+            by_name[f"{flow}/{deployment.name}"] = deployment
+    return by_name
 
 
 def deploy(client: SyncPrefectClient, spec: ProjectSpec, known: Mapping[str, DeploymentResponse]) -> list[str]:
@@ -118,41 +115,49 @@ def deploy(client: SyncPrefectClient, spec: ProjectSpec, known: Mapping[str, Dep
         spec: the project.
         known: what is registered; a deployment whose definition is the same is left alone.
     """
-    name, schedules = spec.name, spec.schedules
-    ids: dict[str, UUID] = {}
-    for flow in FLOWS:
-        cron = schedules.crons.get(flow.name)
-        deployment = RunnerDeployment.from_flow(
-            flow,
-            name=name,
-            parameters={"project": name},
-            tags=[name],
-            work_pool_name=TRAINING if flow is fit else POOL,
-            concurrency_limit=ONE_AT_A_TIME,
-            schedules=[Cron(cron, timezone=schedules.timezone, slug=SCHEDULE)] if cron else [],
-            entrypoint_type=EntrypointType.MODULE_PATH,
-        )
-        deployment.version, there = version(flow, deployment), known.get(f"{flow.name}/{name}")
-        if there and there.version == deployment.version:
-            ids[flow.name] = there.id
-            continue
-        # Typed as perhaps awaitable; outside an event loop it is not. Without a version it would ask git for one.
-        info = VersionInfo(type="prefect:simple", version=deployment.version)
-        ids[flow.name] = cast(UUID, deployment.apply(version_info=info))
-        if there and not cron:
-            unschedule(client, there)
-    put(client, retrain_on_drift(name, ids[train.name]))
-    return [f"{flow}/{name}" for flow in ids]
+    ids = {flow.name: apply(client, flow, spec, known.get(f"{flow.name}/{spec.name}")) for flow in FLOWS}
+    automations.register(client, automations.retrain_on_drift(spec.name, ids[train.name]))
+    return [f"{flow}/{spec.name}" for flow in ids]
+
+
+def apply(client: SyncPrefectClient, flow: Flow[..., Any], spec: ProjectSpec, known: DeploymentResponse | None) -> UUID:
+    """Create or update the deployment of a flow, unless its definition is the same; return its id."""
+    deployment = definition(flow, spec)
+    if known and known.version == deployment.version:
+        return known.id
+    # Typed as perhaps awaitable; outside an event loop it is not. Without a version it would ask git for one.
+    info = VersionInfo(type="prefect:simple", version=str(deployment.version))
+    deployment_id = cast(UUID, deployment.apply(version_info=info))
+    if known and not deployment.schedules:
+        unschedule(client, known)
+    return deployment_id
+
+
+def definition(flow: Flow[..., Any], spec: ProjectSpec) -> RunnerDeployment:
+    """Return the deployment of a flow and project."""
+    cron = spec.schedules.crons.get(flow.name)
+    deployment = RunnerDeployment.from_flow(
+        flow,
+        name=spec.name,
+        parameters={"project": spec.name},
+        tags=[spec.name],
+        work_pool_name=TRAINING_POOL if flow is fit else POOL,
+        concurrency_limit=ONE_AT_A_TIME,
+        schedules=[Cron(cron, timezone=spec.schedules.timezone, slug=SCHEDULE)] if cron else [],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    deployment.version = version(flow, deployment)
+    return deployment
 
 
 def version(flow: Flow[..., Any], deployment: RunnerDeployment) -> str:
-    """A short name of a deployment's definition and its flow's parameters: another one is registered anew."""
-    definition = deployment.model_dump_json(exclude={"version"}) + parameter_schema(flow).model_dump_json()
-    return sha256(definition.encode()).hexdigest()[:12]
+    """Return a hash of a deployment's definition and its flow's parameters."""
+    content = deployment.model_dump_json(exclude={"version"}) + parameter_schema(flow).model_dump_json()
+    return sha256(content.encode()).hexdigest()[:12]
 
 
 def unschedule(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
-    """Take away the schedule that project.yaml no longer has; those that were made in Prefect's UI stay."""
+    """Delete the schedule that project.yaml no longer has; those that were made in Prefect's UI stay."""
     for schedule in deployment.schedules:
         if schedule.slug == SCHEDULE:
             client.delete_deployment_schedule(deployment.id, schedule.id)
@@ -162,93 +167,16 @@ def withdraw(client: SyncPrefectClient, known: Mapping[str, DeploymentResponse],
     """Delete the deployments and automations of projects that are none of `names`.
 
     Returns:
-        Names of the projects that had some.
+        Names of the projects whose deployments were deleted.
     """
-    gone = [one for one in known.values() if one.name not in names]
-    for one in gone:
-        client.delete_deployment(one.id)
-    for name in {one.name for one in gone}:
-        for automation in client.read_automations_by_name(retraining(name)):
+    orphans = [deployment for deployment in known.values() if deployment.name not in names]
+    for deployment in orphans:
+        client.delete_deployment(deployment.id)
+    projects = {deployment.name for deployment in orphans}
+    for project in projects:
+        for automation in client.read_automations_by_name(automations.retraining_name(project)):
             client.delete_automation(automation.id)
-    return sorted({one.name for one in gone})
-
-
-def retraining(name: str) -> str:
-    """Name of the automation that retrains a project."""
-    return f"Retrain {name} on drift"
-
-
-def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
-    """The automation that answers a project's drift event with its training deployment."""
-    of_event = {
-        "reason": {"__prefect_kind": "jinja", "template": "{{ event.payload.reason }}"},
-        "cutoff": {"__prefect_kind": "jinja", "template": "{{ event.payload.at }}"},
-    }
-    return AutomationCore(
-        name=retraining(name),
-        description="The monitoring flow emits the event when the drift policy asks for a new model.",
-        trigger=EventTrigger(
-            expect={DRIFT_DETECTED},
-            match={"prefect.resource.id": f"stack.project.{name}"},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(seconds=0),
-        ),
-        actions=[RunDeployment(source="selected", deployment_id=deployment, parameters={"project": name} | of_event)],
-    )
-
-
-def mark_dead_runs() -> AutomationCore:
-    """The automation that marks a run crashed when its heartbeat has stopped, as after a power cut."""
-    return AutomationCore(
-        name="Mark dead runs as crashed",
-        description="A run whose process is gone would else stand in 'Running' for ever and block the next one.",
-        trigger=EventTrigger(
-            after={HEARTBEAT},
-            expect={HEARTBEAT, *ENDED},
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=120),
-        ),
-        actions=[
-            ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for two minutes: its process died.")
-        ],
-    )
-
-
-def take_up_replays() -> AutomationCore:
-    """The automation that starts a replay again whose process died: it goes on where it was."""
-    return AutomationCore(
-        name="Take up killed replays",
-        description="Other flows are started again by their schedule, by the next drift event, or by whoever asked.",
-        trigger=EventTrigger(
-            expect={"prefect.flow-run.Crashed"},
-            match={
-                "prefect.resource.id": "prefect.flow-run.*",
-                "prefect.run-count": [str(count) for count in range(1, STARTS)],
-            },
-            match_related={"prefect.resource.role": "flow", "prefect.resource.name": replay.name},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(seconds=0),
-        ),
-        actions=[
-            ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="Its process died: it goes on.")
-        ],
-    )
-
-
-def put(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    """Create the automation, or bring the one of the same name up to date."""
-    known = client.read_automations_by_name(automation.name)
-    if not known:
-        client.create_automation(automation)
-        return
-    client.update_automation(known[0].id, automation)
-    for twin in known[1:]:
-        client.delete_automation(twin.id)
+    return sorted(projects)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from prefect import flow, get_run_logger
 
 from flows.cluster import fitters
-from flows.common import MINUTE, context
+from flows.common import MINUTE
 from stack.core.errors import StackError
+from stack.project import Project
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from stack.ops.runs import Runs
 
 POOL = "training"
 """The work pool of machines that have joined."""
@@ -30,7 +33,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Args:
         project: name of the project.
         cutoff: no label of the rows became known after it.
-        rows: their name in ``stack.training.transfer``.
+        rows: their name in ``stack.training.parcels``.
         data_revision: of the lake that they come from.
         code_version: of the machine that sent them.
         digest: of the files there that decide what a training gives.
@@ -42,18 +45,17 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     from stack.promotion import challengers
     from stack.training import transfer
 
-    opened, _ = context(project, cutoff)
-    log = get_run_logger()
+    opened, log = Project.open(project), get_run_logger()
     if code.digest(project) != digest:
         raise StackError(
-            "checkout of the machine that trains",
+            "checkout of the training machine",
             found=f"code {code.version()}, which differs in stack/, projects/{project}/ or feature_repo/",
             expected=f"code {code_version}, as on the machine that it has joined",
             todo=f"git checkout {code_version.removesuffix('-dirty')} there, and `make join` again",
         )
     # This machine may come back after the other one has given it up and trained for itself.
     if known := opened.registry.tagged(challengers.identity(opened.spec, cutoff, data_revision)):
-        log.info("version %s is of the same data, cut-off and code: no second one is trained", known.version)
+        log.info("version %s has the same data, cut-off and code: nothing to train", known.version)
         return known.version
     frame = transfer.download_rows(opened.settings, rows)
     with fitters(opened.settings) as workers:
@@ -68,34 +70,40 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
         ).version
 
 
-def elsewhere(project: str, frame: DataFrame, cutoff: datetime) -> str | None:
+def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str | None:
     """Let a machine that has joined train on labelled rows.
 
     Returns:
         The registered version; None where no machine is there, or where it has registered none: then train here.
     """
+    from stack.lake import lake
     from stack.ops.runs import Runs
+    from stack.promotion import challengers
 
-    opened, _ = context(project, cutoff)
-    runs, log = Runs(opened.settings, patience=60), get_run_logger()
+    runs, log = Runs(project.settings, patience=60), get_run_logger()
     if not runs.online(POOL):
         return None
+    revision = lake.revision(project.settings, project.spec)
+    send(project, frame, cutoff, revision, runs)
+    version = challengers.find_existing(project, challengers.identity(project.spec, cutoff, revision))
+    if version is None:
+        log.warning("nothing was registered there; training here")
+    return version.version if version else None
+
+
+def send(project: Project, frame: DataFrame, cutoff: datetime, revision: str, runs: Runs) -> None:
+    """Upload the rows, start the run that trains on them, and follow it to its end."""
     from stack.core import code
-    from stack.lake import lake
-    from stack.promotion import challengers
     from stack.training import transfer
 
-    name, revision = f"{project}-{cutoff:%Y%m%dT%H%M%SZ}", lake.revision(opened.settings, opened.spec)
-    sent = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
-    with transfer.upload_rows(opened.settings, name, frame):
-        run = runs.start("fit", project, sent | {"code_version": code.version(), "digest": code.digest(project)})
+    log, name = get_run_logger(), f"{project.name}-{cutoff:%Y%m%dT%H%M%SZ}"
+    parameters = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
+    parameters |= {"code_version": code.version(), "digest": code.digest(project.name)}
+    with transfer.upload_rows(project.settings, name, frame):
+        run = runs.start("fit", project.name, parameters)
         log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
         if not runs.begins(run, START_SECONDS):
             runs.cancel(run)
             log.warning("no machine of the pool has begun within %s s", START_SECONDS)
         elif not (outcome := runs.follow(run, log.info)).good:
             log.warning("the training there is %s, %s", outcome.state.lower(), outcome.message)
-    version = challengers.find_existing(opened, challengers.identity(opened.spec, cutoff, revision))
-    if version is None:
-        log.warning("nothing was registered there; training here")
-    return version.version if version else None

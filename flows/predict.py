@@ -7,20 +7,20 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 
-from flows.common import MINUTE, MOMENTARY, context
+from flows.common import MINUTE, RETRIES, instant
+from stack.project import Project
 
 HOUR = 60 * MINUTE
 
 
-@task(timeout_seconds=24 * HOUR, **MOMENTARY)
-def score(project: str, source: str | tuple[datetime, datetime], output: Path, now: datetime) -> int:
-    """Write the answers for a file or a window to `output`; return the number of rows."""
+@task(timeout_seconds=24 * HOUR, **RETRIES)
+def score(project: Project, source: str | tuple[datetime, datetime], output: Path, now: datetime) -> int:
+    """Write the predictions of a file or a window to `output`; return the number of rows."""
     from stack.serving import chunks, scoring
 
-    opened, _ = context(project, now)
     if isinstance(source, str):
-        return scoring.file(opened, Path(source), output, now, get_run_logger().info)
-    answers = scoring.window(opened, *source)
+        return scoring.file(project, Path(source), output, now, get_run_logger().info)
+    answers = scoring.window(project, *source)
     with chunks.writing(output) as writer:
         writer.write(answers)
     return len(answers)
@@ -34,23 +34,24 @@ def predict(
     input: str | None = None,  # noqa: A002  # the name that a user of `make predict INPUT=` knows
     output: str | None = None,
 ) -> str:
-    """Score a file of any size, or everything that would be asked in (since, until].
+    """Score a file of any size, or every event of (since, until].
 
     Args:
         project: name of the project.
         since: start of the window; the project's "now" when omitted.
         until: end of the window; a day after `since` when omitted.
         input: CSV or Parquet file with the request fields, instead of a window.
-        output: CSV or Parquet file for the answers; below the stack's home when omitted.
+        output: CSV or Parquet file for the predictions; below the stack's home when omitted.
 
     Returns:
-        The path of the answers.
+        The path of the predictions.
     """
-    opened, now = context(project)
+    opened = Project.open(project)
+    now = instant(opened)
     since = since or now
     until = until or since + timedelta(days=1)
     name = Path(input).stem if input else f"{since:%Y%m%dT%H%M%SZ}_{until:%Y%m%dT%H%M%SZ}"
-    path = Path(output) if output else opened.settings.home / "predictions" / opened.spec.name / f"{name}.parquet"
-    rows = score(project, input or (since, until), path.absolute(), now)
+    path = Path(output) if output else opened.settings.home / "predictions" / project / f"{name}.parquet"
+    rows = score(opened, input or (since, until), path.absolute(), now)
     get_run_logger().info("%s rows scored into %s", rows, path)
     return str(path)

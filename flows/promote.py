@@ -14,67 +14,69 @@ from prefect.input import RunInput
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.common import MINUTE, MOMENTARY, context
+from flows.common import MINUTE, RETRIES, artifact_key, instant
+from stack.project import Project
 
 if TYPE_CHECKING:
     from stack.promotion.gate import Decision
 
 
-@task(timeout_seconds=MINUTE, **MOMENTARY)
-def awaiting(project: str) -> bool:
-    """Complete what a killed run has begun; then say whether a challenger awaits the gate."""
+@task(timeout_seconds=MINUTE, **RETRIES)
+def has_challenger(project: Project) -> bool:
+    """Complete the decisions of a killed run; then say whether a challenger awaits the gate."""
     from stack.promotion import decisions
 
-    opened, _ = context(project)
-    for entry in decisions.complete_pending(opened):
+    for entry in decisions.complete_pending(project):
         get_run_logger().warning("completed: %s version %s, as %s", entry.kind, entry.version, entry.reason)
-    return opened.registry.challenger() is not None
+    return project.registry.challenger() is not None
 
 
-@task(timeout_seconds=20 * MINUTE, **MOMENTARY)
-def judge(project: str) -> Decision:
-    """Hold the challenger against the limits and against the champion, on the same rows."""
+@task(timeout_seconds=20 * MINUTE, **RETRIES)
+def judge(project: Project) -> Decision:
+    """Compare the challenger with the limits and with the champion, on the same rows."""
     from stack.promotion import gate
 
-    opened, _ = context(project)
-    return gate.run(opened)
+    return gate.run(project)
 
 
-@task(timeout_seconds=5 * MINUTE, **MOMENTARY)
-def decide(project: str, decision: Decision, wall: datetime) -> None:
+@task(timeout_seconds=5 * MINUTE, **RETRIES)
+def decide(project: Project, decision: Decision, wall: datetime) -> None:
     """Make the version champion, or first canary, when it passed; either way the audit keeps the decision."""
     from stack.promotion import decisions
 
-    opened, at = context(project)
-    passed = decisions.try_out if decision.champion and opened.spec.rollout.canary else decisions.promote
-    (passed if decision.passed else decisions.refuse)(opened, decision, decisions.DecisionTime(at, wall))
+    passed = decisions.try_out if decision.champion and project.spec.rollout.canary else decisions.promote
+    when = decisions.DecisionTime(instant(project), wall)
+    (passed if decision.passed else decisions.refuse)(project, decision, when)
 
 
 class Approval(RunInput):
-    """What Prefect's UI asks for when a promotion waits for a person."""
+    """The form in Prefect's UI when a promotion is awaiting approval."""
 
     approve: bool = Field(description="Make this version champion")
-    comment: str = Field("", description="Why; it stands in the audit")
+    comment: str = Field("", description="The reason; it is written to the audit")
 
 
 @task(persist_result=True, cache_policy=INPUTS)
-def call(project: str, version: str, champion: str) -> bool:
-    """Alarm that a person is waited for: once for these two versions, however often the run begins anew."""
+def request_approval(project: str, version: str, champion: str) -> bool:
+    """Alert that a version is awaiting approval: once for these two versions, however often the run begins anew.
+
+    The arguments are text: they are the key under which the result is kept.
+    """
     from stack.core import alerts
 
-    opened, _ = context(project)
-    link = f"{opened.settings.link('prefect')}/runs/flow-run/{flow_run.id}"
-    title = f"{project}: version {version} waits for your word"
-    alerts.notify(opened.settings, title, f"It passed the gate and would follow version {champion}: {link}")
+    settings = Project.open(project).settings
+    link = f"{settings.link('prefect')}/runs/flow-run/{flow_run.id}"
+    title = f"{project}: version {version} is awaiting approval"
+    alerts.notify(settings, title, f"It passed the gate and would replace version {champion}: {link}")
     return True
 
 
-def asked(project: str, decision: Decision) -> Decision:
-    """Wait for a person's word. The run leaves its process until it is resumed, and then begins anew.
+def await_approval(project: Project, decision: Decision) -> Decision:
+    """Wait for a person's answer. The run leaves its process until it is resumed, and then begins anew.
 
-    An answer holds for this version against this champion; where either has changed meanwhile, it is asked again.
+    An answer holds for this version against this champion; when either has changed meanwhile, it is requested again.
     """
-    call(project, decision.version, str(decision.champion))
+    request_approval(project.name, decision.version, str(decision.champion))
     form = Approval.with_initial_data(description=decision.markdown())
     answer = suspend_flow_run(wait_for_input=form, key=f"{decision.version}-after-{decision.champion}")
     return decision.answered(answer.approve, answer.comment)
@@ -84,48 +86,46 @@ def asked(project: str, decision: Decision) -> Decision:
 def promote(project: str) -> bool:
     """Judge the challenger and promote it when it passes.
 
-    With `approval: manual` the run is suspended in between, when a champion would be followed.
+    With `approval: manual` the run is suspended in between, when a champion would be replaced.
 
     Returns:
         Whether a challenger went live, or is tried out as a canary. A refusal is an outcome, not a failure: the
-        champion stays and the run says why.
+        champion stays and the run gives the reasons.
     """
-    log = get_run_logger()
-    if not awaiting(project):
+    opened, log = Project.open(project), get_run_logger()
+    if not has_challenger(opened):
         log.info("no challenger awaits the gate")
         return False
-    decision = judge(project)
-    create_markdown_artifact(decision.markdown(), key=f"{project.replace('_', '-')}-gate")
+    decision = judge(opened)
+    create_markdown_artifact(decision.markdown(), key=artifact_key(project, "gate"))
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
     if not decision.passed:
-        tell_refusal(project, decision)
-    if decision.passed and decision.champion and manual(project):
-        decision = asked(project, decision)
-    decide(project, decision, datetime.now(UTC))
-    tried = decision.champion and context(project)[0].spec.rollout.canary
-    passed = f"answers {tried:.0%} of the requests" if tried else "is champion"
+        alert_refusal(opened, decision)
+    if decision.passed and decision.champion and is_manual(opened):
+        decision = await_approval(opened, decision)
+    decide(opened, decision, datetime.now(UTC))
+    canary = decision.champion and opened.spec.rollout.canary
+    passed = f"answers {canary:.0%} of the requests" if canary else "is champion"
     log.info("version %s %s", decision.version, passed if decision.passed else "was refused")
     return decision.passed
 
 
-def tell_refusal(project: str, decision: Decision) -> None:
-    """Alarm that the champion stays: refused again and again, it grows old."""
+def alert_refusal(project: Project, decision: Decision) -> None:
+    """Alert that the champion stays: refused again and again, it grows old."""
     from stack.core import alerts
 
-    opened, _ = context(project)
-    alerts.notify(opened.settings, f"{project}: version {decision.version} refused", decision.reason)
+    alerts.notify(project.settings, f"{project.name}: version {decision.version} refused", decision.reason)
 
 
-def manual(project: str) -> bool:
+def is_manual(project: Project) -> bool:
     """Say whether a person approves the promotions of a project."""
-    opened, _ = context(project)
-    return opened.spec.gate.approval == "manual"
+    return project.spec.gate.approval == "manual"
 
 
-def pass_on(project: str) -> None:
-    """Let the gate judge the challenger of a training: here, or in a run of its own where it may wait for a person."""
-    if manual(project):
-        run_deployment(f"promote/{project}", timeout=0, as_subflow=False)
+def run_gate(project: Project) -> None:
+    """Run the gate on the challenger of a training: here, or as a run of its own where it may await approval."""
+    if is_manual(project):
+        run_deployment(f"promote/{project.name}", timeout=0, as_subflow=False)
     else:
-        promote(project)
+        promote(project.name)

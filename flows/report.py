@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prefect import flow, get_run_logger
 
-from flows.common import MINUTE, context
+from flows.common import MINUTE
+from stack.project import Project
 
 
 @flow(name="report", flow_run_name="report {project}", timeout_seconds=120 * MINUTE)
@@ -17,11 +18,11 @@ def report(project: str) -> str:
     Returns:
         The address of the page.
     """
-    from monitoring import chronicle, year
+    from monitoring.replay import page, period
 
-    opened, _ = context(project)
+    opened = Project.open(project)
     log = get_run_logger()
-    page = chronicle.save(opened.settings, year.collect(opened, log.info))
-    address = f"{opened.settings.link('portal')}/reports/{project}/{page.name}"
-    log.info("the report: %s (%s, %s KB)", address, page, f"{page.stat().st_size / 1024:,.0f}")
+    path = page.save(opened.settings, period.collect(opened, log.info))
+    address = f"{opened.settings.link('portal')}/reports/{project}/{path.name}"
+    log.info("report: %s (%s, %s KB)", address, path, f"{path.stat().st_size / 1024:,.0f}")
     return address

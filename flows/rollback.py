@@ -1,32 +1,32 @@
-"""Back to the previous version in one step; ``make rollback`` does the same without Prefect."""
+"""Roll back to the previous version; ``make rollback`` does the same without Prefect."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
 
-from flows.common import MINUTE, MOMENTARY, context
+from flows.common import MINUTE, RETRIES, instant
+from stack.project import Project
 
 
-@task(timeout_seconds=5 * MINUTE)
-def go_back(project: str, reason: str, wall: datetime) -> None:
+@task(timeout_seconds=5 * MINUTE, cache_policy=NO_CACHE)
+def go_back(project: Project, reason: str, wall: datetime) -> None:
     """Make the previous version champion; not retried, as a second rollback is another decision."""
     from stack.promotion import rollback
     from stack.promotion.decisions import DecisionTime
 
-    opened, at = context(project)
-    rollback.run(opened, DecisionTime(at, wall), reason, get_run_logger().info)
+    rollback.run(project, DecisionTime(instant(project), wall), reason, get_run_logger().info)
 
 
-@task(timeout_seconds=10 * MINUTE, **MOMENTARY)
-def look_again(project: str, at: datetime, wall: datetime) -> None:
-    """End a canary whose time is over, and go back from a new champion that does worse than the one before."""
+@task(timeout_seconds=10 * MINUTE, **RETRIES)
+def look_again(project: Project, at: datetime, wall: datetime) -> None:
+    """End a canary whose time is over, and roll back a new champion that does worse than the one before."""
     from stack.promotion import rollout
     from stack.promotion.decisions import DecisionTime
 
-    opened, at = context(project, at)
-    if entry := rollout.review(opened, DecisionTime(at, wall)):
+    if entry := rollout.review(project, DecisionTime(at, wall)):
         get_run_logger().info("%s version %s: %s", entry.kind, entry.version, entry.reason)
 
 
@@ -36,6 +36,6 @@ def rollback(project: str, reason: str = "asked for") -> None:
 
     Args:
         project: name of the project.
-        reason: why; it stands in the audit.
+        reason: is written to the audit.
     """
-    go_back(project, reason, datetime.now(UTC))
+    go_back(Project.open(project), reason, datetime.now(UTC))

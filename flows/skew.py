@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
 
-from flows.common import MINUTE, MOMENTARY, context
+from flows.common import MINUTE, RETRIES, instant
 from stack.core.errors import StackError
+from stack.project import Project
 
 if TYPE_CHECKING:
     from monitoring.skew import Skew
 
 
-@task(timeout_seconds=30 * MINUTE, **MOMENTARY)
-def recompute(project: str, since: datetime, until: datetime) -> Skew:
-    """Hold the logged features of (since, until] against the offline store's."""
+@task(timeout_seconds=30 * MINUTE, **RETRIES)
+def recompute(project: Project, since: datetime, until: datetime) -> Skew:
+    """Compare the logged features of (since, until] with the offline store's."""
     from monitoring import skew
 
-    opened, _ = context(project, until)
-    return skew.check(opened, since, until)
+    return skew.check(project, since, until)
 
 
 @flow(name="skew", flow_run_name="skew {project}", timeout_seconds=60 * MINUTE)
@@ -36,22 +36,23 @@ def skew(project: str, since: datetime | None = None, until: datetime | None = N
         Number of predictions compared.
 
     Raises:
-        StackError: some differ; the alarm has been given.
+        StackError: some differ; the alert has been sent.
     """
     from stack.core import alerts
 
-    opened, until = context(project, until)
-    found = recompute(project, since or until - opened.spec.monitoring.window, until)
+    opened = Project.open(project)
+    until = instant(opened, until)
+    result = recompute(opened, since or until - opened.spec.monitoring.window, until)
     get_run_logger().info(
-        "%s of %s predictions were made with other features", f"{found.differing:,}", f"{found.rows:,}"
+        "%s of %s predictions were made with other features", f"{result.differing:,}", f"{result.rows:,}"
     )
-    if found.differing:
+    if result.differing:
         error = StackError(
             f"features of {project}",
-            found=f"{found.differing:,} of {found.rows:,} predictions differ; " + "; ".join(found.examples),
+            found=f"{result.differing:,} of {result.rows:,} predictions differ; " + "; ".join(result.examples),
             expected="the features served to be those of the offline store",
-            todo="compare the feature views with what was pushed online; do not train before it is mended",
+            todo="compare the feature views with what was pushed online; do not train before it is fixed",
         )
         alerts.notify(opened.settings, f"{project}: training-serving skew", str(error))
         raise error
-    return found.rows
+    return result.rows

@@ -7,8 +7,9 @@ from datetime import datetime
 from prefect import flow, get_run_logger
 
 from flows.cluster import fitters
-from flows.common import MINUTE, context
+from flows.common import MINUTE, instant
 from flows.train import training_set
+from stack.project import Project
 
 
 @flow(name="sweep", flow_run_name="sweep {project}", timeout_seconds=720 * MINUTE)
@@ -25,13 +26,13 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
     """
     from stack.core import code
     from stack.lake import lake
-    from stack.training.sweep import sweep as swept
+    from stack.training import sweep as sweeps
 
-    opened, cutoff = context(project, cutoff)
-    log = get_run_logger()
-    frame = training_set(project, cutoff)
+    opened, log = Project.open(project), get_run_logger()
+    cutoff = instant(opened, cutoff)
+    frame = training_set(opened, cutoff)
     with fitters(opened.settings) as workers:
-        done = swept(
+        result = sweeps.sweep(
             opened,
             frame,
             trials=trials,
@@ -41,6 +42,6 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
             workers=workers,
             report=log.info,
         )
-    log.info("best: %s", done.best)
-    log.info("page: %s/reports/%s/%s", opened.settings.link("portal"), project, done.page.name)
-    return done.page.name
+    log.info("best: %s", result.best)
+    log.info("page: %s/reports/%s/%s", opened.settings.link("portal"), project, result.page.name)
+    return result.page.name

@@ -1,4 +1,4 @@
-"""Make a point-in-time training set, search the candidates, register the best as challenger, and let the gate judge."""
+"""Make a point-in-time training set, search the candidates, register the best as challenger, and run the gate."""
 
 from __future__ import annotations
 
@@ -8,46 +8,44 @@ from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 
 from flows.cluster import fitters
-from flows.common import MINUTE, MOMENTARY, context
-from flows.fit import elsewhere
-from flows.promote import pass_on
+from flows.common import MINUTE, RETRIES, instant
+from flows.fit import train_remotely
+from flows.promote import run_gate
+from stack.project import Project
 
 
-@task(timeout_seconds=MINUTE, **MOMENTARY)
-def made(project: str, cutoff: datetime) -> str | None:
-    """The version that the same data, cut-off and code have made already, completed where a run was killed."""
+@task(timeout_seconds=MINUTE, **RETRIES)
+def existing_version(project: Project, cutoff: datetime) -> str | None:
+    """Find the version that was trained on the same data, cut-off and code; complete the training of a killed run."""
     from stack.lake import lake
     from stack.promotion import challengers
 
-    opened, _ = context(project, cutoff)
     version = challengers.find_existing(
-        opened, challengers.identity(opened.spec, cutoff, lake.revision(opened.settings, opened.spec))
+        project, challengers.identity(project.spec, cutoff, lake.revision(project.settings, project.spec))
     )
     return version.version if version else None
 
 
-@task(timeout_seconds=30 * MINUTE, **MOMENTARY)
-def training_set(project: str, cutoff: datetime) -> DataFrame:
+@task(timeout_seconds=30 * MINUTE, **RETRIES)
+def training_set(project: Project, cutoff: datetime) -> DataFrame:
     """Join every labelled event with the features that were known at its instant."""
     from stack.features import datasets
 
-    opened, _ = context(project, cutoff)
-    return datasets.labelled(opened, cutoff)
+    return datasets.labelled(project, cutoff)
 
 
-@task(timeout_seconds=120 * MINUTE, **MOMENTARY)
-def search(project: str, frame: DataFrame, cutoff: datetime) -> str:
-    """Search, evaluate on the holdout, refit and register the challenger; give its version."""
+@task(timeout_seconds=120 * MINUTE, **RETRIES)
+def search(project: Project, frame: DataFrame, cutoff: datetime) -> str:
+    """Search, evaluate on the holdout, refit and register the challenger; return its version."""
     from stack.core import code
     from stack.lake import lake
     from stack.promotion import challengers
 
-    opened, _ = context(project, cutoff)
-    with fitters(opened.settings) as workers:
+    with fitters(project.settings) as workers:
         return challengers.train(
-            opened,
+            project,
             frame,
-            data_revision=lake.revision(opened.settings, opened.spec),
+            data_revision=lake.revision(project.settings, project.spec),
             cutoff=cutoff,
             code_version=code.version(),
             report=get_run_logger().info,
@@ -62,18 +60,19 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
     Args:
         project: name of the project.
         cutoff: labels known later are not used; the project's "now" when omitted.
-        reason: why this run was started; it stands in the log.
+        reason: why this run was started; it is logged.
 
     Returns:
         The registered version.
     """
-    _, cutoff = context(project, cutoff)
+    opened = Project.open(project)
+    cutoff = instant(opened, cutoff)
     get_run_logger().info("training %s on labels known at %s; reason: %s", project, cutoff, reason)
-    version = made(project, cutoff)
+    version = existing_version(opened, cutoff)
     if version:
-        get_run_logger().info("version %s is of the same data, cut-off and code: no second one is trained", version)
+        get_run_logger().info("version %s has the same data, cut-off and code: nothing to train", version)
     else:
-        frame = training_set(project, cutoff)
-        version = elsewhere(project, frame, cutoff) or search(project, frame, cutoff)
-    pass_on(project)
+        frame = training_set(opened, cutoff)
+        version = train_remotely(opened, frame, cutoff) or search(opened, frame, cutoff)
+    run_gate(opened)
     return version

@@ -20,7 +20,7 @@ from evidently.presets import DataDriftPreset
 from pandas import DataFrame
 
 from monitoring import _compat
-from monitoring.performance import NAMES, known, reliability
+from stack.training.performance import NAMES, known, reliability
 
 
 class DriftTable(DataDriftPreset):  # type: ignore[misc]

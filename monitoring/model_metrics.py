@@ -9,10 +9,10 @@ from evidently.sdk.panels import line_plot_panel
 from monitoring.comparison import WindowComparison
 from monitoring.evidently_metrics import LabelledScore
 from monitoring.monitored import MonitoredMetric, Panels
-from monitoring.performance import NAMES, measure, scores
 from monitoring.rules import DAY, History
 from stack.kit.drift import Reason, Window
 from stack.specification.specs import Monitoring, ProjectSpec
+from stack.training.performance import NAMES, measure, scores
 
 
 class Performance(MonitoredMetric):

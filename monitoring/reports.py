@@ -17,10 +17,10 @@ from pandas import DataFrame
 
 from monitoring import _compat, frames, metrics, pages, policy, workspace
 from monitoring.comparison import WindowComparison, compare
-from monitoring.performance import measure, scores
 from stack.kit.drift import Verdict, Window
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
+from stack.training.performance import measure, scores
 
 SNAPSHOTS = 100
 """Of each project in Evidently's UI."""

@@ -1,7 +1,7 @@
-"""A recorded period played forward: features come online as they become known, every event is asked about in time.
+"""The order of a replay: features come online as they become known, and every event is predicted at its instant.
 
-Features change only at their instants (hourly ticks for flights). All events between two of them are asked in one
-request, each as of its own instant: they get what the offline store gives for it.
+Features change only at their instants (hourly ticks for flights). All events between two of them are predicted in one
+request, each as of its own instant: they get the features that the offline store gives for it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import pandas as pd
 from stack.core.errors import StackError
 from stack.project import Project, contract
 from stack.replay.ticks import INSTANT, Ticks
-from stack.serving.caller import Caller, prediction_ids
+from stack.serving.client import PredictionClient, prediction_ids
 from stack.specification.specs import ProjectSpec
 
 DAY = timedelta(days=1)
 
 
 def days(spec: ProjectSpec, now: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Cut the time to `until` into days (UTC): (since, until] of each. The first is the one that `now` lies in.
+    """Yield (since, until] of each day (UTC) up to `until`. The first is the one that contains `now`.
 
     A day that was interrupted is played again from its start: what is done already is not done twice.
     """
@@ -34,17 +34,17 @@ def days(spec: ProjectSpec, now: datetime, until: datetime) -> Iterator[tuple[da
 
 
 def first_instant(spec: ProjectSpec) -> datetime:
-    """Where a replay begins: "now" after the first pipeline."""
+    """Return where a replay begins: "now" after the first pipeline."""
     return (spec.clock.first_now or spec.clock.start).astimezone(UTC)
 
 
 def is_review(spec: ProjectSpec, at: datetime) -> bool:
-    """Whether the project looks back at an instant: each `monitoring.every` since the replay began."""
+    """Say whether the project is monitored at an instant: each `monitoring.every` since the replay began."""
     return at > first_instant(spec) and not (at - first_instant(spec)) % spec.monitoring.every
 
 
 def require_replay(spec: ProjectSpec, now: datetime) -> None:
-    """Refuse what cannot be played.
+    """Refuse a project that cannot be replayed.
 
     Raises:
         StackError: the project runs on the wall clock, or its first pipeline has not run.
@@ -53,7 +53,7 @@ def require_replay(spec: ProjectSpec, now: datetime) -> None:
         raise StackError(
             f"projects/{spec.name}/project.yaml, key clock.kind",
             found=spec.clock.kind,
-            expected="replay: only recorded data can be played",
+            expected="replay: only recorded data can be replayed",
         )
     if now < first_instant(spec):
         raise StackError(
@@ -64,29 +64,29 @@ def require_replay(spec: ProjectSpec, now: datetime) -> None:
         )
 
 
-def play(project: Project, ticks: Ticks, caller: Caller, since: datetime, until: datetime) -> int:
-    """Play (since, until]: push features, advance the clock, ask about every event of [since, until) not yet asked.
+def play(project: Project, ticks: Ticks, client: PredictionClient, since: datetime, until: datetime) -> int:
+    """Play (since, until]: push features, advance the clock, predict every event of [since, until) that is not logged.
 
-    The feature tables of the window are there. The clock ends before `until`: the day has more to do.
+    The feature tables of the window exist. The clock ends before `until`: the day has more to do.
 
     Returns:
-        Number of events asked about.
+        Number of events predicted.
     """
-    waiting = _questions(project, since, until)
+    pending = _pending(project, since, until)
     instants = ticks.load(since, until)
     for instant, following in pairwise([since, *instants, until]):
         ticks.push(instant)
-        due = waiting[(waiting["asked_at"] >= instant) & (waiting["asked_at"] < following)]
+        due = pending[(pending["asked_at"] >= instant) & (pending["asked_at"] < following)]
         if len(due):
             project.clock.advance(due["asked_at"].max().to_pydatetime())
-            caller.ask(due)
+            client.predict(due)
     if until in instants:
         ticks.push(until)
-    return len(waiting)
+    return len(pending)
 
 
-def _questions(project: Project, since: datetime, until: datetime) -> pd.DataFrame:
-    """The events of [since, until) that the log does not hold, by the instant at which they are asked."""
+def _pending(project: Project, since: datetime, until: datetime) -> pd.DataFrame:
+    """Return the events of [since, until) that the log does not hold, by the instant at which they are asked."""
     rows = contract.request_source(project.name).requests(since - INSTANT, until - INSTANT)
     rows = rows.assign(prediction_id=prediction_ids(project.spec, rows["event_id"]))
     logged = project.log.ids(since - INSTANT, until)

@@ -1,4 +1,4 @@
-"""Features brought online as they become known: each row of the feature tables at its own instant."""
+"""Features pushed online as they become known: each row of the feature tables at its own instant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Ticks:
         self._rows: dict[datetime, dict[str, pd.DataFrame]] = {}
 
     def load(self, since: datetime, until: datetime) -> list[datetime]:
-        """Take up the rows of (since, until]; give the instants at which some become known, in their order."""
+        """Load the rows of (since, until]; return the instants at which some become known, in order."""
         self._rows = {}
         folder = self.settings.feature_tables / self.spec.name
         window = [(TIME, ">", pd.Timestamp(since)), (TIME, "<=", pd.Timestamp(until))]

@@ -12,14 +12,15 @@ import optuna
 import pytest
 from playwright.sync_api import Browser
 
-from monitoring import chronicle, pages
+from monitoring import pages
+from monitoring.replay import page as replay_page
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification import specs as projects
 from stack.training import sweep_page
 from stack.training.evaluation import Scorer
 from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
-from tests.monitoring.test_chronicle import ten_weeks
+from tests.monitoring.replay.test_page import ten_weeks
 
 pytestmark = [
     pytest.mark.services,
@@ -51,7 +52,7 @@ def made(running: Settings) -> Iterator[None]:
         f"sweep of {PROJECT}", study(), Scorer.of(spec), "training:\n  centres:\n    linear: {C: 0.1}"
     )
     found = [
-        chronicle.save(running, ten_weeks(spec)),
+        replay_page.save(running, ten_weeks(spec)),
         pages.write(running.pages / PROJECT / SWEEP, compared),
     ]
     yield
@@ -106,7 +107,7 @@ def sweep(running: Settings) -> tuple[str, str]:
 
 
 def year(running: Settings) -> tuple[str, str]:
-    return f"{running.portal_url}/reports/{PROJECT}/{chronicle.PAGE}", "Log-loss by week"
+    return f"{running.portal_url}/reports/{PROJECT}/{replay_page.PAGE}", "Log-loss by week"
 
 
 def every_data_docs(running: Settings) -> tuple[str, str]:

@@ -128,7 +128,7 @@ def test_processes_join_too_and_one_that_comes_late_registers_nothing(
         joined.stack("down")
 
     assert outcome.state == "COMPLETED", outcome.message
-    assert any("no second one is trained" in line for line in told)
+    assert any("nothing to train" in line for line in told)
     with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
         Project(containers.settings, FLIGHTS).registry.numbered("3")
 

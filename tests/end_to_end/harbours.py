@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from flows.deployments import retraining
+from flows.automations import retraining_name
 from stack.core.settings import Settings
 from stack.ops import status
 from stack.ops.runs import Run, Runs
@@ -120,7 +120,7 @@ class Harbour:
 
     def _listen(self, project: str, enabled: bool) -> None:
         api = f"{self.settings.prefect_url}/api/automations"
-        query = {"automations": {"name": {"any_": [retraining(project)]}}}
+        query = {"automations": {"name": {"any_": [retraining_name(project)]}}}
         (found,) = httpx.post(f"{api}/filter", json=query).raise_for_status().json()
         httpx.patch(f"{api}/{found['id']}", json={"enabled": enabled}).raise_for_status()
 

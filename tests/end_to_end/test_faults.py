@@ -33,14 +33,14 @@ DONE_BEFORE = [
     *("flows.ingest:append", "flows.ingest:bring_online"),
 ]
 TRAIN = [
-    *("flows.train:made", "flows.train:training_set"),
+    *("flows.train:existing_version", "flows.train:training_set"),
     *("stack.training.tracking:Tracker.open_run", "stack.training.tracking:Tracker.trial"),
     *("stack.training.training:evaluate", "stack.training.training:refit", "stack.training.tracking:Tracker.log"),
     *("stack.training.tracking:Tracker.artifacts", "mlflow.sklearn:log_model", "mlflow:register_model"),
     "stack.registry.registry:Registry.set_challenger",
 ]
 PROMOTE = [
-    *("flows.promote:awaiting", "flows.promote:judge"),
+    *("flows.promote:has_challenger", "flows.promote:judge"),
     *("stack.promotion.decisions:record", "stack.registry.registry:point_alias@champion"),
     *("stack.registry.registry:drop_alias", "stack.promotion.decisions:carry_out", "flows.promote:promote"),
 ]
@@ -48,14 +48,14 @@ MONITOR = [
     *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:tell"),
 ]
 REPLAY = [
-    *("flows.ingest:fetch", "flows.ingest:validate", "scmrepo.git:Git.commit", "flows.ingest:append"),
-    *("stack.features.feature_tables:replace_month", "stack.features.features:update"),
+    *("stack.validation.batches:fetch", "stack.validation.batches:validate", "scmrepo.git:Git.commit"),
+    *("stack.lake.lake:append", "stack.features.feature_tables:replace_month", "stack.features.features:update"),
     *("stack.replay.ticks:Ticks.push", "stack.core.clock:Clock.advance"),
-    *("stack.serving.caller:Caller.ask", "stack.serving.caller:Caller.ask#3"),
+    *("stack.serving.client:PredictionClient.predict", "stack.serving.client:PredictionClient.predict#3"),
     *("stack.replay.ticks:Ticks.push#9", "stack.replay.replay:play"),
     *("stack.prediction_log.predictions:PredictionLog.label_events", "stack.serving.observed:label"),
     *("stack.features.feature_tables:mark_served",),
-    *("flows.replay:Player.day", *MONITOR, "flows.replay:Player.review"),
+    *("stack.replay.player:Player.day", *MONITOR, "stack.replay.player:Player.review"),
 ]
 FOLLOW = [
     *("stack.training.tracking:Tracker.register", "stack.registry.registry:point_alias@previous"),

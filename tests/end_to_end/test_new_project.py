@@ -106,7 +106,7 @@ def test_a_project_that_is_gone_is_withdrawn(running: Settings, said: str) -> No
     remove()
     command = [sys.executable, "-m", "flows.deployments"]
     told = subprocess.check_output(command, cwd=ROOT, env=shell(running), text=True, timeout=300)
-    assert f"withdrawn: deployments and automation of {NAME}" in told
+    assert f"deleted: deployments and automation of {NAME}" in told
     assert deployments(running) == []
     question = {"automations": {"name": {"any_": [f"Retrain {NAME} on drift"]}}}
     answer = httpx.post(f"{running.prefect_url}/api/automations/filter", json=question, trust_env=False)

@@ -15,7 +15,7 @@ from stack.core.settings import Settings
 from stack.lake import lake
 from stack.ops.supervisor import Supervisor
 from stack.project import Project, contract
-from stack.serving.caller import prediction_ids
+from stack.serving.client import prediction_ids
 from stack.specification import specs
 from tests.end_to_end.forks import Forks
 

@@ -17,7 +17,7 @@ from stack.kit.drift import Window
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.serving import observed
-from stack.serving.caller import prediction_ids
+from stack.serving.client import prediction_ids
 from stack.specification import specs
 from tests.end_to_end.forks import Forks
 from tests.end_to_end.test_flights import celsius

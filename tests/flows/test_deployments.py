@@ -2,7 +2,7 @@
 
 from prefect.client.orchestration import get_client
 
-from flows import deployments
+from flows import automations, deployments
 from stack.specification import specs
 from stack.specification.sections import Schedules
 from stack.specification.specs import ProjectSpec
@@ -31,3 +31,27 @@ def test_only_what_has_changed_is_registered_anew(prefect):
         assert [one.schedule.cron for one in second["ingest/flights"].schedules] == ["0 5 * * *"]
 
         assert deployed()["ingest/flights"].schedules == []
+
+
+def test_registering_twice_changes_nothing_and_a_project_that_is_gone_leaves_nothing(prefect, monkeypatch):
+    monkeypatch.setattr(specs, "sound", lambda _: [flights()])
+    monkeypatch.setattr(specs, "names", lambda: ["flights"])
+    with get_client(sync_client=True) as client:
+
+        def state():
+            names = (automations.retraining_name("flights"), "Mark dead runs as crashed", "Take up killed replays")
+            found = [one for name in names for one in client.read_automations_by_name(name)]
+            deployed = deployments.registered(client)
+            return {one.id: one.updated for one in deployed.values()}, [(one.id, one.name) for one in found]
+
+        assert len(deployments.register()) == len(deployments.FLOWS)
+        first = state()
+        deployments.register()
+        assert state() == first
+        assert len(first[1]) == 3
+
+        monkeypatch.setattr(specs, "sound", lambda _: [])
+        monkeypatch.setattr(specs, "names", list)
+        deployments.register()
+        assert state()[0] == {}
+        assert [name for _, name in state()[1]] == ["Mark dead runs as crashed", "Take up killed replays"]

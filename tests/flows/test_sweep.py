@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from distributed import LocalCluster
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
-import flows.common
 import flows.sweep
+import stack.project.project
 from stack.core.settings import Settings
 from stack.lake import lake
 from stack.specification import specs
@@ -40,10 +41,10 @@ def test_a_sweep_runs_where_the_workers_are(place, prefect, cluster, toy, toy_ro
     from stack.training.sweep import sweep
 
     monkeypatch.setattr("stack.training.sweep.sweep", swept)
-    monkeypatch.setattr(flows.common, "settings", lambda: settings)
+    monkeypatch.setattr(stack.project.project, "settings", lambda: settings)
     monkeypatch.setattr(specs, "load", lambda name: spec)
     monkeypatch.setattr(lake, "revision", lambda settings, spec: "3f2a")
-    monkeypatch.setattr(flows.sweep, "training_set", task(lambda project, cutoff: rows))
+    monkeypatch.setattr(flows.sweep, "training_set", task(lambda _, cutoff: rows, cache_policy=NO_CACHE))
     page = flows.sweep.sweep(place, trials=4, cutoff=CUTOFF)
     assert (tmp_path / "pages" / place / page).is_file()
     assert seen == [{"cores": "ThreadPoolExecutor", "cluster": "ClientExecutor"}[place]]

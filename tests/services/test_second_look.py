@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-import flows.common
+import stack.project.project
 from flows.monitor import monitor
 from services.prediction.front import Front
 from services.prediction.projects import Projects
@@ -117,7 +117,7 @@ def trial(home, spec, trained, prefect, tmp_path, monkeypatch) -> Iterator[Trial
     (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
     rows = contract.request_source(spec.name).requests(NOW, NOW + DAY)[list(spec.request)].head(FLIGHTS)
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
-    monkeypatch.setattr(flows.common, "settings", lambda: home)
+    monkeypatch.setattr(stack.project.project, "settings", lambda: home)
     own = specs.load(name)
     Project(home, own).clock.advance(NOW)
     post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/create", {"name": name}).raise_for_status()

@@ -14,6 +14,7 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.types.entrypoint import EntrypointType
 
+import stack.project.project
 from flows.promote import promote
 from stack.project import Project
 from stack.promotion import challengers, decisions
@@ -32,6 +33,7 @@ def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     (tmp_path / "approved" / "project.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr("stack.project.project.settings", lambda: tracked)
+    monkeypatch.setattr(stack.project.project, "settings", lambda: tracked)
     return specs.load("approved")
 
 
@@ -80,7 +82,7 @@ def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, prefect, caplog
         client.resume_flow_run(approving, run_input={"approve": True, "comment": "on Monday"})
         assert work(approving) == "Completed"
         assert Project(tracked, town).registry.champion().version == second
-    assert caplog.text.count(f"approved: version {second} waits for your word") == 1
+    assert caplog.text.count(f"approved: version {second} is awaiting approval") == 1
 
     told = decisions.entries(Project(tracked, town))
     assert [(one.kind, one.version, one.champion) for one in told] == [

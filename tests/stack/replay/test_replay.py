@@ -6,7 +6,7 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.replay import replay
-from stack.serving.caller import prediction_ids
+from stack.serving.client import prediction_ids
 from stack.specification import specs
 
 FLIGHTS = specs.load("flights")

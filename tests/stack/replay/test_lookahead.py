@@ -15,7 +15,7 @@ SCRIPT = """
 import os, signal, time
 from datetime import UTC, datetime
 from multiprocessing import active_children
-from flows.lookahead import Lookahead
+from stack.replay.lookahead import Lookahead
 from stack.project import contract
 
 window = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 2, tzinfo=UTC)

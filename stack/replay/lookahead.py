@@ -1,6 +1,6 @@
-"""The next batch of a replay, examined by a process of its own while the day before it is played.
+"""Validation of a replay's next batch, in a process of its own, while the day before it is played.
 
-Great Expectations is Python through and through: in a thread it would hold up what it is to run beside.
+Great Expectations is pure Python: in a thread it would slow down what it runs beside.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from stack.project import Project
+
 if TYPE_CHECKING:
     from stack.validation.validation import BatchResult
 
@@ -27,9 +29,9 @@ class Lookahead:
     def __init__(self, project: str) -> None:
         self.project = project
         self._pool: ProcessPoolExecutor | None = None
-        self._up: Future[None] | None = None
+        self._imported: Future[None] | None = None
         self._window: tuple[datetime, datetime] | None = None
-        self._begun: Future[BatchResult] | None = None
+        self._result: Future[BatchResult] | None = None
 
     @property
     def started(self) -> bool:
@@ -37,49 +39,48 @@ class Lookahead:
         return self._pool is not None
 
     def begin(self, since: datetime, until: datetime) -> None:
-        """Begin to examine the batch of (since, until], once the process is up: its imports take seconds."""
-        if self._pool is None or self._up is None:
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"), _leave_with_parent)
-            self._up = self._pool.submit(_get_ready)
-        elif self._up.done():
+        """Start to examine the batch of (since, until], once the process is up: its imports take seconds."""
+        if self._pool is None or self._imported is None:
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"), _exit_with_parent)
+            self._imported = self._pool.submit(_import_modules)
+        elif self._imported.done():
             try:
-                self._window, self._begun = (since, until), self._pool.submit(_examined, self.project, since, until)
+                self._window, self._result = (since, until), self._pool.submit(_examine, self.project, since, until)
             except BrokenProcessPool:
                 self.close()
 
     def take(self, since: datetime, until: datetime) -> BatchResult | None:
         """The verdict on the batch of (since, until]; None where it was not begun, or has failed: examine it here."""
-        begun, self._begun = self._begun, None
-        if begun is None or self._window != (since, until):
+        result, self._result = self._result, None
+        if result is None or self._window != (since, until):
             return None
         try:
-            return begun.result()
+            return result.result()
         except Exception as error:  # noqa: BLE001  # whatever it was, it comes again where it is examined next
             log.warning("the batch is examined once more, as its process failed: %r", error)
             self.close()
             return None
 
     def close(self) -> None:
-        """End the process, when it has done what it has begun."""
+        """End the process when its batch is done."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        self._pool = self._up = self._begun = None
+        self._pool = self._imported = self._result = None
 
 
-def _examined(project: str, since: datetime, until: datetime) -> BatchResult:
-    from flows import ingest
+def _examine(project: str, since: datetime, until: datetime) -> BatchResult:
+    from stack.validation import batches
 
-    return ingest.examined(project, since, until)
-
-
-def _get_ready() -> None:
-    """Import what examining needs."""
-    for module in ("flows.ingest", "stack.validation.validation"):
-        import_module(module)
+    return batches.examine(Project.open(project), since, until)
 
 
-def _leave_with_parent() -> None:
-    """End this process with the one that began it: after a kill it would wait for ever."""
+def _import_modules() -> None:
+    """Import what the examination needs."""
+    import_module("stack.validation.batches")
+
+
+def _exit_with_parent() -> None:
+    """End this process with the one that started it: after a kill it would wait for ever."""
     parent = parent_process()
 
     def watch() -> None:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from stack.promotion.audit import Entry, Live
 
-from monitoring import chronicle
-from monitoring.year import KINDS, Requests, Year
-from stack.promotion.decisions import Entry, Live
+from monitoring.replay import page as replay_page
+from monitoring.replay.period import KINDS, Period, Requests
 from stack.specification.specs import ProjectSpec
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, assert_sound, chromium, look
 
@@ -21,11 +21,11 @@ METRICS = {"log_loss": 0.5, "auc": 0.75, "brier": 0.16, "bias": 0.01, "accuracy"
 
 
 @pytest.fixture
-def year(spec) -> Year:
+def period(spec) -> Period:
     return ten_weeks(spec)
 
 
-def ten_weeks(spec: ProjectSpec) -> Year:
+def ten_weeks(spec: ProjectSpec) -> Period:
     """Ten weeks with a promotion, a refusal, a rollback and a canary; the fifth week has no labels."""
     rising = np.linspace(0, 0.05, 10)
     columns = {
@@ -56,19 +56,19 @@ def ten_weeks(spec: ProjectSpec) -> Year:
         for at in range(1, 11)
     ]
     totals = {kind: dict(METRICS) for kind in KINDS}
-    return Year(spec, START, END, weeks, totals, reviews, decisions, spans, Requests(7010, 7000, 1, 10, 6990))
+    return Period(spec, START, END, weeks, totals, reviews, decisions, spans, Requests(7010, 7000, 1, 10, 6990))
 
 
-def test_the_page_tells_the_figures_and_every_decision(year):
-    page = chronicle.html(year)
+def test_the_page_shows_the_figures_and_every_decision(period):
+    page = replay_page.html(period)
 
-    assert year.retrainings == 4
+    assert period.retrainings == 4
     for text in ("7,010", "0.5000", "because of &lt;withdraw&gt;", "verdict 7", "Log-loss by week", "AUC by week"):
         assert text in page
 
 
-def test_the_page_needs_nothing_else(year):
-    page = chronicle.html(year)
+def test_the_page_needs_nothing_else(period):
+    page = replay_page.html(period)
 
     names = re.compile(r'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>|rdf:resource="[^"]*"')
     assert "<script" not in page
@@ -79,9 +79,9 @@ def test_the_page_needs_nothing_else(year):
 @pytest.mark.browser
 @pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"needs {EXECUTABLE}")
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_browser_shows_it_and_asks_nobody(year, tmp_path, size):
-    page = tmp_path / chronicle.PAGE
-    page.write_text(chronicle.html(year))
+def test_a_browser_shows_it_and_asks_nobody(period, tmp_path, size):
+    page = tmp_path / replay_page.PAGE
+    page.write_text(replay_page.html(period))
 
     with chromium() as browser:
         seen = look(

@@ -1,7 +1,7 @@
-"""The oracle: what a project would have reached, had its model been fitted anew each week on everything known.
+"""The oracle: the answers of a model that is refitted each week on every label known by then.
 
-It fits the recipe that was live in each week, so that it differs from the live model in nothing but its age. A week's
-answers are kept by the content of what they were made of: a second report fits nothing.
+It fits the recipe that was live in each week, so that it differs from the live model in its age alone. A week's
+answers are cached by the content of their inputs: a second report fits nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
+from stack.core import files
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import candidates
@@ -32,17 +34,17 @@ def answers(
     rows: DataFrame,
     weeks: Sequence[Week],
     recipe: Callable[[datetime], Recipe],
-    say: Callable[[str], object],
+    report: Callable[[str], object],
 ) -> DataFrame:
-    """Fit at the beginning of each week, and answer the events of that week.
+    """Fit at the beginning of each week, and predict the events of that week.
 
     Args:
-        folder: where answers are kept; made if it is missing.
+        folder: cache of the answers; made if it is missing.
         spec: the project.
         rows: labelled events with their features, as :func:`stack.features.datasets.labelled` gives them.
         weeks: since (exclusive for labels, inclusive for events) and until of each.
-        recipe: what was live at an instant.
-        say: told the progress.
+        recipe: gives the one that was live at an instant.
+        report: receives the progress, line by line.
 
     Returns:
         ``event_id`` and the outputs of the task, for every labelled event of the weeks.
@@ -57,9 +59,10 @@ def answers(
         wanted = recipe(since)
         path = folder / f"{_key(spec, wanted, hashes[known], hashes[asked])}.npy"
         if not path.exists():
-            _save(path, _answer(spec, wanted, rows[known], rows[asked]))
-            say(f"oracle: week {number} of {len(weeks)}, fitted on {known.sum():,} rows")
-        parts.append(_framed(spec, rows.loc[asked, "event_id"], np.load(path)))
+            result = _answer(spec, wanted, rows[known], rows[asked])
+            files.write(path, partial(_save, result))
+            report(f"oracle: week {number} of {len(weeks)}, fitted on {known.sum():,} rows")
+        parts.append(_with_ids(spec, rows.loc[asked, "event_id"], np.load(path)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -72,21 +75,19 @@ def _answer(spec: ProjectSpec, recipe: Recipe, known: DataFrame, asked: DataFram
 
 
 def _key(spec: ProjectSpec, recipe: Recipe, known: np.ndarray, asked: np.ndarray) -> str:
-    made_of = [spec.task, dict(spec.features.columns), spec.training.seed, recipe["candidate"], dict(recipe["params"])]
-    found = sha256(json.dumps(made_of, sort_keys=True).encode())
+    inputs = [spec.task, dict(spec.features.columns), spec.training.seed, recipe["candidate"], dict(recipe["params"])]
+    digest = sha256(json.dumps(inputs, sort_keys=True).encode())
     for part in (known, asked):
-        found.update(len(part).to_bytes(8))
-        found.update(part.tobytes())
-    return found.hexdigest()[:32]
+        digest.update(len(part).to_bytes(8))
+        digest.update(part.tobytes())
+    return digest.hexdigest()[:32]
 
 
-def _save(path: Path, found: np.ndarray) -> None:
-    """Write in one step: an interrupted report leaves no half of a week."""
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, found)
-    partial.replace(path)
+def _save(answers: np.ndarray, path: Path) -> None:
+    with path.open("wb") as file:  # given a name, numpy would add its own ending
+        np.save(file, answers)
 
 
-def _framed(spec: ProjectSpec, event_ids: Any, found: np.ndarray) -> DataFrame:
-    frame = DataFrame(found, columns=list(tasks.of(spec).outputs))
+def _with_ids(spec: ProjectSpec, event_ids: Any, answers: np.ndarray) -> DataFrame:
+    frame = DataFrame(answers, columns=list(tasks.of(spec).outputs))
     return frame.assign(event_id=event_ids.to_numpy())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from monitoring import oracle
+from monitoring.replay import oracle
 
 START = datetime(2013, 3, 1, tzinfo=UTC)
 WEEKS = [(START, START + timedelta(days=7)), (START + timedelta(days=7), START + timedelta(days=14))]

@@ -1,4 +1,4 @@
-"""A replayed period as it went: live, frozen and oracle answers by week, reports, decisions, and what was asked."""
+"""The data of the replay page: live, frozen and oracle performance by week, drift reports, decisions and requests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from monitoring import oracle, pages
-from monitoring.oracle import Week
-from monitoring.performance import measure
+from monitoring import pages
+from monitoring.replay import oracle
+from monitoring.replay.oracle import Week
 from stack.core.errors import StackError
 from stack.features import datasets
 from stack.prediction_log import predictions
@@ -23,33 +23,34 @@ from stack.promotion import decisions
 from stack.promotion.decisions import Entry, Live
 from stack.registry import artifacts
 from stack.serving import scoring
-from stack.serving.caller import prediction_ids
+from stack.serving.client import prediction_ids
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
+from stack.training.performance import measure
 
 WEEK = timedelta(days=7)
 INSTANT = timedelta(microseconds=1)
 CHUNK = timedelta(days=14)
 KINDS = ("live", "frozen", "oracle")
-Say = Callable[[str], object]
+Report = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Requests:
-    """What was asked, of what there was to ask."""
+    """Counts of the events of a replay, and of their predictions in the log."""
 
     due: int
     answered: int
-    """Events of the replay in the log."""
+    """Events with a prediction in the log."""
     twice: int
-    """Rows of the log beyond one an event."""
+    """Predictions beyond the first one of their event."""
     lost: int
     labelled: int
 
 
 @dataclass(frozen=True)
-class Year:
-    """Everything that the report shows."""
+class Period:
+    """A replayed period: everything that its page shows."""
 
     spec: ProjectSpec
     since: datetime
@@ -57,7 +58,7 @@ class Year:
     weeks: DataFrame
     """``since`` of each week, ``rows``, and each metric of each kind as ``<kind>.<metric>``."""
     totals: dict[str, dict[str, float | None]]
-    """Kind -> metrics over all labelled rows that all kinds answered."""
+    """Kind -> metrics over the labelled rows that have an answer of each kind."""
     reviews: list[dict[str, Any]]
     """Summaries of the reports."""
     decisions: list[Entry]
@@ -66,12 +67,12 @@ class Year:
 
     @property
     def retrainings(self) -> int:
-        """Versions that were judged after the first champion."""
-        return len({one.version for one in self.decisions if one.kind != "rollback" and one.at > self.since})
+        """Number of versions that the gate judged after the first champion."""
+        return len({entry.version for entry in self.decisions if entry.kind != "rollback" and entry.at > self.since})
 
 
-def collect(project: Project, say: Say) -> Year:
-    """Gather a replay from its beginning to the project's now.
+def collect(project: Project, report: Report) -> Period:
+    """Collect a replay from its beginning to the project's "now".
 
     Raises:
         StackError: nothing has been replayed, or there is no audit of a champion.
@@ -87,26 +88,26 @@ def collect(project: Project, say: Say) -> Year:
             todo=f"make replay PROJECT={project.spec.name} UNTIL=...",
         )
     weeks = list(_weeks(since, until))
-    rows = _logged(project, live[0].version, weeks[0][0], weeks[-1][1], say)
+    rows = _logged(project, live[0].version, weeks[0][0], weeks[-1][1], report)
     rows, requests = _requests(project.spec, rows, since, until)
     labelled = rows[rows["label"].notna()]
-    say("oracle: reading the features of every labelled event")
+    report("oracle: reading the features of every labelled event")
     events = datasets.labelled(project, until)
     folder = project.settings.home / "cache" / "oracle" / project.spec.name
-    best = oracle.answers(folder, project.spec, events, weeks, _recipes(project, live), say)
+    best = oracle.answers(folder, project.spec, events, weeks, _recipes(project, live), report)
     best = best.assign(id=prediction_ids(project.spec, best.pop("event_id")))
     joined = labelled.merge(best.rename(columns=_named(project.spec, "oracle")), on="id")
-    say(f"{len(joined):,} labelled answers, {requests.lost:,} of {requests.due:,} events without one")
-    return Year(
+    report(f"{len(joined):,} labelled answers, {requests.lost:,} of {requests.due:,} events without one")
+    return Period(
         project.spec,
         since,
         until,
         DataFrame(_week(project.spec, joined, *week) for week in weeks),
         {kind: _measured(project.spec, joined, kind) for kind in KINDS},
         [
-            one
-            for one in pages.summaries(project.settings, project.spec.name)
-            if since < datetime.fromisoformat(one["at"]) <= until
+            summary
+            for summary in pages.summaries(project.settings, project.spec.name)
+            if since < datetime.fromisoformat(summary["at"]) <= until
         ],
         decisions.entries(project),
         live,
@@ -120,9 +121,9 @@ def _weeks(since: datetime, until: datetime) -> Iterator[Week]:
         since += WEEK
 
 
-def _logged(project: Project, first: str, since: datetime, until: datetime, say: Say) -> DataFrame:
-    """Read the log of [since, until), and answer its features with the first champion too."""
-    frozen, outputs, parts = project.registry.numbered(first), tasks.of(project.spec).outputs, []
+def _logged(project: Project, first: str, since: datetime, until: datetime, report: Report) -> DataFrame:
+    """Read the log of [since, until), and add the answers of the first champion on the same features."""
+    frozen, outputs, parts = project.registry.numbered(first), project.task.outputs, []
     kept = ["id", "asked_at", "label", *outputs]
     start = since - INSTANT
     while start < until - INSTANT:
@@ -130,9 +131,9 @@ def _logged(project: Project, first: str, since: datetime, until: datetime, say:
         log = project.log.read(start, end)
         if len(log):
             asked = log.drop(columns=[name for name in predictions.answer_columns(project.spec) if name in log])
-            again = scoring.score(project, frozen, asked)[list(outputs)]
-            parts.append(log[kept].assign(**{_named(project.spec, "frozen")[name]: again[name] for name in outputs}))
-        say(f"frozen: answers of {first} up to {end:%Y-%m-%d}")
+            answers = scoring.score(project, frozen, asked)[list(outputs)]
+            parts.append(log[kept].join(answers.rename(columns=_named(project.spec, "frozen"))))
+        report(f"frozen: answers of {first} up to {end:%Y-%m-%d}")
         start = end
     if not parts:
         raise StackError(f"prediction log of {project.spec.name}", found="no row", expected="the answers of a replay")
@@ -144,7 +145,7 @@ def _named(spec: ProjectSpec, kind: str) -> dict[str, str]:
 
 
 def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> tuple[DataFrame, Requests]:
-    """Leave out what others asked, and count the rest."""
+    """Leave out the predictions that are not of the replay, and count the others."""
     asked = contract.request_source(spec.name).requests(since - INSTANT, until - INSTANT)
     due = set(prediction_ids(spec, asked["event_id"]))
     rows = rows[rows["id"].isin(due)]
@@ -164,8 +165,8 @@ def _recipes(project: Project, live: list[Live]) -> Callable[[datetime], oracle.
     @cache
     def of(version: str) -> dict[str, Any]:
         with artifacts.folder(project.settings, project.registry.numbered(version), "recipe") as folder:
-            found: dict[str, Any] = json.loads((folder / "recipe.json").read_text())
-            return found
+            recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_text())
+            return recipe
 
     def at(instant: datetime) -> oracle.Recipe:
         began = [span for span in live if span.since is None or span.since <= instant]
@@ -175,11 +176,11 @@ def _recipes(project: Project, live: list[Live]) -> Callable[[datetime], oracle.
 
 
 def _week(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> dict[str, Any]:
-    found = rows[(rows["asked_at"] >= since) & (rows["asked_at"] < until)]
-    metrics = {f"{kind}.{name}": value for kind in KINDS for name, value in _measured(spec, found, kind).items()}
-    return {"since": since, "rows": len(found)} | metrics
+    week = rows[(rows["asked_at"] >= since) & (rows["asked_at"] < until)]
+    metrics = {f"{kind}.{name}": value for kind in KINDS for name, value in _measured(spec, week, kind).items()}
+    return {"since": since, "rows": len(week)} | metrics
 
 
 def _measured(spec: ProjectSpec, rows: DataFrame, kind: str) -> dict[str, float | None]:
-    named = {wanted: output for output, wanted in _named(spec, kind).items()}
+    named = {column: output for output, column in _named(spec, kind).items()}
     return measure(spec, rows[[*named, "label"]].rename(columns=named), "label") or {}

@@ -1,4 +1,4 @@
-"""The page of a replayed period: one HTML file that asks nobody for anything."""
+"""The page of a replayed period: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from monitoring import drawing, pages
-from monitoring.performance import NAMES, scores
-from monitoring.year import Year
+from monitoring import pages
+from monitoring.replay import plots
+from monitoring.replay.period import Period
 from stack.core.settings import Settings
+from stack.training.performance import NAMES, scores
 
 PAGE = "year.html"
 KINDS = {
-    "live": "what callers were answered",
+    "live": "the answers that callers received",
     "frozen": "the first champion, on the same features",
-    "oracle": "the live recipe, fitted anew each week",
+    "oracle": "the live recipe, refitted each week",
 }
 
 
-def save(settings: Settings, year: Year) -> Path:
+def save(settings: Settings, period: Period) -> Path:
     """Write the page beside the project's drift reports."""
-    return pages.write(pages.folder(settings, year.spec.name) / PAGE, html(year))
+    return pages.write(pages.folder(settings, period.spec.name) / PAGE, html(period))
 
 
-def html(year: Year) -> str:
-    """Make the page."""
+def html(period: Period) -> str:
+    """Render the page."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(), trim_blocks=True
     )
@@ -38,21 +39,21 @@ def html(year: Year) -> str:
         "percent": lambda value: "-" if value is None else f"{value:.0%}",
     }
     return templates.get_template(PAGE).render(
-        spec=year.spec,
-        since=year.since,
-        until=year.until,
-        requests=year.requests,
-        rows=int(year.weeks["rows"].sum()),
+        spec=period.spec,
+        since=period.since,
+        until=period.until,
+        requests=period.requests,
+        rows=int(period.weeks["rows"].sum()),
         kinds=KINDS,
-        colours=drawing.COLOURS,
-        scores=scores(year.spec),
+        colours=plots.COLOURS,
+        scores=scores(period.spec),
         names={name: title.partition(" (")[0] for name, title in NAMES.items()},
-        totals=year.totals,
-        retrainings=year.retrainings,
-        counts=Counter(one.kind for one in year.decisions if one.state == "done"),
-        picture=drawing.svg(year),
-        decisions=year.decisions,
-        reviews=year.reviews,
+        totals=period.totals,
+        retrainings=period.retrainings,
+        counts=Counter(entry.kind for entry in period.decisions if entry.state == "done"),
+        plot=plots.svg(period),
+        decisions=period.decisions,
+        reviews=period.reviews,
     )
 
 

@@ -1,0 +1,98 @@
+"""The automations of Prefect: retrain on drift, mark dead runs as crashed, resume killed replays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+from flows.monitor import DRIFT_DETECTED
+from flows.replay import replay
+
+HEARTBEAT = "prefect.flow-run.heartbeat"
+# A suspended run has no process while it is awaiting approval.
+ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
+MAX_STARTS = 6
+"""Of a replay, the first start included: one whose process dies each time is not retried for ever."""
+
+
+def retraining_name(name: str) -> str:
+    """Return the name of the automation that retrains a project."""
+    return f"Retrain {name} on drift"
+
+
+def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
+    """Answer the drift event of a project with its training deployment."""
+    from_event = {
+        "reason": {"__prefect_kind": "jinja", "template": "{{ event.payload.reason }}"},
+        "cutoff": {"__prefect_kind": "jinja", "template": "{{ event.payload.at }}"},
+    }
+    return AutomationCore(
+        name=retraining_name(name),
+        description="The monitoring flow emits the event when the drift policy asks for a new model.",
+        trigger=EventTrigger(
+            expect={DRIFT_DETECTED},
+            match={"prefect.resource.id": f"stack.project.{name}"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(seconds=0),
+        ),
+        actions=[RunDeployment(source="selected", deployment_id=deployment, parameters={"project": name} | from_event)],
+    )
+
+
+def mark_dead_runs() -> AutomationCore:
+    """Mark a run as crashed when its heartbeat has stopped, as after a power cut."""
+    return AutomationCore(
+        name="Mark dead runs as crashed",
+        description="Without it a run whose process is gone would stay in 'Running' for ever and block the next one.",
+        trigger=EventTrigger(
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *ENDED},
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=120),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for two minutes: its process died.")
+        ],
+    )
+
+
+def resume_replays() -> AutomationCore:
+    """Schedule a replay again whose process died: it goes on where it was."""
+    return AutomationCore(
+        name="Take up killed replays",
+        description="Other flows are started again by their schedule, by the next drift event, or by whoever asked.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match={
+                "prefect.resource.id": "prefect.flow-run.*",
+                "prefect.run-count": [str(count) for count in range(1, MAX_STARTS)],
+            },
+            match_related={"prefect.resource.role": "flow", "prefect.resource.name": replay.name},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(seconds=0),
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="Its process died: it goes on.")
+        ],
+    )
+
+
+def register(client: SyncPrefectClient, automation: AutomationCore) -> None:
+    """Create an automation, or update the one of the same name."""
+    known = client.read_automations_by_name(automation.name)
+    if not known:
+        client.create_automation(automation)
+        return
+    client.update_automation(known[0].id, automation)
+    for twin in known[1:]:
+        client.delete_automation(twin.id)

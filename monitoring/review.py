@@ -1,0 +1,51 @@
+"""The review of a champion: a report of its last window, recorded where the model's other artifacts are."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from monitoring import reports
+from monitoring.reports import Report
+from stack.project import Project
+from stack.registry import artifacts
+from stack.serving import observed
+
+
+def champion(project: Project, at: datetime, made: datetime) -> Report:
+    """Compare the window before `at` with the champion's training reference; save the report, and log it to MLflow.
+
+    Args:
+        project: the project.
+        at: end of the window.
+        made: instant on the wall clock.
+    """
+    version = project.registry.require_champion()
+    report = reports.run(
+        project,
+        artifacts.reference(project.settings, version),
+        observed.window(project, version, at),
+        labelled=observed.judged(project, version, at),
+        cutoff=version.cutoff,
+        trained=newest.cutoff if (newest := project.registry.tagged({}, "DESC")) else None,
+        at=at,
+        name=f"{at:%Y%m%dT%H%M%SZ}",
+        made=made,
+    )
+    reasons = [reason.text for reason in report.verdict.reasons]
+    record = json.dumps({"at": at.isoformat(), "summary": report.verdict.summary, "reasons": reasons}, indent=1)
+    artifacts.upload(project.settings, version, "monitoring", {f"{report.name}.json": record.encode()})
+    project.registry.tag(version, {"stack.drift": f"{at:%Y-%m-%d}: {report.verdict.summary}"})
+    return report
+
+
+def page_url(project: Project, report: Report) -> str:
+    """Return the address of a report."""
+    return f"{project.settings.link('portal')}/reports/{project.name}/{report.name}.html"
+
+
+def markdown(project: Project, report: Report) -> str:
+    """Return the verdict of a report with its reasons."""
+    reasons = report.verdict.reasons
+    lines = "\n".join(f"- {'**' + r.action + '** ' if r.action != 'none' else ''}{r.text}" for r in reasons)
+    return f"# {report.verdict.summary}\n\n{lines}\n\n[Report]({page_url(project, report)}), {report.rows:,} rows"
