@@ -32,8 +32,6 @@ from stack.specification.specs import ProjectSpec
 
 MAX_INTERVALS = 100
 ROW = "stack_row"
-TYPES: dict[str, Any] = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
-"""How a request field stands in a frame."""
 log = logging.getLogger(__name__)
 
 
@@ -144,9 +142,8 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
 
 def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
     """The request fields, typed as a request's: pandas turns integers with a null among them into floats."""
-    fields = {
-        name: events[name].astype(TYPES.get(field.type, events[name].dtype)) for name, field in spec.request.items()
-    }
+    dtypes = {name: field.field_type.frame_dtype for name, field in spec.request.items()}
+    fields = {name: events[name].astype(dtype or events[name].dtype) for name, dtype in dtypes.items()}
     return pd.DataFrame(fields, index=events.index)
 
 

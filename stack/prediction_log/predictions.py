@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.core.state import engine, predictions, shadows
 from stack.specification import tasks
+from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
 
 TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
@@ -88,13 +89,14 @@ class PredictionLog:
             rows = [row._asdict() for row in connection.execute(query)]
         spread = [row | answered(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
         frame = pd.DataFrame(spread, columns=_columns(self.spec))
-        for column in [*TIMES, *(name for name, field in self.spec.request.items() if field.type == "datetime")]:
-            frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+        for column in TIMES:
+            frame[column] = Datetime().from_log(frame[column])
+        for column, field in self.spec.request.items():
+            frame[column] = field.field_type.from_log(frame[column])
         for column in self.spec.column_types("number"):
             frame[column] = frame[column].astype("Float32")
-        kinds = dict.fromkeys(["label", *tasks.of(self.spec).outputs], "float64")
-        kinds |= {"decision": "bool"} if self.spec.task == "binary" else {}
-        return frame.astype(kinds | dict.fromkeys(self.spec.column_types("category"), object))
+        dtypes = {"label": "float64", **tasks.of(self.spec).answer_dtypes}
+        return frame.astype(dtypes | dict.fromkeys(self.spec.column_types("category"), object))
 
     def ids(self, since: datetime, until: datetime) -> set[str]:
         """Ids of the predictions asked in (since, until]."""
@@ -183,7 +185,7 @@ def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def answer_columns(spec: ProjectSpec) -> list[str]:
     """The columns of an answer in a frame."""
-    return [*tasks.of(spec).outputs, *([] if spec.task == "regression" else ["decision"])]
+    return list(tasks.of(spec).answer_dtypes)
 
 
 def prune(database: str, before: datetime) -> int:

@@ -37,12 +37,6 @@ from stack.training.evaluation import Judge, answers
 
 SLICE_ROWS = 200
 """A slice with fewer holdout rows is not judged: its AUC is noise (standard deviation about 0.04)."""
-SKILL: dict[str, dict[str, tuple[float | None, float | None]]] = {
-    "binary": {"auc": (0.5, None), "brier_skill": (0.0, None)},
-    "multiclass": {"brier_skill": (0.0, None)},
-    "regression": {"skill": (0.0, None)},
-}
-"""Limits of a project that names none for these metrics."""
 TOLERANCE = 0.01
 """A challenger's mean loss may be greater by this share of the champion's, where project.yaml names no limit."""
 COMPARED_ROWS = 500
@@ -189,7 +183,7 @@ def _basis(spec: ProjectSpec, comparison: Comparison | None) -> str:
 
 def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[Reason]:
     found = Judge.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
-    for name, (least, most) in (SKILL[spec.task] | spec.gate.limits).items():
+    for name, (least, most) in {**tasks.of(spec).skill_limits, **spec.gate.limits}.items():
         if name not in found:
             raise StackError(
                 f"{spec.folder / 'project.yaml'}, key gate.limits",

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stack.core.errors import StackError, nearest
 from stack.core.settings import ROOT
-from stack.specification import mistakes
+from stack.specification import mistakes, tasks
 from stack.specification.sections import (
     Clock,
     Features,
@@ -51,6 +51,8 @@ __all__ = [
     "names",
     "parse",
 ]
+TaskName = Annotated[str, AfterValidator(tasks.known)]
+
 PROJECTS = ROOT / "projects"
 YAML = "*/project.yaml"
 DEFINITIONS = ROOT / "feature_repo"
@@ -63,7 +65,7 @@ class ProjectSpec(Spec):
     """The folder's name."""
     title: str
     """The question that is answered."""
-    task: Literal["binary", "multiclass", "regression"] = "binary"
+    task: TaskName = "binary"
     """Whether it happens, which one it is, or how much."""
     label: str
     """Column with the outcome."""
@@ -83,20 +85,9 @@ class ProjectSpec(Spec):
     monitoring: Monitoring = Monitoring()
     schedules: Schedules = Schedules()
 
-    @field_validator("features")
-    @classmethod
-    def _nothing_twice(cls, features: Features) -> Features:
-        if not features.columns:
-            raise ValueError("at least one feature column")
-        return features
-
     @model_validator(mode="after")
     def _classes_of_the_task(self) -> Self:
-        count, most = len(self.classes), {"binary": 2, "regression": 0}.get(self.task, 1000)
-        least = 3 if self.task == "multiclass" else 0
-        if not (least <= count <= most) or (self.task == "binary" and count == 1) or len(set(self.classes)) < count:
-            wanted = {"binary": "two classes, or none for 0 and 1", "regression": "none", "multiclass": "three or more"}
-            raise ValueError(f"classes: {count} found, a {self.task} task has {wanted[self.task]}, each once")
+        tasks.check_classes(self.task, self.classes)
         return self
 
     @model_validator(mode="after")

@@ -90,6 +90,6 @@ def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _file(module: str) -> Path | None:
-    """The file of a module of ours; None for a package or a name inside a module."""
-    path = (ROOT / Path(*module.split("."))).with_suffix(".py")
-    return path if path.is_file() else None
+    """Return the file of a module or package of ours; None for a name inside a module."""
+    path = ROOT / Path(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)

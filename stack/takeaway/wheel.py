@@ -122,7 +122,8 @@ def write(project: Project, champion: Version, folder: Path) -> None:
     roots += [f"projects.{project.spec.name}.features"] if derived else []
     found = sources.of(roots)
     for module, path in found.files.items():
-        target = (inside / Path(*module.split("."))).with_suffix(".py")
+        target = inside / Path(*module.split("."))
+        target = target / path.name if path.name == "__init__.py" else target.with_suffix(".py")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(sources.moved(path, package))
     for part in {parent for path in inside.rglob("*.py") for parent in path.parents if parent.is_relative_to(inside)}:

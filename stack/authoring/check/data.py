@@ -12,14 +12,12 @@ import pandas as pd
 
 from stack.core.errors import StackError, nearest
 from stack.project import contract
+from stack.specification import tasks
 from stack.specification.specs import ProjectSpec, RequestField
 
 Tables = dict[str, pd.DataFrame]
 EVENT = ["event_id", "event_timestamp", "label_available_at"]
 LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'
-KINDS = {"integer": "biuf", "number": "iuf", "boolean": "bO", "string": "OTUS"}
-"""What a request field's column may be made of, as NumPy names it; pandas reads integers with gaps as floats."""
-
 MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features": contract.features}
 
 
@@ -143,14 +141,9 @@ def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
 
 def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[StackError]:
     """A request field whose column holds something else, or nothing in places."""
-    if field.type == "datetime":
-        if not isinstance(values.dtype, pd.DatetimeTZDtype):
-            yield StackError(where, found=f"{values.dtype}", expected="instants with their zone, UTC")
-        return
-    kind = getattr(values.dtype, "kind", "O")
-    if kind not in KINDS[field.type]:
+    if expected := field.field_type.column_problem(values):
         found = f"{values.dtype}, like {values.iloc[0]!r}" if len(values) else str(values.dtype)
-        yield StackError(where, found=found, expected=f"type {field.type}, as request in project.yaml says")
+        yield StackError(where, found=found, expected=expected)
     if values.isna().any() and not field.nullable:
         todo = "say `nullable: true` in project.yaml, or fill them in"
         yield StackError(where, found=f"{values.isna().sum()} missing values", expected="none", todo=todo)
@@ -158,11 +151,12 @@ def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[Stack
 
 def _outcomes(spec: ProjectSpec, label: pd.Series, where: str) -> Iterator[StackError]:
     """Outcomes that the task does not know, and classes that never come."""
-    if spec.task == "regression":
+    task = tasks.of(spec)
+    if task.numeric:
         if not pd.api.types.is_numeric_dtype(label):
             yield StackError(where, found=f"{label.dtype}, like {label.iloc[0]!r}", expected="numbers")
         return
-    classes, values = spec.classes or [0, 1], label.unique().tolist()
+    classes, values = task.classes, label.unique().tolist()
     strange = [one for one in values if one not in classes]
     if strange:
         yield StackError(

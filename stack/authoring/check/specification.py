@@ -12,10 +12,9 @@ from pydantic import ValidationError
 from stack.core.errors import StackError, meant, nearest
 from stack.specification import mistakes
 from stack.specification.mistakes import Loc
-from stack.specification.specs import ProjectSpec, RequestField, instant, parse
+from stack.specification.specs import ProjectSpec, RequestField, parse
 
 RESERVED = ("prediction_id", "asked_at")
-EXAMPLES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
 def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
@@ -138,13 +137,4 @@ def _example(field: RequestField) -> str:
     """What a request field's example should be; empty when it is that."""
     if field.example is None:
         return "" if field.nullable else f"a value of type {field.type}, as the field is not nullable"
-    if field.type == "datetime":
-        try:
-            instant(str(field.example))
-        except StackError as error:
-            return error.expected
-        return ""
-    kind: Any = EXAMPLES[field.type]
-    if not isinstance(field.example, kind) or (isinstance(field.example, bool) and field.type != "boolean"):
-        return f"a value of type {field.type}"
-    return ""
+    return field.field_type.example_problem(field.example)
