@@ -83,10 +83,11 @@ def _imports(tree: ast.Module, *, inside: bool = True) -> Iterator[ast.Import | 
 
 
 def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """Modules that an import may mean: ``from a import b`` is the module a, and perhaps a.b."""
+    """Return the modules that an import needs: ``from a import b`` needs a.b if that is a module, else a."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    return [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+    members = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [member if _file(member) else str(node.module) for member in members]
 
 
 def _file(module: str) -> Path | None:
