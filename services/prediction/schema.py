@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 
 from stack.core.errors import StackError, nearest
-from stack.specification import tasks
+from stack.specification import example, tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec, RequestField
 
@@ -103,8 +103,8 @@ def request_model(spec: ProjectSpec) -> type[Request]:
         min_length=1,
         max_length=MAX_ROWS,
         description=f"1 to {MAX_ROWS} rows; the answers come in the same order",
-        examples=[[example(spec)]],
-        json_schema_extra={"example": [example(spec)]},
+        examples=[[example.row(spec)]],
+        json_schema_extra={"example": [example.row(spec)]},
     )
     made = create_model(f"{title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
     made.spec = spec
@@ -128,12 +128,7 @@ def row_model(spec: ProjectSpec) -> type[Row]:
 
 def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
     """The example row of project.yaml as a request holds it: instants are datetimes."""
-    return row_model(spec).model_validate_json(to_json(example(spec))).model_dump(include=set(spec.request))
-
-
-def example(spec: ProjectSpec) -> dict[str, Any]:
-    """The example row of project.yaml."""
-    return {name: field.example for name, field in spec.request.items()}
+    return row_model(spec).model_validate_json(to_json(example.row(spec))).model_dump(include=set(spec.request))
 
 
 def explain(body: type[Request], error: ValidationError) -> ValidationError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import time
 from collections.abc import Callable
 
@@ -14,8 +12,7 @@ from stack.core.settings import Settings
 from stack.ops import lan
 from stack.ops.runs import Outcome, Runs
 from stack.project import Project
-from stack.specification import specs
-from stack.specification.specs import ProjectSpec
+from stack.specification import example, specs
 
 PATIENCE = 30.0
 """Seconds in which the prediction service takes up a new project or champion."""
@@ -73,15 +70,9 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     return outcomes
 
 
-def example(spec: ProjectSpec) -> str:
-    """The body of a request for one prediction, from the examples of project.yaml."""
-    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
-
-
 def curl(project: Project) -> str:
     """The command that asks for the example's prediction, ready to paste."""
-    url = f"{project.settings.address('prediction')}/{project.spec.name}/predict"
-    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(example(project.spec))}"
+    return example.curl(project.settings.address("prediction"), project.name, example.body(project.spec))
 
 
 def answer(project: Project) -> str:
@@ -92,7 +83,7 @@ def answer(project: Project) -> str:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        given = _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example(project.spec))
+        given = _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example.body(project.spec))
         if given.is_success:
             return given.text
         if given.status_code not in NOT_YET or time.monotonic() > deadline:

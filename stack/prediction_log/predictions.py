@@ -76,9 +76,9 @@ class PredictionLog:
         """Read the predictions asked in (since, until], in the order they were asked.
 
         Returns:
-            The columns of the log; `request` and `features` spread into a column a field, `answer` into the columns of
-            :func:`answered`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it is known).
-            A feature named as a request field wins.
+            The columns of the log; `request` and `features` spread into a column a field, `answer` into those of
+            :attr:`Task.answer_dtypes`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it
+            is known). A feature named as a request field wins.
         """
         query = (
             select(predictions)
@@ -87,7 +87,8 @@ class PredictionLog:
         )
         with engine(self._database).connect() as connection:
             rows = [row._asdict() for row in connection.execute(query)]
-        spread = [row | answered(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
+        columns = tasks.of(self.spec).columns
+        spread = [row | columns(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
         frame = pd.DataFrame(spread, columns=_columns(self.spec))
         for column in TIMES:
             frame[column] = Datetime().from_log(frame[column])
@@ -119,8 +120,9 @@ class PredictionLog:
         )
         with engine(self._database).connect() as connection:
             rows = [row._asdict() for row in connection.execute(query)]
-        names = ["asked_at", "model_version", *tasks.of(self.spec).outputs, "label"]
-        frame = pd.DataFrame([row | answered(row.pop("answer")) for row in rows], columns=names)
+        task = tasks.of(self.spec)
+        names = ["asked_at", "model_version", *task.outputs, "label"]
+        frame = pd.DataFrame([row | task.columns(row.pop("answer")) for row in rows], columns=names)
         frame["asked_at"] = pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]")
         return frame.astype(dict.fromkeys(names[2:], "float64"))
 
@@ -174,13 +176,6 @@ class PredictionLog:
             if rows:
                 connection.execute(statement, rows)
         return known
-
-
-def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Spread an answer into the columns of a frame: the task's outputs, and ``decision`` where there is one."""
-    classes = answer.get("probabilities", {})
-    others = {name: value for name, value in answer.items() if name != "probabilities"}
-    return {f"probability_{name}": value for name, value in classes.items()} | others
 
 
 def answer_columns(spec: ProjectSpec) -> list[str]:

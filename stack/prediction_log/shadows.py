@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.core.state import engine, shadows
-from stack.prediction_log import predictions
 from stack.prediction_log.predictions import Prediction, PredictionLog
 from stack.specification import tasks
 
@@ -47,13 +46,14 @@ class ShadowLog:
             each challenger.
         """
         spec = self._log.spec
+        task = tasks.of(spec)
         query = select(shadows.c.id, shadows.c.model_version, shadows.c.answer).where(shadows.c.project == spec.name)
         with engine(self._database).connect() as connection:
             rows = [
                 {"id": row.id, "shadow_version": row.model_version}
-                | {f"shadow_{name}": value for name, value in predictions.answered(row.answer).items()}
+                | {f"shadow_{name}": value for name, value in task.columns(row.answer).items()}
                 for row in connection.execute(query)
             ]
-        outputs = [f"shadow_{name}" for name in tasks.of(spec).outputs]
+        outputs = [f"shadow_{name}" for name in task.outputs]
         found = pd.DataFrame(rows, columns=None if rows else ["id", "shadow_version", *outputs])
         return self._log.read(since, until).merge(found, on="id")

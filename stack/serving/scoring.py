@@ -14,7 +14,6 @@ from pandas import DataFrame
 from stack.core.errors import StackError, nearest
 from stack.core.settings import Settings
 from stack.features import features
-from stack.prediction_log import predictions
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
@@ -29,7 +28,7 @@ def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
     """Add a version's answer to rows that hold the feature columns.
 
     Returns:
-        `frame` with the columns of an answer (:func:`stack.prediction_log.predictions.answered`) and ``model_version``.
+        `frame` with the columns of an answer (:attr:`Task.answer_dtypes`) and ``model_version``.
     """
     with loaded(project.settings, version) as model:
         return _answered(project.spec, version, model, frame)
@@ -87,8 +86,8 @@ def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
 def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:
     task, found = tasks.of(spec), model.predict({column: frame[column] for column in spec.features.columns})
     outputs = found.reshape(len(frame), len(task.outputs)).tolist()
-    told = [predictions.answered(task.reply(one, spec.threshold)) for one in outputs]
-    answers = DataFrame(told, columns=list(task.answer_dtypes), index=frame.index)
+    replies = [task.columns(task.reply(one, spec.threshold)) for one in outputs]
+    answers = DataFrame(replies, columns=list(task.answer_dtypes), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
 
 

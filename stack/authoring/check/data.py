@@ -12,7 +12,7 @@ import pandas as pd
 
 from stack.core.errors import StackError, nearest
 from stack.project import contract
-from stack.specification import tasks
+from stack.specification import example, tasks
 from stack.specification.specs import ProjectSpec, RequestField
 
 Tables = dict[str, pd.DataFrame]
@@ -187,10 +187,10 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
         given |= {*frame.columns} - {"event_timestamp", *spec.features.entities}
     if contract.on_request(spec.name):
         try:
-            example = {name: [field.value] for name, field in spec.request.items()}
+            values = example.columns(spec)
         except ValueError:  # no instant, as is told of project.yaml
             return
-        given |= {*_run(spec, "features", "on_request", example)}
+        given |= {*_run(spec, "features", "on_request", values)}
     for column in spec.features.columns:
         if column not in given:
             yield StackError(

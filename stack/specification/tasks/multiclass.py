@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from stack.specification.tasks.task import CLIP, Task, as_array, as_column, skill
@@ -89,6 +89,11 @@ class Multiclass(Task):
         """Return ``probabilities`` by class and ``decision``, the most probable class."""
         named = {str(one): float(value) for one, value in zip(self.classes, answer, strict=True)}
         return {"probabilities": named, "decision": max(named, key=named.__getitem__)}
+
+    def columns(self, reply: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a reply as a row of a frame: a column a class, and ``decision``."""
+        probabilities = {f"{PREFIX}{name}": value for name, value in reply["probabilities"].items()}
+        return probabilities | {"decision": reply["decision"]}
 
     def reply_fields(self, label: str) -> dict[str, tuple[Any, dict[str, Any]]]:
         """Describe ``probabilities`` and ``decision``."""

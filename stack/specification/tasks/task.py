@@ -118,6 +118,10 @@ class Task(ABC):
     def reply(self, answer: Sequence[float], threshold: float) -> dict[str, Any]:
         """Return one row's answer (outputs,) as a caller gets it."""
 
+    def columns(self, reply: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a reply as a row of a frame, with the columns of :attr:`answer_dtypes`."""
+        return dict(reply)
+
     @abstractmethod
     def reply_fields(self, label: str) -> dict[str, tuple[Any, dict[str, Any]]]:
         """Describe :meth:`reply`: field -> its type, and arguments of :func:`pydantic.Field`."""
