@@ -84,7 +84,7 @@ def register() -> list[str]:
     with get_client(sync_client=True) as client:
         create_pools(client)
         known = registered(client)
-        made = [name for spec in specs.sound(print) for name in deploy(client, spec, known)]
+        made = [name for spec in specs.load_valid(print) for name in deploy(client, spec, known)]
         put(client, mark_dead_runs())
         put(client, take_up_replays())
         for gone in withdraw(client, known, set(specs.names())):

@@ -59,7 +59,8 @@ def check(project: str) -> None:
     found = check.findings(project, datetime.now(UTC))
     for one in found:
         click.echo(f"{one}\n")
-    click.echo(f"{project}: {len(found)} to mend" if found else f"{project}: nothing to mend")
+    count = f"{len(found)} problem{'s' if len(found) > 1 else ''}" if found else "no problems"
+    click.echo(f"{project}: {count}")
     sys.exit(1 if found else 0)
 
 

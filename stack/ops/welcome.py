@@ -61,7 +61,7 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     A project whose specification is broken is told and left out; examples run when they are asked for.
     """
     runs, outcomes = Runs(settings), {}
-    for spec in specs.sound(say):
+    for spec in specs.load_valid(say):
         if spec.package or has_champion(Project(settings, spec)):
             continue
         run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
@@ -99,7 +99,7 @@ def answer(project: Project) -> str:
 def page(settings: Settings) -> str:
     """The table of addresses and, for the first project with a champion, one prediction."""
     lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
-    for spec in specs.sound(lambda _: None):
+    for spec in specs.load_valid(lambda _: None):
         if has_champion(Project(settings, spec)):
             return "\n".join([*lines, f"$ {curl(Project(settings, spec))}", answer(Project(settings, spec))])
     return "\n".join(lines)

@@ -60,7 +60,7 @@ def _parsed(path: Path, found: list[StackError]) -> Module | None:
     except SyntaxError as error:
         text = f": {error.text.strip()}" if error.text else ""
         where = f"{path}, line {error.lineno}"
-        found.append(StackError(where, found=f"{error.msg}{text}", expected="Python", todo="mend the line"))
+        found.append(StackError(where, found=f"{error.msg}{text}", expected="Python", todo="fix the line"))
         return None
 
 
@@ -115,7 +115,7 @@ def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
                 f"{module.path.parent.parent / 'projects' / spec.name / 'project.yaml'}, key features.columns.{column}",
                 found=f"a column that {module.path.name} does not define{nearest(column, [f for f in fields if f])}",
                 expected="a Field of a view",
-                todo="mend the name here or there",
+                todo="fix the name here or there",
             )
     for name, line in fields.items():
         if name not in spec.features.columns and name not in spec.request:
@@ -123,7 +123,7 @@ def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
                 f"{module.path}, line {line}",
                 found=f"Field {name!r}{nearest(str(name), spec.features.columns)}",
                 expected="a column of features.columns in project.yaml, or a request field",
-                todo="mend the name here or there",
+                todo="fix the name here or there",
             )
 
 

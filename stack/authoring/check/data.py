@@ -58,7 +58,7 @@ def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
             f"{_line(spec, error) or spec.folder / f'{noun}.py'}",
             found=said,
             expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
-            todo=LOCALIZE if without_zone else "mend the line",
+            todo=LOCALIZE if without_zone else "fix the line",
         ) from error
 
 
@@ -107,7 +107,7 @@ def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -
         rows, key = tables[name], ", ".join(table.key)
         if rows.empty:
             yield StackError(
-                where, found=f"no row in ({since}, {until}]", expected="rows", todo="mend clock in project.yaml"
+                where, found=f"no row in ({since}, {until}]", expected="rows", todo="fix clock in project.yaml"
             )
         twice = rows[rows.duplicated(table.key, keep=False)]
         if len(twice):
@@ -163,7 +163,7 @@ def _outcomes(spec: ProjectSpec, label: pd.Series, where: str) -> Iterator[Stack
             where,
             found=f"{len(values)} outcomes: {', '.join(map(repr, values[:5]))}",
             expected=f"{len(classes)} of a {spec.task} task: {', '.join(map(repr, classes))}",
-            todo="mend the data, or task and classes in project.yaml",
+            todo="fix the data, or task and classes in project.yaml",
         )
     for one in classes:
         if one not in values and not strange:
@@ -197,7 +197,7 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
                 f"{spec.folder}/project.yaml, key features.columns.{column}",
                 found=f"a column that features.py does not give{nearest(column, given)}",
                 expected=f"one of {', '.join(sorted(given))}",
-                todo="mend the name",
+                todo="fix the name",
             )
 
 
