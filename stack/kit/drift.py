@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+__all__ = ["Action", "Reason", "Verdict", "Window"]
+
 Action = Literal["retrain", "notice", "none"]
 
 
