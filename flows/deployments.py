@@ -76,7 +76,7 @@ def register() -> list[str]:
     with get_client(sync_client=True) as client:
         create_pools(client)
         known = registered(client)
-        names = [name for spec in specs.sound(print) for name in deploy(client, spec, known)]
+        names = [name for spec in specs.load_valid(print) for name in deploy(client, spec, known)]
         automations.register(client, automations.mark_dead_runs())
         automations.register(client, automations.resume_replays())
         for project in withdraw(client, known, set(specs.names())):

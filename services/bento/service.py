@@ -14,7 +14,7 @@ from bentoml.validators import ContentType
 from services.prediction.schema import Answer, Row, answer_model, new_values, request_model
 from stack.core.settings import ROOT
 from stack.project import contract
-from stack.specification import mistakes, specs
+from stack.specification import specs, yaml_errors
 from stack.specification.specs import ProjectSpec, RequestField
 from stack.takeaway.portable import PortableModel
 
@@ -70,7 +70,7 @@ def _answer(
 def held() -> ProjectSpec:
     """The one project that a Bento holds; an example is known here without the package of its data."""
     (path,) = specs.PROJECTS.glob(specs.YAML)
-    return specs.parse(mistakes.read(path), path)
+    return specs.parse(yaml_errors.read(path), path)
 
 
 def packed() -> bentoml.Service[Any]:

@@ -26,12 +26,12 @@ from starlette.staticfiles import StaticFiles
 
 from services.portal import formats, sets, shelves, watch
 from services.portal.headers import SecurityHeaders
-from services.portal.projects import Card, card, curl, titled
+from services.portal.projects import Card, card, titled
 from services.portal.pulse import Pulse
 from services.portal.tools import TIMEOUT_SECONDS, Origin, State, ask, inside, outside, tools
 from stack.core.settings import Settings
 from stack.core.settings import settings as read_settings
-from stack.specification import specs
+from stack.specification import example, specs
 
 HERE = Path(__file__).parent
 REPORTS_LISTED = 200
@@ -123,7 +123,7 @@ async def home(request: Request) -> Response:
         mlflow=outside(settings, "mlflow", origin),
         evidently=outside(settings, "monitoring", origin),
         prediction=outside(settings, "prediction", origin),
-        curl=curl,
+        curl=example.curl,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
@@ -17,7 +15,7 @@ from stack.project import Project
 from stack.promotion import decisions
 from stack.promotion.decisions import Entry
 from stack.registry.registry import Version
-from stack.specification.specs import ProjectSpec
+from stack.specification import example
 
 DECISIONS = 3
 TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
@@ -82,20 +80,9 @@ def card(settings: Settings, name: str) -> Card:
         quarantine=shelves.quarantined(settings, name),
         batches=shelves.batches(settings, name),
         data_docs=shelves.data_docs(settings, f"{name}/index.html"),
-        example=body(spec),
+        example=example.body(spec),
         problems=problems,
     )
-
-
-def body(spec: ProjectSpec) -> str:
-    """A request body made of the examples in project.yaml."""
-    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
-
-
-def curl(url: str, name: str, example: str) -> str:
-    """A command, ready to paste, that asks a project's champion; at the gateway it names who asks."""
-    login = " --user stack --cacert ca.crt" if url.startswith("https:") else ""
-    return f"curl{login} {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(example)}"
 
 
 def _model(version: Version | None) -> Model | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import pandas as pd
@@ -51,14 +51,15 @@ class Feedback(Request):
         if len(loc) == 2:
             return "an object with prediction_id and label"
         places = {"prediction_id": "a UUID", "known_at": "ISO 8601 date and time with its zone"}
-        places["label"] = f"{_words(cls.spec)} ({cls.spec.label})"
+        places["label"] = f"{tasks.of(cls.spec).outcomes} ({cls.spec.label})"
         found = places.get(str(loc[-1])) if len(loc) == 3 else None
         return found or f'{{"labels": [...]}} with 1 to {MAX_ROWS} labels'
 
 
 def feedback_model(spec: ProjectSpec) -> type[Feedback]:
     """Make the model of a feedback body: ``{"labels": [...]}`` of 1 to MAX_ROWS labels."""
-    kind, example = _outcome(spec)
+    task = tasks.of(spec)
+    kind, example = task.outcome_type, task.outcome_example
     outcome = Field(description=f"The outcome: {spec.label}", json_schema_extra={"example": example})
     label = create_model(f"{title(spec)}Label", __base__=Label, label=(kind, outcome))
     one = {"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": example}
@@ -86,17 +87,3 @@ def note(project: Project, labels: Sequence[Any]) -> Noted:
     }
     known = project.log.label_predictions(told)
     return Noted(labelled=len(known), unknown=[name for name in told if name not in known])
-
-
-def _outcome(spec: ProjectSpec) -> tuple[Any, Any]:
-    """The type of an outcome, and one of them."""
-    if spec.task == "regression":
-        return float, 1.5
-    if not spec.classes:
-        return Literal[0, 1, False, True], 1
-    return Literal[*spec.classes], spec.classes[-1]
-
-
-def _words(spec: ProjectSpec) -> str:
-    """The possible outcomes in words."""
-    return "a number" if spec.task == "regression" else f"one of {', '.join(map(repr, tasks.of(spec).classes))}"

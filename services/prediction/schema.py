@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from bentoml import IODescriptor
@@ -12,18 +12,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 
 from stack.core.errors import StackError, nearest
+from stack.specification import example, tasks
+from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec, RequestField
 
 MAX_ROWS = 1000
-TYPES: dict[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "datetime": AwareDatetime,
-}
-CHOSEN = {"prediction_id": "a UUID", "asked_at": "ISO 8601 date and time with its zone"}
-KINDS = {"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
+CHOSEN = {"prediction_id": "a UUID", "asked_at": Datetime.description}
 
 
 class Row(BaseModel):
@@ -66,33 +60,15 @@ def new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
 
 def answer_model(spec: ProjectSpec) -> type[Answer]:
     """Make the model of the answer to one row: what the project's task replies, then what every answer has."""
-    bases: Any = (Answer, create_model("Reply", **_reply(spec)))
+    bases: Any = (Answer, _reply_model(spec))
     return cast(type[Answer], create_model(f"{title(spec)}Answer", __base__=bases, __doc__=f"Answer: {spec.title}"))
 
 
-def _reply(spec: ProjectSpec) -> dict[str, Any]:
-    """The fields of a task's reply, as :meth:`stack.specification.tasks.Task.reply` fills them."""
-    match spec.task:
-        case "binary":
-            return {
-                "probability": (float, Field(ge=0, le=1, description="Probability of the positive outcome")),
-                "decision": (bool, Field(description="Whether the probability reaches the project's threshold")),
-            }
-        case "multiclass":
-            classes = [str(one) for one in spec.classes]
-            even: dict[str, Any] = {"example": dict.fromkeys(classes, round(1 / len(classes), 3))}
-            return {
-                "probabilities": (
-                    dict[str, float],
-                    Field(description=f"Probability of each class: {', '.join(classes)}", json_schema_extra=even),
-                ),
-                "decision": (
-                    Literal[*classes],
-                    Field(description="The most probable class", json_schema_extra={"example": classes[0]}),
-                ),
-            }
-        case "regression":
-            return {"prediction": (float, Field(description=f"Predicted value of {spec.label}"))}
+def _reply_model(spec: ProjectSpec) -> type[BaseModel]:
+    """Make the model of what the project's task replies."""
+    fields = tasks.of(spec).reply_fields(spec.label)
+    described: dict[str, Any] = {name: (kind, Field(**arguments)) for name, (kind, arguments) in fields.items()}
+    return create_model("Reply", **described)
 
 
 class Request(IODescriptor):  # type: ignore[misc]  # BentoML's types are not followed
@@ -127,8 +103,8 @@ def request_model(spec: ProjectSpec) -> type[Request]:
         min_length=1,
         max_length=MAX_ROWS,
         description=f"1 to {MAX_ROWS} rows; the answers come in the same order",
-        examples=[[example(spec)]],
-        json_schema_extra={"example": [example(spec)]},
+        examples=[[example.row(spec)]],
+        json_schema_extra={"example": [example.row(spec)]},
     )
     made = create_model(f"{title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
     made.spec = spec
@@ -146,21 +122,13 @@ def row_model(spec: ProjectSpec) -> type[Row]:
             expected=f"request fields other than {', '.join(base.model_fields)}",
             todo="rename the field",
         )
-    fields: dict[str, Any] = {
-        name: (TYPES[field.type] | None if field.nullable else TYPES[field.type], _field(field))
-        for name, field in spec.request.items()
-    }
+    fields: dict[str, Any] = {name: (_annotation(field), _field(field)) for name, field in spec.request.items()}
     return create_model(f"{title(spec)}Row", __base__=base, __doc__=spec.title, **fields)
 
 
 def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
     """The example row of project.yaml as a request holds it: instants are datetimes."""
-    return row_model(spec).model_validate_json(to_json(example(spec))).model_dump(include=set(spec.request))
-
-
-def example(spec: ProjectSpec) -> dict[str, Any]:
-    """The example row of project.yaml."""
-    return {name: field.example for name, field in spec.request.items()}
+    return row_model(spec).model_validate_json(to_json(example.row(spec))).model_dump(include=set(spec.request))
 
 
 def explain(body: type[Request], error: ValidationError) -> ValidationError:
@@ -213,15 +181,18 @@ def _expected(spec: ProjectSpec, mistake: Any) -> str:
 def _kind(field: RequestField) -> str:
     """A field's type and limits in words."""
     or_null = ["or null"] if field.nullable else []
-    if field.type == "datetime":
-        return " ".join(["ISO 8601 date and time with its zone", *or_null])
     limits = [
         *([f"matching {field.pattern}"] if field.pattern else []),
         *([f"of at least {field.ge:g}"] if field.ge is not None else []),
         *([f"of at most {field.le:g}"] if field.le is not None else []),
         *([f"in {field.unit}"] if field.unit else []),
     ]
-    return " ".join([KINDS[field.type], *limits, *or_null])
+    return " ".join([field.field_type.description, *limits, *or_null])
+
+
+def _annotation(field: RequestField) -> Any:
+    annotation = field.field_type.annotation()
+    return annotation | None if field.nullable else annotation
 
 
 def _field(field: RequestField) -> Any:

@@ -19,10 +19,13 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from stack.specification import fields, tasks
 from stack.specification.specs import ProjectSpec, Spec
 
 BEGIN, END = "<!-- keys: made by python -m stack.authoring.reference -->", "<!-- end of keys -->"
 TYPES = (
+    (r"TaskName", " or ".join(tasks.KINDS)),
+    (r"FieldTypeName", " or ".join(fields.TYPES)),
     (r"Literal\[(.*?)\]", lambda found: found[1].replace("'", "").replace(", ", " or ")),
     (r"AwareDatetime", "instant"),
     (r"timedelta", "duration"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from stack.cli.common import main, settings_with
+from stack.specification import tasks
 
 
 @main.command()
@@ -17,7 +18,7 @@ from stack.cli.common import main, settings_with
 @click.option("--target", help="Column to be predicted.")
 @click.option("--time", help="Column with the instant of a row; none for a table without time.")
 @click.option("--keys", help="Columns whose past is known, separated by commas; none for none.")
-@click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What is predicted.")
+@click.option("--task", type=click.Choice(list(tasks.KINDS)), help="What is predicted.")
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
 def new(name: str, file: Path, **wishes: str | None) -> None:
     """Write the project NAME from a table; asks what is not said, or chooses and says what it chose."""
@@ -58,7 +59,8 @@ def check(project: str) -> None:
     found = check.findings(project, datetime.now(UTC))
     for one in found:
         click.echo(f"{one}\n")
-    click.echo(f"{project}: {len(found)} to mend" if found else f"{project}: nothing to mend")
+    count = f"{len(found)} problem{'s' if len(found) > 1 else ''}" if found else "no problems"
+    click.echo(f"{project}: {count}")
     sys.exit(1 if found else 0)
 
 

@@ -32,8 +32,6 @@ from stack.specification.specs import ProjectSpec
 
 MAX_INTERVALS = 100
 ROW = "stack_row"
-TYPES: dict[str, Any] = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
-"""Dtypes of request fields in a frame of events."""
 log = logging.getLogger(__name__)
 
 
@@ -144,9 +142,8 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
 
 def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
     """Return the request fields with the types of a request: pandas turns integers with a null into floats."""
-    fields = {
-        name: events[name].astype(TYPES.get(field.type, events[name].dtype)) for name, field in spec.request.items()
-    }
+    dtypes = {name: field.field_type.frame_dtype for name, field in spec.request.items()}
+    fields = {name: events[name].astype(dtype or events[name].dtype) for name, dtype in dtypes.items()}
     return pd.DataFrame(fields, index=events.index)
 
 

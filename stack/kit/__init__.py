@@ -1,1 +1,6 @@
-"""What a project's own modules may import from the stack."""
+"""What a project's own modules may import from the stack: these modules, and of each the names in its ``__all__``.
+
+A module is imported when it is asked for: some cost a second that a project which needs no other would pay.
+"""
+
+__all__ = ["drift", "expectations", "models", "packaged", "rolling"]

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+__all__ = ["Action", "Reason", "Verdict", "Window"]
+
 Action = Literal["retrain", "notice", "none"]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import great_expectations.expectations as gxe
 
+__all__ = ["among", "between", "present"]
+
 
 def between(column: str, least: float | None, most: float | None) -> Any:
     """Numbers within a range; missing ones are left alone."""

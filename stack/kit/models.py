@@ -35,6 +35,8 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
+__all__ = ["Candidate", "Columns", "Metric", "Suggest"]
+
 
 class Suggest(Protocol):
     """The part of an Optuna trial that a space draws from; a parameter is named without its candidate."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from stack.core.errors import StackError
 
+__all__ = ["file"]
+
 
 def file(package: str, inside: str) -> Path:
     """Find a file of an installed package.

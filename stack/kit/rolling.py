@@ -8,6 +8,8 @@ from typing import cast
 
 import pandas as pd
 
+__all__ = ["means"]
+
 
 def means(
     rows: pd.DataFrame,

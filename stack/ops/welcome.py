@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import time
 from collections.abc import Callable
 
@@ -14,8 +12,7 @@ from stack.core.settings import Settings
 from stack.ops import lan
 from stack.ops.runs import Outcome, Runs
 from stack.project import Project
-from stack.specification import specs
-from stack.specification.specs import ProjectSpec
+from stack.specification import example, specs
 
 PATIENCE = 30.0
 """Seconds in which the prediction service takes up a new project or champion."""
@@ -64,7 +61,7 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     A project whose specification is broken is told and left out; examples run when they are asked for.
     """
     runs, outcomes = Runs(settings), {}
-    for spec in specs.sound(say):
+    for spec in specs.load_valid(say):
         if spec.package or has_champion(Project(settings, spec)):
             continue
         run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
@@ -73,15 +70,9 @@ def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str,
     return outcomes
 
 
-def example(spec: ProjectSpec) -> str:
-    """The body of a request for one prediction, from the examples of project.yaml."""
-    return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
-
-
 def curl(project: Project) -> str:
     """The command that asks for the example's prediction, ready to paste."""
-    url = f"{project.settings.address('prediction')}/{project.spec.name}/predict"
-    return f"curl --silent {url} --header 'Content-Type: application/json' --data {shlex.quote(example(project.spec))}"
+    return example.curl(project.settings.address("prediction"), project.name, example.body(project.spec))
 
 
 def answer(project: Project) -> str:
@@ -92,7 +83,7 @@ def answer(project: Project) -> str:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        given = _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example(project.spec))
+        given = _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example.body(project.spec))
         if given.is_success:
             return given.text
         if given.status_code not in NOT_YET or time.monotonic() > deadline:
@@ -108,7 +99,7 @@ def answer(project: Project) -> str:
 def page(settings: Settings) -> str:
     """The table of addresses and, for the first project with a champion, one prediction."""
     lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
-    for spec in specs.sound(lambda _: None):
+    for spec in specs.load_valid(lambda _: None):
         if has_champion(Project(settings, spec)):
             return "\n".join([*lines, f"$ {curl(Project(settings, spec))}", answer(Project(settings, spec))])
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.core.state import engine, predictions, shadows
 from stack.specification import tasks
+from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
 
 TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
@@ -76,9 +77,9 @@ class PredictionLog:
         """Read the predictions asked in (since, until], in the order they were asked.
 
         Returns:
-            The columns of the log; `request` and `features` spread into a column a field, `answer` into the columns of
-            :func:`answered`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it is known).
-            A feature named as a request field wins.
+            The columns of the log; `request` and `features` spread into a column a field, `answer` into those of
+            :attr:`Task.answer_dtypes`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it
+            is known). A feature named as a request field wins.
         """
         query = (
             select(predictions)
@@ -87,15 +88,17 @@ class PredictionLog:
         )
         with engine(self._database).connect() as connection:
             rows = [row._asdict() for row in connection.execute(query)]
-        spread = [row | answered(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
+        columns = tasks.of(self.spec).columns
+        spread = [row | columns(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
         frame = pd.DataFrame(spread, columns=_columns(self.spec))
-        for column in [*TIMES, *(name for name, field in self.spec.request.items() if field.type == "datetime")]:
-            frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+        for column in TIMES:
+            frame[column] = Datetime().from_log(frame[column])
+        for column, field in self.spec.request.items():
+            frame[column] = field.field_type.from_log(frame[column])
         for column in self.spec.column_types("number"):
             frame[column] = frame[column].astype("Float32")
-        kinds = dict.fromkeys(["label", *tasks.of(self.spec).outputs], "float64")
-        kinds |= {"decision": "bool"} if self.spec.task == "binary" else {}
-        return frame.astype(kinds | dict.fromkeys(self.spec.column_types("category"), object))
+        dtypes = {"label": "float64", **tasks.of(self.spec).answer_dtypes}
+        return frame.astype(dtypes | dict.fromkeys(self.spec.column_types("category"), object))
 
     def ids(self, since: datetime, until: datetime) -> set[str]:
         """Ids of the predictions asked in (since, until]."""
@@ -118,8 +121,9 @@ class PredictionLog:
         )
         with engine(self._database).connect() as connection:
             rows = [row._asdict() for row in connection.execute(query)]
-        names = ["asked_at", "model_version", *tasks.of(self.spec).outputs, "label"]
-        frame = pd.DataFrame([row | answered(row.pop("answer")) for row in rows], columns=names)
+        task = tasks.of(self.spec)
+        names = ["asked_at", "model_version", *task.outputs, "label"]
+        frame = pd.DataFrame([row | task.columns(row.pop("answer")) for row in rows], columns=names)
         frame["asked_at"] = pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]")
         return frame.astype(dict.fromkeys(names[2:], "float64"))
 
@@ -206,28 +210,22 @@ class ShadowLog:
             each challenger.
         """
         spec = self._log.spec
+        task = tasks.of(spec)
         query = select(shadows.c.id, shadows.c.model_version, shadows.c.answer).where(shadows.c.project == spec.name)
         with engine(self._database).connect() as connection:
             rows = [
                 {"id": row.id, "shadow_version": row.model_version}
-                | {f"shadow_{name}": value for name, value in answered(row.answer).items()}
+                | {f"shadow_{name}": value for name, value in task.columns(row.answer).items()}
                 for row in connection.execute(query)
             ]
-        outputs = [f"shadow_{name}" for name in tasks.of(spec).outputs]
+        outputs = [f"shadow_{name}" for name in task.outputs]
         found = pd.DataFrame(rows, columns=None if rows else ["id", "shadow_version", *outputs])
         return self._log.read(since, until).merge(found, on="id")
 
 
-def answered(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Spread an answer into the columns of a frame: the task's outputs, and ``decision`` where there is one."""
-    classes = answer.get("probabilities", {})
-    others = {name: value for name, value in answer.items() if name != "probabilities"}
-    return {f"probability_{name}": value for name, value in classes.items()} | others
-
-
 def answer_columns(spec: ProjectSpec) -> list[str]:
     """The columns of an answer in a frame."""
-    return [*tasks.of(spec).outputs, *([] if spec.task == "regression" else ["decision"])]
+    return list(tasks.of(spec).answer_dtypes)
 
 
 def prune(database: str, before: datetime) -> int:

@@ -39,12 +39,6 @@ from stack.training.evaluation import Scorer, answers
 
 SLICE_ROWS = 200
 """A slice with fewer holdout rows is left out: its AUC is noise (standard deviation about 0.04)."""
-SKILL: dict[str, dict[str, tuple[float | None, float | None]]] = {
-    "binary": {"auc": (0.5, None), "brier_skill": (0.0, None)},
-    "multiclass": {"brier_skill": (0.0, None)},
-    "regression": {"skill": (0.0, None)},
-}
-"""Default limits of these metrics."""
 TOLERANCE = 0.01
 """Default limit of the increase of the mean loss, as a share of the champion's."""
 COMPARED_ROWS = 500
@@ -193,7 +187,7 @@ def _basis(spec: ProjectSpec, comparison: ChampionComparison | None) -> str:
 
 def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[Reason]:
     metrics = Scorer.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
-    for name, (least, most) in (SKILL[spec.task] | spec.gate.limits).items():
+    for name, (least, most) in {**tasks.of(spec).skill_limits, **spec.gate.limits}.items():
         if name not in metrics:
             raise StackError(
                 f"{spec.folder / 'project.yaml'}, key gate.limits",

@@ -15,6 +15,7 @@ from stack.core import code
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.reproduce import rebuild
+from stack.specification import specs
 
 FORMER = {"stack.ops.bootstrap": "stack.bootstrap", "stack.reproduce.rebuild": "stack.rebuild"}
 """Module -> its name in the commits of release 0.1."""
@@ -101,8 +102,7 @@ def _path(folder: Path, module: str) -> Path:
 
 def _data(folder: Path, recipe: Mapping[str, Any]) -> list[str]:
     """An example is known where the package of its data is installed."""
-    text = (folder / "projects" / recipe["project"] / "project.yaml").read_text()
-    return ["--examples"] if "\npackage:" in text else []
+    return ["--examples"] if specs.package(folder / "projects" / recipe["project"] / "project.yaml") else []
 
 
 def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -> None:

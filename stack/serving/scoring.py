@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
 
 import pandas as pd
 from pandas import DataFrame
@@ -15,25 +14,21 @@ from pandas import DataFrame
 from stack.core.errors import StackError, nearest
 from stack.core.settings import Settings
 from stack.features import features
-from stack.prediction_log import predictions
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving import chunks
 from stack.serving.served import ServedModel
 from stack.specification import tasks
-from stack.specification.specs import ProjectSpec, RequestField
-
-ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
-TYPES = {"number": "float64", "integer": "int64", "boolean": "bool"}
-"""Of request fields in a CSV file; all others are text."""
+from stack.specification.fields import Datetime
+from stack.specification.specs import ProjectSpec
 
 
 def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
     """Add a version's answer to rows that hold the feature columns.
 
     Returns:
-        `frame` with the columns of an answer (:func:`stack.prediction_log.predictions.answered`) and ``model_version``.
+        `frame` with the columns of an answer (:attr:`Task.answer_dtypes`) and ``model_version``.
     """
     with loaded(project.settings, version) as model:
         return _answered(project.spec, version, model, frame)
@@ -63,7 +58,9 @@ def file(project: Project, source: Path, target: Path, now: datetime, say: Calla
     Raises:
         StackError: a request field is missing, a value is not of its type, or an instant has no zone.
     """
-    types = {name: _type(field) for name, field in project.spec.request.items()}
+    types = {
+        name: field.field_type.dtype_of_file(nullable=field.nullable) for name, field in project.spec.request.items()
+    }
     _events(
         project.spec, source, next(chunks.read(source, types))[0], now
     )  # most mistakes show before a model is needed
@@ -89,14 +86,9 @@ def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
 def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:
     task, found = tasks.of(spec), model.predict({column: frame[column] for column in spec.features.columns})
     outputs = found.reshape(len(frame), len(task.outputs)).tolist()
-    told = [predictions.answered(task.reply(one, spec.threshold)) for one in outputs]
-    answers = DataFrame(told, columns=predictions.answer_columns(spec), index=frame.index)
+    replies = [task.columns(task.reply(one, spec.threshold)) for one in outputs]
+    answers = DataFrame(replies, columns=list(task.answer_dtypes), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
-
-
-def _type(field: RequestField) -> Any:
-    """The type of a request field in a CSV file; an integer that may be missing is a float, as pandas has it."""
-    return "float64" if field.type == "integer" and field.nullable else TYPES.get(field.type, str)
 
 
 def _events(spec: ProjectSpec, path: Path, rows: DataFrame, now: datetime) -> DataFrame:
@@ -109,23 +101,7 @@ def _events(spec: ProjectSpec, path: Path, rows: DataFrame, now: datetime) -> Da
                 expected=f"{field.description} ({field.type}), like {field.example!r}",
                 todo="add the column",
             )
-        if field.type == "datetime":
-            rows[name] = _instants(path, rows[name])
-    asked = _instants(path, rows.pop("asked_at")) if "asked_at" in rows else pd.Timestamp(now).as_unit("us")
-    return rows.assign(event_timestamp=asked)
-
-
-def _instants(path: Path, column: pd.Series) -> pd.Series:
-    """Read instants with their zones as UTC; one without a zone is an error, as nobody knows what it means."""
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return cast(pd.Series, column.dt.tz_convert("UTC").dt.as_unit("us"))
-    text = column.astype(str)
-    wrong = text[~text.str.contains(ZONE)]
-    if len(wrong):
-        raise StackError(
-            f"{path}, column {column.name}",
-            found=f"{len(wrong)} of {len(text)} values without a zone, like {wrong.iloc[0]!r}",
-            expected="instants with a zone, like 2013-03-01T08:00:00-05:00",
-            todo="add the zone",
-        )
-    return cast(pd.Series, pd.to_datetime(text, utc=True, format="ISO8601").dt.as_unit("us"))
+        rows[name] = field.field_type.from_file(rows[name], f"{path}, column {name}")
+    if "asked_at" not in rows:
+        return rows.assign(event_timestamp=pd.Timestamp(now).as_unit("us"))
+    return rows.assign(event_timestamp=Datetime().from_file(rows.pop("asked_at"), f"{path}, column asked_at"))

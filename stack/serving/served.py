@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from stack.serving import _compat
+from stack.specification import tasks
 
 CONTRACT = "contract.json"
 MISSING = ""
@@ -31,7 +32,8 @@ class Contract:
     label: str
     threshold: float
     """Binary: the decision is positive from this probability on."""
-    task: Literal["binary", "multiclass", "regression"] = "binary"
+    task: str = "binary"
+    """Name of the kind of task, see :mod:`stack.specification.tasks`."""
     outputs: tuple[str, ...] = ("probability",)
     """What an answer consists of, in order."""
 
@@ -77,8 +79,6 @@ class ServedModel:
         path = folder / f"model.{self.form}"
         self.outputs = self.contract.outputs
         self._model: Form = (_Onnx if self.form == "onnx" else _Skops)(path, self.contract)
-        # Of two classes the second one's probability says it all.
-        self._first = 1 if self.contract.task == "binary" else 0
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Predict rows given as columns.
@@ -93,8 +93,8 @@ class ServedModel:
         rows = len(columns[next(iter(self.columns))])
         if not rows:
             return np.empty((0, len(self.outputs)))
-        found = self._model.answer(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
-        return found[:, self._first :]
+        answer = self._model.answer(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
+        return answer[:, -len(self.outputs) :]  # of two classes the second one's probability says it all
 
 
 def numbers(columns: Mapping[str, Any], names: Sequence[str], rows: int) -> np.ndarray:
@@ -128,7 +128,7 @@ class _Onnx:
         options.log_severity_level = 3  # warnings are about the converter's thrift
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
-        self._output = "variable" if contract.task == "regression" else "probabilities"
+        self._output = "variable" if tasks.KINDS[contract.task].numeric else "probabilities"
 
     def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
         packed = {"numbers": numbers, "categories": categories}
@@ -144,7 +144,8 @@ class _Skops:
 
         self._pipeline = skops.io.load(path, trusted=_compat.trusted_types())
         self._columns = contract.of("number") + contract.of("category")
-        self._predict = self._pipeline.predict if contract.task == "regression" else self._pipeline.predict_proba
+        numeric = tasks.KINDS[contract.task].numeric
+        self._predict = self._pipeline.predict if numeric else self._pipeline.predict_proba
 
     def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
         import pandas as pd

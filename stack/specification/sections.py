@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
+from stack.specification import fields
+from stack.specification.fields import FieldType
+
+FieldTypeName = Annotated[str, AfterValidator(fields.known)]
 
 
 class Spec(BaseModel):
@@ -47,7 +51,7 @@ class Table(Spec):
 class RequestField(Spec):
     """A field that a caller sends with each prediction request."""
 
-    type: Literal["string", "integer", "number", "boolean", "datetime"]
+    type: FieldTypeName
     """What a caller sends; a datetime names its zone."""
     description: str
     """Said in the API, and in errors."""
@@ -74,8 +78,13 @@ class RequestField(Spec):
 
     @property
     def value(self) -> Any:
-        """The example as features are made of it: an instant is a datetime."""
-        return datetime.fromisoformat(str(self.example)) if self.type == "datetime" and self.example else self.example
+        """The example as features are computed from it: an instant is a datetime."""
+        return self.field_type.value(self.example)
+
+    @property
+    def field_type(self) -> FieldType:
+        """What the stack knows of the type."""
+        return fields.TYPES[self.type]
 
 
 class Features(Spec):
@@ -85,7 +94,7 @@ class Features(Spec):
     """Name of the Feast feature service."""
     entities: list[str] = []
     """Join keys; each is a request field of the same name."""
-    columns: dict[str, Literal["number", "category"]]
+    columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
     """Feature columns in the model's order, and how the model reads each."""
 
 

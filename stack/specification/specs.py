@@ -5,18 +5,18 @@ Every key is documented by the class that holds it; an unknown key is an error t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from stack.core.errors import StackError, nearest
 from stack.core.settings import ROOT
-from stack.specification import mistakes
+from stack.specification import tasks, yaml_errors
 from stack.specification.sections import (
     Clock,
     Features,
@@ -51,6 +51,8 @@ __all__ = [
     "names",
     "parse",
 ]
+TaskName = Annotated[str, AfterValidator(tasks.known)]
+
 PROJECTS = ROOT / "projects"
 YAML = "*/project.yaml"
 DEFINITIONS = ROOT / "feature_repo"
@@ -63,7 +65,7 @@ class ProjectSpec(Spec):
     """The folder's name."""
     title: str
     """The question that is answered."""
-    task: Literal["binary", "multiclass", "regression"] = "binary"
+    task: TaskName = "binary"
     """Whether it happens, which one it is, or how much."""
     label: str
     """Column with the outcome."""
@@ -83,20 +85,9 @@ class ProjectSpec(Spec):
     monitoring: Monitoring = Monitoring()
     schedules: Schedules = Schedules()
 
-    @field_validator("features")
-    @classmethod
-    def _nothing_twice(cls, features: Features) -> Features:
-        if not features.columns:
-            raise ValueError("at least one feature column")
-        return features
-
     @model_validator(mode="after")
     def _classes_of_the_task(self) -> Self:
-        count, most = len(self.classes), {"binary": 2, "regression": 0}.get(self.task, 1000)
-        least = 3 if self.task == "multiclass" else 0
-        if not (least <= count <= most) or (self.task == "binary" and count == 1) or len(set(self.classes)) < count:
-            wanted = {"binary": "two classes, or none for 0 and 1", "regression": "none", "multiclass": "three or more"}
-            raise ValueError(f"classes: {count} found, a {self.task} task has {wanted[self.task]}, each once")
+        tasks.check_classes(self.task, self.classes)
         return self
 
     @model_validator(mode="after")
@@ -125,29 +116,42 @@ class ProjectSpec(Spec):
 
 
 def names() -> list[str]:
-    """Names of the projects in the checkout, sorted; an example counts when its data is installed."""
+    """Return the names of the projects in the checkout, sorted; an example counts when its data is installed."""
     return [name for name, package in _packages().items() if not package or find_spec(package)]
 
 
 def examples() -> list[str]:
-    """Names of the examples whose data is not installed."""
+    """Return the names of the examples whose data is not installed."""
     return [name for name, package in _packages().items() if package and not find_spec(package)]
 
 
+def package(path: Path) -> str:
+    """Return the key `package` of a project.yaml, whatever else is wrong with the file."""
+    state = path.stat()
+    return _package(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _package(path: Path, changed: int, size: int) -> str:
+    """Read the key once for each state of the file: it is asked for often."""
+    try:
+        raw = yaml_errors.read(path)
+    except StackError:
+        return ""
+    return str(raw.get("package") or "") if isinstance(raw, dict) else ""
+
+
 def _packages() -> dict[str, str]:
-    """Project -> the key `package` of its project.yaml, which is read without parsing the rest: it is asked often."""
-    texts = {path.parent.name: path.read_text(encoding="utf-8", errors="replace") for path in PROJECTS.glob(YAML)}
-    found = {name: re.search(r"(?m)^package: *(\w+)", text) for name, text in texts.items()}
-    return {name: match[1] if match else "" for name, match in sorted(found.items())}
+    return {path.parent.name: package(path) for path in sorted(PROJECTS.glob(YAML))}
 
 
-def sound(say: Callable[[str], None]) -> Iterator[ProjectSpec]:
-    """Give the projects whose specification is sound; `say` is told of each other one what is wrong."""
+def load_valid(on_error: Callable[[str], None]) -> Iterator[ProjectSpec]:
+    """Yield the valid specifications; report why each other project is left out."""
     for name in names():
         try:
             spec = load(name)
         except StackError as error:
-            say(f"left out: {error}")
+            on_error(f"left out: {error}")
         else:
             yield spec
 
@@ -163,7 +167,7 @@ def load(name: str) -> ProjectSpec:
         raise StackError(
             f"projects/{name}",
             found="an example whose data is not installed",
-            expected=f"the data package {_packages()[name]}",
+            expected=f"the data package {package(path)}",
             todo=f"run `make example NAME={name}`, which installs it and runs the project",
         )
     if not path.is_file():
@@ -173,7 +177,7 @@ def load(name: str) -> ProjectSpec:
             expected=f"one of {', '.join(names())}",
             todo="name an existing project",
         )
-    return parse(mistakes.read(path), path)
+    return parse(yaml_errors.read(path), path)
 
 
 def parse(raw: Any, path: Path) -> ProjectSpec:
@@ -185,7 +189,7 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
     try:
         spec = ProjectSpec.model_validate(raw)
     except ValidationError as error:
-        raise next(iter(mistakes.explain(ProjectSpec, error, path).values())) from None
+        raise next(iter(yaml_errors.explain(ProjectSpec, error, path).values())) from None
     if spec.name != path.parent.name:
         raise StackError(
             f"{path}, key name",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from stack.core.errors import StackError, nearest
 from stack.serving.served import Contract, ServedModel
+from stack.specification import tasks
+from stack.specification.fields import TYPES
 
 REQUEST = "request.json"
 Columns = Mapping[str, list[Any]]
@@ -63,16 +64,8 @@ class PortableModel:
 
 
 def reply(contract: Contract, answer: Sequence[float]) -> dict[str, Any]:
-    """One answer (outputs,) as the caller is told it."""
-    match contract.task:
-        case "binary":
-            return {"probability": answer[0], "decision": answer[0] >= contract.threshold}
-        case "multiclass":
-            classes = [name.removeprefix("probability_") for name in contract.outputs]
-            named = dict(zip(classes, answer, strict=True))
-            return {"probabilities": named, "decision": max(named, key=named.__getitem__)}
-        case "regression":
-            return {"prediction": answer[0]}
+    """Return one answer (outputs,) as the endpoint does."""
+    return tasks.answering(contract.task, contract.outputs).reply(answer, contract.threshold)
 
 
 def checked(request: Mapping[str, Any], number: int, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,36 +92,8 @@ def _value(where: str, field: Mapping[str, Any], value: Any) -> Any:
         if field["nullable"]:
             return None
         raise StackError(where, found="nothing", expected=field["type"])
+    field_type = TYPES[field["type"]]
     try:
-        return READERS[field["type"]](value)
-    except (TypeError, ValueError, KeyError):
-        raise StackError(where, found=repr(value), expected=EXPECTED.get(field["type"], field["type"])) from None
-
-
-def _instant(value: Any) -> datetime:
-    at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    if at.tzinfo is None:
-        raise ValueError(value)
-    return at.astimezone(UTC).replace(microsecond=0)
-
-
-def _integer(value: Any) -> int:
-    text = str(value)
-    whole = int(text) if text.lstrip("+-").isdigit() else int(float(text))  # pandas writes 3.0 where others are missing
-    if whole != float(text):
-        raise ValueError(value)
-    return whole
-
-
-def _boolean(value: Any) -> bool:
-    return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
-
-
-READERS: dict[str, Callable[[Any], Any]] = {
-    "string": str,
-    "integer": _integer,
-    "number": float,
-    "boolean": _boolean,
-    "datetime": _instant,
-}
-EXPECTED = {"datetime": "ISO 8601 date and time with its zone", "integer": "a whole number", "boolean": "true or false"}
+        return field_type.read(value)
+    except (TypeError, ValueError):
+        raise StackError(where, found=repr(value), expected=field_type.description) from None

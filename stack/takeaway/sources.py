@@ -83,13 +83,14 @@ def _imports(tree: ast.Module, *, inside: bool = True) -> Iterator[ast.Import | 
 
 
 def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """Modules that an import may mean: ``from a import b`` is the module a, and perhaps a.b."""
+    """Return the modules that an import needs: ``from a import b`` needs a.b if that is a module, else a."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    return [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+    members = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [member if _file(member) else str(node.module) for member in members]
 
 
 def _file(module: str) -> Path | None:
-    """The file of a module of ours; None for a package or a name inside a module."""
-    path = (ROOT / Path(*module.split("."))).with_suffix(".py")
-    return path if path.is_file() else None
+    """Return the file of a module or package of ours; None for a name inside a module."""
+    path = ROOT / Path(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)

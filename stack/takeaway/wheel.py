@@ -18,6 +18,7 @@ from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import Contract
+from stack.specification import example
 from stack.specification.specs import ProjectSpec
 from stack.takeaway import sources
 from stack.takeaway.portable import REQUEST
@@ -122,7 +123,8 @@ def write(project: Project, champion: Version, folder: Path) -> None:
     roots += [f"projects.{project.spec.name}.features"] if derived else []
     found = sources.of(roots)
     for module, path in found.files.items():
-        target = (inside / Path(*module.split("."))).with_suffix(".py")
+        target = inside / Path(*module.split("."))
+        target = target / path.name if path.name == "__init__.py" else target.with_suffix(".py")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(sources.moved(path, package))
     for part in {parent for path in inside.rglob("*.py") for parent in path.parents if parent.is_relative_to(inside)}:
@@ -168,8 +170,7 @@ def _write_entry(spec: ProjectSpec, champion: Version, folder: Path, package: st
 def describe(spec: ProjectSpec, folder: Path) -> bool:
     """Write ``request.json`` beside a served form; say whether features follow from the request."""
     on_request = contract.on_request(spec.name)
-    example = {name: [field.value] for name, field in spec.request.items()}
-    derived = set(on_request(example)) if on_request else set()
+    derived = set(on_request(example.columns(spec))) if on_request else set()
     fields = {name: {"type": field.type, "nullable": field.nullable} for name, field in spec.request.items()}
     stored = [name for name in spec.features.columns if name not in derived]
     (folder / REQUEST).write_text(json.dumps({"fields": fields, "stored": stored}, indent=2) + "\n")

@@ -155,7 +155,7 @@ def _centred(spec: ProjectSpec, name: str, one: Candidate) -> Candidate:
 
 def _ours(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     """The candidates that every project has, for its task."""
-    numeric = spec.task == "regression"
+    numeric = tasks.of(spec).numeric
     return {
         BASELINE: Candidate(_dummy_regressor if numeric else _dummy_classifier),
         "gradient_boosting": _gradient_boosting(numeric, rows),

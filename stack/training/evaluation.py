@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from stack.kit.models import Metric
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.specification.tasks import SMALLER_IS_BETTER, Task
+from stack.specification.tasks import Task
 from stack.training import candidates
 
 IMPORTANCE_ROWS = 1000
@@ -54,7 +54,9 @@ class Scorer:
 
     def greater_is_better(self, metric: str) -> bool:
         """Return whether a greater value of the metric means a better model."""
-        return self.own.greater_is_better if self.own and metric == self.own.name else metric not in SMALLER_IS_BETTER
+        if self.own and metric == self.own.name:
+            return self.own.greater_is_better
+        return metric not in self.task.smaller_is_better
 
     def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
         """Measure answers (n, outputs) against encoded outcomes (n,)."""
@@ -132,7 +134,9 @@ def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFr
     ``residuals.png``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    DRAWN[spec.task](tasks.of(spec), np.asarray(label, dtype=float), answer, folder)
+    task = tasks.of(spec)
+    for name in task.plots:
+        PLOTS[name](task, np.asarray(label, dtype=float), answer, folder / f"{name}.png")
     figure = Figure(figsize=(6, 0.22 * len(importances) + 1), layout="constrained")
     axes = figure.subplots()
     axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
@@ -140,14 +144,17 @@ def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFr
     figure.savefig(folder / "importance.png", dpi=80)
 
 
-def _binary(_: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
-    bins, (false, true, _) = calibration(label, answer[:, 0]), roc_curve(label, answer[:, 0])
-    path = folder / "calibration.png"
+def _calibration(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
+    bins = calibration(label, answer[:, 0])
     _square(("predicted probability", "observed rate"), (bins["probability"], bins["rate"]), "o-", path)
-    _square(("false positive rate", "true positive rate"), (false, true), "-", folder / "roc.png")
 
 
-def _multiclass(task: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+def _roc(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
+    false, true, _thresholds = roc_curve(label, answer[:, 0])
+    _square(("false positive rate", "true positive rate"), (false, true), "-", path)
+
+
+def _confusion(task: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
     counts = confusion_matrix(label, answer.argmax(axis=1), labels=range(len(task.classes)))
     side = 2 + 0.5 * len(counts)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
@@ -160,26 +167,33 @@ def _multiclass(task: Task, label: np.ndarray, answer: np.ndarray, folder: Path)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
     figure.colorbar(image, label="share of the true class")
-    figure.savefig(folder / "confusion.png", dpi=80)
+    figure.savefig(path, dpi=80)
 
 
-def _regression(_: Task, label: np.ndarray, answer: np.ndarray, folder: Path) -> None:
+def _predicted(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
     predicted = answer[:, 0]
     span = (min(label.min(), predicted.min()), max(label.max(), predicted.max()))
-    _square(("predicted", "true"), (predicted, label), ".", folder / "predicted.png", span)
+    _square(("predicted", "true"), (predicted, label), ".", path, span)
+
+
+def _residuals(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
+    predicted = answer[:, 0]
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.axhline(0, linestyle="--", color="grey", linewidth=1)
     axes.plot(predicted, label - predicted, ".")
     axes.set(xlabel="predicted", ylabel="true - predicted")
-    figure.savefig(folder / "residuals.png", dpi=80)
+    figure.savefig(path, dpi=80)
 
 
-DRAWN: dict[str, Callable[[Task, np.ndarray, np.ndarray, Path], None]] = {
-    "binary": _binary,
-    "multiclass": _multiclass,
-    "regression": _regression,
+PLOTS: dict[str, Callable[[Task, np.ndarray, np.ndarray, Path], None]] = {
+    "calibration": _calibration,
+    "roc": _roc,
+    "confusion": _confusion,
+    "predicted": _predicted,
+    "residuals": _residuals,
 }
+"""Name of a plot, as tasks list them -> what draws it."""
 
 
 def _square(

@@ -56,14 +56,15 @@ def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
         split = Split(Timestamp(cutoff), frame[~held], frame[held])
     else:
         split = _latest(spec, frame, cutoff)
-    outcomes = max(2, len(tasks.of(spec).classes))
+    task = tasks.of(spec)
+    outcomes = max(2, len(task.classes))
     # The gate can judge a holdout without a rare class; a model cannot learn it without a row.
     for side, rows, least in (("fit", split.fit, outcomes), ("holdout", split.test, 2)):
         if rows[spec.label].nunique() < least:
             raise StackError(
                 f"training set of {spec.name}, {side} rows",
                 found=f"{len(rows):,} rows with {rows[spec.label].nunique()} different outcomes",
-                expected=f"{'both' if least == 2 else f'all {least}'} outcomes" if spec.task != "regression" else "two",
+                expected=f"{'both' if least == 2 else f'all {least}'} outcomes" if task.classes else "two",
                 todo="ingest more data",
             )
     return split

@@ -24,7 +24,7 @@ from stack.ops import compose, credentials, docker, lan, welcome
 from stack.ops.docker import Container
 from stack.project import Project, contract
 from stack.registry.registry import Version
-from stack.specification import specs
+from stack.specification import example, specs
 from tests.conftest import own_environment
 
 RATE = 20
@@ -66,7 +66,7 @@ class Containers:
 
     def predict(self) -> dict[str, object]:
         """Ask for the example's prediction."""
-        body = welcome.example(specs.load("flights"))
+        body = example.body(specs.load("flights"))
         url = f"{self.settings.prediction_url}/flights/predict"
         answer = httpx.post(
             url, content=body, headers={"Content-Type": "application/json"}, trust_env=False, timeout=10

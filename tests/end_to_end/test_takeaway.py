@@ -17,7 +17,7 @@ import pytest
 
 from stack.core.settings import ROOT, Settings
 from stack.project import Project, contract
-from stack.specification import specs
+from stack.specification import example, specs
 from stack.takeaway import bento, wheel
 from tests.conftest import free_ports
 
@@ -129,7 +129,7 @@ def test_the_bento_keeps_the_contract_of_the_endpoint(asked: tuple[Answers, Answ
     assert list(found[0]) == list(answers[0])
     assert {one["model_version"] for one in found} == {one["model_version"] for one in answers}
 
-    plain = {name: field.example for name, field in FLIGHTS.request.items()}
+    plain = example.row(FLIGHTS)
     (bare,) = post(served, [plain])
     assert bare["warnings"] == ["25 of 25 stored features were not given"]
     wrong = httpx.post(f"{served}/flights/predict", json={"rows": [plain | {"origin": 7}]}, trust_env=False)

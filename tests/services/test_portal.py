@@ -16,10 +16,10 @@ from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from services.portal.app import build
-from services.portal.projects import curl
 from services.portal.tools import Origin, outside
 from stack.core.settings import Settings
 from stack.core.state import decisions, engine
+from stack.specification import example
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)
 SERVICES = ("prediction", "prefect", "mlflow", "features", "monitoring", "feast_ui")
@@ -283,7 +283,7 @@ def test_links_follow_the_name_that_the_browser_used(home):
 def test_the_curl_command_is_what_a_shell_reads():
     body = json.dumps({"rows": [{"city": "L'Aquila"}]})
 
-    words = shlex.split(curl("http://127.0.0.1:3000", "tiny", body))
+    words = shlex.split(example.curl("http://127.0.0.1:3000", "tiny", body))
 
     assert words[1] == "http://127.0.0.1:3000/tiny/predict"
     assert words[-1] == body

@@ -16,10 +16,10 @@ import pytest
 from services.prediction.front import Front
 from services.prediction.ids import uuids
 from services.prediction.projects import Projects
-from services.prediction.schema import example, parsed_example
+from services.prediction.schema import parsed_example
 from stack.core.settings import Settings
 from stack.project import Project
-from stack.specification import specs
+from stack.specification import example, specs
 from tests.services.conftest import NOW
 
 
@@ -131,7 +131,7 @@ def test_changed_code_answers_and_broken_code_takes_nothing_away(folder, home, s
     monkeypatch.setattr(import_module("projects.flights"), "__path__", [str(folder / "flights")])
     monkeypatch.delitem(sys.modules, "projects.flights.features")
     file = folder / "flights" / "features.py"
-    written, row = file.read_text(), {"rows": [example(spec)]}
+    written, row = file.read_text(), {"rows": [example.row(spec)]}
 
     def weekday(served: Projects) -> float:
         found, _ = served.served["flights"].seat.current.predict([parsed_example(spec)], [NOW])

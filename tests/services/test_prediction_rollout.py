@@ -23,13 +23,14 @@ from services.prediction.answers import answer
 from services.prediction.canary import place
 from services.prediction.champions import Seat
 from services.prediction.projects import Served
-from services.prediction.schema import example, parsed_example, row_model
+from services.prediction.schema import parsed_example, row_model
 from stack.core import state
 from stack.core.state import engine
 from stack.prediction_log import predictions
 from stack.project import Project
 from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Judgement
+from stack.specification import example
 from stack.specification.specs import Rollout
 from tests.services.conftest import NOW, eventually, get, post
 
@@ -145,7 +146,7 @@ def tried(home, spec, crowned) -> Iterator[Tried]:
 def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spec, crowned, tried):
     first, second = crowned
     ids = [str(UUID(int=number, version=4)) for number in range(200)]
-    requests = [[example(spec) | {"prediction_id": one}, example(spec), example(spec)] for one in ids]
+    requests = [[example.row(spec) | {"prediction_id": one}, example.row(spec), example.row(spec)] for one in ids]
     answers = tried.ask(requests)
     by = {one: {row["model_version"] for row in answer} for one, answer in zip(ids, answers, strict=True)}
     assert {len(versions) for versions in by.values()} == {1}
@@ -156,20 +157,20 @@ def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spe
     assert all(log[row["prediction_id"]] == row["model_version"] for answer in answers for row in answer)
     assert tried.served.seat.canary.requests.figures().requests == len(canarys)
     # Without an id of the caller's own, too.
-    assert {row["model_version"] for (row,) in tried.ask([[example(spec)]] * 60)} == {first, second}
+    assert {row["model_version"] for (row,) in tried.ask([[example.row(spec)]] * 60)} == {first, second}
 
 
 def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatch):
     first, second = crowned
     monkeypatch.setattr(tried.served.seat.canary.model, "predict", lambda _: 1 / 0)
-    answers = tried.ask([[example(spec)]] * 150)
+    answers = tried.ask([[example.row(spec)]] * 150)
     assert tried.served.seat.canary.requests.figures().errors >= 20
     tried.served.seat.look()
     assert Project(home, spec).registry.canary() is None
     entry = decisions.entries(Project(home, spec))[-1]
     assert (entry.kind, entry.version, entry.champion) == ("withdraw", first, second)
     assert entry.reason.endswith("requests failed, more than 10%")
-    assert {row["model_version"] for (row,) in tried.ask([[example(spec)]] * 50)} == {second}
+    assert {row["model_version"] for (row,) in tried.ask([[example.row(spec)]] * 50)} == {second}
     assert {row["model_version"] for answer in answers if isinstance(answer, list) for row in answer} == {second}
 
 
@@ -192,17 +193,17 @@ def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, m
         seat = tried.served.seat
         assert seat.current.version == second
         monkeypatch.setattr(seat.current.model, "predict", lambda _: 1 / 0)
-        tried.ask([[example(spec)]] * 100)
+        tried.ask([[example.row(spec)]] * 100)
         seat.look()
         assert seat.current.version == Project(home, spec).registry.champion().version == first
         assert "rolled back to version" in caplog.text
         entry = decisions.entries(Project(home, spec))[-1]
         assert (entry.kind, entry.version, entry.champion) == ("rollback", first, second)
         assert entry.reason == "100 of 100 requests failed, more than 10%"
-        assert tried.ask([[example(spec)]])[0][0]["model_version"] == first
+        assert tried.ask([[example.row(spec)]])[0][0]["model_version"] == first
 
         monkeypatch.setattr(seat.current.model, "predict", lambda _: 1 / 0)
-        tried.ask([[example(spec)]] * 100)
+        tried.ask([[example.row(spec)]] * 100)
         seat.look()
         assert seat.current.version == first and not seat.problem
         assert decisions.entries(Project(home, spec))[-1] == entry, "two versions do not take turns"
@@ -225,7 +226,7 @@ def test_rollback_is_one_command(home, spec, crowned):
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith(f"flights: version {first} is champion again, after version {second}\n")
     assert float(re.search(r"answers, ([\d.]+) s after", told.stdout)[1]) < 3
-    answers = post(f"{home.prediction_url}/flights/predict", {"rows": [example(spec)]}).json()
+    answers = post(f"{home.prediction_url}/flights/predict", {"rows": [example.row(spec)]}).json()
     assert [answer["model_version"] for answer in answers] == [first]
 
     again = stack(home, "rollback", "flights")

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 
 from services.prediction import schema
 from stack.core.errors import StackError
-from stack.specification import specs, tasks
+from stack.specification import example, specs, tasks
 from stack.specification.specs import RequestField
 
 FLIGHTS = specs.load("flights")
-ROW = schema.example(FLIGHTS)
+ROW = example.row(FLIGHTS)
 REQUEST = schema.request_model(FLIGHTS)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from services.prediction.schema import example
 from stack.project import Project
 from stack.serving import chunks, scoring
+from stack.specification import example
 from tests.services.conftest import NOW
 
 pytestmark = pytest.mark.services
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.services
 
 def test_a_file_is_scored_in_chunks_of_any_size(home, spec, version, tmp_path, monkeypatch):
     Project(home, spec).registry.set_champion(version)
-    rows = [example(spec) | {"dest": dest, "note": note} for dest in ("ORD", "LAX", "ATL") for note in ("x", 1, 2)]
+    rows = [example.row(spec) | {"dest": dest, "note": note} for dest in ("ORD", "LAX", "ATL") for note in ("x", 1, 2)]
     source = tmp_path / "in.csv"
     pd.DataFrame(rows).to_csv(source, index=False)
     scored, told = [], []

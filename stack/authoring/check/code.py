@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from stack import MOVED
 from stack.core.errors import StackError, nearest
+from stack.project import contract
 from stack.specification.specs import ProjectSpec
 
-FUNCTIONS = {
-    "source": {"fetch": ["since", "until"]},
-    "features": {"build": ["tables", "since", "until"], "events": ["tables"]},
-    "checks": {"suites": [], "prepare": ["tables", "history", "since", "until"]},
-}
-"""What the stack calls, with positional arguments."""
-CONSTANTS = {"features": ["LOOKBACK"], "checks": ["HISTORY", "COLUMNS"]}
+MODULES: dict[str, type] = {"source": contract.Source, "features": contract.Features, "checks": contract.Checks}
+"""Modules that every project has, and what the stack asks of each."""
 OPTIONAL = ("model", "drift")
 
 
@@ -40,13 +39,13 @@ class Module:
 def findings(folder: Path, definitions: Path, spec: ProjectSpec | None) -> list[StackError]:
     """Missing files and functions, wrong signatures, syntax errors; all of them."""
     found: list[StackError] = []
-    for noun in (*FUNCTIONS, *(one for one in OPTIONAL if (folder / f"{one}.py").exists())):
+    for noun in (*MODULES, *(one for one in OPTIONAL if (folder / f"{one}.py").exists())):
         module = _parsed(folder / f"{noun}.py", found)
         if module is not None:
-            found += _missing(module, noun, spec)
+            found += [*_missing(module, noun, spec), *_moved(module)]
     feast = _parsed(definitions, found)
-    if feast is not None and spec is not None:
-        found += _definitions(feast, spec)
+    if feast is not None:
+        found += [*_moved(feast), *(_definitions(feast, spec) if spec is not None else [])]
     return found
 
 
@@ -60,16 +59,16 @@ def _parsed(path: Path, found: list[StackError]) -> Module | None:
     except SyntaxError as error:
         text = f": {error.text.strip()}" if error.text else ""
         where = f"{path}, line {error.lineno}"
-        found.append(StackError(where, found=f"{error.msg}{text}", expected="Python", todo="mend the line"))
+        found.append(StackError(where, found=f"{error.msg}{text}", expected="Python", todo="fix the line"))
         return None
 
 
 def _missing(module: Module, noun: str, spec: ProjectSpec | None) -> Iterator[StackError]:
     """Functions that the stack calls and the module lacks, or has with other arguments."""
-    wanted = dict(FUNCTIONS.get(noun, {}))
+    protocol: type = MODULES.get(noun, object)
     if noun == "source" and spec is not None and spec.clock.kind == "replay":
-        wanted["requests"] = ["since", "until"]
-    for name, arguments in wanted.items():
+        protocol = contract.RequestSource
+    for name, arguments in functions(protocol).items():
         signature = f"{name}({', '.join(arguments)})"
         defined = module.names.get(name)
         if defined is None:
@@ -77,9 +76,42 @@ def _missing(module: Module, noun: str, spec: ProjectSpec | None) -> Iterator[St
         elif isinstance(defined, ast.FunctionDef) and not _takes(defined.args, len(arguments)):
             where = f"{module.path}, line {defined.lineno}"
             yield StackError(where, found=f"{name}({ast.unparse(defined.args)})", expected=signature)
-    for name in CONSTANTS.get(noun, []):
+    for name in inspect.get_annotations(protocol):
         if name not in module.names:
             yield _absent(module, name, f"a constant {name}")
+
+
+def functions(protocol: type) -> dict[str, list[str]]:
+    """Return the functions of a protocol of :mod:`stack.project.contract`, with their positional arguments."""
+    members = [member for kind in reversed(protocol.__mro__) for member in vars(kind).items() if kind is not Protocol]
+    return {
+        name: list(inspect.signature(member).parameters)[1:]
+        for name, member in members
+        if inspect.isfunction(member) and not name.startswith("_")
+    }
+
+
+def _moved(module: Module) -> Iterator[StackError]:
+    """Imports of modules of the stack by a former name."""
+    for node in ast.walk(module.tree):
+        for former in _imported(node):
+            if former in MOVED:
+                yield StackError(
+                    f"{module.path}, line {node.lineno}",  # type: ignore[attr-defined]  # an import statement has it
+                    found=f"an import of {former}",
+                    expected=f"its name now, {MOVED[former]}",
+                    todo="change the import: the former name is read for one more release",
+                )
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """Return the modules that an import statement may mean."""
+    match node:
+        case ast.ImportFrom(module=str(module), names=names):
+            return [module, *(f"{module}.{alias.name}" for alias in names)]
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+    return []
 
 
 def _absent(module: Module, name: str, expected: str) -> StackError:
@@ -115,7 +147,7 @@ def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
                 f"{module.path.parent.parent / 'projects' / spec.name / 'project.yaml'}, key features.columns.{column}",
                 found=f"a column that {module.path.name} does not define{nearest(column, [f for f in fields if f])}",
                 expected="a Field of a view",
-                todo="mend the name here or there",
+                todo="fix the name here or there",
             )
     for name, line in fields.items():
         if name not in spec.features.columns and name not in spec.request:
@@ -123,7 +155,7 @@ def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
                 f"{module.path}, line {line}",
                 found=f"Field {name!r}{nearest(str(name), spec.features.columns)}",
                 expected="a column of features.columns in project.yaml, or a request field",
-                todo="mend the name here or there",
+                todo="fix the name here or there",
             )
 
 

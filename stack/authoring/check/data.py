@@ -12,14 +12,12 @@ import pandas as pd
 
 from stack.core.errors import StackError, nearest
 from stack.project import contract
+from stack.specification import example, tasks
 from stack.specification.specs import ProjectSpec, RequestField
 
 Tables = dict[str, pd.DataFrame]
 EVENT = ["event_id", "event_timestamp", "label_available_at"]
 LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'
-KINDS = {"integer": "biuf", "number": "iuf", "boolean": "bO", "string": "OTUS"}
-"""What a request field's column may be made of, as NumPy names it; pandas reads integers with gaps as floats."""
-
 MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features": contract.features}
 
 
@@ -60,7 +58,7 @@ def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
             f"{_line(spec, error) or spec.folder / f'{noun}.py'}",
             found=said,
             expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
-            todo=LOCALIZE if without_zone else "mend the line",
+            todo=LOCALIZE if without_zone else "fix the line",
         ) from error
 
 
@@ -109,7 +107,7 @@ def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -
         rows, key = tables[name], ", ".join(table.key)
         if rows.empty:
             yield StackError(
-                where, found=f"no row in ({since}, {until}]", expected="rows", todo="mend clock in project.yaml"
+                where, found=f"no row in ({since}, {until}]", expected="rows", todo="fix clock in project.yaml"
             )
         twice = rows[rows.duplicated(table.key, keep=False)]
         if len(twice):
@@ -143,14 +141,9 @@ def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
 
 def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[StackError]:
     """A request field whose column holds something else, or nothing in places."""
-    if field.type == "datetime":
-        if not isinstance(values.dtype, pd.DatetimeTZDtype):
-            yield StackError(where, found=f"{values.dtype}", expected="instants with their zone, UTC")
-        return
-    kind = getattr(values.dtype, "kind", "O")
-    if kind not in KINDS[field.type]:
+    if expected := field.field_type.column_problem(values):
         found = f"{values.dtype}, like {values.iloc[0]!r}" if len(values) else str(values.dtype)
-        yield StackError(where, found=found, expected=f"type {field.type}, as request in project.yaml says")
+        yield StackError(where, found=found, expected=expected)
     if values.isna().any() and not field.nullable:
         todo = "say `nullable: true` in project.yaml, or fill them in"
         yield StackError(where, found=f"{values.isna().sum()} missing values", expected="none", todo=todo)
@@ -158,18 +151,19 @@ def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[Stack
 
 def _outcomes(spec: ProjectSpec, label: pd.Series, where: str) -> Iterator[StackError]:
     """Outcomes that the task does not know, and classes that never come."""
-    if spec.task == "regression":
+    task = tasks.of(spec)
+    if task.numeric:
         if not pd.api.types.is_numeric_dtype(label):
             yield StackError(where, found=f"{label.dtype}, like {label.iloc[0]!r}", expected="numbers")
         return
-    classes, values = spec.classes or [0, 1], label.unique().tolist()
+    classes, values = task.classes, label.unique().tolist()
     strange = [one for one in values if one not in classes]
     if strange:
         yield StackError(
             where,
             found=f"{len(values)} outcomes: {', '.join(map(repr, values[:5]))}",
             expected=f"{len(classes)} of a {spec.task} task: {', '.join(map(repr, classes))}",
-            todo="mend the data, or task and classes in project.yaml",
+            todo="fix the data, or task and classes in project.yaml",
         )
     for one in classes:
         if one not in values and not strange:
@@ -193,17 +187,17 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
         given |= {*frame.columns} - {"event_timestamp", *spec.features.entities}
     if contract.on_request(spec.name):
         try:
-            example = {name: [field.value] for name, field in spec.request.items()}
+            values = example.columns(spec)
         except ValueError:  # no instant, as is told of project.yaml
             return
-        given |= {*_run(spec, "features", "on_request", example)}
+        given |= {*_run(spec, "features", "on_request", values)}
     for column in spec.features.columns:
         if column not in given:
             yield StackError(
                 f"{spec.folder}/project.yaml, key features.columns.{column}",
                 found=f"a column that features.py does not give{nearest(column, given)}",
                 expected=f"one of {', '.join(sorted(given))}",
-                todo="mend the name",
+                todo="fix the name",
             )
 
 

@@ -10,12 +10,11 @@ import yaml
 from pydantic import ValidationError
 
 from stack.core.errors import StackError, meant, nearest
-from stack.specification import mistakes
-from stack.specification.mistakes import Loc
-from stack.specification.specs import ProjectSpec, RequestField, instant, parse
+from stack.specification import yaml_errors
+from stack.specification.specs import ProjectSpec, RequestField, parse
+from stack.specification.yaml_errors import Loc
 
 RESERVED = ("prediction_id", "asked_at")
-EXAMPLES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
 def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
@@ -24,7 +23,7 @@ def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
     A misspelt key is taken for the nearest one, so that the rest of the project can be looked at as well.
     """
     try:
-        raw = mistakes.read(path)
+        raw = yaml_errors.read(path)
     except StackError as error:
         return None, [error]
     lines = Lines(path)
@@ -88,7 +87,7 @@ def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, Stack
         try:
             return ProjectSpec.model_validate(raw), wrong
         except ValidationError as error:
-            wrong = mistakes.explain(ProjectSpec, error, path) | wrong
+            wrong = yaml_errors.explain(ProjectSpec, error, path) | wrong
             misspelt = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
             for loc in misspelt:
                 renamed = _rename(raw, loc)
@@ -101,7 +100,7 @@ def _rename(raw: Any, loc: Loc) -> str | None:
     for part in loc[:-1]:
         raw = raw[part]
     value = raw.pop(loc[-1])
-    close = meant(str(loc[-1]), mistakes.known_keys(ProjectSpec, loc[:-1]))
+    close = meant(str(loc[-1]), yaml_errors.known_keys(ProjectSpec, loc[:-1]))
     if close:
         raw.setdefault(close, value)
     return close
@@ -130,7 +129,7 @@ def _unknown(path: Path, name: str, known: Mapping[str, Any] | list[str], what: 
         str(path),
         found=f"{name!r}{nearest(name, known)}",
         expected=f"{what}: {', '.join(known)}",
-        todo="mend the name",
+        todo="fix the name",
     )
 
 
@@ -138,13 +137,4 @@ def _example(field: RequestField) -> str:
     """What a request field's example should be; empty when it is that."""
     if field.example is None:
         return "" if field.nullable else f"a value of type {field.type}, as the field is not nullable"
-    if field.type == "datetime":
-        try:
-            instant(str(field.example))
-        except StackError as error:
-            return error.expected
-        return ""
-    kind: Any = EXAMPLES[field.type]
-    if not isinstance(field.example, kind) or (isinstance(field.example, bool) and field.type != "boolean"):
-        return f"a value of type {field.type}"
-    return ""
+    return field.field_type.example_problem(field.example)

@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import available_timezones
 
 import pandas as pd
 
 from stack.authoring.scaffold.columns import KNOWN, Column, instants
 from stack.core.errors import StackError, nearest
+from stack.specification import tasks
+from stack.specification.tasks import Binary, Regression, Task
 
 TARGETS = ("target", "label", "outcome", "class", "y", "churn", "churned", "survived", "species")
 KEYS = re.compile(
@@ -51,7 +53,7 @@ class Choices:
     """What the project is about."""
 
     target: Column
-    task: Literal["binary", "multiclass", "regression"]
+    task: str
     classes: list[Any]
     time: Column | None
     zone: str
@@ -65,6 +67,16 @@ class Choices:
     last: datetime | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     """Column of the file -> why."""
+
+    @property
+    def kind(self) -> type[Task]:
+        """The class of the task."""
+        return tasks.KINDS[self.task]
+
+    @property
+    def positive(self) -> Any:
+        """The outcome that is asked about, of two; None for other tasks."""
+        return self.classes[1] if len(self.classes) == 2 else None
 
 
 def choose(table: pd.DataFrame, columns: list[Column], name: str, wishes: Wishes, now: datetime, ask: Ask) -> Choices:
@@ -132,21 +144,19 @@ def _target(columns: list[Column], name: str, wishes: Wishes, ask: Ask) -> Colum
     return find(columns, answer, "TARGET")
 
 
-def _task(
-    values: pd.Series, target: Column, wishes: Wishes
-) -> tuple[Literal["binary", "multiclass", "regression"], list[Any]]:
+def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[Any]]:
     """The task that a target's values ask for, and its classes; of two the second is the positive one."""
     few = target.kind == "integer" and target.distinct <= FEW and len(values) >= 20 * target.distinct
     classed = target.distinct == 2 or target.kind in ("string", "boolean") or few
-    if wishes.task == "regression" or (wishes.task is None and not classed):
+    if tasks.KINDS[wishes.task].numeric if wishes.task else not classed:
         if target.kind not in ("number", "integer"):
             raise _no_target(target, "numbers")
-        return "regression", []
+        return wishes.task or Regression.name, []
     if not target.values or target.distinct < 2 or values.count() < LEAST_OF_CLASS * target.distinct:
         raise _no_target(target, f"two to {KNOWN} classes, on average of at least {LEAST_OF_CLASS} rows")
     if target.distinct > 2:
-        return "multiclass", target.values
-    return "binary", sorted(target.values, key=lambda one: (str(one).lower() in POSITIVE, _rarity(values, one)))
+        return tasks.suited(target.distinct), target.values
+    return Binary.name, sorted(target.values, key=lambda one: (str(one).lower() in POSITIVE, _rarity(values, one)))
 
 
 def _rarity(values: pd.Series, one: Any) -> tuple[float, str]:

@@ -42,7 +42,7 @@ class Source:
         """
         if not file.is_file():
             raise StackError(
-                "FROM", found=f"no file {file}", expected="a CSV, TSV or Parquet file", todo="mend the path"
+                "FROM", found=f"no file {file}", expected="a CSV, TSV or Parquet file", todo="fix the path"
             )
         if file.suffix == ".parquet":
             return cls(file.name, "read_parquet")
@@ -81,7 +81,7 @@ def _read(file: Path, options: dict[str, Any]) -> pd.DataFrame:
             f"FROM={file}",
             found=" ".join(str(error).split()),
             expected="a table: a line of column names, then a line a row",
-            todo="mend the line, or save the table anew as CSV",
+            todo="fix the line, or save the table anew as CSV",
         ) from None
     return table
 

@@ -19,7 +19,7 @@ def suspects(table: pd.DataFrame, choices: Choices) -> dict[str, float]:
 
     rows = table[table[choices.target.source].notna()]
     rows = rows.sample(min(SAMPLE, len(rows)), random_state=0)
-    regression = choices.task == "regression"
+    regression = choices.kind.numeric
     y = rows[choices.target.source] if regression else pd.factorize(rows[choices.target.source])[0]
     tree = (DecisionTreeRegressor if regression else DecisionTreeClassifier)(min_samples_leaf=5, random_state=0)
     found = {}

@@ -18,10 +18,9 @@ from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.core.errors import StackError
 from stack.specification import specs
+from stack.specification.fields import TYPES, Datetime
 
 TEMPLATES = Path(__file__).parent / "templates"
-FEAST = {"integer": "Int64", "number": "Float64", "string": "String", "boolean": "Bool", "datetime": "UnixTimestamp"}
-SAMPLES: dict[str, Any] = {"integer": 1, "number": 1.0, "string": "a", "boolean": True}
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 FILES = ("project.yaml", "source.py", "features.py", "checks.py", "README.md")
 TEXTS = ("string", "text", "id")
@@ -112,9 +111,9 @@ def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) ->
     derived += [(f"{c.time.name}_{what}", "Float64") for what in CLOCK] if c.time else []
     lines, sets = words.expectations(c)
     request = _request(table, c)
-    asked = [(one.name, FEAST[_type(one)]) for one in c.features if one not in c.keys]
-    asked += [(c.time.name, FEAST["datetime"])] if c.time else []
-    stored = {"Float32"} | {FEAST[_type(one)] for one in c.keys} if c.keys else set()
+    asked = [(one.name, TYPES[_type(one)].feast) for one in c.features if one not in c.keys]
+    asked += [(c.time.name, Datetime.feast)] if c.time else []
+    stored = {"Float32"} | {TYPES[_type(one)].feast for one in c.keys} if c.keys else set()
     return {
         "name": name,
         "c": c,
@@ -138,7 +137,7 @@ def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) ->
         "averaged": _averaged(c),
         "derived": derived,
         "asked": asked,
-        "samples": {one.name: [SAMPLES[_type(one)]] for one in c.keys},
+        "samples": {one.name: [TYPES[_type(one)].sample] for one in c.keys},
         "past": past,
         "services": [*(f"{one.name}_past" for one in c.keys), f"{name}_on_request"],
         "feast_types": sorted({kind for _, kind in derived + asked} | stored),
@@ -159,7 +158,7 @@ def _request(table: pd.DataFrame, c: Choices) -> list[dict[str, Any]]:
     fields = [{"name": one.name, "facts": _field(one, row[one.source], one in c.keys)} for one in c.features]
     if c.time is not None and c.last is not None:
         facts = {
-            "type": "datetime",
+            "type": Datetime.name,
             "description": "Instant that is asked about",
             "example": f"{c.last:%Y-%m-%dT%H:%M:%SZ}",
         }
@@ -170,8 +169,7 @@ def _request(table: pd.DataFrame, c: Choices) -> list[dict[str, Any]]:
 def _field(one: Column, example: Any, is_key: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {"type": _type(one), "description": one.source}
     value = example.item() if hasattr(example, "item") else example
-    convert: Any = {"integer": int, "number": float, "string": str, "boolean": bool}[facts["type"]]
-    facts["example"] = None if pd.isna(value) else convert(value)
+    facts["example"] = None if pd.isna(value) else TYPES[facts["type"]].python(value)
     if one.missing and not is_key:
         facts["nullable"] = True
     if one.kind == "string" and one.values:
@@ -189,7 +187,7 @@ def _type(one: Column) -> str:
 
 
 def _averaged(c: Choices) -> list[str]:
-    target = [] if c.task == "multiclass" else [c.target.name]
+    target = [c.target.name] if c.kind.has_mean else []
     return [*target, *(one.name for one in c.averaged)] if c.keys else []
 
 
@@ -237,8 +235,8 @@ def _times(table: pd.DataFrame, c: Choices) -> dict[str, Any]:
 
 
 def _feast(key: Column) -> str:
-    return FEAST[_type(key)]
+    return TYPES[_type(key)].feast
 
 
 def _entity(key: Column) -> str:
-    return "INT64" if _type(key) == "integer" else "STRING"
+    return TYPES[_type(key)].entity

@@ -35,12 +35,7 @@ def flow(value: Any) -> str:
 
 def title(c: Choices) -> str:
     """The question that the project answers."""
-    name = c.target.source
-    return {
-        "binary": f"Is {name} {c.classes[1] if c.classes else 1}?",
-        "multiclass": f"Which {name} is it?",
-        "regression": f"How much is {name}?",
-    }[c.task]
+    return c.kind.question(c.target.source, c.classes)
 
 
 def what(c: Choices) -> str:
@@ -113,9 +108,9 @@ def _range(name: str, least: float, most: float) -> str:
 
 
 def _classes(c: Choices) -> str:
-    if c.task != "binary":
-        return f" of {len(c.classes)} classes" if c.classes else ""
-    return f"; {c.classes[1]} is the positive outcome"
+    if len(c.classes) == 2:
+        return f"; {c.positive} is the positive outcome"
+    return f" of {len(c.classes)} classes" if c.classes else ""
 
 
 def _round(value: float) -> str:
