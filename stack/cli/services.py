@@ -113,13 +113,13 @@ def clean(yes: bool) -> None:
 @main.command()
 def apply() -> None:
     """Apply the Feast definitions of feature_repo/ to the registry; a project with broken ones is left out."""
-    from stack.core import state
+    from stack.core import database
     from stack.features import features
     from stack.ops import versions
 
     settings = settings_with()
     versions.check(settings)
-    state.engine(settings.state_database)
+    database.engine(settings.state_database)
     for name, error in features.apply(settings).items():
         click.echo(f"left out: {name}: {error}")
     versions.write(settings)

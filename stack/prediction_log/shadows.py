@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core.state import engine, shadows
+from stack.core.database import engine, shadows
 from stack.prediction_log import predictions
 from stack.prediction_log.predictions import Prediction, PredictionLog
 from stack.specification import tasks

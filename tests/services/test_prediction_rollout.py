@@ -24,8 +24,7 @@ from services.prediction.canary import place
 from services.prediction.champions import Seat
 from services.prediction.projects import Served
 from services.prediction.schema import example, parsed_example, row_model
-from stack.core import state
-from stack.core.state import engine
+from stack.core.database import engine
 from stack.prediction_log import predictions
 from stack.project import Project
 from stack.promotion import audit
