@@ -44,6 +44,7 @@ from flows.rollback import rollback
 from flows.skew import skew
 from flows.sweep import sweep
 from flows.train import train
+from stack.core import notices
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
@@ -84,11 +85,11 @@ def register() -> list[str]:
     with get_client(sync_client=True) as client:
         create_pools(client)
         known = registered(client)
-        made = [name for spec in specs.sound(print) for name in deploy(client, spec, known)]
+        made = [name for spec in specs.sound(notices.emit) for name in deploy(client, spec, known)]
         put(client, mark_dead_runs())
         put(client, take_up_replays())
         for gone in withdraw(client, known, set(specs.names())):
-            print(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
+            notices.emit(f"withdrawn: deployments and automation of {gone}, as projects/{gone} is gone")
     return made
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -85,16 +84,17 @@ decisions = Table(
 
 @lru_cache(maxsize=4)
 def engine(url: str) -> Engine:
-    """Connect to the state database, and bring its tables up to date.
+    """Return the engine of the state database, which `make up` has migrated.
 
     Args:
         url: SQLAlchemy URL, as in ``Settings.state_database``.
+
+    Raises:
+        StackError: it has not been migrated.
     """
     parsed = make_url(url)
     is_file = parsed.drivername.startswith("sqlite")
-    if is_file:
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    migrations.upgrade(url)
+    migrations.require_current(url)
     made = create_engine(url, json_serializer=_json, json_deserializer=from_json, pool_pre_ping=not is_file)
     if is_file:
         event.listen(made, "connect", _durable)
