@@ -41,6 +41,7 @@ from flows.rollback import rollback
 from flows.skew import skew
 from flows.sweep import sweep
 from flows.train import train
+from stack.core import notices
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
@@ -76,11 +77,11 @@ def register() -> list[str]:
     with get_client(sync_client=True) as client:
         create_pools(client)
         known = registered(client)
-        names = [name for spec in specs.load_valid(print) for name in deploy(client, spec, known)]
+        names = [name for spec in specs.load_valid(notices.emit) for name in deploy(client, spec, known)]
         automations.register(client, automations.mark_dead_runs())
         automations.register(client, automations.resume_replays())
         for project in withdraw(client, known, set(specs.names())):
-            print(f"deleted: deployments and automation of {project}, as projects/{project} is gone")
+            notices.emit(f"deleted: deployments and automation of {project}, as projects/{project} is gone")
     return names
 
 

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import httpx
 from sqlalchemy import func, select
 
+from stack.core.database import engine, predictions
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.core.state import engine, predictions
 from stack.features.feature_tables import TIME, served_until
 from stack.project import Project
 from stack.registry import rest

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stack.core import settings
+from stack.core import migrations, settings
 from stack.core.settings import Settings
-from stack.ops import compose
+from stack.ops import compose_file
 from stack.specification import specs
 
 # As in every service: on a busy machine two threads of a fit wait for each other, and take a hundred times as long.
@@ -31,6 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "running" in getattr(item, "fixturenames", ()):
             item.add_marker("running")
     items.sort(key=lambda item: "projects_alone" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated() -> Iterator[None]:
+    """Migrate a state database when a test opens it, as `make up` has done for a service."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "require_current", migrations.upgrade)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,7 +91,7 @@ def own_environment(home: Path) -> dict[str, str]:
 def shell(settings: Settings) -> dict[str, str]:
     """The environment of a user's shell after ``eval "$(make env)"``."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return os.environ | compose.environment(settings) | {"PATH": path}
+    return os.environ | compose_file.environment(settings) | {"PATH": path}
 
 
 def free_ports(count: int) -> list[int]:

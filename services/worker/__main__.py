@@ -20,7 +20,9 @@ PATIENCE_SECONDS = 120.0
 
 def main() -> None:
     """Mark the dead runs, then become the worker."""
-    for name in Runs(settings(), PATIENCE_SECONDS).bury(POOL, "Its process ended with the worker before this one."):
+    for name in Runs(settings(), PATIENCE_SECONDS).mark_crashed(
+        POOL, "Its process ended with the worker before this one."
+    ):
         print(f"marked as crashed: {name}", flush=True)
     os.execvp(WORKER[0], WORKER)  # noqa: S606  # it replaces this process
 

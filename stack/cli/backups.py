@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import main, settings_with
+from stack.cli.common import current_runtime, main, runtime_option, settings_with
 
 
 @main.command()
@@ -16,27 +16,22 @@ def backup(out: Path, secrets: bool) -> None:
     """Write all state into one archive, while the stack runs."""
     from datetime import UTC, datetime
 
-    from stack.ops.backup import contents, runtimes
+    from stack.ops import contents
 
-    settings = settings_with()
     env = contents.ENV if secrets else None
-    runtimes.current(settings).make(settings, out, datetime.now(UTC), click.echo, secrets=env)
+    current_runtime().backup(out, datetime.now(UTC), click.echo, secrets=env)
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="Where to restore.")
+@runtime_option
 @click.option("--yes", is_flag=True, help="Move the state that is there aside.")
 @click.option("--secrets", is_flag=True, help="Write .env from the archive.")
 def restore(file: Path, runtime: str | None, yes: bool, secrets: bool) -> None:
     """Bring back the state in FILE, an archive of `backup`; the stack must be down."""
     from datetime import UTC, datetime
 
-    from stack.ops.backup import runtimes
-
-    settings = settings_with(runtime=runtime)
-    back = runtimes.current(settings).bring_back
-    back(settings, file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
+    current_runtime(runtime=runtime).restore(file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
 
 
 @main.command()
@@ -45,6 +40,6 @@ def upgrade(out: Path) -> None:
     """Back up, install the locked packages, and start the checked-out version, which migrates the databases."""
     from datetime import UTC, datetime
 
-    from stack.ops.backup import upgrade
+    from stack.ops import upgrade
 
     upgrade.upgrade(settings_with(), out, datetime.now(UTC), click.echo)

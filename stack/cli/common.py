@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from stack.core.errors import StackError
+from stack.core.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from stack.core.settings import Settings
+    from stack.ops.runtime import Runtime
     from stack.project import Project
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Group(click.Group):
-    """Commands in the order in which they are added; a `StackError` is told without a traceback."""
+    """Commands in the order in which they are added; a `StackError` is shown without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Keep the order of the modules, and of their commands."""
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with 1 on an error that the user can mend."""
+        """Run the command; end with 1 on an error that the user can fix."""
         try:
             return super().invoke(ctx)
         except StackError as error:
@@ -55,11 +57,14 @@ def opened(project: str) -> Project:
     return Project.open(project, settings_with())
 
 
-def in_containers(settings: Settings) -> bool:
-    """Whether the state database is out of this process's reach."""
-    from stack.ops import containers, runtimes
+def current_runtime(**options: str | None) -> Runtime:
+    """Return the runtime of the stack that the environment and .env describe."""
+    from stack.ops import runtimes
 
-    return runtimes.current(settings).NAME == containers.NAME
+    return runtimes.current(settings_with(**options))
+
+
+runtime_option = click.option("--runtime", type=click.Choice(["auto", *RUNTIMES]), help="How to run the services.")
 
 
 def project_and(*options: str) -> Callable[[Command], Command]:
@@ -84,12 +89,12 @@ def project_and(*options: str) -> Callable[[Command], Command]:
 
 
 def follow(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> NoReturn:
-    """Run a deployment and tell its log; end with 1 unless it succeeds."""
+    """Run a deployment and print its log; end with 1 unless it succeeds."""
     sys.exit(0 if followed(flow, project, parameters) else 1)
 
 
 def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> bool:
-    """Run a deployment and tell its log; say whether it succeeded."""
+    """Run a deployment and print its log; return whether it succeeded."""
     from stack.ops.runs import Runs
     from stack.specification.specs import load
 

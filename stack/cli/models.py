@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stack.cli.common import follow, in_containers, main, opened, project_and, settings_with
+from stack.cli.common import current_runtime, follow, main, opened, project_and
 
 
 @main.command()
@@ -25,10 +25,11 @@ def rollback(project: str, reason: str) -> None:
     from stack.promotion.decisions import DecisionTime
 
     subject = opened(project)
-    if in_containers(subject.settings):
-        follow("rollback", project, {"reason": reason})  # ends the command
-    when = DecisionTime(subject.clock.now(), datetime.now(UTC))
-    rollback.run(subject, when, reason, click.echo)
+
+    def here() -> None:
+        rollback.run(subject, DecisionTime(subject.clock.now(), datetime.now(UTC)), reason, click.echo)
+
+    current_runtime().beside_state(here, ["rollback", project, "--reason", reason], click.echo)
 
 
 @main.command()
@@ -39,15 +40,14 @@ def audit(project: str, last: int) -> None:
     from stack.promotion import decisions
 
     subject = opened(project)
-    if in_containers(subject.settings):
-        from stack.ops import docker
 
-        click.echo(docker.inside(subject.settings, "stack", "audit", project, "--last", str(last)), nl=False)
-        return
-    for one in decisions.entries(subject, last):
-        undone = "" if one.state == "done" else f" ({one.state})"
-        after = f" after {one.champion}" if one.champion else ""
-        click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.kind} {one.version}{after}{undone}: {one.reason}")
+    def here() -> None:
+        for entry in decisions.entries(subject, last):
+            undone = "" if entry.state == "done" else f" ({entry.state})"
+            after = f" after {entry.champion}" if entry.champion else ""
+            click.echo(f"{entry.at:%Y-%m-%d %H:%M}  {entry.kind} {entry.version}{after}{undone}: {entry.reason}")
+
+    current_runtime().beside_state(here, ["audit", project, "--last", str(last)], click.echo)
 
 
 @main.command()
@@ -55,16 +55,16 @@ def audit(project: str, last: int) -> None:
 @click.option("--anyway", is_flag=True, help="With the code and the packages as they are now.")
 def reproduce(run: str, anyway: bool) -> None:
     """Rebuild the model of RUN, a training in MLflow, and compare metrics and predictions with the recorded ones."""
-    from stack.ops import exchange
     from stack.reproduce import reproduce
 
-    settings = settings_with()
-    if not in_containers(settings):
-        reproduce.reproduce(settings, run, click.echo, as_it_is=anyway)
-        return
-    recipe = reproduce.recipe_of(settings, run)
+    runtime = current_runtime()
+    recipe = reproduce.recipe_of(runtime.settings, run)
     if anyway or reproduce.is_of_this_code(recipe):
-        follow("reproduce", recipe["project"], {"run_id": run, "as_it_is": anyway or None})  # ends the command
-    click.echo("trained with other code than the containers': rebuilt here, on a copy of their lake")
-    with exchange.lake(settings) as home:
-        reproduce.reproduce(home, run, click.echo)
+
+        def here() -> None:
+            reproduce.reproduce(runtime.settings, run, click.echo, as_it_is=anyway)
+
+        runtime.beside_state(here, ["reproduce", run, *["--anyway"] * anyway], click.echo)
+        return
+    with runtime.lake() as settings:
+        reproduce.reproduce(settings, run, click.echo)

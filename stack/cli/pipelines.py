@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import follow, followed, in_containers, instant_or_none, main, opened, project_and, settings_with
+from stack.cli.common import current_runtime, follow, followed, instant_or_none, main, opened, project_and
 
 
 @main.command()
 @project_and()
 def run(project: str) -> None:
     """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
-    from stack.ops import runtimes, welcome
+    from stack.ops import welcome
 
     subject = opened(project)
-    runtimes.current(subject.settings).take_up(subject.settings, click.echo)
+    current_runtime().apply_changes(click.echo)
     if not followed("pipeline", project, {}):
         sys.exit(1)
     click.echo(f"\n$ {welcome.curl(subject)}\n{welcome.answer(subject)}")
@@ -51,15 +51,11 @@ def predict(project: str, since: str | None, until: str | None, input: Path | No
     """Score a file or a window with the champion of PROJECT."""
     from datetime import UTC, datetime
 
-    from stack.ops import runtimes
-
-    settings = settings_with()
+    runtime = current_runtime()
     window = {"since": instant_or_none(since), "until": instant_or_none(until)}
-    if output is None and in_containers(settings):
-        name = input.stem if input else f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        output = settings.home / "predictions" / project / f"{name}.parquet"
-        click.echo(f"the answers come to {output}")
-    with runtimes.current(settings).exchange(settings, input, output) as (given, wanted):
+    name = input.stem if input else f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    default = runtime.settings.home / "predictions" / project / f"{name}.parquet"
+    with runtime.files(input, output, default, click.echo) as (given, wanted):
         follow("predict", project, window | {"input": given, "output": wanted})
 
 

@@ -7,12 +7,12 @@ import sys
 
 import click
 
-from stack.cli.common import main, settings_with
+from stack.cli.common import current_runtime, main, runtime_option, settings_with
 from stack.core.errors import StackError
 
 
 @main.command()
-@click.option("--runtime", type=click.Choice(["auto", "local", "compose"]), help="How to run the services.")
+@runtime_option
 @click.option("--profiles", help="Optional services from now on, separated by commas: feast-ui, lan, dask; or none.")
 @click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
 def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
@@ -22,9 +22,9 @@ def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     settings = settings_with(runtime=runtime, profiles=profiles)
     chosen = runtimes.to_start(settings, click.echo)
     if profiles:
-        runtimes.remember(chosen, settings)
-    click.echo(f"starting the services ({chosen.NAME})")
-    chosen.up(settings, click.echo)
+        runtimes.remember(chosen)
+    click.echo(f"starting the services ({chosen.name})")
+    chosen.up(click.echo)
     if settings.join_url:
         return
     outcomes = welcome.first_pipelines(settings, click.echo) if pipeline else {}
@@ -42,20 +42,16 @@ def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
 @main.command()
 def down() -> None:
     """Stop every service; the state stays."""
-    from stack.ops import runtimes
-
-    settings = settings_with()
-    stopped = runtimes.current(settings).down(settings)
+    stopped = current_runtime().down()
     click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing ran")
 
 
 @main.command()
 def status() -> None:
     """Show health, port, memory, restarts and uptime of every service; end with 1 if one is unwell."""
-    from stack.ops import runtimes, status
+    from stack.ops import status
 
-    settings = settings_with()
-    rows = runtimes.current(settings).rows(settings)
+    rows = current_runtime().status()
     click.echo(status.table(rows))
     sys.exit(0 if all(row.well for row in rows) else 1)
 
@@ -66,63 +62,51 @@ def status() -> None:
 @click.option("--follow/--no-follow", default=None, help="Go on as lines are written; the default in a terminal.")
 def logs(service: str | None, lines: int, follow: bool | None) -> None:
     """Show the log of SERVICE, or of all services."""
-    from stack.ops import runtimes
-
-    settings = settings_with()
     on = sys.stdout.isatty() if follow is None else follow
-    for line in runtimes.current(settings).logs(settings, service, lines, on):
+    for line in current_runtime().logs(service, lines, on):
         click.echo(line)
 
 
 @main.command()
 def doctor() -> None:
-    """Look for what keeps the stack from running well; end with 1 if there is something to do."""
-    from stack.ops import runtimes
-
-    settings = settings_with()
-    found = runtimes.current(settings).findings(settings)
-    for finding in found:
+    """Check what the stack needs to run well; end with 1 if something is to be done."""
+    findings = current_runtime().findings()
+    for finding in findings:
         click.echo(str(finding))
-    sys.exit(0 if all(finding.good for finding in found) else 1)
+    sys.exit(0 if all(finding.good for finding in findings) else 1)
 
 
 @main.command()
 def env() -> None:
     """Print shell exports, for eval "$(make env)": the tools' addresses and the virtual environment on PATH."""
-    from stack.ops import runtimes
-
-    settings = settings_with()
-    click.echo(runtimes.current(settings).exports(settings, os.environ))
+    click.echo(current_runtime().exports(os.environ))
 
 
 @main.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clean(yes: bool) -> None:
     """Stop the stack and delete its state: data, models, runs, reports."""
-    from stack.ops import runtimes
-
-    settings = settings_with()
-    chosen = runtimes.current(settings)
-    place = chosen.place(settings)
+    runtime = current_runtime()
+    location = runtime.state_location()
     if not yes:
-        click.confirm(f"Delete all state in {place or settings.home}?", abort=True)
-    chosen.clean(settings)
-    click.echo(f"deleted {place or 'nothing'}")
+        click.confirm(f"Delete all state in {location or runtime.settings.home}?", abort=True)
+    runtime.clean()
+    click.echo(f"deleted {location or 'nothing'}")
 
 
 @main.command()
 def apply() -> None:
     """Bring state and lake up to date; apply the Feast definitions of feature_repo/, leaving out broken projects."""
-    from stack.core import state
+    from stack.core import migrations, notices
     from stack.features import features
     from stack.lake import lake
     from stack.ops import versions
 
     settings = settings_with()
     versions.check(settings)
-    state.engine(settings.state_database)
+    migrations.upgrade(settings.state_database)
     if migrated := lake.migrate(settings):
-        click.echo(f"partitioned the lake's data of {', '.join(migrated)}; all its revisions stay readable")
+        notices.emit(f"partitioned the lake's data of {', '.join(migrated)}; all its revisions stay readable")
     for name, error in features.apply(settings).items():
-        click.echo(f"left out: {name}: {error}")
+        notices.emit(f"left out: {name}: {error}")
     versions.write(settings)

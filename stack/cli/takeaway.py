@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import in_containers, main, opened, settings_with
+from stack.cli.common import current_runtime, main, opened
 
 
 @main.command()
@@ -48,13 +48,7 @@ def notebook() -> None:
     import os
 
     from stack.core.settings import ROOT
-    from stack.ops import notebook
 
-    settings = settings_with()
-    if in_containers(settings):
-        click.echo("Jupyter runs in a container; the first time its image takes a minute")
-        words, environ = notebook.contained(settings)
-    else:
-        words, environ = notebook.command(settings), notebook.environment(settings, os.environ)
+    words, environ = current_runtime().notebook(os.environ, click.echo)
     os.chdir(ROOT)
     os.execvpe(words[0], words, environ)  # noqa: S606  # Jupyter takes the terminal

@@ -12,8 +12,8 @@ from typing import Literal
 
 from sqlalchemy import delete, insert, select
 
+from stack.core.database import clocks, engine, in_utc
 from stack.core.errors import StackError
-from stack.core.state import clocks, engine, in_utc
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stack.core.errors import StackError, nearest
+from stack.core.runtimes import RuntimeName
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "STACK_"
 
 
-class Settings(BaseModel):
-    """Everything that differs between two stacks. Each field is the environment key ``STACK_<FIELD>``."""
+class Settings(BaseSettings):
+    """Everything that differs between two stacks. Each field is the environment key ``STACK_<FIELD>``.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    Only :func:`load` reads environment and ``.env``; an object made by its constructor has what it is given.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
     home: Path = ROOT / "var"
-    runtime: Literal["auto", "local", "compose"] = "auto"
+    runtime: Literal["auto", RuntimeName] = "auto"
     name: str = Field("homelab-mlops", pattern="^[a-z0-9][a-z0-9_-]*$")
     """What Docker Compose names containers and volumes after: two stacks on one machine need two names."""
     profiles: str = ""
@@ -99,6 +104,18 @@ class Settings(BaseModel):
     lake_remote: str = ""
     alert_urls: str = Field("", repr=False)
     keep_days: int = Field(90, ge=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing from the environment behind the caller's back."""
+        return (init_settings,)
 
     @field_validator("home")
     @classmethod
@@ -216,28 +233,37 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
     """
     environ = os.environ if environ is None else environ
     env_file = ROOT / ".env" if env_file is None else env_file
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    for where, source in ((str(env_file), dotenv_values(env_file)), ("environment", environ)):
-        for key, value in source.items():
-            if not key.startswith(PREFIX) and source is environ:
-                continue
-            field = key.removeprefix(PREFIX).lower()
-            if field not in Settings.model_fields:
-                raise _unknown(where, key)
-            values[field], origin[field] = value, where
+    ours = {key: value for key, value in environ.items() if key.startswith(PREFIX)}
+    from_file = _fields(str(env_file), dotenv_values(env_file))
+    from_environment = _fields("environment", ours)
     try:
-        return Settings.model_validate(values)
+        return Settings(**(from_file | from_environment))
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else "home"
         key = f"{PREFIX}{field}".upper()
+        where = "environment" if field in from_environment else env_file if field in from_file else "settings"
         raise StackError(
-            f"{origin.get(field, 'settings')}, key {key}",
+            f"{where}, key {key}",
             found=repr(first["input"]),
             expected=first["msg"],
-            todo=f"mend {key}; .env.example lists every key with its default",
+            todo=f"fix {key}; .env.example lists every key with its default",
         ) from None
+
+
+def _fields(where: str, variables: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the fields that environment keys set; refuse a key that is none of ours."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    if unknown := next((key for key in variables if key not in known), None):
+        raise StackError(
+            f"{where}, key {unknown}",
+            found=f"an unknown key{nearest(unknown, known)}",
+            expected="a key of .env.example",
+            todo="correct or remove the key",
+        )
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {key.lower(): value for key, value in variables.items()}
+    return source()
 
 
 def settings() -> Settings:
@@ -261,13 +287,3 @@ _given: ContextVar[Settings | None] = ContextVar("given", default=None)
 @lru_cache(maxsize=1)
 def _of_this_process() -> Settings:
     return load()
-
-
-def _unknown(where: str, key: str) -> StackError:
-    known = [f"{PREFIX}{name}".upper() for name in Settings.model_fields]
-    return StackError(
-        f"{where}, key {key}",
-        found=f"an unknown key{nearest(key, known)}",
-        expected="a key of .env.example",
-        todo="correct or remove the key",
-    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from stack.core import files
 from stack.core.settings import PREFIX, ROOT, Settings
 
 FILE = ROOT / ".env"
@@ -35,12 +35,5 @@ def keep(made: Mapping[str, str], file: Path = FILE) -> None:
     values = {f"{PREFIX}{name}".upper(): value for name, value in made.items()}
     before = file.read_text().splitlines() if file.exists() else []
     others = [line for line in before if line.removeprefix("export ").partition("=")[0].strip() not in values]
-    _write(file, "\n".join([*others, *(f"{key}='{value}'" for key, value in values.items())]) + "\n")
-
-
-def _write(file: Path, text: str) -> None:
-    partial = file.with_name(f"{file.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
-    partial.replace(file)
+    lines = [*others, *(f"{key}='{value}'" for key, value in values.items())]
+    files.write(file, "\n".join(lines) + "\n", mode=0o600)

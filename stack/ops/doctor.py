@@ -1,20 +1,14 @@
-"""Look at what keeps a stack from running well; each finding says what to do."""
+"""Checks of the machine and the state; each finding says what to do."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import psutil
-
 from stack.core import disk as room
-from stack.core.errors import StackError
 from stack.core.settings import PREFIX, ROOT, Settings
-from stack.ops import compose, credentials, health, ports, processes, supervisor, versions
-from stack.ops.supervisor import Supervisor
+from stack.ops import compose_file, credentials, ports, versions
 
 GIB = 2**30
 MEMORY_NEEDED, DISK_NEEDED = 3 * GIB, 3 * GIB
@@ -36,20 +30,6 @@ class Finding:
     def __str__(self) -> str:
         mark = "ok   " if self.good else "LOOK "
         return f"{mark} {self.name}: {self.found}" + (f"\n      -> {self.todo}" if not self.good else "")
-
-
-def findings(settings: Settings) -> list[Finding]:
-    """Look at Python, packages, secrets, disk, memory, state, supervisord, services and ports."""
-    return [
-        python(sys.version_info[:2]),
-        packages(),
-        secrets(settings),
-        disk(settings.home),
-        memory(psutil.virtual_memory().available, bool(Supervisor(settings).states())),
-        state_versions(settings),
-        leftovers(settings),
-        *services(settings),
-    ]
 
 
 def python(version: tuple[int, ...]) -> Finding:
@@ -134,40 +114,7 @@ def state_versions(settings: Settings) -> Finding:
     )
 
 
-def leftovers(settings: Settings) -> Finding:
-    """Look for processes of a stack whose supervisord is gone."""
-    daemon = Supervisor(settings)
-    alone = [] if daemon.alive() else processes.by_service(supervisor.address(settings))
-    return Finding(
-        "leftovers",
-        not alone,
-        f"running without supervisord: {', '.join(sorted(alone))}" if alone else "none",
-        "`make down` ends them, `make up` starts the stack anew",
-    )
-
-
-def services(settings: Settings) -> Iterator[Finding]:
-    """Ask each running service, and look for the ports of the others."""
-    try:
-        listed = compose.services(settings)
-    except StackError as error:
-        yield Finding("docker-compose.yml", False, str(error), error.todo)
-        return
-    states = Supervisor(settings).states()
-    running = {name for name, state in states.items() if state.pid}
-    for name, problem in health.problems(one for one in listed if one.name in running).items():
-        yield Finding(name, problem is None, problem or "healthy", f"make logs SERVICE={name}")
-    for service in listed:
-        if service.name in running:
-            continue
-        if states and not service.once:
-            yield Finding(service.name, False, states[service.name].status.lower(), "make up")
-        for port in service.ports:
-            if ports.taken(settings.bind, port):
-                yield taken(service, port)
-
-
-def taken(service: compose.Service, port: int) -> Finding:
+def taken(service: compose_file.Service, port: int) -> Finding:
     """The finding of a port that somebody else holds."""
     return Finding(
         f"port {port} of {service.name}",

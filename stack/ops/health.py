@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from stack.ops import probe
-from stack.ops.compose import Service
+from stack.ops.compose_file import Service
 
 
 def problem(service: Service) -> str | None:

@@ -15,7 +15,7 @@ import httpx
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import compose, credentials
+from stack.ops import compose_file, credentials
 
 PROFILE, SERVICE, USER = "lan", "gateway", "stack"
 AUTHORITY = "ca.crt"
@@ -110,13 +110,13 @@ def hashed(password: str) -> str:
     Raises:
         StackError: the program cannot be run.
     """
-    command = ["docker", "run", "--rm", "--interactive", "--network", "none", compose.tag(SERVICE)]
+    command = ["docker", "run", "--rm", "--interactive", "--network", "none", compose_file.tag(SERVICE)]
     ran = subprocess.run(
         [*command, "caddy", "hash-password"], input=f"{password}\n", capture_output=True, text=True, check=False
     )
     if ran.returncode:
         raise StackError(
-            f"image {compose.tag(SERVICE)}",
+            f"image {compose_file.tag(SERVICE)}",
             found=ran.stderr.strip()[-500:],
             expected="a hash of `caddy hash-password`",
             todo="run `make doctor`",

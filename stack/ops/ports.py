@@ -9,7 +9,7 @@ import psutil
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops.compose import Service
+from stack.ops.compose_file import Service
 
 
 def taken(host: str, port: int) -> bool:

@@ -15,6 +15,7 @@ import httpx
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.core.wait import wait_until
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 WAITING = "PAUSED"
@@ -39,7 +40,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Say whether the run did its work."""
+        """Whether the run did its work."""
         return self.state in ("COMPLETED", WAITING)
 
 
@@ -88,14 +89,14 @@ class Runs:
             raise StackError(
                 f"deployment {flow}/{project}",
                 found="not registered",
-                expected="a project with a sound project.yaml",
-                todo="run `make up`, which registers every project, and read what it says",
+                expected="a project with a valid project.yaml",
+                todo="run `make up`, which registers every project, and read its output",
             )
         run = self._call("POST", f"deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters)})
         return str((run or {})["id"])
 
     def active(self, flow: str, project: str) -> str | None:
-        """The id of a run of the deployment that has not ended yet."""
+        """Return the id of a run of the deployment that has not ended yet."""
         found = self._call("GET", f"deployments/name/{flow}/{project}")
         if found is None:
             return None
@@ -110,7 +111,7 @@ class Runs:
         return str(runs[0]["id"]) if runs else None
 
     def last(self, flow: str, project: str, parameters: Mapping[str, datetime]) -> Run | None:
-        """The newest run of the deployment with these instants among its parameters; cancelled ones do not count."""
+        """Return the newest run of the deployment with these instants as parameters, cancelled ones apart."""
         found = self._call("GET", f"deployments/name/{flow}/{project}")
         if found is None:
             return None
@@ -129,25 +130,24 @@ class Runs:
         return None
 
     def online(self, pool: str) -> bool:
-        """Say whether a work pool has a worker that answers."""
+        """Return whether a work pool has a worker that answers."""
         return any(
             one["status"] == "ONLINE" for one in self._call("POST", f"work_pools/{pool}/workers/filter", {}) or []
         )
 
     def begins(self, run: str, seconds: float) -> bool:
-        """Wait until a worker has taken a run up; say whether one has."""
-        deadline = time.monotonic() + seconds
-        while self._call("GET", f"flow_runs/{run}")["state"]["type"] in ("SCHEDULED", "PENDING"):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(1)
-        return True
+        """Wait until a worker has begun a run; return whether one has."""
+
+        def taken() -> bool:
+            return self._call("GET", f"flow_runs/{run}")["state"]["type"] not in ("SCHEDULED", "PENDING")
+
+        return wait_until(taken, seconds, pause=1)
 
     def cancel(self, run: str) -> None:
         """Ask the worker to stop a run."""
         self._call("POST", f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
 
-    def bury(self, pool: str, message: str) -> list[str]:
+    def mark_crashed(self, pool: str, message: str) -> list[str]:
         """Mark the runs of a work pool that have begun and not ended, and the runs that they have started, as crashed.
 
         Returns:
@@ -155,50 +155,50 @@ class Runs:
         """
         alive = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
         wave = self._call("POST", "flow_runs/filter", {"flow_runs": alive, "work_pools": {"name": {"any_": [pool]}}})
-        buried = []
+        names = []
         while wave:
             for run in wave:
                 state = {"type": "CRASHED", "name": "Crashed", "message": message}
                 self._call("POST", f"flow_runs/{run['id']}/set_state", {"state": state, "force": False})
-                buried.append(str(run["name"]))
+                names.append(str(run["name"]))
             children = alive | {"parent_flow_run_id": {"any_": [run["id"] for run in wave]}}
             wave = self._call("POST", "flow_runs/filter", {"flow_runs": children})
-        return buried
+        return names
 
     def url(self, run: str) -> str:
-        """The page of a run."""
+        """Return the address of a run's page."""
         return f"{self._settings.address('prefect')}/runs/flow-run/{run}"
 
-    def follow(self, run: str, say: Callable[[str], None], pause: float = 1.0) -> Outcome:
-        """Tell the log of a run and of the runs that it starts, until it ends.
+    def follow(self, run: str, report: Callable[[str], None], pause: float = 1.0) -> Outcome:
+        """Report the log of a run and of the runs that it starts, until it ends.
 
         Args:
             run: id of the flow run.
-            say: is told each line.
+            report: receives each line.
             pause: seconds between two looks.
         """
-        told: set[str] = set()
+        seen: set[str] = set()
         while True:
             state = (self._call("GET", f"flow_runs/{run}") or {})["state"]
             over = state["type"] in {*ENDED, WAITING}
             if over:
                 time.sleep(2 * pause)  # the last lines of a log reach the server after the state
                 state = (self._call("GET", f"flow_runs/{run}") or {})["state"]
-                over = state["type"] in {*ENDED, WAITING}  # a replay that has crashed is taken up again
-            for line in self._news(run, told):
-                say(line)
+                over = state["type"] in {*ENDED, WAITING}  # a replay that has crashed is started again
+            for line in self._news(run, seen):
+                report(line)
             if over:
                 waits = f"waits for an answer at {self.url(run)}" if state["type"] == WAITING else ""
                 return Outcome(self.url(run), state["type"], waits or state.get("message") or "")
             time.sleep(pause)
 
-    def _news(self, run: str, told: set[str]) -> Iterator[str]:
-        """What the log says that is not told yet, oldest first."""
+    def _news(self, run: str, seen: set[str]) -> Iterator[str]:
+        """Yield the log lines that are new, oldest first."""
         flows = self._family(run)
         for entry in self._log(list(flows)):
-            if entry["id"] in told or entry["level"] < INFO or entry["name"] in NOISE:
+            if entry["id"] in seen or entry["level"] < INFO or entry["name"] in NOISE:
                 continue
-            told.add(entry["id"])
+            seen.add(entry["id"])
             message = entry["message"].partition("\nTraceback")[0]  # the whole of it stands on the run's page
             if message == FINISHED and entry["task_run_id"]:
                 message = f"{self._task(entry['task_run_id'])} done"
@@ -207,7 +207,7 @@ class Runs:
             yield f"  {at:%H:%M:%S} {flows[entry['flow_run_id']]:<9} {level}{message}"
 
     def _log(self, flow_runs: Sequence[str]) -> Iterator[Any]:
-        """Every log entry of the flow runs, by time."""
+        """Yield every log entry of the flow runs, by time."""
         question = {"logs": {"flow_run_id": {"any_": flow_runs}}, "sort": "TIMESTAMP_ASC", "limit": PAGE}
         offset = 0
         while page := self._call("POST", "logs/filter", question | {"offset": offset}):
@@ -215,11 +215,11 @@ class Runs:
             offset += len(page)
 
     def _task(self, task_run: str) -> str:
-        """Name of a task, of one of its runs: ``fetch`` of ``fetch-1a2``."""
+        """Return the name of a task run's task: ``fetch`` of ``fetch-1a2``."""
         return str(self._call("GET", f"task_runs/{task_run}")["name"]).rpartition("-")[0].replace("_", " ")
 
     def _family(self, run: str) -> dict[str, str]:
-        """Ids of the run and of the runs that it has started, each with the name of its flow."""
+        """Return the ids of a run and of the runs that it has started, each with the name of its flow."""
         family: dict[str, str] = {}
         wave = self._call("POST", "flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
         while wave:

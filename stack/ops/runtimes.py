@@ -1,117 +1,85 @@
-"""The two ways to run, behind one interface: processes (``stack.ops.local``) or containers (``.containers``)."""
+"""Choose the runtime of a command."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
 
 from stack.core.errors import StackError
+from stack.core.runtimes import RUNTIMES
 from stack.core.settings import Settings
-from stack.ops import compose, containers, credentials, local
-from stack.ops.doctor import Finding
-from stack.ops.startup import Say
-from stack.ops.status import Row
+from stack.ops import compose_file, credentials
+from stack.ops.runtime import Report, Runtime
 
 
-class Runtime(Protocol):
-    """What a module that runs the services offers; the two modules say how."""
-
-    NAME: str
-
-    def unfit(self, settings: Settings) -> str | None:
-        """Why it cannot be used here; None when it can."""
-
-    def running(self, settings: Settings) -> bool:
-        """Say whether a service of the stack runs."""
-
-    def place(self, settings: Settings) -> str:
-        """Where the state lies; empty when there is none."""
-
-    def up(self, settings: Settings, say: Say) -> None:
-        """Start the stack and wait until every service is healthy."""
-
-    def take_up(self, settings: Settings, say: Say) -> None:
-        """Apply and register what is new in projects/ and feature_repo/; what runs goes on."""
-
-    def down(self, settings: Settings) -> list[str]:
-        """Stop every service; return the names of those that ran."""
-
-    def clean(self, settings: Settings) -> None:
-        """Stop the stack and delete its state."""
-
-    def rows(self, settings: Settings) -> list[Row]:
-        """Look at every service."""
-
-    def logs(self, settings: Settings, service: str | None, lines: int, follow: bool) -> Iterator[str]:
-        """Yield the end of a service's log, or of all."""
-
-    def exports(self, settings: Settings, inherited: Mapping[str, str]) -> str:
-        """Write shell commands with which the tools' own commands reach the stack."""
-
-    def exchange(
-        self, settings: Settings, given: Path | None, wanted: Path | None, /
-    ) -> AbstractContextManager[tuple[str | None, str | None]]:
-        """Lend a file to a flow, and get the one that it writes."""
-
-    def findings(self, settings: Settings) -> list[Finding]:
-        """Look for what keeps the stack from running well."""
+def every(settings: Settings) -> list[Runtime]:
+    """Return the stack in every way to run it."""
+    return [_class(name)(settings) for name in RUNTIMES]
 
 
-LOCAL: Runtime = local
-COMPOSE: Runtime = containers
+@cache
+def _class(name: str) -> type[Runtime]:
+    found: type[Runtime] = import_module(f"stack.ops.{name}.runtime").RUNTIME
+    return found
 
 
-def to_start(settings: Settings, say: Say) -> Runtime:
-    """The runtime for `up`: the one asked for, or containers where an engine answers.
+def to_start(settings: Settings, report: Report) -> Runtime:
+    """Return the runtime for `up`: the one asked for, or containers where an engine answers.
 
     Raises:
-        StackError: the other one runs, or the one asked for cannot be used here.
+        StackError: another one runs, or the one asked for cannot be used here.
     """
     chosen = _wanted(settings)
-    other = LOCAL if chosen is COMPOSE else COMPOSE
-    if other.running(settings):
+    others = [other for other in every(settings) if other.name != chosen.name]
+    if running := next((other for other in others if other.running()), None):
         raise StackError(
             "runtime",
-            found=f"{chosen.NAME} wanted while the services run as {other.NAME}",
+            found=f"{chosen.name} wanted while the services run as {running.name}",
             expected="one runtime at a time",
-            todo=f"run `make down` first, or `make up RUNTIME={other.NAME}`; each keeps its own state",
+            todo=f"run `make down` first, or `make up RUNTIME={running.name}`; each keeps its own state",
         )
-    if problem := chosen.unfit(settings):
+    if problem := chosen.unavailable_reason():
         raise StackError(
-            "runtime compose", found=problem, expected="a Docker engine", todo="run `make up RUNTIME=local`"
+            f"runtime {chosen.name}",
+            found=problem,
+            expected="a runtime that this machine can use",
+            todo=f"run `make up RUNTIME={others[0].name}`",
         )
-    if settings.runtime == "auto" and not chosen.place(settings) and (left := other.place(settings)):
-        say(f"a new {chosen.NAME} stack; the {other.NAME} one in {left} stays, RUNTIME={other.NAME} brings it back")
+    if settings.runtime == "auto" and not chosen.state_location():
+        for other in others:
+            if left := other.state_location():
+                report(
+                    f"a new {chosen.name} stack; the {other.name} one in {left} stays, RUNTIME={other.name} starts it"
+                )
     return chosen
 
 
-def remember(chosen: Runtime, settings: Settings, file: Path = credentials.FILE) -> None:
+def remember(chosen: Runtime, file: Path = credentials.FILE) -> None:
     """Keep the profiles of a start in ``.env``, where every later command finds them.
 
     Raises:
-        StackError: there is no such profile, or it needs the other runtime; then nothing is kept.
+        StackError: there is no such profile, or it needs another runtime; then nothing is kept.
     """
-    compose.require_known(settings)
-    if chosen is LOCAL:
-        compose.require_processes(settings)
-    credentials.keep({"profiles": settings.profiles}, file)
+    compose_file.require_known(chosen.settings)
+    chosen.check_profiles()
+    credentials.keep({"profiles": chosen.settings.profiles}, file)
 
 
 def current(settings: Settings) -> Runtime:
-    """The runtime that runs; when none does the one that has state, or that `up` would choose."""
+    """Return the runtime that runs; when none does the one that has state, or that `up` would choose."""
     if settings.runtime != "auto":
         return _wanted(settings)
-    # Processes first: they are of this home, while containers of this name may be of another checkout.
-    both = (LOCAL, COMPOSE)
-    if running := [one for one in both if one.running(settings)]:
-        return running[0]
-    kept = [one for one in both if one.place(settings)]
+    runtimes = every(settings)
+    if running := next((one for one in runtimes if one.running()), None):
+        return running
+    kept = [one for one in runtimes if one.state_location()]
     return kept[0] if len(kept) == 1 else _wanted(settings)
 
 
 def _wanted(settings: Settings) -> Runtime:
-    if settings.runtime == "auto":
-        return LOCAL if COMPOSE.unfit(settings) else COMPOSE
-    return LOCAL if settings.runtime == "local" else COMPOSE
+    """Return the runtime that the settings name; for ``auto`` the last one of the table that can be used here."""
+    if settings.runtime != "auto":
+        return _class(settings.runtime)(settings)
+    runtimes = every(settings)
+    return next((one for one in reversed(runtimes) if not one.unavailable_reason()), runtimes[0])

@@ -1,4 +1,4 @@
-"""The environment for a shell in which `mlflow`, `feast`, `dvc` and `prefect` work on the running stack."""
+"""What the environment for a shell and for Jupyter has in common in every runtime."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack.core.settings import Settings
-from stack.ops import compose
+from stack.core.settings import ROOT, Settings
 
 # MLflow refuses even skops files with the third; a user may load models of their own.
 NOT_FOR_SHELLS = ("NO_COLOR", "PYTHONUNBUFFERED", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION")
+NOTEBOOKS = ROOT / "notebooks"
+OPTIONS = (
+    "--LabApp.default_url=/lab/tree/stack.ipynb",
+    # Nothing is asked of the internet: no news, no newer version, no catalogue of extensions.
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+)
 
 
-def exports(settings: Settings, inherited: Mapping[str, str]) -> str:
-    """Write shell commands that export the services' shared environment and put the virtual environment on PATH.
+def export_lines(environment: Mapping[str, str], inherited: Mapping[str, str]) -> str:
+    """Return shell commands that export variables and put the virtual environment on PATH.
 
     Args:
-        settings: of the stack.
+        environment: the variables.
         inherited: the environment of the shell.
     """
-    return lines(compose.environment(settings), inherited)
-
-
-def lines(environment: Mapping[str, str], inherited: Mapping[str, str]) -> str:
-    """Write shell commands that export variables and put the virtual environment on PATH."""
     bin_folder = str(Path(sys.executable).parent)
     rest = [one for one in inherited.get("PATH", "").split(":") if one and one != bin_folder]
     shared = {key: value for key, value in environment.items() if key not in NOT_FOR_SHELLS}
     variables = shared | {"PATH": ":".join([bin_folder, *rest])}
     return "\n".join(f"export {key}={shlex.quote(value)}" for key, value in variables.items())
+
+
+def jupyter(settings: Settings, folder: str) -> list[str]:
+    """Return Python's arguments that open Jupyter on a folder."""
+    port = f"--ServerApp.port={settings.notebook_port}"
+    return ["-m", "jupyterlab", f"--ServerApp.root_dir={folder}", port, *OPTIONS]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from stack.core import code
+from stack.core import code, files
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 
@@ -64,9 +64,7 @@ def check(settings: Settings) -> None:
 
 def write(settings: Settings, found: Mapping[str, str | int] | None = None) -> None:
     """Note which versions use the state, and which commit: those that are installed, or those that are given."""
-    partial = file(settings).with_suffix(".new")
-    partial.write_text(json.dumps(dict(found or current() | {"code": code.version()}), indent=1) + "\n")
-    partial.replace(file(settings))
+    files.write(file(settings), json.dumps(dict(found or current() | {"code": code.version()}), indent=1) + "\n")
 
 
 @contextmanager

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import httpx
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.core.wait import wait_until
 from stack.ops import lan
 from stack.ops.runs import Outcome, Runs
 from stack.project import Project
 from stack.specification import example, specs
 
 PATIENCE = 30.0
-"""Seconds in which the prediction service takes up a new project or champion."""
+"""Seconds in which the prediction service loads a new project or champion."""
 NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """What a browser opens, by name."""
+    """Return what a browser opens, by name."""
     front = {
         "home page": settings.address("portal") + "/",
         "predictions": settings.address("prediction") + "/",
@@ -39,7 +39,7 @@ def addresses(settings: Settings) -> dict[str, str]:
 
 
 def has_champion(project: Project) -> bool:
-    """Say whether the registry holds a champion of the project.
+    """Return whether the registry holds a champion of the project.
 
     Raises:
         StackError: MLflow does not answer as it should.
@@ -55,49 +55,53 @@ def has_champion(project: Project) -> bool:
         ) from None
 
 
-def first_pipelines(settings: Settings, say: Callable[[str], None]) -> dict[str, Outcome]:
+def first_pipelines(settings: Settings, report: Callable[[str], None]) -> dict[str, Outcome]:
     """Run the pipeline of each project without a champion; a run that is under way is followed instead.
 
-    A project whose specification is broken is told and left out; examples run when they are asked for.
+    A project whose specification is broken is reported and left out; examples run when they are asked for.
     """
     runs, outcomes = Runs(settings), {}
-    for spec in specs.load_valid(say):
+    for spec in specs.load_valid(report):
         if spec.package or has_champion(Project(settings, spec)):
             continue
         run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
-        say(f"first pipeline of {spec.name}: {runs.url(run)}")
-        outcomes[spec.name] = runs.follow(run, say)
+        report(f"first pipeline of {spec.name}: {runs.url(run)}")
+        outcomes[spec.name] = runs.follow(run, report)
     return outcomes
 
 
 def curl(project: Project) -> str:
-    """The command that asks for the example's prediction, ready to paste."""
+    """Return the command that asks for the example's prediction, ready to paste."""
     return example.curl(project.settings.address("prediction"), project.name, example.body(project.spec))
 
 
 def answer(project: Project) -> str:
-    """The real answer to `curl`, waiting for the service to take up a champion that is minutes old.
+    """Return the answer to `curl`, waiting until the service has loaded a champion that is minutes old.
 
     Raises:
         StackError: the prediction service refuses the example.
     """
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        given = _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example.body(project.spec))
-        if given.is_success:
-            return given.text
-        if given.status_code not in NOT_YET or time.monotonic() > deadline:
-            raise StackError(
-                f"example of projects/{project.spec.name}/project.yaml",
-                found=f"HTTP {given.status_code}: {given.text[:500]}",
-                expected="a prediction",
-                todo="make logs SERVICE=prediction",
-            )
-        time.sleep(0.5)
+
+    def ask() -> httpx.Response:
+        return _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example.body(project.spec))
+
+    def settled() -> httpx.Response | None:
+        response = ask()
+        return None if response.status_code in NOT_YET else response
+
+    response = wait_until(settled, PATIENCE) or ask()
+    if response.is_success:
+        return response.text
+    raise StackError(
+        f"example of projects/{project.spec.name}/project.yaml",
+        found=f"HTTP {response.status_code}: {response.text[:500]}",
+        expected="a prediction",
+        todo="make logs SERVICE=prediction",
+    )
 
 
 def page(settings: Settings) -> str:
-    """The table of addresses and, for the first project with a champion, one prediction."""
+    """Return the table of addresses and, for the first project with a champion, one prediction."""
     lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
     for spec in specs.load_valid(lambda _: None):
         if has_champion(Project(settings, spec)):

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core.state import engine, predictions, shadows
+from stack.core.database import engine, predictions, shadows
 from stack.specification import tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec

@@ -16,8 +16,8 @@ from typing import Any, Literal
 from filelock import FileLock
 from sqlalchemy import insert, select, update
 
+from stack.core.database import decisions, engine, in_utc
 from stack.core.errors import StackError
-from stack.core.state import decisions, engine, in_utc
 from stack.project import Project
 from stack.registry.registry import Registry
 

@@ -20,8 +20,9 @@ import pytest
 
 from stack.core import settings
 from stack.core.settings import ROOT, Settings
-from stack.ops import compose, credentials, docker, lan, welcome
-from stack.ops.docker import Container
+from stack.ops import compose_file, credentials, lan, welcome
+from stack.ops.compose import docker
+from stack.ops.compose.docker import Container
 from stack.project import Project, contract
 from stack.registry.registry import Version
 from stack.specification import example, specs
@@ -48,14 +49,14 @@ class Containers:
 
     def every(self) -> dict[str, Container]:
         """The containers that stay up, by service."""
-        once = {service.name for service in compose.services(self.settings) if service.once}
+        once = {service.name for service in compose_file.services(self.settings) if service.once}
         return {name: one for name, one in docker.containers(self.settings).items() if name not in once}
 
     def kill(self, service: str) -> None:
         """Send SIGKILL to a container's first process from outside, as the kernel does when memory runs out."""
         state = docker.inspect([self.every()[service].name])[0]["State"]
         kill = f"import os; os.kill({state['Pid']}, 9)"
-        outside = ["docker", "run", "--rm", "--pid", "host", "--user", "0", compose.image(), "python", "-c", kill]
+        outside = ["docker", "run", "--rm", "--pid", "host", "--user", "0", compose_file.image(), "python", "-c", kill]
         subprocess.run(outside, check=True)
 
     def sql(self, query: str) -> list[str]:

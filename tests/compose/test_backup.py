@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from stack.ops import credentials, docker
+from stack.ops import credentials
+from stack.ops.compose import docker
 from stack.project import Project
 from stack.specification import specs
 from tests.compose.conftest import Containers, Upgraded, probabilities, runs

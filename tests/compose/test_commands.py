@@ -13,8 +13,9 @@ import httpx
 import pytest
 from sklearn.datasets import load_iris
 
-from stack.ops import containers as runtime
-from stack.ops import docker, image, notebook, startup
+from stack.ops import changes
+from stack.ops.compose import docker, image, shell
+from stack.ops.compose.runtime import ComposeRuntime
 from stack.specification import specs
 from tests.compose.conftest import Containers, eventually
 
@@ -36,7 +37,7 @@ def flowers(containers: Containers, tmp_path: Path) -> Iterator[str]:
 def remove() -> None:
     shutil.rmtree(specs.PROJECTS / NAME, ignore_errors=True)
     (specs.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
-    startup.sources.cache_clear()
+    changes.sources.cache_clear()
 
 
 def began(containers: Containers) -> dict[str, tuple[str, str]]:
@@ -56,8 +57,8 @@ def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: 
     assert f"wrote {specs.PROJECTS / NAME}" in flowers
     eventually(lambda: NAME in served(containers), 30)
 
-    startup.sources.cache_clear()
-    runtime.take_up(containers.settings, print)
+    changes.sources.cache_clear()
+    ComposeRuntime(containers.settings).apply_changes(print)
     url = f"{containers.settings.prefect_url}/api/deployments/name/pipeline/{NAME}"
     assert httpx.get(url, trust_env=False, timeout=30).status_code == 200
     remove()
@@ -70,7 +71,7 @@ def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: 
 def test_the_notebook_runs_where_the_databases_are(containers: Containers) -> None:
     image.build_with_jupyter()
     words = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "/app/notebooks/stack.ipynb"]
-    command, environ = notebook.within(containers.settings, notebook.SERVICE, "python", "-m", *words)
+    command, environ = shell.in_notebook_container(containers.settings, shell.SERVICE, "python", "-m", *words)
     ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=specs.PROJECTS.parent)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert re.search(r"version \d+ is live; `make reproduce RUN=[0-9a-f]{32}`", ran.stdout)

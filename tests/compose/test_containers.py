@@ -13,8 +13,9 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
-from stack.ops import compose, docker, ownership
-from stack.ops import containers as runtime
+from stack.ops import compose_file
+from stack.ops.compose import docker, ownership
+from stack.ops.compose.runtime import ComposeRuntime
 from stack.project import Project, contract
 from stack.specification import specs
 from tests.compose.conftest import Containers, Upgraded, eventually, runs
@@ -24,7 +25,7 @@ FLIGHTS = specs.load("flights")
 
 
 def test_every_service_is_healthy_and_within_its_limit(containers: Containers) -> None:
-    rows = {row.name: row for row in runtime.rows(containers.settings)}
+    rows = {row.name: row for row in ComposeRuntime(containers.settings).status()}
 
     assert {row.name: row.health for row in rows.values() if not row.well} == {}
     assert {"postgres", "redis"} < set(rows)
@@ -38,7 +39,7 @@ def test_only_the_gateway_listens_beyond_this_machine(containers: Containers) ->
     assert {address for address, _ in gateway} == {"0.0.0.0"}
     ours = {one for found in published.values() for one in found}
     assert ours == {
-        ("127.0.0.1", str(port)) for service in compose.services(containers.settings) for port in service.ports
+        ("127.0.0.1", str(port)) for service in compose_file.services(containers.settings) for port in service.ports
     }
 
 
@@ -53,10 +54,11 @@ def test_another_checkout_of_this_name_touches_nothing(containers: Containers, m
     assert docker.labels(f"{containers.settings.name}_state")[ownership.LABEL] == str(ROOT)
     monkeypatch.setattr(ownership, "other", partial(ownership.other, own=Path("/elsewhere")))
 
-    for command in (runtime.down, runtime.clean, runtime.rows, partial(runtime.up, say=print)):
+    runtime = ComposeRuntime(containers.settings)
+    for command in (runtime.down, runtime.clean, runtime.status, partial(runtime.up, print)):
         with pytest.raises(StackError, match=f"containers and volumes of {ROOT}"):
-            command(containers.settings)
-    assert not runtime.running(containers.settings) and not runtime.place(containers.settings)
+            command()
+    assert not runtime.running() and not runtime.state_location()
     assert docker.containers(containers.settings).keys() == before.keys()
 
 

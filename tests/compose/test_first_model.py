@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stack.ops import docker
+from stack.ops.compose import docker
 from tests.compose.conftest import TRACKED, Containers, First, first_model
 
 pytestmark = pytest.mark.services

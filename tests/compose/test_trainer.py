@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from stack.ops import docker, lan
+from stack.ops import lan
+from stack.ops.compose import docker
 from stack.ops.runs import Runs
 from stack.project import Project
 from stack.specification import specs

@@ -19,9 +19,9 @@ import httpx
 
 from flows.automations import retraining_name
 from stack.core.settings import Settings
-from stack.ops import status
+from stack.ops.local.runtime import LocalRuntime
+from stack.ops.local.supervisor import Supervisor
 from stack.ops.runs import Run, Runs
-from stack.ops.supervisor import Supervisor
 from tests.conftest import shell
 from tests.end_to_end import checkouts
 
@@ -74,7 +74,7 @@ class Harbour:
             over.set()
             storm.join()
         assert done["status"] == 0
-        self.eventually(lambda: all(row.well for row in status.rows(self.settings)), 600)
+        self.eventually(lambda: all(row.well for row in LocalRuntime(self.settings).status()), 600)
         return int(done["killed"]) + len(struck)
 
     def _storm(self, moments: random.Random, servers: int, over: threading.Event, struck: list[str]) -> None:

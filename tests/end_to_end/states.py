@@ -11,8 +11,8 @@ import httpx
 import pandas as pd
 from sqlalchemy import select
 
+from stack.core.database import engine, predictions
 from stack.core.settings import Settings, settings
-from stack.core.state import engine, predictions
 from stack.features import feature_tables
 from stack.lake import history, repository
 from stack.project import Project

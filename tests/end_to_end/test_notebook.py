@@ -14,16 +14,18 @@ from nbclient import NotebookClient
 
 from stack.core import settings
 from stack.core.settings import Settings
-from stack.ops import notebook
+from stack.ops.local.runtime import LocalRuntime
+from stack.ops.shell import NOTEBOOKS
 from stack.project import Project
 from stack.specification import specs
 
-PATH = notebook.FOLDER / "stack.ipynb"
+PATH = NOTEBOOKS / "stack.ipynb"
 
 
 @pytest.mark.services
 def test_the_notebook_runs(running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for key, value in (notebook.environment(running, os.environ) | {"IPYTHONDIR": str(tmp_path)}).items():
+    _, environ = LocalRuntime(running).notebook(os.environ, print)
+    for key, value in (environ | {"IPYTHONDIR": str(tmp_path)}).items():
         monkeypatch.setenv(key, value)
     read = nbformat.read(PATH, as_version=4)
     NotebookClient(read, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
@@ -41,7 +43,8 @@ def test_it_is_kept_without_outputs() -> None:
 
 
 def test_jupyter_knows_the_options_and_listens_here_alone() -> None:
-    words = [*notebook.command(settings.load({})), "--show-config-json"]
+    command, _ = LocalRuntime(settings.load({})).notebook({}, print)
+    words = [*command, "--show-config-json"]
     found = json.loads(subprocess.check_output(words, env=os.environ | {"HOME": "/nonexistent"}, text=True))
     assert words[0] == sys.executable
     assert found["ServerApp"]["ip"] == "127.0.0.1"

@@ -13,7 +13,7 @@ import pytest
 from monitoring import skew
 from stack.core.settings import Settings
 from stack.lake import lake
-from stack.ops.supervisor import Supervisor
+from stack.ops.local.supervisor import Supervisor
 from stack.project import Project, contract
 from stack.serving.client import prediction_ids
 from stack.specification import specs

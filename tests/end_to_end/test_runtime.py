@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from stack.core.settings import Settings
-from stack.ops import compose, status
+from stack.ops import compose_file
+from stack.ops.local.runtime import LocalRuntime
+from stack.ops.local.supervisor import Supervisor
 from stack.ops.status import Row
-from stack.ops.supervisor import Supervisor
 from stack.ops.welcome import addresses
 from tests.conftest import shell
 
@@ -25,7 +26,7 @@ SERVICES = ["mlflow", "prefect", "worker", "features", "prediction", "monitoring
 
 
 def rows(settings: Settings) -> dict[str, Row]:
-    return {row.name: row for row in status.rows(settings)}
+    return {row.name: row for row in LocalRuntime(settings).status()}
 
 
 def eventually(holds: Callable[[], Any], seconds: float) -> None:
@@ -50,7 +51,7 @@ def weekly(running: Settings) -> Iterator[str]:
 @pytest.mark.usefixtures("weekly")
 def test_every_service_of_the_list_is_healthy(running: Settings) -> None:
     assert {row.name: row.health for row in rows(running).values() if not row.well} == {}
-    assert {one.name for one in compose.services(running) if not one.once} == set(SERVICES)
+    assert {one.name for one in compose_file.services(running) if not one.once} == set(SERVICES)
 
 
 @pytest.mark.parametrize("service", [one for one in SERVICES if one != "worker"])

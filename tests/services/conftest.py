@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from stack.core.settings import Settings
-from stack.ops import compose
+from stack.ops import compose_file
 from stack.project import Project, contract
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec, Training
@@ -28,7 +28,7 @@ class Service:
 
     def __init__(self, settings: Settings, name: str, healthy: Callable[[], Any]) -> None:
         self.settings, self.name, self.healthy = settings, name, healthy
-        self.definition = next(one for one in compose.services(settings) if one.name == name)
+        self.definition = next(one for one in compose_file.services(settings) if one.name == name)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 
 from services.portal.app import build
 from services.portal.tools import Origin, outside
+from stack.core.database import decisions, engine
 from stack.core.settings import Settings
-from stack.core.state import decisions, engine
 from stack.specification import example
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)

@@ -24,8 +24,7 @@ from services.prediction.canary import place
 from services.prediction.champions import Seat
 from services.prediction.projects import Served
 from services.prediction.schema import parsed_example, row_model
-from stack.core import state
-from stack.core.state import engine
+from stack.core.database import engine, shadows
 from stack.prediction_log import predictions
 from stack.project import Project
 from stack.promotion import decisions
@@ -101,7 +100,7 @@ def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadow
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
     predictions.prune(home.state_database, datetime.now(UTC) + timedelta(minutes=1))
     with engine(home.state_database).connect() as connection:
-        assert connection.execute(select(func.count()).select_from(state.shadows)).scalar() == 0
+        assert connection.execute(select(func.count()).select_from(shadows)).scalar() == 0
 
 
 @dataclass

@@ -8,8 +8,8 @@ from sqlalchemy import insert
 
 from services.portal import sets
 from stack import catalog
+from stack.core.database import engine, predictions
 from stack.core.settings import Settings
-from stack.core.state import engine, predictions
 from stack.features import feature_tables
 from stack.project import Project
 from stack.specification import specs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, inspect, select, table, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, inspect, make_url, select, table, text
 
 from stack.core.errors import StackError
 
@@ -24,6 +24,9 @@ def upgrade(url: str) -> None:
     Raises:
         StackError: a newer version of the stack has written the database.
     """
+    parsed = make_url(url)
+    if parsed.drivername.startswith("sqlite"):
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     made = _engine(url)
     with made.connect() as connection:
         if revision(connection) == HEAD:
@@ -33,14 +36,41 @@ def upgrade(url: str) -> None:
             connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
         if (found := revision(connection)) == HEAD:
             return
-        if found and found > HEAD:
-            raise StackError(
-                made.url.render_as_string(),
-                found=f"schema {found}, of a newer version of the stack",
-                expected=f"at most {HEAD}",
-                todo="check out the version that wrote it, or restore a backup of this one",
-            )
+        _refuse_newer(made, found)
         _run(connection)
+
+
+def require_current(url: str) -> None:
+    """Refuse a state database that has not been migrated to HEAD; change nothing.
+
+    Raises:
+        StackError: an older version of the stack, a newer one or none has written the database.
+    """
+    made = _engine(url)
+    is_file = made.dialect.name == "sqlite"
+    if is_file and not Path(str(made.url.database)).exists():
+        found = None
+    else:
+        with made.connect() as connection:
+            found = revision(connection)
+    _refuse_newer(made, found)
+    if found != HEAD:
+        raise StackError(
+            made.url.render_as_string(),
+            found=f"schema {found}" if found else "no tables of the stack",
+            expected=f"schema {HEAD}, as the services make it when they start",
+            todo="run `make up`",
+        )
+
+
+def _refuse_newer(engine: Engine, found: str | None) -> None:
+    if found and found > HEAD:
+        raise StackError(
+            engine.url.render_as_string(),
+            found=f"schema {found}, of a newer version of the stack",
+            expected=f"at most {HEAD}",
+            todo="check out the version that wrote it, or restore a backup of this one",
+        )
 
 
 def revision(connection: Connection) -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
+from stack.core.database import metadata
 from stack.core.migrations import VERSION_TABLE
-from stack.core.state import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, version_table=VERSION_TABLE

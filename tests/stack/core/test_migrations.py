@@ -24,7 +24,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError, StatementError
 
-from stack.core import migrations, state
+from stack.core import database, migrations
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
@@ -76,7 +76,7 @@ def postgres(tmp_path_factory) -> Iterator[str]:
                 time.sleep(0.1)
             yield url
         finally:
-            state.engine.cache_clear()
+            database.engine.cache_clear()
             process.send_signal(signal.SIGINT)  # the one that does not wait for connections
             process.wait(20)
 
@@ -120,7 +120,7 @@ def old(url: str, *scripts: str) -> Settings:
 
 def opened(settings: Settings) -> pd.DataFrame:
     """The log, as a process that has never seen the database reads it."""
-    state.engine.cache_clear()
+    database.engine.cache_clear()
     since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
     return Project(settings, specs.load("flights")).log.read(since, until)
 
@@ -137,9 +137,9 @@ def check(settings: Settings) -> None:
     labels = {"b": (1.0, datetime(2013, 3, 2, tzinfo=UTC))}
     assert Project(settings, spec).log.label_predictions(labels) == {"b"}
     assert opened(settings).set_index("id")["label"]["b"] == 1
-    with state.engine(settings.state_database).connect() as connection:
+    with database.engine(settings.state_database).connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": migrations.VERSION_TABLE})
-        assert compare_metadata(context, state.metadata) == []
+        assert compare_metadata(context, database.metadata) == []
         assert migrations.revision(connection) == migrations.HEAD
 
 
@@ -162,9 +162,9 @@ def test_shadows_are_kept(tmp_path):
 def test_a_new_database_has_the_tables_of_the_code(tmp_path):
     settings = Settings(home=tmp_path)
     assert opened(settings).empty
-    with state.engine(settings.state_database).connect() as connection:
+    with database.engine(settings.state_database).connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": migrations.VERSION_TABLE})
-        assert compare_metadata(context, state.metadata) == []
+        assert compare_metadata(context, database.metadata) == []
 
 
 def test_an_upgrade_that_fails_changes_nothing(tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_two_processes_upgrade_once(tmp_path):
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
     settings = old(f"sqlite:///{tmp_path}/state.db", FIRST)
     check(settings)
-    with state.engine(settings.state_database).begin() as connection:
+    with database.engine(settings.state_database).begin() as connection:
         connection.exec_driver_sql("UPDATE schema_version SET version_num = '9999'")
     with pytest.raises(StackError, match="schema 9999, of a newer version of the stack"):
         opened(settings)

@@ -8,6 +8,7 @@ import pytest
 from stack.core.errors import StackError
 from stack.core.settings import load
 from stack.ops import doctor, ports, versions
+from stack.ops.local.runtime import LocalRuntime
 from tests.conftest import free_ports
 
 
@@ -20,7 +21,7 @@ def settings(tmp_path):
 
 
 def by_name(settings) -> dict[str, doctor.Finding]:
-    return {finding.name: finding for finding in doctor.findings(settings)}
+    return {finding.name: finding for finding in LocalRuntime(settings).findings()}
 
 
 def test_a_sound_machine_has_nothing_to_do(settings):
@@ -39,7 +40,7 @@ def test_a_taken_port_is_told_with_its_holder_and_the_key_to_change(settings):
 
 
 def test_the_feast_ui_key_is_a_setting():
-    from stack.ops.compose import Service
+    from stack.ops.compose_file import Service
 
     service = Service("feast-ui", ("feast",), {}, None, {}, (8888,), grace=1, once=False)
     assert ports.key(service) == "STACK_FEAST_UI_PORT"

@@ -4,7 +4,7 @@ import time
 from contextlib import contextmanager
 
 from stack.ops import health
-from stack.ops.compose import Health, Service
+from stack.ops.compose_file import Health, Service
 
 
 @contextmanager

@@ -4,7 +4,10 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.core.settings import load
-from stack.ops import compose, containers, docker, image, local, ownership, runtimes
+from stack.ops import compose_file, runtimes
+from stack.ops.compose import docker, image, ownership
+from stack.ops.compose.runtime import ComposeRuntime
+from stack.ops.local.runtime import LocalRuntime
 from tests.conftest import own_environment
 
 
@@ -22,8 +25,8 @@ def settings(tmp_path, runtime="auto", **values):
 
 
 def test_without_an_engine_auto_means_processes(tmp_path, nowhere):
-    assert runtimes.to_start(settings(tmp_path), print) is local
-    assert runtimes.current(settings(tmp_path)) is local
+    assert runtimes.to_start(settings(tmp_path), print).name == "local"
+    assert runtimes.current(settings(tmp_path)).name == "local"
 
 
 def test_without_an_engine_containers_are_refused_with_the_reason(tmp_path, nowhere):
@@ -34,11 +37,11 @@ def test_without_an_engine_containers_are_refused_with_the_reason(tmp_path, nowh
 
 
 def test_one_runtime_is_refused_while_the_other_runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "running", lambda _: True)
+    monkeypatch.setattr(LocalRuntime, "running", lambda _: True)
 
     with pytest.raises(StackError, match="make down"):
         runtimes.to_start(settings(tmp_path, "compose"), print)
-    assert runtimes.current(settings(tmp_path)) is local
+    assert runtimes.current(settings(tmp_path)).name == "local"
 
 
 def test_lost_passwords_of_a_kept_volume_are_told(tmp_path, monkeypatch):
@@ -46,7 +49,7 @@ def test_lost_passwords_of_a_kept_volume_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(docker, "volumes", lambda _: ["never-started_postgres"])
 
     with pytest.raises(StackError, match="STACK_POSTGRES_PASSWORD"):
-        containers.up(settings(tmp_path, "compose"), print)
+        ComposeRuntime(settings(tmp_path, "compose")).up(print)
 
 
 def test_the_fingerprint_of_the_image_follows_what_it_holds(tmp_path):
@@ -67,7 +70,7 @@ def test_the_fingerprint_of_the_image_follows_what_it_holds(tmp_path):
 
 
 def test_shells_get_what_is_reached_from_outside(tmp_path):
-    text = containers.exports(settings(tmp_path, "compose"), {"PATH": "/usr/bin"})
+    text = ComposeRuntime(settings(tmp_path, "compose")).exports({"PATH": "/usr/bin"})
 
     assert "export MLFLOW_TRACKING_URI=http://127.0.0.1:" in text
     assert str(tmp_path) not in text and "sqlite" not in text
@@ -76,17 +79,17 @@ def test_shells_get_what_is_reached_from_outside(tmp_path):
 
 def test_profiles_of_a_start_are_found_by_every_later_command(tmp_path):
     file = tmp_path / ".env"
-    runtimes.remember(runtimes.COMPOSE, settings(tmp_path, STACK_PROFILES="lan, dask"), file)
+    runtimes.remember(ComposeRuntime(settings(tmp_path, STACK_PROFILES="lan, dask")), file)
     assert load({}, file).optional == {"lan", "dask"}
 
-    runtimes.remember(runtimes.LOCAL, settings(tmp_path, STACK_PROFILES="none"), file)
+    runtimes.remember(LocalRuntime(settings(tmp_path, STACK_PROFILES="none")), file)
     assert load({}, file).optional == frozenset()
 
 
 @pytest.mark.parametrize(("profiles", "refused"), [("lam", "did you mean 'lan'"), ("lan", "RUNTIME=compose")])
 def test_a_profile_that_cannot_be_had_is_not_kept(tmp_path, profiles, refused):
     with pytest.raises(StackError, match=refused):
-        runtimes.remember(runtimes.LOCAL, settings(tmp_path, STACK_PROFILES=profiles), tmp_path / ".env")
+        runtimes.remember(LocalRuntime(settings(tmp_path, STACK_PROFILES=profiles)), tmp_path / ".env")
     assert not (tmp_path / ".env").exists()
 
 
@@ -108,4 +111,4 @@ def test_reads_sizes(text, expected):
 
 
 def test_servers_are_those_that_only_containers_have(tmp_path):
-    assert compose.servers(settings(tmp_path)) == ["postgres", "redis"]
+    assert compose_file.servers(settings(tmp_path)) == ["postgres", "redis"]

@@ -137,7 +137,7 @@ def test_prune_deletes_by_the_wall_clock(settings, spec, monkeypatch):
 
 
 def test_a_commit_is_synchronous(settings):
-    from stack.core.state import engine
+    from stack.core.database import engine
 
     with engine(settings.state_database).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2

@@ -1,0 +1,117 @@
+"""The stack's own database and its tables: clocks, the prediction log, decisions. ``stack/core/migrations`` makes them.
+
+SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; one URL decides.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    make_url,
+)
+
+from stack.core import migrations
+
+metadata = MetaData()
+
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("now", DateTime(timezone=True), nullable=False),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project", String, nullable=False),
+    Column("asked_at", DateTime(timezone=True), nullable=False),  # on the project's clock
+    Column("answered_at", DateTime(timezone=True), nullable=False),  # on the wall clock
+    Column("event_key", String, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("features", JSON, nullable=False),
+    Column("features_at", DateTime(timezone=True)),
+    Column("model_version", String, nullable=False),
+    Column("answer", JSON, nullable=False),  # what the caller was told of it
+    Column("label", Float),  # encoded, as stack/specification/tasks.py says
+    Column("label_at", DateTime(timezone=True)),
+    Index("predictions_by_time", "project", "asked_at"),
+    Index("predictions_by_event", "project", "event_key"),
+    Index("predictions_by_age", "answered_at"),
+)
+
+shadows = Table(
+    "shadows",
+    metadata,
+    Column("id", String(36), primary_key=True),  # of the prediction
+    Column("model_version", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("answer", JSON, nullable=False),  # what the caller would have been told
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("champion", String),
+    Column("at", DateTime(timezone=True), nullable=False),  # on the project's clock
+    Column("decided_at", DateTime(timezone=True), nullable=False),  # on the wall clock
+    Column("reason", String, nullable=False),
+    Column("numbers", JSON, nullable=False),
+    Column("state", String, nullable=False),
+)
+
+
+@lru_cache(maxsize=4)
+def engine(url: str) -> Engine:
+    """Return the engine of the state database, which `make up` has migrated.
+
+    Args:
+        url: SQLAlchemy URL, as in ``Settings.state_database``.
+
+    Raises:
+        StackError: it has not been migrated.
+    """
+    parsed = make_url(url)
+    is_file = parsed.drivername.startswith("sqlite")
+    migrations.require_current(url)
+    made = create_engine(url, json_serializer=_json, json_deserializer=from_json, pool_pre_ping=not is_file)
+    if is_file:
+        event.listen(made, "connect", _durable)
+    return made
+
+
+def in_utc(stored: datetime) -> datetime:
+    """An instant as it was stored: SQLite gives it back without its zone, PostgreSQL in the session's."""
+    return stored.astimezone(UTC) if stored.tzinfo else stored.replace(tzinfo=UTC)
+
+
+def _json(value: Any) -> str:
+    """JSON of a column: instants as ISO 8601, NaN as null. Four times as fast as the standard library's."""
+    return to_json(value, inf_nan_mode="null").decode()
+
+
+def _durable(connection: Any, _: Any) -> None:
+    """WAL for readers beside one writer; FULL so that a commit has reached the disk when it returns."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,30 @@
+"""What a process wants the user to read in the terminal: a JSON line among the others of its log."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+KEY = "notice"
+
+
+def emit(text: str, file: TextIO | None = None) -> None:
+    """Write a notice to standard output, or to a file."""
+    print(json.dumps({KEY: text}), file=file or sys.stdout, flush=True)
+
+
+def read(lines: Iterable[str]) -> list[str]:
+    """Return the lines of every notice in a log."""
+    return [text for line in lines for text in (parse(line) or "").splitlines()]
+
+
+def parse(line: str) -> str | None:
+    """Return the text of a notice; None when the line is anything else."""
+    if not line.startswith(f'{{"{KEY}": '):
+        return None
+    try:
+        return str(json.loads(line)[KEY])
+    except ValueError:  # cut off
+        return None

@@ -1,0 +1,247 @@
+"""Docker's command line for one stack: which variables docker-compose.yml is given, and what its answers hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+
+from stack.core.errors import StackError
+from stack.core.settings import PREFIX, ROOT, Settings
+from stack.ops import credentials, lan
+
+OLDEST = (2, 20)
+"""Of Docker Compose: the first that waits for one-shot services; https://docs.docker.com/compose/releases/."""
+EVERYTHING = ("--profile", "*")
+WORKER = "worker"
+"""The service whose container has state, code and tools."""
+PROJECT = "com.docker.compose.project"
+"""The label by which Docker Compose knows what belongs to a stack."""
+OF_THE_HOST = ("STACK_HOME", "STACK_RUNTIME", "STACK_PROFILES", "STACK_BIND")
+"""Settings that say nothing to a container: its state lies in volumes, and it listens on every interface of its own."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the engine says of a service's container."""
+
+    service: str
+    state: str
+    """created, running, restarting, exited, dead, paused or removing."""
+    health: str
+    """starting, healthy, unhealthy, or empty where there is no check."""
+    exit_code: int
+    name: str
+    restarts: int
+    started: datetime
+    last_check: str
+    """What the last health check said."""
+    checkout: str
+    """Folder of the docker-compose.yml that it comes from."""
+
+    @property
+    def running(self) -> bool:
+        """Say whether it has a process."""
+        return self.state in ("running", "restarting", "paused")
+
+
+def engine() -> str | None:
+    """Why containers cannot be used here; None when an engine with Compose answers."""
+    try:
+        server = _ran("docker", "version", "--format", "{{.Server.Version}}")
+        plugin = _ran("docker", "compose", "version", "--short")
+    except FileNotFoundError:
+        return "the command docker is not installed"
+    for ran, what in ((server, "no Docker engine answers"), (plugin, "Docker has no Compose v2")):
+        if ran.returncode:
+            return f"{what}: {(ran.stderr or ran.stdout).strip()[:200]}"
+    found = plugin.stdout.strip().removeprefix("v")
+    if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < OLDEST:
+        return f"Docker Compose {found}, older than {'.'.join(map(str, OLDEST))}"
+    return None
+
+
+def compose(settings: Settings, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run ``docker compose`` on this stack.
+
+    Raises:
+        StackError: it ended with an error, and `check` is set.
+    """
+    environ = environment(settings)
+    ran = subprocess.run(command(settings, *words), cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    if check and ran.returncode:
+        raise StackError(
+            f"docker compose {words[0]}",
+            found="\n            ".join(ran.stderr.strip().splitlines()[-12:]) or f"exit code {ran.returncode}",
+            expected="an exit code of 0",
+            todo="run `make doctor`",
+        )
+    return ran
+
+
+def inside(settings: Settings, *words: str) -> str:
+    """Run a command where the state is, in the worker's container; give what it prints.
+
+    Raises:
+        StackError: it ended with an error.
+    """
+    return compose(settings, "exec", "-T", WORKER, *words).stdout
+
+
+def run_inside(settings: Settings, report: Callable[[str], None], *words: str) -> None:
+    """Run a command in the worker's container and report its lines; its errors go to this process's.
+
+    Raises:
+        StackError: it ended with an error.
+    """
+    with started(settings, "exec", "-T", WORKER, *words, stdout=subprocess.PIPE) as process:
+        for line in process.stdout or ():
+            report(line.rstrip("\n"))
+    if process.returncode:
+        raise StackError(
+            f"{' '.join(words[:2])}, in the container of the {WORKER}",
+            found=f"exit code {process.returncode}",
+            expected="0",
+            todo="read the lines above; look with `make status`",
+        )
+
+
+def started(
+    settings: Settings,
+    *words: str,
+    stdin: IO[bytes] | None = None,
+    stdout: IO[bytes] | int | None = None,
+    stderr: int | None = None,
+) -> subprocess.Popen[str]:
+    """Start ``docker compose`` on this stack."""
+    environ = environment(settings)
+    return subprocess.Popen(
+        command(settings, *words), cwd=ROOT, env=environ, stdin=stdin, stdout=stdout, stderr=stderr, text=True
+    )
+
+
+def container(settings: Settings, service: str = WORKER) -> str:
+    """Return the name of a service's container."""
+    return f"{settings.name}-{service}-1"
+
+
+def command(settings: Settings, *words: str) -> list[str]:
+    """The words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
+    profiles = [word for one in sorted(settings.optional) for word in ("--profile", one)]
+    return ["docker", "compose", "--project-name", settings.name, "--env-file", os.devnull, *profiles, *words]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of ``docker compose``: that of this process, with the stack's variables as the settings say."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "COMPOSE_"))}
+    return inherited | values(settings)
+
+
+def values(settings: Settings) -> dict[str, str]:
+    """The variables of docker-compose.yml that the user's settings decide; the file has the others."""
+    places = [name for name in Settings.model_fields if name in ("home", "host", "profiles") or name.endswith("_port")]
+    derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
+    # To stop a stack none is needed.
+    unset = {_key(name): "unset" for name in (*credentials.FIELDS, "lan_password_hash")}
+    always = {_key(name): str(getattr(settings, name)) for name in places}
+    ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
+    given = unset | always | ours | lan.variables(settings)
+    if settings.dask_address == derived[_key("dask_address")] != "":
+        given[_key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
+    return {key: value for key, value in given.items() if key not in OF_THE_HOST}
+
+
+def containers(settings: Settings) -> dict[str, Container]:
+    """Every container of the stack's services, by service; none where no engine answers.
+
+    Those of a single command, as `make notebook` has one, are the user's.
+    """
+    words = ("ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.oneoff=False", "--format", "{{.ID}}")
+    ids = _listed(*words, settings=settings)
+    return {one.service: one for one in map(_container, inspect(ids))}
+
+
+def volumes(settings: Settings) -> list[str]:
+    """Names of the stack's volumes; none where no engine answers."""
+    return sorted(_listed("volume", "ls", "--format", "{{.Name}}", settings=settings))
+
+
+def labels(volume: str) -> Mapping[str, str]:
+    """The labels of a volume; none where there is no such volume, or no engine answers."""
+    try:
+        ran = _ran("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume)
+    except FileNotFoundError:
+        return {}
+    return {} if ran.returncode else json.loads(ran.stdout) or {}
+
+
+def make_volume(name: str, given: Mapping[str, str]) -> None:
+    """Make a volume with labels; one that is there stays as it is.
+
+    Raises:
+        StackError: it could not be made.
+    """
+    words = [word for key, value in given.items() for word in ("--label", f"{key}={value}")]
+    ran = _ran("docker", "volume", "create", *words, name)
+    if ran.returncode:
+        raise StackError(f"volume {name}", found=ran.stderr.strip(), expected="a volume", todo="run `make doctor`")
+
+
+def inspect(names: list[str]) -> list[Mapping[str, Any]]:
+    """What the engine knows of containers or images; those that are gone are left out."""
+    return list(json.loads(_ran("docker", "inspect", *names).stdout or "[]")) if names else []
+
+
+def memory(settings: Settings) -> dict[str, int]:
+    """Bytes of memory of each running container, without the file cache that it could give back, by container name."""
+    running = [one.name for one in containers(settings).values() if one.running]
+    if not running:
+        return {}
+    told = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()
+    return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, told)}
+
+
+def _key(name: str) -> str:
+    return f"{PREFIX}{name}".upper()
+
+
+def _listed(*words: str, settings: Settings) -> list[str]:
+    """What a listing command of Docker's names, of this stack alone."""
+    try:
+        ran = _ran("docker", *words, "--filter", f"label={PROJECT}={settings.name}")
+    except FileNotFoundError:
+        return []
+    return ran.stdout.split()
+
+
+def _container(body: Mapping[str, Any]) -> Container:
+    state = body["State"]
+    health = state.get("Health") or {}
+    checks = health.get("Log") or []
+    return Container(
+        service=body["Config"]["Labels"]["com.docker.compose.service"],
+        state=state["Status"],
+        health=health.get("Status", ""),
+        exit_code=state["ExitCode"],
+        name=body["Name"].lstrip("/"),
+        restarts=body["RestartCount"],
+        started=datetime.fromisoformat(state["StartedAt"][:19] + "+00:00"),
+        last_check=checks[-1]["Output"].strip() if checks else "",
+        checkout=body["Config"]["Labels"].get("com.docker.compose.project.working_dir", ""),
+    )
+
+
+def _bytes(text: str) -> int:
+    """Read a size such as ``12.3MiB``."""
+    units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
+    unit = next(unit for unit in units if text.endswith(unit))
+    return int(float(text.removesuffix(unit)) * units[unit])
+
+
+def _ran(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, check=False)

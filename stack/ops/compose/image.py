@@ -1,0 +1,79 @@
+"""The image of our services: built when it is missing, or when what it holds has changed.
+
+Projects are in it, for whoever runs it elsewhere, but here the checkout's lie before them: they do not make it old.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from fnmatch import fnmatch
+from pathlib import Path
+
+from stack.core import code
+from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
+from stack.ops import compose_file
+from stack.ops.compose import docker
+from stack.specification import specs
+
+LABEL = "homelab-mlops.sources"
+SERVICE = "migrations"
+"""Any service of our image: all share it."""
+MOUNTED = ("projects", "feature_repo")
+"""Folders of the checkout that docker-compose.yml mounts into every container."""
+
+
+def outdated() -> bool:
+    """Say whether the image is missing or holds other files than the checkout."""
+    found = docker.inspect([compose_file.image()])
+    return not found or (found[0]["Config"]["Labels"] or {}).get(LABEL) != sources()
+
+
+def build(settings: Settings) -> None:
+    """Build the image from the checkout.
+
+    Raises:
+        StackError: the build failed; holds its last lines.
+    """
+    docker.compose(settings, "build", *_arguments(), SERVICE)
+
+
+def build_with_jupyter() -> None:
+    """Build the image that has Jupyter beside the packages of the services; what is built already is not built again.
+
+    Raises:
+        StackError: the build failed; holds its last lines.
+    """
+    command = ["docker", "build", *_arguments(), "--target", "notebook", "--tag", compose_file.tag("notebook"), "."]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        found = "\n            ".join(ran.stderr.strip().splitlines()[-12:])
+        raise StackError("docker build", found=found, expected="an image with Jupyter", todo="run `make doctor`")
+
+
+def sources(root: Path = ROOT) -> str:
+    """A fingerprint of what the image is built from, by the rules of .dockerignore, and of the examples."""
+    rules = [line for line in (root / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    kept = [root / line.removeprefix("!") for line in rules if line.startswith("!")]
+    dropped = [line.removeprefix("**/") for line in rules if line.startswith("**/")]
+    found = sorted(
+        {file for path in kept for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()}
+    )
+    digest = hashlib.sha256((root / "Dockerfile").read_bytes() + _examples().encode())
+    for file in found:
+        relative = file.relative_to(root)
+        mounted = relative.parts[0] in MOUNTED
+        if not mounted and not any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped):
+            digest.update(f"{relative}\0{file.stat().st_mode & 0o111}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _arguments() -> list[str]:
+    given = (f"CODE_VERSION={code.version()}", f"SOURCES={sources()}", f"EXAMPLES={_examples()}")
+    return [word for one in given for word in ("--build-arg", one)]
+
+
+def _examples() -> str:
+    """Not empty where the data of the examples is installed: containers then have the projects of this checkout."""
+    return "" if specs.examples() else "yes"

@@ -1,0 +1,55 @@
+"""Whose the containers and volumes of a name are: two checkouts with one STACK_NAME would share them unnoticed.
+
+Docker Compose says of a container which folder it comes from, and nothing of a volume. So the volume of the state is
+made here before Compose would make it, with a label that says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
+from stack.ops.compose import docker
+
+LABEL = "homelab-mlops.checkout"
+VOLUME = "state"
+"""Every stack has it."""
+
+
+def claim(settings: Settings) -> None:
+    """Make the volume of the state as this checkout's, unless there is one."""
+    ours = {LABEL: str(ROOT), docker.PROJECT: settings.name, "com.docker.compose.volume": VOLUME}
+    docker.make_volume(f"{settings.name}_{VOLUME}", ours)
+
+
+def foreign_checkout(settings: Settings) -> str | None:
+    """The folder of another checkout that containers or volumes of this name are of; None when there is none."""
+    volume = docker.labels(f"{settings.name}_{VOLUME}").get(LABEL, "")
+    return other([volume, *(one.checkout for one in docker.containers(settings).values())])
+
+
+def other(folders: Iterable[str], own: Path = ROOT) -> str | None:
+    """The first of some folders that holds another checkout than `own`.
+
+    A folder that is gone has been moved or deleted: what is left of it belongs to whoever goes on with it.
+    """
+    there = sorted(folder for folder in set(folders) if folder and Path(folder, "docker-compose.yml").exists())
+    return next((folder for folder in there if Path(folder).resolve() != own), None)
+
+
+def require_own(settings: Settings) -> None:
+    """Refuse to touch the containers and volumes of another checkout.
+
+    Raises:
+        StackError: names it.
+    """
+    if found := foreign_checkout(settings):
+        raise StackError(
+            f"STACK_NAME {settings.name}",
+            found=f"containers and volumes of {found}",
+            expected="a name of this checkout's own",
+            todo="set STACK_NAME and other ports in .env; to go on with that state here, `make backup` there and "
+            "`make restore` here",
+        )

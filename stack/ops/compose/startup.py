@@ -1,0 +1,169 @@
+"""Start the containers, and apply what is new in projects/ and feature_repo/ while they go on serving."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from datetime import UTC, datetime
+
+from stack.core import notices
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.ops import changes, compose_file, credentials, lan, ports
+from stack.ops.compose import docker, image, ownership
+from stack.ops.compose.docker import Container
+from stack.ops.compose_file import Service
+from stack.ops.runtime import Report
+
+PATIENCE = 600
+"""Seconds for all services together; each has its own limit in its health check."""
+STAMP = "/var/lib/stack/run/applied"
+"""In the containers' volume: the fingerprint of what the one-shot services have applied."""
+
+
+def up(settings: Settings, report: Report) -> None:
+    """Build the image when it is needed, start the stack and wait until every service is healthy.
+
+    Raises:
+        StackError: no engine, a taken port, lost passwords, or a service that does not become healthy.
+    """
+    ownership.require_own(settings)
+    if not settings.join_url:
+        settings = lan.with_login(_with_passwords(settings), report)
+    services = compose_file.services(settings)
+    there = docker.containers(settings)
+    ports.require_free(settings, [one for one in services if one.name not in there or not there[one.name].running])
+    if image.outdated():
+        report("building the image (minutes when nothing is cached)")
+        image.build(settings)
+        report(f"built {compose_file.image()}")
+    ownership.claim(settings)
+    _remove(settings, set(there) - {*compose_file.servers(settings), *(one.name for one in services)})
+    _Start(settings, services, report).run()
+    if not settings.join_url:
+        _note_applied(settings)
+    if lan.wanted(settings):
+        report(f"other machines join for training with KEY={lan.fingerprint(settings)}.<password>")
+
+
+def apply_changes(settings: Settings, report: Report) -> None:
+    """Run the one-shot services again if something has changed; nothing else is started or stopped.
+
+    Raises:
+        StackError: one of them fails; holds the end of its log.
+    """
+    running = {one.service for one in docker.containers(settings).values() if one.running}
+    applied = docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP) if "worker" in running else ""
+    if "worker" not in running or applied.strip() == changes.sources():
+        return
+    for service in compose_file.services(settings):
+        if service.once:
+            _run_again(settings, service.name, report)
+    _note_applied(settings)
+
+
+def _note_applied(settings: Settings) -> None:
+    """Remember that the one-shot services have applied what is in the checkout now."""
+    docker.inside(settings, "sh", "-c", f'mkdir -p "${{0%/*}}" && echo {changes.sources()} > "$0"', STAMP)
+
+
+def _run_again(settings: Settings, name: str, report: Report) -> None:
+    command = ["docker", "start", "--attach", docker.container(settings, name)]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    lines = ran.stdout.splitlines()
+    if ran.returncode:
+        raise StackError(
+            f"service {name}",
+            found="\n            ".join([f"it ended with exit code {ran.returncode}", *lines[-12:]]),
+            expected="what is new in projects/ and feature_repo/ to be applied",
+            todo="run `make check` on the project that is new, then this again",
+        )
+    for notice in notices.read(lines):
+        report(f"  {name:<12} {notice}")
+
+
+def _with_passwords(settings: Settings) -> Settings:
+    """Generate the passwords of a new stack; a server that exists goes on with those that it was made with."""
+    kept = [name for name in docker.volumes(settings) if name.endswith("_postgres")]
+    if kept and (lost := credentials.missing(settings)):
+        raise StackError(
+            str(credentials.FILE),
+            found=f"no {', '.join(f'STACK_{name}'.upper() for name in lost)}",
+            expected=f"the passwords that volume {kept[0]} was made with",
+            todo="bring back the .env of this stack, or delete its state with `make clean`",
+        )
+    return credentials.complete(settings)
+
+
+def _remove(settings: Settings, names: set[str]) -> None:
+    """Remove the containers of services that are no longer asked for: Docker Compose lets those of a profile run on."""
+    if names:
+        docker.compose(settings, *docker.EVERYTHING, "rm", "--stop", "--force", *sorted(names))
+
+
+class _Start:
+    """One `docker compose up`, whose progress is reported."""
+
+    def __init__(self, settings: Settings, services: list[Service], report: Report) -> None:
+        self._settings, self._services, self._report = settings, services, report
+        self._once = {service.name for service in services if service.once}
+        self._began, self._since = time.monotonic(), datetime.now(UTC)  # of the engine's clock, not of a project's
+        self._ready: set[str] = set()
+
+    def run(self) -> None:
+        """Let Docker Compose start everything in order; report what is ready.
+
+        Raises:
+            StackError: a service does not become healthy.
+        """
+        words = ["up", "--detach", "--wait", "--wait-timeout", str(PATIENCE), "--remove-orphans", "--quiet-pull"]
+        if self._settings.join_url:
+            words += ["--no-deps", *(one.name for one in self._services)]
+        with docker.started(self._settings, *words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            while process.poll() is None:
+                time.sleep(0.5)
+                self._look()
+            errors = (process.stderr.read() if process.stderr else "").strip().splitlines()
+        self._look()
+        if process.returncode:
+            raise _failure(self._settings, errors)
+
+    def _look(self) -> None:
+        """Report the services that have become ready."""
+        for name, container in docker.containers(self._settings).items():
+            ready = self._done(container) if name in self._once else container.health == "healthy"
+            if not ready:
+                self._ready.discard(name)  # it was replaced by one of the new image
+            if not ready or name in self._ready:
+                continue
+            self._ready.add(name)
+            how = "done" if name in self._once else "healthy"
+            self._report(f"  {name:<12} {how:<7} after {time.monotonic() - self._began:5.1f} s")
+            if name in self._once:
+                for notice in notices.read(_tail(self._settings, name, 200, self._since)):
+                    self._report(f"  {name:<12} {notice}")
+
+    def _done(self, container: Container) -> bool:
+        ended = container.state == "exited" and container.exit_code == 0
+        return ended and container.started >= self._since.replace(microsecond=0)
+
+
+def _failure(settings: Settings, errors: list[str]) -> StackError:
+    """Name the service that kept the stack from starting, with the end of its log."""
+    for name, one in docker.containers(settings).items():
+        ended = one.state == "exited" and one.exit_code
+        if ended or one.health == "unhealthy" or one.state == "restarting":
+            problem = f"it ended with exit code {one.exit_code}" if ended else one.last_check or one.state
+            return StackError(
+                f"service {name}",
+                found="\n            ".join([problem, *_tail(settings, name, 12)]),
+                expected="a healthy service",
+                todo=f"read `make logs SERVICE={name}`, run `make doctor`, then `make up` again",
+            )
+    return StackError("docker compose up", found="\n            ".join(errors[-12:]), expected="running services")
+
+
+def _tail(settings: Settings, name: str, lines: int, since: datetime | None = None) -> list[str]:
+    words = ["logs", "--no-color", "--no-log-prefix", "--tail", str(lines), name]
+    words += ["--since", since.isoformat(timespec="seconds")] if since else []
+    return docker.compose(settings, *words, check=False).stdout.splitlines()

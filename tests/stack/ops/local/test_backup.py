@@ -1,0 +1,281 @@
+"""An archive of a small real home: what is in it, what comes back, and what is refused before anything is touched."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import tarfile
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+from pandas import DataFrame
+from pandas.testing import assert_frame_equal
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.features import feature_tables
+from stack.lake import lake
+from stack.ops import archive, contents, databases, versions
+from stack.ops.local import backup
+from stack.prediction_log.predictions import Prediction
+from stack.project import Project
+from stack.specification.specs import ProjectSpec
+from tests.stack.conftest import START
+
+AT = datetime(2024, 2, 1, 12, tzinfo=UTC)
+SINCE, UNTIL = START.to_pydatetime(), START.to_pydatetime() + timedelta(days=1)
+
+
+def answer() -> Prediction:
+    return Prediction(
+        str(uuid4()),
+        SINCE,
+        SINCE,
+        {"town": "Bath"},
+        {"wet": 1.5, "town_id": "Bath", "cold": 0.5},
+        SINCE,
+        "3",
+        {"probability": 0.5, "decision": True},
+    )
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def fill(home: Path, toy: ProjectSpec) -> Settings:
+    """A home with something of every kind, and with what is not worth keeping."""
+    settings = Settings(home=home)
+    home.mkdir()
+    versions.write(settings)
+    days = pd.DataFrame({"day": [1, 2, 3], "available_at": START + pd.to_timedelta([1, 2, 3], "h")})
+    lake.append(settings, toy, {"days": days}, SINCE, UNTIL)
+    Project(settings, toy).log.write([answer() for _ in range(20)])
+    table = pd.DataFrame({"town": ["Bath"], "wet": [1.5], "event_timestamp": [START + timedelta(hours=1)]})
+    feature_tables.replace(settings.feature_tables / "toy" / "weather", table, SINCE, UNTIL)
+    feature_tables.mark_served(settings.feature_tables / "toy", UNTIL)
+    write(Path(settings.artifacts) / "1" / "poetry.lock", "of a user")
+    write(settings.quarantine / "toy" / "batch" / "verdict.json", "{}")
+    write(settings.pages / "toy" / "report.html", "<html>")
+    write(settings.reports / ".partial", "half")
+    write(settings.logs / "mlflow.log", "noise")
+    return settings
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory, toy: ProjectSpec) -> Settings:
+    return fill(tmp_path_factory.mktemp("source") / "home", toy)
+
+
+@pytest.fixture(scope="module")
+def made(source: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return backup.backup(source, tmp_path_factory.mktemp("out"), AT, print)
+
+
+def refused(settings: Settings, file: Path, match: str, **options: bool) -> None:
+    """Refused, and nothing is there that was not there."""
+    before = sorted(settings.home.rglob("*"))
+    with pytest.raises(StackError, match=match):
+        backup.restore(settings, file, AT, print, **options)
+    assert sorted(settings.home.rglob("*")) == before
+
+
+def logged(settings: Settings, toy: ProjectSpec) -> DataFrame:
+    return Project(settings, toy).log.read(SINCE - timedelta(days=1), UNTIL)
+
+
+def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path):
+    target = Settings(home=tmp_path / "new" / "home")
+    backup.restore(target, made, AT, print)
+
+    assert_frame_equal(lake.read(target, toy)["days"], lake.read(source, toy)["days"])
+    assert lake.revision(target) == lake.revision(source)
+    assert [path.name for path in target.lake.glob("toy/*/month/days/*")] == [f"{lake.batch_id(SINCE, UNTIL)}.parquet"]
+    assert_frame_equal(logged(target, toy), logged(source, toy))
+    assert pd.read_parquet(target.feature_tables / "toy" / "weather")["wet"].tolist() == [1.5]
+    assert feature_tables.served_until(target.feature_tables / "toy", SINCE) == UNTIL
+    assert (Path(target.artifacts) / "1" / "poetry.lock").read_text() == "of a user"
+    assert (target.quarantine / "toy" / "batch" / "verdict.json").exists()
+    assert versions.stored(target) == versions.stored(source)
+    assert not list(target.home.rglob("mlflow.log")) + list(target.home.rglob(".partial"))
+    # and it goes on: the next batch is appended to what came back
+    more = pd.DataFrame({"day": [4], "available_at": [START + timedelta(days=1, hours=1)]})
+    lake.append(target, toy, {"days": more}, UNTIL, UNTIL + timedelta(days=1))
+    assert len(lake.read(target, toy)["days"]) == 4
+
+
+def test_archive_is_whole_private_and_says_what_it_holds(made):
+    manifest = archive.verify(made)
+
+    assert made.name == "stack-20240201T120000Z.tar.gz"
+    assert made.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in made.parent.iterdir()] == [made.name]
+    assert manifest.counts.predictions == 20
+    assert manifest.databases == {"state": "sqlite"}
+    assert not [
+        name for name in manifest.members if name.startswith(("lake/toy/2024-01/month/", "lake/.dvc/tmp", "logs"))
+    ]
+
+
+def test_backup_during_writes_holds_every_answer_given_before_it(tmp_path, toy):
+    settings = fill(tmp_path / "home", toy)
+    ended, written = threading.Event(), []
+
+    def go_on() -> None:
+        while not ended.is_set():
+            Project(settings, toy).log.write([one := answer()])
+            written.append(one.id)
+
+    writer = threading.Thread(target=go_on)
+    writer.start()
+    try:
+        acknowledged = set(written)
+        file = backup.backup(settings, tmp_path / "out", AT, print)
+    finally:
+        ended.set()
+        writer.join()
+    target = Settings(home=tmp_path / "second")
+    manifest = backup.restore(target, file, AT, print)
+
+    found = set(logged(target, toy)["id"])
+    assert len(written) > len(acknowledged)
+    assert acknowledged <= found <= set(written) | set(logged(settings, toy)["id"])
+    assert manifest.counts.predictions == len(found)
+
+
+def test_damaged_database_is_not_archived(tmp_path):
+    file = tmp_path / "state.db"
+    with sqlite3.connect(file) as database:
+        database.execute(
+            "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i+1 FROM n LIMIT 9999) SELECT i FROM n"
+        )
+    with file.open("r+b") as raw:
+        raw.seek(8192)
+        raw.write(b"\xff" * 4096)
+
+    with pytest.raises(StackError, match="a damaged database"):
+        databases.Sqlite().dump(f"sqlite:///{file}", tmp_path / "dump")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.9999])
+def test_truncated_archive_is_refused(made, tmp_path, share):
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(made.read_bytes()[: int(made.stat().st_size * share)])
+
+    refused(Settings(home=tmp_path / "home"), cut, "expected  a whole archive")
+
+
+def rewritten(made: Path, path: Path, change) -> Path:
+    """The archive again, each of its members as `change` makes it."""
+    with tarfile.open(made) as old, tarfile.open(path, "w:gz") as new:
+        for info in old:
+            content = change(info, old.extractfile(info).read())
+            info.size = len(content)
+            new.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_changed_archive_is_refused(made, tmp_path):
+    def change(info: tarfile.TarInfo, content: bytes) -> bytes:
+        return content.replace(b"of a user", b"of others") if info.name.startswith("artifacts") else content
+
+    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "differ from the manifest")
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "artifacts/../../evil"])
+def test_entry_that_leaves_the_folder_is_refused(made, tmp_path, name):
+    def change(info: tarfile.TarInfo, content: bytes) -> bytes:
+        if info.name.startswith("artifacts"):
+            info.name = name
+        return content.replace(b"artifacts/1/poetry.lock", name.encode()) if info.name == archive.MANIFEST else content
+
+    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "an entry that no backup has")
+
+
+def test_link_is_refused(made, tmp_path):
+    def change(info: tarfile.TarInfo, content: bytes) -> bytes:
+        if info.name.startswith("artifacts"):
+            info.type, info.linkname = tarfile.SYMTYPE, "/etc"
+            return b""
+        return content
+
+    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "an entry that no backup has")
+
+
+@pytest.mark.parametrize(
+    ("header", "match"),
+    [
+        ({"format": "something else", "version": 1}, "an archive of something else"),
+        ({"format": archive.FORMAT, "version": archive.VERSION + 1}, "format 2"),
+    ],
+)
+def test_foreign_or_newer_archive_is_refused(made, tmp_path, header, match):
+    def change(info: tarfile.TarInfo, content: bytes) -> bytes:
+        return json.dumps(header).encode() if info.name == archive.HEADER else content
+
+    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), match)
+
+
+def test_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no archive")
+
+    refused(Settings(home=tmp_path / "home"), tmp_path / "notes.txt", "expected  a whole archive")
+    refused(Settings(home=tmp_path / "home"), tmp_path / "missing", "no such file")
+
+
+def test_archive_of_newer_tools_is_refused(made, tmp_path):
+    def change(info: tarfile.TarInfo, content: bytes) -> bytes:
+        return content.replace(b'"mlflow": "', b'"mlflow": "9') if info.name == archive.MANIFEST else content
+
+    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "newer versions: mlflow 9")
+
+
+def test_home_that_is_not_empty_is_refused_or_moved_aside(made, tmp_path):
+    settings = Settings(home=tmp_path / "home")
+    write(settings.home / "mine", "precious")
+    refused(settings, made, "state that the archive would replace")
+
+    backup.restore(settings, made, AT, print, replace=True)
+
+    assert (tmp_path / "home.before-20240201T120000Z" / "mine").read_text() == "precious"
+    assert not (settings.home / "mine").exists()
+
+
+def test_state_of_a_broken_off_restore_does_not_start(tmp_path):
+    settings = Settings(home=tmp_path)
+    (tmp_path / versions.UNFINISHED).mkdir()
+
+    with pytest.raises(StackError, match="a restore that was broken off"):
+        versions.check(settings)
+
+
+def test_secrets_come_along_only_when_asked(source, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(contents, "ENV", tmp_path / ".env")
+    write(contents.ENV, "STACK_ALERT_URLS=ntfy://token@host/topic\n")
+    without = backup.backup(source, tmp_path / "without", AT, print)
+    with_them = backup.backup(source, tmp_path / "with", AT, print, secrets=contents.ENV)
+    target = Settings(home=tmp_path / "home")
+    refused(target, without, "no secrets", secrets=True)
+    refused(target, with_them, "a file of this name", secrets=True)
+    contents.ENV.unlink()
+
+    backup.restore(target, with_them, AT, print, secrets=True)
+
+    assert contents.ENV.read_text() == "STACK_ALERT_URLS=ntfy://token@host/topic\n"
+    assert not (target.home / "secrets").exists()
+
+
+def test_archive_that_is_there_is_kept(source, made):
+    with pytest.raises(StackError, match="a file of this name"):
+        backup.backup(source, made, AT, print)
+
+
+def test_nothing_to_back_up(tmp_path):
+    with pytest.raises(StackError, match="no state of a stack"):
+        backup.backup(Settings(home=tmp_path), tmp_path, AT, print)
