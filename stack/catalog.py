@@ -21,6 +21,7 @@ from stack.core.database import engine, predictions
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.features.feature_tables import TIME, served_until
+from stack.lake.windows import checked_out
 from stack.project import Project
 from stack.registry import rest
 from stack.registry.registry import CHALLENGER, CHAMPION, PREVIOUS, Version
@@ -57,11 +58,19 @@ def data_sets(project: Project) -> list[DataSet]:
 def _raw(project: Project) -> Iterator[DataSet]:
     version = _head(project.settings.lake)
     for name, table in project.spec.tables.items():
-        folder = project.settings.lake / project.spec.name / "raw" / name
-        files = sorted(folder.glob("*.parquet"))
+        files = checked_out(project.settings.lake, project.name, name)
         rows, since, until = _parquet(files, table.available_at)
         note = f"{len(files):,} batch{'' if len(files) == 1 else 'es'}{', snapshot' if table.snapshot else ''}"
-        yield DataSet("raw table", name, str(folder), version if files else "", rows, since, until, note)
+        yield DataSet(
+            "raw table",
+            name,
+            str(project.settings.lake / project.name),
+            version if files else "",
+            rows,
+            since,
+            until,
+            note,
+        )
 
 
 def _features(project: Project) -> Iterator[DataSet]:

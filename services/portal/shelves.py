@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.core.settings import Settings
+from stack.lake.windows import checked_out
 
 INSTANT = "%Y%m%dT%H%M%SZ"
 HEADLINE = {"headline": ["log_loss", "auc"]}
@@ -79,7 +80,7 @@ def data_docs(settings: Settings, page: str | None) -> str | None:
 
 def batches(settings: Settings, project: str) -> Batches | None:
     """The batches that the lake's working tree holds; their file names carry their windows."""
-    names = {path.stem for path in (settings.lake / project / "raw").glob("*/*.parquet")}
+    names = {path.stem for path in checked_out(settings.lake, project)}
     ends = [end for name in names if (end := _end(name))]
     return Batches(len(ends), max(ends)) if ends else None
 

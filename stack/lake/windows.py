@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 INSTANT = "%Y%m%dT%H%M%SZ"
 DAY = timedelta(days=1)
@@ -28,6 +29,11 @@ def partition(batch: str) -> str:
     """
     since, until = window(batch)
     return f"{since:%Y-%m}/{MONTH if until - since >= DAY else f'{since:day-%d}'}"
+
+
+def checked_out(lake: Path, project: str, table: str = "*") -> list[Path]:
+    """List the batch files of a project in the lake's working tree, in the order of time."""
+    return sorted(Path(lake, project).glob(f"*/*/{table}/*.parquet"), key=lambda path: path.stem)
 
 
 def may_overlap(name: str, since: datetime | None, until: datetime | None) -> bool:

@@ -109,7 +109,7 @@ def test_second_up_restarts_nothing(running: Settings) -> None:
         ("prefect deployment ls", "pipeline/flights"),
         ("prefect automation ls", "Retrain flights on drift"),
         ("dvc data status", "No changes"),
-        ("dvc list . flights --dvc-only", "raw"),
+        ("dvc list . flights --dvc-only", "2013-01"),
     ],
 )
 def test_tools_own_commands_work_on_the_running_stack(running: Settings, command: str, shows: str) -> None:

@@ -70,7 +70,7 @@ def shelves(home) -> Settings:
     }
     (batch / "verdict.json").write_text(json.dumps(verdict))
     for table in ("flights", "weather"):
-        raw = home.lake / "flights" / "raw" / table
+        raw = home.lake / "flights" / "2013-01/month" / table
         raw.mkdir(parents=True)
         for window in ("20130101T000000Z_20130102T000000Z", "20130102T000000Z_20130103T000000Z"):
             (raw / f"{window}.parquet").touch()

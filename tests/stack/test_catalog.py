@@ -23,7 +23,7 @@ START, END = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 3, tzinfo=UTC)
 def home(tmp_path):
     """A lake of two batches and a torn file, one feature table, and an answered request."""
     settings = Settings(home=tmp_path, mlflow_port=free_ports(1)[0])
-    raw = settings.lake / "flights" / "raw" / "flights"
+    raw = settings.lake / "flights" / "2013-01/month" / "flights"
     raw.mkdir(parents=True)
     for day in (1, 2):
         at = pd.date_range(f"2013-01-0{day}T01:00", periods=10, freq="h", tz="UTC", unit="us")
