@@ -56,9 +56,10 @@ def data_sets(project: Project) -> list[DataSet]:
 
 
 def _raw(project: Project) -> Iterator[DataSet]:
-    version = _head(project.settings.lake)
+    lake = project.settings.lake
+    version, folder = _head(lake), str(lake / project.name)
     for name, table in project.spec.tables.items():
-        files = checked_out(project.settings.lake, project.name, name)
+        files = checked_out(lake, project.name, name)
         rows, since, until = _parquet(files, table.available_at)
         note = f"{len(files):,} batch{'' if len(files) == 1 else 'es'}{', snapshot' if table.snapshot else ''}"
         yield DataSet(
