@@ -81,7 +81,7 @@ def search(spec: ProjectSpec, split: Split, done: Callable[[Tried], None], worke
 
     for name, one in found.items():
         if one.space is None:
-            baseline = Tried(0, name, dict(one.centre))
+            baseline = Tried(0, name, dict(one.initial_params))
             for result in measure(baseline):
                 baseline.add(result)
             note(baseline)
