@@ -48,7 +48,7 @@ def made(running: Settings) -> Iterator[None]:
     """What a sweep and a replay would have left, drawn as they draw it."""
     spec = projects.load(PROJECT)
     compared = charts.page(
-        f"sweep of {PROJECT}", study(), Judge.of(spec), "training:\n  centres:\n    linear: {C: 0.1}"
+        f"sweep of {PROJECT}", study(), Judge.of(spec), "training:\n  initial_params:\n    linear: {C: 0.1}"
     )
     found = [
         chronicle.save(running, ten_weeks(spec)),
