@@ -48,7 +48,7 @@ def trial(seed: int) -> tuple[bool, float]:
     days = np.random.default_rng(seed).permutation(np.sort(rows["day"].unique()))
     fit, seen = (rows[rows["day"].isin(set(part))] for part in (days[:FITTED], days[FITTED : FITTED + LOOKED_AT]))
     name = spec.training.candidates[-1]
-    centre = dict(candidates.available(spec, len(fit))[name].centre)
+    centre = dict(candidates.available(spec, len(fit))[name].initial_params)
     pipeline = candidates.fit(spec, name, centre, fit)
     answer = tasks.of(spec).predict(pipeline, candidates.frame(spec, seen))
     bias = float(answer.mean() - seen[spec.label].mean())

@@ -19,7 +19,7 @@ the search is after, and the first by which people compare versions::
         called = answer[:, 0].argsort()[::-1][: len(label) // 5]
         return label[called].sum() / label.sum()
 
-    CANDIDATES = {"forest": Candidate(forest, space, centre={"n_estimators": 200})}
+    CANDIDATES = {"forest": Candidate(forest, space, initial_params={"n_estimators": 200})}
     METRIC = Metric("top_fifth", top_fifth)
 
 Estimators that skl2onnx converts are served fastest; others are served by skops, if it trusts their types.
@@ -27,8 +27,9 @@ Estimators that skl2onnx converts are served fastest; others are served by skops
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,12 +79,19 @@ class Candidate:
         build: makes the unfitted scikit-learn pipeline from (columns, seed, **parameters). It is fitted on a frame
             with these columns and, of a classification, the positions of the classes (0, 1, ...).
         space: draws the parameters; None when there are none.
-        centre: the parameters where the search begins, one for each that `space` draws.
+        initial_params: the hyper-parameters of the first trial, one for each that `space` draws.
+        centre: their former name, read for one release.
     """
 
     build: Callable[..., Pipeline]
     space: Callable[[Suggest], dict[str, Any]] | None = None
-    centre: Mapping[str, Any] = field(default_factory=dict)
+    initial_params: Mapping[str, Any] = field(default_factory=dict)
+    centre: InitVar[Mapping[str, Any] | None] = None
+
+    def __post_init__(self, centre: Mapping[str, Any] | None) -> None:
+        if centre is not None:
+            warnings.warn("centre of a Candidate is now initial_params", FutureWarning, stacklevel=3)
+            object.__setattr__(self, "initial_params", centre)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from stack.core.errors import StackError
+from stack.specification.frames import INSTANT
 
 if TYPE_CHECKING:
     from pandas import Series
@@ -181,7 +182,7 @@ class Datetime(FieldType):
         """Return instants (datetime64[us, UTC])."""
         import pandas as pd
 
-        return pd.to_datetime(values, utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+        return pd.to_datetime(values, utc=True, format="ISO8601").astype(INSTANT)
 
 
 TYPES: dict[str, FieldType] = {one.name: one for one in (FieldType(), Integer(), Number(), Boolean(), Datetime())}

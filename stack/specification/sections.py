@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
-from stack.specification import fields
+from stack.specification import fields, frames
 from stack.specification.fields import FieldType
 
 FieldTypeName = Annotated[str, AfterValidator(fields.known)]
@@ -23,6 +24,16 @@ class Spec(BaseModel):
     """A part of the specification: frozen, strict about unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    renamed: ClassVar[dict[str, str]] = {}
+    """Former name of a key -> its name now; the former one is read for one release."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, given: Any) -> Any:
+        former = cls.renamed.keys() & given.keys() if isinstance(given, dict) else set()
+        for key in former:
+            warnings.warn(f"key {key} of project.yaml is now {cls.renamed[key]}", FutureWarning, stacklevel=2)
+        return {cls.renamed.get(key, key): value for key, value in given.items()} if former else given
 
 
 class Clock(Spec):
@@ -41,7 +52,7 @@ class Table(Spec):
 
     key: list[str] = Field(min_length=1)
     """Columns that identify a row."""
-    available_at: str = "available_at"
+    available_at: str = frames.AVAILABLE_AT
     """Column with the instant (UTC) at which a row is known; a batch holds rows with since < instant <= until."""
     snapshot: bool = False
     """The source gives the whole table each time, without the instants: rows that the lake lacks, or has with other
@@ -101,10 +112,12 @@ class Features(Spec):
 class Training(Spec):
     """The protocol of training and the search over candidates."""
 
+    renamed = {"centres": "initial_params"}
+
     candidates: list[str] = []
     """Among `dummy`, `linear`, `gradient_boosting` and those of the project's ``model.py``; all when left out."""
-    centres: dict[str, dict[str, Any]] = {}
-    """Candidate -> parameters where its search begins, instead of the usual ones."""
+    initial_params: dict[str, dict[str, Any]] = {}
+    """Candidate -> hyper-parameters of its first trial, instead of the usual ones."""
     feature_sets: dict[str, list[str]] = {}
     """Name -> feature columns, which a sweep compares with all of them."""
     trials: int = Field(8, ge=1)

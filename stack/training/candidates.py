@@ -54,7 +54,7 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
         StackError: project.yaml names a candidate, or a parameter of a centre, that there is not.
     """
     known = _ours(spec, rows) | own(spec)
-    for name in [*spec.training.candidates, *spec.training.centres]:
+    for name in [*spec.training.candidates, *spec.training.initial_params]:
         if name not in known:
             raise StackError(
                 f"{spec.folder / 'project.yaml'}, key training",
@@ -92,7 +92,7 @@ def suggest(trial: Trial, found: dict[str, Candidate]) -> tuple[str, dict[str, A
 def draw(trial: Trial, name: str, found: dict[str, Candidate]) -> dict[str, Any]:
     """Draw the parameters of a candidate."""
     space = found[name].space
-    return space(_Named(trial, name)) if space else dict(found[name].centre)
+    return space(_Named(trial, name)) if space else dict(found[name].initial_params)
 
 
 def params(drawn: dict[str, Any], name: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def params(drawn: dict[str, Any], name: str) -> dict[str, Any]:
 
 def centre(name: str, found: dict[str, Candidate]) -> dict[str, Any]:
     """The centre of a candidate, as the values that a trial would draw."""
-    return {"candidate": name} | {f"{name}.{key}": value for key, value in found[name].centre.items()}
+    return {"candidate": name} | {f"{name}.{key}": value for key, value in found[name].initial_params.items()}
 
 
 def fit(spec: ProjectSpec, name: str, params: dict[str, Any], rows: DataFrame) -> Pipeline:
@@ -141,16 +141,16 @@ class _Named:
 
 
 def _centred(spec: ProjectSpec, name: str, one: Candidate) -> Candidate:
-    """Move the centre where project.yaml wants it."""
-    wanted = spec.training.centres.get(name, {})
+    """Set the initial parameters that project.yaml names."""
+    wanted = spec.training.initial_params.get(name, {})
     for key in wanted:
-        if key not in one.centre:
+        if key not in one.initial_params:
             raise StackError(
-                f"{spec.folder / 'project.yaml'}, key training.centres.{name}",
-                found=f"{key!r}{nearest(key, one.centre)}",
-                expected=f"parameters among {', '.join(one.centre) or 'none'}",
+                f"{spec.folder / 'project.yaml'}, key training.initial_params.{name}",
+                found=f"{key!r}{nearest(key, one.initial_params)}",
+                expected=f"parameters among {', '.join(one.initial_params) or 'none'}",
             )
-    return replace(one, centre={**one.centre, **wanted})
+    return replace(one, initial_params={**one.initial_params, **wanted})
 
 
 def _ours(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
@@ -179,7 +179,7 @@ def _gradient_boosting(numeric: bool, rows: int) -> Candidate:
             "max_features": trial.suggest_float("max_features", 0.2, 1.0),
         }
 
-    centre = {
+    initial_params = {
         "max_iter": 150,
         "max_leaf_nodes": 15 if rows > SMALL else 7,
         "learning_rate": 0.06,
@@ -187,7 +187,7 @@ def _gradient_boosting(numeric: bool, rows: int) -> Candidate:
         "l2_regularization": 1.0,
         "max_features": 0.25 if rows > SMALL else 0.5,
     }
-    return Candidate(_boosted_regressor if numeric else _boosted_classifier, space, centre)
+    return Candidate(_boosted_regressor if numeric else _boosted_classifier, space, initial_params)
 
 
 def _boosted_classifier(columns: Columns, seed: int, **params: Any) -> Pipeline:

@@ -143,7 +143,7 @@ def search(
 
     for name, one in found.items():
         if one.space is None:
-            baseline = TrialResult(0, name, dict(one.centre))
+            baseline = TrialResult(0, name, dict(one.initial_params))
             for result in measure(baseline):
                 baseline.add(result)
             note(baseline)

@@ -151,7 +151,7 @@ def advice(best: dict[str, Any], asked: Question) -> str:
     """What to write into project.yaml to begin a training at the best trial."""
     wanted = feature_sets(asked.spec)[best["features"]]
     left_out = [column for column in asked.spec.features.columns if column not in wanted]
-    text = yaml.safe_dump({"training": {"centres": {best["candidate"]: best["params"]}}}, sort_keys=False)
+    text = yaml.safe_dump({"training": {"initial_params": {best["candidate"]: best["params"]}}}, sort_keys=False)
     return text + (f"# and take out of features.columns: {', '.join(left_out)}\n" if left_out else "")
 
 

@@ -49,7 +49,7 @@ def made(running: Settings) -> Iterator[None]:
     """What a sweep and a replay would have left, drawn as they draw it."""
     spec = projects.load(PROJECT)
     compared = sweep_page.render(
-        f"sweep of {PROJECT}", study(), Scorer.of(spec), "training:\n  centres:\n    linear: {C: 0.1}"
+        f"sweep of {PROJECT}", study(), Scorer.of(spec), "training:\n  initial_params:\n    linear: {C: 0.1}"
     )
     found = [
         replay_page.save(running, ten_weeks(spec)),

@@ -49,7 +49,7 @@ def fit(spec: ProjectSpec) -> Callable[..., Pipeline]:
     """Fit a candidate at the centre of its search."""
 
     def fitted(rows: DataFrame, name: str = "averaged_boosting") -> Pipeline:
-        return candidates.fit(spec, name, dict(candidates.available(spec, len(rows))[name].centre), rows)
+        return candidates.fit(spec, name, dict(candidates.available(spec, len(rows))[name].initial_params), rows)
 
     return fitted
 

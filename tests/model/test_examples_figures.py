@@ -36,7 +36,7 @@ def five_fold(spec: ProjectSpec, rows: DataFrame, candidate: str = "gradient_boo
     kind = KFold if spec.task == "regression" else StratifiedKFold
     answers = np.empty((len(rows), len(task.outputs)))
     for fit, test in kind(FOLDS, shuffle=True, random_state=spec.training.seed).split(rows, label):
-        centre = dict(candidates.available(spec, len(fit))[candidate].centre)
+        centre = dict(candidates.available(spec, len(fit))[candidate].initial_params)
         pipeline = candidates.fit(spec, candidate, centre, rows.iloc[fit])
         answers[test] = task.predict(pipeline, candidates.frame(spec, rows.iloc[test]))
     return answers

@@ -112,7 +112,7 @@ def test_the_served_form_is_the_refitted_one(trained):
 def test_every_candidate_is_served_as_trained(tmp_path, task, name):
     """On rows it was not fitted on, with a soil that nobody knows and missing numbers."""
     spec, rows, others = spec_of(task), rows_of(task), rows_of(task, 300, seed=9)
-    best = training.TrialResult(1, name, dict(candidates.available(spec, len(rows))[name].centre))
+    best = training.TrialResult(1, name, dict(candidates.available(spec, len(rows))[name].initial_params))
     pipeline = training.refit(spec, rows, best, tmp_path)
     others.loc[::3, "soil"] = "chalk"
     others.loc[::4, "sun"] = np.nan

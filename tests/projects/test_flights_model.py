@@ -18,7 +18,7 @@ def test_the_bound_model_never_calls_a_worse_airport_more_punctual():
     rows["carrier_id"] = random.choice(["AA", "UA"], ROWS)
     late = (random.uniform(size=ROWS) < 0.3 + 0.2 * np.sin(9 * rows["origin_late_2h"])).astype(int)
     candidate = CANDIDATES["averaged_boosting"]
-    params = candidate.centre | {"max_iter": 20, "min_samples_leaf": 20, "max_features": 1.0}
+    params = candidate.initial_params | {"max_iter": 20, "min_samples_leaf": 20, "max_features": 1.0}
 
     pipeline = candidate.build(COLUMNS, 7, **params).fit(rows, late)
     rising = pd.concat([rows.iloc[:1]] * 50, ignore_index=True)

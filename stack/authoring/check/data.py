@@ -13,10 +13,10 @@ import pandas as pd
 from stack.core.errors import StackError, nearest
 from stack.project import contract
 from stack.specification import example, tasks
+from stack.specification.frames import EVENT, EVENT_TIMESTAMP
 from stack.specification.specs import ProjectSpec, RequestField
 
 Tables = dict[str, pd.DataFrame]
-EVENT = ["event_id", "event_timestamp", "label_available_at"]
 LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'
 MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features": contract.features}
 
@@ -126,7 +126,7 @@ def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
     for column in [*EVENT, *spec.request]:
         if column not in events:
             yield _lacks(where, column, events)
-    yield from _instants(where, events, [one for one in EVENT[1:] if one in events])
+    yield from _instants(where, events, [column for column in EVENT[1:] if column in events])
     for name, field in spec.request.items():
         if name in events:
             yield from _field(f"{where}, column {name}", events[name], field)
@@ -180,11 +180,11 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
         return
     given: set[str] = set()
     for view, frame in views.items():
-        if "event_timestamp" not in frame:
-            yield _lacks(f"{where}, view {view}", "event_timestamp", frame)
+        if EVENT_TIMESTAMP not in frame:
+            yield _lacks(f"{where}, view {view}", EVENT_TIMESTAMP, frame)
         else:
-            yield from _instants(f"{where}, view {view}", frame, ["event_timestamp"])
-        given |= {*frame.columns} - {"event_timestamp", *spec.features.entities}
+            yield from _instants(f"{where}, view {view}", frame, [EVENT_TIMESTAMP])
+        given |= {*frame.columns} - {EVENT_TIMESTAMP, *spec.features.entities}
     if contract.on_request(spec.name):
         try:
             values = example.columns(spec)

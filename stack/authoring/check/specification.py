@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from stack.core.errors import StackError, meant, nearest
 from stack.specification import yaml_errors
-from stack.specification.specs import ProjectSpec, RequestField, parse
+from stack.specification.specs import ProjectSpec, RequestField, Spec, parse
 from stack.specification.yaml_errors import Loc
 
 RESERVED = ("prediction_id", "asked_at")
@@ -27,7 +27,7 @@ def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
     except StackError as error:
         return None, [error]
     lines = Lines(path)
-    found = [lines.place(error, loc) for loc, error in lines.twice()]
+    found = [lines.place(error, loc) for loc, error in [*lines.twice(), *_renamed(ProjectSpec, raw)]]
     spec: ProjectSpec | None = None
     try:
         spec = parse(raw, path)
@@ -78,6 +78,20 @@ class Lines:
                 yield (*loc, key.value), StackError("", found=found, expected="each key once", todo="take one out")
             seen[key.value] = line
             yield from self.twice(value, (*loc, key.value))
+
+
+def _renamed(model: type[Spec], given: Any, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
+    """Keys by a former name."""
+    if not isinstance(given, dict):
+        return
+    for key, value in given.items():
+        if key in model.renamed:
+            todo = "rename the key: the former name is read for one more release"
+            error = StackError("", found=f"the former name {key}", expected=model.renamed[key], todo=todo)
+            yield (*loc, key), error
+        section = model.model_fields[key].annotation if key in model.model_fields else None
+        if isinstance(section, type) and issubclass(section, Spec):
+            yield from _renamed(section, value, (*loc, key))
 
 
 def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, StackError]]:

@@ -76,6 +76,7 @@ def test_an_instant_needs_no_quotes(toy):
         (YAML, "example: '2024", "example: 'in 2024", "request.sold_at.example", "ISO 8601 with a zone"),
         (YAML, "classes: [false, true]", "classes: [false, true, 2]", "key classes", "a binary task has two classes"),
         (YAML, "threshold: 0.2", "threshold: 0.2\n  breaches: 2", "key monitoring.breaches", "of 1 windows can never"),
+        (YAML, "trials: 8", "centres: {}", "key training.centres", "expected  initial_params"),
         (YAML, "trials: 8", "trials: none", "trials", "valid integer"),
         (YAML, "tables:", "tables: [", "line", "expected  YAML"),
         (YAML, "type: datetime, ", "type: date, ", "sold_at", "'datetime'"),

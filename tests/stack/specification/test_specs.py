@@ -52,6 +52,12 @@ def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: 
     assert len(str(caught.value)) < 1000
 
 
+def test_a_former_name_of_a_key_is_read_with_a_warning() -> None:
+    with pytest.warns(FutureWarning, match="centres of project.yaml is now initial_params"):
+        spec = specs.parse(changed("training.centres", {"linear": {"C": 2.0}}), FILE)
+    assert spec.training.initial_params == {"linear": {"C": 2.0}}
+
+
 def test_a_replayed_clock_has_no_schedules() -> None:
     with pytest.raises(StackError, match="a replayed clock has none"):
         specs.parse(changed("schedules.ingest", "0 4 * * *"), FILE)

@@ -23,7 +23,7 @@ def test_the_input_is_numbers_then_categories(toy, toy_rows):
 @pytest.mark.parametrize(("name", "at_least"), [("gradient_boosting", 0.7), ("linear", 0.75), ("dummy", 0.5)])
 def test_a_candidate_learns(toy, toy_rows, name, at_least):
     fit, test = toy_rows(seed=1), toy_rows(seed=2)
-    centre = candidates.available(toy, len(fit))[name].centre
+    centre = candidates.available(toy, len(fit))[name].initial_params
     pipeline = candidates.fit(toy, name, centre, fit)
     probability = pipeline.predict_proba(candidates.frame(toy, test))[:, 1]
     assert roc_auc_score(test["rain"], probability) >= at_least
@@ -49,11 +49,13 @@ def drawn(spec, found):
 @pytest.mark.parametrize("rows", [300, 5000, 300_000])
 def test_trials_begin_at_the_centres(toy, rows, task):
     found = candidates.available(toy.model_copy(update={"task": task}), rows)
-    assert drawn(toy, found) == [(name, found[name].centre) for name in ("gradient_boosting", "linear")]
+    assert drawn(toy, found) == [(name, found[name].initial_params) for name in ("gradient_boosting", "linear")]
 
 
 def test_leaves_fit_the_table(toy):
-    centres = [candidates.available(toy, rows)["gradient_boosting"].centre for rows in (400, 6000, 30_000, 300_000)]
+    centres = [
+        candidates.available(toy, rows)["gradient_boosting"].initial_params for rows in (400, 6000, 30_000, 300_000)
+    ]
     assert [one["min_samples_leaf"] for one in centres] == [5, 40, 200, 200]
 
 
@@ -68,14 +70,17 @@ def test_only_the_candidates_of_the_project_are_searched(toy):
 
 
 def test_a_project_moves_a_centre(toy):
-    found = candidates.available(trained(toy, centres={"linear": {"C": 2.0}}), 1000)
-    assert found["linear"].centre == {"C": 2.0}
+    found = candidates.available(trained(toy, initial_params={"linear": {"C": 2.0}}), 1000)
+    assert found["linear"].initial_params == {"C": 2.0}
     assert drawn(toy, found)[1] == ("linear", {"C": 2.0})
 
 
 @pytest.mark.parametrize(
     ("update", "meant"),
-    [({"candidates": ["liner"]}, "'linear'"), ({"centres": {"gradient_boosting": {"max_iters": 3}}}, "'max_iter'")],
+    [
+        ({"candidates": ["liner"]}, "'linear'"),
+        ({"initial_params": {"gradient_boosting": {"max_iters": 3}}}, "'max_iter'"),
+    ],
 )
 def test_a_misspelt_name_is_answered_with_the_nearest(toy, update, meant):
     with pytest.raises(StackError) as error:
@@ -123,8 +128,8 @@ def test_a_project_brings_its_own_candidates(woods, toy_rows):
     fit, test = toy_rows(1000, seed=1), toy_rows(1000, seed=2)
     found = candidates.available(woods, len(fit))
     assert list(found) == ["dummy", "gradient_boosting", "linear", "forest"]
-    assert drawn(woods, found)[2] == ("forest", found["forest"].centre)
-    pipeline = candidates.fit(woods, "forest", dict(found["forest"].centre), fit)
+    assert drawn(woods, found)[2] == ("forest", found["forest"].initial_params)
+    pipeline = candidates.fit(woods, "forest", dict(found["forest"].initial_params), fit)
     assert pipeline[-1].n_estimators == 20
     assert roc_auc_score(test["rain"], pipeline.predict_proba(candidates.frame(woods, test))[:, 1]) > 0.7
 

@@ -11,7 +11,7 @@ from stack.training.export import export
 
 
 def fitted(spec, rows, name="gradient_boosting", **params):
-    centre = candidates.available(spec, len(rows))[name].centre
+    centre = candidates.available(spec, len(rows))[name].initial_params
     return candidates.fit(spec, name, {**centre, **params}, rows)
 
 

@@ -103,10 +103,10 @@ def test_the_page_stands_alone_and_the_advice_can_be_pasted(tracked, towns, clie
     assert page.count("plotly.js v") == 1
     assert "every trial is a line" in page
     advice = Path(client.download_artifacts(found.run_id, "best.yaml")).read_text()
-    centres = yaml.safe_load(advice)["training"]["centres"]
-    assert centres == {found.best["candidate"]: found.best["params"]}
+    params = yaml.safe_load(advice)["training"]["initial_params"]
+    assert params == {found.best["candidate"]: found.best["params"]}
     raw = towns.model_dump(mode="json")
-    assert ProjectSpec.model_validate(raw | {"training": raw["training"] | {"centres": centres}})
+    assert ProjectSpec.model_validate(raw | {"training": raw["training"] | {"initial_params": params}})
 
 
 def test_a_cluster_finds_the_same(tracked, towns, rows, client, first, tmp_path):
