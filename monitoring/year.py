@@ -123,7 +123,7 @@ def _weeks(since: datetime, until: datetime) -> Iterator[Week]:
 def _logged(project: Project, first: str, since: datetime, until: datetime, say: Say) -> DataFrame:
     """Read the log of [since, until), and answer its features with the first champion too."""
     frozen, outputs, parts = project.registry.numbered(first), tasks.of(project.spec).outputs, []
-    kept = ["id", "asked_at", "label", *outputs]
+    kept = ["id", "event_timestamp", "label", *outputs]
     start = since - INSTANT
     while start < until - INSTANT:
         end = min(start + CHUNK, until - INSTANT)
@@ -175,7 +175,7 @@ def _recipes(project: Project, live: list[Live]) -> Callable[[datetime], oracle.
 
 
 def _week(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> dict[str, Any]:
-    found = rows[(rows["asked_at"] >= since) & (rows["asked_at"] < until)]
+    found = rows[(rows["event_timestamp"] >= since) & (rows["event_timestamp"] < until)]
     metrics = {f"{kind}.{name}": value for kind in KINDS for name, value in _measured(spec, found, kind).items()}
     return {"since": since, "rows": len(found)} | metrics
 

@@ -1,4 +1,4 @@
-"""Batch scoring: the champion answers for many rows at once, with the features of each row's own instant."""
+"""Batch scoring: predictions for many rows at once, with the features of each row's own instant."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TYPES = {"number": "float64", "integer": "int64", "boolean": "bool"}
 
 
 def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
-    """Add a version's answer to rows that hold the feature columns.
+    """Add a version's predictions to rows that hold the feature columns.
 
     Returns:
         `frame` with the columns of an answer (:func:`stack.prediction_log.predictions.answered`) and ``model_version``.
@@ -40,22 +40,20 @@ def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
 
 
 def window(project: Project, since: datetime, until: datetime) -> DataFrame:
-    """Score everything that would be asked in (since, until]."""
+    """Score the requests of (since, until] with the champion."""
     requests = contract.request_source(project.name).requests(since, until)
     frame = features.training_set(project, requests.rename(columns={"asked_at": "event_timestamp"}))
     return score(project, project.registry.require_champion(), frame)
 
 
-def file(project: Project, source: Path, target: Path, now: datetime, say: Callable[[str], object]) -> int:
+def file(project: Project, source: Path, target: Path, now: datetime, report: Callable[[str], object]) -> int:
     """Score the rows of a CSV or Parquet file that holds the request fields, however many there are.
 
     Args:
-        settings: the stack.
-        spec: the project.
-        source: the rows; where it has a column ``asked_at``, each with the instant of its features.
-        target: CSV or Parquet file for the rows with their features and answers; whole, or not there.
+        source: the rows; a column ``asked_at`` gives the instant of each row's features.
+        target: CSV or Parquet file for the rows with their features and predictions; whole, or not there.
         now: the instant of rows without a column ``asked_at``.
-        say: told after each chunk how far it is.
+        report: called with the progress after each chunk.
 
     Returns:
         The number of rows.
@@ -64,9 +62,7 @@ def file(project: Project, source: Path, target: Path, now: datetime, say: Calla
         StackError: a request field is missing, a value is not of its type, or an instant has no zone.
     """
     types = {name: _type(field) for name, field in project.spec.request.items()}
-    _events(
-        project.spec, source, next(chunks.read(source, types))[0], now
-    )  # most mistakes show before a model is needed
+    _events(project.spec, source, next(chunks.read(source, types))[0], now)  # most mistakes show before a model is read
     version = project.registry.require_champion()
     with loaded(project.settings, version) as model, chunks.writing(target) as writer:
         for rows, share in chunks.read(source, types):
@@ -74,33 +70,33 @@ def file(project: Project, source: Path, target: Path, now: datetime, say: Calla
                 event_id=range(writer.rows, writer.rows + len(rows))
             )
             writer.write(_answered(project.spec, version, model, features.training_set(project, asked)))
-            say(f"{writer.rows:,} rows scored, {share:.0%}")
+            report(f"{writer.rows:,} rows scored, {share:.0%}")
         return writer.rows
 
 
 @contextmanager
 def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
-    """A version's served form, on disk as long as the context."""
+    """Download and load a version's served form for the time of the context."""
     with TemporaryDirectory() as folder:
         artifacts.fetch(settings, version, Path(folder))
         yield ServedModel(Path(folder))
 
 
 def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:
-    task, found = tasks.of(spec), model.predict({column: frame[column] for column in spec.features.columns})
-    outputs = found.reshape(len(frame), len(task.outputs)).tolist()
-    told = [predictions.answered(task.reply(one, spec.threshold)) for one in outputs]
-    answers = DataFrame(told, columns=predictions.answer_columns(spec), index=frame.index)
+    task, predicted = tasks.of(spec), model.predict({column: frame[column] for column in spec.features.columns})
+    outputs = predicted.reshape(len(frame), len(task.outputs)).tolist()
+    replies = [predictions.answered(task.reply(row, spec.threshold)) for row in outputs]
+    answers = DataFrame(replies, columns=predictions.answer_columns(spec), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
 
 
 def _type(field: RequestField) -> Any:
-    """The type of a request field in a CSV file; an integer that may be missing is a float, as pandas has it."""
+    """Return the type of a request field in a CSV file; an integer that may be missing is a float in pandas."""
     return "float64" if field.type == "integer" and field.nullable else TYPES.get(field.type, str)
 
 
 def _events(spec: ProjectSpec, path: Path, rows: DataFrame, now: datetime) -> DataFrame:
-    """Check the request fields of rows of a file, and give each row the instant that it is asked at."""
+    """Check the request fields of rows of a file, and set each row's ``event_timestamp``."""
     for name, field in spec.request.items():
         if name not in rows.columns:
             raise StackError(
@@ -116,7 +112,7 @@ def _events(spec: ProjectSpec, path: Path, rows: DataFrame, now: datetime) -> Da
 
 
 def _instants(path: Path, column: pd.Series) -> pd.Series:
-    """Read instants with their zones as UTC; one without a zone is an error, as nobody knows what it means."""
+    """Read instants with their zones as UTC; one without a zone is ambiguous, and an error."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return cast(pd.Series, column.dt.tz_convert("UTC").dt.as_unit("us"))
     text = column.astype(str)
