@@ -43,8 +43,7 @@ def check(project: Project, since: datetime, until: datetime) -> Skew:
 
 def recomputed(project: Project, served: DataFrame) -> DataFrame:
     """The features that the offline store gives for each logged prediction."""
-    asked = served[list(project.spec.request)].assign(event_timestamp=served["asked_at"])
-    return features.training_set(project, asked)
+    return features.training_set(project, served[["event_timestamp", *project.spec.request]])
 
 
 def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:
@@ -52,7 +51,7 @@ def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:
 
     Args:
         spec: names the columns.
-        served: logged predictions: ``id``, ``asked_at`` and the features.
+        served: logged predictions: ``id``, ``event_timestamp`` and the features.
         offline: the features recomputed, in the same order.
     """
     differ = DataFrame(index=served.index)
@@ -64,7 +63,7 @@ def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:
         differ[column] = served[column].to_numpy() != offline[column].to_numpy()
     rows, columns = np.nonzero(differ.to_numpy(bool))
     examples = tuple(
-        f"{served['id'].iloc[row]} asked at {served['asked_at'].iloc[row]}, {differ.columns[column]}: "
+        f"{served['id'].iloc[row]} asked at {served['event_timestamp'].iloc[row]}, {differ.columns[column]}: "
         f"served {served[differ.columns[column]].iloc[row]}, offline {offline[differ.columns[column]].iloc[row]}"
         for row, column in zip(rows[:EXAMPLES], columns[:EXAMPLES], strict=True)
     )

@@ -101,7 +101,7 @@ def _models(project: Project) -> Iterator[DataSet]:
         yield DataSet("training set", title, f"MLflow run {version.run_id}", data, rows, until=until, note=note)
     for name, version in versions.items():
         aliases = [alias for alias, one in found.items() if one.version == name]
-        scores = [f"{key} {value}" for key, value in version.tags.items() if "." not in key][:3]
+        scores = [f"{key} {value:.4f}" for key, value in version.metrics.items()][:3]
         place = f"{project.settings.address('mlflow')}/#/models/{project.spec.name}/versions/{name}"
         note = " · ".join([", ".join(aliases), *scores])
         yield DataSet(

@@ -124,7 +124,7 @@ def _weeks(since: datetime, until: datetime) -> Iterator[Week]:
 def _logged(project: Project, first: str, since: datetime, until: datetime, report: Report) -> DataFrame:
     """Read the log of [since, until), and add the answers of the first champion on the same features."""
     frozen, outputs, parts = project.registry.numbered(first), project.task.outputs, []
-    kept = ["id", "asked_at", "label", *outputs]
+    kept = ["id", "event_timestamp", "label", *outputs]
     start = since - INSTANT
     while start < until - INSTANT:
         end = min(start + CHUNK, until - INSTANT)
@@ -176,7 +176,7 @@ def _recipes(project: Project, live: list[Live]) -> Callable[[datetime], oracle.
 
 
 def _week(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> dict[str, Any]:
-    week = rows[(rows["asked_at"] >= since) & (rows["asked_at"] < until)]
+    week = rows[(rows["event_timestamp"] >= since) & (rows["event_timestamp"] < until)]
     metrics = {f"{kind}.{name}": value for kind in KINDS for name, value in _measured(spec, week, kind).items()}
     return {"since": since, "rows": len(week)} | metrics
 

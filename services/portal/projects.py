@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import isfinite
 from typing import Any
 
 from services.portal import shelves
@@ -91,7 +90,7 @@ def _model(version: Version | None) -> Model | None:
     tags = version.tags
     return Model(
         version=version.version,
-        metrics={titled(key): f"{float(value):.4f}" for key, value in tags.items() if _is_metric(key, value)},
+        metrics={titled(key): f"{value:.4f}" for key, value in version.metrics.items()},
         cutoff=tags.get("stack.cutoff", ""),
         data=tags.get("stack.data_revision", "")[:8],
         code=tags.get("stack.code_version", "")[:8],
@@ -101,11 +100,3 @@ def _model(version: Version | None) -> Model | None:
 def titled(metric: str) -> str:
     """The name of a metric as people read it."""
     return TITLES.get(metric) or metric.replace("_", " ").capitalize()
-
-
-def _is_metric(key: str, value: str) -> bool:
-    """Whether a tag is a holdout metric: the stack's and MLflow's own tags have a dot in their name."""
-    try:
-        return "." not in key and isfinite(float(value))
-    except ValueError:
-        return False

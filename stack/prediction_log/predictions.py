@@ -1,4 +1,4 @@
-"""The prediction log: what was asked, with which features, what was answered, and later what was true.
+"""The prediction log: requests, features, answers and, later, labels; and what challengers would have answered.
 
 A row is on the disk before its answer leaves the prediction service.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.core.database import engine, predictions, shadows
@@ -21,7 +21,10 @@ from stack.specification import tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
 
-TIMES = ["asked_at", "answered_at", "features_at", "label_at"]
+TIME = "event_timestamp"
+"""What a frame calls the instant that a row was asked at; the table calls it ``asked_at``."""
+COLUMNS = [column.label(TIME) if column.name == "asked_at" else column for column in predictions.columns]
+TIMES = [TIME, "answered_at", "features_at", "label_at"]
 PRUNED_AT_ONCE = 5000
 
 
@@ -43,11 +46,11 @@ class Prediction:
     """Oldest event time of the feature rows used."""
     model_version: str
     answer: Mapping[str, Any]
-    """What the caller is told: the reply of the project's task."""
+    """The reply of the project's task, as the caller receives it."""
 
 
 def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
-    """Name the event that a request asks about: its fields in the order of project.yaml, instants in UTC."""
+    """Return the key of the event that a request asks about: its fields in project.yaml's order, instants in UTC."""
     return to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null").decode()
 
 
@@ -69,22 +72,18 @@ class PredictionLog:
         """
         if not answered:
             return
-        with engine(self._database).begin() as connection:
-            insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-            connection.execute(insert(predictions).on_conflict_do_nothing(), [_row(self.spec, one) for one in answered])
+        _insert_new(self._database, predictions, [_row(self.spec, prediction) for prediction in answered])
 
     def read(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until], in the order they were asked.
 
         Returns:
-            The columns of the log; `request` and `features` spread into a column a field, `answer` into those of
-            :attr:`Task.answer_dtypes`, instants as ``datetime64[us, UTC]``, `label` encoded, as float64 (NaN until it
-            is known). A feature named as a request field wins.
+            The columns of the log, with ``event_timestamp`` for ``asked_at``; `request` and `features` spread into a
+            column a field, `answer` into those of :attr:`Task.answer_dtypes`, instants as ``datetime64[us, UTC]``,
+            `label` encoded, as float64 (NaN until it is known). A feature named as a request field wins.
         """
         query = (
-            select(predictions)
-            .where(*_asked(self.spec, since, until))
-            .order_by(predictions.c.asked_at, predictions.c.id)
+            select(*COLUMNS).where(*_asked(self.spec, since, until)).order_by(predictions.c.asked_at, predictions.c.id)
         )
         with engine(self._database).connect() as connection:
             rows = [row._asdict() for row in connection.execute(query)]
@@ -101,19 +100,19 @@ class PredictionLog:
         return frame.astype(dtypes | dict.fromkeys(self.spec.column_types("category"), object))
 
     def ids(self, since: datetime, until: datetime) -> set[str]:
-        """Ids of the predictions asked in (since, until]."""
+        """Return the ids of the predictions asked in (since, until]."""
         query = select(predictions.c.id).where(*_asked(self.spec, since, until))
         with engine(self._database).connect() as connection:
             return set(connection.execute(query).scalars())
 
     def outcomes(self, since: datetime, until: datetime) -> pd.DataFrame:
-        """Read how the labelled predictions asked in (since, until] turned out, without their features.
+        """Read the labelled predictions asked in (since, until], without their features.
 
         Returns:
-            ``asked_at`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and ``label``,
-            ordered by ``asked_at``.
+            ``event_timestamp`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and
+            ``label``, ordered by ``event_timestamp``.
         """
-        columns = [predictions.c[name] for name in ("asked_at", "model_version", "answer", "label")]
+        columns = [column for column in COLUMNS if column.name in (TIME, "model_version", "answer", "label")]
         query = (
             select(*columns)
             .where(*_asked(self.spec, since, until), predictions.c.label.is_not(None))
@@ -122,13 +121,13 @@ class PredictionLog:
         with engine(self._database).connect() as connection:
             rows = [row._asdict() for row in connection.execute(query)]
         task = tasks.of(self.spec)
-        names = ["asked_at", "model_version", *task.outputs, "label"]
+        names = [TIME, "model_version", *task.outputs, "label"]
         frame = pd.DataFrame([row | task.columns(row.pop("answer")) for row in rows], columns=names)
-        frame["asked_at"] = pd.to_datetime(frame["asked_at"], utc=True).astype("datetime64[us, UTC]")
+        frame[TIME] = pd.to_datetime(frame[TIME], utc=True).astype("datetime64[us, UTC]")
         return frame.astype(dict.fromkeys(names[2:], "float64"))
 
     def label_events(self, labels: pd.DataFrame) -> int:
-        """Note what was true, for every prediction about these events; a label that came before is replaced.
+        """Write the labels of every prediction about these events; an earlier label is replaced.
 
         Args:
             labels: the request fields, `label` (encoded) and `label_at` (instant it was known).
@@ -155,7 +154,7 @@ class PredictionLog:
             return connection.execute(statement, rows).rowcount
 
     def label_predictions(self, labels: Mapping[str, tuple[float, datetime]]) -> set[str]:
-        """Note what was true by prediction id; the same label again changes nothing, not even when it was known.
+        """Write labels by prediction id; the same label again changes nothing, not even ``label_at``.
 
         Args:
             labels: id -> encoded label, and the instant on the project's clock when it was known.
@@ -191,19 +190,22 @@ class ShadowLog:
         self._database, self._log = database, log
 
     def write(self, version: str, answered: Sequence[Prediction], answers: np.ndarray) -> None:
-        """Note a version's answers, (n, outputs), beside each answered prediction; the same again changes nothing."""
+        """Write a version's answers, (n, outputs), to predictions of the champion; the same again changes nothing."""
         spec = self._log.spec
         reply = tasks.of(spec).reply
         rows = [
-            {"id": one.id, "model_version": version, "project": spec.name, "answer": reply(answer, spec.threshold)}
-            for one, answer in zip(answered, answers, strict=True)
+            {
+                "id": prediction.id,
+                "model_version": version,
+                "project": spec.name,
+                "answer": reply(answer, spec.threshold),
+            }
+            for prediction, answer in zip(answered, answers, strict=True)
         ]
-        with engine(self._database).begin() as connection:
-            insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-            connection.execute(insert(shadows).on_conflict_do_nothing(), rows)
+        _insert_new(self._database, shadows, rows)
 
     def read(self, since: datetime, until: datetime) -> pd.DataFrame:
-        """Read the predictions asked in (since, until] that a challenger answered too.
+        """Read the predictions asked in (since, until] that a challenger has answers to.
 
         Returns:
             The prediction log's columns, with ``shadow_version`` and the answer's columns after ``shadow_``; a row for
@@ -250,25 +252,32 @@ def prune(database: str, before: datetime) -> int:
             return pruned
 
 
+def _insert_new(database: str, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows in one commit; a row whose primary key is there stays as it is."""
+    with engine(database).begin() as connection:
+        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+        connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
 def _asked(spec: ProjectSpec, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
-    """A project's predictions asked in (since, until]."""
+    """Return the conditions for a project's predictions asked in (since, until]."""
     asked_at = predictions.c.asked_at
     return [predictions.c.project == spec.name, asked_at > since.astimezone(UTC), asked_at <= until.astimezone(UTC)]
 
 
-def _row(spec: ProjectSpec, one: Prediction) -> dict[str, Any]:
-    """A prediction as the table holds it."""
+def _row(spec: ProjectSpec, prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction as a row of the table."""
     return {
-        "id": one.id,
+        "id": prediction.id,
         "project": spec.name,
-        "asked_at": one.asked_at.astimezone(UTC),
-        "answered_at": one.answered_at.astimezone(UTC),
-        "event_key": event_key(spec, one.request),
-        "request": {name: _in_utc(value) for name, value in one.request.items()},
-        "features": one.features,
-        "features_at": one.features_at.astimezone(UTC) if one.features_at else None,
-        "model_version": one.model_version,
-        "answer": one.answer,
+        "asked_at": prediction.asked_at.astimezone(UTC),
+        "answered_at": prediction.answered_at.astimezone(UTC),
+        "event_key": event_key(spec, prediction.request),
+        "request": {name: _in_utc(value) for name, value in prediction.request.items()},
+        "features": prediction.features,
+        "features_at": prediction.features_at.astimezone(UTC) if prediction.features_at else None,
+        "model_version": prediction.model_version,
+        "answer": prediction.answer,
     }
 
 
@@ -277,9 +286,9 @@ def _in_utc(value: Any) -> Any:
 
 
 def _columns(spec: ProjectSpec) -> list[str]:
-    """Columns of the log as read: those of the table, of the answer, the request fields, the features."""
+    """Return the columns of the log as read: of the table, of the answer, the request fields, the features."""
     kept: list[str] = []
-    for column in predictions.columns:
+    for column in COLUMNS:
         kept += answer_columns(spec) if column.name == "answer" else [column.name]
     left_out = ("project", "request", "features")
     return list(

@@ -1,1 +1,1 @@
-"""Which version is live, and why: the gate, the rollout, and the audit of every decision."""
+"""Which version is live, and why: the gate, the rollout, and the decisions, each in the audit."""

@@ -19,7 +19,7 @@ from stack.registry.registry import Version
 from stack.specification.specs import ProjectSpec
 from stack.training import training
 from stack.training.search import Workers
-from stack.training.training import Trained
+from stack.training.training import TrainingResult
 
 IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
 """The tags that two trainings share when they give the same model."""
@@ -39,7 +39,7 @@ def train(
     code_version: str,
     report: Callable[[str], None],
     workers: Workers | None = None,
-) -> Trained:
+) -> TrainingResult:
     """Train a project's model, as :func:`stack.training.training.train`, and make the version challenger.
 
     Where the same training has been registered meanwhile, that version stays, and this one is deleted.

@@ -214,16 +214,16 @@ def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[Reason]:
 
 
 def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iterable[Reason]:
-    gate, found = spec.gate, difference(spec, comparison)
+    gate, change = spec.gate, difference(spec, comparison)
     name = f"{tasks.of(spec).loss.replace('_', '-')} - champion's"
-    limit = TOLERANCE * found.champion if gate.max_loss_increase is None else gate.max_loss_increase
-    days = "" if spec.training.split == "random" else f" of {found.units} days"
-    interval = f"{gate.interval:.0%} interval {found.low:+.4f} to {found.high:+.4f}"
-    yield Reason("loss", name, found.mean, "<=", limit, f"{found.rows:,} rows{days}, {interval}")
+    limit = TOLERANCE * change.champion if gate.max_loss_increase is None else gate.max_loss_increase
+    days = "" if spec.training.split == "random" else f" of {change.units} days"
+    interval = f"{gate.interval:.0%} interval {change.low:+.4f} to {change.high:+.4f}"
+    yield Reason("loss", name, change.mean, "<=", limit, f"{change.rows:,} rows{days}, {interval}")
     if not due(spec, comparison):
         unit = "rows" if spec.training.split == "random" else "days"
         note = f"champion is current: challenger must be significantly better (paired bootstrap over {unit})"
-        yield Reason("interval", "interval's upper end", found.high, "<", 0.0, note)
+        yield Reason("interval", "interval's upper end", change.high, "<", 0.0, note)
     for column, value, worse, rows in slices(spec, comparison, COMPARED_ROWS):
         limit = gate.max_slice_loss_increase[column]
         yield Reason("slice loss", f"{name}, {column} {value}", worse, "<=", limit, f"{rows:,} rows")

@@ -40,26 +40,26 @@ class Losses:
     other: float
 
 
-def broken(rollout: Rollout, found: Figures) -> str:
+def broken(rollout: Rollout, figures: Figures) -> str:
     """Return which bound a version's requests break; empty when none, or when there are too few."""
-    if found.requests < rollout.min_requests:
+    if figures.requests < rollout.min_requests:
         return ""
-    rate = found.errors / found.requests
+    rate = figures.errors / figures.requests
     if rate > rollout.max_error_rate:
-        return f"{found.errors} of {found.requests} requests failed, more than {rollout.max_error_rate:.0%}"
-    if rollout.max_latency_ms is not None and found.p99_ms > rollout.max_latency_ms:
-        return f"p99 of {found.requests} requests {found.p99_ms:.0f} ms, more than {rollout.max_latency_ms:g}"
+        return f"{figures.errors} of {figures.requests} requests failed, more than {rollout.max_error_rate:.0%}"
+    if rollout.max_latency_ms is not None and figures.p99_ms > rollout.max_latency_ms:
+        return f"p99 of {figures.requests} requests {figures.p99_ms:.0f} ms, more than {rollout.max_latency_ms:g}"
     return ""
 
 
-def worse(rollout: Rollout, found: Losses) -> str:
+def worse(rollout: Rollout, losses: Losses) -> str:
     """Return by how much a version's loss exceeds the other's, where it is more than the bound; empty otherwise."""
-    if rollout.max_loss_increase is None or found.rows < rollout.min_labelled:
+    if rollout.max_loss_increase is None or losses.rows < rollout.min_labelled:
         return ""
-    if found.mean - found.other <= rollout.max_loss_increase:
+    if losses.mean - losses.other <= rollout.max_loss_increase:
         return ""
     return (
-        f"loss {found.mean:.4f} instead of {found.other:.4f} on {found.rows:,} labelled requests, "
+        f"loss {losses.mean:.4f} instead of {losses.other:.4f} on {losses.rows:,} labelled requests, "
         f"more than {rollout.max_loss_increase:g} above it"
     )
 

@@ -24,7 +24,7 @@ def fetch(settings: Settings, version: Version, folder: Path) -> None:
     """Download a version's served form into `folder`, whole or not at all.
 
     Args:
-        folder: made if it is missing; an existing folder must be empty.
+        folder: created if it is missing; an existing folder must be empty.
     """
     download(settings, version, "served", folder)
 
@@ -64,42 +64,41 @@ def upload(settings: Settings, version: Version, name: str, files: Mapping[str, 
 
 
 def reference(settings: Settings, version: Version) -> DataFrame:
-    """A sample of the rows a version was trained on: features, label, probability, event timestamp."""
+    """Return a sample of the rows a version was trained on: features, label, predictions, event timestamp."""
     return _table(settings, version, "reference")
 
 
 def holdout(settings: Settings, version: Version) -> DataFrame:
-    """The holdout of a version's training: event, features, label, and the probability before the refit."""
+    """Return the holdout of a version's training: event, features, label, and the predictions before the refit."""
     return _table(settings, version, "holdout")
 
 
 def _table(settings: Settings, version: Version, name: str) -> DataFrame:
     import pandas as pd  # 70 MB that the prediction service must not pay for
 
-    with folder(settings, version, name) as found:
-        return pd.read_parquet(found / f"{name}.parquet")
+    with folder(settings, version, name) as downloaded:
+        return pd.read_parquet(downloaded / f"{name}.parquet")
 
 
 @contextmanager
 def folder(settings: Settings, version: Version, name: str) -> Iterator[Path]:
-    """An artifact folder of the version's run, downloaded for the time of the context."""
+    """Download an artifact folder of the version's run for the time of the context."""
     with TemporaryDirectory() as parent:
-        found = Path(parent) / name
-        download(settings, version, name, found)
-        yield found
+        downloaded = Path(parent) / name
+        download(settings, version, name, downloaded)
+        yield downloaded
 
 
 def _root(client: httpx.Client, version: Version) -> str:
-    """Where the artifacts of the version's run are, as MLflow says it."""
+    """Return the artifact URI of the version's run."""
     run = rest.checked(client.get("mlflow/runs/get", params={"run_id": version.run_id}))["run"]
     return str(run["info"]["artifact_uri"])
 
 
 def _files(client: httpx.Client, run_id: str, path: str) -> Iterator[str]:
-    """Paths of all files below an artifact folder of a run."""
-    for entry in rest.checked(client.get("mlflow/artifacts/list", params={"run_id": run_id, "path": path})).get(
-        "files", []
-    ):
+    """Yield the paths of all files below an artifact folder of a run."""
+    listed = rest.checked(client.get("mlflow/artifacts/list", params={"run_id": run_id, "path": path}))
+    for entry in listed.get("files", []):
         if entry.get("is_dir"):
             yield from _files(client, run_id, entry["path"])
         else:

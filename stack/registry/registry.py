@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite, nan
 from typing import Any
 
 import httpx
@@ -14,6 +16,8 @@ from stack.core.settings import Settings
 from stack.registry import _compat, rest
 
 CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
+METRICS = "stack.metrics"
+"""Tag of a version: the names of its other tags that are metrics, a JSON list."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,22 @@ class Version:
 
     @property
     def cutoff(self) -> datetime:
-        """The instant up to which labels were known to it."""
+        """Return the instant up to which labels were known to the training."""
         return datetime.fromisoformat(self.tag("stack.cutoff"))
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return the holdout metrics, those that are finite.
+
+        The tag ``stack.metrics`` lists their names. A version of before it has metrics in all tags without a dot.
+        """
+        listed = self.tags.get(METRICS)
+        names = json.loads(listed) if listed else [key for key in self.tags if "." not in key]
+        numbers = {key: _number(value) for key, value in self.tags.items() if key in names}
+        return {key: number for key, number in numbers.items() if isfinite(number)}
+
     def tag(self, key: str) -> str:
-        """A tag that every training sets.
+        """Return a tag that every training sets.
 
         Raises:
             StackError: the version has none; it was not registered by a training of the stack.
@@ -48,7 +63,7 @@ class Version:
 
 
 class Registry:
-    """The registered model of a project, in MLflow.
+    """The registered model of a project, in MLflow. Only :mod:`stack.promotion` moves aliases.
 
     Args:
         settings: the stack's; its ``mlflow_url``.
@@ -61,43 +76,39 @@ class Registry:
         self._settings, self.name = settings, name
 
     def champion(self) -> Version | None:
-        """The version that answers requests."""
+        """Return the version that answers requests."""
         return self.aliased(CHAMPION)
 
     def challenger(self) -> Version | None:
-        """The version that was trained last and awaits the gate."""
+        """Return the version that was trained last and awaits the gate."""
         return self.aliased(CHALLENGER)
 
     def previous(self) -> Version | None:
-        """The champion before the present one."""
+        """Return the champion before the present one."""
         return self.aliased(PREVIOUS)
 
     def canary(self) -> Version | None:
-        """The version that answers a share of the requests."""
+        """Return the version that answers a share of the requests."""
         return self.aliased(CANARY)
 
     def require_champion(self) -> Version:
-        """The champion, or an error that says how to get one.
+        """Return the champion.
 
         Raises:
             StackError: the project has no champion.
         """
-        found = self.champion()
-        if found is None:
+        champion = self.champion()
+        if champion is None:
             raise StackError(
                 f"model {self.name}",
                 found="no version with the alias champion",
                 expected="a champion",
                 todo=f"make train PROJECT={self.name}",
             )
-        return found
+        return champion
 
     def aliased(self, alias: str) -> Version | None:
-        """The version an alias points at, or None.
-
-        Raises:
-            httpx.HTTPError: the registry does not answer; another try may pass.
-        """
+        """Return the version that an alias points at, or None."""
         with rest.client(self._settings) as client:
             answer = client.get("mlflow/registered-models/alias", params={"name": self.name, "alias": alias})
             if _compat.is_absent(answer):
@@ -105,7 +116,7 @@ class Registry:
             return _version(rest.checked(answer)["model_version"])
 
     def numbered(self, version: str) -> Version:
-        """A registered version by its number.
+        """Return a registered version by its number.
 
         Raises:
             httpx.HTTPError: the registry does not answer, or has no such version.
@@ -117,38 +128,37 @@ class Registry:
     def set_champion(self, version: str) -> None:
         """Make a version champion; the old champion becomes previous.
 
-        The alias ``champion`` moves in one request, after ``previous`` and before ``challenger`` is taken away:
-        wherever this is interrupted, one whole version is champion, and doing it again completes it.
+        The alias ``champion`` moves in one request, after ``previous`` and before ``challenger`` is removed: wherever
+        this is interrupted, one whole version is champion, and doing it again completes it.
         """
-        before = self.champion()
-        awaiting, tried = self.challenger(), self.canary()
+        before, challenger, canary = self.champion(), self.challenger(), self.canary()
         with rest.client(self._settings) as client:
             if before is None or before.version != version:
                 if before is not None:
                     point_alias(client, self.name, PREVIOUS, before.version)
                 point_alias(client, self.name, CHAMPION, version)
-            if awaiting is not None and awaiting.version == version:
+            if challenger is not None and challenger.version == version:
                 drop_alias(client, self.name, CHALLENGER)
-            if tried is not None and tried.version == version:
+            if canary is not None and canary.version == version:
                 drop_alias(client, self.name, CANARY)
 
     def set_canary(self, version: str) -> None:
         """Make a version canary; it is challenger no longer."""
-        awaiting = self.challenger()
+        challenger = self.challenger()
         with rest.client(self._settings) as client:
             point_alias(client, self.name, CANARY, version)
-            if awaiting is not None and awaiting.version == version:
+            if challenger is not None and challenger.version == version:
                 drop_alias(client, self.name, CHALLENGER)
 
     def clear_canary(self, version: str) -> None:
-        """Let a version be canary no longer."""
-        tried = self.canary()
-        if tried is not None and tried.version == version:
+        """Remove the alias ``canary`` from a version."""
+        canary = self.canary()
+        if canary is not None and canary.version == version:
             with rest.client(self._settings) as client:
                 drop_alias(client, self.name, CANARY)
 
     def restore_champion(self, version: str) -> None:
-        """Make a version champion that was so before; it is previous no longer.
+        """Make the previous version champion again; it is previous no longer.
 
         As in :meth:`set_champion`, one whole version is champion wherever this is interrupted, and doing it again
         completes it.
@@ -167,19 +177,18 @@ class Registry:
                 rest.checked(client.post("mlflow/model-versions/set-tag", json=body))
 
     def tagged(self, tags: Mapping[str, str], order: str = "ASC") -> Version | None:
-        """The version that carries these tags: the first of several, or with the order "DESC" the newest."""
+        """Return the version that has these tags: the first of several, or with the order "DESC" the newest."""
         wanted = [f"name = '{self.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
         query = {"filter": " and ".join(wanted), "order_by": f"version_number {order}", "max_results": "1"}
         with rest.client(self._settings) as client:
-            found = rest.checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
-        return _version(found[0]) if found else None
+            versions = rest.checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
+        return _version(versions[0]) if versions else None
 
     def delete(self, version: str) -> None:
-        """Take a version out of the registry; its run stays."""
+        """Delete a version from the registry; its run stays."""
+        body = {"name": self.name, "version": version}
         with rest.client(self._settings) as client:
-            rest.checked(
-                client.request("DELETE", "mlflow/model-versions/delete", json={"name": self.name, "version": version})
-            )
+            rest.checked(client.request("DELETE", "mlflow/model-versions/delete", json=body))
 
     def set_challenger(self, version: Version) -> None:
         """Make a version challenger."""
@@ -190,6 +199,13 @@ class Registry:
         """End the run that trained a version as finished."""
         with rest.client(self._settings) as client:
             rest.checked(client.post("mlflow/runs/update", json={"run_id": version.run_id, "status": "FINISHED"}))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 def _version(raw: Mapping[str, Any]) -> Version:

@@ -17,9 +17,9 @@ TIMEOUT_SECONDS = 30.0
 
 
 def client(settings: Settings) -> httpx.Client:
-    """A client of the REST API; proxies of the environment are not for services of the stack.
+    """Return a client of the REST API; it ignores the proxies of the environment.
 
-    Through a gateway it has the login and the authority that MLflow's own client has, by the same variables:
+    Through a gateway it uses the login and the certificate authority of MLflow's own client, by the same variables:
     https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/
     """
     url = f"{settings.mlflow_url}/api/2.0/"
@@ -33,14 +33,14 @@ def client(settings: Settings) -> httpx.Client:
 
 
 def checked(answer: httpx.Response) -> dict[str, Any]:
-    """The parsed answer."""
+    """Return the parsed answer, or raise as :func:`refuse` does."""
     refuse(answer)
     parsed: dict[str, Any] = answer.json() if answer.content else {}
     return parsed
 
 
 def refuse(answer: httpx.Response) -> None:
-    """Raise with the server's own words where it refuses."""
+    """Raise an error with the server's message where it refuses the request."""
     if answer.is_error:
         raise httpx.HTTPStatusError(
             f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text[:500]}",

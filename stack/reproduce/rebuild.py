@@ -43,7 +43,7 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
     frame = scratch.training_set(spec, tables, cutoff)
     print(f"{len(frame):,} labelled rows with their features; the recipe has {recipe['rows']:,}", flush=True)
-    metrics = training.again(spec, frame, cutoff, recipe["candidate"], recipe["params"], out)
+    metrics = training.retrain(spec, frame, cutoff, recipe["candidate"], recipe["params"], out)
     print(f"{recipe['candidate']} is fitted before the holdout, measured there, and fitted on all rows", flush=True)
     (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas import DataFrame
 
+from stack.core import files
 from stack.core.errors import StackError
 
 ROWS = 50_000
 
 
 def read(path: Path, types: Mapping[str, Any]) -> Iterator[tuple[DataFrame, float]]:
-    """Give the rows of a file chunk by chunk, each with the share of the file that has been read by then.
+    """Yield the rows of a file chunk by chunk, each with the share of the file that has been read.
 
     Args:
         path: a Parquet file, or one of comma-separated values with a header.
@@ -75,21 +76,11 @@ class Writer:
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
     """Write a CSV or Parquet file: whole, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    partial.unlink(missing_ok=True)
-    writer = Writer(partial, path.suffix == ".csv")
-    try:
-        try:
-            yield writer
-        finally:
-            writer.close()
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with files.replacing(path) as partial, closing(Writer(partial, path.suffix == ".csv")) as writer:
+        yield writer
 
 
 def _schema(schema: pa.Schema) -> pa.Schema:
-    """The schema of a first chunk; a column without any value there may hold text later."""
-    fields = [one.with_type(pa.string()) if pa.types.is_null(one.type) else one for one in schema]
+    """Return the schema of a first chunk; a column without any value there may hold text later."""
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
     return pa.schema(fields)

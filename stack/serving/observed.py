@@ -1,4 +1,4 @@
-"""What happened lately: the answers that were given, and the events of a window with the champion's answer."""
+"""Recent predictions: the logged answers, and the events of a window scored by the champion."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ from stack.serving import scoring
 
 
 def answered(project: Project, since: datetime, until: datetime) -> DataFrame:
-    """The logged predictions asked in (since, until]: features, probability, and the label where it is known."""
-    log = project.log.read(since, until)
-    return log.rename(columns={"asked_at": "event_timestamp", "label": project.spec.label})
+    """Return the logged predictions asked in (since, until]: features, answers, and the label where it is known."""
+    return project.log.read(since, until).rename(columns={"label": project.spec.label})
 
 
 def judged(project: Project, champion: Version, at: datetime) -> DataFrame:
-    """The champion's own answers since its training cut-off whose label is known: what its calibration rests on."""
-    found = project.log.outcomes(champion.cutoff, at)
-    own = found[found["model_version"] == champion.version]
-    return own.rename(columns={"asked_at": "event_timestamp", "label": project.spec.label})
+    """Return the champion's own labelled answers since its training cut-off, from which calibration is measured."""
+    outcomes = project.log.outcomes(champion.cutoff, at)
+    return outcomes[outcomes["model_version"] == champion.version].rename(columns={"label": project.spec.label})
 
 
 def window(project: Project, champion: Version, at: datetime) -> DataFrame:
-    """The rows that a report at an instant looks at.
+    """Return the rows of a report at an instant.
 
-    They are the logged predictions of the monitoring window; where fewer were asked than a report needs, the window's
+    They are the logged predictions of the monitoring window; where there are fewer than a report needs, the window's
     labelled events, which the champion scores now. A table without time has no such window: then they are the rows that
-    were held out of the champion's training, with the answers it gave before its refit.
+    were held out of the champion's training, with the predictions from before its refit.
     """
     since = at - project.spec.monitoring.window
     logged = answered(project, since, at)

@@ -1,4 +1,4 @@
-"""Batch scoring: the champion answers for many rows at once, with the features of each row's own instant."""
+"""Batch scoring: predictions for many rows at once, with the features of each row's own instant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stack.specification.specs import ProjectSpec
 
 
 def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
-    """Add a version's answer to rows that hold the feature columns.
+    """Add a version's predictions to rows that hold the feature columns.
 
     Returns:
         `frame` with the columns of an answer (:attr:`Task.answer_dtypes`) and ``model_version``.
@@ -35,22 +35,20 @@ def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
 
 
 def window(project: Project, since: datetime, until: datetime) -> DataFrame:
-    """Score everything that would be asked in (since, until]."""
+    """Score the requests of (since, until] with the champion."""
     requests = contract.request_source(project.name).requests(since, until)
     frame = features.training_set(project, requests.rename(columns={"asked_at": "event_timestamp"}))
     return score(project, project.registry.require_champion(), frame)
 
 
-def file(project: Project, source: Path, target: Path, now: datetime, say: Callable[[str], object]) -> int:
+def file(project: Project, source: Path, target: Path, now: datetime, report: Callable[[str], object]) -> int:
     """Score the rows of a CSV or Parquet file that holds the request fields, however many there are.
 
     Args:
-        settings: the stack.
-        spec: the project.
-        source: the rows; where it has a column ``asked_at``, each with the instant of its features.
-        target: CSV or Parquet file for the rows with their features and answers; whole, or not there.
+        source: the rows; a column ``asked_at`` gives the instant of each row's features.
+        target: CSV or Parquet file for the rows with their features and predictions; whole, or not there.
         now: the instant of rows without a column ``asked_at``.
-        say: told after each chunk how far it is.
+        report: called with the progress after each chunk.
 
     Returns:
         The number of rows.
@@ -71,13 +69,13 @@ def file(project: Project, source: Path, target: Path, now: datetime, say: Calla
                 event_id=range(writer.rows, writer.rows + len(rows))
             )
             writer.write(_answered(project.spec, version, model, features.training_set(project, asked)))
-            say(f"{writer.rows:,} rows scored, {share:.0%}")
+            report(f"{writer.rows:,} rows scored, {share:.0%}")
         return writer.rows
 
 
 @contextmanager
 def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
-    """A version's served form, on disk as long as the context."""
+    """Download and load a version's served form for the time of the context."""
     with TemporaryDirectory() as folder:
         artifacts.fetch(settings, version, Path(folder))
         yield ServedModel(Path(folder))
@@ -92,7 +90,7 @@ def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: Da
 
 
 def _events(spec: ProjectSpec, path: Path, rows: DataFrame, now: datetime) -> DataFrame:
-    """Check the request fields of rows of a file, and give each row the instant that it is asked at."""
+    """Check the request fields of rows of a file, and set each row's ``event_timestamp``."""
     for name, field in spec.request.items():
         if name not in rows.columns:
             raise StackError(

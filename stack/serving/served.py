@@ -19,12 +19,12 @@ from stack.specification import tasks
 
 CONTRACT = "contract.json"
 MISSING = ""
-"""What a missing category is called; no training row of a known category has it."""
+"""The value of a missing category; no training row of a known category has it."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What a served form takes and answers."""
+    """The inputs and outputs of a served form."""
 
     form: Literal["onnx", "skops"]
     columns: dict[str, str]
@@ -35,11 +35,11 @@ class Contract:
     task: str = "binary"
     """Name of the kind of task, see :mod:`stack.specification.tasks`."""
     outputs: tuple[str, ...] = ("probability",)
-    """What an answer consists of, in order."""
+    """The columns of a prediction, in order."""
 
     def of(self, kind: str) -> list[str]:
         """Columns of a kind, in order."""
-        return [column for column, found in self.columns.items() if found == kind]
+        return [column for column, own in self.columns.items() if own == kind]
 
     def write(self, folder: Path) -> None:
         """Write ``contract.json``."""
@@ -49,12 +49,12 @@ class Contract:
     def read(cls, folder: Path) -> Contract:
         """Read ``contract.json``."""
         read = json.loads((folder / CONTRACT).read_text())
-        # A folder of before the tasks names none.
+        # A folder of an early release names no outputs.
         return cls(**read | {"outputs": tuple(read.get("outputs", cls.outputs))})
 
 
 class Form(Protocol):
-    """Something that answers for packed columns."""
+    """A model that predicts from packed columns."""
 
     def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
         """Predicted values (n, 1) or the probability of each class (n, classes), from (n, numbers) float32 and
@@ -64,10 +64,10 @@ class Form(Protocol):
 
 
 class ServedModel:
-    """A model ready to answer.
+    """A loaded model.
 
     Args:
-        folder: as :func:`stack.training.export.export` wrote it and :func:`stack.registry.artifacts.fetch` brings it.
+        folder: as :func:`stack.training.export.export` writes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,7 +88,7 @@ class ServedModel:
                 are missing values.
 
         Returns:
-            Answers, float64, (n, outputs): the probability of the positive class, of each class, or a number.
+            Predictions, float64, (n, outputs): the probability of the positive class, of each class, or a number.
         """
         rows = len(columns[next(iter(self.columns))])
         if not rows:
@@ -125,15 +125,15 @@ class _Onnx:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # warnings are about the converter's thrift
+        options.log_severity_level = 3  # its warnings are about unused parts of converted graphs
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._inputs = [tensor.name for tensor in self._session.get_inputs()]
         self._output = "variable" if tasks.KINDS[contract.task].numeric else "probabilities"
 
     def answer(self, numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
         packed = {"numbers": numbers, "categories": categories}
-        (found,) = self._session.run([self._output], {name: packed[name] for name in self._inputs})
-        return np.asarray(found, dtype=np.float64).reshape(len(found), -1)
+        (output,) = self._session.run([self._output], {name: packed[name] for name in self._inputs})
+        return np.asarray(output, dtype=np.float64).reshape(len(output), -1)
 
 
 class _Skops:

@@ -34,26 +34,25 @@ if TYPE_CHECKING:
 
 BASELINE = "dummy"
 LEAST_LEAF, LARGEST_LEAF, LEAVES = 5, 200, 150
-"""The centre of a tree's smallest leaf: a share 1 / `LEAVES` of the rows, between these."""
+"""The first trial's smallest leaf of a tree: a share 1 / `LEAVES` of the rows, between these."""
 SMALL = 10_000
-"""Tables of fewer rows want smaller trees that look at more columns at a time."""
+"""Smaller tables need smaller trees that consider more columns at a split."""
 
 
 def frame(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
-    """The model's input from rows that hold the feature columns: numbers, then categories, nothing else."""
+    """Return the model's input from rows with the feature columns: numbers, then categories, nothing else."""
     numbers, strings = spec.column_types("number"), spec.column_types("category")
-    made = rows[numbers].astype(np.float32)
     codes = categories({name: rows[name] for name in strings}, strings, len(rows))
-    return made.assign(**dict(zip(strings, codes.T, strict=True)))
+    return rows[numbers].astype(np.float32).assign(**dict(zip(strings, codes.T, strict=True)))
 
 
 def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
-    """The candidates of a project that is trained on so many rows, each with the centre of its search.
+    """Return the candidates of a project for a table of so many rows, each with the parameters of its first trial.
 
     Raises:
-        StackError: project.yaml names a candidate, or a parameter of a centre, that there is not.
+        StackError: project.yaml names a candidate, or a parameter of one, that does not exist.
     """
-    known = _ours(spec, rows) | own(spec)
+    known = _built_in(spec, rows) | own(spec)
     for name in [*spec.training.candidates, *spec.training.initial_params]:
         if name not in known:
             raise StackError(
@@ -63,46 +62,46 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
                 todo="name a known candidate, or add it to CANDIDATES in model.py",
             )
     wanted = spec.training.candidates or list(known)
-    return {name: _centred(spec, name, one) for name, one in known.items() if name in wanted}
+    return {name: _with_initial_params(spec, name, known[name]) for name in known if name in wanted}
 
 
 def own(spec: ProjectSpec) -> dict[str, Candidate]:
-    """The candidates of the project's ``model.py``."""
+    """Return the candidates of the project's ``model.py``."""
     model = contract.model(spec.name)
     return dict(model.CANDIDATES) if isinstance(model, ModelCandidates) else {}
 
 
 def own_metric(spec: ProjectSpec) -> Metric | None:
-    """The metric of the project's ``model.py``."""
+    """Return the metric of the project's ``model.py``."""
     model = contract.model(spec.name)
     return model.METRIC if isinstance(model, ModelMetric) else None
 
 
-def searched(found: dict[str, Candidate]) -> list[str]:
-    """Candidates that have hyper-parameters, in the order their centres are tried."""
-    return [name for name, one in found.items() if one.space]
+def searched(known: dict[str, Candidate]) -> list[str]:
+    """Return the candidates that have hyper-parameters, in the order of their first trials."""
+    return [name for name, candidate in known.items() if candidate.space]
 
 
-def suggest(trial: Trial, found: dict[str, Candidate]) -> tuple[str, dict[str, Any]]:
-    """Draw a candidate and its parameters."""
-    name = trial.suggest_categorical("candidate", searched(found))
-    return name, draw(trial, name, found)
+def suggest(trial: Trial, known: dict[str, Candidate]) -> tuple[str, dict[str, Any]]:
+    """Suggest a candidate and its parameters."""
+    name = trial.suggest_categorical("candidate", searched(known))
+    return name, suggest_params(trial, name, known)
 
 
-def draw(trial: Trial, name: str, found: dict[str, Candidate]) -> dict[str, Any]:
-    """Draw the parameters of a candidate."""
-    space = found[name].space
-    return space(_Named(trial, name)) if space else dict(found[name].initial_params)
+def suggest_params(trial: Trial, name: str, known: dict[str, Candidate]) -> dict[str, Any]:
+    """Suggest the parameters of a candidate."""
+    space = known[name].space
+    return space(_Named(trial, name)) if space else dict(known[name].initial_params)
 
 
-def params(drawn: dict[str, Any], name: str) -> dict[str, Any]:
-    """The parameters of a candidate, among all that a trial has drawn."""
-    return {key.removeprefix(f"{name}."): value for key, value in drawn.items() if key.startswith(f"{name}.")}
+def params(suggested: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the parameters of a candidate among all values of a trial."""
+    return {key.removeprefix(f"{name}."): value for key, value in suggested.items() if key.startswith(f"{name}.")}
 
 
-def centre(name: str, found: dict[str, Candidate]) -> dict[str, Any]:
-    """The centre of a candidate, as the values that a trial would draw."""
-    return {"candidate": name} | {f"{name}.{key}": value for key, value in found[name].initial_params.items()}
+def initial_params(name: str, known: dict[str, Candidate]) -> dict[str, Any]:
+    """Return the values of a candidate's first trial, to be enqueued."""
+    return {"candidate": name} | {f"{name}.{key}": value for key, value in known[name].initial_params.items()}
 
 
 def fit(spec: ProjectSpec, name: str, params: dict[str, Any], rows: DataFrame) -> Pipeline:
@@ -113,10 +112,10 @@ def fit(spec: ProjectSpec, name: str, params: dict[str, Any], rows: DataFrame) -
 def fit_on(spec: ProjectSpec, name: str, params: dict[str, Any], features: DataFrame, label: Any) -> Pipeline:
     """Fit a candidate on features as :func:`frame` makes them.
 
-    The parts of a model that can be fitted side by side are, in threads: processes would load all of this again.
+    Parts of a model that can be fitted in parallel use threads: processes would load all modules again.
     """
     columns = Columns(tuple(spec.column_types("number")), tuple(spec.column_types("category")))
-    build = (_ours(spec, len(features)) | own(spec))[name].build
+    build = (_built_in(spec, len(features)) | own(spec))[name].build
     outcomes = label.astype(int) if tasks.of(spec).classes else label.astype(float)
     with parallel_config(backend="threading", n_jobs=-1):
         return build(columns, spec.training.seed, **params).fit(features, outcomes)
@@ -140,21 +139,21 @@ class _Named:
         return self._trial.suggest_categorical(f"{self._name}.{name}", choices)
 
 
-def _centred(spec: ProjectSpec, name: str, one: Candidate) -> Candidate:
-    """Set the initial parameters that project.yaml names."""
+def _with_initial_params(spec: ProjectSpec, name: str, candidate: Candidate) -> Candidate:
+    """Replace parameters of the first trial by those of project.yaml."""
     wanted = spec.training.initial_params.get(name, {})
     for key in wanted:
-        if key not in one.initial_params:
+        if key not in candidate.initial_params:
             raise StackError(
                 f"{spec.folder / 'project.yaml'}, key training.initial_params.{name}",
-                found=f"{key!r}{nearest(key, one.initial_params)}",
-                expected=f"parameters among {', '.join(one.initial_params) or 'none'}",
+                found=f"{key!r}{nearest(key, candidate.initial_params)}",
+                expected=f"parameters among {', '.join(candidate.initial_params) or 'none'}",
             )
-    return replace(one, initial_params={**one.initial_params, **wanted})
+    return replace(candidate, initial_params={**candidate.initial_params, **wanted})
 
 
-def _ours(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
-    """The candidates that every project has, for its task."""
+def _built_in(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
+    """Return the candidates that every project of a task has."""
     numeric = tasks.of(spec).numeric
     return {
         BASELINE: Candidate(_dummy_regressor if numeric else _dummy_classifier),
@@ -166,7 +165,7 @@ def _ours(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
 
 
 def _gradient_boosting(numeric: bool, rows: int) -> Candidate:
-    """Boosted trees whose leaves fit the size of the table."""
+    """Return boosted trees whose leaves fit the size of the table."""
     leaf = min(LARGEST_LEAF, max(LEAST_LEAF, rows // LEAVES))
 
     def space(trial: Suggest) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How good a model is: the metrics of its task and its project, slices, plots, and what it looks at."""
+"""Evaluation of a model: the metrics of its task and its project, slices, plots and feature importance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Scorer:
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """Metrics that people compare models by, the most telling first."""
+        """Return the metrics that models are compared by, the most important first."""
         return (*([self.own.name] if self.own else []), *self.task.headline)
 
     @property
@@ -64,28 +64,28 @@ class Scorer:
         return mine | self.task.metrics(label, answer, baseline)
 
     def loss(self, label: Any, answer: Any) -> float:
-        """What the search makes small: the mean loss of the task, or the project's metric with its sign."""
+        """Return what the search minimises: the mean loss of the task, or the project's metric with its sign."""
         if self.own:
             return self.sign * self._own(label, answer)
         return float(self.task.losses(label, answer).mean())
 
     def _own(self, label: Any, answer: Any) -> float:
-        assert self.own  # noqa: S101  # the callers have asked
+        assert self.own  # noqa: S101  # checked by the callers
         return float(self.own.measure(np.asarray(label, dtype=float), np.asarray(answer, dtype=float)))
 
 
 def answers(spec: ProjectSpec, rows: DataFrame, suffix: str = "") -> np.ndarray:
-    """The answers that stand in a frame's columns, (n, outputs)."""
+    """Return the predictions in a frame's columns, (n, outputs)."""
     return rows[[f"{name}{suffix}" for name in tasks.of(spec).outputs]].to_numpy(np.float64)
 
 
 def answered(spec: ProjectSpec, rows: DataFrame, answer: np.ndarray, suffix: str = "") -> DataFrame:
-    """Write answers (n, outputs) into a frame's columns."""
+    """Return a frame with predictions (n, outputs) as columns."""
     return rows.assign(**{f"{name}{suffix}": answer[:, at] for at, name in enumerate(tasks.of(spec).outputs)})
 
 
 def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
-    """The first headline metric in the rows of each value of a column; NaN where it is not defined."""
+    """Return the first headline metric in the rows of each value of a column; NaN where it is not defined."""
     scorer, baseline = Scorer.of(spec), np.zeros(len(tasks.of(spec).outputs))
     return {
         str(value): scorer.metrics(part[spec.label], answers(spec, part), baseline)[scorer.headline[0]]
@@ -94,7 +94,7 @@ def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
 
 
 def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label: Series[Any], seed: int) -> DataFrame:
-    """Permutation importance: how much the task's loss rises when a column is shuffled.
+    """Return the permutation importance: the increase of the task's loss when a column is shuffled.
 
     Args:
         features: as :func:`stack.training.candidates.frame` makes it; a sample of `IMPORTANCE_ROWS` is used.
@@ -108,15 +108,15 @@ def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label
         return -float(task.losses(wanted, task.predict(fitted, rows)).mean())
 
     sample = features.sample(min(IMPORTANCE_ROWS, len(features)), random_state=seed)
-    found = permutation_importance(
+    result = permutation_importance(
         pipeline, sample, label.loc[sample.index], scoring=score, n_repeats=2, random_state=seed
     )
-    table = {"column": sample.columns, "importance": found["importances_mean"], "deviation": found["importances_std"]}
+    table = {"column": sample.columns, "importance": result["importances_mean"], "deviation": result["importances_std"]}
     return pd.DataFrame(table).sort_values("importance", ascending=False, ignore_index=True)
 
 
 def calibration(label: Any, probability: Any, bins: int = BINS) -> DataFrame:
-    """Mean probability and observed rate in bins of equally many rows.
+    """Return mean probability and observed rate in bins of equal size.
 
     Returns:
         Columns ``probability``, ``rate``, ``rows``.
@@ -140,7 +140,7 @@ def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFr
     figure = Figure(figsize=(6, 0.22 * len(importances) + 1), layout="constrained")
     axes = figure.subplots()
     axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
-    axes.set_xlabel(f"rise of the {tasks.of(spec).loss.replace('_', '-')} when shuffled")
+    axes.set_xlabel(f"increase of the {tasks.of(spec).loss.replace('_', '-')} when shuffled")
     figure.savefig(folder / "importance.png", dpi=80)
 
 
@@ -162,7 +162,7 @@ def _confusion(task: Task, label: np.ndarray, answer: np.ndarray, path: Path) ->
     image = axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         axes.text(column, row, str(count), ha="center", va="center", color="grey")
-    names = [str(one) for one in task.classes]
+    names = [str(name) for name in task.classes]
     axes.set(xlabel="predicted class", ylabel="true class")
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)

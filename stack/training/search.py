@@ -21,12 +21,12 @@ from stack.training.evaluation import Scorer
 from stack.training.splits import Split
 
 RANDOM_TRIALS = 4
-"""Trials before the sampler begins to model what it has seen; the centres are among them."""
+"""Trials before the sampler starts to model their results; the first trial of each candidate is among them."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """The rows of a fold, ready for a pipeline."""
+    """The rows of a fold, as input of a pipeline."""
 
     fit: Any
     fit_label: Any
@@ -40,7 +40,7 @@ class Fold:
         Raises:
             StackError: none has two outcomes to learn from.
         """
-        made = [
+        folds = [
             cls(
                 candidates.frame(spec, fold.fit),
                 fold.fit[spec.label],
@@ -49,17 +49,17 @@ class Fold:
             )
             for fold in splits.folds(spec, split)
         ]
-        if not made:
+        if not folds:
             raise StackError(
                 f"folds of {spec.name}",
                 found=f"{len(split.fit):,} rows in which no fold has two outcomes to learn from",
                 expected="both outcomes in the first half of the time",
                 todo="ingest more data",
             )
-        return made
+        return folds
 
     def loss(self, spec: ProjectSpec, name: str, params: dict[str, Any]) -> float:
-        """Fit a candidate and measure it on the test block."""
+        """Fit a candidate and return its loss on the test block."""
         pipeline = candidates.fit_on(spec, name, params, self.fit, self.fit_label)
         scorer = Scorer.of(spec)
         return scorer.loss(self.test_label, scorer.task.predict(pipeline, self.test))
@@ -71,12 +71,12 @@ class Workers:
 
     executor: Executor
     place: Callable[[list[Fold]], list[Any]] = list
-    """Brings the folds near the workers; what it gives is passed to the executor in their stead."""
+    """Copies the folds to the workers; what it returns is passed to the executor in their place."""
 
 
 @dataclass(frozen=True)
 class FoldScore:
-    """What a candidate reached on a fold."""
+    """The loss of a candidate on a fold."""
 
     loss: float
     host: str
@@ -85,26 +85,26 @@ class FoldScore:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A candidate with its parameters, and how it did."""
+    """A candidate with its parameters, and its losses."""
 
     number: int
     candidate: str
     params: dict[str, Any]
     losses: list[float] = field(default_factory=list)
-    """What the search makes small, of each fold that was run."""
+    """What the search minimises, of each fold that was run."""
     hosts: list[str] = field(default_factory=list, compare=False)
-    """The machine or container that fitted it, of each."""
+    """The machine or container that fitted it, of each fold."""
     pruned: bool = False
 
     @property
     def loss(self) -> float:
-        """Mean over the folds."""
+        """Return the mean loss over the folds."""
         return sum(self.losses) / len(self.losses)
 
-    def add(self, found: FoldScore) -> None:
-        """Take in how it did on the next fold."""
-        self.losses.append(found.loss)
-        self.hosts.append(found.host)
+    def add(self, score: FoldScore) -> None:
+        """Add the score of the next fold."""
+        self.losses.append(score.loss)
+        self.hosts.append(score.host)
 
     def summary(self, scorer: Scorer) -> str:
         """Return candidate, objective and loss in one line."""
@@ -114,15 +114,15 @@ class TrialResult:
 def search(
     spec: ProjectSpec, split: Split, done: Callable[[TrialResult], None], workers: Workers | None = None
 ) -> TrialResult:
-    """Try the candidates on folds of the fit part; the holdout is not looked at.
+    """Try the candidates on folds of the fit part; the holdout is not used.
 
-    The trials follow one another, as each draws from what the earlier ones have found: workers fit the folds of a
-    trial side by side, and the outcome is the same wherever they are.
+    The trials run one after the other, as each depends on the results of the earlier ones: workers fit the folds of a
+    trial in parallel, and the outcome is the same wherever they are.
 
     Args:
         split: its `fit` rows are used.
         done: called after each trial; the baseline without parameters is number 0.
-        workers: fit the folds; this thread does when omitted.
+        workers: fit the folds; this thread when omitted.
 
     Returns:
         The best that ran on every fold.
@@ -130,62 +130,62 @@ def search(
     Raises:
         StackError: no fold has two outcomes to learn from.
     """
-    folds, found = Fold.all(spec, split), candidates.available(spec, len(split.fit))
+    folds, known = Fold.all(spec, split), candidates.available(spec, len(split.fit))
     placed = workers.place(folds) if workers else folds
-    tried: list[TrialResult] = []
+    results: list[TrialResult] = []
 
-    def measure(one: TrialResult) -> Generator[FoldScore, None, None]:
-        return score_folds(workers, spec, placed, one.candidate, one.params)
+    def scores(trial: TrialResult) -> Generator[FoldScore, None, None]:
+        return score_folds(workers, spec, placed, trial.candidate, trial.params)
 
-    def note(one: TrialResult) -> None:
-        tried.append(one)
-        done(one)
+    def finish(result: TrialResult) -> None:
+        results.append(result)
+        done(result)
 
-    for name, one in found.items():
-        if one.space is None:
-            baseline = TrialResult(0, name, dict(one.initial_params))
-            for result in measure(baseline):
-                baseline.add(result)
-            note(baseline)
-    if candidates.searched(found):
-        _optimise(spec, found, len(folds), measure, note)
-    return min((one for one in tried if not one.pruned), key=lambda one: one.loss)
+    for name, candidate in known.items():
+        if candidate.space is None:
+            baseline = TrialResult(0, name, dict(candidate.initial_params))
+            for score in scores(baseline):
+                baseline.add(score)
+            finish(baseline)
+    if candidates.searched(known):
+        _optimise(spec, known, len(folds), scores, finish)
+    return min((result for result in results if not result.pruned), key=lambda result: result.loss)
 
 
 def _optimise(
     spec: ProjectSpec,
-    found: dict[str, Candidate],
+    known: dict[str, Candidate],
     folds: int,
-    measure: Callable[[TrialResult], Generator[FoldScore, None, None]],
-    note: Callable[[TrialResult], None],
+    scores: Callable[[TrialResult], Generator[FoldScore, None, None]],
+    finish: Callable[[TrialResult], None],
 ) -> None:
-    """Run the trials: the centre of each candidate first, then what the sampler draws."""
+    """Run the trials: the initial parameters of each candidate first, then what the sampler suggests."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         sampler=TPESampler(seed=spec.training.seed, n_startup_trials=RANDOM_TRIALS, multivariate=False),
-        pruner=MedianPruner(n_startup_trials=len(candidates.searched(found)), n_warmup_steps=0),
+        pruner=MedianPruner(n_startup_trials=len(candidates.searched(known)), n_warmup_steps=0),
     )
-    for name in candidates.searched(found):
-        study.enqueue_trial(candidates.centre(name, found))
+    for name in candidates.searched(known):
+        study.enqueue_trial(candidates.initial_params(name, known))
 
     def objective(trial: optuna.Trial) -> float:
-        name, params = candidates.suggest(trial, found)
-        one = TrialResult(trial.number + 1, name, params)
-        with closing(measure(one)) as results:
-            for step, result in enumerate(results):
-                one.add(result)
-                trial.report(one.loss, step)
+        name, params = candidates.suggest(trial, known)
+        result = TrialResult(trial.number + 1, name, params)
+        with closing(scores(result)) as folds_scored:
+            for step, score in enumerate(folds_scored):
+                result.add(score)
+                trial.report(result.loss, step)
                 if step + 1 < folds and trial.should_prune():
-                    note(replace(one, pruned=True))
+                    finish(replace(result, pruned=True))
                     raise optuna.TrialPruned
-        note(one)
-        return one.loss
+        finish(result)
+        return result.loss
 
     study.optimize(objective, n_trials=spec.training.trials)
 
 
 def score_fold(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -> FoldScore:
-    """Fit a candidate on the feature columns of a specification, and measure it on a fold."""
+    """Fit a candidate on the feature columns of a specification, and score it on a fold."""
     columns = [*spec.column_types("number"), *spec.column_types("category")]
     narrowed = replace(fold, fit=fold.fit[columns], test=fold.test[columns])
     return FoldScore(float(narrowed.loss(spec, name, params)), socket.gethostname())
@@ -194,19 +194,19 @@ def score_fold(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any])
 def score_folds(
     workers: Workers | None, spec: ProjectSpec, folds: list[Any], name: str, params: dict[str, Any]
 ) -> Generator[FoldScore, None, None]:
-    """Measure a candidate on each fold, in their order; workers begin all at once, with the last: it is the longest.
+    """Score a candidate on each fold, in their order; workers start all at once, with the last, which is the longest.
 
     Args:
-        workers: None fits a fold here when it is asked for.
+        workers: None fits each fold in this thread when its score is requested.
         folds: as the workers have placed them.
     """
     if workers is None:
         yield from (score_fold(spec, fold, name, params) for fold in folds)
         return
-    begun = [workers.executor.submit(score_fold, spec, fold, name, params) for fold in reversed(folds)]
+    futures = [workers.executor.submit(score_fold, spec, fold, name, params) for fold in reversed(folds)]
     try:
-        for one in reversed(begun):
-            yield one.result()
+        for future in reversed(futures):
+            yield future.result()
     finally:
-        for one in begun:  # of a candidate that is given up
-            one.cancel()
+        for future in futures:  # of a pruned trial
+            future.cancel()

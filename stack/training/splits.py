@@ -1,8 +1,8 @@
-"""Splits: by time, so that a model is tested only on what was asked after everything it was fitted on was known, or at
+"""Splits: by time, so that a model is tested only on events after all labels that it was fitted on were known, or at
 random for a table without time.
 
 A random split reports an AUC of 0.79 for the flights where the truth is 0.75 (flights of one evening share their
-weather). Rows asked before a boundary whose label came after it belong to neither side.
+weather). Rows before a boundary whose label became known after it belong to neither side.
 
 At random, a hash of the event's id decides: a row that is held out today is held out tomorrow, though the table grows,
 so that two trainings share the rows that neither was fitted on.
@@ -22,7 +22,7 @@ from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 
 FOLDS = {"time": 2, "random": 5}
-"""Folds of a project that does not say how many it wants."""
+"""Default number of folds."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Split:
     """Rows to fit and rows to test on."""
 
     boundary: Timestamp
-    """The instant between them; at random, the one up to which both reach."""
+    """The instant between them; with a random split, the cut-off."""
     fit: DataFrame
     """By time: rows whose label was known at the boundary."""
     test: DataFrame
@@ -45,20 +45,20 @@ def at(frame: DataFrame, boundary: Timestamp, until: Timestamp | None = None) ->
 
 
 def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
-    """Keep rows from the search: the most recent ones, or at random ``training.holdout_share`` of them.
+    """Hold rows out of the search: the most recent ones, or at random ``training.holdout_share`` of them.
 
     Raises:
         StackError: the history is too short to hold a whole day out, or a side lacks an outcome.
     """
     if spec.training.split == "random":
-        rank, size = _dealt(spec, frame, "holdout")
+        rank, size = _shuffled(spec, frame, "holdout")
         held = rank < (spec.training.holdout_share * size).round()
         split = Split(Timestamp(cutoff), frame[~held], frame[held])
     else:
         split = _latest(spec, frame, cutoff)
     task = tasks.of(spec)
     outcomes = max(2, len(task.classes))
-    # The gate can judge a holdout without a rare class; a model cannot learn it without a row.
+    # The gate can evaluate on a holdout without a rare class; a model cannot learn the class without a row.
     for side, rows, least in (("fit", split.fit, outcomes), ("holdout", split.test, 2)):
         if rows[spec.label].nunique() < least:
             raise StackError(
@@ -77,8 +77,9 @@ def folds(spec: ProjectSpec, split: Split) -> Iterator[Split]:
     block, the classes in proportion. A fold whose fit rows lack an outcome, or that has no test rows, is left out.
     """
     count = spec.training.folds or FOLDS[spec.training.split]
-    made = _random_folds(spec, split, count) if spec.training.split == "random" else _expanding_folds(split, count)
-    yield from (one for one in made if one.fit[spec.label].nunique() > 1 and len(one.test))
+    random = spec.training.split == "random"
+    candidates = _random_folds(spec, split, count) if random else _expanding_folds(split, count)
+    yield from (fold for fold in candidates if fold.fit[spec.label].nunique() > 1 and len(fold.test))
 
 
 def _latest(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
@@ -105,16 +106,16 @@ def _expanding_folds(split: Split, count: int) -> Iterator[Split]:
 
 def _random_folds(spec: ProjectSpec, split: Split, count: int) -> Iterator[Split]:
     if count == 1:  # one fold: the share of the holdout once more
-        rank, size = _dealt(spec, split.fit, "folds")
+        rank, size = _shuffled(spec, split.fit, "folds")
         blocks = (rank >= (spec.training.holdout_share * size).round()).astype(int)
     else:
-        blocks = _dealt(spec, split.fit, "folds")[0] % count
+        blocks = _shuffled(spec, split.fit, "folds")[0] % count
     for number in range(count):
         yield Split(split.boundary, split.fit[blocks != number], split.fit[blocks == number])
 
 
-def _dealt(spec: ProjectSpec, frame: DataFrame, purpose: str) -> tuple[Series, Series]:
-    """Each row's position when its class is shuffled, from 0, and the number of rows of its class.
+def _shuffled(spec: ProjectSpec, frame: DataFrame, purpose: str) -> tuple[Series, Series]:
+    """Return each row's position when its class is shuffled, from 0, and the number of rows of its class.
 
     The order is a hash of the event's id, the seed and the purpose: it depends on no other row.
     """

@@ -1,8 +1,8 @@
 """A sweep: models, feature sets and hyper-parameters compared on the folds of the search; nothing is registered.
 
-Optuna asks for `WIDTH` trials at a time, whose folds are fitted side by side: on the cores, or on the workers of a Dask
-cluster. The width does not depend on how many those are, so that a seed finds the same on any machine. The study is a
-file in STACK_HOME: a sweep of the same data and question goes on where it was stopped.
+Optuna suggests `WIDTH` trials at a time, whose folds are fitted in parallel: on the cores, or on the workers of a Dask
+cluster. The width does not depend on their number, so that a seed gives the same result on any machine. The study is a
+file in STACK_HOME: a sweep of the same data and search space resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pandas import DataFrame
 
+from stack.core import files
 from stack.core.settings import Settings
 from stack.kit.models import Candidate
 from stack.project import Project
@@ -38,7 +39,7 @@ from stack.training.tracking import Tracker
 
 WIDTH = 4
 RANDOM_TRIALS = 10
-"""Trials before the sampler begins to model what it has seen; the centres are among them."""
+"""Trials before the sampler starts to model their results; the first trial of each candidate is among them."""
 ALL = "all"
 """The set of all feature columns."""
 RUN = "mlflow run"
@@ -46,48 +47,48 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
-class Swept:
+class SweepResult:
     """A finished sweep."""
 
     run_id: str
     page: Path
     best: dict[str, Any]
-    """``features``, ``candidate``, ``params`` and what the search is after, under its name."""
+    """``features``, ``candidate``, ``params`` and the objective, under its name."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a sweep asks: the rows' folds, the candidates and the feature sets."""
+class SearchSpace:
+    """The candidates and feature sets of a sweep, and the folds that they are compared on."""
 
     spec: ProjectSpec
     scorer: Scorer
     folds: list[Fold]
-    found: dict[str, Candidate]
+    known: dict[str, Candidate]
 
     @property
     def names(self) -> list[str]:
-        """Candidates that compete; the baseline does where it is alone."""
-        return [name for name in self.found if name != candidates.BASELINE] or list(self.found)
+        """Return the candidates that are compared: without the baseline, unless it is the only one."""
+        return [name for name in self.known if name != candidates.BASELINE] or list(self.known)
 
-    def draw(self, trial: Trial) -> tuple[ProjectSpec, str, dict[str, Any]]:
-        """Draw a feature set, a candidate and its parameters."""
-        chosen = trial.suggest_categorical("features", list(feature_sets(self.spec)))
+    def suggest(self, trial: Trial) -> tuple[ProjectSpec, str, dict[str, Any]]:
+        """Suggest a feature set, a candidate and its parameters."""
+        features = trial.suggest_categorical("features", list(feature_sets(self.spec)))
         name = trial.suggest_categorical("candidate", self.names)
-        return subset(self.spec, chosen), name, candidates.draw(trial, name, self.found)
+        return subset(self.spec, features), name, candidates.suggest_params(trial, name, self.known)
 
-    def centres(self) -> Iterator[dict[str, Any]]:
-        """Where the search begins: each candidate on each set, first on all columns."""
-        for chosen in feature_sets(self.spec):
-            yield from ({"features": chosen} | candidates.centre(name, self.found) for name in self.names)
+    def initial_params(self) -> Iterator[dict[str, Any]]:
+        """Yield the first trials: each candidate on each feature set, first on all columns."""
+        for features in feature_sets(self.spec):
+            yield from ({"features": features} | candidates.initial_params(name, self.known) for name in self.names)
 
 
 def feature_sets(spec: ProjectSpec) -> dict[str, list[str]]:
-    """Name -> columns: all of them, and the sets that project.yaml names."""
+    """Return name -> columns: all of them, and the sets of project.yaml."""
     return {ALL: list(spec.features.columns), **spec.training.feature_sets}
 
 
 def subset(spec: ProjectSpec, name: str) -> ProjectSpec:
-    """The specification with the feature columns of a set, in the specification's order."""
+    """Return the specification with the feature columns of a set, in the specification's order."""
     wanted = feature_sets(spec)[name]
     columns = {column: kind for column, kind in spec.features.columns.items() if column in wanted}
     return spec.model_copy(update={"features": spec.features.model_copy(update={"columns": columns})})
@@ -103,63 +104,54 @@ def sweep(
     code_version: str,
     workers: Workers,
     report: Callable[[str], None],
-) -> Swept:
-    """Compare models, feature sets and hyper-parameters, until `trials` are done; earlier ones of the question count.
+) -> SweepResult:
+    """Compare models, feature sets and hyper-parameters, until `trials` are done; those of an earlier run count.
 
     Logs a run to MLflow with a child for each trial, ``sweep.html``, ``trials.csv`` and ``best.yaml``; the page is also
-    where the portal shows reports.
+    among the reports of the portal.
 
     Args:
-        frame: labelled rows as for :func:`stack.training.training.train`; the holdout is not looked at.
-        report: told about each trial, in one line.
+        frame: labelled rows as for :func:`stack.training.training.train`; the holdout is not used.
+        report: called with a line about each trial.
     """
-    frame = training.ordered(project.spec, frame, cutoff)
-    split = splits.holdout(project.spec, frame, cutoff)
-    asked = Question(
-        project.spec,
-        Scorer.of(project.spec),
-        Fold.all(project.spec, split),
-        candidates.available(project.spec, len(split.fit)),
-    )
-    study = _study(project.settings, asked, cutoff, data_revision)
-    tags = {
-        "stack.project": project.spec.name,
-        "stack.data_revision": data_revision,
-        "stack.cutoff": cutoff.isoformat(),
-    }
+    spec = project.spec
+    frame = training.ordered(spec, frame, cutoff)
+    split = splits.holdout(spec, frame, cutoff)
+    space = SearchSpace(spec, Scorer.of(spec), Fold.all(spec, split), candidates.available(spec, len(split.fit)))
+    study = _study(project.settings, space, cutoff, data_revision)
+    tags = {"stack.project": spec.name, "stack.data_revision": data_revision, "stack.cutoff": cutoff.isoformat()}
     tracker = Tracker(project, tags | {"stack.code_version": code_version})
-    title = f"sweep of {project.spec.name} until {cutoff:%Y-%m-%d %H:%M}"
-    with tracker.sweep(title, study.user_attrs.get(RUN)) as run_id, TemporaryDirectory() as made:
+    title = f"sweep of {spec.name} until {cutoff:%Y-%m-%d %H:%M}"
+    with tracker.sweep(title, study.user_attrs.get(RUN)) as run_id, TemporaryDirectory() as artifacts:
         study.set_user_attr(RUN, run_id)
-        _note(tracker, asked, study, report, told=False)
-        for _ in _rounds(study, asked, trials, workers):
-            _note(tracker, asked, study, report)
-        best, folder = _best(study, asked), Path(made)
-        (folder / "best.yaml").write_text(advice(best, asked))
+        _log_trials(tracker, space, study)
+        for _ in _rounds(study, space, trials, workers):
+            _log_trials(tracker, space, study, report)
+        best, folder = _best(study, space), Path(artifacts)
+        (folder / "best.yaml").write_text(advice(best, space))
         study.trials_dataframe().to_csv(folder / "trials.csv", index=False)
-        page = sweep_page.render(title, study, asked.scorer, advice(best, asked))
-        (folder / "sweep.html").write_text(page)
-        shown = project.settings.pages / project.spec.name / f"sweep-{cutoff:%Y%m%dT%H%M%SZ}.html"
-        shown.parent.mkdir(parents=True, exist_ok=True)
-        shown.write_text(page)
-        tracker.log(params=_flat(best), metrics={asked.scorer.objective: best[asked.scorer.objective]})
+        html = sweep_page.render(title, study, space.scorer, advice(best, space))
+        page = project.settings.pages / spec.name / f"sweep-{cutoff:%Y%m%dT%H%M%SZ}.html"
+        for path in (folder / "sweep.html", page):
+            files.write(path, html)
+        tracker.log(params=_flat(best), metrics={space.scorer.objective: best[space.scorer.objective]})
         tracker.artifacts(folder)
-    return Swept(run_id, shown, best)
+    return SweepResult(run_id, page, best)
 
 
-def advice(best: dict[str, Any], asked: Question) -> str:
-    """What to write into project.yaml to begin a training at the best trial."""
-    wanted = feature_sets(asked.spec)[best["features"]]
-    left_out = [column for column in asked.spec.features.columns if column not in wanted]
+def advice(best: dict[str, Any], space: SearchSpace) -> str:
+    """Return what to write into project.yaml so that a training starts from the best trial."""
+    wanted = feature_sets(space.spec)[best["features"]]
+    left_out = [column for column in space.spec.features.columns if column not in wanted]
     text = yaml.safe_dump({"training": {"initial_params": {best["candidate"]: best["params"]}}}, sort_keys=False)
     return text + (f"# and take out of features.columns: {', '.join(left_out)}\n" if left_out else "")
 
 
-def _study(settings: Settings, asked: Question, cutoff: datetime, data_revision: str) -> Study:
-    """Open the study of a question, or begin it; what a killed sweep left unfinished is asked again."""
-    spec = asked.spec
+def _study(settings: Settings, space: SearchSpace, cutoff: datetime, data_revision: str) -> Study:
+    """Open the study of a question, or begin it; what a killed sweep left unfinished is space again."""
+    spec = space.spec
     question = spec.training.model_dump(mode="json", exclude={"trials"}) | {"columns": dict(spec.features.columns)}
-    text = json.dumps([question, spec.task, cutoff.isoformat(), data_revision, asked.names], sort_keys=True)
+    text = json.dumps([question, spec.task, cutoff.isoformat(), data_revision, space.names], sort_keys=True)
     file = settings.home / "sweeps" / f"{spec.name}.log"
     file.parent.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -170,80 +162,82 @@ def _study(settings: Settings, asked: Question, cutoff: datetime, data_revision:
         pruner=MedianPruner(n_startup_trials=RANDOM_TRIALS // 2, n_warmup_steps=0),
     )
     if not study.trials:
-        for centre in asked.centres():
-            study.enqueue_trial(centre)
-    for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(left.number, state=TrialState.FAIL)
-        study.enqueue_trial(left.params)
+        for params in space.initial_params():
+            study.enqueue_trial(params)
+    for unfinished in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(unfinished.number, state=TrialState.FAIL)
+        study.enqueue_trial(unfinished.params)
     return study
 
 
-def _rounds(study: Study, asked: Question, trials: int, workers: Workers) -> Iterator[None]:
+def _rounds(study: Study, space: SearchSpace, trials: int, workers: Workers) -> Iterator[None]:
     """Run the trials that are missing, `WIDTH` at a time."""
-    placed = workers.place(asked.folds)
+    placed = workers.place(space.folds)
     while (left := trials - len(_finished(study))) > 0:
-        # A sampler of its own for each round: a sweep that goes on draws what it would have drawn.
-        seed = asked.spec.training.seed + len(_finished(study))
+        # A new sampler for each round: a resumed sweep suggests what an uninterrupted one would have.
+        seed = space.spec.training.seed + len(_finished(study))
         study.sampler = TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=True)
-        _round(study, asked, [study.ask() for _ in range(min(WIDTH, left))], placed, workers.executor)
+        _round(study, space, [study.ask() for _ in range(min(WIDTH, left))], placed, workers.executor)
         yield
 
 
-def _round(study: Study, asked: Question, batch: list[Trial], placed: list[Any], executor: Executor) -> None:
-    """Fit the trials of a round, fold by fold; the hopeless ones are given up in between."""
-    going = [(trial, asked.draw(trial), list[FoldScore]()) for trial in batch]
+def _round(study: Study, space: SearchSpace, batch: list[Trial], placed: list[Any], executor: Executor) -> None:
+    """Fit the trials of a round, fold by fold; unpromising ones are pruned in between."""
+    running = [(trial, space.suggest(trial), list[FoldScore]()) for trial in batch]
     for step, fold in enumerate(placed):
-        running = [executor.submit(score_fold, spec, fold, name, params) for _, (spec, name, params), _ in going]
-        for (trial, _, found), future in zip(going, running, strict=True):
-            found.append(future.result())
-            trial.report(_mean(found), step)
-            trial.set_user_attr("losses", [one.loss for one in found])
-            trial.set_user_attr("hosts", [one.host for one in found])
+        futures = [executor.submit(score_fold, spec, fold, name, params) for _, (spec, name, params), _ in running]
+        for (trial, _, scores), future in zip(running, futures, strict=True):
+            scores.append(future.result())
+            trial.report(_mean(scores), step)
+            trial.set_user_attr("losses", [score.loss for score in scores])
+            trial.set_user_attr("hosts", [score.host for score in scores])
         if step + 1 < len(placed):
-            pruned = [one for one in going if one[0].should_prune()]
+            pruned = [item for item in running if item[0].should_prune()]
             for trial, _, _ in pruned:
                 study.tell(trial, state=TrialState.PRUNED)
-            going = [one for one in going if one not in pruned]
-    for trial, _, found in going:
-        study.tell(trial, _mean(found))
+            running = [item for item in running if item not in pruned]
+    for trial, _, scores in running:
+        study.tell(trial, _mean(scores))
 
 
-def _mean(found: list[FoldScore]) -> float:
-    return sum(one.loss for one in found) / len(found)
+def _mean(scores: list[FoldScore]) -> float:
+    return sum(score.loss for score in scores) / len(scores)
 
 
 def _finished(study: Study) -> list[FrozenTrial]:
-    found: list[FrozenTrial] = study.get_trials(deepcopy=False, states=FINISHED)
-    return found
+    trials: list[FrozenTrial] = study.get_trials(deepcopy=False, states=FINISHED)
+    return trials
 
 
-def _note(tracker: Tracker, asked: Question, study: Study, report: Callable[[str], None], told: bool = True) -> None:
-    """Log the finished trials that MLflow does not have, and say how they went."""
-    scorer, known = asked.scorer, tracker.trials()
-    for one in _finished(study):
-        name, losses = f"trial {one.number}", [scorer.sign * loss for loss in one.user_attrs["losses"]]
-        if name in known:
+def _log_trials(
+    tracker: Tracker, space: SearchSpace, study: Study, report: Callable[[str], None] | None = None
+) -> None:
+    """Log the finished trials that MLflow does not have yet, and report them."""
+    scorer, logged = space.scorer, tracker.trials()
+    for trial in _finished(study):
+        name, losses = f"trial {trial.number}", [scorer.sign * loss for loss in trial.user_attrs["losses"]]
+        if name in logged:
             continue
-        candidate = one.params["candidate"]
-        params = candidates.params(one.params, candidate)
-        pruned, mean = one.state == TrialState.PRUNED, sum(losses) / len(losses)
+        candidate, features = trial.params["candidate"], trial.params["features"]
+        params = candidates.params(trial.params, candidate)
+        pruned, mean = trial.state == TrialState.PRUNED, sum(losses) / len(losses)
         tracker.trial(
             name,
-            params={"features": one.params["features"], "candidate": candidate, **params},
+            params={"features": features, "candidate": candidate, **params},
             metrics={f"fold_{scorer.objective}": losses, scorer.objective: [mean]},
             pruned=pruned,
-            hosts=one.user_attrs.get("hosts", ()),
+            hosts=trial.user_attrs.get("hosts", ()),
         )
-        if told:
-            given_up = " (pruned)" if pruned else ""
-            report(f"{name}: {candidate} on {one.params['features']} {scorer.objective} {mean:.4f}{given_up}")
+        if report:
+            suffix = " (pruned)" if pruned else ""
+            report(f"{name}: {candidate} on {features} {scorer.objective} {mean:.4f}{suffix}")
 
 
-def _best(study: Study, asked: Question) -> dict[str, Any]:
+def _best(study: Study, space: SearchSpace) -> dict[str, Any]:
     best = study.best_trial
     name = best.params["candidate"]
-    drawn = {"features": best.params["features"], "candidate": name, "params": candidates.params(best.params, name)}
-    return drawn | {asked.scorer.objective: asked.scorer.sign * float(best.value or 0.0)}
+    chosen = {"features": best.params["features"], "candidate": name, "params": candidates.params(best.params, name)}
+    return chosen | {space.scorer.objective: space.scorer.sign * float(best.value or 0.0)}
 
 
 def _flat(best: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A training's runs in MLflow: opened, logged in batches, and closed whatever happens."""
+"""The runs of a training in MLflow: created, logged in batches, and always terminated."""
 
 from __future__ import annotations
 
@@ -33,18 +33,15 @@ class Tracker:
     """
 
     def __init__(self, project: Project, tags: Mapping[str, str]) -> None:
-        self._url, self._name, self._tags = (
-            project.settings.mlflow_url,
-            project.spec.name,
-            {**tags, HOST: socket.gethostname()},
-        )
+        self._url, self._name = project.settings.mlflow_url, project.name
+        self._tags = {**tags, HOST: socket.gethostname()}
         self._client = mlflow.MlflowClient(self._url)
-        self._experiment = self._made_experiment()
+        self._experiment = self._experiment_id()
         self._parent: str | None = None
 
     @contextmanager
     def training(self, name: str) -> Iterator[str]:
-        """Open the training's run; it ends FINISHED, or FAILED with an exception.
+        """Create the training's run; it ends FINISHED, or FAILED with an exception.
 
         Yields:
             The run's id.
@@ -55,7 +52,7 @@ class Tracker:
 
     @contextmanager
     def sweep(self, name: str, run_id: str | None) -> Iterator[str]:
-        """Open the run of a sweep, or the one that it had when it was stopped; it ends as a training's does.
+        """Create the run of a sweep, or resume the one it had when it was stopped; it ends as a training's does.
 
         Yields:
             The run's id.
@@ -68,18 +65,18 @@ class Tracker:
             yield run_id
 
     def trials(self) -> set[str]:
-        """Names of the trials that the run has."""
+        """Return the names of the run's trials."""
         query, names, page = f"tags.`{PARENT}` = '{self._parent}'", set[str](), None
         while True:
-            found = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
-            names |= {str(run.info.run_name) for run in found}
-            page = found.token
+            runs = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
+            names |= {str(run.info.run_name) for run in runs}
+            page = runs.token
             if not page:
                 return names
 
     @contextmanager
     def _ended(self, run_id: str) -> Iterator[str]:
-        """Make a run the parent of what is logged, and end it whatever happens."""
+        """Make a run the parent of what is logged, and terminate it whatever happens."""
         self._parent = run_id
         try:
             yield run_id
@@ -98,7 +95,7 @@ class Tracker:
         pruned: bool,
         hosts: Iterable[str],
     ) -> None:
-        """Log a trial as a whole, as a child of the training's run.
+        """Log a finished trial as a child of the training's run.
 
         Args:
             metrics: the values of each metric, by step.
@@ -112,7 +109,7 @@ class Tracker:
         self._client.set_terminated(run_id)
 
     def log(self, *, params: Mapping[str, Any] | None = None, metrics: Mapping[str, float] | None = None) -> None:
-        """Log to the training's run in one request; what is not finite is left out."""
+        """Log to the training's run in one request; values that are not finite are left out."""
         now = _milliseconds()
         points = [Metric(key, value, now, 0) for key, value in (metrics or {}).items() if isfinite(value)]
         self._client.log_batch(str(self._parent), metrics=points, params=_params(params or {}))
@@ -153,24 +150,24 @@ class Tracker:
         given = {**self._tags, KIND: kind, **(tags or {})}
         return str(self._client.create_run(self._experiment, run_name=name, tags=given).info.run_id)
 
-    def _made_experiment(self) -> str:
-        """The project's experiment, made or restored where needed."""
-        found = self._client.get_experiment_by_name(self._name)
-        if found is None:
+    def _experiment_id(self) -> str:
+        """Return the project's experiment, created or restored where needed."""
+        experiment = self._client.get_experiment_by_name(self._name)
+        if experiment is None:
             return str(self._client.create_experiment(self._name))
-        if found.lifecycle_stage == LifecycleStage.DELETED:
-            self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if experiment.lifecycle_stage == LifecycleStage.DELETED:
+            self._client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
     def _end_interrupted(self) -> None:
-        """Mark runs that a killed training left open; a project has one training at a time."""
+        """Mark runs that a killed training left running; a project has one training at a time."""
         query = f"attributes.status = 'RUNNING' and tags.`{KIND}` = 'training'"
         for run in self._client.search_runs([self._experiment], query):
             self._client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _requirements() -> list[str]:
-    """What `mlflow models serve` needs; given, as MLflow otherwise loads the model once more to find out."""
+    """Return what `mlflow models serve` needs; without it MLflow loads the model again to find out."""
     from importlib.metadata import version
 
     return [f"{name}=={version(name)}" for name in REQUIREMENTS]
@@ -181,5 +178,5 @@ def _params(params: Mapping[str, Any]) -> list[Param]:
 
 
 def _milliseconds() -> int:
-    """The wall clock: the time of a log line, not of the data."""
+    """Return the wall clock: the time of a log line, not of the data."""
     return time.time_ns() // 1_000_000

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from stack.core import code
 from stack.core.errors import StackError
 from stack.project import Project
+from stack.registry.registry import METRICS
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import candidates, evaluation, splits
@@ -34,11 +35,11 @@ PACKAGES = (
     *("duckdb", "feast", "mlflow", "numpy", "onnxruntime", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy"),
     *("skl2onnx", "skops"),
 )
-"""What a training's outcome depends on."""
+"""Packages that the outcome of a training depends on."""
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A finished training."""
 
     run_id: str
@@ -51,14 +52,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the outcome of a training: the same recipe gives the same metrics."""
+    """All inputs of a training: the same recipe gives the same metrics."""
 
     project: str
     cutoff: str
     since: str
     """Instant of the first row."""
     boundary: str
-    """By time the holdout begins here; at random it is the cut-off."""
+    """Start of the holdout; with a random split, the cut-off."""
     rows: int
     data_revision: str
     feature_service: str
@@ -69,9 +70,9 @@ class Recipe:
     params: dict[str, Any]
     code_version: str
     code_digest: str
-    """Of the files that decide the outcome, as :func:`stack.core.code.digest` gives it."""
+    """Of the files that the outcome depends on, see :func:`stack.core.code.digest`."""
     uncommitted: list[str] | None
-    """Those of them that were not as the commit has them; None where git could not be asked."""
+    """Those of them that differ from the commit; None where git is not available."""
     python: str
     packages: dict[str, str]
 
@@ -85,7 +86,7 @@ def train(
     code_version: str,
     report: Callable[[str], None],
     workers: Workers | None = None,
-) -> Trained:
+) -> TrainingResult:
     """Train a project's model and register it as a new version, without an alias.
 
     Args:
@@ -94,48 +95,37 @@ def train(
         data_revision: of the lake that the rows come from.
         cutoff: no label of `frame` became known after it.
         code_version: of the checkout.
-        report: told about each step, in one line.
+        report: called with a line about each step.
         workers: fit the folds of the search; this thread does when omitted. The outcome is the same.
 
     Raises:
         StackError: rows are too few, hold one outcome only, or were labelled after the cut-off.
     """
-    frame = ordered(project.spec, frame, cutoff)
-    split = splits.holdout(project.spec, frame, cutoff)
-    tags = {
-        "stack.project": project.spec.name,
-        "stack.data_revision": data_revision,
-        "stack.cutoff": cutoff.isoformat(),
-        "stack.feature_service": project.spec.features.service,
-        "stack.code_version": code_version,
-        "stack.code_digest": code.digest(project.spec.name),
-        "stack.seed": str(project.spec.training.seed),
-    }
+    spec, scorer = project.spec, Scorer.of(project.spec)
+    frame = ordered(spec, frame, cutoff)
+    split = splits.holdout(spec, frame, cutoff)
+    tags = _tags(spec, data_revision, cutoff, code_version)
     tracker = Tracker(project, tags)
-    with tracker.training(f"{project.spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as made:
-        folder = Path(made)
-        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_when(project.spec, split)}")
-        scorer = Scorer.of(project.spec)
-        best = search(project.spec, split, lambda one: _note(tracker, project.spec, scorer, one, report), workers)
-        recipe = _recipe(project.spec, frame, split, best, tags)
-        (folder / "recipe").mkdir()
-        (folder / "recipe" / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
-        code.keep(recipe.uncommitted or [], folder / "recipe" / code.KEPT)
-        metrics = evaluate(project.spec, split, best, folder)
+    with tracker.training(f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as artifacts:
+        folder = Path(artifacts)
+        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_holdout_of(spec, split)}")
+        best = search(spec, split, lambda result: _log_trial(tracker, spec, scorer, result, report), workers)
+        _write_recipe(_recipe(spec, frame, split, best, tags), folder / "recipe")
+        metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
-        final = refit(project.spec, frame, best, folder)
-        tracker.log(params=_params(project.spec, best, split), metrics=metrics)
+        final = refit(spec, frame, best, folder)
+        tracker.log(params=_params(spec, best, split), metrics=metrics)
         tracker.artifacts(folder)
-        example = candidates.frame(project.spec, frame.head(5))
-        version = tracker.register(final, example, _version_tags(project.spec, scorer, split, metrics))
+        example = candidates.frame(spec, frame.head(5))
+        version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics))
         report(f"version {version} registered: {best.candidate}, fitted on {len(frame):,} rows")
-    return Trained(run_id, version, metrics, tags)
+    return TrainingResult(run_id, version, metrics, tags)
 
 
-def again(
+def retrain(
     spec: ProjectSpec, frame: DataFrame, cutoff: datetime, candidate: str, params: dict[str, Any], folder: Path
 ) -> dict[str, float]:
-    """Do what follows a search, with a candidate that is known: measure it on the holdout, then refit it.
+    """Evaluate a known candidate on the holdout, then refit it: a training without its search.
 
     Writes what :func:`evaluate` and :func:`refit` write.
 
@@ -150,13 +140,13 @@ def again(
 
 
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
-    """Fit the best candidate before the holdout and measure it there.
+    """Fit the best candidate before the holdout and evaluate it there.
 
-    Writes ``holdout/holdout.parquet`` (the rows with their features and the answers), plots and the permutation
+    Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots and the permutation
     importance.
 
     Returns:
-        Metrics, with the first headline one of each slice that the gate looks at.
+        Metrics, with the first headline one of each slice of the gate.
     """
     scorer = Scorer.of(spec)
     features, label = candidates.frame(spec, split.test), split.test[spec.label]
@@ -165,8 +155,8 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     rows = evaluation.answered(spec, split.test, answer)
     metrics = scorer.metrics(label, answer, _baseline(spec, split))
     for column in spec.gate.slices:
-        found = evaluation.slices(spec, rows, column)
-        metrics |= {f"{scorer.headline[0]}.{column}.{value}": one for value, one in found.items()}
+        scores = evaluation.slices(spec, rows, column)
+        metrics |= {f"{scorer.headline[0]}.{column}.{value}": score for value, score in scores.items()}
     kept = ["event_id", "event_timestamp", "label_available_at", *_columns(spec)]
     _write(rows[kept], folder / "holdout" / "holdout.parquet")
     importances = evaluation.importance(pipeline, spec, features, label, spec.training.seed)
@@ -178,8 +168,8 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
 def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) -> Pipeline:
     """Fit the best candidate on every row.
 
-    Writes the served form and ``reference/reference.parquet``: a sample of the rows with the answers that the
-    pipeline itself gives them, which the gate holds the served form against.
+    Writes the served form and ``reference/reference.parquet``: a sample of the rows with the pipeline's own
+    predictions, which the gate compares the served form with.
     """
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
@@ -191,7 +181,7 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
 
 
 def ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
-    """Check the rows, and put them into one order whatever order the feature store gave them."""
+    """Check the rows, and sort them: the order of the feature store is not defined."""
     late = int((frame["label_available_at"] > cutoff).sum())
     if late:
         raise StackError(
@@ -201,11 +191,11 @@ def ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
         )
     classes = tasks.of(spec).classes
     label = frame[spec.label].astype(float)
-    odd = label[~(label.isin(range(len(classes))) if classes else np.isfinite(label))].unique()
-    if len(odd):
+    invalid = label[~(label.isin(range(len(classes))) if classes else np.isfinite(label))].unique()
+    if len(invalid):
         raise StackError(
             f"training set of {spec.name}, {spec.label}",
-            found=", ".join(f"{one:g}" for one in odd[:5]),
+            found=", ".join(f"{value:g}" for value in invalid[:5]),
             expected=f"positions of classes, 0 to {len(classes) - 1}" if classes else "finite numbers",
         )
     return frame.sort_values(["event_timestamp", "event_id"], ignore_index=True)
@@ -215,23 +205,36 @@ def _columns(spec: ProjectSpec) -> list[str]:
     return [*spec.features.columns, spec.label, *tasks.of(spec).outputs]
 
 
-def _when(spec: ProjectSpec, split: Split) -> str:
+def _tags(spec: ProjectSpec, data_revision: str, cutoff: datetime, code_version: str) -> dict[str, str]:
+    return {
+        "stack.project": spec.name,
+        "stack.data_revision": data_revision,
+        "stack.cutoff": cutoff.isoformat(),
+        "stack.feature_service": spec.features.service,
+        "stack.code_version": code_version,
+        "stack.code_digest": code.digest(spec.name),
+        "stack.seed": str(spec.training.seed),
+    }
+
+
+def _holdout_of(spec: ProjectSpec, split: Split) -> str:
     return f" after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else " at random"
 
 
-def _note(tracker: Tracker, spec: ProjectSpec, scorer: Scorer, one: TrialResult, report: Callable[[str], None]) -> None:
-    """Log a trial and say how it went."""
-    name = f"trial {one.number} of {spec.training.trials}" if one.number else "baseline"
-    report(f"{name}: {one.summary(scorer)}")
+def _log_trial(
+    tracker: Tracker, spec: ProjectSpec, scorer: Scorer, result: TrialResult, report: Callable[[str], None]
+) -> None:
+    name = f"trial {result.number} of {spec.training.trials}" if result.number else "baseline"
+    report(f"{name}: {result.summary(scorer)}")
     tracker.trial(
-        f"{name}: {one.candidate}",
-        params={"candidate": one.candidate, **one.params},
+        f"{name}: {result.candidate}",
+        params={"candidate": result.candidate, **result.params},
         metrics={
-            f"fold_{scorer.objective}": [scorer.sign * loss for loss in one.losses],
-            scorer.objective: [scorer.sign * one.loss],
+            f"fold_{scorer.objective}": [scorer.sign * loss for loss in result.losses],
+            scorer.objective: [scorer.sign * result.loss],
         },
-        pruned=one.pruned,
-        hosts=one.hosts,
+        pruned=result.pruned,
+        hosts=result.hosts,
     )
 
 
@@ -252,8 +255,9 @@ def _params(spec: ProjectSpec, best: TrialResult, split: Split) -> dict[str, Any
 
 
 def _version_tags(spec: ProjectSpec, scorer: Scorer, split: Split, metrics: dict[str, float]) -> dict[str, str]:
-    """What the gate and the portal want to know about a version without reading its run."""
+    """Return what the gate and the portal need of a version without reading its run."""
     return {
+        METRICS: json.dumps(scorer.headline),
         "stack.boundary": split.boundary.isoformat(),
         "stack.baseline": json.dumps(_baseline(spec, split).tolist()),
         **{name: f"{metrics[name]:.4f}" for name in scorer.headline},
@@ -279,6 +283,13 @@ def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: TrialResult
         python=platform.python_version(),
         packages={name: installed(name) for name in PACKAGES},
     )
+
+
+def _write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write the recipe, and beside it the files that no commit has."""
+    folder.mkdir()
+    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    code.keep(recipe.uncommitted or [], folder / code.KEPT)
 
 
 def _write(rows: DataFrame, path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, f
     ids = prediction_ids(FLIGHTS, due["event_id"])
     replayed = log[log["id"].isin(ids)]
     assert sorted(replayed["id"]) == sorted(ids)
-    assert sorted(replayed["asked_at"]) == sorted(due["asked_at"])
+    assert sorted(replayed["event_timestamp"]) == sorted(due["asked_at"])
     assert Project(running, FLIGHTS).clock.now() == UNTIL
     assert lake.batches(running, FLIGHTS)["since"].tolist()[1:] == [FIRST, FIRST + timedelta(days=1)]
 

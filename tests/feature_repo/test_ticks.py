@@ -20,7 +20,7 @@ def served(online: OnlineFeatures, spec: ProjectSpec, events: pd.DataFrame) -> p
     """Ask about many rows at once, each at its own instant."""
     instants = [instant.to_pydatetime() for instant in events["event_timestamp"]]
     found = online.read(events[list(spec.request)].to_dict("records"), instants)
-    return pd.DataFrame(found.columns).assign(id=events["event_id"].to_numpy(), asked_at=instants)
+    return pd.DataFrame(found.columns).assign(id=events["event_id"].to_numpy(), event_timestamp=instants)
 
 
 def test_rows_between_two_ticks_are_served_what_the_offline_store_gives(
@@ -41,7 +41,7 @@ def test_rows_between_two_ticks_are_served_what_the_offline_store_gives(
     offline = features.training_set(
         Project(three_days, flights), asked[["event_id", "event_timestamp", *flights.request]]
     )
-    found = compare(flights, asked.assign(id=asked["event_id"], asked_at=asked["event_timestamp"]), offline)
+    found = compare(flights, asked.assign(id=asked["event_id"]), offline)
     assert found.rows > 150
     assert (found.differing, found.examples) == (0, ())
 

@@ -10,9 +10,9 @@ from tests.stack.conftest import toy  # noqa: F401  # a fixture
 def frames(toy):
     features = {"wet": [0.1, np.nan, 3.0], "town_id": ["Bath", "Cork", "Oban"], "cold": [1.0, 2.0, np.nan]}
     offline = pd.DataFrame(features).astype({"wet": "float32", "cold": "float32"})
-    asked_at = pd.date_range("2024-01-01", periods=3, tz="UTC")
+    instants = pd.date_range("2024-01-01", periods=3, tz="UTC")
     # The log holds numbers as JSON does, and a missing one as null.
-    served = pd.DataFrame({"id": list("abc"), "asked_at": asked_at} | features)
+    served = pd.DataFrame({"id": list("abc"), "event_timestamp": instants} | features)
     return served.astype({"wet": "Float32", "cold": "Float32"}), offline
 
 

@@ -80,7 +80,7 @@ def test_an_answer_is_complete_and_in_the_log(home, spec, url, champion):
     assert UUID(answer["prediction_id"]).version == 7
     assert NOW - timedelta(hours=3) < datetime.fromisoformat(answer["features_at"]) <= NOW
     row = logged(home, spec).loc[answer["prediction_id"]]
-    assert row["asked_at"] == NOW
+    assert row["event_timestamp"] == NOW
     assert row["probability"] == answer["probability"]
     assert (row["carrier"], row["carrier_id"], row["dep_minute"]) == ("UA", "UA", 720)
     assert row[list(spec.features.columns)].notna().all()
@@ -94,11 +94,11 @@ def test_a_row_with_an_id_and_an_instant_of_its_own_is_logged_once_at_that_insta
     again = post(url, {"rows": [row]}).json()[0]
     found = logged(home, spec)
     assert first["prediction_id"] == again["prediction_id"] == own
-    assert found.loc[own, "asked_at"] == asked_at
+    assert found.loc[own, "event_timestamp"] == asked_at
     # The store holds the values of NOW only, and those are of this row's future.
     assert pd.isna(found.loc[own, "features_at"])
     assert pd.isna(found.loc[own, "temp"])
-    assert found.loc[capped["prediction_id"], "asked_at"] == NOW
+    assert found.loc[capped["prediction_id"], "event_timestamp"] == NOW
 
 
 def test_many_rows_are_answered_in_their_order(home, spec, url, champion):

@@ -95,7 +95,7 @@ def test_the_answers_of_every_task_are_read_as_its_outputs(settings, spec):
     row = read(settings, degrees).iloc[0]
     assert (row["prediction"], row["label"]) == (-1e-17, 2.5) and "decision" not in row
     found = Project(settings, degrees).log.outcomes(ASKED - timedelta(hours=1), ASKED)
-    assert list(found) == ["asked_at", "model_version", "prediction", "label"]
+    assert list(found) == ["event_timestamp", "model_version", "prediction", "label"]
 
 
 def test_another_project_is_not_read(settings, spec):
@@ -157,9 +157,9 @@ def test_outcomes_are_the_labelled_predictions_of_a_window(settings, spec):
     Project(settings, spec).log.label_events(labels)
     found = Project(settings, spec).log.outcomes(ASKED - timedelta(hours=1), ASKED)
     assert found.to_dict("records") == [
-        {"asked_at": pd.Timestamp(ASKED), "model_version": "1", "probability": 0.25, "label": 1}
+        {"event_timestamp": pd.Timestamp(ASKED), "model_version": "1", "probability": 0.25, "label": 1}
     ]
-    assert str(found["asked_at"].dtype) == "datetime64[us, UTC]"
+    assert str(found["event_timestamp"].dtype) == "datetime64[us, UTC]"
     empty = Project(settings, spec).log.outcomes(ASKED + timedelta(days=2), ASKED + timedelta(days=3))
     assert list(empty) == list(found) and empty.empty
     assert Project(settings, spec).log.ids(ASKED - timedelta(hours=1), ASKED) == {"a", "b"}

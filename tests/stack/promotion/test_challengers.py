@@ -17,12 +17,12 @@ from stack.project import Project
 from stack.promotion import challengers, decisions
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.specification.specs import ProjectSpec
-from stack.training.training import Trained
+from stack.training.training import TrainingResult
 
 CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
 
 
-def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> Trained:
+def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> TrainingResult:
     return challengers.train(
         Project(settings, spec),
         rows,

@@ -117,6 +117,22 @@ def test_files_are_added_to_a_run(tracked, town, register):
     assert Project(tracked, town).registry.challenger().tag("stack.gate") == "passed"
 
 
+@pytest.mark.parametrize(
+    ("tags", "metrics"),
+    [
+        (
+            {"stack.metrics": '["auc", "net.gain"]', "auc": "0.7", "net.gain": "12", "x": "3"},
+            {"auc": 0.7, "net.gain": 12},
+        ),
+        ({"stack.metrics": '["auc"]', "auc": "nan"}, {}),
+        ({"auc": "0.7", "stack.seed": "7", "note": "a word"}, {"auc": 0.7}),
+    ],
+    ids=["listed", "not a number", "of before the list"],
+)
+def test_the_metrics_of_a_version_are_those_that_its_tags_list(tags, metrics):
+    assert Version("toy", "3", "abc", tags).metrics == metrics
+
+
 def test_a_version_from_elsewhere_is_told_apart():
     with pytest.raises(StackError, match="no tag stack.cutoff"):
         Version("toy", "3", "abc").tag("stack.cutoff")

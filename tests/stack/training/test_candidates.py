@@ -41,7 +41,7 @@ def test_a_project_may_have_one_kind_of_column(toy, toy_rows, name):
 def drawn(spec, found):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for name in candidates.searched(found):
-        study.enqueue_trial(candidates.centre(name, found))
+        study.enqueue_trial(candidates.initial_params(name, found))
     return [candidates.suggest(study.ask(), found) for _ in candidates.searched(found)]
 
 
