@@ -84,7 +84,7 @@ class MissingPercentCalculation(SingleValueCalculation[MissingPercent]):  # type
 
 
 class FeatureAge(SingleValueMetric):  # type: ignore[misc]
-    """Minutes that the features of 95 % of the predictions were younger than; measured before, as a reference has none."""
+    """Minutes that the features of 95 % of the predictions were younger than; given, as a reference has none."""
 
     minutes: float
 
