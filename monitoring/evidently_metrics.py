@@ -20,7 +20,7 @@ from evidently.presets import DataDriftPreset
 from pandas import DataFrame
 
 from monitoring import _compat
-from stack.training.performance import NAMES, known, reliability
+from stack.training.performance import NAMES, labelled, reliability
 
 
 class DriftTable(DataDriftPreset):  # type: ignore[misc]
@@ -84,7 +84,7 @@ class MissingPercentCalculation(SingleValueCalculation[MissingPercent]):  # type
 
 
 class FeatureAge(SingleValueMetric):  # type: ignore[misc]
-    """Minutes that the features of 95 % of the answers were younger than; measured before, as a reference has none."""
+    """Minutes that the features of 95 % of the predictions were younger than; given, as a reference has none."""
 
     minutes: float
 
@@ -140,7 +140,7 @@ class LabelledScoreCalculation(SingleValueCalculation[LabelledScore]):  # type: 
 
 def _reliability(frame: DataFrame, outputs: list[str], label: str) -> Any:
     """Plot predictions against outcomes; of several classes, the probability of the predicted one."""
-    rows = known(frame, outputs, label)
+    rows = labelled(frame, outputs, label)
     prediction: np.ndarray[Any, Any] = rows[outputs].to_numpy("float64")
     outcome = rows[label].to_numpy("float64")
     if len(outputs) > 1:

@@ -1,4 +1,4 @@
-"""What a report reads of a frame: typed columns, missing values, age of the features, how answers turned out."""
+"""What a report reads from a frame: typed columns, missing values, age of the features, outcomes of predictions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 from pandas import DataFrame, to_datetime, to_numeric
 
+from stack.training.performance import labelled, measure
 from stack.core.errors import StackError
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
@@ -15,12 +16,12 @@ from stack.training.performance import known, measure
 
 TIME, FEATURES_AT = "event_timestamp", "features_at"
 AGE = "feature_age_minutes"
-"""Age of the oldest feature row that an answer used."""
+"""Age of the oldest feature row that a prediction used."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The labelled rows since the champion's cut-off, and how those of the bias window turned out."""
+    """Number of labelled rows since the champion's cut-off; bias and mean loss of those in the bias window."""
 
     labelled: int = 0
     bias: float | None = None
@@ -28,7 +29,7 @@ class Outcomes:
 
 
 def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
-    """Keep feature columns, answer, label, time and age: numbers as float64, categories as objects, times naive UTC.
+    """Keep feature columns, outputs, label, time and age: numbers as float64, categories as objects, times naive UTC.
 
     Raises:
         StackError: a feature column is missing; `where` names the frame.
@@ -42,11 +43,11 @@ def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
         column: frame[column].astype(object).where(frame[column].notna(), None)
         for column in spec.column_types("category")
     }
-    return DataFrame(numbers | categories, index=frame.index).join(answered(spec, frame))
+    return DataFrame(numbers | categories, index=frame.index).join(prediction_columns(spec, frame))
 
 
-def answered(spec: ProjectSpec, frame: DataFrame) -> DataFrame:
-    """Keep answer, label, time and age of the features, each where it is there."""
+def prediction_columns(spec: ProjectSpec, frame: DataFrame) -> DataFrame:
+    """Keep outputs, label, time and age of the features, each where the frame has it."""
     numbers = [column for column in (*tasks.of(spec).outputs, spec.label) if column in frame]
     kept = DataFrame({column: to_numeric(frame[column]).astype("float64") for column in numbers}, index=frame.index)
     if TIME in frame:
@@ -59,17 +60,17 @@ def answered(spec: ProjectSpec, frame: DataFrame) -> DataFrame:
 
 
 def missing_share(spec: ProjectSpec, frame: DataFrame) -> float | None:
-    """Share of the feature cells that hold no value; None without rows."""
+    """Return the share of feature cells without a value; None without rows."""
     return float(frame[list(spec.features.columns)].isna().to_numpy().mean()) if len(frame) else None
 
 
 def oldest_features(frame: DataFrame) -> float | None:
-    """Minutes that the features of 95 % of the answers were younger than; None where no feature has an age."""
+    """Return the 95 % quantile of the features' age in minutes; None where no feature has an age."""
     return float(frame[AGE].quantile(0.95)) if AGE in frame and frame[AGE].notna().any() else None
 
 
 def lost(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> tuple[str, ...]:
-    """Columns that miss more of their values than in the reference, by `max_missing_rise`, or all of them."""
+    """Return the columns that miss more values than the reference by `max_missing_rise`, or all of them."""
     columns = list(spec.features.columns)
     rise = current[columns].isna().mean() - reference[columns].isna().mean()
     empty = current[columns].isna().all() & reference[columns].notna().any()
@@ -81,6 +82,6 @@ def outcomes(spec: ProjectSpec, frame: DataFrame, at: datetime, cutoff: datetime
     if cutoff is None or TIME not in frame:
         return Outcomes()
     times = to_datetime(frame[TIME], utc=True)
-    rows = known(frame[(times > cutoff) & (times <= at)], list(tasks.of(spec).outputs), spec.label)
+    rows = labelled(frame[(times > cutoff) & (times <= at)], list(tasks.of(spec).outputs), spec.label)
     recent = measure(spec, rows[to_datetime(rows[TIME], utc=True) > at - spec.monitoring.bias_window])
     return Outcomes(len(rows), recent["bias"], recent["loss"]) if recent else Outcomes(len(rows))

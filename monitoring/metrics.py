@@ -93,14 +93,14 @@ class PredictionDrift(MonitoredMetric):
 
     def rule(self, history: History) -> Reason:
         """Give notice when the predictions drift."""
-        found, threshold = history.last.prediction_drift, history.policy.threshold
+        drifts, threshold = history.last.prediction_drift, history.policy.threshold
         if few := history.too_few(self.name):
             return few
-        if found is None:
+        if drifts is None:
             return Reason(self.name, None, threshold, "none", "predictions: none in the window")
         action, windows = history.alarm(lambda window: bool(window.prediction_drift), "notice")
-        text = f"predictions: {'drift' if found else 'no drift'} by {history.policy.method}{windows}"
-        return Reason(self.name, float(found), threshold, action, text)
+        text = f"predictions: {'drift' if drifts else 'no drift'} by {history.policy.method}{windows}"
+        return Reason(self.name, float(drifts), threshold, action, text)
 
 
 class Rows(MonitoredMetric):

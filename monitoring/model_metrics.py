@@ -71,8 +71,8 @@ class LabelledMetric(MonitoredMetric):
             return Reason(self.name, value, limit, "none", f"{self.name}: {text}")
 
         def breaks(window: Window) -> bool:
-            found = self.value(window)
-            return found is not None and window.labelled >= policy.min_labelled and abs(found) > limit
+            measured = self.value(window)
+            return measured is not None and window.labelled >= policy.min_labelled and abs(measured) > limit
 
         action, windows = history.alarm(breaks, "retrain")
         text = f"{value:+.4f} over {policy.bias_window.days} days, limit {limit:g}, {labelled:,} labelled rows"

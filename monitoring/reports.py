@@ -49,7 +49,7 @@ class Report:
     prediction_drift: float | None
     missing_share: float | None
     feature_age_minutes: float | None
-    """Minutes that the features of 95 % of the answers were younger than."""
+    """Minutes that the features of 95 % of the predictions were younger than."""
     lost: tuple[str, ...]
     measured: Mapping[str, float]
     """Value of each monitored metric that is defined in the window."""
@@ -81,7 +81,7 @@ def run(
         at: end of the window.
         name: letters, digits, '.', '_' and '-'; a later report's name sorts behind an earlier one's.
         cutoff: the champion's training cut-off; without it the policy never retrains.
-        labelled: rows answered by the champion since its cut-off, with event_timestamp, outputs and label, for the
+        labelled: rows predicted by the champion since its cut-off, with event_timestamp, outputs and label, for the
             triggers of bias and loss; `current` when omitted.
         made: instant on the wall clock, which the age of a report is counted by: a replay keeps its year; `at` when
             omitted.
@@ -94,8 +94,8 @@ def run(
     pages.check(name)
     current = frames.typed(project.spec, current, "the current frame")
     reference = frames.typed(project.spec, reference, "the reference frame")
-    answered = current if labelled is None else frames.answered(project.spec, labelled)
-    outcomes = frames.outcomes(project.spec, answered, at, cutoff)
+    predicted = current if labelled is None else frames.prediction_columns(project.spec, labelled)
+    outcomes = frames.outcomes(project.spec, predicted, at, cutoff)
     compared = _compare(WindowComparison(project.spec, reference, current, outcomes), at, name)
     window = _window(compared, at)
     with workspace.writer(project.settings):

@@ -1,4 +1,4 @@
-"""Training-serving skew: the features that predictions were made with, against those the offline store gives."""
+"""Training-serving skew: the features of logged predictions compared with the offline store's."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from stack.features import features
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 
-AT_ONCE = timedelta(days=14)
+CHUNK = timedelta(days=14)
 EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Skew:
-    """How many logged predictions were made with other features than the offline store gives for their instant."""
+    """Number of logged predictions whose features differ from the offline store's for their instant."""
 
     rows: int = 0
     differing: int = 0
     examples: tuple[str, ...] = ()
-    """A few differing cells, in words."""
+    """Some differing cells as text."""
 
     def __add__(self, other: Skew) -> Skew:
         examples = (*self.examples, *other.examples)[:EXAMPLES]
@@ -31,18 +31,18 @@ class Skew:
 
 
 def check(project: Project, since: datetime, until: datetime) -> Skew:
-    """Recompute the features of every prediction asked in (since, until], and count the rows that differ."""
-    found = Skew()
+    """Recompute the features of the predictions requested in (since, until], and count the rows that differ."""
+    skew = Skew()
     while since < until:
-        end = min(since + AT_ONCE, until)
+        end = min(since + CHUNK, until)
         served = project.log.read(since, end)
-        found += compare(project.spec, served, recomputed(project, served))
+        skew += compare(project.spec, served, recomputed(project, served))
         since = end
-    return found
+    return skew
 
 
 def recomputed(project: Project, served: DataFrame) -> DataFrame:
-    """The features that the offline store gives for each logged prediction."""
+    """Return the offline store's features for each logged prediction."""
     return features.training_set(project, served[["event_timestamp", *project.spec.request]])
 
 

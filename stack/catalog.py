@@ -65,7 +65,7 @@ def _raw(project: Project) -> Iterator[DataSet]:
         yield DataSet(
             "raw table",
             name,
-            str(project.settings.lake / project.name),
+            folder,
             version if files else "",
             rows,
             since,

@@ -84,7 +84,7 @@ def _read(doc: str, module: str, function: str) -> Iterator[Reach]:
 
 
 def _entry(reach: Reach) -> str:
-    upstream = f"<{reach.upstream}>" if reach.upstream.startswith("http") else reach.upstream
+    upstream = re.sub(r"https?://[^\s,;)]+", r"<\g<0>>", reach.upstream)
     test = f"tests/{reach.module}".replace("_compat.py", "test_compat.py")
     return (
         f"- `{reach.name}`: {reach.purpose.replace('``', '`')}\n"

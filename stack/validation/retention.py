@@ -11,7 +11,7 @@ from stack.validation import data_docs
 
 
 def forget(project: Project, before: datetime) -> int:
-    """Delete the pages and the quarantine that were written before an instant of the wall clock; returns how many."""
+    """Delete pages and quarantined batches written before an instant of the wall clock; return their number."""
     old = [
         path
         for path in (project.settings.quarantine / project.spec.name).glob("*/verdict.json")

@@ -1,4 +1,4 @@
-"""Tables without time: the source gives them whole each time, and the rows that are new or changed make the batch."""
+"""Snapshot tables: the source delivers the whole table each time; its new and changed rows are the batch."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from stack.specification.specs import ProjectSpec, Table
 def batch(
     project: Project, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime
 ) -> dict[str, pd.DataFrame]:
-    """Keep the rows of snapshot tables that the lake did not hold at `since`, known from `until` on.
+    """Keep the rows of snapshot tables that the lake lacked at `since`; they are known from `until` on.
 
-    A row of a known key with other values is new as well: from `until` on it stands for its key. One that is no longer
-    in the file stays in the lake. Tables with time are left as they are.
+    A row with a known key and other values is new as well, and replaces the former one from `until` on. A row that is
+    no longer in the source stays in the lake. Other tables are returned unchanged.
     """
-    found = dict(tables)
-    names = [name for name, table in project.spec.tables.items() if table.snapshot and name in found]
+    result = dict(tables)
+    names = [name for name, table in project.spec.tables.items() if table.snapshot and name in result]
     if names:
         known = lake.read(project.settings, project.spec, until=since)
         stamp = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
         for name in names:
-            new = _new(project.spec.tables[name], lake.in_utc(found[name]), known[name])
-            found[name] = new.assign(**{project.spec.tables[name].available_at: stamp}).reset_index(drop=True)
-    return found
+            new = _new(project.spec.tables[name], lake.in_utc(result[name]), known[name])
+            result[name] = new.assign(**{project.spec.tables[name].available_at: stamp}).reset_index(drop=True)
+    return result
 
 
 def unchanged(spec: ProjectSpec, tables: Mapping[str, pd.DataFrame]) -> bool:
-    """Say whether a batch is of snapshot tables only and brings nothing."""
+    """Return whether a batch has snapshot tables only, and no new row."""
     return all(table.snapshot and name in tables and tables[name].empty for name, table in spec.tables.items())
 
 
 def _new(table: Table, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose key is unknown, or whose values differ from those of their key."""
+    """Return the rows whose key is unknown, or whose values differ from those of their key."""
     if known.empty or not set(table.key) <= set(rows.columns):
         return rows
     new = rows.drop(columns=table.available_at, errors="ignore").set_index(table.key).astype(object)

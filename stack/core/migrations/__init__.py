@@ -13,30 +13,30 @@ HEAD = "0003"
 """The schema that this code reads and writes: the revision of the last file in ``versions``."""
 VERSION_TABLE = "schema_version"
 LOCK = 1
-"""Key of the advisory lock that PostgreSQL holds while tables are made or changed."""
+"""Key of PostgreSQL's advisory lock during an upgrade."""
 
 
 def upgrade(url: str) -> None:
-    """Take a state database to HEAD, from whatever a version of the stack left, or from nothing.
+    """Upgrade a state database to HEAD, from any earlier schema or from an empty database.
 
-    In one transaction: a killed upgrade has changed nothing, and of two processes the second finds it done.
+    In one transaction: a killed upgrade changes nothing, and of two processes the second finds nothing to do.
 
     Raises:
-        StackError: a newer version of the stack has written the database.
+        StackError: a newer version of the stack wrote the database.
     """
     parsed = make_url(url)
     if parsed.drivername.startswith("sqlite"):
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    made = _engine(url)
-    with made.connect() as connection:
+    engine = _engine(url)
+    with engine.connect() as connection:
         if revision(connection) == HEAD:
             return
-    with made.begin() as connection:
+    with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
-        if (found := revision(connection)) == HEAD:
+        if (current := revision(connection)) == HEAD:
             return
-        _refuse_newer(made, found)
+        _refuse_newer(engine, current)
         _run(connection)
 
 
@@ -74,7 +74,7 @@ def _refuse_newer(engine: Engine, found: str | None) -> None:
 
 
 def revision(connection: Connection) -> str | None:
-    """The schema's revision; None before there was one."""
+    """Return the schema's revision; None where the database has none."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(select(text("version_num")).select_from(table(VERSION_TABLE))).scalar()
@@ -90,14 +90,14 @@ def _run(connection: Connection) -> None:
 
 
 def _engine(url: str) -> Engine:
-    made = create_engine(url, poolclass=NullPool)
-    if made.dialect.name == "sqlite":
-        event.listen(made, "connect", _by_hand)
-        event.listen(made, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return made
+    engine = create_engine(url, poolclass=NullPool)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _disable_autocommit)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
 
 
-def _by_hand(connection: Any, _: Any) -> None:
-    """Keep Python's driver from committing around a change of the schema; wait for another process's."""
+def _disable_autocommit(connection: Any, _: Any) -> None:
+    """Keep Python's driver from committing before a change of the schema; wait for another process's lock."""
     connection.isolation_level = None
     connection.execute("PRAGMA busy_timeout=60000")

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection and in the transaction that it is given."""
+"""Alembic's environment: run the migrations on the given connection, in its transaction."""
 
 from __future__ import annotations
 

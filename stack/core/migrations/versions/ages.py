@@ -1,4 +1,4 @@
-"""Old predictions are found by an index: pruning read the whole log each time."""
+"""Index predictions by age: pruning scanned the whole log each time."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ revision, down_revision = "0003", "0002"
 
 
 def upgrade() -> None:
-    """Index when a prediction was answered."""
+    """Add an index on ``answered_at``."""
     op.create_index("predictions_by_age", "predictions", ["answered_at"])

@@ -1,4 +1,4 @@
-"""An answer is what the caller was told, whatever the task: not always a probability and a decision."""
+"""Store the response of any task as JSON, instead of a probability and a decision."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from alembic import op
 
 revision, down_revision = "0002", "0001"
-AT_ONCE = 5000
+CHUNK = 5000
 
 
 def upgrade() -> None:
-    """Put the probabilities and decisions of existing rows into `answer`; let a label be any number."""
+    """Move the probabilities and decisions of existing rows into `answer`; allow any number as a label."""
     for name in ("predictions", "shadows"):
         op.add_column(name, sa.Column("answer", sa.JSON))
-    told = ("id", "probability", "decision")
-    _fill("predictions", told, lambda row: {"probability": row.probability, "decision": bool(row.decision)})
+    columns = ("id", "probability", "decision")
+    _fill("predictions", columns, lambda row: {"probability": row.probability, "decision": bool(row.decision)})
     _fill("shadows", ("id", "model_version", "probability"), lambda row: {"probability": row.probability})
     with op.batch_alter_table("predictions") as predictions:
         predictions.alter_column("answer", existing_type=sa.JSON(), nullable=False)
@@ -30,18 +30,18 @@ def upgrade() -> None:
 
 
 def _fill(name: str, columns: tuple[str, ...], answer: Callable[[Any], dict[str, Any]]) -> None:
-    """Give every row its answer; `columns` are the key, and what the answer is made of."""
+    """Fill `answer` of every row from `columns`: the key, and the values it is made of."""
     bind, key = op.get_bind(), [column for column in columns if column in ("id", "model_version")]
     table = sa.table(name, *map(sa.column, columns), sa.column("answer", sa.JSON))
     rows = bind.execute(sa.select(*(table.c[column] for column in columns))).all()
     statement = (
         sa.update(table)
         .where(*(table.c[column] == sa.bindparam(f"of_{column}") for column in key))
-        .values(answer=sa.bindparam("made"))
+        .values(answer=sa.bindparam("new_answer"))
     )
-    for first in range(0, len(rows), AT_ONCE):
-        made = [
-            {f"of_{column}": getattr(row, column) for column in key} | {"made": answer(row)}
-            for row in rows[first : first + AT_ONCE]
+    for first in range(0, len(rows), CHUNK):
+        values = [
+            {f"of_{column}": getattr(row, column) for column in key} | {"new_answer": answer(row)}
+            for row in rows[first : first + CHUNK]
         ]
-        bind.execute(statement, made)
+        bind.execute(statement, values)

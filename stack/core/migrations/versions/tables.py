@@ -1,4 +1,4 @@
-"""The tables as they were before they had a version; a database that has them keeps them."""
+"""The tables of releases without a schema version; existing ones are kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ revision, down_revision = "0001", None
 
 
 def upgrade() -> None:
-    """Make the tables that are missing."""
+    """Create the missing tables."""
     instant = sa.DateTime(timezone=True)
     op.create_table(
         "clocks",
