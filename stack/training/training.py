@@ -133,23 +133,6 @@ def train(
     return Trained(run_id, version, metrics, tags)
 
 
-def again(
-    spec: ProjectSpec, frame: DataFrame, cutoff: datetime, candidate: str, params: dict[str, Any], folder: Path
-) -> dict[str, float]:
-    """Do what follows a search, with a candidate that is known: measure it on the holdout, then refit it.
-
-    Writes what :func:`evaluate` and :func:`refit` write.
-
-    Returns:
-        Metrics of the holdout.
-    """
-    frame = ordered(spec, frame, cutoff)
-    best = Tried(0, candidate, params)
-    metrics = evaluate(spec, splits.holdout(spec, frame, cutoff), best, folder)
-    refit(spec, frame, best, folder)
-    return metrics
-
-
 def evaluate(spec: ProjectSpec, split: Split, best: Tried, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout and measure it there.
 
