@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from flows.common import MINUTE, RETRIES, artifact_key, instant
-from flows.rollback import look_again
+from flows.rollback import review_rollout
 from stack.project import Project
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def compare(project: Project, at: datetime, made: datetime) -> Report:
 
 
 @task(cache_policy=NO_CACHE)
-def tell(project: Project, report: Report) -> None:
+def publish(project: Project, report: Report) -> None:
     """Publish the verdict: on the page of this run, as an alert, and as the event that retrains."""
     from monitoring import review
     from stack.core import alerts
@@ -62,7 +62,7 @@ def tell(project: Project, report: Report) -> None:
 
 
 @task(cache_policy=NO_CACHE)
-def forget(project: Project, now: datetime) -> int:
+def prune_predictions(project: Project, now: datetime) -> int:
     """Delete predictions that are older than the settings keep them; return their number."""
     from stack.prediction_log import predictions
 
@@ -82,8 +82,8 @@ def monitor(project: str, at: datetime | None = None) -> bool:
     """
     opened = Project.open(project)
     at = instant(opened, at)
-    look_again(opened, at, datetime.now(UTC))
+    review_rollout(opened, at, datetime.now(UTC))
     report = compare(opened, at, datetime.now(UTC))
-    tell(opened, report)
-    forget(opened, datetime.now(UTC))
+    publish(opened, report)
+    prune_predictions(opened, datetime.now(UTC))
     return report.verdict.retrain

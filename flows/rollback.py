@@ -21,7 +21,7 @@ def go_back(project: Project, reason: str, wall: datetime) -> None:
 
 
 @task(timeout_seconds=10 * MINUTE, **RETRIES)
-def look_again(project: Project, at: datetime, wall: datetime) -> None:
+def review_rollout(project: Project, at: datetime, wall: datetime) -> None:
     """End a canary whose time is over, and roll back a new champion that does worse than the one before."""
     from stack.promotion import rollout
     from stack.promotion.decisions import DecisionTime

@@ -8,11 +8,10 @@ from datetime import datetime
 import numpy as np
 from pandas import DataFrame, to_datetime, to_numeric
 
-from stack.training.performance import labelled, measure
 from stack.core.errors import StackError
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training.performance import known, measure
+from stack.training.performance import labelled, measure
 
 TIME, FEATURES_AT = "event_timestamp", "features_at"
 AGE = "feature_age_minutes"

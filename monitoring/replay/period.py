@@ -130,8 +130,8 @@ def _logged(project: Project, first: str, since: datetime, until: datetime, repo
         end = min(start + CHUNK, until - INSTANT)
         log = project.log.read(start, end)
         if len(log):
-            asked = log.drop(columns=[name for name in predictions.answer_columns(project.spec) if name in log])
-            answers = scoring.score(project, frozen, asked)[list(outputs)]
+            inputs = log.drop(columns=[name for name in predictions.answer_columns(project.spec) if name in log])
+            answers = scoring.score(project, frozen, inputs)[list(outputs)]
             parts.append(log[kept].join(answers.rename(columns=_named(project.spec, "frozen"))))
         report(f"frozen: answers of {first} up to {end:%Y-%m-%d}")
         start = end

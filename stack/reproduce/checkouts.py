@@ -30,10 +30,10 @@ class Checkout:
     python: Path
 
     def run(self, words: list[str], environ: Mapping[str, str], report: Callable[[str], None]) -> None:
-        """Run a module of the checkout and pass its lines on.
+        """Run a module of the checkout and report its output line by line.
 
         Raises:
-            StackError: it fails; has its last lines.
+            StackError: it fails; holds its last lines.
         """
         module = words[0] if _path(self.folder, words[0]).is_file() else FORMER.get(words[0], words[0])
         process = subprocess.Popen(
@@ -44,13 +44,13 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        said: list[str] = []
+        lines: list[str] = []
         for line in process.stdout or ():
-            said.append(line.rstrip())
-            report(said[-1])
+            lines.append(line.rstrip())
+            report(lines[-1])
         if process.wait():
-            found = " | ".join(said[-4:]) or f"exit code {process.returncode}"
-            raise StackError(f"{words[0]} in {self.folder}", found=found, expected="a run that ends well")
+            last = " | ".join(lines[-4:]) or f"exit code {process.returncode}"
+            raise StackError(f"{words[0]} in {self.folder}", found=last, expected="a run that ends well")
 
 
 @contextmanager
@@ -62,12 +62,12 @@ def recorded(
     kept: Path | None = None,
     as_it_is: bool = False,
 ) -> Iterator[Checkout]:
-    """Give the code and the packages that a recipe names.
+    """Yield the code and the packages that a recipe names.
 
     Args:
         recipe: ``recipe.json`` of the run.
         folder: where a worktree is made, if one is needed; it is gone afterwards.
-        report: told what is used.
+        report: receives what is used.
         kept: the files that no commit has, as the run kept them.
         as_it_is: this checkout with its packages, whatever the recipe names.
 
@@ -89,8 +89,10 @@ def recorded(
             code.put_back(recipe["uncommitted"], kept, folder)
             report(f"with {len(recipe['uncommitted'])} files that were not committed, as the run kept them")
         if off:
-            report(f"building its environment: {rebuild.said(off)}")
-            Checkout(folder, here.python).run(["stack.ops.bootstrap", *_data(folder, recipe)], os.environ, report)
+            report(f"building its environment: {rebuild.describe(off)}")
+            Checkout(folder, here.python).run(
+                ["stack.ops.bootstrap", *_bootstrap_options(folder, recipe["project"])], os.environ, report
+            )
         yield Checkout(folder, folder / ".venv/bin/python" if off else here.python)
     finally:
         code.git("worktree", "remove", "--force", str(folder))
@@ -100,9 +102,9 @@ def _path(folder: Path, module: str) -> Path:
     return folder.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def _data(folder: Path, recipe: Mapping[str, Any]) -> list[str]:
-    """An example is known where the package of its data is installed."""
-    return ["--examples"] if specs.package(folder / "projects" / recipe["project"] / "project.yaml") else []
+def _bootstrap_options(folder: Path, project: str) -> list[str]:
+    """Have the package of an example's data installed: without it the project is not known."""
+    return ["--examples"] if specs.package(folder / "projects" / project / "project.yaml") else []
 
 
 def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -> None:

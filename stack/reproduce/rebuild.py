@@ -1,4 +1,4 @@
-"""Build a recorded model once more, in a checkout of its code.
+"""Rebuild a recorded model, in a checkout of its code.
 
 ``python -m stack.reproduce.rebuild RECIPE OUT [--as-it-is]``
 
@@ -19,8 +19,6 @@ from typing import Any
 
 from stack.core.errors import StackError
 
-METRICS = "metrics.json"
-
 
 def rebuild(recipe: dict[str, Any], out: Path) -> None:
     """Fit the recorded candidate before the holdout, measure it, and fit it on everything.
@@ -31,32 +29,33 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     """
     from stack.core import settings
     from stack.lake import lake
-    from stack.reproduce import scratch
+    from stack.reproduce import steps
     from stack.specification import specs
     from stack.training import training
 
-    # Of libraries, about libraries: Feast, which shows them again when it is imported, calls what DuckDB renames.
+    # Warnings of libraries about libraries: Feast, which enables them when it is imported, calls what DuckDB renames.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     spec, cutoff = specs.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
     spec = spec.model_copy(update={"training": specs.Training.model_validate(recipe["training"])})
     tables = lake.read(settings.load(), spec, until=cutoff, revision=recipe["data_revision"])
     print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
-    frame = scratch.training_set(spec, tables, cutoff)
+    frame = steps.training_set(spec, tables, cutoff)
     print(f"{len(frame):,} labelled rows with their features; the recipe has {recipe['rows']:,}", flush=True)
-    metrics = training.retrain(spec, frame, cutoff, recipe["candidate"], recipe["params"], out)
+    frame, choice = training.ordered(spec, frame, cutoff), steps.Choice(recipe["candidate"], recipe["params"])
+    steps.evaluate(spec, frame, cutoff, choice, out)
+    steps.fit(spec, frame, choice, out)
     print(f"{recipe['candidate']} is fitted before the holdout, measured there, and fitted on all rows", flush=True)
-    (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 def differences(recipe: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Packages of another version than the recorded one: name -> (recorded, installed)."""
-    found = {name: (wanted, _installed(name)) for name, wanted in recipe["packages"].items()}
-    return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+    """Return the packages of another version than the recorded one: name -> (recorded, installed)."""
+    versions = {name: (wanted, _installed(name)) for name, wanted in recipe["packages"].items()}
+    return {name: pair for name, pair in versions.items() if pair[0] != pair[1]}
 
 
-def said(off: dict[str, tuple[str, str]]) -> str:
-    """Differences as a line."""
-    return ", ".join(f"{name} {found} instead of {wanted}" for name, (wanted, found) in off.items())
+def describe(differences: Mapping[str, tuple[str, str]]) -> str:
+    """Return differences as a line."""
+    return ", ".join(f"{name} {installed} instead of {wanted}" for name, (wanted, installed) in differences.items())
 
 
 def _installed(name: str) -> str:
@@ -73,7 +72,7 @@ def main(recipe: Path, out: Path, *, as_it_is: bool) -> int:
     try:
         off = differences(recorded)
         if off and not as_it_is:
-            raise StackError(f"packages of {sys.prefix}", found=said(off), expected="the recorded versions")
+            raise StackError(f"packages of {sys.prefix}", found=describe(off), expected="the recorded versions")
         rebuild(recorded, out)
     except StackError as error:
         print(f"error: {error}", flush=True)

@@ -21,7 +21,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.registry import artifacts
 from stack.registry.registry import Version
-from stack.reproduce import checkouts, rebuild
+from stack.reproduce import checkouts, rebuild, steps
 
 TOLERANCE = 1e-9
 """Largest difference of a metric; features and predictions have to be equal."""
@@ -30,7 +30,7 @@ TABLES = ("holdout", "reference")
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the run of a training has of it."""
+    """What the run of a training has recorded."""
 
     recipe: dict[str, Any]
     metrics: dict[str, float]
@@ -61,19 +61,19 @@ class Comparison:
 
 
 def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *, as_it_is: bool = False) -> Comparison:
-    """Rebuild the model of a training's run, and hold it against what the run has.
+    """Rebuild the model of a training's run, and compare it with what the run recorded.
 
     Args:
         settings: the stack whose MLflow has the run and whose lake has the data; nothing is changed there.
-        report: told about each step, in one line.
+        report: receives each step, in one line.
         as_it_is: use this checkout and its packages, whatever the run recorded.
 
     Raises:
         StackError: there is no such training, its code or packages cannot be had, or the result differs.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=settings.home, prefix="reproduce-") as made:
-        folder = Path(made)
+    with TemporaryDirectory(dir=settings.home, prefix="reproduce-") as temporary:
+        folder = Path(temporary)
         known = fetch(settings, run_id, folder / "recorded")
         recipe, rebuilt = known.recipe, folder / "rebuilt"
         report(f"{recipe['project']}: {recipe['candidate']} on labels known at {recipe['cutoff']}")
@@ -83,27 +83,27 @@ def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *,
             recipe, folder / "code", report, kept=kept if kept.exists() else None, as_it_is=as_it_is
         ) as checkout:
             checkout.run([*words, *(["--as-it-is"] if as_it_is else [])], _environment(settings, folder), report)
-        found = compare(known, rebuilt)
-    report(str(found))
-    if not found.same:
-        first = [f"{name} {new!r}, recorded {old!r}" for name, (old, new) in found.differing.items()][:3]
+        comparison = compare(known, rebuilt)
+    report(str(comparison))
+    if not comparison.same:
+        first = [f"{name} {new!r}, recorded {old!r}" for name, (old, new) in comparison.differing.items()][:3]
         raise StackError(
             f"run {run_id}",
-            found="; ".join([str(found), *first]),
+            found="; ".join([str(comparison), *first]),
             expected="the recorded metrics and predictions",
             todo="look for what the recipe cannot name: the processor, libraries of the system, changes after a commit",
         )
-    return found
+    return comparison
 
 
 def recipe_of(settings: Settings, run_id: str) -> dict[str, Any]:
-    """What a training's run has recorded of it.
+    """Return the recipe of a training's run.
 
     Raises:
         StackError: MLflow has no such training.
     """
-    with TemporaryDirectory() as made:
-        return _recipe(settings, run_id, Path(made))
+    with TemporaryDirectory() as folder:
+        return _recipe(settings, run_id, Path(folder))
 
 
 def is_of_this_code(recipe: Mapping[str, Any]) -> bool:
@@ -148,8 +148,8 @@ def _no_training(run_id: str, error: Exception) -> StackError:
 
 
 def compare(known: Recorded, rebuilt: Path) -> Comparison:
-    """Hold rebuilt metrics and rows against the recorded ones."""
-    metrics = json.loads((rebuilt / rebuild.METRICS).read_text())
+    """Compare rebuilt metrics and rows with the recorded ones."""
+    metrics = json.loads((rebuilt / steps.METRICS).read_text())
     pairs = {name: (wanted, metrics.get(name, nan)) for name, wanted in known.metrics.items()}
     off = {name: pair for name, pair in pairs.items() if not abs(pair[0] - pair[1]) <= TOLERANCE}
     return Comparison(len(pairs), off, {name: _rows(known.folder, rebuilt, name) for name in TABLES})
@@ -165,7 +165,7 @@ def _rows(recorded: Path, rebuilt: Path, name: str) -> tuple[int, int]:
 
 
 def _environment(settings: Settings, folder: Path) -> dict[str, str]:
-    """What the rebuilding process is told: where the lake is, and nothing else of the stack.
+    """Return the environment of the rebuilding process: where the lake is, and no other setting of the stack.
 
     Settings that came after the recorded code would be errors to it.
     """

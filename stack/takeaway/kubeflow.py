@@ -19,7 +19,7 @@ def pipeline(project: str, image: str, since: str, until: str) -> Any:
 
     def contained(stage: str, *words: Any) -> dsl.ContainerSpec:
         return dsl.ContainerSpec(
-            image=image, command=[*PYTHON, f"stack.reproduce.stages.{stage}"], args=["--project", project, *words]
+            image=image, command=[*PYTHON, "stack.reproduce.stages", stage], args=["--project", project, *words]
         )
 
     @dsl.container_component

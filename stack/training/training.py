@@ -122,23 +122,6 @@ def train(
     return TrainingResult(run_id, version, metrics, tags)
 
 
-def retrain(
-    spec: ProjectSpec, frame: DataFrame, cutoff: datetime, candidate: str, params: dict[str, Any], folder: Path
-) -> dict[str, float]:
-    """Evaluate a known candidate on the holdout, then refit it: a training without its search.
-
-    Writes what :func:`evaluate` and :func:`refit` write.
-
-    Returns:
-        Metrics of the holdout.
-    """
-    frame = ordered(spec, frame, cutoff)
-    best = TrialResult(0, candidate, params)
-    metrics = evaluate(spec, splits.holdout(spec, frame, cutoff), best, folder)
-    refit(spec, frame, best, folder)
-    return metrics
-
-
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout and evaluate it there.
 

@@ -45,7 +45,7 @@ PROMOTE = [
     *("stack.registry.registry:drop_alias", "stack.promotion.decisions:carry_out", "flows.promote:promote"),
 ]
 MONITOR = [
-    *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:tell"),
+    *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:publish"),
 ]
 REPLAY = [
     *("stack.validation.batches:fetch", "stack.validation.batches:validate", "scmrepo.git:Git.commit"),

@@ -19,7 +19,7 @@ from stack.features import datasets
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.promotion import challengers
-from stack.reproduce import checkouts, rebuild, reproduce, scratch
+from stack.reproduce import checkouts, rebuild, reproduce, steps
 from stack.specification import specs
 
 SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=UTC)
@@ -37,7 +37,7 @@ def run_id(tracked: Settings, spec: specs.ProjectSpec) -> str:
     """A training on the first of two batches of the lake: the second one is none of its business."""
     fetch = contract.source(spec.name).fetch
     revision = lake.append(tracked, spec, fetch(SINCE, CUTOFF), SINCE, CUTOFF)
-    frame = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
+    frame = steps.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
     later = datetime(2013, 1, 14, tzinfo=UTC)
     lake.append(tracked, spec, fetch(CUTOFF, later), CUTOFF, later)
     trained = challengers.train(
@@ -68,7 +68,7 @@ def test_metrics_and_predictions_are_the_recorded_ones(tracked: Settings, run_id
 
 
 def test_a_scratch_training_set_is_that_of_the_lake(tracked: Settings, spec: specs.ProjectSpec, run_id: str) -> None:
-    recomputed = scratch.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
+    recomputed = steps.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
     assert recomputed["event_id"].is_unique
     assert (recomputed["label_available_at"] <= CUTOFF).all()
     assert set(recomputed["event_id"]) <= set(datasets.events(Project(tracked, spec), CUTOFF)["event_id"])
@@ -80,7 +80,7 @@ def test_what_differs_is_counted(known: reproduce.Recorded, tmp_path: Path) -> N
         rows.loc[rows.index[:3], "probability"] += 1e-12
         (tmp_path / name).mkdir()
         rows.to_parquet(tmp_path / name / f"{name}.parquet")
-    (tmp_path / rebuild.METRICS).write_text(json.dumps(known.metrics | {"auc": known.metrics["auc"] + 1e-8}))
+    (tmp_path / steps.METRICS).write_text(json.dumps(known.metrics | {"auc": known.metrics["auc"] + 1e-8}))
     found = reproduce.compare(known, tmp_path)
     assert set(found.differing) == {"auc"}
     assert {off for _, off in found.rows.values()} == {3}
@@ -149,7 +149,7 @@ def test_code_that_was_not_committed_is_put_back_as_the_run_kept_it(
 def test_other_packages_are_named() -> None:
     off = rebuild.differences({"packages": {"numpy": "0.1", "no-such-package": "2"}})
     assert {name: wanted for name, (wanted, _) in off.items()} == {"numpy": "0.1", "no-such-package": "2"}
-    assert "none instead of 2" in rebuild.said(off)
+    assert "none instead of 2" in rebuild.describe(off)
 
 
 def test_a_run_that_is_no_training_is_refused(tracked: Settings, tmp_path: Path) -> None:

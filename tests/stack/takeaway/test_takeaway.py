@@ -32,9 +32,7 @@ def parses(words: list[str]) -> bool:
     """Say whether ``python -m MODULE ...`` is a command of ours that takes these words."""
     assert words[:2] == ["python", "-m"]
     module, given = words[2], words[3:]
-    found = import_module(
-        {"stack": "stack.cli", "stack.reproduce.stages": "stack.reproduce.stages.__main__"}.get(module, module)
-    )
+    found = import_module({"stack": "stack.cli"}.get(module, module))
     main: click.Command = found.main
     if isinstance(main, click.Group):
         main, given = main.commands[given[0]], given[1:]

@@ -1,0 +1,167 @@
+"""The pipeline of a project in four commands between files, without any server: fetch, features, train, evaluate.
+
+``python -m stack.reproduce.stages fetch --project flights ...``: `dvc repro` runs them by ``dvc.yaml``, and a Kubeflow
+pipeline each in its own container; `mlflow run` runs all of them, as ``MLproject`` says.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import click
+import pandas as pd
+
+from stack.core.errors import StackError
+from stack.reproduce import steps
+from stack.specification import tasks
+from stack.specification.specs import ProjectSpec, instant, load
+
+ROWS = "training.parquet"
+F = TypeVar("F", bound=Callable[..., Any])
+PROTOCOL = ("trials", "folds", "seed", "holdout_days")
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """Run a stage."""
+
+
+def stage(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Make a command of a stage with the option ``--project`` and more of them; errors in one line."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            # Warnings of libraries about libraries: Feast calls what DuckDB's binding renames.
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            try:
+                function(**given)
+            except StackError as error:
+                click.echo(f"error: {error}", err=True)
+                sys.exit(1)
+
+        command: Any = run
+        for option in reversed((click.option("--project", required=True), *options)):
+            command = option(command)
+        main.command(name=function.__name__, help=function.__doc__)(command)
+        return function
+
+    return decorate
+
+
+def instant_option(name: str) -> Callable[[Any], Any]:
+    """Make an option that is an instant with its zone."""
+    return click.option(f"--{name}", required=True, callback=lambda _, __, text: instant(text))
+
+
+def path(name: str) -> Callable[[Any], Any]:
+    """Make an argument that is a path."""
+    return click.argument(name, type=click.Path(path_type=Path))
+
+
+def protocol(function: Any) -> Any:
+    """Add the options of the training protocol; those left out are as in project.yaml."""
+    for name in PROTOCOL:
+        function = click.option(f"--{name}", type=int)(function)
+    return function
+
+
+def specification(project: str, **protocol: int | None) -> ProjectSpec:
+    """Load a project, with the given options in its training protocol."""
+    spec = load(project)
+    given: dict[str, Any] = {name: value for name, value in protocol.items() if value is not None}
+    if "holdout_days" in given:
+        given["holdout"] = timedelta(days=given.pop("holdout_days"))
+    return spec.model_copy(update={"training": spec.training.model_copy(update=given)})
+
+
+def reporter(stage: str) -> Callable[[str], None]:
+    """Return a function that prints the progress of a stage."""
+    return lambda text: click.echo(f"{stage}: {text}")
+
+
+@stage(instant_option("since"), instant_option("until"), path("raw"))
+def fetch(project: str, since: datetime, until: datetime, raw: Path) -> None:
+    """Fetch and check the rows of a project that became known in a window; write them into the folder RAW."""
+    report = reporter("fetch")
+    tables = steps.fetch(specification(project), since, until, report)
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.to_parquet(raw / f"{name}.parquet", index=False)
+        report(f"{len(table):,} rows of {name}")
+
+
+@stage(instant_option("cutoff"), path("raw"), path("rows"))
+def features(project: str, cutoff: datetime, raw: Path, rows: Path) -> None:
+    """Make the training set ROWS, a Parquet file, from the tables in RAW and the labels known at the cut-off."""
+    spec = specification(project)
+    frame = steps.training_set(spec, {name: pd.read_parquet(raw / f"{name}.parquet") for name in spec.tables}, cutoff)
+    rows.parent.mkdir(parents=True, exist_ok=True)
+    frame.sort_values(["event_timestamp", "event_id"], ignore_index=True).to_parquet(rows, index=False)
+    reporter("features")(f"{len(frame):,} labelled rows with {len(spec.features.columns)} features")
+
+
+@stage(instant_option("cutoff"), protocol, path("rows"), path("model"))
+def train(project: str, cutoff: datetime, rows: Path, model: Path, **chosen: int | None) -> None:
+    """Train on ROWS; write the served form, its reference and the choice of the search into the folder MODEL."""
+    spec, frame, report = specification(project, **chosen), pd.read_parquet(rows), reporter("train")
+    choice = steps.search(spec, frame, cutoff, report)
+    steps.fit(spec, frame, choice, model)
+    choice.write(model)
+    report(f"{choice.candidate} is fitted on {len(frame):,} rows")
+
+
+@stage(
+    instant_option("cutoff"),
+    protocol,
+    click.option("--gate", is_flag=True),
+    path("rows"),
+    path("model"),
+    path("out"),
+)
+def evaluate(
+    project: str, cutoff: datetime, rows: Path, model: Path, out: Path, gate: bool = False, **chosen: int | None
+) -> dict[str, float]:
+    """Measure the choice in MODEL on the holdout of ROWS; write metrics, plots and the answers into the folder OUT.
+
+    With --gate, end with 1 unless the limits of the gate are met.
+    """
+    spec, frame, report = specification(project, **chosen), pd.read_parquet(rows), reporter("evaluate")
+    metrics = steps.evaluate(spec, frame, cutoff, steps.Choice.read(model), out)
+    report(", ".join(f"{name} {metrics[name]:.4f}" for name in tasks.of(spec).headline))
+    if gate:
+        steps.check_gate(spec, frame, cutoff, model, out)
+        report("the gate's limits are met")
+    return metrics
+
+
+@stage(instant_option("until"), protocol)
+def run(project: str, until: datetime, **chosen: int | None) -> None:
+    """Fetch what was known at --until, train, and log parameters, metrics, served form and plots to MLflow."""
+    import mlflow
+
+    since = load(project).clock.start
+    if until <= since:
+        raise StackError("--until", found=until.isoformat(), expected=f"an instant after {since.isoformat()}")
+    with TemporaryDirectory() as temporary, mlflow.start_run():
+        folder = Path(temporary)
+        fetch(project, since, until, folder / "raw")
+        features(project, until, folder / "raw", folder / ROWS)
+        train(project, until, folder / ROWS, folder / "model", **chosen)
+        metrics = evaluate(project, until, folder / ROWS, folder / "model", folder / "evaluation", gate=False, **chosen)
+        mlflow.set_tags({"stack.project": project, "stack.cutoff": until.isoformat()})
+        mlflow.log_params({"seed": specification(project, **chosen).training.seed})
+        mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})  # noqa: PLR0124
+        mlflow.log_artifacts(str(folder / "model"), "model")
+        mlflow.log_artifacts(str(folder / "evaluation"), "evaluation")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The steps of a training as plain functions of rows and folders: what rebuilds a run, and what the stages call.
+
+None needs a server: features are computed and joined in a scratch home beside the live one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.features import datasets, definitions, feature_tables, features
+from stack.project import Project, contract
+from stack.promotion import gate
+from stack.serving.served import ServedModel
+from stack.specification import tasks
+from stack.specification.specs import ProjectSpec
+from stack.training import splits, training
+from stack.training.search import TrialResult
+from stack.training.search import search as search_candidates
+from stack.validation import snapshots, validation
+
+METRICS = "metrics.json"
+CHOICE = "model.json"
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate that a search has chosen, and its hyper-parameters."""
+
+    candidate: str
+    params: dict[str, Any]
+    loss: float = 0.0
+
+    @classmethod
+    def read(cls, model: Path) -> Choice:
+        """Read the choice of a model's folder."""
+        return cls(**json.loads((model / CHOICE).read_text()))
+
+    def write(self, model: Path) -> None:
+        """Write the choice into a model's folder."""
+        (model / CHOICE).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @property
+    def result(self) -> TrialResult:
+        """The trial that training functions take."""
+        return TrialResult(0, self.candidate, self.params)
+
+
+def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -> dict[str, DataFrame]:
+    """Return the clean rows that became known in (since, until].
+
+    Raises:
+        StackError: the batch is refused.
+    """
+    with TemporaryDirectory() as home:
+        project = Project(Settings(home=Path(home)), spec)
+        tables = snapshots.batch(project, project.source.fetch(since, until), since, until)
+        result = validation.validate(project, tables, {}, since, until)
+    for warning in result.warnings:
+        report(f"warning: {warning}")
+    if not result.accepted:
+        raise StackError(
+            f"batch of {spec.name}, {since.isoformat()} to {until.isoformat()}",
+            found="; ".join(result.failures),
+            expected="rows that meet the expectations of checks.py",
+            todo="fix the source, or choose another window",
+        )
+    return result.tables
+
+
+def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime) -> DataFrame:
+    """Join the events whose label was known at the cut-off with the features of their own instant.
+
+    The feature tables and the Feast registry are made anew, and deleted afterwards.
+
+    Args:
+        spec: the project.
+        tables: the raw rows known at the cut-off.
+        cutoff: later labels are left out.
+
+    Returns:
+        As :func:`stack.features.datasets.labelled`.
+    """
+    build = contract.features(spec.name).build
+    with TemporaryDirectory(prefix="features-") as home:
+        project = Project(Settings(home=Path(home)), spec)
+        for view, frame in build(tables, spec.clock.start, cutoff).items():
+            path = project.settings.feature_tables / spec.name / view
+            feature_tables.replace(path, frame, spec.clock.start, cutoff)
+        features.prepare(project.settings)
+        definitions.apply(features.store(project.settings), spec, definitions.load(project))
+        return features.training_set(project, datasets.answered(spec, tables, cutoff))
+
+
+def search(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, report: Report) -> Choice:
+    """Search the candidates on the rows before the holdout."""
+    split = splits.holdout(spec, frame, cutoff)
+    report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out")
+    best = search_candidates(spec, split, lambda trial: report(f"{trial.candidate}, loss {trial.loss:.4f}"))
+    return Choice(best.candidate, best.params, best.loss)
+
+
+def fit(spec: ProjectSpec, frame: DataFrame, choice: Choice, out: Path) -> None:
+    """Fit a choice on every row; write ``served/`` and ``reference/``."""
+    training.refit(spec, frame, choice.result, out)
+
+
+def evaluate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, choice: Choice, out: Path) -> dict[str, float]:
+    """Fit a choice before the holdout and measure it there; return the metrics.
+
+    Writes ``metrics.json``, ``plots/``, ``importance.csv`` and ``holdout/``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    metrics = training.evaluate(spec, splits.holdout(spec, frame, cutoff), choice.result, out)
+    (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
+    return metrics
+
+
+def check_gate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, model: Path, out: Path) -> None:
+    """Hold the holdout's answers against the limits of the gate, without a champion; write ``gate.md``.
+
+    Raises:
+        StackError: a limit is not met.
+    """
+    split = splits.holdout(spec, frame, cutoff)
+    reference = pd.read_parquet(model / "reference/reference.parquet")
+    difference, latency = gate.served(spec, ServedModel(model / "served"), reference)
+    decision = gate.judge(
+        spec,
+        "of this run",
+        pd.read_parquet(out / "holdout/holdout.parquet"),
+        baseline=tasks.of(spec).baseline(split.fit[spec.label]),
+        served_difference=difference,
+        latency_ms=latency,
+    )
+    (out / "gate.md").write_text(decision.markdown())
+    if not decision.passed:
+        raise StackError(f"gate of {spec.name}", found=decision.reason, expected="the limits of gate in project.yaml")
