@@ -64,7 +64,7 @@ def authority(url: str, trusted: str = "") -> str:
             where,
             found=f"an authority with SHA-256 {_sha256(pem)}",
             expected=f"{trusted}, as the key says",
-            todo="compare with what `make up PROFILES=lan` tells on the other machine, and join again",
+            todo="compare with what `make up PROFILES=lan` prints on the other machine, and join again",
         )
     return pem
 
@@ -88,8 +88,8 @@ def variables(settings: Settings) -> dict[str, str]:
     return {"STACK_LAN_ADDRESS": name, "LAN_NAMES": ", ".join(names)}
 
 
-def with_login(settings: Settings, say: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
-    """Make a password when there is none yet, tell it this once, and keep its hash.
+def with_login(settings: Settings, report: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
+    """Generate a password when there is none yet, show it once, and keep its hash.
 
     Returns:
         The settings with the hash; as they are where there is one, or no gateway is wanted.
@@ -99,8 +99,8 @@ def with_login(settings: Settings, say: Callable[[str], None], file: Path = cred
     password = "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
     made = {"lan_password_hash": hashed(password)}
     credentials.keep(made, file)
-    say(f"the login at the gateway, told this once and kept as a hash in {file.name}:")
-    say(f"  user {USER}, password {password}")
+    report(f"the login at the gateway, shown only now and kept as a hash in {file.name}:")
+    report(f"  user {USER}, password {password}")
     return settings.model_copy(update=made)
 
 

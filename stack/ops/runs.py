@@ -111,7 +111,7 @@ class Runs:
         return str(runs[0]["id"]) if runs else None
 
     def last(self, flow: str, project: str, parameters: Mapping[str, datetime]) -> Run | None:
-        """Return the newest run of the deployment with these instants among its parameters; cancelled ones do not count."""
+        """Return the newest run of the deployment with these instants among its parameters, cancelled ones apart."""
         found = self._call("GET", f"deployments/name/{flow}/{project}")
         if found is None:
             return None
