@@ -20,7 +20,7 @@ from stack.cli.common import main, settings_with
 @click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What is predicted.")
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
 def new(name: str, file: Path, **wishes: str | None) -> None:
-    """Write the project NAME from a table; asks what is not said, or chooses and says what it chose."""
+    """Write the project NAME from a table; asks for what is not given, or chooses it and reports the choice."""
     from datetime import UTC, datetime
 
     from stack.authoring import check
@@ -50,7 +50,7 @@ def _ask(question: str, default: str, known: Sequence[str]) -> str:
 @main.command()
 @click.argument("project")
 def check(project: str) -> None:
-    """Say what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
+    """Report what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
     from datetime import UTC, datetime
 
     from stack.authoring import check
@@ -58,14 +58,16 @@ def check(project: str) -> None:
     found = check.findings(project, datetime.now(UTC))
     for one in found:
         click.echo(f"{one}\n")
-    click.echo(f"{project}: {len(found)} to mend" if found else f"{project}: nothing to mend")
+    click.echo(
+        f"{project}: {len(found)} problem{'s' if len(found) > 1 else ''}" if found else f"{project}: no problems"
+    )
     sys.exit(1 if found else 0)
 
 
 @main.command()
 @click.argument("project")
 def catalog(project: str) -> None:
-    """List every data set of PROJECT: where it lies, its version, rows and time span."""
+    """List every data set of PROJECT: where it is stored, its version, rows and time span."""
     import httpx
 
     from stack.core.errors import StackError

@@ -179,15 +179,15 @@ class Settings(BaseSettings):
         return _names(self.profiles)
 
     def address(self, service: str) -> str:
-        """Where a browser on this machine finds a service, by the name of its port setting."""
+        """Return where a browser on this machine finds a service, by the name of its port setting."""
         return f"http://{_reachable(self.host)}:{getattr(self, f'{service}_port')}"
 
     def link(self, service: str) -> str:
-        """Where a link on a page leads: through the gateway where there is one, so that any machine can follow it."""
+        """Return the target of a link on a page: through the gateway, if any, so that any machine can follow it."""
         return self.through_gateway(service, self.lan_address) if self.lan_address else self.address(service)
 
     def through_gateway(self, service: str, host: str) -> str:
-        """Where a browser that calls this machine `host` finds a service behind the gateway."""
+        """Return where a browser that calls this machine `host` finds a service behind the gateway."""
         return f"https://{host}:{getattr(self, f'lan_{service}_port')}"
 
     def environment(self) -> dict[str, str]:
@@ -236,12 +236,12 @@ class Settings(BaseSettings):
 
 
 def _reachable(host: str) -> str:
-    """A host to connect to for one to listen on: every interface includes the loopback one."""
+    """Return a host to connect to for one to listen on: every interface includes the loopback one."""
     return "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # compared with, not bound to
 
 
 def _names(profiles: str) -> frozenset[str]:
-    """The names in a list; the word ``none`` stands for an empty one."""
+    """Return the names in a list; the word ``none`` stands for an empty one."""
     return frozenset(one.strip() for one in profiles.split(",")) - {"", "none"}
 
 
@@ -292,5 +292,5 @@ def _fields(where: str, variables: Mapping[str, str | None]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """Return the settings of this process, read once."""
     return load()

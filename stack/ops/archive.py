@@ -202,7 +202,7 @@ class _Entry(NamedTuple):
 
 @contextmanager
 def _entries(path: Path) -> Iterator[Iterator[_Entry]]:
-    """The members in their order, after the header; what cannot be read is refused."""
+    """Give the members in their order, after the header; what cannot be read is refused."""
     try:
         with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             first = tar.next()
@@ -243,7 +243,7 @@ def _parsed(path: Path, text: bytes) -> Manifest:
 
 
 def _safe(name: str) -> bool:
-    """Say whether a name stays below the folder that it is unpacked into."""
+    """Return whether a name stays below the folder that it is unpacked into."""
     parts = PurePosixPath(name).parts
     return bool(parts) and not name.startswith("/") and ".." not in parts and "\\" not in name and "\0" not in name
 

@@ -77,7 +77,7 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
 
 
 def environment(settings: Settings, file: Path = FILE) -> dict[str, str]:
-    """The environment that all services share: tool addresses, telemetry switches, every setting."""
+    """Return the environment that all services share: tool addresses, telemetry switches, every setting."""
     return _strings(interpolate(_parsed(file)["x-environment"], _values(settings), f"{file.name}, x-environment"))
 
 

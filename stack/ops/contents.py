@@ -47,7 +47,7 @@ class Folder:
 
 
 def folders(settings: Settings) -> list[Folder]:
-    """The parts that are plain files and not the lake."""
+    """Return the parts that are plain files and not the lake."""
     parts = [
         Folder("features", settings.feature_tables),
         Folder("reports", settings.reports),
@@ -60,7 +60,7 @@ def folders(settings: Settings) -> list[Folder]:
 
 
 def local_artifacts(settings: Settings) -> Path | None:
-    """The folder of MLflow's artifacts; None where they are in an object store, which has its own copies."""
+    """Return the folder of MLflow's artifacts; None where they are in an object store, which has its own copies."""
     url = urlsplit(settings.artifacts)
     return Path(url.path) if url.scheme in ("", "file") else None
 
@@ -72,7 +72,7 @@ def served_marks(settings: Settings) -> dict[str, bytes]:
 
 
 def lake(settings: Settings) -> list[tuple[str, Path]]:
-    """The lake without its data: git's repository and what DVC notes there. Hold the lake's lock."""
+    """Return the lake without its data: git's repository and what DVC notes there. Hold the lake's lock."""
     root = settings.lake
     data = tuple(f"{folder}/" for folder in _tracked(root))
     found = []
@@ -84,7 +84,7 @@ def lake(settings: Settings) -> list[tuple[str, Path]]:
 
 
 def lake_data(settings: Settings) -> list[tuple[str, Path]]:
-    """The data of all versions: files of DVC's cache, which never change."""
+    """Return the data of all versions: files of DVC's cache, which never change."""
     return list(Folder(f"lake/{CACHE}", settings.lake / CACHE, verbatim=True).files())
 
 

@@ -115,7 +115,7 @@ def state_versions(settings: Settings) -> Finding:
 
 
 def taken(service: compose_file.Service, port: int) -> Finding:
-    """The finding of a port that somebody else holds."""
+    """Return the finding of a port that somebody else holds."""
     return Finding(
         f"port {port} of {service.name}",
         False,

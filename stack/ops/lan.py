@@ -26,12 +26,12 @@ ELSEWHERE = ("192.0.2.1", 9)
 
 
 def wanted(settings: Settings) -> bool:
-    """Say whether the gateway is to run."""
+    """Return whether the gateway is to run."""
     return PROFILE in settings.optional
 
 
 def address(settings: Settings) -> str:
-    """What other machines call this one: as the settings say, or the number of the interface that leads to them."""
+    """Return this machine's name in the network: the configured one, or its address towards the others."""
     if settings.lan_address:
         return settings.lan_address
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -43,7 +43,7 @@ def address(settings: Settings) -> str:
 
 
 def authority(url: str, trusted: str = "") -> str:
-    """The certificate of a gateway's authority, in PEM.
+    """Return the certificate of a gateway's authority, in PEM.
 
     Args:
         url: of the gateway; its own certificate is not checked, as that takes the authority's.
@@ -70,7 +70,7 @@ def authority(url: str, trusted: str = "") -> str:
 
 
 def fingerprint(settings: Settings) -> str:
-    """The SHA-256 of this stack's own authority."""
+    """Return the SHA-256 of this stack's own authority."""
     host = "127.0.0.1" if settings.lan_host in ("0.0.0.0", "") else settings.lan_host  # noqa: S104  # compared with
     return _sha256(authority(settings.through_gateway("portal", host)))
 
@@ -80,7 +80,7 @@ def _sha256(pem: str) -> str:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """What docker-compose.yml is told about the gateway: the address of links, and all names that it answers to."""
+    """Return the variables of the gateway: the address of links, and all names that it answers to."""
     if not wanted(settings):
         return {"STACK_LAN_ADDRESS": ""}
     name, own = address(settings), socket.gethostname().lower()
@@ -105,7 +105,7 @@ def with_login(settings: Settings, report: Callable[[str], None], file: Path = c
 
 
 def hashed(password: str) -> str:
-    """The bcrypt hash of a password, as the gateway's own program makes it.
+    """Return the bcrypt hash of a password, as the gateway's own program makes it.
 
     Raises:
         StackError: the program cannot be run.

@@ -13,7 +13,7 @@ from stack.ops.compose_file import Service
 
 
 def taken(host: str, port: int) -> bool:
-    """Say whether a server could not listen there."""
+    """Return whether a server could not listen there."""
     with socket.socket() as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -53,5 +53,5 @@ def require_free(settings: Settings, services: Iterable[Service]) -> None:
 
 
 def key(service: Service) -> str:
-    """The setting of a service's port."""
+    """Return the setting of a service's port."""
     return f"STACK_{service.name}_PORT".upper().replace("-", "_")

@@ -22,18 +22,18 @@ PACKAGES = ("mlflow", "prefect", "feast", "dvc", "evidently", "great-expectation
 
 
 def file(settings: Settings) -> Path:
-    """The version file."""
+    """Return the version file."""
     return settings.home / "versions.json"
 
 
 def current() -> dict[str, str | int]:
-    """The versions of what is installed."""
+    """Return the versions of what is installed."""
     installed = {name: metadata.version(name) for name in PACKAGES}
     return {"layout": LAYOUT, "python": platform.python_version(), **installed}
 
 
 def stored(settings: Settings) -> dict[str, str | int]:
-    """The versions that last used the state; empty for a new one."""
+    """Return the versions that last used the state; empty for a new one."""
     return dict(json.loads(file(settings).read_text())) if file(settings).exists() else {}
 
 
@@ -69,7 +69,7 @@ def write(settings: Settings, found: Mapping[str, str | int] | None = None) -> N
 
 @contextmanager
 def unfinished(settings: Settings) -> Iterator[Path]:
-    """A folder in the home to prepare new state in; `check` refuses the home until it is whole."""
+    """Give a folder in the home to prepare new state in; `check` refuses the home until it is whole."""
     aside = settings.home / UNFINISHED
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -117,7 +117,7 @@ def _counts(settings: Settings) -> Counts:
 
 
 def _ask(settings: Settings, database: str, query: str) -> str:
-    """The answer of the server, a line a row."""
+    """Return the answer of the server, a line a row."""
     words = ("psql", "--username=postgres", "--no-align", "--tuples-only", "--command", query, database)
     return _server(settings, *words, stdout=subprocess.PIPE).strip()
 

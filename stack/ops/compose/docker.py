@@ -46,12 +46,12 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Say whether it has a process."""
+        """Whether it has a process."""
         return self.state in ("running", "restarting", "paused")
 
 
 def engine() -> str | None:
-    """Why containers cannot be used here; None when an engine with Compose answers."""
+    """Return why containers cannot be used here; None when an engine with Compose answers."""
     try:
         server = _ran("docker", "version", "--format", "{{.Server.Version}}")
         plugin = _ran("docker", "compose", "version", "--short")
@@ -131,19 +131,19 @@ def container(settings: Settings, service: str = WORKER) -> str:
 
 
 def command(settings: Settings, *words: str) -> list[str]:
-    """The words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
+    """Return the words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
     profiles = [word for one in sorted(settings.optional) for word in ("--profile", one)]
     return ["docker", "compose", "--project-name", settings.name, "--env-file", os.devnull, *profiles, *words]
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment of ``docker compose``: that of this process, with the stack's variables as the settings say."""
+    """Return the environment of ``docker compose``: this process's, with the stack's variables from the settings."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "COMPOSE_"))}
     return inherited | values(settings)
 
 
 def values(settings: Settings) -> dict[str, str]:
-    """The variables of docker-compose.yml that the user's settings decide; the file has the others."""
+    """Return the variables of docker-compose.yml that the user's settings decide; the file has the others."""
     places = [name for name in Settings.model_fields if name in ("home", "host", "profiles") or name.endswith("_port")]
     derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
     # To stop a stack none is needed.
@@ -172,7 +172,7 @@ def volumes(settings: Settings) -> list[str]:
 
 
 def labels(volume: str) -> Mapping[str, str]:
-    """The labels of a volume; none where there is no such volume, or no engine answers."""
+    """Return the labels of a volume; none where there is no such volume, or no engine answers."""
     try:
         ran = _ran("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume)
     except FileNotFoundError:
@@ -193,7 +193,7 @@ def make_volume(name: str, given: Mapping[str, str]) -> None:
 
 
 def inspect(names: list[str]) -> list[Mapping[str, Any]]:
-    """What the engine knows of containers or images; those that are gone are left out."""
+    """Return what the engine knows of containers or images; those that are gone are left out."""
     return list(json.loads(_ran("docker", "inspect", *names).stdout or "[]")) if names else []
 
 
@@ -202,8 +202,8 @@ def memory(settings: Settings) -> dict[str, int]:
     running = [one.name for one in containers(settings).values() if one.running]
     if not running:
         return {}
-    told = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()
-    return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, told)}
+    lines = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()
+    return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, lines)}
 
 
 def _key(name: str) -> str:
@@ -211,7 +211,7 @@ def _key(name: str) -> str:
 
 
 def _listed(*words: str, settings: Settings) -> list[str]:
-    """What a listing command of Docker's names, of this stack alone."""
+    """Return what a listing command of Docker's names, of this stack alone."""
     try:
         ran = _ran("docker", *words, "--filter", f"label={PROJECT}={settings.name}")
     except FileNotFoundError:

@@ -25,7 +25,7 @@ MOUNTED = ("projects", "feature_repo")
 
 
 def outdated() -> bool:
-    """Say whether the image is missing or holds other files than the checkout."""
+    """Return whether the image is missing or holds other files than the checkout."""
     found = docker.inspect([compose_file.image()])
     return not found or (found[0]["Config"]["Labels"] or {}).get(LABEL) != sources()
 
@@ -53,7 +53,7 @@ def build_with_jupyter() -> None:
 
 
 def sources(root: Path = ROOT) -> str:
-    """A fingerprint of what the image is built from, by the rules of .dockerignore, and of the examples."""
+    """Return a fingerprint of what the image is built from, by the rules of .dockerignore, and of the examples."""
     rules = [line for line in (root / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     kept = [root / line.removeprefix("!") for line in rules if line.startswith("!")]
     dropped = [line.removeprefix("**/") for line in rules if line.startswith("**/")]

@@ -59,7 +59,7 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
 
 
 def _given(given: Path, folder: Path) -> Dumps:
-    """The dumps that the servers' own tools have made."""
+    """Return the dumps that the servers' own tools have made."""
     for name in databases.SERVED:
         shutil.move(given / name, folder / name)
     return Dumps(dict.fromkeys(databases.SERVED, KIND), Counts.model_validate_json((given / COUNTS).read_text()))

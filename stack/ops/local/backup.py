@@ -98,7 +98,7 @@ def _occupied(settings: Settings) -> list[Path]:
 
 
 def _content(folder: Path) -> Iterator[Path]:
-    """What counts in a folder: neither a restore that was broken off nor what a new disk comes with."""
+    """Return what counts in a folder: neither a restore that was broken off nor what a new disk comes with."""
     return (path for path in folder.iterdir() if path.name not in (versions.UNFINISHED, "lost+found"))
 
 

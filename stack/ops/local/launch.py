@@ -30,7 +30,7 @@ def main(definition: Path) -> None:
 
 
 def starts(definition: Path) -> Path:
-    """The file that holds a line for each start since the service was last started on purpose."""
+    """Return the file that holds a line for each start since the service was last started on purpose."""
     return definition.with_suffix(".starts")
 
 

@@ -69,7 +69,7 @@ def _signal(processes: list[psutil.Process], number: signal.Signals, patience: f
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Say whether it runs; a zombie holds nothing, and where nobody reaps it stays for ever."""
+    """Return whether it runs; a zombie holds nothing, and where nobody reaps it stays for ever."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
