@@ -65,13 +65,13 @@ def write(
                 manifest = _fill(settings, writer, folder, at, report, secrets, dump)
                 archive.finish(writer, manifest, at.timestamp())
             report("  reading it back")
-            checked = archive.verify(partial_file)
+            manifest = archive.verify(partial_file)
             partial_file.rename(file)
     except Timeout:
         raise StackError(
             str(settings.home), found="another backup at work", expected="one", todo="wait for its end"
         ) from None
-    report(summary(file, checked, time.monotonic() - began))
+    report(summary(file, manifest, time.monotonic() - began))
     return file
 
 

@@ -67,20 +67,20 @@ def local_artifacts(settings: Settings) -> Path | None:
 
 def served_marks(settings: Settings) -> dict[str, bytes]:
     """How far each project's features are online; read first of all."""
-    found = settings.feature_tables.glob(f"*/{MARK}")
-    return {f"features/{path.parent.name}/{MARK}": path.read_bytes() for path in found}
+    files = settings.feature_tables.glob(f"*/{MARK}")
+    return {f"features/{path.parent.name}/{MARK}": path.read_bytes() for path in files}
 
 
 def lake(settings: Settings) -> list[tuple[str, Path]]:
     """Return the lake without its data: git's repository and what DVC notes there. Hold the lake's lock."""
     root = settings.lake
     data = tuple(f"{folder}/" for folder in _tracked(root))
-    found = []
+    files = []
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if path.is_file() and not name.startswith((*LEFT_OUT, *data)) and not name.endswith(".lock"):
-            found.append((f"lake/{name}", path))
-    return found
+            files.append((f"lake/{name}", path))
+    return files
 
 
 def lake_data(settings: Settings) -> list[tuple[str, Path]]:

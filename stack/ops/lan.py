@@ -97,11 +97,11 @@ def with_login(settings: Settings, report: Callable[[str], None], file: Path = c
     if not wanted(settings) or settings.lan_password_hash:
         return settings
     password = "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
-    made = {"lan_password_hash": hashed(password)}
-    credentials.keep(made, file)
+    generated = {"lan_password_hash": hashed(password)}
+    credentials.keep(generated, file)
     report(f"the login at the gateway, shown only now and kept as a hash in {file.name}:")
     report(f"  user {USER}, password {password}")
-    return settings.model_copy(update=made)
+    return settings.model_copy(update=generated)
 
 
 def hashed(password: str) -> str:

@@ -50,11 +50,11 @@ def check(settings: Settings) -> None:
             expected="a whole state",
             todo="run `make restore` again with YES=1",
         )
-    found = int(stored(settings).get("layout", LAYOUT))
-    if found > LAYOUT:
+    layout = int(stored(settings).get("layout", LAYOUT))
+    if layout > LAYOUT:
         raise StackError(
             str(file(settings)),
-            found=f"state of layout {found}",
+            found=f"state of layout {layout}",
             expected=f"layout {LAYOUT} or older",
             todo="use the newer checkout, or another STACK_HOME",
         )
@@ -62,9 +62,9 @@ def check(settings: Settings) -> None:
         write(settings)
 
 
-def write(settings: Settings, found: Mapping[str, str | int] | None = None) -> None:
+def write(settings: Settings, used: Mapping[str, str | int] | None = None) -> None:
     """Note which versions use the state, and which commit: those that are installed, or those that are given."""
-    files.write(file(settings), json.dumps(dict(found or current() | {"code": code.version()}), indent=1) + "\n")
+    files.write(file(settings), json.dumps(dict(used or current() | {"code": code.version()}), indent=1) + "\n")
 
 
 @contextmanager

@@ -60,9 +60,9 @@ def engine() -> str | None:
     for ran, what in ((server, "no Docker engine answers"), (plugin, "Docker has no Compose v2")):
         if ran.returncode:
             return f"{what}: {(ran.stderr or ran.stdout).strip()[:200]}"
-    found = plugin.stdout.strip().removeprefix("v")
-    if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < OLDEST:
-        return f"Docker Compose {found}, older than {'.'.join(map(str, OLDEST))}"
+    version = plugin.stdout.strip().removeprefix("v")
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
+        return f"Docker Compose {version}, older than {'.'.join(map(str, OLDEST))}"
     return None
 
 
@@ -132,7 +132,7 @@ def container(settings: Settings, service: str = WORKER) -> str:
 
 def command(settings: Settings, *words: str) -> list[str]:
     """Return the words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
-    profiles = [word for one in sorted(settings.optional) for word in ("--profile", one)]
+    profiles = [word for profile in sorted(settings.optional) for word in ("--profile", profile)]
     return ["docker", "compose", "--project-name", settings.name, "--env-file", os.devnull, *profiles, *words]
 
 
@@ -163,7 +163,7 @@ def containers(settings: Settings) -> dict[str, Container]:
     """
     words = ("ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.oneoff=False", "--format", "{{.ID}}")
     ids = _listed(*words, settings=settings)
-    return {one.service: one for one in map(_container, inspect(ids))}
+    return {container.service: container for container in map(_container, inspect(ids))}
 
 
 def volumes(settings: Settings) -> list[str]:
@@ -199,7 +199,7 @@ def inspect(names: list[str]) -> list[Mapping[str, Any]]:
 
 def memory(settings: Settings) -> dict[str, int]:
     """Bytes of memory of each running container, without the file cache that it could give back, by container name."""
-    running = [one.name for one in containers(settings).values() if one.running]
+    running = [container.name for container in containers(settings).values() if container.running]
     if not running:
         return {}
     lines = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()

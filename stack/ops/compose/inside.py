@@ -46,7 +46,7 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
             if content := tar.extractfile(info):
                 with (given / Path(info.name).name).open("wb") as file:
                     shutil.copyfileobj(content, file)
-    made = backups.write(
+    archive_file = backups.write(
         stack,
         folder / "made.tar.gz",
         at,
@@ -54,7 +54,7 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
         secrets=given / contents.ENV.name,
         dump=partial(_given, given),
     )
-    with made.open("rb") as whole:
+    with archive_file.open("rb") as whole:
         shutil.copyfileobj(whole, sys.stdout.buffer)
 
 

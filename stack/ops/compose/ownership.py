@@ -27,7 +27,7 @@ def claim(settings: Settings) -> None:
 def foreign_checkout(settings: Settings) -> str | None:
     """Return the folder of another checkout that containers or volumes of this name are of; None when there is none."""
     volume = docker.labels(f"{settings.name}_{VOLUME}").get(LABEL, "")
-    return other([volume, *(one.checkout for one in docker.containers(settings).values())])
+    return other([volume, *(container.checkout for container in docker.containers(settings).values())])
 
 
 def other(folders: Iterable[str], own: Path = ROOT) -> str | None:

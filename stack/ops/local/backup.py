@@ -76,9 +76,9 @@ def _load(settings: Settings, aside: Path, manifest: Manifest) -> None:
     urls = databases.urls(settings)
     for name, kind in manifest.databases.items():
         databases.KINDS[kind].load(aside / "databases" / name, urls[name])
-    found = databases.counts(settings.mlflow_database, settings.state_database)
-    if found != manifest.counts:
-        raise StackError(str(settings.home), found=str(found), expected=f"what the archive says: {manifest.counts}")
+    counts = databases.counts(settings.mlflow_database, settings.state_database)
+    if counts != manifest.counts:
+        raise StackError(str(settings.home), found=str(counts), expected=f"what the archive says: {manifest.counts}")
 
 
 def _require_stopped(settings: Settings) -> None:

@@ -236,7 +236,7 @@ class Supervisor:
 
     def leftovers(self) -> list[Any]:
         """Processes of this stack, whoever is their parent now."""
-        return [one for found in processes.by_service(address(self._settings)).values() for one in found]
+        return [process for running in processes.by_service(address(self._settings)).values() for process in running]
 
     def _state(self, info: dict[str, Any]) -> State:
         noted = starts(definition(self._settings, info["name"]))
