@@ -46,7 +46,7 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
             if content := tar.extractfile(info):
                 with (given / Path(info.name).name).open("wb") as file:
                     shutil.copyfileobj(content, file)
-    archive_file = backups.write(
+    written = backups.write(
         stack,
         folder / "made.tar.gz",
         at,
@@ -54,7 +54,7 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
         secrets=given / contents.ENV.name,
         dump=partial(_given, given),
     )
-    with archive_file.open("rb") as whole:
+    with written.file.open("rb") as whole:
         shutil.copyfileobj(whole, sys.stdout.buffer)
 
 

@@ -18,7 +18,9 @@ from stack.ops.runtime import Report
 
 def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
     """Write one archive of everything, as :func:`stack.ops.backups.write` does."""
-    return backups.write(settings, out, at, report, secrets=secrets)
+    written = backups.write(settings, out, at, report, secrets=secrets)
+    report(written.summary)
+    return written.file
 
 
 def restore(
