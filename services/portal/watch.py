@@ -83,7 +83,7 @@ async def troubles(settings: Settings, client: httpx.AsyncClient, now: datetime)
         if not state.up:
             found[f"{tool.title} does not answer"] = state.reason
     if disk.filling(settings):
-        found["the disk fills up"] = disk.told(settings)
+        found["the disk fills up"] = disk.free_space(settings)
     found |= restarts(settings, time.time())
     try:
         return found | await runs(client, f"{inside(settings, 'prefect')}/api", now)

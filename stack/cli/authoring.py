@@ -21,7 +21,7 @@ from stack.specification import tasks
 @click.option("--task", type=click.Choice(list(tasks.KINDS)), help="What is predicted.")
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
 def new(name: str, file: Path, **wishes: str | None) -> None:
-    """Write the project NAME from a table; asks what is not said, or chooses and says what it chose."""
+    """Write the project NAME from a table; asks for what is not given, or chooses it and reports the choice."""
     from datetime import UTC, datetime
 
     from stack.authoring import check
@@ -32,8 +32,8 @@ def new(name: str, file: Path, **wishes: str | None) -> None:
     for path in written.paths:
         click.echo(f"wrote {path}")
     click.echo("\n".join(f"  {note}" for note in written.notes))
-    for one in check.findings(name, datetime.now(UTC)):
-        click.echo(f"\n{one}")
+    for finding in check.findings(name, datetime.now(UTC)):
+        click.echo(f"\n{finding}")
     click.echo(
         f"\n{written.lines} lines, {written.to_read} to read: README.md, project.yaml and those marked `# review`"
     )
@@ -51,23 +51,26 @@ def _ask(question: str, default: str, known: Sequence[str]) -> str:
 @main.command()
 @click.argument("project")
 def check(project: str) -> None:
-    """Say what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
+    """Report what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
     from datetime import UTC, datetime
 
     from stack.authoring import check
 
-    found = check.findings(project, datetime.now(UTC))
-    for one in found:
-        click.echo(f"{one}\n")
-    count = f"{len(found)} problem{'s' if len(found) > 1 else ''}" if found else "no problems"
-    click.echo(f"{project}: {count}")
-    sys.exit(1 if found else 0)
+    findings = check.findings(project, datetime.now(UTC))
+    for finding in findings:
+        click.echo(f"{finding}\n")
+    click.echo(
+        f"{project}: {len(findings)} problem{'s' if len(findings) > 1 else ''}"
+        if findings
+        else f"{project}: no problems"
+    )
+    sys.exit(1 if findings else 0)
 
 
 @main.command()
 @click.argument("project")
 def catalog(project: str) -> None:
-    """List every data set of PROJECT: where it lies, its version, rows and time span."""
+    """List every data set of PROJECT: where it is stored, its version, rows and time span."""
     import httpx
 
     from stack.core.errors import StackError
@@ -80,10 +83,13 @@ def catalog(project: str) -> None:
         answer = httpx.get(f"{page}.json", timeout=60, trust_env=False).raise_for_status()
     except httpx.HTTPError as error:
         raise StackError(page, found=str(error), expected="the data sets", todo="look with `make status`") from None
-    for one in answer.json():
-        rows = "" if one["rows"] is None else f"{one['rows']:,} rows"
-        span = " to ".join(text for text in (one["since"], one["until"]) if text)
-        click.echo(f"{one['kind']:<15} {one['name']}")
-        for text in (one["place"], " · ".join(part for part in (one["version"], rows, span, one["note"]) if part)):
+    for data_set in answer.json():
+        rows = "" if data_set["rows"] is None else f"{data_set['rows']:,} rows"
+        span = " to ".join(text for text in (data_set["since"], data_set["until"]) if text)
+        click.echo(f"{data_set['kind']:<15} {data_set['name']}")
+        for text in (
+            data_set["place"],
+            " · ".join(part for part in (data_set["version"], rows, span, data_set["note"]) if part),
+        ):
             click.echo(f"{'':<15}   {text}")
     click.echo(f"\n{settings.address('portal')}/catalog/{project}")

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def settings_with(**options: str | None) -> Settings:
-    """The settings of the environment and .env; an option that is given wins."""
+    """Return the settings of the environment and .env; an option that is given wins."""
     from stack.core.settings import load
 
     given = {f"STACK_{name}".upper(): value for name, value in options.items() if value}
@@ -51,7 +51,7 @@ def settings_with(**options: str | None) -> Settings:
 
 
 def opened(project: str) -> Project:
-    """A project of the stack that the environment and .env describe."""
+    """Return a project of the stack that the environment and .env describe."""
     from stack.project import Project
 
     return Project.open(project, settings_with())
@@ -68,7 +68,7 @@ runtime_option = click.option("--runtime", type=click.Choice(["auto", *RUNTIMES]
 
 
 def project_and(*options: str) -> Callable[[Command], Command]:
-    """The argument PROJECT, and of the options since, until, input and output those that a flow takes."""
+    """Return the argument PROJECT, and of the options since, until, input and output those that a flow takes."""
     known = {
         "since": click.option("--since", help="Start of the window, ISO 8601 with a zone, exclusive."),
         "until": click.option("--until", help="End of the window, ISO 8601 with a zone, inclusive."),
@@ -113,7 +113,7 @@ def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]
 
 
 def instant_or_none(text: str | None) -> str | None:
-    """An instant with its zone, as ISO 8601."""
+    """Return an instant with its zone, as ISO 8601."""
     from stack.specification.specs import instant
 
     return instant(text).isoformat() if text else None

@@ -17,11 +17,11 @@ def package(project: str, out: Path) -> None:
     from stack.takeaway import bento, wheel
 
     subject = opened(project)
-    made = wheel.wheel(subject, out)
-    click.echo(f"{made}\n  pip install it anywhere; from {subject.name}_model import predict")
-    packed = bento.bento(subject, out)
-    tag = packed.stem.rpartition("-")
-    click.echo(f"{packed}\n  bentoml import it, then bentoml serve or bentoml containerize {tag[0]}:{tag[2]}")
+    wheel_file = wheel.wheel(subject, out)
+    click.echo(f"{wheel_file}\n  pip install it anywhere; from {subject.name}_model import predict")
+    bento_file = bento.bento(subject, out)
+    tag = bento_file.stem.rpartition("-")
+    click.echo(f"{bento_file}\n  bentoml import it, then bentoml serve or bentoml containerize {tag[0]}:{tag[2]}")
 
 
 @main.command()

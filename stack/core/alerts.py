@@ -1,4 +1,4 @@
-"""Tell somebody: alarms go to the webhooks of ``STACK_ALERT_URLS`` (ntfy, Slack, mail: whatever Apprise knows)."""
+"""Send alarms to the webhooks of ``STACK_ALERT_URLS`` (ntfy, Slack, mail: whatever Apprise knows)."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ predictions = Table(
     Column("features", JSON, nullable=False),
     Column("features_at", DateTime(timezone=True)),
     Column("model_version", String, nullable=False),
-    Column("answer", JSON, nullable=False),  # what the caller was told of it
+    Column("answer", JSON, nullable=False),  # what the caller received of it
     Column("label", Float),  # encoded, as stack/specification/tasks.py says
     Column("label_at", DateTime(timezone=True)),
     Index("predictions_by_time", "project", "asked_at"),
@@ -63,7 +63,7 @@ shadows = Table(
     Column("id", String(36), primary_key=True),  # of the prediction
     Column("model_version", String, primary_key=True),
     Column("project", String, nullable=False),
-    Column("answer", JSON, nullable=False),  # what the caller would have been told
+    Column("answer", JSON, nullable=False),  # what the caller would have received
 )
 
 decisions = Table(
@@ -102,7 +102,7 @@ def engine(url: str) -> Engine:
 
 
 def in_utc(stored: datetime) -> datetime:
-    """An instant as it was stored: SQLite gives it back without its zone, PostgreSQL in the session's."""
+    """Return an instant as it was stored: SQLite gives it back without its zone, PostgreSQL in the session's."""
     return stored.astimezone(UTC) if stored.tzinfo else stored.replace(tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""The room that is left where the state lies, and the reserve that ingestion leaves to all others."""
+"""The free space where the state is stored, and the reserve that ingestion leaves to all others."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def free(folder: Path) -> int:
 
 
 def low(settings: Settings) -> bool:
-    """Say whether less than the reserve is left."""
+    """Return whether less than the reserve is left."""
     return free(settings.home) < RESERVE
 
 
 def filling(settings: Settings) -> bool:
-    """Say whether so little is left that somebody should know."""
+    """Return whether so little is left that somebody should know."""
     return free(settings.home) < WARNING
 
 
-def told(settings: Settings) -> str:
-    """The room that is left, in words."""
+def free_space(settings: Settings) -> str:
+    """Return the free space as a sentence."""
     return f"{free(settings.home) / MIB:,.0f} MiB free on the disk of {settings.home}"
 
 
@@ -52,7 +52,7 @@ def require_reserve(settings: Settings, what: str) -> None:
     if low(settings):
         raise DiskFullError(
             what,
-            found=told(settings),
+            found=free_space(settings),
             expected=f"at least {RESERVE / MIB:,.0f} MiB; nothing is lost, and serving goes on",
-            todo="free some space (docs/operations.md says what may go), then run it again: it takes up what it missed",
+            todo="free some space (docs/operations.md says what may go), then run it again: it fetches what it missed",
         )

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class StackError(Exception):
-    """A problem that the user can mend.
+    """A problem that the user can fix.
 
     Args:
         where: the file and field, the service or the batch that is wrong.

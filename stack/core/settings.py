@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -23,6 +23,7 @@ from stack.core.runtimes import RuntimeName
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "STACK_"
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseSettings):
@@ -33,77 +34,102 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
-    home: Path = ROOT / "var"
-    runtime: Literal["auto", RuntimeName] = "auto"
-    name: str = Field("homelab-mlops", pattern="^[a-z0-9][a-z0-9_-]*$")
-    """What Docker Compose names containers and volumes after: two stacks on one machine need two names."""
-    profiles: str = ""
-    host: str = "127.0.0.1"
-    bind: str = ""
-    """What a server process binds to: `host`, but every interface inside a container."""
+    home: Path = Field(ROOT / "var", description="Folder of all state; a relative one is below the checkout.")
+    runtime: Literal["auto", RuntimeName] = Field(
+        "auto", description="auto, local (processes) or compose (containers)."
+    )
+    name: str = Field(
+        "homelab-mlops",
+        pattern="^[a-z0-9][a-z0-9_-]*$",
+        description="Name of containers and volumes; two stacks need two.",
+    )
+    profiles: str = Field(
+        "",
+        description="Optional services, by commas: feast-ui, lan, scale, dask; `make up PROFILES=` sets it.",
+    )
+    host: str = Field(
+        "127.0.0.1",
+        description="Address at which the stack is reached; beyond 127.0.0.1 it asks for no login.",
+    )
+    bind: str = Field("", description="Address the server processes bind to; STACK_HOST when empty.")
 
-    portal_port: int = Field(8080, ge=1, le=65535)
-    prediction_port: int = Field(3000, ge=1, le=65535)
-    prefect_port: int = Field(4200, ge=1, le=65535)
-    mlflow_port: int = Field(5000, ge=1, le=65535)
-    features_port: int = Field(6566, ge=1, le=65535)
-    monitoring_port: int = Field(8000, ge=1, le=65535)
-    feast_ui_port: int = Field(8888, ge=1, le=65535)
-    notebook_port: int = Field(8889, ge=1, le=65535)
+    portal_port: Port = Field(8080, title="home page", description="Port of the home page.")
+    prediction_port: Port = Field(3000, title="predictions", description="Port of the prediction service.")
+    prefect_port: Port = Field(4200, title="Prefect", description="Port of Prefect's API and UI.")
+    mlflow_port: Port = Field(5000, title="MLflow", description="Port of MLflow's API and UI.")
+    features_port: Port = Field(6566, description="Port of Feast's feature server.")
+    monitoring_port: Port = Field(8000, title="Evidently", description="Port of Evidently's UI.")
+    feast_ui_port: Port = Field(8888, title="Feast UI", description="Port of Feast's own UI (profile feast-ui).")
+    notebook_port: Port = Field(8889, description="Port of Jupyter, while `make notebook` is open.")
 
     # The gateway of the profile lan: where it listens, what other machines call this one, a port a user interface.
-    lan_host: str = "0.0.0.0"  # noqa: S104  # with a login
-    lan_address: str = ""
-    lan_portal_port: int = Field(8443, ge=1, le=65535)
-    lan_prediction_port: int = Field(3443, ge=1, le=65535)
-    lan_prefect_port: int = Field(4443, ge=1, le=65535)
-    lan_mlflow_port: int = Field(5443, ge=1, le=65535)
-    lan_features_port: int = Field(6443, ge=1, le=65535)
-    lan_monitoring_port: int = Field(7443, ge=1, le=65535)
-    lan_feast_ui_port: int = Field(9443, ge=1, le=65535)
-    lan_password_hash: str = Field("", repr=False)
+    lan_host: str = Field("0.0.0.0", description="Address at which the gateway (profile lan) listens.")  # noqa: S104  # with a login
+    lan_address: str = Field("", description="Name or number of this machine in the network; detected when empty.")
+    lan_portal_port: Port = Field(8443, description="Port of the home page at the gateway.")
+    lan_prediction_port: Port = Field(3443, description="Port of the prediction service at the gateway.")
+    lan_prefect_port: Port = Field(4443, description="Port of Prefect at the gateway.")
+    lan_mlflow_port: Port = Field(5443, description="Port of MLflow at the gateway.")
+    lan_features_port: Port = Field(6443, description="Port of the feature server at the gateway.")
+    lan_monitoring_port: Port = Field(7443, description="Port of Evidently's UI at the gateway.")
+    lan_feast_ui_port: Port = Field(9443, description="Port of Feast's own UI at the gateway.")
+    lan_password_hash: str = Field(
+        "", repr=False, description="Bcrypt hash of the password at the gateway; generated at the first start."
+    )
 
     # Of a machine that trains for another one: the gateway there, and what opens it.
-    join_url: str = ""
-    join_key: str = Field("", repr=False)
-    trainer_port: int = Field(8090, ge=1, le=65535)
+    join_url: str = Field(
+        "", description="Gateway of the stack that this machine trains for; `make join` sets this and the next one."
+    )
+    join_key: str = Field("", repr=False, description="Key of that gateway.")
+    trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
 
     # The cluster that searches candidates; the one of the profile dask where no other is named.
-    dask_address: str = ""
-    dask_port: int = Field(8786, ge=1, le=65535)
-    dask_status_port: int = Field(8787, ge=1, le=65535)
-    dask_workers: int = Field(2, ge=1)
-    dask_url: str = ""
-    """Where the services reach the scheduler's status."""
+    dask_address: str = Field(
+        "", description="Dask scheduler that the search of candidates uses; that of the profile dask when empty."
+    )
+    dask_port: Port = Field(8786, description="Port of the Dask scheduler of the profile dask.")
+    dask_status_port: Port = Field(8787, description="Port of that scheduler's status page.")
+    dask_workers: int = Field(2, ge=1, description="Worker processes of the profile dask.")
+    dask_url: str = Field("", description="Where services reach the scheduler's status page.")
 
     # Where the services answer; derived from host and ports unless given.
-    portal_url: str = ""
-    prediction_url: str = ""
-    prefect_url: str = ""
-    mlflow_url: str = ""
-    features_url: str = ""
-    monitoring_url: str = ""
+    portal_url: str = Field("", description="Where other services reach the portal; from host and port when empty.")
+    prediction_url: str = Field("", description="Where other services reach the prediction service.")
+    prefect_url: str = Field("", description="Where other services reach Prefect.")
+    mlflow_url: str = Field("", description="Where other services reach MLflow.")
+    features_url: str = Field("", description="Where other services reach the feature server.")
+    monitoring_url: str = Field("", description="Where other services reach Evidently's UI.")
 
     # The table of differences between the two ways to run; derived from `home` unless given. Addresses hold passwords.
-    mlflow_database: str = Field("", repr=False)
-    prefect_database: str = Field("", repr=False)
-    feast_registry: str = Field("", repr=False)
-    state_database: str = Field("", repr=False)
-    online_store: str = Field("", repr=False)
-    online_store_type: Literal["", "sqlite", "redis"] = ""
-    artifacts: str = ""
+    mlflow_database: str = Field(
+        "", repr=False, description="SQLAlchemy URL of MLflow's database; SQLite below STACK_HOME when empty."
+    )
+    prefect_database: str = Field("", repr=False, description="Async SQLAlchemy URL of Prefect's database.")
+    feast_registry: str = Field("", repr=False, description="SQLAlchemy URL of Feast's registry.")
+    state_database: str = Field("", repr=False, description="SQLAlchemy URL of the prediction log and the clocks.")
+    online_store: str = Field("", repr=False, description="File of SQLite, or Feast's connection string for Redis.")
+    online_store_type: Literal["", "sqlite", "redis"] = Field(
+        "", description="sqlite or redis; follows from STACK_ONLINE_STORE when empty."
+    )
+    artifacts: str = Field("", description="Folder or S3 URL of MLflow's artifacts.")
 
     # Of the servers in Docker Compose; stack/ops/credentials.py makes them up.
-    postgres_password: str = Field("", repr=False)
-    mlflow_db_password: str = Field("", repr=False)
-    prefect_db_password: str = Field("", repr=False)
-    feast_db_password: str = Field("", repr=False)
-    state_db_password: str = Field("", repr=False)
-    redis_password: str = Field("", repr=False)
+    postgres_password: str = Field(
+        "",
+        repr=False,
+        description="Password of PostgreSQL; this and the next five are generated in containers.",
+    )
+    mlflow_db_password: str = Field("", repr=False, description="Password of MLflow's database.")
+    prefect_db_password: str = Field("", repr=False, description="Password of Prefect's database.")
+    feast_db_password: str = Field("", repr=False, description="Password of Feast's registry.")
+    state_db_password: str = Field("", repr=False, description="Password of the prediction log.")
+    redis_password: str = Field("", repr=False, description="Password of Redis.")
 
-    lake_remote: str = ""
-    alert_urls: str = Field("", repr=False)
-    keep_days: int = Field(90, ge=1)
+    lake_remote: str = Field("", description="URL of a DVC remote that the lake is pushed to; none when empty.")
+    alert_urls: str = Field("", repr=False, description="Apprise URLs, separated by commas, that alarms go to.")
+    keep_days: int = Field(
+        90, ge=1, description="Days that runs, reports, predictions, pages of data checks and quarantine are kept."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -155,15 +181,15 @@ class Settings(BaseSettings):
         return _names(self.profiles)
 
     def address(self, service: str) -> str:
-        """Where a browser on this machine finds a service, by the name of its port setting."""
+        """Return where a browser on this machine finds a service, by the name of its port setting."""
         return f"http://{_reachable(self.host)}:{getattr(self, f'{service}_port')}"
 
     def link(self, service: str) -> str:
-        """Where a link on a page leads: through the gateway where there is one, so that any machine can follow it."""
+        """Return the target of a link on a page: through the gateway, if any, so that any machine can follow it."""
         return self.through_gateway(service, self.lan_address) if self.lan_address else self.address(service)
 
     def through_gateway(self, service: str, host: str) -> str:
-        """Where a browser that calls this machine `host` finds a service behind the gateway."""
+        """Return where a browser that calls this machine `host` finds a service behind the gateway."""
         return f"https://{host}:{getattr(self, f'lan_{service}_port')}"
 
     def environment(self) -> dict[str, str]:
@@ -212,12 +238,12 @@ class Settings(BaseSettings):
 
 
 def _reachable(host: str) -> str:
-    """A host to connect to for one to listen on: every interface includes the loopback one."""
+    """Return a host to connect to for one to listen on: every interface includes the loopback one."""
     return "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # compared with, not bound to
 
 
 def _names(profiles: str) -> frozenset[str]:
-    """The names in a list; the word ``none`` stands for an empty one."""
+    """Return the names in a list; the word ``none`` stands for an empty one."""
     return frozenset(one.strip() for one in profiles.split(",")) - {"", "none"}
 
 

@@ -132,19 +132,21 @@ def verify(path: Path) -> Manifest:
     Raises:
         StackError: it is no archive of the stack, of a newer format, cut short or changed.
     """
-    found: dict[str, Member] = {}
+    members: dict[str, Member] = {}
     manifest: Manifest | None = None
     with _entries(path) as entries:
         for entry in entries:
             if entry.name == MANIFEST:
                 manifest = _parsed(path, entry.file.read())
-            elif not entry.info.isreg() or not _safe(entry.name) or entry.name in found or manifest:
+            elif not entry.info.isreg() or not _safe(entry.name) or entry.name in members or manifest:
                 raise _refused(path, f"an entry that no backup has: {entry.name!r}")
             else:
-                found[entry.name] = _measured(entry)
+                members[entry.name] = _measured(entry)
     if manifest is None:
         raise _refused(path, "no manifest at its end: the archive is cut short")
-    wrong = [name for name in found.keys() | manifest.members.keys() if found.get(name) != manifest.members.get(name)]
+    wrong = [
+        name for name in members.keys() | manifest.members.keys() if members.get(name) != manifest.members.get(name)
+    ]
     if wrong:
         raise _refused(path, f"{len(wrong)} files that differ from the manifest, one is {min(wrong)}")
     return manifest
@@ -202,7 +204,7 @@ class _Entry(NamedTuple):
 
 @contextmanager
 def _entries(path: Path) -> Iterator[Iterator[_Entry]]:
-    """The members in their order, after the header; what cannot be read is refused."""
+    """Give the members in their order, after the header; what cannot be read is refused."""
     try:
         with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             first = tar.next()
@@ -243,7 +245,7 @@ def _parsed(path: Path, text: bytes) -> Manifest:
 
 
 def _safe(name: str) -> bool:
-    """Say whether a name stays below the folder that it is unpacked into."""
+    """Return whether a name stays below the folder that it is unpacked into."""
     parts = PurePosixPath(name).parts
     return bool(parts) and not name.startswith("/") and ".." not in parts and "\\" not in name and "\0" not in name
 

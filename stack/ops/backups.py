@@ -12,6 +12,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +28,13 @@ PREFIX = ".stack-backup-"
 """Of the folder beside the archive in which it is written."""
 
 
+class Written(NamedTuple):
+    """A finished archive."""
+
+    file: Path
+    summary: str
+
+
 def write(
     settings: Settings,
     out: Path,
@@ -35,7 +43,7 @@ def write(
     *,
     secrets: Path | None = None,
     dump: Callable[[Path], Dumps] | None = None,
-) -> Path:
+) -> Written:
     """Write one archive of everything; it appears under its name when it is whole and has been read back.
 
     Args:
@@ -47,7 +55,7 @@ def write(
         dump: puts dumps of the databases into a folder; by default those that the settings name are dumped.
 
     Returns:
-        The archive.
+        The archive, and one line about it.
 
     Raises:
         StackError: nothing to back up, no room, the name is taken, or another backup is at work.
@@ -65,14 +73,13 @@ def write(
                 manifest = _fill(settings, writer, folder, at, report, secrets, dump)
                 archive.finish(writer, manifest, at.timestamp())
             report("  reading it back")
-            checked = archive.verify(partial_file)
+            manifest = archive.verify(partial_file)
             partial_file.rename(file)
     except Timeout:
         raise StackError(
             str(settings.home), found="another backup at work", expected="one", todo="wait for its end"
         ) from None
-    report(summary(file, checked, time.monotonic() - began))
-    return file
+    return Written(file, summary(file, manifest, time.monotonic() - began))
 
 
 def summary(file: Path, manifest: Manifest, seconds: float) -> str:

@@ -50,19 +50,19 @@ def main(arguments: list[str]) -> int:
 
 
 def fingerprint(kind: str) -> str:
-    """What .venv depends on: the locks, the project's metadata, the place and the Python version it was made with."""
+    """Return a fingerprint of what .venv depends on: the locks, the project's metadata and its folder."""
     files = [*LOCKS[kind], "requirements-setup.lock", "pyproject.toml"]
     contents = b"".join((ROOT / name).read_bytes() for name in files)
     return hashlib.sha256(contents + str(ROOT).encode()).hexdigest()
 
 
 def stamp(kind: str) -> Path:
-    """The file that holds the fingerprint of a finished set-up."""
+    """Return the file that holds the fingerprint of a finished set-up."""
     return VENV / f".{kind}.ready"
 
 
 def ready(kind: str, wanted: str) -> bool:
-    """Say whether .venv is as it should be."""
+    """Return whether .venv is as it should be."""
     return PYTHON.exists() and stamp(kind).exists() and stamp(kind).read_text() == wanted
 
 

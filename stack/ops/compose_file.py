@@ -72,12 +72,12 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
     ours = {name: body for name, body in raw["services"].items() if "build" in body}
     require_known(settings, file)
     active = _active(ours, settings)
-    made = [_service(name, body, _values(settings), active, file) for name, body in ours.items() if name in active]
-    return _ordered(made, file)
+    listed = [_service(name, body, _values(settings), active, file) for name, body in ours.items() if name in active]
+    return _ordered(listed, file)
 
 
 def environment(settings: Settings, file: Path = FILE) -> dict[str, str]:
-    """The environment that all services share: tool addresses, telemetry switches, every setting."""
+    """Return the environment that all services share: tool addresses, telemetry switches, every setting."""
     return _strings(interpolate(_parsed(file)["x-environment"], _values(settings), f"{file.name}, x-environment"))
 
 
@@ -186,10 +186,10 @@ def _health(body: Mapping[str, Any], where: str) -> Health:
     )
 
 
-def _ordered(made: list[Service], file: Path) -> list[Service]:
+def _ordered(services: list[Service], file: Path) -> list[Service]:
     """Sort the services so that each follows those that it needs."""
     placed: dict[str, Service] = {}
-    waiting = {service.name: service for service in made}
+    waiting = {service.name: service for service in services}
     while waiting:
         ready = [service for service in waiting.values() if set(service.needs) <= set(placed)]
         if not ready:

@@ -47,7 +47,7 @@ class Folder:
 
 
 def folders(settings: Settings) -> list[Folder]:
-    """The parts that are plain files and not the lake."""
+    """Return the parts that are plain files and not the lake."""
     parts = [
         Folder("features", settings.feature_tables),
         Folder("reports", settings.reports),
@@ -60,31 +60,31 @@ def folders(settings: Settings) -> list[Folder]:
 
 
 def local_artifacts(settings: Settings) -> Path | None:
-    """The folder of MLflow's artifacts; None where they are in an object store, which has its own copies."""
+    """Return the folder of MLflow's artifacts; None where they are in an object store, which has its own copies."""
     url = urlsplit(settings.artifacts)
     return Path(url.path) if url.scheme in ("", "file") else None
 
 
 def served_marks(settings: Settings) -> dict[str, bytes]:
     """How far each project's features are online; read first of all."""
-    found = settings.feature_tables.glob(f"*/{MARK}")
-    return {f"features/{path.parent.name}/{MARK}": path.read_bytes() for path in found}
+    files = settings.feature_tables.glob(f"*/{MARK}")
+    return {f"features/{path.parent.name}/{MARK}": path.read_bytes() for path in files}
 
 
 def lake(settings: Settings) -> list[tuple[str, Path]]:
-    """The lake without its data: git's repository and what DVC notes there. Hold the lake's lock."""
+    """Return the lake without its data: git's repository and what DVC notes there. Hold the lake's lock."""
     root = settings.lake
     data = tuple(f"{folder}/" for folder in _tracked(root))
-    found = []
+    files = []
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if path.is_file() and not name.startswith((*LEFT_OUT, *data)) and not name.endswith(".lock"):
-            found.append((f"lake/{name}", path))
-    return found
+            files.append((f"lake/{name}", path))
+    return files
 
 
 def lake_data(settings: Settings) -> list[tuple[str, Path]]:
-    """The data of all versions: files of DVC's cache, which never change."""
+    """Return the data of all versions: files of DVC's cache, which never change."""
     return list(Folder(f"lake/{CACHE}", settings.lake / CACHE, verbatim=True).files())
 
 

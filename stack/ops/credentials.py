@@ -24,15 +24,15 @@ def complete(settings: Settings, file: Path = FILE) -> Settings:
     Returns:
         The settings with every password.
     """
-    made = {name: secrets.token_hex(24) for name in missing(settings)}
-    if made:
-        keep(made, file)
-    return settings.model_copy(update=made)
+    generated = {name: secrets.token_hex(24) for name in missing(settings)}
+    if generated:
+        keep(generated, file)
+    return settings.model_copy(update=generated)
 
 
-def keep(made: Mapping[str, str], file: Path = FILE) -> None:
+def keep(settings: Mapping[str, str], file: Path = FILE) -> None:
     """Set settings in the file, in quotes within which a dollar sign is none of a variable; its other lines stay."""
-    values = {f"{PREFIX}{name}".upper(): value for name, value in made.items()}
+    values = {f"{PREFIX}{name}".upper(): value for name, value in settings.items()}
     before = file.read_text().splitlines() if file.exists() else []
     others = [line for line in before if line.removeprefix("export ").partition("=")[0].strip() not in values]
     lines = [*others, *(f"{key}='{value}'" for key, value in values.items())]

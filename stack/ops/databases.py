@@ -20,7 +20,7 @@ class Sqlite:
     """SQLite's online backup: https://www.sqlite.org/backup.html."""
 
     def exists(self, url: str) -> bool:
-        """Say whether there is a file to dump."""
+        """Return whether there is a file to dump."""
         return _file(url).exists()
 
     def size(self, url: str) -> int:
@@ -59,7 +59,7 @@ KINDS: Mapping[str, Sqlite] = {"sqlite": Sqlite()}
 
 
 def urls(settings: Settings) -> dict[str, str]:
-    """The databases by name, in the order in which they must be dumped.
+    """Return the databases by name, in the order in which they must be dumped.
 
     Predictions name model versions, and runs of flows name both: what is referred to is dumped after what refers to it.
     """
@@ -97,7 +97,7 @@ def size(settings: Settings) -> int:
 
 
 def kind(url: str) -> str:
-    """The kind of a database.
+    """Return the kind of a database.
 
     Raises:
         StackError: there is no way to dump it.

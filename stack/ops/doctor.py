@@ -34,12 +34,12 @@ class Finding:
 
 def python(version: tuple[int, ...]) -> Finding:
     """Judge the interpreter's version."""
-    found = ".".join(str(part) for part in version)
-    oldest, newest = (".".join(str(part) for part in one) for one in TESTED)
+    text = ".".join(str(part) for part in version)
+    oldest, newest = (".".join(str(part) for part in bound) for bound in TESTED)
     return Finding(
         "Python",
         TESTED[0] <= version <= TESTED[1],
-        found,
+        text,
         f"use a version from {oldest} to {newest}: delete .venv, then `make up PYTHON=python{newest}`",
     )
 
@@ -115,7 +115,7 @@ def state_versions(settings: Settings) -> Finding:
 
 
 def taken(service: compose_file.Service, port: int) -> Finding:
-    """The finding of a port that somebody else holds."""
+    """Return the finding of a port that somebody else holds."""
     return Finding(
         f"port {port} of {service.name}",
         False,

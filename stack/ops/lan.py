@@ -26,12 +26,12 @@ ELSEWHERE = ("192.0.2.1", 9)
 
 
 def wanted(settings: Settings) -> bool:
-    """Say whether the gateway is to run."""
+    """Return whether the gateway is to run."""
     return PROFILE in settings.optional
 
 
 def address(settings: Settings) -> str:
-    """What other machines call this one: as the settings say, or the number of the interface that leads to them."""
+    """Return this machine's name in the network: the configured one, or its address towards the others."""
     if settings.lan_address:
         return settings.lan_address
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -43,7 +43,7 @@ def address(settings: Settings) -> str:
 
 
 def authority(url: str, trusted: str = "") -> str:
-    """The certificate of a gateway's authority, in PEM.
+    """Return the certificate of a gateway's authority, in PEM.
 
     Args:
         url: of the gateway; its own certificate is not checked, as that takes the authority's.
@@ -64,13 +64,13 @@ def authority(url: str, trusted: str = "") -> str:
             where,
             found=f"an authority with SHA-256 {_sha256(pem)}",
             expected=f"{trusted}, as the key says",
-            todo="compare with what `make up PROFILES=lan` tells on the other machine, and join again",
+            todo="compare with what `make up PROFILES=lan` prints on the other machine, and join again",
         )
     return pem
 
 
 def fingerprint(settings: Settings) -> str:
-    """The SHA-256 of this stack's own authority."""
+    """Return the SHA-256 of this stack's own authority."""
     host = "127.0.0.1" if settings.lan_host in ("0.0.0.0", "") else settings.lan_host  # noqa: S104  # compared with
     return _sha256(authority(settings.through_gateway("portal", host)))
 
@@ -80,7 +80,7 @@ def _sha256(pem: str) -> str:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """What docker-compose.yml is told about the gateway: the address of links, and all names that it answers to."""
+    """Return the variables of the gateway: the address of links, and all names that it answers to."""
     if not wanted(settings):
         return {"STACK_LAN_ADDRESS": ""}
     name, own = address(settings), socket.gethostname().lower()
@@ -88,8 +88,8 @@ def variables(settings: Settings) -> dict[str, str]:
     return {"STACK_LAN_ADDRESS": name, "LAN_NAMES": ", ".join(names)}
 
 
-def with_login(settings: Settings, say: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
-    """Make a password when there is none yet, tell it this once, and keep its hash.
+def with_login(settings: Settings, report: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
+    """Generate a password when there is none yet, show it once, and keep its hash.
 
     Returns:
         The settings with the hash; as they are where there is one, or no gateway is wanted.
@@ -97,15 +97,15 @@ def with_login(settings: Settings, say: Callable[[str], None], file: Path = cred
     if not wanted(settings) or settings.lan_password_hash:
         return settings
     password = "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
-    made = {"lan_password_hash": hashed(password)}
-    credentials.keep(made, file)
-    say(f"the login at the gateway, told this once and kept as a hash in {file.name}:")
-    say(f"  user {USER}, password {password}")
-    return settings.model_copy(update=made)
+    generated = {"lan_password_hash": hashed(password)}
+    credentials.keep(generated, file)
+    report(f"the login at the gateway, shown only now and kept as a hash in {file.name}:")
+    report(f"  user {USER}, password {password}")
+    return settings.model_copy(update=generated)
 
 
 def hashed(password: str) -> str:
-    """The bcrypt hash of a password, as the gateway's own program makes it.
+    """Return the bcrypt hash of a password, as the gateway's own program makes it.
 
     Raises:
         StackError: the program cannot be run.

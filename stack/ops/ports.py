@@ -13,7 +13,7 @@ from stack.ops.compose_file import Service
 
 
 def taken(host: str, port: int) -> bool:
-    """Say whether a server could not listen there."""
+    """Return whether a server could not listen there."""
     with socket.socket() as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -26,10 +26,15 @@ def taken(host: str, port: int) -> bool:
 def holder(port: int) -> str:
     """Name the process that listens on a port, as far as this user may see it."""
     try:
-        for one in psutil.net_connections(kind="tcp"):
-            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid:
-                process = psutil.Process(one.pid)
-                return f"pid {one.pid}: {' '.join(process.cmdline())[:80]}"
+        for connection in psutil.net_connections(kind="tcp"):
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and connection.laddr
+                and connection.laddr.port == port
+                and connection.pid
+            ):
+                process = psutil.Process(connection.pid)
+                return f"pid {connection.pid}: {' '.join(process.cmdline())[:80]}"
     except (psutil.Error, OSError):
         pass
     return "a process of another user"
@@ -53,5 +58,5 @@ def require_free(settings: Settings, services: Iterable[Service]) -> None:
 
 
 def key(service: Service) -> str:
-    """The setting of a service's port."""
+    """Return the setting of a service's port."""
     return f"STACK_{service.name}_PORT".upper().replace("-", "_")

@@ -84,25 +84,25 @@ class Runs:
         Raises:
             StackError: there is no such deployment, or Prefect refuses the parameters.
         """
-        found = self._call("GET", f"deployments/name/{flow}/{project}")
-        if found is None:
+        deployment = self._call("GET", f"deployments/name/{flow}/{project}")
+        if deployment is None:
             raise StackError(
                 f"deployment {flow}/{project}",
                 found="not registered",
                 expected="a project with a valid project.yaml",
                 todo="run `make up`, which registers every project, and read its output",
             )
-        run = self._call("POST", f"deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters)})
+        run = self._call("POST", f"deployments/{deployment['id']}/create_flow_run", {"parameters": dict(parameters)})
         return str((run or {})["id"])
 
     def active(self, flow: str, project: str) -> str | None:
         """Return the id of a run of the deployment that has not ended yet."""
-        found = self._call("GET", f"deployments/name/{flow}/{project}")
-        if found is None:
+        deployment = self._call("GET", f"deployments/name/{flow}/{project}")
+        if deployment is None:
             return None
         question = {
             "flow_runs": {
-                "deployment_id": {"any_": [found["id"]]},
+                "deployment_id": {"any_": [deployment["id"]]},
                 "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}},
             },
             "limit": 1,
@@ -111,13 +111,13 @@ class Runs:
         return str(runs[0]["id"]) if runs else None
 
     def last(self, flow: str, project: str, parameters: Mapping[str, datetime]) -> Run | None:
-        """Return the newest run of the deployment with these instants as parameters, cancelled ones apart."""
-        found = self._call("GET", f"deployments/name/{flow}/{project}")
-        if found is None:
+        """Return the newest run of the deployment with these instants among its parameters, cancelled ones apart."""
+        deployment = self._call("GET", f"deployments/name/{flow}/{project}")
+        if deployment is None:
             return None
         question = {
             "flow_runs": {
-                "deployment_id": {"any_": [found["id"]]},
+                "deployment_id": {"any_": [deployment["id"]]},
                 "state": {"type": {"not_any_": ["CANCELLED", "CANCELLING"]}},
             },
             "sort": "EXPECTED_START_TIME_DESC",
@@ -132,7 +132,7 @@ class Runs:
     def online(self, pool: str) -> bool:
         """Return whether a work pool has a worker that answers."""
         return any(
-            one["status"] == "ONLINE" for one in self._call("POST", f"work_pools/{pool}/workers/filter", {}) or []
+            worker["status"] == "ONLINE" for worker in self._call("POST", f"work_pools/{pool}/workers/filter", {}) or []
         )
 
     def begins(self, run: str, seconds: float) -> bool:
@@ -223,9 +223,9 @@ class Runs:
         family: dict[str, str] = {}
         wave = self._call("POST", "flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
         while wave:
-            for one in wave:
-                family[one["id"]] = self._flow(one["flow_id"])
-            children = {"flow_runs": {"parent_flow_run_id": {"any_": [one["id"] for one in wave]}}}
+            for flow_run in wave:
+                family[flow_run["id"]] = self._flow(flow_run["flow_id"])
+            children = {"flow_runs": {"parent_flow_run_id": {"any_": [flow_run["id"] for flow_run in wave]}}}
             wave = self._call("POST", "flow_runs/filter", children)
         return family
 

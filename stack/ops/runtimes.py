@@ -20,8 +20,8 @@ def every(settings: Settings) -> list[Runtime]:
 
 @cache
 def _class(name: str) -> type[Runtime]:
-    found: type[Runtime] = import_module(f"stack.ops.{name}.runtime").RUNTIME
-    return found
+    runtime: type[Runtime] = import_module(f"stack.ops.{name}.runtime").RUNTIME
+    return runtime
 
 
 def to_start(settings: Settings, report: Report) -> Runtime:
@@ -71,9 +71,9 @@ def current(settings: Settings) -> Runtime:
     if settings.runtime != "auto":
         return _wanted(settings)
     runtimes = every(settings)
-    if running := next((one for one in runtimes if one.running()), None):
+    if running := next((runtime for runtime in runtimes if runtime.running()), None):
         return running
-    kept = [one for one in runtimes if one.state_location()]
+    kept = [runtime for runtime in runtimes if runtime.state_location()]
     return kept[0] if len(kept) == 1 else _wanted(settings)
 
 
@@ -82,4 +82,4 @@ def _wanted(settings: Settings) -> Runtime:
     if settings.runtime != "auto":
         return _class(settings.runtime)(settings)
     runtimes = every(settings)
-    return next((one for one in reversed(runtimes) if not one.unavailable_reason()), runtimes[0])
+    return next((runtime for runtime in reversed(runtimes) if not runtime.unavailable_reason()), runtimes[0])

@@ -29,7 +29,7 @@ def export_lines(environment: Mapping[str, str], inherited: Mapping[str, str]) -
         inherited: the environment of the shell.
     """
     bin_folder = str(Path(sys.executable).parent)
-    rest = [one for one in inherited.get("PATH", "").split(":") if one and one != bin_folder]
+    rest = [folder for folder in inherited.get("PATH", "").split(":") if folder and folder != bin_folder]
     shared = {key: value for key, value in environment.items() if key not in NOT_FOR_SHELLS}
     variables = shared | {"PATH": ":".join([bin_folder, *rest])}
     return "\n".join(f"export {key}={shlex.quote(value)}" for key, value in variables.items())

@@ -21,7 +21,7 @@ class Row:
 
     @property
     def well(self) -> bool:
-        """Say whether there is nothing to do."""
+        """Whether there is nothing to do."""
         return self.health in ("healthy", "done")
 
 

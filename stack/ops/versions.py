@@ -22,18 +22,18 @@ PACKAGES = ("mlflow", "prefect", "feast", "dvc", "evidently", "great-expectation
 
 
 def file(settings: Settings) -> Path:
-    """The version file."""
+    """Return the version file."""
     return settings.home / "versions.json"
 
 
 def current() -> dict[str, str | int]:
-    """The versions of what is installed."""
+    """Return the versions of what is installed."""
     installed = {name: metadata.version(name) for name in PACKAGES}
     return {"layout": LAYOUT, "python": platform.python_version(), **installed}
 
 
 def stored(settings: Settings) -> dict[str, str | int]:
-    """The versions that last used the state; empty for a new one."""
+    """Return the versions that last used the state; empty for a new one."""
     return dict(json.loads(file(settings).read_text())) if file(settings).exists() else {}
 
 
@@ -50,11 +50,11 @@ def check(settings: Settings) -> None:
             expected="a whole state",
             todo="run `make restore` again with YES=1",
         )
-    found = int(stored(settings).get("layout", LAYOUT))
-    if found > LAYOUT:
+    layout = int(stored(settings).get("layout", LAYOUT))
+    if layout > LAYOUT:
         raise StackError(
             str(file(settings)),
-            found=f"state of layout {found}",
+            found=f"state of layout {layout}",
             expected=f"layout {LAYOUT} or older",
             todo="use the newer checkout, or another STACK_HOME",
         )
@@ -62,14 +62,14 @@ def check(settings: Settings) -> None:
         write(settings)
 
 
-def write(settings: Settings, found: Mapping[str, str | int] | None = None) -> None:
+def write(settings: Settings, used: Mapping[str, str | int] | None = None) -> None:
     """Note which versions use the state, and which commit: those that are installed, or those that are given."""
-    files.write(file(settings), json.dumps(dict(found or current() | {"code": code.version()}), indent=1) + "\n")
+    files.write(file(settings), json.dumps(dict(used or current() | {"code": code.version()}), indent=1) + "\n")
 
 
 @contextmanager
 def unfinished(settings: Settings) -> Iterator[Path]:
-    """A folder in the home to prepare new state in; `check` refuses the home until it is whole."""
+    """Give a folder in the home to prepare new state in; `check` refuses the home until it is whole."""
     aside = settings.home / UNFINISHED
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -9,7 +9,7 @@ import httpx
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.core.wait import wait_until
-from stack.ops import lan
+from stack.ops import compose_file, lan
 from stack.ops.runs import Outcome, Runs
 from stack.project import Project
 from stack.specification import example, specs
@@ -21,18 +21,14 @@ NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
 
 def addresses(settings: Settings) -> dict[str, str]:
     """Return what a browser opens, by name."""
-    front = {
-        "home page": settings.address("portal") + "/",
-        "predictions": settings.address("prediction") + "/",
-        "Prefect": settings.address("prefect") + "/",
-        "MLflow": settings.address("mlflow") + "/",
-        "Evidently": settings.address("monitoring") + "/",
-        # Through the portal: the server's own page loads from the internet.
+    active = {service.name for service in compose_file.services(settings)}
+    titled = {name.removesuffix("_port"): field.title for name, field in Settings.model_fields.items() if field.title}
+    front = {title: f"{settings.address(name)}/" for name, title in titled.items() if name.replace("_", "-") in active}
+    # Through the portal: the feature server's own page loads from the internet.
+    front |= {
         "features": settings.address("portal") + "/features/",
         "data checks": settings.address("portal") + "/docs/",
     }
-    if "feast-ui" in settings.optional:
-        front["Feast UI"] = settings.address("feast_ui") + "/"
     if lan.wanted(settings):
         front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"
     return front

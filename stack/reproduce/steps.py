@@ -98,8 +98,7 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
         for view, frame in build(tables, spec.clock.start, cutoff).items():
             path = project.settings.feature_tables / spec.name / view
             feature_tables.replace(path, frame, spec.clock.start, cutoff)
-        features.prepare(project.settings)
-        definitions.apply(features.store(project.settings), spec, definitions.load(project))
+        features.apply_alone(project)
         return features.training_set(project, datasets.answered(spec, tables, cutoff))
 
 

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from services.portal.app import build
 from services.portal.tools import Origin, outside
+from stack.core import migrations
 from stack.core.database import decisions, engine
 from stack.core.settings import Settings
 from stack.specification import example
@@ -111,6 +112,7 @@ def test_with_every_service_down_the_page_says_so(home, portal):
 
 
 def test_the_data_sets_of_a_project_are_listed_with_their_picture(shelves, portal):
+    migrations.upgrade(shelves.state_database)  # the catalog is read in another process
     client = portal(shelves)
     page = client.get("/catalog/flights").text
     assert page.count('class="box"') >= 4 and "2 batches" in page and "<svg" in page

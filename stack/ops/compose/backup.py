@@ -88,8 +88,8 @@ def _fill(settings: Settings, file: Path, manifest: Manifest, report: Report) ->
         _load(settings, file, manifest)
         with file.open("rb") as source:
             _inside(settings, report, "restore", stdin=source, stdout=subprocess.DEVNULL)
-        if (found := _counts(settings)) != manifest.counts:
-            raise StackError(settings.name, found=str(found), expected=f"what the archive says: {manifest.counts}")
+        if (counts := _counts(settings)) != manifest.counts:
+            raise StackError(settings.name, found=str(counts), expected=f"what the archive says: {manifest.counts}")
     except BaseException:
         docker.compose(settings, "down", "--volumes", check=False)
         raise
@@ -117,7 +117,7 @@ def _counts(settings: Settings) -> Counts:
 
 
 def _ask(settings: Settings, database: str, query: str) -> str:
-    """The answer of the server, a line a row."""
+    """Return the answer of the server, a line a row."""
     words = ("psql", "--username=postgres", "--no-align", "--tuples-only", "--command", query, database)
     return _server(settings, *words, stdout=subprocess.PIPE).strip()
 

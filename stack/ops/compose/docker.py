@@ -46,12 +46,12 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Say whether it has a process."""
+        """Whether it has a process."""
         return self.state in ("running", "restarting", "paused")
 
 
 def engine() -> str | None:
-    """Why containers cannot be used here; None when an engine with Compose answers."""
+    """Return why containers cannot be used here; None when an engine with Compose answers."""
     try:
         server = _ran("docker", "version", "--format", "{{.Server.Version}}")
         plugin = _ran("docker", "compose", "version", "--short")
@@ -60,9 +60,9 @@ def engine() -> str | None:
     for ran, what in ((server, "no Docker engine answers"), (plugin, "Docker has no Compose v2")):
         if ran.returncode:
             return f"{what}: {(ran.stderr or ran.stdout).strip()[:200]}"
-    found = plugin.stdout.strip().removeprefix("v")
-    if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < OLDEST:
-        return f"Docker Compose {found}, older than {'.'.join(map(str, OLDEST))}"
+    version = plugin.stdout.strip().removeprefix("v")
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
+        return f"Docker Compose {version}, older than {'.'.join(map(str, OLDEST))}"
     return None
 
 
@@ -131,19 +131,19 @@ def container(settings: Settings, service: str = WORKER) -> str:
 
 
 def command(settings: Settings, *words: str) -> list[str]:
-    """The words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
-    profiles = [word for one in sorted(settings.optional) for word in ("--profile", one)]
+    """Return the words of a ``docker compose`` command; ``.env`` is read by our settings alone, not by Docker."""
+    profiles = [word for profile in sorted(settings.optional) for word in ("--profile", profile)]
     return ["docker", "compose", "--project-name", settings.name, "--env-file", os.devnull, *profiles, *words]
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment of ``docker compose``: that of this process, with the stack's variables as the settings say."""
+    """Return the environment of ``docker compose``: this process's, with the stack's variables from the settings."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "COMPOSE_"))}
     return inherited | values(settings)
 
 
 def values(settings: Settings) -> dict[str, str]:
-    """The variables of docker-compose.yml that the user's settings decide; the file has the others."""
+    """Return the variables of docker-compose.yml that the user's settings decide; the file has the others."""
     places = [name for name in Settings.model_fields if name in ("home", "host", "profiles") or name.endswith("_port")]
     derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
     # To stop a stack none is needed.
@@ -163,7 +163,7 @@ def containers(settings: Settings) -> dict[str, Container]:
     """
     words = ("ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.oneoff=False", "--format", "{{.ID}}")
     ids = _listed(*words, settings=settings)
-    return {one.service: one for one in map(_container, inspect(ids))}
+    return {container.service: container for container in map(_container, inspect(ids))}
 
 
 def volumes(settings: Settings) -> list[str]:
@@ -172,7 +172,7 @@ def volumes(settings: Settings) -> list[str]:
 
 
 def labels(volume: str) -> Mapping[str, str]:
-    """The labels of a volume; none where there is no such volume, or no engine answers."""
+    """Return the labels of a volume; none where there is no such volume, or no engine answers."""
     try:
         ran = _ran("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume)
     except FileNotFoundError:
@@ -193,17 +193,17 @@ def make_volume(name: str, given: Mapping[str, str]) -> None:
 
 
 def inspect(names: list[str]) -> list[Mapping[str, Any]]:
-    """What the engine knows of containers or images; those that are gone are left out."""
+    """Return what the engine knows of containers or images; those that are gone are left out."""
     return list(json.loads(_ran("docker", "inspect", *names).stdout or "[]")) if names else []
 
 
 def memory(settings: Settings) -> dict[str, int]:
     """Bytes of memory of each running container, without the file cache that it could give back, by container name."""
-    running = [one.name for one in containers(settings).values() if one.running]
+    running = [container.name for container in containers(settings).values() if container.running]
     if not running:
         return {}
-    told = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()
-    return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, told)}
+    lines = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()
+    return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, lines)}
 
 
 def _key(name: str) -> str:
@@ -211,7 +211,7 @@ def _key(name: str) -> str:
 
 
 def _listed(*words: str, settings: Settings) -> list[str]:
-    """What a listing command of Docker's names, of this stack alone."""
+    """Return what a listing command of Docker's names, of this stack alone."""
     try:
         ran = _ran("docker", *words, "--filter", f"label={PROJECT}={settings.name}")
     except FileNotFoundError:

@@ -25,9 +25,9 @@ MOUNTED = ("projects", "feature_repo")
 
 
 def outdated() -> bool:
-    """Say whether the image is missing or holds other files than the checkout."""
-    found = docker.inspect([compose_file.image()])
-    return not found or (found[0]["Config"]["Labels"] or {}).get(LABEL) != sources()
+    """Return whether the image is missing or holds other files than the checkout."""
+    images = docker.inspect([compose_file.image()])
+    return not images or (images[0]["Config"]["Labels"] or {}).get(LABEL) != sources()
 
 
 def build(settings: Settings) -> None:
@@ -48,20 +48,20 @@ def build_with_jupyter() -> None:
     command = ["docker", "build", *_arguments(), "--target", "notebook", "--tag", compose_file.tag("notebook"), "."]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode:
-        found = "\n            ".join(ran.stderr.strip().splitlines()[-12:])
-        raise StackError("docker build", found=found, expected="an image with Jupyter", todo="run `make doctor`")
+        errors = "\n            ".join(ran.stderr.strip().splitlines()[-12:])
+        raise StackError("docker build", found=errors, expected="an image with Jupyter", todo="run `make doctor`")
 
 
 def sources(root: Path = ROOT) -> str:
-    """A fingerprint of what the image is built from, by the rules of .dockerignore, and of the examples."""
+    """Return a fingerprint of what the image is built from, by the rules of .dockerignore, and of the examples."""
     rules = [line for line in (root / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     kept = [root / line.removeprefix("!") for line in rules if line.startswith("!")]
     dropped = [line.removeprefix("**/") for line in rules if line.startswith("**/")]
-    found = sorted(
+    files = sorted(
         {file for path in kept for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()}
     )
     digest = hashlib.sha256((root / "Dockerfile").read_bytes() + _examples().encode())
-    for file in found:
+    for file in files:
         relative = file.relative_to(root)
         mounted = relative.parts[0] in MOUNTED
         if not mounted and not any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped):
@@ -71,7 +71,7 @@ def sources(root: Path = ROOT) -> str:
 
 def _arguments() -> list[str]:
     given = (f"CODE_VERSION={code.version()}", f"SOURCES={sources()}", f"EXAMPLES={_examples()}")
-    return [word for one in given for word in ("--build-arg", one)]
+    return [word for argument in given for word in ("--build-arg", argument)]
 
 
 def _examples() -> str:

@@ -46,7 +46,7 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
             if content := tar.extractfile(info):
                 with (given / Path(info.name).name).open("wb") as file:
                     shutil.copyfileobj(content, file)
-    made = backups.write(
+    written = backups.write(
         stack,
         folder / "made.tar.gz",
         at,
@@ -54,12 +54,12 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
         secrets=given / contents.ENV.name,
         dump=partial(_given, given),
     )
-    with made.open("rb") as whole:
+    with written.file.open("rb") as whole:
         shutil.copyfileobj(whole, sys.stdout.buffer)
 
 
 def _given(given: Path, folder: Path) -> Dumps:
-    """The dumps that the servers' own tools have made."""
+    """Return the dumps that the servers' own tools have made."""
     for name in databases.SERVED:
         shutil.move(given / name, folder / name)
     return Dumps(dict.fromkeys(databases.SERVED, KIND), Counts.model_validate_json((given / COUNTS).read_text()))

@@ -25,13 +25,13 @@ def claim(settings: Settings) -> None:
 
 
 def foreign_checkout(settings: Settings) -> str | None:
-    """The folder of another checkout that containers or volumes of this name are of; None when there is none."""
+    """Return the folder of another checkout that containers or volumes of this name are of; None when there is none."""
     volume = docker.labels(f"{settings.name}_{VOLUME}").get(LABEL, "")
-    return other([volume, *(one.checkout for one in docker.containers(settings).values())])
+    return other([volume, *(container.checkout for container in docker.containers(settings).values())])
 
 
 def other(folders: Iterable[str], own: Path = ROOT) -> str | None:
-    """The first of some folders that holds another checkout than `own`.
+    """Return the first of some folders that holds another checkout than `own`.
 
     A folder that is gone has been moved or deleted: what is left of it belongs to whoever goes on with it.
     """

@@ -31,7 +31,7 @@ class ComposeRuntime(Runtime):
     def running(self) -> bool:
         """Return whether a container of this checkout's stack runs."""
         there = docker.containers(self.settings).values()
-        return any(one.running for one in there) and not ownership.foreign_checkout(self.settings)
+        return any(container.running for container in there) and not ownership.foreign_checkout(self.settings)
 
     def state_location(self) -> str:
         """Return the names of this checkout's volumes."""
@@ -48,7 +48,7 @@ class ComposeRuntime(Runtime):
     def down(self) -> list[str]:
         """Remove the containers; their volumes stay."""
         ownership.require_own(self.settings)
-        ran = sorted(one.service for one in docker.containers(self.settings).values() if one.running)
+        ran = sorted(container.service for container in docker.containers(self.settings).values() if container.running)
         docker.compose(self.settings, *docker.EVERYTHING, "down", "--remove-orphans")
         return ran
 

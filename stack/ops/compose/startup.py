@@ -32,13 +32,15 @@ def up(settings: Settings, report: Report) -> None:
         settings = lan.with_login(_with_passwords(settings), report)
     services = compose_file.services(settings)
     there = docker.containers(settings)
-    ports.require_free(settings, [one for one in services if one.name not in there or not there[one.name].running])
+    ports.require_free(
+        settings, [service for service in services if service.name not in there or not there[service.name].running]
+    )
     if image.outdated():
         report("building the image (minutes when nothing is cached)")
         image.build(settings)
         report(f"built {compose_file.image()}")
     ownership.claim(settings)
-    _remove(settings, set(there) - {*compose_file.servers(settings), *(one.name for one in services)})
+    _remove(settings, set(there) - {*compose_file.servers(settings), *(service.name for service in services)})
     _Start(settings, services, report).run()
     if not settings.join_url:
         _note_applied(settings)
@@ -52,7 +54,7 @@ def apply_changes(settings: Settings, report: Report) -> None:
     Raises:
         StackError: one of them fails; holds the end of its log.
     """
-    running = {one.service for one in docker.containers(settings).values() if one.running}
+    running = {container.service for container in docker.containers(settings).values() if container.running}
     applied = docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP) if "worker" in running else ""
     if "worker" not in running or applied.strip() == changes.sources():
         return
@@ -118,7 +120,7 @@ class _Start:
         """
         words = ["up", "--detach", "--wait", "--wait-timeout", str(PATIENCE), "--remove-orphans", "--quiet-pull"]
         if self._settings.join_url:
-            words += ["--no-deps", *(one.name for one in self._services)]
+            words += ["--no-deps", *(service.name for service in self._services)]
         with docker.started(self._settings, *words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             while process.poll() is None:
                 time.sleep(0.5)
@@ -150,10 +152,12 @@ class _Start:
 
 def _failure(settings: Settings, errors: list[str]) -> StackError:
     """Name the service that kept the stack from starting, with the end of its log."""
-    for name, one in docker.containers(settings).items():
-        ended = one.state == "exited" and one.exit_code
-        if ended or one.health == "unhealthy" or one.state == "restarting":
-            problem = f"it ended with exit code {one.exit_code}" if ended else one.last_check or one.state
+    for name, container in docker.containers(settings).items():
+        ended = container.state == "exited" and container.exit_code
+        if ended or container.health == "unhealthy" or container.state == "restarting":
+            problem = (
+                f"it ended with exit code {container.exit_code}" if ended else container.last_check or container.state
+            )
             return StackError(
                 f"service {name}",
                 found="\n            ".join([problem, *_tail(settings, name, 12)]),

@@ -22,23 +22,27 @@ def rows(settings: Settings) -> list[Row]:
     return [_row(name, services.get(name), containers.get(name), memory) for name in names]
 
 
-def _row(name: str, service: Service | None, one: Container | None, memory: Mapping[str, int]) -> Row:
-    age = datetime.now(UTC) - one.started if one and one.running else timedelta()
+def _row(name: str, service: Service | None, container: Container | None, memory: Mapping[str, int]) -> Row:
+    age = datetime.now(UTC) - container.started if container and container.running else timedelta()
     return Row(
         name=name,
-        health=_health(service, one),
+        health=_health(service, container),
         port=service.ports[0] if service and service.ports else None,
-        memory=memory.get(one.name, 0) if one else 0,
-        restarts=one.restarts if one else 0,
+        memory=memory.get(container.name, 0) if container else 0,
+        restarts=container.restarts if container else 0,
         uptime=timedelta(seconds=round(age.total_seconds())),
     )
 
 
-def _health(service: Service | None, one: Container | None) -> str:
-    if one is None:
+def _health(service: Service | None, container: Container | None) -> str:
+    if container is None:
         return "stopped"
-    if service and service.once and one.state == "exited":
-        return f"failed with exit code {one.exit_code}" if one.exit_code else "done"
-    if not one.running:
-        return f"does not run ({one.state}); see `make logs SERVICE={one.service}`"
-    return f"unhealthy ({one.last_check})" if one.health == "unhealthy" else one.health or one.state
+    if service and service.once and container.state == "exited":
+        return f"failed with exit code {container.exit_code}" if container.exit_code else "done"
+    if not container.running:
+        return f"does not run ({container.state}); see `make logs SERVICE={container.service}`"
+    return (
+        f"unhealthy ({container.last_check})"
+        if container.health == "unhealthy"
+        else container.health or container.state
+    )

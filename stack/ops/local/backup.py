@@ -18,7 +18,9 @@ from stack.ops.runtime import Report
 
 def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
     """Write one archive of everything, as :func:`stack.ops.backups.write` does."""
-    return backups.write(settings, out, at, report, secrets=secrets)
+    written = backups.write(settings, out, at, report, secrets=secrets)
+    report(written.summary)
+    return written.file
 
 
 def restore(
@@ -76,9 +78,9 @@ def _load(settings: Settings, aside: Path, manifest: Manifest) -> None:
     urls = databases.urls(settings)
     for name, kind in manifest.databases.items():
         databases.KINDS[kind].load(aside / "databases" / name, urls[name])
-    found = databases.counts(settings.mlflow_database, settings.state_database)
-    if found != manifest.counts:
-        raise StackError(str(settings.home), found=str(found), expected=f"what the archive says: {manifest.counts}")
+    counts = databases.counts(settings.mlflow_database, settings.state_database)
+    if counts != manifest.counts:
+        raise StackError(str(settings.home), found=str(counts), expected=f"what the archive says: {manifest.counts}")
 
 
 def _require_stopped(settings: Settings) -> None:
@@ -98,7 +100,7 @@ def _occupied(settings: Settings) -> list[Path]:
 
 
 def _content(folder: Path) -> Iterator[Path]:
-    """What counts in a folder: neither a restore that was broken off nor what a new disk comes with."""
+    """Return what counts in a folder: neither a restore that was broken off nor what a new disk comes with."""
     return (path for path in folder.iterdir() if path.name not in (versions.UNFINISHED, "lost+found"))
 
 

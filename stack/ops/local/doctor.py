@@ -50,7 +50,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
         return
     states = Supervisor(settings).states()
     running = {name for name, state in states.items() if state.pid}
-    for name, problem in health.problems(one for one in listed if one.name in running).items():
+    for name, problem in health.problems(service for service in listed if service.name in running).items():
         yield Finding(name, problem is None, problem or "healthy", f"make logs SERVICE={name}")
     for service in listed:
         if service.name in running:

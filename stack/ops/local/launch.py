@@ -21,7 +21,7 @@ def main(definition: Path) -> None:
     """Replace this process by the command of the definition file: ``{"command": [...], "environment": {...}}``."""
     body = json.loads(definition.read_text())
     leftovers = processes.by_service(os.environ[processes.STACK]).get(os.environ[processes.SERVICE], [])
-    processes.kill(one for one in leftovers if one.pid != os.getpid())
+    processes.kill(process for process in leftovers if process.pid != os.getpid())
     with starts(definition).open("a") as file:
         print(f"{time.time():.3f} {os.getpid()}", file=file)
     environ = os.environ | body["environment"]
@@ -30,7 +30,7 @@ def main(definition: Path) -> None:
 
 
 def starts(definition: Path) -> Path:
-    """The file that holds a line for each start since the service was last started on purpose."""
+    """Return the file that holds a line for each start since the service was last started on purpose."""
     return definition.with_suffix(".starts")
 
 

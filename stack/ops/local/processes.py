@@ -26,7 +26,7 @@ def by_service(stack: str) -> dict[str, list[psutil.Process]]:
     Args:
         stack: address of the stack's supervisord, as in ``supervisor.address``.
     """
-    found: dict[str, list[psutil.Process]] = defaultdict(list)
+    running: dict[str, list[psutil.Process]] = defaultdict(list)
     for process in psutil.process_iter():
         try:
             if process.uids().real != os.getuid():
@@ -35,8 +35,8 @@ def by_service(stack: str) -> dict[str, list[psutil.Process]]:
         except (psutil.Error, OSError):
             continue
         if environ.get(STACK) == stack:
-            found[environ.get(SERVICE, "")].append(process)
-    return dict(found)
+            running[environ.get(SERVICE, "")].append(process)
+    return dict(running)
 
 
 def memory(processes: Iterable[psutil.Process]) -> int:
@@ -65,11 +65,11 @@ def _signal(processes: list[psutil.Process], number: signal.Signals, patience: f
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
     wait_until(lambda: not any(map(_lives, processes)), patience, pause=0.02)
-    return [one for one in processes if _lives(one)]
+    return [process for process in processes if _lives(process)]
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Say whether it runs; a zombie holds nothing, and where nobody reaps it stays for ever."""
+    """Return whether it runs; a zombie holds nothing, and where nobody reaps it stays for ever."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

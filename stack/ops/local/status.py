@@ -21,7 +21,7 @@ def rows(settings: Settings, file: Path = compose_file.FILE) -> list[Row]:
     """Return the state of every service of the stack, and of supervisord itself."""
     services = compose_file.services(settings, file)
     states = Supervisor(settings).states()
-    problems = health.problems(one for one in services if one.name in states and states[one.name].pid)
+    problems = health.problems(service for service in services if service.name in states and states[service.name].pid)
     running = processes.by_service(supervisor.address(settings))
     rows = [_row(service, states.get(service.name), problems, running.get(service.name, [])) for service in services]
     return [*rows, _daemon(settings)] if states else rows

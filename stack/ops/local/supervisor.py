@@ -88,7 +88,7 @@ class State:
 
 
 def socket(settings: Settings) -> Path:
-    """The daemon's socket: in the run folder, or below the temporary folder where that path is too long for one."""
+    """Return the path of the daemon's socket: below the temporary folder where the run folder's path is too long."""
     path = settings.run / "supervisor.sock"
     if len(str(path)) <= LONGEST_SOCKET:
         return path
@@ -97,12 +97,12 @@ def socket(settings: Settings) -> Path:
 
 
 def address(settings: Settings) -> str:
-    """The daemon's address, which also marks the processes of this stack."""
+    """Return the daemon's address, which also marks the processes of this stack."""
     return f"unix://{socket(settings)}"
 
 
 def definition(settings: Settings, name: str) -> Path:
-    """The file with a service's command and environment."""
+    """Return the file with a service's command and environment."""
     return settings.run / f"{name}.json"
 
 
@@ -147,7 +147,7 @@ class Supervisor:
         return ServerProxy("http://localhost", transport=transport).supervisor
 
     def alive(self) -> bool:
-        """Say whether the daemon answers."""
+        """Return whether the daemon answers."""
         if not socket(self._settings).exists():
             return False
         try:
@@ -188,7 +188,7 @@ class Supervisor:
             self._rpc.addProcessGroup(name)
 
     def states(self) -> dict[str, State]:
-        """The state of every service that the daemon knows; none when it does not run."""
+        """Return the state of every service that the daemon knows; none when it does not run."""
         if not self.alive():
             return {}
         return {info["name"]: self._state(info) for info in self._rpc.getAllProcessInfo()}
@@ -236,7 +236,7 @@ class Supervisor:
 
     def leftovers(self) -> list[Any]:
         """Processes of this stack, whoever is their parent now."""
-        return [one for found in processes.by_service(address(self._settings)).values() for one in found]
+        return [process for running in processes.by_service(address(self._settings)).values() for process in running]
 
     def _state(self, info: dict[str, Any]) -> State:
         noted = starts(definition(self._settings, info["name"]))

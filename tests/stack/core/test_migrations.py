@@ -31,6 +31,7 @@ from stack.project import Project
 from stack.promotion import decisions
 from stack.specification import specs
 
+require_current = migrations.require_current  # while tests run, a fixture migrates instead
 FIRST = """
 CREATE TABLE clocks (project VARCHAR NOT NULL, now {instant} NOT NULL, PRIMARY KEY (project));
 CREATE TABLE predictions (
@@ -180,6 +181,20 @@ def test_an_upgrade_that_fails_changes_nothing(tmp_path, monkeypatch):
     assert dump() == before
     monkeypatch.undo()
     check(settings)
+
+
+def test_a_database_that_is_not_migrated_is_refused_and_left_alone(tmp_path):
+    settings = old(f"sqlite:///{tmp_path}/state.db", FIRST)
+    nowhere = f"sqlite:///{tmp_path}/nowhere/state.db"
+
+    for url in (settings.state_database, nowhere):
+        with pytest.raises(StackError, match="no tables of the stack|schema") as refused:
+            require_current(url)
+        assert refused.value.todo == "run `make up`"
+    assert not (tmp_path / "nowhere").exists()
+
+    migrations.upgrade(settings.state_database)
+    require_current(settings.state_database)
 
 
 def test_two_processes_upgrade_once(tmp_path):

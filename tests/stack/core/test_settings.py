@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from stack.core import env_example
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings, load
 
@@ -63,7 +64,12 @@ def test_what_a_process_is_given_makes_the_same_settings(tmp_path):
     assert load(settings.environment(), NOTHING) == settings
 
 
-def test_the_example_lists_every_key_with_its_default(tmp_path):
+def test_the_example_is_the_one_of_the_settings(tmp_path):
+    assert EXAMPLE.read_text() == env_example.text(), "python -m stack.core.env_example > .env.example"
+
+
+def test_every_setting_is_described_and_the_example_holds_the_defaults(tmp_path):
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
     file = tmp_path / ".env"
     file.write_text("".join(line.removeprefix("# ") for line in EXAMPLE.read_text().splitlines(keepends=True)[1:]))
 

@@ -3,11 +3,13 @@ from pathlib import Path
 import pytest
 
 from stack.core.errors import StackError
+from stack.core.runtimes import RUNTIMES
 from stack.core.settings import load
 from stack.ops import compose_file, runtimes
 from stack.ops.compose import docker, image, ownership
 from stack.ops.compose.runtime import ComposeRuntime
 from stack.ops.local.runtime import LocalRuntime
+from stack.ops.runtime import Runtime
 from tests.conftest import own_environment
 
 
@@ -103,6 +105,22 @@ def test_another_checkout_owns_what_it_has_made_until_it_is_gone(tmp_path):
     assert ownership.other([str(ours), str(theirs)], ours) == str(theirs)
     theirs.rename(tmp_path / "moved")
     assert ownership.other([str(theirs)], ours) is None
+
+
+def test_every_runtime_has_the_same_files_and_all_that_the_interface_asks_for(tmp_path):
+    parts = {"runtime", "startup", "status", "logs", "doctor", "files", "shell", "backup"}
+    for one in runtimes.every(settings(tmp_path)):
+        folder = Path(runtimes.__file__).parent / one.name
+        assert parts <= {path.stem for path in folder.glob("*.py")}
+        assert one.name in RUNTIMES and isinstance(one, Runtime)
+
+
+def test_a_command_beside_the_state_runs_here_for_processes(tmp_path):
+    ran: list[str] = []
+
+    LocalRuntime(settings(tmp_path)).beside_state(lambda: ran.append("here"), ["audit", "flights"], ran.append)
+
+    assert ran == ["here"]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("12.5MiB", 13107200), ("1.5GiB", 1610612736), ("0B", 0)])

@@ -1,0 +1,21 @@
+"""Every setting with its default, as a commented env file: ``python -m stack.core.env_example > .env.example``."""
+
+from __future__ import annotations
+
+from stack.core.settings import PREFIX, ROOT, Settings
+
+HEADER = "# Copy to .env and uncomment what should differ. An environment variable of the same name wins over the file."
+COLUMN = 32
+
+
+def text() -> str:
+    """Return the content of ``.env.example``."""
+    lines = [HEADER]
+    for name, field in Settings.model_fields.items():
+        default = "var" if field.default == ROOT / "var" else field.default
+        lines.append(f"{f'# {PREFIX}{name.upper()}={default}':<{COLUMN}} # {field.description}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(text(), end="")
