@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from monitoring import drawing, pages
 from monitoring.performance import NAMES, scores
 from monitoring.year import Year
+from stack.core.pages import REPLAY
 from stack.core.settings import Settings
 
-PAGE = "year.html"
 KINDS = {
     "live": "what callers were answered",
     "frozen": "the first champion, on the same features",
@@ -23,7 +23,7 @@ KINDS = {
 
 def save(settings: Settings, year: Year) -> Path:
     """Write the page beside the project's drift reports."""
-    return pages.write(pages.folder(settings, year.spec.name) / PAGE, html(year))
+    return pages.write(pages.folder(settings, year.spec.name) / REPLAY, html(year))
 
 
 def html(year: Year) -> str:
@@ -37,7 +37,7 @@ def html(year: Year) -> str:
         "number": lambda value: "-" if value is None else f"{value:.4f}",
         "percent": lambda value: "-" if value is None else f"{value:.0%}",
     }
-    return templates.get_template(PAGE).render(
+    return templates.get_template(REPLAY).render(
         spec=year.spec,
         since=year.since,
         until=year.until,

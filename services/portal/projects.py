@@ -1,4 +1,4 @@
-"""What the home page says of each project."""
+"""The home page's card of each project."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from services.portal import shelves
-from services.portal.shelves import Batches
+from services.portal import report_index
+from services.portal.report_index import Batches
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
@@ -26,7 +26,7 @@ TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE"
 
 @dataclass(frozen=True)
 class Model:
-    """A registered version as people read it."""
+    """A registered version, formatted."""
 
     version: str
     metrics: dict[str, str]
@@ -37,7 +37,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Card:
-    """One project on the home page; `problems` say what could not be read."""
+    """One project on the home page; `problems` lists what could not be read."""
 
     name: str
     title: str = ""
@@ -46,7 +46,7 @@ class Card:
     champion: Model | None = None
     challenger: Model | None = None
     decisions: list[Entry] = field(default_factory=list)
-    """The last ones, the newest first."""
+    """The latest ones, newest first."""
     report: dict[str, Any] | None = None
     quarantine: dict[str, Any] | None = None
     batches: Batches | None = None
@@ -56,7 +56,7 @@ class Card:
 
 
 def card(settings: Settings, name: str) -> Card:
-    """Read all that is known of a project. Never raises: what cannot be read stands in `problems`."""
+    """Return the card of a project. Never raises: what cannot be read is listed in `problems`."""
     try:
         project = Project.open(name, settings)
     except StackError as error:
@@ -78,22 +78,22 @@ def card(settings: Settings, name: str) -> Card:
         champion=_model(read("champion", project.registry.champion)),
         challenger=_model(read("challenger", project.registry.challenger)),
         decisions=(read("audit", audit.entries, project, DECISIONS) or [])[::-1],
-        report=next(iter(shelves.reports(settings, name)), None),
-        quarantine=shelves.quarantined(settings, name),
-        batches=shelves.batches(settings, name),
-        data_docs=shelves.data_docs(settings, f"{name}/index.html"),
+        report=next(iter(report_index.reports(settings, name)), None),
+        quarantine=report_index.quarantined(settings, name),
+        batches=report_index.batches(settings, name),
+        data_docs=report_index.data_docs(settings, f"{name}/index.html"),
         example=body(spec),
         problems=problems,
     )
 
 
 def body(spec: ProjectSpec) -> str:
-    """A request body made of the examples in project.yaml."""
+    """Return a request body made of the examples in project.yaml."""
     return json.dumps({"rows": [{name: field.example for name, field in spec.request.items()}]})
 
 
 def curl(url: str, name: str, example: str) -> str:
-    """A command, ready to paste, that asks a project's champion; at the gateway it names who asks."""
+    """Return a command that asks a project's champion; behind the gateway it logs in."""
     login = " --user stack --cacert ca.crt" if url.startswith("https:") else ""
     return f"curl{login} {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(example)}"
 
@@ -112,12 +112,12 @@ def _model(version: Version | None) -> Model | None:
 
 
 def titled(metric: str) -> str:
-    """The name of a metric as people read it."""
+    """Return the display name of a metric."""
     return TITLES.get(metric) or metric.replace("_", " ").capitalize()
 
 
 def _is_metric(key: str, value: str) -> bool:
-    """Whether a tag is a holdout metric: the stack's and MLflow's own tags have a dot in their name."""
+    """Return whether a tag is a holdout metric: the stack's and MLflow's own tags have a dot in their name."""
     try:
         return "." not in key and isfinite(float(value))
     except ValueError:

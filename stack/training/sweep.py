@@ -27,6 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pandas import DataFrame
 
+from stack.core import pages
 from stack.core.settings import Settings
 from stack.kit.models import Candidate
 from stack.project import Project
@@ -140,7 +141,7 @@ def sweep(
         study.trials_dataframe().to_csv(folder / "trials.csv", index=False)
         page = charts.page(title, study, asked.judge, advice(best, asked))
         (folder / "sweep.html").write_text(page)
-        shown = project.settings.pages / project.spec.name / f"sweep-{cutoff:%Y%m%dT%H%M%SZ}.html"
+        shown = project.settings.pages / project.spec.name / pages.sweep(f"{cutoff:%Y%m%dT%H%M%SZ}")
         shown.parent.mkdir(parents=True, exist_ok=True)
         shown.write_text(page)
         tracker.log(params=_flat(best), metrics={asked.judge.aim: best[asked.judge.aim]})
