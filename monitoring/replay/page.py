@@ -11,10 +11,10 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from monitoring import pages
 from monitoring.replay import plots
 from monitoring.replay.period import Period
+from stack.core.pages import REPLAY
 from stack.core.settings import Settings
 from stack.training.performance import NAMES, scores
 
-PAGE = "year.html"
 KINDS = {
     "live": "the answers that callers received",
     "frozen": "the first champion, on the same features",
@@ -24,7 +24,7 @@ KINDS = {
 
 def save(settings: Settings, period: Period) -> Path:
     """Write the page beside the project's drift reports."""
-    return pages.write(pages.folder(settings, period.spec.name) / PAGE, html(period))
+    return pages.write(pages.folder(settings, period.spec.name) / REPLAY, html(period))
 
 
 def html(period: Period) -> str:
@@ -38,7 +38,7 @@ def html(period: Period) -> str:
         "number": lambda value: "-" if value is None else f"{value:.4f}",
         "percent": lambda value: "-" if value is None else f"{value:.0%}",
     }
-    return templates.get_template(PAGE).render(
+    return templates.get_template(REPLAY).render(
         spec=period.spec,
         since=period.since,
         until=period.until,

@@ -10,11 +10,12 @@ its own, which may wait.
 from __future__ import annotations
 
 import gc
-import runpy
 import sys
 import time
 from itertools import count
 from threading import Thread
+
+from services.orchestration import _compat
 
 PAUSE_SECONDS = 1.0
 YOUNG, ALL = 1, 2
@@ -24,11 +25,9 @@ EVERY = 60
 
 
 def main() -> None:
-    """Take the collector off the event loop, then be `prefect server start` with the arguments of this command."""
-    gc.disable()
+    """Move garbage collection off the event loop, then run `prefect server start` with this command's arguments."""
     Thread(target=collect, name="garbage", daemon=True).start()
-    sys.argv = ["prefect", "server", "start", *sys.argv[1:]]
-    runpy.run_module("prefect", run_name="__main__")
+    _compat.start_server(sys.argv[1:])
 
 
 def collect() -> None:

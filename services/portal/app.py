@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.portal import formats, sets, shelves, watch
+from services.portal import _compat, catalog_page, formats, report_index, watch
+from services.portal.cache import Cache
 from services.portal.headers import SecurityHeaders
 from services.portal.projects import Card, card, titled
-from services.portal.pulse import Pulse
 from services.portal.tools import TIMEOUT_SECONDS, Origin, State, ask, inside, outside, tools
+from stack.core import pages
 from stack.core.settings import Settings
 from stack.core.settings import settings as read_settings
 from stack.specification import example, specs
@@ -40,30 +40,31 @@ CATALOG_SECONDS = 20.0
 
 @dataclass
 class Portal:
-    """What the routes share."""
+    """State shared by the routes."""
 
     settings: Settings
     client: httpx.AsyncClient
-    pulse: Pulse
+    cache: Cache
     templates: Environment
 
 
 def app() -> Starlette:
-    """The portal of this process's settings: ``uvicorn --factory services.portal.app:app``."""
+    """Return the portal of this process's settings: ``uvicorn --factory services.portal.app:app``."""
     return build(read_settings())
 
 
 def build(settings: Settings) -> Starlette:
-    """Make the portal of a stack."""
+    """Return the portal of a stack."""
     portal = Portal(
         settings=settings,
         # The proxies of the user's shell do not lead to the stack's own services.
         client=httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False),
-        pulse=Pulse(),
+        cache=Cache(),
         templates=Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
         ),
     )
+    portal.templates.globals["pages"] = pages
     portal.templates.filters |= formats.FILTERS | {"titled": titled}
 
     @asynccontextmanager
@@ -85,7 +86,7 @@ def build(settings: Settings) -> Starlette:
             Route("/catalog/{project}", catalog, methods=["GET"]),
             Route("/features/", features, methods=["GET"]),
             Route("/features/openapi.json", features_api, methods=["GET"]),
-            Mount("/features/static", StaticFiles(directory=swagger_ui(), check_dir=False)),
+            Mount("/features/static", StaticFiles(directory=_compat.swagger_ui(), check_dir=False)),
             Mount("/reports", StaticFiles(directory=settings.pages, check_dir=False)),
             Route("/docs/", data_docs, methods=["GET"]),
             Mount("/docs", StaticFiles(directory=settings.data_docs, check_dir=False, html=True)),
@@ -95,12 +96,12 @@ def build(settings: Settings) -> Starlette:
 
 
 async def home(request: Request) -> Response:
-    """The home page: states of the services, one card a project."""
+    """Show the states of the services and a card for each project."""
     portal: Portal = request.state.portal
     settings, origin = portal.settings, _origin(request)
     shown = tools(settings)
     names = specs.names()
-    found = await portal.pulse.read(
+    found = await portal.cache.read(
         {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
         | {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
     )
@@ -128,57 +129,64 @@ async def home(request: Request) -> Response:
 
 
 async def every_report(request: Request) -> Response:
-    """The projects, and the pages that each has."""
+    """List the projects and their report pages."""
     portal: Portal = request.state.portal
-    found = [await asyncio.to_thread(shelves.shelf, portal.settings, name) for name in specs.names()]
-    return _page(portal, "shelves.html", shelves=found)
+    found = [await asyncio.to_thread(report_index.index, portal.settings, name) for name in specs.names()]
+    return _page(portal, "report_index.html", projects=found)
 
 
 async def reports(request: Request) -> Response:
-    """Every report of a project, the newest first."""
+    """List the reports of a project, newest first."""
     portal: Portal = request.state.portal
     name = request.path_params["project"]
     if name not in specs.names():
         raise HTTPException(404, f"no project {name}")
-    found = await asyncio.to_thread(shelves.reports, portal.settings, name, REPORTS_LISTED)
-    evidently, swept = outside(portal.settings, "monitoring", _origin(request)), shelves.sweeps(portal.settings, name)
+    found = await asyncio.to_thread(report_index.reports, portal.settings, name, REPORTS_LISTED)
+    evidently, swept = (
+        outside(portal.settings, "monitoring", _origin(request)),
+        report_index.sweeps(portal.settings, name),
+    )
     metrics = found[0]["headline"][:3] if found else []
     shown = {"reports": found, "metrics": metrics, "evidently": evidently, "sweeps": swept}
-    return _page(portal, "reports.html", name=name, year=shelves.year(portal.settings, name), **shown)
+    return _page(
+        portal, "reports.html", name=name, replay_page=report_index.replay_page(portal.settings, name), **shown
+    )
 
 
 async def catalog(request: Request) -> Response:
-    """Every data set of a project, as a page or as JSON."""
+    """List the data sets of a project, as a page or as JSON."""
     portal: Portal = request.state.portal
     name = request.path_params["project"]
     if name not in specs.names():
         raise HTTPException(404, f"no project {name}")
     question = f"catalog {name}"
-    found = (await portal.pulse.read({question: partial(sets.of, portal.settings, name)}, CATALOG_SECONDS))[question]
+    found = (
+        await portal.cache.read({question: partial(catalog_page.data_sets, portal.settings, name)}, CATALOG_SECONDS)
+    )[question]
     if found is None or isinstance(found, Exception):
         raise HTTPException(503, f"the data sets of {name} cannot be listed: {found or 'it takes long; ask again'}")
     if request.url.path.endswith(".json"):
         return JSONResponse(found)
-    kinds = [(kind, [one for one in found if one["kind"] == kind]) for kind in sets.KINDS]
-    return _page(portal, "catalog.html", name=name, kinds=kinds, picture=sets.picture(found))
+    kinds = [(kind, [one for one in found if one["kind"] == kind]) for kind in catalog_page.KINDS]
+    return _page(portal, "catalog.html", name=name, kinds=kinds, picture=catalog_page.picture(found))
 
 
 async def data_docs(request: Request) -> Response:
-    """The projects whose batches were checked."""
+    """List the projects whose batches were validated."""
     portal: Portal = request.state.portal
     found = sorted(page.parent.name for page in portal.settings.data_docs.glob("*/index.html"))
     return _page(portal, "docs.html", names=found)
 
 
 async def health(_: Request) -> Response:
-    """Say that this process answers."""
+    """Report that this process answers."""
     return JSONResponse({"status": "ok"})
 
 
 async def features(request: Request) -> Response:
     """The feature server's API, drawn by files of this machine; its own page loads them from a CDN."""
     portal: Portal = request.state.portal
-    if not Path(swagger_ui()).is_dir():
+    if not _compat.swagger_ui().is_dir():
         return RedirectResponse(f"{outside(portal.settings, 'features', _origin(request))}/docs")
     return _page(portal, "features.html", address=outside(portal.settings, "features", _origin(request)))
 
@@ -193,13 +201,6 @@ async def features_api(request: Request) -> Response:
     return Response(answer.content, answer.status_code, media_type="application/json")
 
 
-def swagger_ui() -> str:
-    """The folder of Swagger UI's files, which BentoML brings along; finding it imports nothing of BentoML."""
-    spec = find_spec("bentoml")
-    places = spec.submodule_search_locations if spec else None
-    return str(Path(next(iter(places))) / "_internal/server/static_content") if places else "missing"
-
-
 def _page(portal: Portal, template: str, **values: Any) -> HTMLResponse:
     return HTMLResponse(portal.templates.get_template(template).render(**values))
 
@@ -211,6 +212,6 @@ def _state(answer: Any) -> State:
 
 
 def _origin(request: Request) -> Origin:
-    """How the browser has reached us; the gateway says that it was asked over TLS."""
+    """Return how the browser reached the portal; behind the gateway a header says that it was over TLS."""
     name = request.url.hostname or "127.0.0.1"
     return Origin(f"[{name}]" if ":" in name else name, request.headers.get("x-forwarded-proto") == "https")

@@ -1,4 +1,4 @@
-"""How instants and shares read on a page."""
+"""Jinja filters that format instants and numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def instant(value: datetime | str | None) -> str:
-    """An instant in UTC, to the minute; a text that is none stays as it is."""
+    """Format an instant in UTC, to the minute; other text is returned unchanged."""
     if not value:
         return ""
     try:
@@ -19,12 +19,12 @@ def instant(value: datetime | str | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent."""
+    """Format a share in percent."""
     return "-" if value is None else f"{value:.1%}"
 
 
 def number(value: float | None) -> str:
-    """A score."""
+    """Format a score."""
     return "-" if value is None else f"{value:.4f}"
 
 

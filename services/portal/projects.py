@@ -1,4 +1,4 @@
-"""What the home page says of each project."""
+"""The home page's card of each project."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.portal import shelves
-from services.portal.shelves import Batches
+from services.portal import report_index
+from services.portal.report_index import Batches
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
@@ -23,7 +23,7 @@ TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE"
 
 @dataclass(frozen=True)
 class Model:
-    """A registered version as people read it."""
+    """A registered version, formatted."""
 
     version: str
     metrics: dict[str, str]
@@ -34,7 +34,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Card:
-    """One project on the home page; `problems` say what could not be read."""
+    """One project on the home page; `problems` lists what could not be read."""
 
     name: str
     title: str = ""
@@ -43,7 +43,7 @@ class Card:
     champion: Model | None = None
     challenger: Model | None = None
     decisions: list[Entry] = field(default_factory=list)
-    """The last ones, the newest first."""
+    """The latest ones, newest first."""
     report: dict[str, Any] | None = None
     quarantine: dict[str, Any] | None = None
     batches: Batches | None = None
@@ -53,7 +53,7 @@ class Card:
 
 
 def card(settings: Settings, name: str) -> Card:
-    """Read all that is known of a project. Never raises: what cannot be read stands in `problems`."""
+    """Return the card of a project. Never raises: what cannot be read is listed in `problems`."""
     try:
         project = Project.open(name, settings)
     except StackError as error:
@@ -75,10 +75,10 @@ def card(settings: Settings, name: str) -> Card:
         champion=_model(read("champion", project.registry.champion)),
         challenger=_model(read("challenger", project.registry.challenger)),
         decisions=(read("audit", decisions.entries, project, DECISIONS) or [])[::-1],
-        report=next(iter(shelves.reports(settings, name)), None),
-        quarantine=shelves.quarantined(settings, name),
-        batches=shelves.batches(settings, name),
-        data_docs=shelves.data_docs(settings, f"{name}/index.html"),
+        report=next(iter(report_index.reports(settings, name)), None),
+        quarantine=report_index.quarantined(settings, name),
+        batches=report_index.batches(settings, name),
+        data_docs=report_index.data_docs(settings, f"{name}/index.html"),
         example=example.body(spec),
         problems=problems,
     )
@@ -98,5 +98,5 @@ def _model(version: Version | None) -> Model | None:
 
 
 def titled(metric: str) -> str:
-    """The name of a metric as people read it."""
+    """Return the display name of a metric."""
     return TITLES.get(metric) or metric.replace("_", " ").capitalize()

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ import httpx
 from services.portal.tools import ask, inside, tools
 from stack.core import alerts, disk
 from stack.core.settings import Settings
+from stack.ops.local import launch
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 300.0
@@ -94,7 +96,7 @@ async def troubles(settings: Settings, client: httpx.AsyncClient, now: datetime)
 def restarts(settings: Settings, now: float) -> dict[str, str]:
     """The services that supervisord has started again and again; in containers it is not known here."""
     found = {}
-    for noted in settings.run.glob("*.starts"):
+    for noted in settings.run.glob(launch.starts(Path("*")).name):
         count = sum(float(line.split()[0]) > now - STARTS_SECONDS for line in noted.read_text().splitlines())
         if count >= STARTS:
             found[f"{noted.stem} starts again and again"] = (

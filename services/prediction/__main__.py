@@ -9,9 +9,9 @@ import logging
 
 import uvicorn
 
-from services.prediction.front import Front
-from services.prediction.projects import Projects
-from services.prediction.service import is_ours
+from services.prediction import _compat
+from services.prediction.app import PredictionApp
+from services.prediction.projects import ProjectRegistry
 from stack.core.settings import settings
 
 
@@ -19,9 +19,9 @@ def main() -> None:
     """Listen on the host and port of the settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("bentoml._internal.server.http_app").addFilter(is_ours)
+    _compat.drop_client_errors()
     uvicorn.run(
-        Front(Projects(settings())),
+        PredictionApp(ProjectRegistry(settings())),
         host=settings().bind,
         port=settings().prediction_port,
         log_config=None,

@@ -1,4 +1,4 @@
-"""The way of a batch of rows: one read of features, one run of the model, one commit of the log."""
+"""Answer a batch of rows: one read of features, one run of the model, one commit of the log."""
 
 from __future__ import annotations
 
@@ -6,61 +6,60 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from services.prediction import metrics
-from services.prediction.champions import Seat
 from services.prediction.ids import uuids
+from services.prediction.live_models import LiveModels
 from services.prediction.schema import Answer, Row, new_values
-from stack.core.settings import Settings
 from stack.prediction_log.predictions import Prediction
-from stack.project import Project
 
 
-def answer(settings: Settings, seat: Seat, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:
+def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:
     """Answer rows with one version; the log holds them on disk when this returns.
 
-    A row that brings the id of a logged prediction is answered anew, and logged once. Rows of a canary that is
-    withdrawn meanwhile are the champion's.
+    A row with the id of a logged prediction is answered again, and logged once. Rows of a canary that has been
+    withdrawn in the meantime are answered by the champion.
 
     Raises:
         LookupError: the project has no champion.
     """
-    spec, champion = seat.spec, (seat.canary if by_canary else None) or seat.current
-    if champion is None:
+    project, spec = models.project, models.spec
+    model = (models.canary if by_canary else None) or models.champion
+    if model is None:
         raise LookupError(f"{spec.name} has no champion")
-    now, answered_at = Project(settings, spec).clock.now(), datetime.now(UTC)
+    now, answered_at = project.clock.now(), datetime.now(UTC)
     requests = [{name: getattr(row, name) for name in spec.request} for row in rows]
     instants = [min(getattr(row, "asked_at", None) or now, now) for row in rows]
-    found, answers = champion.predict(requests, instants)
-    names, values = list(found.columns), zip(*found.columns.values(), strict=True)
-    logged = [
+    features, outputs = model.predict(requests, instants)
+    names, values = list(features.columns), zip(*features.columns.values(), strict=True)
+    predictions = [
         Prediction(
             str(row.prediction_id or prediction_id),
             asked_at=asked_at,
             answered_at=answered_at,
             request=request,
-            features=dict(zip(names, features, strict=True)),
+            features=dict(zip(names, row_features, strict=True)),
             features_at=features_at,
-            model_version=champion.version,
-            answer=seat.task.reply(one, champion.model.threshold),
+            model_version=model.version,
+            answer=models.task.reply(output, model.model.threshold),
         )
-        for row, prediction_id, asked_at, request, features, features_at, one in zip(
-            rows, uuids(answered_at, len(rows)), instants, requests, values, found.times, answers, strict=True
+        for row, prediction_id, asked_at, request, row_features, features_at, output in zip(
+            rows, uuids(answered_at, len(rows)), instants, requests, values, features.times, outputs, strict=True
         )
     ]
-    Project(settings, spec).log.write(logged)
-    if seat.shadow:
-        seat.shadow.answer(found.columns, logged)
+    project.log.write(predictions)
+    if models.shadow:
+        models.shadow.answer(features.columns, predictions)
     metrics.ROWS.labels(spec.name).observe(len(rows))
-    warnings = [[*new_values(spec, one), *more] for one, more in zip(requests, found.warnings, strict=True)]
+    warnings = [[*new_values(spec, request), *more] for request, more in zip(requests, features.warnings, strict=True)]
     metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
-    return [_answer(seat, one, warned) for one, warned in zip(logged, warnings, strict=True)]
+    return [_answer(models, *pair) for pair in zip(predictions, warnings, strict=True)]
 
 
-def _answer(seat: Seat, one: Prediction, warnings: list[str]) -> Answer:
-    """What the caller is told of a logged prediction; its types are known, so they are not checked again."""
-    return seat.answer.model_construct(
-        **one.answer,
-        model_version=one.model_version,
-        prediction_id=one.id,
-        features_at=one.features_at,
+def _answer(models: LiveModels, prediction: Prediction, warnings: list[str]) -> Answer:
+    """Return the answer for a logged prediction; its types are known, so they are not validated again."""
+    return models.answer.model_construct(
+        **prediction.answer,
+        model_version=prediction.model_version,
+        prediction_id=prediction.id,
+        features_at=prediction.features_at,
         warnings=warnings,
     )

@@ -1,4 +1,4 @@
-"""Who answers a request while a canary is tried out, and how the versions' requests went."""
+"""Route a share of the requests to the canary, and measure how each version's requests went."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import NamedTuple
 from stack.promotion.rollout import Figures
 
 WINDOW_SECONDS = 300.0
-MOST = 5000
+MAX_REQUESTS = 5000
 """Requests of a version that are remembered."""
 
 
-def place(version: str, prediction_id: str) -> float:
-    """Where the canary's share has to reach for a request to be its own: a hash in [0, 1).
+def hash_fraction(version: str, prediction_id: str) -> float:
+    """Return a hash in [0, 1); the canary answers the request when it is below the canary's share.
 
     Of the id of the request's first row, so that a request sent again is answered by the same version, and of the
     canary's version, so that the next canary answers others.
@@ -23,8 +23,8 @@ def place(version: str, prediction_id: str) -> float:
     return int.from_bytes(blake2b(f"{version} {prediction_id}".encode(), digest_size=8).digest()) / 2**64
 
 
-class Request(NamedTuple):
-    """How one request went."""
+class RequestOutcome(NamedTuple):
+    """The outcome of one request."""
 
     at: float
     """Monotonic seconds."""
@@ -32,20 +32,20 @@ class Request(NamedTuple):
     failed: bool
 
 
-class Requests:
-    """The requests of a version in the last minutes. Written by the event loop, read by the thread that judges."""
+class RequestWindow:
+    """The recent requests of a version. Written by the event loop, read by the thread that checks the rollout."""
 
     def __init__(self) -> None:
-        self._seen: deque[Request] = deque(maxlen=MOST)
+        self._outcomes: deque[RequestOutcome] = deque(maxlen=MAX_REQUESTS)
 
     def add(self, seconds: float, failed: bool = False) -> None:
-        """Note one that has ended."""
-        self._seen.append(Request(time.monotonic(), seconds, failed))
+        """Record a completed request."""
+        self._outcomes.append(RequestOutcome(time.monotonic(), seconds, failed))
 
-    def figures(self) -> Figures:
-        """Sum up."""
+    def summary(self) -> Figures:
+        """Return the number of requests and errors, and the 99th percentile of the latency in milliseconds."""
         since = time.monotonic() - WINDOW_SECONDS
-        lately = [one for one in self._seen.copy() if one.at >= since]
-        answered = sorted(one.seconds for one in lately if not one.failed)
-        p99 = 1000 * answered[min(len(answered) - 1, int(0.99 * len(answered)))] if answered else 0.0
-        return Figures(len(lately), len(lately) - len(answered), p99)
+        recent = [outcome for outcome in self._outcomes.copy() if outcome.at >= since]
+        latencies = sorted(outcome.seconds for outcome in recent if not outcome.failed)
+        p99 = 1000 * latencies[min(len(latencies) - 1, int(0.99 * len(latencies)))] if latencies else 0.0
+        return Figures(len(recent), len(recent) - len(latencies), p99)

@@ -1,4 +1,4 @@
-"""What was true: a caller tells it by prediction id, typed as the project's outcomes are."""
+"""Feedback: labels that a caller sends by prediction id, typed as the project's outcomes are."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from stack.specification.specs import ProjectSpec
 
 
 class Label(BaseModel):
-    """What was true of one prediction."""
+    """The true outcome of one prediction."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    prediction_id: UUID = Field(description="Id of the prediction, as its answer told it")
+    prediction_id: UUID = Field(description="Id of the prediction, as in its answer")
     known_at: AwareDatetime | None = Field(
-        None, description="Instant on the project's clock at which it was known, at most its now; default: now"
+        None, description="Instant on the project's clock at which it became known, at most now; default: now"
     )
 
 
-class Noted(BaseModel):
-    """What became of the labels."""
+class FeedbackResult(BaseModel):
+    """How many labels were recorded."""
 
-    labelled: int = Field(description="Predictions whose label is now the one that was told")
+    labelled: int = Field(description="Predictions whose label is now the given one")
     unknown: list[str] = Field(description="Ids that are not in the prediction log of this project")
 
 
@@ -39,12 +39,12 @@ class Feedback(Request):
 
     @classmethod
     def names(cls) -> list[str]:
-        """Names that a caller may have meant."""
+        """Return names that a caller may have meant."""
         return ["labels", "prediction_id", "label", "known_at"]
 
     @classmethod
     def expected(cls, mistake: Any) -> str:
-        """What a correct body has in the place of a mistake."""
+        """Return what a correct body has in the place of a mistake."""
         loc = mistake["loc"]
         if mistake["type"] == "extra_forbidden":
             return "only prediction_id, label, known_at" if len(loc) > 1 else "only labels"
@@ -52,8 +52,8 @@ class Feedback(Request):
             return "an object with prediction_id and label"
         places = {"prediction_id": "a UUID", "known_at": "ISO 8601 date and time with its zone"}
         places["label"] = f"{tasks.of(cls.spec).outcomes} ({cls.spec.label})"
-        found = places.get(str(loc[-1])) if len(loc) == 3 else None
-        return found or f'{{"labels": [...]}} with 1 to {MAX_ROWS} labels'
+        text = places.get(str(loc[-1])) if len(loc) == 3 else None
+        return text or f'{{"labels": [...]}} with 1 to {MAX_ROWS} labels'
 
 
 def feedback_model(spec: ProjectSpec) -> type[Feedback]:
@@ -62,28 +62,28 @@ def feedback_model(spec: ProjectSpec) -> type[Feedback]:
     kind, example = task.outcome_type, task.outcome_example
     outcome = Field(description=f"The outcome: {spec.label}", json_schema_extra={"example": example})
     label = create_model(f"{title(spec)}Label", __base__=Label, label=(kind, outcome))
-    one = {"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": example}
+    label_example = {"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": example}
     labels = Field(
         min_length=1,
         max_length=MAX_ROWS,
         description=f"1 to {MAX_ROWS} labels",
-        examples=[[one]],
-        json_schema_extra={"example": [one]},
+        examples=[[label_example]],
+        json_schema_extra={"example": [label_example]},
     )
-    made = create_model(f"{title(spec)}Feedback", __base__=Feedback, labels=(list[label], labels))
-    made.spec = spec
-    return made
+    body = create_model(f"{title(spec)}Feedback", __base__=Feedback, labels=(list[label], labels))
+    body.spec = spec
+    return body
 
 
-def note(project: Project, labels: Sequence[Any]) -> Noted:
-    """Put labels to their predictions; of two about the same one the last counts."""
+def record_labels(project: Project, labels: Sequence[Any]) -> FeedbackResult:
+    """Attach labels to their predictions; of two for the same prediction the last counts."""
     now = project.clock.now()
     values = tasks.of(project.spec).encode(
-        pd.Series([one.label for one in labels], dtype=object), f"feedback to {project.spec.name}"
+        pd.Series([label.label for label in labels], dtype=object), f"feedback to {project.spec.name}"
     )
-    told: dict[str, tuple[float, datetime]] = {
-        str(one.prediction_id): (float(value), min(one.known_at or now, now))
-        for one, value in zip(labels, values, strict=True)
+    by_id: dict[str, tuple[float, datetime]] = {
+        str(label.prediction_id): (float(value), min(label.known_at or now, now))
+        for label, value in zip(labels, values, strict=True)
     }
-    known = project.log.label_predictions(told)
-    return Noted(labelled=len(known), unknown=[name for name in told if name not in known])
+    known = project.log.label_predictions(by_id)
+    return FeedbackResult(labelled=len(known), unknown=[name for name in by_id if name not in known])

@@ -9,12 +9,12 @@ from uuid import UUID
 
 
 def uuid7() -> UUID:
-    """Make one for now."""
+    """Return a UUID for now."""
     return UUID(next(uuids(datetime.now(UTC), 1)))
 
 
 def uuids(at: datetime, count: int) -> Iterator[str]:
-    """Make some for an instant."""
+    """Yield UUIDs for an instant."""
     milliseconds = int(at.timestamp() * 1000).to_bytes(6, "big")
     random = os.urandom(10 * count)
     for start in range(0, 10 * count, 10):

@@ -1,4 +1,4 @@
-"""What a request and an answer look like: pydantic models made from ``request`` of project.yaml."""
+"""Requests and answers: pydantic models made from ``request`` of project.yaml."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHOSEN = {"prediction_id": "a UUID", "asked_at": Datetime.description}
 
 
 class Row(BaseModel):
-    """What is asked about: the fields of a project. Types are taken literally: "5" is no number."""
+    """The request fields of a project. Types are strict: "5" is no number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -31,10 +31,10 @@ class Row(BaseModel):
 
 
 class ReplayedRow(Row):
-    """A row of a project whose clock is replayed: it may name the instant that it is asked at."""
+    """A row of a project with a replay clock: it may name the instant of the request."""
 
     asked_at: AwareDatetime | None = Field(
-        None, description="Instant on the project's clock, at most its now, whose features answer; default: now"
+        None, description="Instant on the project's clock, at most now, at which features are read; default: now"
     )
 
 
@@ -43,14 +43,16 @@ class Answer(BaseModel):
 
     model_version: str = Field(description="Version of the registered model that answered")
     prediction_id: str = Field(description="Id of this answer in the prediction log (UUID)")
-    features_at: datetime | None = Field(description="Event time of the oldest feature row used; null: none was found")
+    features_at: datetime | None = Field(
+        description="Event time of the oldest feature row used; null if there was none"
+    )
     warnings: list[str] = Field(
-        description="What makes this answer less certain: stale or missing features, new values"
+        description="Reasons why this answer is less certain: stale or missing features, new values"
     )
 
 
 def new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
-    """Warn of values that training never saw."""
+    """Return warnings about values that training never saw."""
     return [
         f"{name}: {request[name]!r} is not among the {len(field.known)} values seen in training"
         for name, field in spec.request.items()
@@ -59,13 +61,13 @@ def new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
 
 
 def answer_model(spec: ProjectSpec) -> type[Answer]:
-    """Make the model of the answer to one row: what the project's task replies, then what every answer has."""
+    """Return the model of the answer to one row: what the project's task replies, then what every answer has."""
     bases: Any = (Answer, _reply_model(spec))
     return cast(type[Answer], create_model(f"{title(spec)}Answer", __base__=bases, __doc__=f"Answer: {spec.title}"))
 
 
 def _reply_model(spec: ProjectSpec) -> type[BaseModel]:
-    """Make the model of what the project's task replies."""
+    """Return the model of what the project's task replies."""
     fields = tasks.of(spec).reply_fields(spec.label)
     described: dict[str, Any] = {name: (kind, Field(**arguments)) for name, (kind, arguments) in fields.items()}
     return create_model("Reply", **described)
@@ -87,17 +89,17 @@ class Request(IODescriptor):  # type: ignore[misc]  # BentoML's types are not fo
 
     @classmethod
     def names(cls) -> list[str]:
-        """Names that a caller may have meant."""
+        """Return names that a caller may have meant."""
         return [*cls.spec.request, "rows"]
 
     @classmethod
     def expected(cls, mistake: Any) -> str:
-        """What a correct request has in the place of a mistake, as pydantic tells one."""
+        """Return what a correct request has in the place of a mistake, a pydantic error."""
         return _expected(cls.spec, mistake)
 
 
 def request_model(spec: ProjectSpec) -> type[Request]:
-    """Make the model of a request body: ``{"rows": [...]}`` of 1 to MAX_ROWS rows."""
+    """Return the model of a request body: ``{"rows": [...]}`` of 1 to MAX_ROWS rows."""
     row = row_model(spec)
     rows = Field(
         min_length=1,
@@ -106,18 +108,18 @@ def request_model(spec: ProjectSpec) -> type[Request]:
         examples=[[example.row(spec)]],
         json_schema_extra={"example": [example.row(spec)]},
     )
-    made = create_model(f"{title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
-    made.spec = spec
-    return made
+    body = create_model(f"{title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
+    body.spec = spec
+    return body
 
 
 def row_model(spec: ProjectSpec) -> type[Row]:
-    """Make the model of one row from the project's request fields."""
+    """Return the model of one row from the project's request fields."""
     base = ReplayedRow if spec.clock.kind == "replay" else Row
-    taken = set(base.model_fields) & set(spec.request)
-    if taken:
+    reserved = set(base.model_fields) & set(spec.request)
+    if reserved:
         raise StackError(
-            f"projects/{spec.name}/project.yaml, key request.{min(taken)}",
+            f"projects/{spec.name}/project.yaml, key request.{min(reserved)}",
             found="a name that every request has",
             expected=f"request fields other than {', '.join(base.model_fields)}",
             todo="rename the field",
@@ -127,29 +129,29 @@ def row_model(spec: ProjectSpec) -> type[Row]:
 
 
 def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
-    """The example row of project.yaml as a request holds it: instants are datetimes."""
+    """Return the example row of project.yaml as a parsed request: instants are datetimes."""
     return row_model(spec).model_validate_json(to_json(example.row(spec))).model_dump(include=set(spec.request))
 
 
 def explain(body: type[Request], error: ValidationError) -> ValidationError:
-    """Say of each mistake what was found and what was expected, in the words of project.yaml."""
+    """Return the error with what was found and what was expected in each place, in the terms of project.yaml."""
     mistakes = [
         InitErrorDetails(
             type=PydanticCustomError(
-                one["type"],
+                mistake["type"],
                 "found {found}, expected {expected}",
-                {"found": _found(body, one), "expected": body.expected(one)},
+                {"found": _found(body, mistake), "expected": body.expected(mistake)},
             ),
-            loc=one["loc"],
-            input=one["input"],
+            loc=mistake["loc"],
+            input=mistake["input"],
         )
-        for one in error.errors(include_url=False)[:20]
+        for mistake in error.errors(include_url=False)[:20]
     ]
     return ValidationError.from_exception_data(f"the request to {body.spec.name}", mistakes)
 
 
 def _found(body: type[Request], mistake: Any) -> str:
-    """What the caller sent."""
+    """Describe what the caller sent."""
     match mistake["type"]:
         case "missing":
             return "nothing"
@@ -164,7 +166,7 @@ def _found(body: type[Request], mistake: Any) -> str:
 
 
 def _expected(spec: ProjectSpec, mistake: Any) -> str:
-    """What a correct request has in this place."""
+    """Describe what a correct request has in this place."""
     loc = mistake["loc"]
     if mistake["type"] == "extra_forbidden":
         return f"only {', '.join(spec.request)}" if len(loc) > 1 else "only rows"
@@ -179,7 +181,7 @@ def _expected(spec: ProjectSpec, mistake: Any) -> str:
 
 
 def _kind(field: RequestField) -> str:
-    """A field's type and limits in words."""
+    """Describe a field's type and limits."""
     or_null = ["or null"] if field.nullable else []
     limits = [
         *([f"matching {field.pattern}"] if field.pattern else []),
@@ -196,7 +198,7 @@ def _annotation(field: RequestField) -> Any:
 
 
 def _field(field: RequestField) -> Any:
-    """A request field as pydantic and OpenAPI have it; one that may be null may also be left out."""
+    """Return a request field for pydantic and OpenAPI; one that may be null may also be left out."""
     unit = f" [{field.unit}]" if field.unit else ""
     return Field(
         None if field.nullable else ...,
@@ -211,5 +213,5 @@ def _field(field: RequestField) -> Any:
 
 
 def title(spec: ProjectSpec) -> str:
-    """A project's name as the models of its requests begin."""
+    """Return the prefix of the names of a project's models."""
     return "".join(part.title() for part in spec.name.split("_"))

@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Any
 
 import bentoml
-from bentoml.exceptions import BentoMLException
-from bentoml.validators import ContentType
-from pydantic import ValidationError
 
+from services.prediction import _compat
 from services.prediction.answers import answer
-from services.prediction.batches import Batches
-from services.prediction.champions import ModelError, Seat
-from services.prediction.feedback import Noted, feedback_model, note
+from services.prediction.batcher import Batcher
+from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
+from services.prediction.live_models import LiveModels, ModelError
 from services.prediction.schema import MAX_ROWS, Answer, Row, request_model
-from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 
 
-def service(settings: Settings, seat: Seat) -> bentoml.Service[Any]:
-    """Make the service of a project."""
-    spec = seat.spec
+def service(models: LiveModels) -> bentoml.Service[Any]:
+    """Return the service of a project."""
+    spec = models.spec
     # One for the champion, one for the canary: no batch, and so no request, is answered by both.
-    lanes = tuple(Batches(partial(answer, settings, seat, by_canary), most=MAX_ROWS) for by_canary in (False, True))
+    batchers = tuple(Batcher(partial(answer, models, by_canary), max_rows=MAX_ROWS) for by_canary in (False, True))
 
-    def end(self: Any) -> None:
-        for lane in lanes:
-            lane.close()
+    def close(self: Any) -> None:
+        for batcher in batchers:
+            batcher.close()
 
     members = {
         "__doc__": spec.title,
         "__module__": __name__,
-        "end": bentoml.on_shutdown(end),
-        f"predict_{spec.name}": _predict(seat, lanes),
-        f"feedback_{spec.name}": _feedback(Project(settings, spec)),
+        "close": bentoml.on_shutdown(close),
+        f"predict_{spec.name}": _predict(models, batchers),
+        f"feedback_{spec.name}": _feedback(models.project),
     }
     return bentoml.service(
         name=spec.name,
@@ -52,44 +48,33 @@ def service(settings: Settings, seat: Seat) -> bentoml.Service[Any]:
     )(type("Predictions", (), members))
 
 
-def _predict(seat: Seat, lanes: Sequence[Batches[Row, Answer]]) -> Any:
-    """Make the route of predictions. Rows of concurrent requests are answered as one batch, in one thread."""
-    spec = seat.spec
+def _predict(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> Any:
+    """Return the endpoint of predictions. Rows of concurrent requests are answered as one batch, in one thread."""
+    spec = models.spec
 
     async def predict(self: Any, rows: list[Any]) -> list[Answer]:
-        began, by_canary = perf_counter(), seat.is_canarys(rows)
+        started, by_canary = perf_counter(), models.routes_to_canary(rows)
         try:
-            answers = await lanes[by_canary].answer(rows)
+            answers = await batchers[by_canary].answer(rows)
         except ModelError:
-            if failed := (seat.canary if by_canary else seat.current):
-                failed.requests.add(perf_counter() - began, failed=True)
+            if failed := (models.canary if by_canary else models.champion):
+                failed.requests.add(perf_counter() - started, failed=True)
             raise
-        seat.requests(answers[0].model_version).add(perf_counter() - began)
+        models.requests(answers[0].model_version).add(perf_counter() - started)
         return answers
 
-    return _route(spec, "predict", predict, request_model(spec), list[seat.answer], spec.title)  # type: ignore[name-defined]
+    return _endpoint(spec, "predict", spec.title, request_model(spec), list[models.answer])(predict)  # type: ignore[name-defined]
 
 
 def _feedback(project: Project) -> Any:
-    """Make the route of what was true."""
+    """Return the endpoint of labels."""
 
-    async def feedback(self: Any, labels: list[Any]) -> Noted:
-        return await asyncio.to_thread(note, project, labels)
+    async def feedback(self: Any, labels: list[Any]) -> FeedbackResult:
+        return await asyncio.to_thread(record_labels, project, labels)
 
-    title = f"What was true of predictions: {project.spec.label}. The same label again changes nothing."
-    return _route(project.spec, "feedback", feedback, feedback_model(project.spec), Noted, title)
-
-
-def _route(spec: ProjectSpec, verb: str, work: Any, asked: Any, answered: Any, title: str) -> Any:
-    """Make ``POST /<project>/<verb>``."""
-    work.__name__, work.__doc__ = f"{verb}_{spec.name}", title
-    # Without a content type BentoML derives it from the answer's JSON schema at each request: 1.4 ms.
-    work.__annotations__["return"] = Annotated[answered, ContentType("application/json")]
-    return bentoml.api(route=f"/{spec.name}/{verb}", input_spec=asked)(work)
+    title = f"True outcomes of predictions: {project.spec.label}. Sending the same label again changes nothing."
+    return _endpoint(project.spec, "feedback", title, feedback_model(project.spec), FeedbackResult)(feedback)
 
 
-def is_ours(record: logging.LogRecord) -> bool:
-    """Leave the caller's mistakes out of the log: BentoML writes a traceback for each."""
-    error = record.exc_info[1] if record.exc_info else None
-    refused = isinstance(error, BentoMLException) and error.error_code.value < 500
-    return not (refused or isinstance(error, ValidationError))
+def _endpoint(spec: ProjectSpec, verb: str, title: str, request: type[Any], response: Any) -> Any:
+    return _compat.api(f"/{spec.name}/{verb}", f"{verb}_{spec.name}", title, request, response)

@@ -1,4 +1,4 @@
-"""The challenger as a shadow: it answers what the champion has answered, in the background, into a log of its own."""
+"""The challenger as a shadow: it predicts what the champion has predicted, in the background, into its own log."""
 
 from __future__ import annotations
 
@@ -18,69 +18,69 @@ from stack.project import Project
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
 
-WAITING = 64
-"""Batches that may wait for the shadow; more are left out, so that it never holds up an answer."""
+MAX_QUEUED = 64
+"""Batches that may wait for the shadow; more are dropped, so that it never delays an answer."""
 
 logger = logging.getLogger("stack.prediction")
 
 
 class Shadow:
-    """Follows a project's challenger. Whatever goes wrong with it, the champion's answers do not notice."""
+    """Runs a project's challenger in the background. Its failures never affect the champion's answers."""
 
     def __init__(self, project: Project) -> None:
         self.project, self.settings, self.spec = project, project.settings, project.spec
         self._challenger: tuple[str, ServedModel] | None = None
-        self._tried = ""  # the version that was tried last; one that does not load is not tried again
-        self._room = BoundedSemaphore(WAITING)
+        self._last_tried = ""  # a version that does not load is not tried again
+        self.slots = BoundedSemaphore(MAX_QUEUED)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
 
     @property
     def version(self) -> str | None:
-        """The version that answers along."""
+        """The version that runs as shadow."""
         return self._challenger and self._challenger[0]
 
-    def look(self) -> None:
-        """Ask the registry who the challenger is, and load it when it is another one; nobody follows a promotion."""
+    def refresh(self) -> None:
+        """Load the registry's challenger when it has changed; a promoted challenger leaves no shadow."""
         try:
             version = self.project.registry.challenger()
             if version is None:
                 self._challenger = None
-            elif version.version not in (self._challenger and self._challenger[0], self._tried):
+            elif version.version not in (self._challenger and self._challenger[0], self._last_tried):
                 with TemporaryDirectory() as parent:
                     artifacts.fetch(self.settings, version, Path(parent) / "served")
-                    self._tried = version.version
+                    self._last_tried = version.version
                     self._challenger = (version.version, ServedModel(Path(parent) / "served"))
                 logger.info("%s: version %s is the shadow", self.spec.name, version.version)
         except httpx.HTTPError:
             return  # a registry that does not answer changes nothing
         except Exception:
             self._challenger = None
-            logger.exception("%s: no shadow", self.spec.name)
+            logger.exception("%s: the shadow does not load", self.spec.name)
 
-    def answer(self, columns: Mapping[str, Sequence[Any]], answered: Sequence[Prediction]) -> None:
-        """Let the challenger answer rows whose predictions are logged; returns at once.
+    def answer(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Prediction]) -> None:
+        """Queue rows whose predictions are logged for the challenger; return at once.
 
         Args:
-            columns: feature values of the rows, as the champion was given them.
-            answered: the champion's predictions, a row each.
+            columns: feature values of the rows, as the champion received them.
+            predictions: the champion's, one for each row.
         """
         challenger = self._challenger
         if challenger is None:
             return
-        if not self._room.acquire(blocking=False):
-            metrics.SHADOWS.labels(self.spec.name, "left out").inc(len(answered))
+        if not self.slots.acquire(blocking=False):
+            metrics.SHADOWS.labels(self.spec.name, "left out").inc(len(predictions))
             return
-        self._thread.submit(self._work, *challenger, columns, answered)
+        self._thread.submit(self._work, *challenger, columns, predictions)
 
     def _work(
-        self, version: str, model: ServedModel, columns: Mapping[str, Sequence[Any]], answered: Sequence[Prediction]
+        self, version: str, model: ServedModel, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Prediction]
     ) -> None:
         outcome = "failed"
         try:
-            self.project.shadows.write(version, answered, model.predict(columns).reshape(len(answered), -1))
+            self.project.shadows.write(version, predictions, model.predict(columns).reshape(len(predictions), -1))
             outcome = "logged"
         except Exception:
-            logger.exception("%s: the shadow, version %s, gave no answer", self.spec.name, version)
+            logger.exception("%s: the shadow, version %s, failed to predict", self.spec.name, version)
         finally:
-            self._room.release()
-            metrics.SHADOWS.labels(self.spec.name, outcome).inc(len(answered))
+            self.slots.release()
+            metrics.SHADOWS.labels(self.spec.name, outcome).inc(len(predictions))

@@ -9,7 +9,7 @@ def migrate(stack: Settings) -> None:
     """Bring the database to the installed version, as `mlflow db upgrade` does with a URL on its command line."""
     from mlflow import db
 
-    db.upgrade.callback(stack.mlflow_database)
+    db.commands(["upgrade", stack.mlflow_database], standalone_mode=False)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pandas import DataFrame
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.features import datasets, definitions, feature_tables, features
+from stack.features import datasets, feature_tables, features
 from stack.project import Project, contract
 from stack.promotion import gate
 from stack.serving.served import ServedModel

@@ -27,7 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pandas import DataFrame
 
-from stack.core import files
+from stack.core import files, pages
 from stack.core.settings import Settings
 from stack.kit.models import Candidate
 from stack.project import Project
@@ -131,7 +131,7 @@ def sweep(
         (folder / "best.yaml").write_text(advice(best, space))
         study.trials_dataframe().to_csv(folder / "trials.csv", index=False)
         html = sweep_page.render(title, study, space.scorer, advice(best, space))
-        page = project.settings.pages / spec.name / f"sweep-{cutoff:%Y%m%dT%H%M%SZ}.html"
+        page = project.settings.pages / spec.name / pages.sweep(f"{cutoff:%Y%m%dT%H%M%SZ}")
         for path in (folder / "sweep.html", page):
             files.write(path, html)
         tracker.log(params=_flat(best), metrics={space.scorer.objective: best[space.scorer.objective]})

@@ -24,7 +24,7 @@ def rooms(flights, fake, monkeypatch) -> None:
     fake("stack.promotion.decisions.complete_pending", [])
     fake("stack.promotion.gate.run", decision(True))
     for name in ("promote", "refuse", "try_out"):
-        fake(f"stack.promotion.audit.{name}")
+        fake(f"stack.promotion.decisions.{name}")
     fake("stack.core.alerts.notify")
 
 

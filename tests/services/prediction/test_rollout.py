@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import func, select
 
 from services.prediction.answers import answer
-from services.prediction.canary import place
-from services.prediction.champions import Seat
-from services.prediction.projects import Served
+from services.prediction.canary import hash_fraction
+from services.prediction.live_models import LiveModels
+from services.prediction.projects import ProjectService
 from services.prediction.schema import parsed_example, row_model
 from stack.core.database import engine, shadows
 from stack.prediction_log import predictions
@@ -51,14 +51,14 @@ def crowned(home, spec, version, prediction) -> tuple[str, str]:
 
 
 @pytest.fixture
-def shadowed(home, spec, crowned) -> Seat:
-    """The seat of a project whose challenger, the version that was live first, answers along."""
+def shadowed(home, spec, crowned) -> LiveModels:
+    """The models of a project whose challenger, the version that was live first, answers along."""
     first, _ = crowned
     body = {"name": spec.name, "alias": "challenger", "version": first}
     post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/alias", body).raise_for_status()
-    seat = Seat(Project(home, spec.model_copy(update={"rollout": Rollout(shadow=True)})))
-    seat._look()  # the shadow has not been looked for
-    return seat
+    models = LiveModels(Project(home, spec.model_copy(update={"rollout": Rollout(shadow=True)})))
+    models.refresh_live()  # the shadow has not been looked for
+    return models
 
 
 def asked(spec, count: int) -> list:
@@ -74,9 +74,9 @@ def shadowed_since(home, spec, answers, count):
 
 def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shadowed):
     first, second = crowned
-    before = answer(home, shadowed, False, asked(spec, 3))
-    shadowed.shadow.look()
-    answers = answer(home, shadowed, False, asked(spec, 3))
+    before = answer(shadowed, False, asked(spec, 3))
+    shadowed.shadow.refresh()
+    answers = answer(shadowed, False, asked(spec, 3))
     assert {one.model_version for one in answers} == {second}
     found = eventually(lambda: [rows] if (rows := shadowed_since(home, spec, answers, 3)) is not None else None)[0]
     assert set(found["model_version"]) == {second} and set(found["shadow_version"]) == {first}
@@ -86,17 +86,17 @@ def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shado
 
 
 def test_a_shadow_that_falls_behind_leaves_out_and_never_holds_up(home, spec, shadowed, monkeypatch):
-    shadowed.shadow.look()
-    monkeypatch.setattr(shadowed.shadow, "_room", BoundedSemaphore(1))
-    shadowed.shadow._room.acquire()
-    answers = answer(home, shadowed, False, asked(spec, 2))
+    shadowed.shadow.refresh()
+    monkeypatch.setattr(shadowed.shadow, "slots", BoundedSemaphore(1))
+    shadowed.shadow.slots.acquire()
+    answers = answer(shadowed, False, asked(spec, 2))
     assert len(answers) == 2
     assert shadowed_since(home, spec, answers, 0) is not None
 
 
 def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadowed):
-    shadowed.shadow.look()
-    answers = answer(home, shadowed, False, asked(spec, 2))
+    shadowed.shadow.refresh()
+    answers = answer(shadowed, False, asked(spec, 2))
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
     predictions.prune(home.state_database, datetime.now(UTC) + timedelta(minutes=1))
     with engine(home.state_database).connect() as connection:
@@ -107,7 +107,7 @@ def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadow
 class Tried:
     """A served project with a canary, on an event loop of its own."""
 
-    served: Served
+    served: ProjectService
     loop: asyncio.Runner
 
     def ask(self, requests: list[list[dict]]) -> list[list[dict]]:
@@ -125,11 +125,11 @@ class Tried:
 @contextmanager
 def serving(home, spec) -> Iterator[Tried]:
     """Serve a project in this process."""
-    served = Served.make(Project(home, spec))
+    served = ProjectService.create(Project(home, spec))
     with asyncio.Runner() as loop:
-        loop.run(served.begin())
+        loop.run(served.start())
         yield Tried(served, loop)
-        loop.run(served.end())
+        loop.run(served.stop())
 
 
 @pytest.fixture
@@ -151,20 +151,20 @@ def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spe
     assert {len(versions) for versions in by.values()} == {1}
     canarys = [one for one in ids if by[one] == {first}]
     assert 40 <= len(canarys) <= 95  # 200 / 3, four standard deviations either way
-    assert canarys == [one for one in ids if place(first, one) < 1 / 3]
+    assert canarys == [one for one in ids if hash_fraction(first, one) < 1 / 3]
     log = Project(home, spec).log.read(NOW - timedelta(days=1), NOW).set_index("id")["model_version"]
     assert all(log[row["prediction_id"]] == row["model_version"] for answer in answers for row in answer)
-    assert tried.served.seat.canary.requests.figures().requests == len(canarys)
+    assert tried.served.models.canary.requests.summary().requests == len(canarys)
     # Without an id of the caller's own, too.
     assert {row["model_version"] for (row,) in tried.ask([[example.row(spec)]] * 60)} == {first, second}
 
 
 def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatch):
     first, second = crowned
-    monkeypatch.setattr(tried.served.seat.canary.model, "predict", lambda _: 1 / 0)
+    monkeypatch.setattr(tried.served.models.canary.model, "predict", lambda _: 1 / 0)
     answers = tried.ask([[example.row(spec)]] * 150)
-    assert tried.served.seat.canary.requests.figures().errors >= 20
-    tried.served.seat.look()
+    assert tried.served.models.canary.requests.summary().errors >= 20
+    tried.served.models.refresh()
     assert Project(home, spec).registry.canary() is None
     entry = decisions.entries(Project(home, spec))[-1]
     assert (entry.kind, entry.version, entry.champion) == ("withdraw", first, second)
@@ -176,35 +176,37 @@ def test_a_canary_that_fails_is_withdrawn(home, spec, crowned, tried, monkeypatc
 def test_a_canary_that_does_not_load_is_withdrawn(home, spec, crowned, monkeypatch):
     first, second = crowned
     decisions.try_out(Project(home, spec), Judgement(first, second, "better", {}), WHEN)
-    seat = Seat(Project(home, spec.model_copy(update={"rollout": Rollout(canary=0.5)})))
-    loaded = Seat._load
+    models = LiveModels(Project(home, spec.model_copy(update={"rollout": Rollout(canary=0.5)})))
+    loaded = LiveModels.load
     monkeypatch.setattr(
-        Seat, "_load", lambda one, version, folder: loaded(one, version, folder / ("x" if version == first else ""))
+        LiveModels,
+        "load",
+        lambda one, version, folder: loaded(one, version, folder / ("x" if version == first else "")),
     )
-    seat.look()
-    assert seat.current.version == second and seat.canary is None and Project(home, spec).registry.canary() is None
+    models.refresh()
+    assert models.champion.version == second and models.canary is None and Project(home, spec).registry.canary() is None
     assert decisions.entries(Project(home, spec))[-1].reason.startswith("it does not load: ")
 
 
 def test_a_new_champion_that_fails_goes_back_once(home, spec, crowned, caplog, monkeypatch):
     first, second = crowned
     with serving(home, spec) as tried:
-        seat = tried.served.seat
-        assert seat.current.version == second
-        monkeypatch.setattr(seat.current.model, "predict", lambda _: 1 / 0)
+        models = tried.served.models
+        assert models.champion.version == second
+        monkeypatch.setattr(models.champion.model, "predict", lambda _: 1 / 0)
         tried.ask([[example.row(spec)]] * 100)
-        seat.look()
-        assert seat.current.version == Project(home, spec).registry.champion().version == first
+        models.refresh()
+        assert models.champion.version == Project(home, spec).registry.champion().version == first
         assert "rolled back to version" in caplog.text
         entry = decisions.entries(Project(home, spec))[-1]
         assert (entry.kind, entry.version, entry.champion) == ("rollback", first, second)
         assert entry.reason == "100 of 100 requests failed, more than 10%"
         assert tried.ask([[example.row(spec)]])[0][0]["model_version"] == first
 
-        monkeypatch.setattr(seat.current.model, "predict", lambda _: 1 / 0)
+        monkeypatch.setattr(models.champion.model, "predict", lambda _: 1 / 0)
         tried.ask([[example.row(spec)]] * 100)
-        seat.look()
-        assert seat.current.version == first and not seat.problem
+        models.refresh()
+        assert models.champion.version == first and not models.problem
         assert decisions.entries(Project(home, spec))[-1] == entry, "two versions do not take turns"
 
 

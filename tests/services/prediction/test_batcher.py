@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from services.prediction.batches import Batches
+from services.prediction.batcher import Batcher
 
 
 class Work:
@@ -26,7 +26,7 @@ class Work:
 
 async def behind_a_first_batch(work: Work, requests: list[list[int]], most: int = 100) -> list:
     """Ask while a first batch is held back, so that the requests wait together; give their answers."""
-    batches = Batches(work, most)
+    batches = Batcher(work, most)
     work.gate.clear()
     first = asyncio.ensure_future(batches.answer([0]))
     while not batches._thread._threads:
@@ -64,7 +64,7 @@ def test_an_error_reaches_every_request_of_its_batch_and_no_later_one():
 def test_a_caller_who_leaves_does_not_shift_the_others_answers():
     async def ask() -> list[int]:
         work = Work()
-        batches = Batches(work, 100)
+        batches = Batcher(work, 100)
         work.gate.clear()
         first = asyncio.ensure_future(batches.answer([0]))
         gone, stays = (asyncio.ensure_future(batches.answer(rows)) for rows in ([1, 2], [3]))
@@ -81,5 +81,5 @@ def test_a_caller_who_leaves_does_not_shift_the_others_answers():
 
 def test_a_lone_request_waits_for_nobody():
     work = Work()
-    assert asyncio.run(Batches(work, 100).answer([1])) == [2]
+    assert asyncio.run(Batcher(work, 100).answer([1])) == [2]
     assert work.batches == [[1]]

@@ -5,7 +5,6 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -15,7 +14,6 @@ import pytest
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from services.portal.app import build
 from services.portal.tools import Origin, outside
 from stack.core import migrations
 from stack.core.database import decisions, engine
@@ -23,74 +21,6 @@ from stack.core.settings import Settings
 from stack.specification import example
 
 AT = datetime(2013, 3, 15, tzinfo=UTC)
-SERVICES = ("prediction", "prefect", "mlflow", "features", "monitoring", "feast_ui")
-REPORT = {
-    "name": "20130315T000000Z",
-    "path": "20130315T000000Z.html",
-    "at": "2013-03-15T00:00:00+00:00",
-    "rows": 12_345,
-    "drift_share": 0.387,
-    "missing_share": 0.002,
-    "performance": {"log_loss": 0.5, "auc": 0.71, "bias": -0.0123},
-    "headline": ["auc", "log_loss"],
-    "dashboard": "/projects/p/reports/r",
-    "verdict": {"action": "notice", "summary": "Notice: <script>alert(1)</script>", "reasons": []},
-}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@pytest.fixture
-def home(tmp_path) -> Settings:
-    """Settings of a stack of which no service runs."""
-    return Settings(home=tmp_path, **{f"{service}_port": free_port() for service in SERVICES})
-
-
-@pytest.fixture
-def shelves(home) -> Settings:
-    """The same stack after some flows: a report, a quarantined batch, Data Docs and two batches in the lake."""
-    page = home.pages / "flights"
-    page.mkdir(parents=True)
-    (page / REPORT["path"]).write_text("<h1>the report</h1>")
-    (page / f"{REPORT['name']}.json").write_text(json.dumps(REPORT))
-    (page / "20130316T000000Z.json").write_text('{"cut off')
-    docs = home.data_docs / "flights"
-    docs.mkdir(parents=True)
-    for name in ("index", "validation"):
-        (docs / f"{name}.html").write_text(f"<h1>{name}</h1>")
-    batch = home.quarantine / "flights" / "20130222T000000Z_20130223T000000Z"
-    batch.mkdir(parents=True)
-    verdict = {
-        "until": "2013-02-23T00:00:00+00:00",
-        "failures": ["912 keys twice"],
-        "page": str(docs / "validation.html"),
-    }
-    (batch / "verdict.json").write_text(json.dumps(verdict))
-    for table in ("flights", "weather"):
-        raw = home.lake / "flights" / "2013-01/month" / table
-        raw.mkdir(parents=True)
-        for window in ("20130101T000000Z_20130102T000000Z", "20130102T000000Z_20130103T000000Z"):
-            (raw / f"{window}.parquet").touch()
-    return home
-
-
-@pytest.fixture
-def portal() -> Iterator[Callable[[Settings], TestClient]]:
-    """Open the portal of given settings."""
-    opened: list[TestClient] = []
-
-    def make(settings: Settings) -> TestClient:
-        client = TestClient(build(settings), base_url="http://stack.lan:8080")
-        opened.append(client.__enter__())
-        return client
-
-    yield make
-    for client in opened:
-        client.__exit__(None, None, None)
 
 
 def settled(client: TestClient, shows: str) -> str:
@@ -111,9 +41,9 @@ def test_with_every_service_down_the_page_says_so(home, portal):
     assert "no batch has been checked yet" in page
 
 
-def test_the_data_sets_of_a_project_are_listed_with_their_picture(shelves, portal):
-    migrations.upgrade(shelves.state_database)  # the catalog is read in another process
-    client = portal(shelves)
+def test_the_data_sets_of_a_project_are_listed_with_their_picture(reported, portal):
+    migrations.upgrade(reported.state_database)  # the catalog is read in another process
+    client = portal(reported)
     page = client.get("/catalog/flights").text
     assert page.count('class="box"') >= 4 and "2 batches" in page and "<svg" in page
     kinds = [one["kind"] for one in client.get("/catalog/flights.json").json()]
@@ -133,8 +63,8 @@ def test_the_last_decisions_stand_on_the_card(home, portal):
     assert "refuse 2" not in page
 
 
-def test_what_the_flows_left_is_shown_and_served(shelves, portal):
-    client = portal(shelves)
+def test_what_the_flows_left_is_shown_and_served(reported, portal):
+    client = portal(reported)
     page = settled(client, "38.7%")
 
     assert "2 batches" in page
@@ -146,8 +76,8 @@ def test_what_the_flows_left_is_shown_and_served(shelves, portal):
     assert "12,345" in client.get("/reports/flights/").text
 
 
-def test_the_data_docs_of_every_project_are_listed(shelves, portal):
-    assert 'href="/docs/flights/"' in portal(shelves).get("/docs/").text
+def test_the_data_docs_of_every_project_are_listed(reported, portal):
+    assert 'href="/docs/flights/"' in portal(reported).get("/docs/").text
 
 
 def test_before_the_first_batch_the_data_docs_say_so(home, portal):
@@ -156,8 +86,8 @@ def test_before_the_first_batch_the_data_docs_say_so(home, portal):
     assert "make ingest" in answer.text
 
 
-def test_what_others_wrote_is_escaped(shelves, portal):
-    page = settled(portal(shelves), "38.7%")
+def test_what_others_wrote_is_escaped(reported, portal):
+    page = settled(portal(reported), "38.7%")
 
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
@@ -196,8 +126,8 @@ def test_the_state_is_what_a_real_question_finds(home, portal, status, body, sho
         server.server_close()
 
 
-def test_only_get_is_answered(shelves, portal):
-    client = portal(shelves)
+def test_only_get_is_answered(reported, portal):
+    client = portal(reported)
 
     for path in (
         "/",
@@ -215,38 +145,38 @@ def test_only_get_is_answered(shelves, portal):
 @pytest.mark.parametrize(
     "up", ["../state/state.db", "%2e%2e/state/state.db", "..%2f..%2fstate/state.db", "%2e%2e/%2e%2e/app.py"]
 )
-def test_no_path_leads_out_of_the_folders(shelves, portal, mount, up):
-    client = portal(shelves)
+def test_no_path_leads_out_of_the_folders(reported, portal, mount, up):
+    client = portal(reported)
     settled(client, "38.7%")
 
-    assert (shelves.home / "state" / "state.db").is_file()
+    assert (reported.home / "state" / "state.db").is_file()
     assert client.get(f"/{mount}/{up}").status_code == 404
 
 
-def test_the_pages_of_sweeps_are_reached_from_the_reports(shelves, portal):
+def test_the_pages_of_sweeps_are_reached_from_the_reports(reported, portal):
     for day in ("14", "15"):
-        (shelves.pages / "flights" / f"sweep-201303{day}T000000Z.html").write_text("<h1>the sweep</h1>")
-    client = portal(shelves)
+        (reported.pages / "flights" / f"sweep-201303{day}T000000Z.html").write_text("<h1>the sweep</h1>")
+    client = portal(reported)
     page = client.get("/reports/flights/").text
     first, second = (page.index(f"/reports/flights/sweep-201303{day}T000000Z.html") for day in ("15", "14"))
     assert first < second
     assert "the sweep" in client.get("/reports/flights/sweep-20130315T000000Z.html").text
 
 
-def test_the_page_of_a_replay_is_linked_once_it_is_written(shelves, portal):
-    client = portal(shelves)
+def test_the_page_of_a_replay_is_linked_once_it_is_written(reported, portal):
+    client = portal(reported)
     before = client.get("/reports/flights/").text
-    (shelves.pages / "flights" / "year.html").write_text("<h1>the year</h1>")
+    (reported.pages / "flights" / "year.html").write_text("<h1>the year</h1>")
 
     assert "year.html" not in before
     assert "/reports/flights/year.html" in client.get("/reports/flights/").text
     assert "the year" in client.get("/reports/flights/year.html").text
 
 
-def test_the_pages_of_every_project_are_listed(shelves, portal):
-    (shelves.pages / "flights" / "year.html").write_text("<h1>the year</h1>")
-    (shelves.pages / "flights" / "sweep-20130314T000000Z.html").write_text("<h1>the sweep</h1>")
-    client = portal(shelves)
+def test_the_pages_of_every_project_are_listed(reported, portal):
+    (reported.pages / "flights" / "year.html").write_text("<h1>the year</h1>")
+    (reported.pages / "flights" / "sweep-20130314T000000Z.html").write_text("<h1>the sweep</h1>")
+    client = portal(reported)
     page = client.get("/reports/").text
     names = ("", "20130315T000000Z.html", "year.html", "sweep-20130314T000000Z.html")
     for link in (f"/reports/flights/{name}" for name in names):
@@ -259,8 +189,8 @@ def test_an_unknown_project_has_no_reports(home, portal):
     assert portal(home).get("/reports/nothing/").status_code == 404
 
 
-def test_the_headers_keep_a_page_to_this_machine(shelves, portal):
-    client = portal(shelves)
+def test_the_headers_keep_a_page_to_this_machine(reported, portal):
+    client = portal(reported)
 
     ours, made = client.get("/"), client.get("/reports/flights/20130315T000000Z.html")
 

@@ -1,4 +1,4 @@
-"""Projects come, change, break and go while the service runs."""
+"""ProjectRegistry come, change, break and go while the service runs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.prediction.front import Front
+from services.prediction.app import PredictionApp
 from services.prediction.ids import uuids
-from services.prediction.projects import Projects
+from services.prediction.projects import ProjectRegistry
 from services.prediction.schema import parsed_example
 from stack.core.settings import Settings
 from stack.project import Project
@@ -33,8 +33,8 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def projects(tmp_path):
-    """Projects of a stack whose registry does not answer."""
-    return Projects(Settings(home=tmp_path / "home", mlflow_port=1))
+    """ProjectRegistry of a stack whose registry does not answer."""
+    return ProjectRegistry(Settings(home=tmp_path / "home", mlflow_port=1))
 
 
 def energy(folder, *change: str) -> None:
@@ -44,8 +44,8 @@ def energy(folder, *change: str) -> None:
     (folder / "energy" / "project.yaml").write_text(text.replace(*change) if change else text)
 
 
-def asking(projects: Projects) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(Front(projects)), base_url="http://stack")
+def asking(projects: ProjectRegistry) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(PredictionApp(projects)), base_url="http://stack")
 
 
 @pytest.mark.parametrize(
@@ -60,52 +60,52 @@ def test_a_broken_project_is_left_out_and_the_others_are_served(folder, projects
     energy(folder, *change)
 
     async def look():
-        await projects.look()
+        await projects.refresh()
         async with asking(projects) as client:
             told = await client.post("/energy/predict", json={})
             assert told.status_code == 503 and reason in told.json()["error"]
             ready = (await client.get("/readyz")).json()["projects"]
             assert list(ready) == ["energy", "flights"] and reason in ready["energy"]["problem"]
-        await projects.end()
+        await projects.stop()
 
     asyncio.run(look())
-    assert list(projects.served) == ["flights"]
+    assert list(projects.services) == ["flights"]
 
 
 def test_a_project_comes_changes_breaks_and_goes_while_the_others_answer(folder, projects):
     async def live():
-        await projects.begin()
-        flights = projects.served["flights"]
+        await projects.start()
+        flights = projects.services["flights"]
         async with asking(projects) as client:
             answers: list[int] = []
             asked = asyncio.create_task(ask(client, answers))
             assert (await client.post("/energy/predict", json={})).status_code == 404
 
             energy(folder)
-            await until(lambda: "energy" in projects.served)
+            await until(lambda: "energy" in projects.services)
             assert "/energy/predict" in (await client.get("/docs.json")).json()["paths"]
-            first = projects.served["energy"]
+            first = projects.services["energy"]
 
             energy(folder, "Airport of arrival", "Where it goes")
-            await until(lambda: projects.served["energy"] is not first)
+            await until(lambda: projects.services["energy"] is not first)
             document = (await client.get("/docs.json")).json()["components"]["schemas"]
             assert document["EnergyRow"]["properties"]["dest"]["description"].startswith("Where it goes")
             assert document["FlightsRow"]["properties"]["dest"]["description"].startswith("Airport of arrival")
 
-            second = projects.served["energy"]
+            second = projects.services["energy"]
             energy(folder, "threshold: 0.5", "treshold: 0.5")
-            await until(lambda: "energy" in projects.broken)
-            assert projects.served["energy"] is second, "what was right before goes on"
+            await until(lambda: "energy" in projects.errors)
+            assert projects.services["energy"] is second, "what was right before goes on"
 
             shutil.rmtree(folder / "energy")
-            await until(lambda: "energy" not in projects.served)
+            await until(lambda: "energy" not in projects.services)
             assert (await client.post("/energy/predict", json={})).status_code == 404
             assert "energy" not in (await client.get("/readyz")).json()["projects"]
 
             asked.cancel()
-            assert projects.served["flights"] is flights, "nobody touched it"
+            assert projects.services["flights"] is flights, "nobody touched it"
             assert len(answers) > 20 and set(answers) == {200}
-        await projects.end()
+        await projects.stop()
 
     asyncio.run(live())
 
@@ -133,43 +133,43 @@ def test_changed_code_answers_and_broken_code_takes_nothing_away(folder, home, s
     file = folder / "flights" / "features.py"
     written, row = file.read_text(), {"rows": [example.row(spec)]}
 
-    def weekday(served: Projects) -> float:
-        found, _ = served.served["flights"].seat.current.predict([parsed_example(spec)], [NOW])
+    def weekday(served: ProjectRegistry) -> float:
+        found, _ = served.services["flights"].models.champion.predict([parsed_example(spec)], [NOW])
         return found.columns["dep_weekday"][0]
 
     async def live():
-        served = Projects(home)
-        await served.look()
-        before, usual = served.served["flights"], weekday(served)
+        served = ProjectRegistry(home)
+        await served.refresh()
+        before, usual = served.services["flights"], weekday(served)
         async with asking(served) as client:
             file.write_text("import no_such_module")
-            await served.look()
-            assert served.served["flights"] is before and "no_such_module" in served.broken["flights"]
+            await served.refresh()
+            assert served.services["flights"] is before and "no_such_module" in served.errors["flights"]
             assert (await client.post("/flights/predict", json=row)).status_code == 200
             assert weekday(served) == usual
 
             file.write_text(written.replace("// 86400 + 3) % 7", "// 86400 + 4) % 7"))
-            await served.look()
-            assert served.served["flights"] is not before and not served.broken
+            await served.refresh()
+            assert served.services["flights"] is not before and not served.errors
             assert (await client.post("/flights/predict", json=row)).status_code == 200
             assert weekday(served) == (usual + 1) % 7
-        await served.end()
+        await served.stop()
 
     asyncio.run(live())
 
 
-def test_requests_under_way_end_as_they_began(folder, projects):
+def test_requests_active_requests_end_as_they_began(folder, projects):
     async def live():
-        await projects.look()
-        served = projects.served["flights"]
-        served.under_way = 1
+        await projects.refresh()
+        served = projects.services["flights"]
+        served.active_requests = 1
         shutil.rmtree(folder / "flights")
-        await projects.look()
+        await projects.refresh()
         await asyncio.sleep(0.1)
-        assert projects.served == {} and served.app is not None
-        ending = list(projects._tasks)
+        assert projects.services == {} and served.app is not None
+        ending = list(projects.background)
         assert [one.done() for one in ending] == [False]
-        served.under_way = 0
+        served.active_requests = 0
         await asyncio.wait_for(ending[0], 5)
 
     asyncio.run(live())

@@ -12,7 +12,7 @@ from services.portal import watch
 from services.portal.watch import Watch
 from stack.core import disk
 from stack.core.settings import Settings
-from tests.services.test_portal import home  # noqa: F401  # a stack of which no service runs
+from tests.services.portal.conftest import home  # noqa: F401  # a stack of which no service runs
 
 NOW, LOOK = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 
@@ -68,7 +68,7 @@ def test_the_last_run_of_a_flow_decides(last, title):
     assert (found and found[0]) == title
 
 
-def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):  # noqa: F811
+def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):
     home.run.mkdir()
     (home.run / "mlflow.starts").write_text("".join(f"{1000.0 + second} 1\n" for second in range(5)))
     monkeypatch.setattr(disk, "WARNING", 2**62)

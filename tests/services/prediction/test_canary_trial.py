@@ -17,8 +17,8 @@ import yaml
 
 import stack.project.project
 from flows.monitor import monitor
-from services.prediction.front import Front
-from services.prediction.projects import Projects
+from services.prediction.app import PredictionApp
+from services.prediction.projects import ProjectRegistry
 from stack.core.settings import Settings
 from stack.project import Project, contract
 from stack.promotion import challengers, decisions
@@ -56,7 +56,7 @@ class Trial:
     spec: ProjectSpec
     versions: dict[str, str]
     rows: list[dict[str, Any]]
-    projects: Projects
+    projects: ProjectRegistry
     loop: asyncio.Runner
 
     def when(self) -> DecisionTime:
@@ -91,8 +91,8 @@ class Trial:
         assert noted == {"labelled": FLIGHTS, "unknown": []}
 
     async def _post(self, verb: str, key: str, bodies: list[Any]) -> list[Any]:
-        await self.projects.look()
-        transport = httpx.ASGITransport(Front(self.projects))
+        await self.projects.refresh()
+        transport = httpx.ASGITransport(PredictionApp(self.projects))
         async with httpx.AsyncClient(transport=transport, base_url="http://stack") as client:
             path = f"/{self.spec.name}/{verb}"
             return [(await client.post(path, json={key: body})).raise_for_status().json() for body in bodies]
@@ -123,9 +123,9 @@ def trial(home, spec, trained, prefect, tmp_path, monkeypatch) -> Iterator[Trial
     post(f"{home.mlflow_url}/api/2.0/mlflow/registered-models/create", {"name": name}).raise_for_status()
     versions = {quality: registered(home, own, version) for quality, version in trained.items()}
     with asyncio.Runner() as loop:
-        projects = Projects(home)
+        projects = ProjectRegistry(home)
         yield Trial(home, own, versions, rows.map(text).to_dict("records"), projects, loop)
-        loop.run(projects.end())
+        loop.run(projects.stop())
 
 
 def registered(settings: Settings, spec: ProjectSpec, version: Version) -> str:

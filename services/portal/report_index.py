@@ -1,4 +1,4 @@
-"""What the flows have left for people to look at: reports, quarantined batches, batches in the lake. Only reads."""
+"""Read what the flows have written for people: reports, quarantined batches, batches in the lake."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from stack.core import pages
 from stack.core.settings import Settings
 from stack.lake.windows import checked_out
 
 INSTANT = "%Y%m%dT%H%M%SZ"
 HEADLINE = {"headline": ["log_loss", "auc"]}
-"""What a report shows that an older stack has left."""
+"""Metrics shown for a report of an older stack."""
 
 
 @dataclass(frozen=True)
@@ -26,41 +27,41 @@ class Batches:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The pages of a project: how many drift reports, the last one, sweeps, and a replayed time."""
+class ReportIndex:
+    """The pages of a project: number of drift reports, the last one, sweeps, and whether it has a replay page."""
 
     name: str
     count: int
     last: dict[str, Any] | None
     sweeps: list[str]
-    year: bool
+    replay_page: bool
 
 
-def shelf(settings: Settings, project: str) -> Shelf:
-    """Look which pages a project has."""
+def index(settings: Settings, project: str) -> ReportIndex:
+    """Return the pages of a project."""
     count = sum(1 for _ in (settings.pages / project).glob("*.json"))
     last = next(iter(reports(settings, project)), None)
-    return Shelf(project, count, last, sweeps(settings, project), year(settings, project))
+    return ReportIndex(project, count, last, sweeps(settings, project), replay_page(settings, project))
 
 
-def year(settings: Settings, project: str) -> bool:
-    """Whether the page of a replayed time is written."""
-    return (settings.pages / project / "year.html").is_file()
+def replay_page(settings: Settings, project: str) -> bool:
+    """Return whether the page of a replayed period exists."""
+    return (settings.pages / project / pages.REPLAY).is_file()
 
 
 def reports(settings: Settings, project: str, limit: int = 1) -> list[dict[str, Any]]:
-    """Summaries of the last reports, the newest first: names of reports sort as their instants do."""
+    """Return summaries of the last reports, newest first: names of reports sort by their instants."""
     paths = sorted((settings.pages / project).glob("*.json"), reverse=True)
     return list(islice((HEADLINE | found for path in paths if (found := _read(path))), limit))
 
 
 def sweeps(settings: Settings, project: str) -> list[str]:
-    """Names of the pages that compare the trials of a sweep, the newest first."""
-    return sorted((page.name for page in (settings.pages / project).glob("sweep-*.html")), reverse=True)
+    """Return names of the pages that compare the trials of a sweep, newest first."""
+    return sorted((page.name for page in (settings.pages / project).glob(pages.sweep("*"))), reverse=True)
 
 
 def quarantined(settings: Settings, project: str) -> dict[str, Any] | None:
-    """The verdict on the last batch that went to quarantine, whole or in part."""
+    """Return the verdict on the last batch that was quarantined, whole or in part."""
     verdicts = sorted((settings.quarantine / project).glob("*/verdict.json"), reverse=True)
     for path in verdicts:
         if found := _read(path):
@@ -69,7 +70,7 @@ def quarantined(settings: Settings, project: str) -> dict[str, Any] | None:
 
 
 def data_docs(settings: Settings, page: str | None) -> str | None:
-    """Where the portal serves a page of Data Docs, given its file; None when there is none."""
+    """Return the path at which the portal serves a page of Data Docs, given its file; None if it does not exist."""
     if not page:
         return None
     file = Path(page) if Path(page).is_absolute() else settings.data_docs / page
@@ -79,7 +80,7 @@ def data_docs(settings: Settings, page: str | None) -> str | None:
 
 
 def batches(settings: Settings, project: str) -> Batches | None:
-    """The batches that the lake's working tree holds; their file names carry their windows."""
+    """Return the batches in the lake's working tree; their file names contain their windows."""
     names = {path.stem for path in checked_out(settings.lake, project)}
     ends = [end for name in names if (end := _end(name))]
     return Batches(len(ends), max(ends)) if ends else None
@@ -93,7 +94,7 @@ def _end(batch: str) -> datetime | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None when the file is gone by now or is no such thing."""
+    """Read a JSON object; None if the file is gone or holds no object."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -19,11 +19,11 @@ TOP = 26
 LETTERS = 16
 
 
-async def of(settings: Settings, project: str) -> list[dict[str, Any]]:
-    """Ask `stack.catalog`, in a process of its own: reading Parquet takes more memory than the portal has.
+async def data_sets(settings: Settings, project: str) -> list[dict[str, Any]]:
+    """List the data sets in a process of its own: reading Parquet takes more memory than the portal has.
 
     Raises:
-        RuntimeError: it cannot tell; with the last line of what it said.
+        RuntimeError: it fails; with the last line of its output.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stack.catalog", project),
@@ -35,13 +35,13 @@ async def of(settings: Settings, project: str) -> list[dict[str, Any]]:
     out, err = await process.communicate()
     if process.returncode:
         raise RuntimeError((err.decode().strip().splitlines() or ["no answer"])[-1])
-    found: list[dict[str, Any]] = json.loads(out)
-    return found
+    data_sets: list[dict[str, Any]] = json.loads(out)
+    return data_sets
 
 
 def picture(sets: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the data sets, each kind's in a column; what is made of what goes from left to right."""
-    columns = {kind: [one for one in sets if one["kind"] == kind] for kind in KINDS}
+    """Draw the data sets, a column for each kind; data flows from left to right."""
+    columns = {kind: [data_set for data_set in sets if data_set["kind"] == kind] for kind in KINDS}
     columns = {kind: found for kind, found in columns.items() if found}
     rows = max((len(found) for found in columns.values()), default=0)
     width = len(columns) * (WIDTH + GAP) - GAP + 2
@@ -57,12 +57,12 @@ def picture(sets: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f'<text class="kind" x="{x}" y="14">{escape(kind)}</text>')
         if at:
             parts += [_line(x, start, end) for start in places[names[at - 1]] for end in places[kind]]
-        parts += [_box(x, y, one) for y, one in zip(places[kind], columns[kind], strict=True)]
+        parts += [_box(x, y, data_set) for y, data_set in zip(places[kind], columns[kind], strict=True)]
     return "".join([*parts, "</svg>"])
 
 
 def _y(at: int, count: int, rows: int) -> float:
-    """The top of a box; a short column stands in the middle."""
+    """Return the top of a box; a short column is centred."""
     return TOP + (rows - count) * ROW / 2 + at * ROW
 
 
@@ -72,15 +72,15 @@ def _line(x: float, start: float, end: float) -> str:
     return f'<path class="edge" d="M{left} {y1} C{left + bend} {y1} {x - bend} {y2} {x} {y2}"/>'
 
 
-def _box(x: float, y: float, one: Mapping[str, Any]) -> str:
-    name = str(one["name"])
+def _box(x: float, y: float, data_set: Mapping[str, Any]) -> str:
+    name = str(data_set["name"])
     short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
-    rows = one["rows"]
-    said = one["note"].partition(" · ")[0] if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
-    said = said if len(said) <= LETTERS + 4 else f"{said[: LETTERS + 3]}…"
+    rows = data_set["rows"]
+    note = data_set["note"].partition(" · ")[0] if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
+    note = note if len(note) <= LETTERS + 4 else f"{note[: LETTERS + 3]}…"
     return (
-        f"<g><title>{escape(name)}: {escape(str(one['place']))}</title>"
+        f"<g><title>{escape(name)}: {escape(str(data_set['place']))}</title>"
         f'<rect class="box" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
         f'<text class="what" x="{x + 10}" y="{y + 19}">{escape(short)}</text>'
-        f'<text class="said" x="{x + 10}" y="{y + 36}">{escape(said)}</text></g>'
+        f'<text class="note" x="{x + 10}" y="{y + 36}">{escape(note)}</text></g>'
     )

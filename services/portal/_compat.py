@@ -1,0 +1,19 @@
+"""Reaches into BentoML's package."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def swagger_ui() -> Path:
+    """Return the folder of Swagger UI's files that BentoML installs, without importing BentoML.
+
+    Tool: bentoml
+    Reach: bentoml/_internal/server/static_content
+    Why: The feature server's own page loads Swagger UI from a CDN; this machine has the same files already.
+    Upstream: none known
+    """
+    spec = find_spec("bentoml")
+    folders = spec.submodule_search_locations if spec else None
+    return Path(next(iter(folders or ["missing"]))) / "_internal" / "server" / "static_content"

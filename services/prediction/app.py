@@ -1,0 +1,167 @@
+"""The ASGI application: routes requests to projects, refuses what no project can answer, serves readiness and pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+
+from services.prediction import _compat, metrics
+from services.prediction.live_models import LiveModels
+from services.prediction.projects import ProjectRegistry, ProjectService
+from stack.core.errors import nearest
+
+MAX_BYTES = 4_000_000
+"""A thousand rows need about 200 kB."""
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Predictions</title>
+<link rel="icon" href="static_content/favicon-light-32x32.png">
+<link rel="stylesheet" href="static_content/swagger-ui.css">
+</head>
+<body>
+<div id="api"></div>
+<script src="static_content/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "docs.json", dom_id: "#api", validatorUrl: null, defaultModelsExpandDepth: -1});</script>
+</body>
+</html>
+"""
+ABOUT = """Two routes for each project. Answers are in the prediction log before they are sent."""
+RESPONSES = {
+    "413": {"description": "The body is too large"},
+    "503": {"description": "The project has no champion yet: the response says what to do"},
+}
+POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+
+class PredictionApp:
+    """Passes a request on to its project, refuses what none can answer, and counts requests."""
+
+    def __init__(self, projects: ProjectRegistry) -> None:
+        self.projects, self.pages = projects, pages(projects)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it."""
+        project, _, verb = scope.get("path", "")[1:].partition("/")
+        if verb not in ("predict", "feedback") or scope.get("method") != "POST":
+            await self.pages(scope, receive, send)
+        elif (running := self.projects.services.get(project)) is None:
+            await self._unknown(project)(scope, receive, send)
+        elif verb == "predict":
+            await _predict(running, scope, receive, send)
+        else:
+            await (_too_large(scope) or running)(scope, receive, send)
+
+    def _unknown(self, project: str) -> Response:
+        if project in self.projects.errors:
+            return JSONResponse({"error": self.projects.errors[project], "todo": "fix the file"}, 503)
+        known = sorted(self.projects.services)
+        return JSONResponse({"error": f"no project {project!r}{nearest(project, known)}", "projects": known}, 404)
+
+
+async def _predict(running: ProjectService, scope: Scope, receive: Receive, send: Send) -> None:
+    project, started, status = running.models.spec.name, perf_counter(), 500
+
+    async def counted(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        await send(message)
+
+    try:
+        await (_no_champion(running.models) or _too_large(scope) or running)(scope, receive, counted)
+    finally:
+        metrics.REQUESTS.labels(project, status).inc()
+        metrics.SECONDS.labels(project).observe(perf_counter() - started)
+
+
+def _no_champion(models: LiveModels) -> Response | None:
+    if models.champion is not None:
+        return None
+    project = models.spec.name
+    body = {"error": f"{project} has no champion yet", "todo": f"make train PROJECT={project}"}
+    if models.problem:
+        body |= {"error": f"the champion of {project} is not loaded: {models.problem}", "todo": "make status"}
+    return JSONResponse(body, 503, {"retry-after": "5"})
+
+
+def _too_large(scope: Scope) -> Response | None:
+    length = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+    if length <= MAX_BYTES:
+        return None
+    return JSONResponse({"error": f"found a body of {length} bytes, expected at most {MAX_BYTES}"}, 413)
+
+
+def readiness(projects: ProjectRegistry) -> dict[str, Any]:
+    """Return which version of each project is live."""
+    report: dict[str, Any] = {name: {"champion": None, "problem": error} for name, error in projects.errors.items()}
+    for name, running in sorted(projects.services.items()):
+        models = running.models
+        report[name] = {
+            "champion": models.champion and models.champion.version,
+            "canary": models.canary and models.canary.version,
+            "shadow": models.shadow and models.shadow.version,
+            "previous": models.previous and models.previous.version,
+            "since": models.champion and models.champion.loaded_at.isoformat(timespec="seconds"),
+            "problem": projects.errors.get(name) or models.problem,
+        }
+    return {"status": "ready", "projects": report}
+
+
+def openapi(projects: ProjectRegistry) -> dict[str, Any]:
+    """Return one OpenAPI document of all projects."""
+    document: dict[str, Any] = {"paths": {}, "components": {"schemas": {}}, "tags": []}
+    for name, running in sorted(projects.services.items()):
+        part = _compat.openapi(running.service)
+        paths = {path: item for path, item in part["paths"].items() if path.startswith(f"/{name}/")}
+        for operation in (operation for item in paths.values() for operation in item.values()):
+            operation["responses"] |= RESPONSES
+            operation["tags"] = [name]
+        document["openapi"] = part["openapi"]
+        document["paths"] |= paths
+        document["components"]["schemas"] |= part["components"]["schemas"]
+        document["tags"].append({"name": name, "description": running.models.spec.title})
+    return {"openapi": "3.0.2", "info": {"title": "Predictions", "version": "1", "description": ABOUT}} | document
+
+
+def pages(projects: ProjectRegistry) -> Starlette:
+    """Return the application of the routes that belong to no project: readiness, metrics, the API's page.
+
+    BentoML's own page, and the description in its OpenAPI document, load scripts and badges from elsewhere.
+    """
+
+    def docs(_: Request) -> Response:
+        return HTMLResponse(PAGE, headers={"content-security-policy": POLICY})
+
+    def schema(_: Request) -> Response:
+        return JSONResponse(openapi(projects))
+
+    def ready(_: Request) -> Response:
+        """Answer 200 as soon as requests are accepted, with or without a champion."""
+        return JSONResponse(readiness(projects))
+
+    def prometheus(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await projects.start()
+        yield
+        await projects.stop()
+
+    routes = [Route("/", docs), Route("/docs.json", schema), Route("/metrics", prometheus), Route("/readyz", ready)]
+    return Starlette(
+        routes=[*routes, Mount("/static_content", StaticFiles(directory=_compat.swagger_ui()))], lifespan=lifespan
+    )

@@ -1,0 +1,198 @@
+"""The models that answer for a project: loaded beside the live ones, and swapped in one step when an alias moves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from services.prediction import metrics, model_cache
+from services.prediction.canary import RequestWindow, hash_fraction
+from services.prediction.ids import uuid7
+from services.prediction.schema import Answer, Row, answer_model, parsed_example
+from services.prediction.shadow import Shadow
+from stack.features.online import OnlineFeatures, OnlineRows
+from stack.project import Project
+from stack.promotion import decisions, rollout
+from stack.promotion.decisions import DecisionTime, Judgement
+from stack.registry import artifacts
+from stack.registry.registry import Version
+from stack.serving.served import ServedModel
+from stack.specification.specs import ProjectSpec
+from stack.specification.tasks import Task
+
+RETRY_SECONDS = 3.0
+
+logger = logging.getLogger("stack.prediction")
+
+
+class ModelError(Exception):
+    """A model failed to predict: the model's own fault, unlike an unreachable database."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A loaded model version and the reader of its features."""
+
+    version: str
+    model: ServedModel
+    features: OnlineFeatures
+    loaded_at: datetime
+    requests: RequestWindow = field(default_factory=RequestWindow, repr=False)
+
+    def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
+        """Return the features at each row's instant and the predictions, a list of outputs for each row.
+
+        Raises:
+            ModelError: the model fails on these features.
+        """
+        features = self.features.read(requests, instants)
+        try:
+            return features, self.model.predict(features.columns).tolist()
+        except Exception as error:
+            raise ModelError(f"model version {self.version}: {error}") from error
+
+
+@dataclass
+class LiveModels:
+    """The champion, canary and shadow of a project. `champion` is read once a request, replaced in one assignment.
+
+    A registry that does not answer changes nothing: the loaded model stays, and after a restart its copy on disk
+    answers.
+    """
+
+    project: Project
+    spec: ProjectSpec = field(init=False)
+    task: Task = field(init=False)
+    answer: type[Answer] = field(init=False)
+    champion: LoadedModel | None = None
+    previous: LoadedModel | None = None
+    canary: LoadedModel | None = None
+    """The version that answers a share of the requests during a canary rollout."""
+    shadow: Shadow | None = None
+    """The challenger that predicts in the background, where project.yaml enables it."""
+    problem: str = ""
+    """Why the registry's champion is not the one that answers; empty when it is, or when there is none."""
+    retry_at: float = field(default=0.0, repr=False)
+
+    def __post_init__(self) -> None:
+        self.spec, self.task = self.project.spec, self.project.task
+        self.answer = answer_model(self.spec)
+        self.shadow = Shadow(self.project) if self.spec.rollout.shadow else None
+
+    def refresh(self) -> None:
+        """Load the versions that the registry's aliases point at, and check the rollout."""
+        if time.monotonic() >= self.retry_at:
+            self.refresh_live()
+            self._check_rollout()
+        if self.shadow:
+            self.shadow.refresh()
+
+    def refresh_live(self) -> None:
+        """Load champion and canary where their aliases have moved; leaves the shadow as it is."""
+        try:
+            version = self.project.registry.champion()
+            if version and (self.champion is None or self.champion.version != version.version):
+                self._promote(version.version, model_cache.fetch(self.project, version))
+            if self.spec.rollout.canary:
+                self._update_canary(self.project.registry.canary())
+            self._set_problem("")
+        except Exception as error:
+            self._retry_later(error)
+            if self.champion is None:
+                self._load_cached()
+
+    def routes_to_canary(self, rows: Sequence[Row]) -> bool:
+        """Return whether the canary answers all rows of a request; assigns the first row an id if it has none."""
+        canary = self.canary
+        if canary is None:
+            return False
+        rows[0].prediction_id = rows[0].prediction_id or uuid7()
+        return hash_fraction(canary.version, str(rows[0].prediction_id)) < self.spec.rollout.canary
+
+    def requests(self, version: str) -> RequestWindow:
+        """Return the request window of a live version; a throw-away one for any other."""
+        live = (model for model in (self.canary, self.champion) if model and model.version == version)
+        return next((model.requests for model in live), RequestWindow())
+
+    def load(self, version: str, folder: Path) -> LoadedModel:
+        """Load a version and warm it up with the example request."""
+        model = LoadedModel(version, ServedModel(folder), OnlineFeatures(self.project), datetime.now(UTC))
+        model.predict([parsed_example(self.spec)], [datetime.now(UTC)])
+        return model
+
+    def _promote(self, version: str, folder: Path) -> None:
+        """Load and warm up a version while the current one answers, then make it live."""
+        self.previous, self.champion = self.champion, self.load(version, folder)
+        model_cache.mark_champion(folder)
+        metrics.CHAMPION.labels(self.spec.name).set(float(version))
+        logger.info("%s: version %s is live", self.spec.name, version)
+
+    def _update_canary(self, version: Version | None) -> None:
+        """Make the registry's canary answer its share; one that has become champion is no canary any more."""
+        champion = self.champion
+        if version is None or champion is None or champion.version == version.version:
+            self.canary = None
+        elif self.canary is None or self.canary.version != version.version:
+            try:
+                with TemporaryDirectory() as parent:
+                    artifacts.fetch(self.project.settings, version, Path(parent) / "served")
+                    self.canary = self.load(version.version, Path(parent) / "served")
+                logger.info("%s: version %s is the canary", self.spec.name, version.version)
+            except httpx.HTTPError:
+                raise  # the registry's fault, not the version's
+            except Exception as error:
+                logger.exception("%s: the canary does not load", self.spec.name)
+                self._withdraw(version.version, champion, f"it does not load: {error}")
+
+    def _check_rollout(self) -> None:
+        """Withdraw a canary whose requests exceed their limits, and roll back such a champion while it is new."""
+        canary, champion, limits = self.canary, self.champion, self.spec.rollout
+        try:
+            if canary and champion and (reason := rollout.broken(limits, canary.requests.summary())):
+                self.canary = None
+                self._withdraw(canary.version, champion, reason)
+            if champion and (reason := rollout.broken(limits, champion.requests.summary())):
+                self._roll_back(champion, reason)
+        except Exception as error:
+            self._retry_later(error)
+
+    def _withdraw(self, version: str, champion: LoadedModel, reason: str) -> None:
+        rollout.withdraw(self.project, Judgement(version, champion.version, reason, {}), self._now())
+
+    def _roll_back(self, champion: LoadedModel, reason: str) -> None:
+        entries, now = decisions.entries(self.project), self._now()
+        new = rollout.is_new(self.spec, entries, champion.version, now)
+        if new and self.project.registry.previous():
+            rollout.go_back(self.project, now, reason)
+            self.refresh_live()
+
+    def _now(self) -> DecisionTime:
+        return DecisionTime(self.project.clock.now(), datetime.now(UTC))
+
+    def _load_cached(self) -> None:
+        """Answer with the last champion's copy until the registry answers."""
+        folder = model_cache.last_champion(self.project)
+        if folder is None:
+            return
+        try:
+            self._promote(folder.name.partition("-")[0], folder)
+        except Exception:
+            logger.exception("%s: the copy %s does not load", self.spec.name, folder)
+
+    def _retry_later(self, error: Exception) -> None:
+        self._set_problem(f"{type(error).__name__}: {error}")
+        self.retry_at = time.monotonic() + RETRY_SECONDS
+
+    def _set_problem(self, problem: str) -> None:
+        """Keep a problem for /readyz, and log it once."""
+        if problem and problem != self.problem:
+            logger.warning("%s: the registry's champion is not loaded: %s", self.spec.name, problem)
+        self.problem = problem

@@ -1,0 +1,11 @@
+"""Names of the pages in a project's report folder, shared by those who write and those who list them."""
+
+from __future__ import annotations
+
+REPLAY = "year.html"
+"""The page of a replayed period."""
+
+
+def sweep(cutoff: str) -> str:
+    """Return the name of a sweep's page; ``*`` gives the pattern that matches all of them."""
+    return f"sweep-{cutoff}.html"
