@@ -34,7 +34,7 @@ def test_only_what_has_changed_is_registered_anew(prefect):
 
 
 def test_registering_twice_changes_nothing_and_a_project_that_is_gone_leaves_nothing(prefect, monkeypatch):
-    monkeypatch.setattr(specs, "sound", lambda _: [flights()])
+    monkeypatch.setattr(specs, "load_valid", lambda _: [flights()])
     monkeypatch.setattr(specs, "names", lambda: ["flights"])
     with get_client(sync_client=True) as client:
 
@@ -50,7 +50,7 @@ def test_registering_twice_changes_nothing_and_a_project_that_is_gone_leaves_not
         assert state() == first
         assert len(first[1]) == 3
 
-        monkeypatch.setattr(specs, "sound", lambda _: [])
+        monkeypatch.setattr(specs, "load_valid", lambda _: [])
         monkeypatch.setattr(specs, "names", list)
         deployments.register()
         assert state()[0] == {}

@@ -30,19 +30,19 @@ def rooms(flights, fake, monkeypatch) -> None:
 
 def test_a_challenger_that_passes_is_promoted_after_what_was_interrupted(calls) -> None:
     assert promote("flights") is True
-    assert calls == ["settle", "run", "promote"]
+    assert calls == ["complete_pending", "run", "promote"]
 
 
 def test_a_refusal_is_an_alert_and_an_entry_of_the_audit(calls, fake) -> None:
     fake("stack.promotion.gate.run", decision(False))
     assert promote("flights") is False
-    assert calls == ["settle", "run", "notify", "refuse"]
+    assert calls == ["complete_pending", "run", "notify", "refuse"]
 
 
 def test_without_a_challenger_nothing_is_judged(calls, monkeypatch) -> None:
     monkeypatch.setattr(Registry, "challenger", lambda _: None)
     assert promote("flights") is False
-    assert calls == ["settle"]
+    assert calls == ["complete_pending"]
 
 
 def test_a_gate_that_cannot_judge_is_not_tried_again(calls, fake, at_once) -> None:
@@ -50,4 +50,4 @@ def test_a_gate_that_cannot_judge_is_not_tried_again(calls, fake, at_once) -> No
     fake("stack.promotion.gate.run", StackError("holdout", found="no rows", expected="some"))
     with pytest.raises(StackError):
         promote("flights")
-    assert calls == ["settle", "run"]
+    assert calls == ["complete_pending", "run"]
