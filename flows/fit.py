@@ -76,14 +76,13 @@ def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str 
     Returns:
         The registered version; None where no machine is there, or where it has registered none: then train here.
     """
-    from stack.lake import lake
     from stack.ops.runs import Runs
     from stack.promotion import challengers
 
     runs, log = Runs(project.settings, patience=60), get_run_logger()
     if not runs.online(POOL):
         return None
-    revision = lake.revision(project.settings, project.spec)
+    revision = project.lake.revision()
     send(project, frame, cutoff, revision, runs)
     version = challengers.find_existing(project, challengers.identity(project.spec, cutoff, revision))
     if version is None:

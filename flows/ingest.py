@@ -40,9 +40,8 @@ def validate(project: Project, tables: Tables, since: datetime, until: datetime)
 @task(timeout_seconds=10 * MINUTE, **RETRIES)
 def append(project: Project, tables: Tables, since: datetime, until: datetime) -> str:
     """Append the clean rows to the lake as a new data version."""
-    from stack.lake import lake
 
-    return lake.append(project.settings, project.spec, tables, since, until)
+    return project.lake.append(tables, since, until)
 
 
 @task(timeout_seconds=20 * MINUTE, **RETRIES)
@@ -91,7 +90,6 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
         BatchRefusedError: the batch does not meet the expectations of checks.py.
     """
     from stack.features import datasets
-    from stack.lake import lake
 
     opened = Project.open(project)
     until = instant(opened, until).replace(microsecond=0)  # batches are named by the second
@@ -100,7 +98,7 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
             f"window of {project}", found=f"since {since}, until {until}", expected="a window that ends after its start"
         )
     since = since.astimezone(UTC) if since else datasets.ingested_until(opened)
-    revision = add(opened, since, until) if since < until else lake.revision(opened.settings, opened.spec)
+    revision = add(opened, since, until) if since < until else opened.lake.revision()
     served = datasets.served_until(opened)
     # A window behind what is served came late: everything after it is computed anew.
     behind, end = min(since, served), max(until, served)
@@ -115,13 +113,12 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
 
 def add(project: Project, since: datetime, until: datetime) -> str:
     """Fetch, validate and append one batch; return the data version that holds it."""
-    from stack.lake import lake
     from stack.validation import batches, snapshots
 
     tables = fetch(project, since, until)
     if snapshots.unchanged(project.spec, tables):
         get_run_logger().info("the source has nothing new since %s", since)
-        return lake.revision(project.settings, project.spec)
+        return project.lake.revision()
     result = validate(project, tables, since, until)
     show(project, result)
     batches.require_accepted(project, result)

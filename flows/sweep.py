@@ -25,7 +25,6 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
         Name of the page that compares the trials.
     """
     from stack.core import code
-    from stack.lake import lake
     from stack.training import sweep as sweeps
 
     opened, log = Project.open(project), get_run_logger()
@@ -37,7 +36,7 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
             frame,
             trials=trials,
             cutoff=cutoff,
-            data_revision=lake.revision(opened.settings, opened.spec),
+            data_revision=opened.lake.revision(),
             code_version=code.version(),
             workers=workers,
             report=log.info,

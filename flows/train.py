@@ -17,12 +17,9 @@ from stack.project import Project
 @task(timeout_seconds=MINUTE, **RETRIES)
 def existing_version(project: Project, cutoff: datetime) -> str | None:
     """Find the version that was trained on the same data, cut-off and code; complete the training of a killed run."""
-    from stack.lake import lake
     from stack.promotion import challengers
 
-    version = challengers.find_existing(
-        project, challengers.identity(project.spec, cutoff, lake.revision(project.settings, project.spec))
-    )
+    version = challengers.find_existing(project, challengers.identity(project.spec, cutoff, project.lake.revision()))
     return version.version if version else None
 
 
@@ -38,14 +35,13 @@ def training_set(project: Project, cutoff: datetime) -> DataFrame:
 def search(project: Project, frame: DataFrame, cutoff: datetime) -> str:
     """Search, evaluate on the holdout, refit and register the challenger; return its version."""
     from stack.core import code
-    from stack.lake import lake
     from stack.promotion import challengers
 
     with fitters(project.settings) as workers:
         return challengers.train(
             project,
             frame,
-            data_revision=lake.revision(project.settings, project.spec),
+            data_revision=project.lake.revision(),
             cutoff=cutoff,
             code_version=code.version(),
             report=get_run_logger().info,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 def start_server(arguments: Sequence[str]) -> None:
     """Run `prefect server start` in this process, with automatic garbage collection disabled.
 
-    Tool: prefect
+    Tool: Prefect
     Reach: prefect.__main__, gc.disable
     Why: Garbage is collected in a thread of our own, which must live in the server's process.
     Upstream: none known

@@ -9,7 +9,7 @@ from pathlib import Path
 def swagger_ui() -> Path:
     """Return the folder of Swagger UI's files that BentoML installs, without importing BentoML.
 
-    Tool: bentoml
+    Tool: BentoML
     Reach: bentoml/_internal/server/static_content
     Why: The feature server's own page loads Swagger UI from a CDN; this machine has the same files already.
     Upstream: none known

@@ -21,7 +21,7 @@ HTTP_LOGGER = "bentoml._internal.server.http_app"
 def drop_client_errors() -> None:
     """Filter errors of the caller out of the log of BentoML's HTTP application.
 
-    Tool: bentoml
+    Tool: BentoML
     Reach: logging.getLogger("bentoml._internal.server.http_app")
     Why: BentoML logs a traceback for each refused request; no setting turns that off.
     Upstream: none known
@@ -39,7 +39,7 @@ def is_server_error(record: logging.LogRecord) -> bool:
 def swagger_ui() -> Path:
     """Return the folder of Swagger UI's files that BentoML installs.
 
-    Tool: bentoml
+    Tool: BentoML
     Reach: bentoml/_internal/server/static_content
     Why: BentoML's own page loads scripts and badges from elsewhere; ours needs the same files without them.
     Upstream: none known
@@ -50,7 +50,7 @@ def swagger_ui() -> Path:
 def api(path: str, name: str, doc: str, request: type[Any], response: Any) -> Callable[[Any], Any]:
     """Return a decorator that makes a method the API endpoint ``POST <path>``, typed at run time.
 
-    Tool: bentoml
+    Tool: BentoML
     Reach: bentoml.api (output type read from __annotations__)
     Why: The types are made from project.yaml, so no annotation can name them. Without a content type BentoML derives it
         from the JSON schema of the response at each request: 1.4 ms. `output_spec` takes no content type.
@@ -68,7 +68,7 @@ def api(path: str, name: str, doc: str, request: type[Any], response: Any) -> Ca
 def openapi(service: Any) -> dict[str, Any]:
     """Return the OpenAPI document of a service.
 
-    Tool: bentoml
+    Tool: BentoML
     Reach: bentoml.Service.openapi_spec
     Why: The documents of all projects are joined into one, for a page that loads nothing from elsewhere.
     Upstream: none known
@@ -80,7 +80,7 @@ def openapi(service: Any) -> dict[str, Any]:
 def lifespan(app: Any) -> AbstractAsyncContextManager[Any]:
     """Return the context in which BentoML's application has its service instance.
 
-    Tool: bentoml
+    Tool: BentoML
     Reach: bentoml.Service.to_asgi().router.lifespan_context
     Why: Projects start and stop while the server runs; uvicorn drives the lifespan of one application only.
     Upstream: none known
@@ -92,7 +92,7 @@ def lifespan(app: Any) -> AbstractAsyncContextManager[Any]:
 def freeze_garbage_collection() -> None:
     """Exempt all objects that exist now from garbage collection.
 
-    Tool: python
+    Tool: Python
     Reach: gc.freeze
     Why: Every full collection would traverse the modules that a first model imports; for 0.2 s no request is answered.
     Upstream: none known
@@ -104,7 +104,7 @@ def freeze_garbage_collection() -> None:
 def reimported(package: str) -> Iterator[None]:
     """Import the modules of a package anew inside the context; restore the old ones if it raises.
 
-    Tool: python
+    Tool: Python
     Reach: sys.modules
     Why: A project's functions are reloaded with its features, and Feast looks them up by module name at each read.
     Upstream: none known

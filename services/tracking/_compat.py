@@ -12,7 +12,7 @@ from stack.core.settings import Settings
 def application(stack: Settings) -> Any:
     """Return MLflow's ASGI application, connected to its database, without the child process of `mlflow server`.
 
-    Tool: mlflow
+    Tool: MLflow
     Reach: mlflow.server.fastapi_app.app, mlflow.server.handlers.initialize_backend_stores, _MLFLOW_SERVER_*
     Why: `mlflow server` starts this application as its child, for 200 MiB and 6 s more; killed, it leaves the child
         behind with the port.

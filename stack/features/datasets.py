@@ -8,7 +8,6 @@ from datetime import datetime
 from pandas import DataFrame, Series
 
 from stack.features import feature_tables, features
-from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
@@ -18,7 +17,7 @@ TIMESTAMP = "datetime64[us, UTC]"
 
 def ingested_until(project: Project) -> datetime:
     """Return the end of the last batch in the lake; ``clock.start`` when there is none."""
-    batches = lake.batches(project.settings, project.spec)
+    batches = project.lake.batches()
     return batches["until"].max().to_pydatetime() if len(batches) else project.spec.clock.start
 
 
@@ -29,7 +28,7 @@ def served_until(project: Project) -> datetime:
 
 def events(project: Project, until: datetime) -> DataFrame:
     """Return all events that the lake has at an instant, with encoded outcomes (:mod:`stack.specification.tasks`)."""
-    return _events(project.spec, lake.read(project.settings, project.spec, until=until))
+    return _events(project.spec, project.lake.read(until=until))
 
 
 def labelled(project: Project, cutoff: datetime) -> DataFrame:
@@ -39,7 +38,7 @@ def labelled(project: Project, cutoff: datetime) -> DataFrame:
         One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and
         the columns of ``features.columns``.
     """
-    tables = lake.read(project.settings, project.spec, until=cutoff)
+    tables = project.lake.read(until=cutoff)
     return features.training_set(project, answered(project.spec, tables, cutoff))
 
 
@@ -51,7 +50,7 @@ def answered(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetim
 
 def arrived(project: Project, since: datetime, until: datetime) -> DataFrame:
     """Return the labelled events whose raw row became known in (since, until], without features."""
-    events = _events(project.spec, lake.read(project.settings, project.spec, since=since, until=until))
+    events = _events(project.spec, project.lake.read(since=since, until=until))
     return events[events[project.spec.label].notna()]
 
 

@@ -25,7 +25,6 @@ from sqlalchemy import make_url
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.features import _compat, definitions, feature_tables
-from stack.lake import lake
 from stack.project import Project
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
@@ -92,7 +91,7 @@ def update(project: Project, since: datetime, until: datetime) -> dict[str, int]
     Returns:
         Feature view -> rows of the window.
     """
-    tables = lake.recent(project.settings, project.spec, since - project.features.LOOKBACK, until)
+    tables = project.lake.recent(since - project.features.LOOKBACK, until)
     built = project.features.build(tables, since, until)
     for view, frame in built.items():
         feature_tables.replace(_tables(project) / view, frame, since, until)

@@ -27,6 +27,7 @@ from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import _compat, history, keys, migration, repository, windows
+from stack.lake.repository import Repository
 from stack.lake.windows import batch_id as batch_id
 from stack.lake.windows import window as window
 from stack.specification.specs import ProjectSpec
@@ -50,119 +51,127 @@ def migrate(settings: Settings) -> list[str]:
         return migration.run(settings, repo)
 
 
-def append(
-    settings: Settings, spec: ProjectSpec, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime
-) -> str:
-    """Add the rows that became known in (since, until] as one new version.
-
-    Killed at any point, a retry ends in exactly one commit. A batch that is there already is not added again.
-
-    Returns:
-        The git revision that holds the batch.
-
-    Raises:
-        StackError: the window has other rows already, a row's key is in the lake, a row is outside the window, or the
-            disk is too full.
-    """
-    batch = batch_id(since, until)
-    content = {name: _table(spec, name, tables, since, until) for name in spec.tables}
-    with repository.opened(settings) as repo:
-        migration.run(settings, repo)
-        name = f"{spec.name}/{windows.partition(batch)}"
-        file = history.entry(repo.scm, "HEAD", f"{name}.dvc")
-        known = repository.files(repo, file, "HEAD") if file else {}
-        if any(stored == batch for _, stored in known):
-            _same(known, spec, content, batch)
-            commits = history.revisions(repo.scm, spec.name)
-            found = next((revision for stored, revision in commits if stored == batch), str(repo.scm.get_rev()))
-        else:
-            disk.require_reserve(settings, f"batch {batch} of {spec.name}")
-            _fitting(repo, spec, content, batch)
-            new = keys.check(repo, spec, content, batch)
-            found = _commit(repo, spec, content, batch)
-            keys.remember(repo, spec, new)
-        if settings.lake_remote:
-            repository.push_all_once(repo, settings.lake_remote)
-        return found
-
-
-def read(
-    settings: Settings,
-    spec: ProjectSpec,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    revision: str | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Read the rows that became known in (since, until], at a revision or at the newest one.
-
-    Of a snapshot table's rows of one key the latest is given.
-
-    Raises:
-        StackError: no such revision, or its files are neither in DVC's cache nor in its remote.
-    """
-    with repository.opened(settings) as repo:
-        paths = _paths(repo, spec, revision or str(repo.scm.get_rev()), since, until)
-    return {name: _rows(table, paths[name].values(), since, until) for name, table in spec.tables.items()}
-
-
-def recent(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Read the rows that became known in (since, until], but snapshot tables whole, as they stood at `until`."""
-    rows = read(settings, spec, since=since, until=until)
-    snapshots = [name for name, table in spec.tables.items() if table.snapshot]
-    if snapshots:
-        whole = read(settings, spec, until=until)
-        rows |= {name: whole[name] for name in snapshots}
-    return rows
-
-
-def revision(settings: Settings, spec: ProjectSpec | None = None) -> str:
-    """The newest revision of the lake; of a project, the newest that has changed its data, whatever others added."""
+def newest_revision(settings: Settings, project: str | None = None) -> str:
+    """Return the newest revision of the lake, or the newest that has changed a project's data."""
     if not settings.lake.exists():
         prepare(settings)
     scm = Git(str(settings.lake))
     try:
-        return history.last_change(scm, spec.name) if spec else str(scm.get_rev())
+        return history.last_change(scm, project) if project else str(scm.get_rev())
     finally:
         scm.close()
 
 
-def batches(settings: Settings, spec: ProjectSpec) -> pd.DataFrame:
-    """List a project's batches in the order of time: batch, since, until, revision, and the rows of each table."""
-    with repository.opened(settings) as repo:
-        paths = _paths(repo, spec, str(repo.scm.get_rev()), None, None)
-        commits = dict(history.revisions(repo.scm, spec.name))
-    names = sorted({batch for table in paths.values() for batch in table})
-    rows = {
-        name: [pq.read_metadata(paths[name][batch]).num_rows if batch in paths[name] else 0 for batch in names]
-        for name in spec.tables
-    }
-    windows = [window(name) for name in names]
-    return pd.DataFrame(
-        {
-            "batch": names,
-            "since": pd.to_datetime([since for since, _ in windows], utc=True).as_unit("us"),
-            "until": pd.to_datetime([until for _, until in windows], utc=True).as_unit("us"),
-            "revision": [commits.get(name, "") for name in names],
+class Lake:
+    """The raw tables of one project.
+
+    Args:
+        repository: the lake of the stack, which holds every project's tables.
+        spec: the project's; it names its tables and their keys.
+    """
+
+    def __init__(self, repository: Repository, spec: ProjectSpec) -> None:
+        self._settings, self.spec = repository.settings, spec
+
+    def append(self, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) -> str:
+        """Add the rows that became known in (since, until] as one new version.
+
+        Killed at any point, a retry ends in exactly one commit. A batch that is there already is not added again.
+
+        Returns:
+            The git revision that holds the batch.
+
+        Raises:
+            StackError: the window has other rows already, a row's key is in the lake, a row is outside the window, or
+                the disk is too full.
+        """
+        batch = batch_id(since, until)
+        content = {name: _table(self.spec, name, tables, since, until) for name in self.spec.tables}
+        with repository.opened(self._settings) as repo:
+            migration.run(self._settings, repo)
+            name = f"{self.spec.name}/{windows.partition(batch)}"
+            file = history.entry(repo.scm, "HEAD", f"{name}.dvc")
+            known = repository.files(repo, file, "HEAD") if file else {}
+            if any(stored == batch for _, stored in known):
+                _same(known, self.spec, content, batch)
+                commits = history.revisions(repo.scm, self.spec.name)
+                found = next((revision for stored, revision in commits if stored == batch), str(repo.scm.get_rev()))
+            else:
+                disk.require_reserve(self._settings, f"batch {batch} of {self.spec.name}")
+                _fitting(repo, self.spec, content, batch)
+                new = keys.check(repo, self.spec, content, batch)
+                found = _commit(repo, self.spec, content, batch)
+                keys.remember(repo, self.spec, new)
+            if self._settings.lake_remote:
+                repository.push_all_once(repo, self._settings.lake_remote)
+            return found
+
+    def read(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        revision: str | None = None,
+    ) -> dict[str, pd.DataFrame]:
+        """Read the rows that became known in (since, until], at a revision or at the newest one.
+
+        Of a snapshot table's rows of one key the latest is given.
+
+        Raises:
+            StackError: no such revision, or its files are neither in DVC's cache nor in its remote.
+        """
+        with repository.opened(self._settings) as repo:
+            paths = _paths(repo, self.spec, revision or str(repo.scm.get_rev()), since, until)
+        return {name: _rows(table, paths[name].values(), since, until) for name, table in self.spec.tables.items()}
+
+    def recent(self, since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
+        """Read the rows that became known in (since, until], but snapshot tables whole, as they stood at `until`."""
+        rows = self.read(since=since, until=until)
+        snapshots = [name for name, table in self.spec.tables.items() if table.snapshot]
+        if snapshots:
+            whole = self.read(until=until)
+            rows |= {name: whole[name] for name in snapshots}
+        return rows
+
+    def revision(self) -> str:
+        """Return the newest revision that has changed the project's data, whatever others added."""
+        return newest_revision(self._settings, self.spec.name)
+
+    def batches(self) -> pd.DataFrame:
+        """List a project's batches in the order of time: batch, since, until, revision, and the rows of each table."""
+        with repository.opened(self._settings) as repo:
+            paths = _paths(repo, self.spec, str(repo.scm.get_rev()), None, None)
+            commits = dict(history.revisions(repo.scm, self.spec.name))
+        names = sorted({batch for table in paths.values() for batch in table})
+        rows = {
+            name: [pq.read_metadata(paths[name][batch]).num_rows if batch in paths[name] else 0 for batch in names]
+            for name in self.spec.tables
         }
-        | rows
-    )
+        windows = [window(name) for name in names]
+        return pd.DataFrame(
+            {
+                "batch": names,
+                "since": pd.to_datetime([since for since, _ in windows], utc=True).as_unit("us"),
+                "until": pd.to_datetime([until for _, until in windows], utc=True).as_unit("us"),
+                "revision": [commits.get(name, "") for name in names],
+            }
+            | rows
+        )
 
-
-def newest(settings: Settings, spec: ProjectSpec) -> dict[str, datetime]:
-    """End of the last batch that has a row, for each table that has one."""
-    found: dict[str, datetime] = {}
-    with repository.opened(settings) as repo:
-        parts = repository.partitions(repo, spec.name, "HEAD")
-        for _, of_month in groupby(parts, key=lambda part: part[0].partition("/")[0]):
-            files = [repository.files(repo, file, "HEAD") for _, file in of_month]
-            ordered = sorted((batch, table, path) for part in files for (table, batch), path in part.items())
-            for batch, table, path in reversed(ordered):
-                if table in spec.tables and table not in found and pq.read_metadata(path).num_rows:
-                    found[table] = window(batch)[1]
-            if len(found) == len(spec.tables):
-                break
-    return found
+    def newest(self) -> dict[str, datetime]:
+        """End of the last batch that has a row, for each table that has one."""
+        found: dict[str, datetime] = {}
+        with repository.opened(self._settings) as repo:
+            parts = repository.partitions(repo, self.spec.name, "HEAD")
+            for _, of_month in groupby(parts, key=lambda part: part[0].partition("/")[0]):
+                files = [repository.files(repo, file, "HEAD") for _, file in of_month]
+                ordered = sorted((batch, table, path) for part in files for (table, batch), path in part.items())
+                for batch, table, path in reversed(ordered):
+                    if table in self.spec.tables and table not in found and pq.read_metadata(path).num_rows:
+                        found[table] = window(batch)[1]
+                if len(found) == len(self.spec.tables):
+                    break
+        return found
 
 
 def _table(

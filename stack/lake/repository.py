@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -35,6 +36,13 @@ MONTH = re.compile(r"\d{4}-\d{2}")
 JOURNAL = "append.json"
 OLD_FILE = "raw.dvc"
 """One folder a project, as the layout before partitions had it; old revisions have it still."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The git and DVC repository of a stack."""
+
+    settings: Settings
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
 if TYPE_CHECKING:
+    from stack.lake.lake import Lake
     from stack.prediction_log.predictions import PredictionLog, ShadowLog
     from stack.registry.registry import Registry
     from stack.specification.tasks import Task
@@ -79,6 +80,14 @@ class Project:
     def clock(self) -> Clock:
         """The project's clock."""
         return Clock(self.settings.state_database, self.name, self.spec.clock.kind, self.spec.clock.start)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The project's raw tables."""
+        from stack.lake.lake import Lake
+        from stack.lake.repository import Repository
+
+        return Lake(Repository(self.settings), self.spec)
 
     @cached_property
     def registry(self) -> Registry:

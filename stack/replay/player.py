@@ -13,7 +13,6 @@ from psutil import virtual_memory
 from stack.core.errors import StackError
 from stack.core.wait import wait_until
 from stack.features import datasets, feature_tables, features
-from stack.lake import lake
 from stack.project import Project
 from stack.replay import replay
 from stack.replay.lookahead import Lookahead
@@ -112,7 +111,7 @@ class Player:
         except batches.BatchRefusedError as error:
             self.log.warning("%s goes on without the batch: %s", project.name, error)
             return
-        lake.append(project.settings, project.spec, result.tables, since, until)
+        project.lake.append(result.tables, since, until)
         batches.alert_stale(project, result.tables, since, until)
         self.ingested = until
 

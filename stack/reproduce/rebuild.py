@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.core.errors import StackError
+from stack.project import Project
 
 
 def rebuild(recipe: dict[str, Any], out: Path) -> None:
@@ -28,7 +29,6 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
         out: folder for the results; made if it is missing.
     """
     from stack.core import settings
-    from stack.lake import lake
     from stack.reproduce import steps
     from stack.specification import specs
     from stack.training import training
@@ -37,7 +37,7 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     spec, cutoff = specs.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
     spec = spec.model_copy(update={"training": specs.Training.model_validate(recipe["training"])})
-    tables = lake.read(settings.load(), spec, until=cutoff, revision=recipe["data_revision"])
+    tables = Project(settings.load(), spec).lake.read(until=cutoff, revision=recipe["data_revision"])
     print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
     frame = steps.training_set(spec, tables, cutoff)
     print(f"{len(frame):,} labelled rows with their features; the recipe has {recipe['rows']:,}", flush=True)

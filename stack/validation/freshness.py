@@ -7,7 +7,6 @@ from datetime import datetime
 
 from pandas import DataFrame
 
-from stack.lake import lake
 from stack.project import Project
 
 
@@ -27,7 +26,7 @@ def newly_stale(
     empty = [name for name, table in project.spec.tables.items() if not table.snapshot and tables[name].empty]
     if not empty:
         return {}
-    last = {name: project.spec.clock.start for name in empty} | lake.newest(project.settings, project.spec)
+    last = {name: project.spec.clock.start for name in empty} | project.lake.newest()
     limit = project.spec.monitoring.max_silence
     return {
         name: last[name]

@@ -23,7 +23,7 @@ def batch(
     result = dict(tables)
     names = [name for name, table in project.spec.tables.items() if table.snapshot and name in result]
     if names:
-        known = lake.read(project.settings, project.spec, until=since)
+        known = project.lake.read(until=since)
         stamp = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
         for name in names:
             new = _new(project.spec.tables[name], lake.in_utc(result[name]), known[name])

@@ -43,7 +43,7 @@ def history(project: Project, until: datetime) -> Tables:
 
     A table without any has no columns yet, so it is left out.
     """
-    tables = lake.recent(project.settings, project.spec, until - project.checks.HISTORY, until)
+    tables = project.lake.recent(until - project.checks.HISTORY, until)
     return {name: frame for name, frame in tables.items() if len(frame)}
 
 

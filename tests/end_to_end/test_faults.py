@@ -49,7 +49,7 @@ MONITOR = [
 ]
 REPLAY = [
     *("stack.validation.batches:fetch", "stack.validation.batches:validate", "scmrepo.git:Git.commit"),
-    *("stack.lake.lake:append", "stack.features.feature_tables:replace_month", "stack.features.features:update"),
+    *("stack.lake.lake:Lake.append", "stack.features.feature_tables:replace_month", "stack.features.features:update"),
     *("stack.replay.ticks:Ticks.push", "stack.core.clock:Clock.advance"),
     *("stack.serving.client:PredictionClient.predict", "stack.serving.client:PredictionClient.predict#3"),
     *("stack.replay.ticks:Ticks.push#9", "stack.replay.replay:play"),

@@ -35,7 +35,7 @@ def ask(settings: Settings, rows: pd.DataFrame) -> list[dict[str, object]]:
 def test_champion_is_as_good_as_the_reference(running: Settings) -> None:
     champion = Project(running, FLIGHTS).registry.require_champion()
     assert champion.cutoff == NOW == Project(running, FLIGHTS).clock.now()
-    assert champion.tag("stack.data_revision") == lake.revision(running)
+    assert champion.tag("stack.data_revision") == lake.newest_revision(running)
     assert float(champion.tag("auc")) == pytest.approx(0.717, abs=0.005)
 
 
@@ -77,14 +77,14 @@ def without_a_column(tables: Batch) -> Batch:
 def test_bad_batch_is_quarantined_and_nothing_downstream_changes(
     running: Settings, forks: Forks, broken: Callable[[Batch], Batch], said: str
 ) -> None:
-    before = lake.revision(running), lake.batches(running, FLIGHTS)["until"].max()
+    before = lake.newest_revision(running), Project(running, FLIGHTS).lake.batches()["until"].max()
     ran = forks.run(INGEST.format(broken=broken.__name__), 300)
     assert ran.exit_code == 1, ran.said
     run = last_run(running, "ingest")
     assert run["state"]["type"] == "FAILED"
     assert said in run["state"]["message"].lower()
 
-    assert (lake.revision(running), lake.batches(running, FLIGHTS)["until"].max()) == before
+    assert (lake.newest_revision(running), Project(running, FLIGHTS).lake.batches()["until"].max()) == before
     verdict = json.loads(
         (running.quarantine / "flights" / "20130301T000000Z_20130302T000000Z/verdict.json").read_text()
     )

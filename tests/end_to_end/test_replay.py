@@ -62,7 +62,7 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, f
     assert sorted(replayed["id"]) == sorted(ids)
     assert sorted(replayed["event_timestamp"]) == sorted(due["asked_at"])
     assert Project(running, FLIGHTS).clock.now() == UNTIL
-    assert lake.batches(running, FLIGHTS)["since"].tolist()[1:] == [FIRST, FIRST + timedelta(days=1)]
+    assert Project(running, FLIGHTS).lake.batches()["since"].tolist()[1:] == [FIRST, FIRST + timedelta(days=1)]
 
     labelled = replayed["label"].notna()
     assert labelled.mean() > 0.8
@@ -73,7 +73,7 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, f
 
 
 def test_a_replay_that_has_arrived_changes_nothing(running: Settings, forks: Forks) -> None:
-    before = asked(running), lake.revision(running)
+    before = asked(running), lake.newest_revision(running)
     ran = forks.run(REPLAY, 120)
     assert ran.exit_code == 0, ran.said
-    assert (asked(running), lake.revision(running)) == before
+    assert (asked(running), lake.newest_revision(running)) == before

@@ -47,7 +47,7 @@ def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
     assert answer.status_code == 200, answer.text
     assert [one["decision"] for one in answer.json()] == [False, True, True]
 
-    version = lake.revision(running)
+    version = lake.newest_revision(running)
     assert "nothing new" in run(running, "ingest", "titanic")
-    assert lake.revision(running) == version
+    assert lake.newest_revision(running) == version
     assert "0 of 4 predictions were made with other features" in run(running, "skew", "titanic")

@@ -106,7 +106,7 @@ def test_the_replay_goes_on_and_every_flight_is_answered_once(running: Settings,
 
 
 def test_bad_batches_are_refused_and_the_others_are_in_the_lake(running: Settings, told: str) -> None:
-    loaded = set(lake.batches(running, FLIGHTS)["since"])
+    loaded = set(Project(running, FLIGHTS).lake.batches()["since"])
     assert [day for day in pd.date_range(BEGIN, END - DAY) if day not in loaded] == REFUSED
     assert "delivered before" in " ".join(verdict(running, march(TWICE))["failures"])
     assert "humidity" in " ".join(verdict(running, march(CELSIUS))["failures"])
@@ -161,7 +161,7 @@ def test_a_day_that_is_mended_is_loaded_later(running: Settings, forks: Forks, t
     day = march(NO_OUTCOMES[0])
     before = stats(running, day)
     run(forks, INGEST)
-    found = lake.batches(running, FLIGHTS)
+    found = Project(running, FLIGHTS).lake.batches()
     assert day in set(found["since"])
 
     assert log(running, day, day + DAY)["label"].notna().mean() > 0.6
@@ -169,9 +169,9 @@ def test_a_day_that_is_mended_is_loaded_later(running: Settings, forks: Forks, t
     assert before["origin_late_2h"].isna().all()
     assert after["origin_late_2h"].notna().mean() > 0.7
 
-    revision = lake.revision(running)
+    revision = lake.newest_revision(running)
     run(forks, INGEST)
-    assert lake.revision(running) == revision
+    assert lake.newest_revision(running) == revision
     pd.testing.assert_frame_equal(stats(running, day), after)
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from stack.core.settings import Settings
 from stack.features import features
-from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
@@ -25,6 +24,6 @@ def three_days(tmp_path_factory: pytest.TempPathFactory, flights: ProjectSpec) -
     """Settings of a stack whose lake and feature tables hold 1-3 January; nothing is online yet."""
     settings = Settings(home=tmp_path_factory.mktemp("home"))
     assert features.apply(settings) == {}
-    lake.append(settings, flights, contract.source(flights.name).fetch(SINCE, UNTIL), SINCE, UNTIL)
+    Project(settings, flights).lake.append(contract.source(flights.name).fetch(SINCE, UNTIL), SINCE, UNTIL)
     features.update(Project(settings, flights), SINCE, UNTIL)
     yield settings

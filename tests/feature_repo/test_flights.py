@@ -11,7 +11,6 @@ import pytest
 from stack.core.settings import Settings
 from stack.features import features
 from stack.features.online import OnlineFeatures
-from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification.specs import ProjectSpec
 
@@ -101,7 +100,7 @@ def test_a_window_computed_again_in_parts_is_the_same(
 
     other = Settings(home=tmp_path)
     start, middle, end = DAY - 48 * HOUR, DAY + 7 * HOUR, DAY + 24 * HOUR
-    lake.append(other, flights, contract.source(flights.name).fetch(start, end), start, end)
+    Project(other, flights).lake.append(contract.source(flights.name).fetch(start, end), start, end)
     for since, until in ((start, middle), (middle, end), (start, middle)):
         features.update(Project(other, flights), since, until)
     made, expected = content(other), content(three_days)

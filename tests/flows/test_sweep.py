@@ -43,7 +43,7 @@ def test_a_sweep_runs_where_the_workers_are(place, prefect, cluster, toy, toy_ro
     monkeypatch.setattr("stack.training.sweep.sweep", swept)
     monkeypatch.setattr(stack.project.project, "settings", lambda: settings)
     monkeypatch.setattr(specs, "load", lambda name: spec)
-    monkeypatch.setattr(lake, "revision", lambda settings, spec: "3f2a")
+    monkeypatch.setattr(lake.Lake, "revision", lambda self: "3f2a")
     monkeypatch.setattr(flows.sweep, "training_set", task(lambda _, cutoff: rows, cache_policy=NO_CACHE))
     page = flows.sweep.sweep(place, trials=4, cutoff=CUTOFF)
     assert (tmp_path / "pages" / place / page).is_file()

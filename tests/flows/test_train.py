@@ -18,7 +18,7 @@ TRAINED = SimpleNamespace(version="7")
 
 @pytest.fixture(autouse=True)
 def rooms(flights, fake) -> None:
-    fake("stack.lake.lake.revision", "3f2a")
+    fake("stack.lake.lake.Lake.revision", "3f2a")
     fake("stack.promotion.challengers.find_existing", None)
     fake("stack.features.datasets.labelled", DataFrame({"x": [1]}))
     fake("stack.ops.runs.Runs.online", False)

@@ -108,7 +108,7 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
 
     lake.prepare(home)
     features.apply(home)
-    revision = lake.append(home, spec, contract.source(spec.name).fetch(SINCE, NOW), SINCE, NOW)
+    revision = Project(home, spec).lake.append(contract.source(spec.name).fetch(SINCE, NOW), SINCE, NOW)
     features.update(Project(home, spec), SINCE, NOW)
     features.materialise(Project(home, spec), NOW - timedelta(days=1), NOW)
     Project(home, spec).clock.advance(NOW)

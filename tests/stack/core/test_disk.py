@@ -13,6 +13,7 @@ from stack.core.disk import DiskFullError
 from stack.core.settings import Settings
 from stack.lake import lake
 from stack.ops import doctor
+from stack.project import Project
 from tests.stack.conftest import START
 
 SINCE = START.to_pydatetime()
@@ -24,17 +25,17 @@ def day(number: int) -> dict[str, DataFrame]:
 
 def test_batch_waits_until_there_is_room(tmp_path, toy, monkeypatch):
     settings, first, second = Settings(home=tmp_path), SINCE + timedelta(days=1), SINCE + timedelta(days=2)
-    kept = lake.append(settings, toy, day(0), SINCE, first)
+    kept = Project(settings, toy).lake.append(day(0), SINCE, first)
     with monkeypatch.context() as full:
         full.setattr(disk, "RESERVE", 2**62)
         with pytest.raises(DiskFullError, match=r"batch 20240102T000000Z_.* of toy[\s\S]*MiB free"):
-            lake.append(settings, toy, day(1), first, second)
+            Project(settings, toy).lake.append(day(1), first, second)
 
-        assert lake.append(settings, toy, day(0), SINCE, first) == lake.revision(settings) == kept
+        assert Project(settings, toy).lake.append(day(0), SINCE, first) == lake.newest_revision(settings) == kept
         assert "ingestion has stopped" in doctor.disk(tmp_path).found
 
-    lake.append(settings, toy, day(1), first, second)
-    assert lake.read(settings, toy)["days"]["day"].tolist() == [0, 1]
+    Project(settings, toy).lake.append(day(1), first, second)
+    assert Project(settings, toy).lake.read()["days"]["day"].tolist() == [0, 1]
 
 
 def test_room_is_told_for_a_home_that_is_not_there_yet(tmp_path):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from stack.core.settings import Settings
-from stack.lake import lake
+from stack.project import Project
 from stack.specification.specs import ProjectSpec
 
 DAYS = [datetime(2013, 1, day, tzinfo=UTC) for day in range(1, 10)]
@@ -38,7 +38,7 @@ def tables(day: int, trains: int = 3) -> dict[str, pd.DataFrame]:
 
 
 def append(settings: Settings, day: int) -> str:
-    return lake.append(settings, SPEC, tables(day), DAYS[day], DAYS[day + 1])
+    return Project(settings, SPEC).lake.append(tables(day), DAYS[day], DAYS[day + 1])
 
 
 def commits(settings: Settings) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import lake, windows
+from stack.project import Project
 from tests.stack.lake.lakes import DAYS, SPEC, append, dvc
 
 HOUR = timedelta(hours=1)
@@ -28,7 +29,7 @@ def append_hour(settings: Settings, number: int) -> str:
         "trains": pd.DataFrame({"day": [str(number)], "train": "ICE", "delay": 1.0, "available_at": known}),
         "weather": pd.DataFrame({"station": "Ulm", "hour": known, "gust": None, "available_at": known}),
     }
-    return lake.append(settings, SPEC, content, since, since + HOUR)
+    return Project(settings, SPEC).lake.append(content, since, since + HOUR)
 
 
 def calls(work: Callable[[], object]) -> int:
@@ -78,7 +79,7 @@ def test_dvcs_own_commands_work_after_many_appends(
     print(f"append 10: {early}, append {hours}: {late}, ratio {late / early:.2f}")
     assert late <= 1.3 * early
 
-    made = lake.batches(settings, SPEC)["revision"].tolist()
+    made = Project(settings, SPEC).lake.batches()["revision"].tolist()
     fifth, newest = made[4], made[-1]
     everything = files(settings)
     assert len(everything) == hours
@@ -105,12 +106,12 @@ def test_dvcs_own_commands_work_after_many_appends(
     dvc(settings, "gc", "--workspace", "--force")
     assert len(list((settings.lake / ".dvc/cache/files/md5").glob("*/*.dir"))) == 1 + (hours - 1) // 24
     assert dvc(settings, "status") == "Data and pipelines are up to date.\n"
-    assert len(lake.read(settings, SPEC)["trains"]) == hours
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == hours
     append_hour(settings, hours)
-    assert len(lake.read(settings, SPEC)["trains"]) == hours + 1
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == hours + 1
     with pytest.raises(StackError, match="STACK_LAKE_REMOTE"):
-        lake.read(settings, SPEC, revision=fifth)
-    assert len(lake.read(remote, SPEC, revision=fifth)["trains"]) == 5
+        Project(settings, SPEC).lake.read(revision=fifth)
+    assert len(Project(remote, SPEC).lake.read(revision=fifth)["trains"]) == 5
 
 
 def test_batches_of_days_share_a_month_and_shorter_ones_a_day(settings: Settings) -> None:
@@ -121,9 +122,9 @@ def test_batches_of_days_share_a_month_and_shorter_ones_a_day(settings: Settings
         f"{settings.lake}/trains/2013-01/day-03.dvc",
         f"{settings.lake}/trains/2013-01/month.dvc",
     ]
-    assert lake.newest(settings, SPEC) == {"trains": DAYS[2] + HOUR, "weather": DAYS[2] + HOUR}
-    assert len(lake.read(settings, SPEC, since=DAYS[2])["trains"]) == 1
-    assert len(lake.read(settings, SPEC)["trains"]) == 7
+    assert Project(settings, SPEC).lake.newest() == {"trains": DAYS[2] + HOUR, "weather": DAYS[2] + HOUR}
+    assert len(Project(settings, SPEC).lake.read(since=DAYS[2])["trains"]) == 1
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == 7
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import pytest
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import lake, repository
+from stack.project import Project
 from tests.stack.lake.lakes import DAYS, SPEC, append, commits, died, dvc, tables
 
 
 def test_a_batch_comes_back_as_it_was_given(settings: Settings) -> None:
     append(settings, 0)
-    found = lake.read(settings, SPEC)
+    found = Project(settings, SPEC).lake.read()
     assert found["trains"]["train"].tolist() == ["ICE 0", "ICE 1", "ICE 2"]
     assert found["trains"]["available_at"].dtype == "datetime64[us, UTC]"
     assert found["trains"]["available_at"].tolist() == tables(0)["trains"]["available_at"].tolist()
@@ -27,7 +28,7 @@ def test_the_same_batch_again_changes_nothing(settings: Settings) -> None:
     first = append(settings, 0)
     append(settings, 1)
     shuffled = {name: frame.iloc[::-1] for name, frame in tables(0).items()}
-    assert lake.append(settings, SPEC, shuffled, DAYS[0], DAYS[1]) == first
+    assert Project(settings, SPEC).lake.append(shuffled, DAYS[0], DAYS[1]) == first
     assert commits(settings) == [
         "Append trains 20130102T000000Z_20130103T000000Z",
         "Append trains 20130101T000000Z_20130102T000000Z",
@@ -37,22 +38,26 @@ def test_the_same_batch_again_changes_nothing(settings: Settings) -> None:
 
 def test_the_revision_of_a_project_stays_while_others_append(settings: Settings) -> None:
     ships = SPEC.model_copy(update={"name": "ships"})
-    prepared = lake.revision(settings)
-    assert lake.revision(settings, SPEC) == prepared
+    prepared = lake.newest_revision(settings)
+    assert Project(settings, SPEC).lake.revision() == prepared
     append(settings, 0)
     newest = append(settings, 1)
-    other = lake.append(settings, ships, tables(0), DAYS[0], DAYS[1])
-    assert lake.revision(settings) == lake.revision(settings, ships) == other
-    assert lake.revision(settings, SPEC) == newest
-    assert lake.read(settings, SPEC, revision=newest)["trains"].equals(lake.read(settings, SPEC)["trains"])
-    assert append(settings, 2) == lake.revision(settings, SPEC) == lake.revision(settings)
+    other = Project(settings, ships).lake.append(tables(0), DAYS[0], DAYS[1])
+    assert lake.newest_revision(settings) == Project(settings, ships).lake.revision() == other
+    assert Project(settings, SPEC).lake.revision() == newest
+    assert (
+        Project(settings, SPEC)
+        .lake.read(revision=newest)["trains"]
+        .equals(Project(settings, SPEC).lake.read()["trains"])
+    )
+    assert append(settings, 2) == Project(settings, SPEC).lake.revision() == lake.newest_revision(settings)
 
 
 def test_other_rows_for_a_known_window_are_refused(settings: Settings) -> None:
     before = append(settings, 0)
     with pytest.raises(StackError, match="other rows than the lake already has"):
-        lake.append(settings, SPEC, tables(0, trains=2), DAYS[0], DAYS[1])
-    assert lake.revision(settings) == before
+        Project(settings, SPEC).lake.append(tables(0, trains=2), DAYS[0], DAYS[1])
+    assert lake.newest_revision(settings) == before
 
 
 @pytest.mark.parametrize("forget", [False, True])
@@ -63,8 +68,8 @@ def test_a_key_that_the_lake_has_is_refused(settings: Settings, forget: bool) ->
         (settings.lake / ".dvc/tmp/keys-trains.db").write_bytes(b"torn")
     again = tables(2) | {"trains": tables(2)["trains"].assign(day="0")}
     with pytest.raises(StackError, match=r"3 rows that the lake already has, one with day 0, train ICE 0"):
-        lake.append(settings, SPEC, again, DAYS[2], DAYS[3])
-    assert lake.revision(settings) == before
+        Project(settings, SPEC).lake.append(again, DAYS[2], DAYS[3])
+    assert lake.newest_revision(settings) == before
     assert dvc(settings, "data", "status") == "No changes.\n"
 
 
@@ -80,7 +85,7 @@ def test_a_key_that_the_lake_has_is_refused(settings: Settings, forget: bool) ->
 def test_a_malformed_table_is_refused(settings: Settings, change, message: str) -> None:
     content = tables(0) | {"trains": change(tables(0)["trains"])}
     with pytest.raises(StackError, match=message):
-        lake.append(settings, SPEC, content, DAYS[0], DAYS[1])
+        Project(settings, SPEC).lake.append(content, DAYS[0], DAYS[1])
 
 
 def test_an_old_revision_reads_as_it_was(settings: Settings) -> None:
@@ -88,15 +93,15 @@ def test_an_old_revision_reads_as_it_was(settings: Settings) -> None:
     append(settings, 1)
     for path in settings.lake.glob("trains/*/*/*/*.parquet"):
         path.unlink()
-    assert lake.read(settings, SPEC, revision=first)["trains"]["day"].tolist() == ["0"] * 3
-    assert len(lake.read(settings, SPEC)["trains"]) == 6
+    assert Project(settings, SPEC).lake.read(revision=first)["trains"]["day"].tolist() == ["0"] * 3
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == 6
 
 
 def test_a_window_is_open_at_its_start(settings: Settings) -> None:
     for day in range(3):
         append(settings, day)
     since = DAYS[1] + timedelta(hours=1)
-    found = lake.read(settings, SPEC, since=since, until=DAYS[2] + timedelta(hours=2))["trains"]
+    found = Project(settings, SPEC).lake.read(since=since, until=DAYS[2] + timedelta(hours=2))["trains"]
     assert found[["day", "train"]].to_numpy().tolist() == [
         ["1", "ICE 1"],
         ["1", "ICE 2"],
@@ -106,17 +111,17 @@ def test_a_window_is_open_at_its_start(settings: Settings) -> None:
 
 
 def test_an_empty_lake_reads_as_empty_tables(settings: Settings) -> None:
-    found = lake.read(settings, SPEC)
+    found = Project(settings, SPEC).lake.read()
     assert [list(frame.columns) for frame in found.values()] == [
         ["day", "train", "available_at"],
         ["station", "hour", "available_at"],
     ]
-    assert lake.batches(settings, SPEC).empty
+    assert Project(settings, SPEC).lake.batches().empty
 
 
 def test_batches_say_what_is_in_the_lake(settings: Settings) -> None:
     made = [append(settings, day) for day in (0, 1)]
-    found = lake.batches(settings, SPEC)
+    found = Project(settings, SPEC).lake.batches()
     assert found["revision"].tolist() == made
     assert found["until"].tolist() == DAYS[1:3]
     assert found[["trains", "weather"]].to_numpy().tolist() == [[3, 3], [3, 3]]
@@ -125,7 +130,7 @@ def test_batches_say_what_is_in_the_lake(settings: Settings) -> None:
 def test_an_unknown_revision_is_named(settings: Settings) -> None:
     append(settings, 0)
     with pytest.raises(StackError, match="no revision deadbeef"):
-        lake.read(settings, SPEC, revision="deadbeef")
+        Project(settings, SPEC).lake.read(revision="deadbeef")
 
 
 def test_a_users_shell_sees_a_clean_repository(settings: Settings) -> None:
@@ -145,9 +150,9 @@ def test_a_lost_cache_comes_back_from_the_remote(settings: Settings, tmp_path: P
     for path in cached:
         path.unlink()
     with pytest.raises(StackError, match="STACK_LAKE_REMOTE"):
-        lake.read(settings, SPEC)
-    assert len(lake.read(remote, SPEC, revision=first)["trains"]) == 3
-    assert len(lake.read(remote, SPEC)["trains"]) == 6
+        Project(settings, SPEC).lake.read()
+    assert len(Project(remote, SPEC).lake.read(revision=first)["trains"]) == 3
+    assert len(Project(remote, SPEC).lake.read()["trains"]) == 6
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -157,17 +162,17 @@ def test_a_killed_append_is_retried_into_one_commit(settings: Settings, first: b
     if not first:
         append(settings, 0)
         day = 1
-    before = lake.read(settings, SPEC)["trains"]
+    before = Project(settings, SPEC).lake.read()["trains"]
     kills, event, step = 0, 3, int(os.environ.get("KILL_EVERY", "13"))
     while died(lambda: append(settings, day), event):
         kills, event = kills + 1, event + step
         if len(commits(settings)) == 1 + day:
-            pd.testing.assert_frame_equal(lake.read(settings, SPEC)["trains"], before)
+            pd.testing.assert_frame_equal(Project(settings, SPEC).lake.read()["trains"], before)
     assert kills > 5
     append(settings, day)
     assert commits(settings)[0] == f"Append trains {lake.batch_id(DAYS[day], DAYS[day + 1])}"
     assert len(commits(settings)) == 2 + day
-    assert len(lake.read(settings, SPEC)["trains"]) == 3 * (day + 1)
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == 3 * (day + 1)
     assert dvc(settings, "data", "status") == "No changes.\n"
     assert not list(settings.lake.rglob("*.new"))
 

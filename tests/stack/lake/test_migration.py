@@ -12,6 +12,7 @@ from dvc.repo import Repo
 
 from stack.core.settings import Settings
 from stack.lake import lake
+from stack.project import Project
 from tests.stack.lake.lakes import DAYS, SPEC, append, commits, died, dvc, tables
 from tests.stack.lake.test_dvc_commands import git
 
@@ -47,10 +48,10 @@ def old_lake(settings: Settings, days: int) -> list[str]:
 def require_whole(settings: Settings, revisions: list[str]) -> None:
     """Every revision reads as it was, by us and by a user's shell, and nothing is left over."""
     for day, revision in enumerate(revisions, start=1):
-        assert len(lake.read(settings, SPEC, revision=revision)["trains"]) == 3 * day
-    assert len(lake.read(settings, SPEC)["trains"]) == 3 * len(revisions)
-    assert lake.revision(settings, SPEC) == revisions[-1]
-    assert lake.batches(settings, SPEC)["revision"].tolist() == revisions
+        assert len(Project(settings, SPEC).lake.read(revision=revision)["trains"]) == 3 * day
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == 3 * len(revisions)
+    assert Project(settings, SPEC).lake.revision() == revisions[-1]
+    assert Project(settings, SPEC).lake.batches()["revision"].tolist() == revisions
     assert commits(settings)[0] == "Partition trains"
     assert len(commits(settings)) == 2 + len(revisions)
     assert [path.name for path in (settings.lake / "trains").iterdir() if path.name != ".gitignore"] == ["2013-01"]
@@ -77,17 +78,19 @@ def test_every_revision_stays_readable(settings: Settings) -> None:
     assert dvc(settings, "status") == "Data and pipelines are up to date.\n"
 
     with pytest.raises(Exception, match="3 rows that the lake already has"):
-        lake.append(settings, SPEC, tables(4) | {"trains": tables(4)["trains"].assign(day="0")}, DAYS[4], DAYS[5])
+        Project(settings, SPEC).lake.append(
+            tables(4) | {"trains": tables(4)["trains"].assign(day="0")}, DAYS[4], DAYS[5]
+        )
     assert append(settings, 3) == revisions[3]
-    assert append(settings, 4) == lake.revision(settings, SPEC)
-    assert len(lake.read(settings, SPEC)["trains"]) == 15
+    assert append(settings, 4) == Project(settings, SPEC).lake.revision()
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == 15
 
 
 def test_an_append_migrates_what_nobody_has_migrated(settings: Settings) -> None:
     old_lake(settings, 2)
     append(settings, 2)
     assert commits(settings)[:2] == [f"Append trains {lake.batch_id(DAYS[2], DAYS[3])}", "Partition trains"]
-    assert len(lake.read(settings, SPEC)["trains"]) == 9
+    assert len(Project(settings, SPEC).lake.read()["trains"]) == 9
 
 
 def test_a_killed_append_of_the_release_before_is_taken_back(settings: Settings) -> None:
@@ -107,8 +110,8 @@ def test_a_migration_killed_at_any_operation_is_completed_by_the_next_start(sett
     kills, event, step = 0, 3, int(os.environ.get("KILL_EVERY", "17"))
     while died(partial(lake.migrate, settings), event):
         kills, event = kills + 1, event + step
-        assert len(lake.read(settings, SPEC)["trains"]) == len(
-            lake.read(settings, SPEC, revision=revisions[-1])["trains"]
+        assert len(Project(settings, SPEC).lake.read()["trains"]) == len(
+            Project(settings, SPEC).lake.read(revision=revisions[-1])["trains"]
         )
     assert kills > 5
     lake.migrate(settings)
@@ -118,15 +121,15 @@ def test_a_migration_killed_at_any_operation_is_completed_by_the_next_start(sett
 def test_a_killed_migration_is_completed_from_each_place(settings: Settings, tmp_path: Path) -> None:
     """Each kill on a fresh copy: above, one start goes on where the killed one before came to."""
     revisions = old_lake(settings, 2)
-    rows = lake.read(settings, SPEC)["trains"]
+    rows = Project(settings, SPEC).lake.read()["trains"]
     for event in count(3, int(os.environ.get("KILL_EVERY", "37"))):
         copy = Settings(home=tmp_path / f"copy{event}")
         subprocess.run(["cp", "-a", settings.home, copy.home], check=True)
         ended = not died(partial(lake.migrate, copy), event)
         lake.migrate(copy)
         for day, revision in enumerate(revisions, start=1):
-            assert len(lake.read(copy, SPEC, revision=revision)["trains"]) == 3 * day
-        pd.testing.assert_frame_equal(lake.read(copy, SPEC)["trains"], rows)
+            assert len(Project(copy, SPEC).lake.read(revision=revision)["trains"]) == 3 * day
+        pd.testing.assert_frame_equal(Project(copy, SPEC).lake.read()["trains"], rows)
         assert git(copy, "status", "--porcelain") == ""
         if ended:
             break

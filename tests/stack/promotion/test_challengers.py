@@ -12,7 +12,6 @@ from pandas import DataFrame, Timestamp
 
 from stack.core import code
 from stack.core.settings import Settings
-from stack.lake import lake
 from stack.project import Project
 from stack.promotion import challengers, decisions
 from stack.promotion.decisions import DecisionTime, Judgement
@@ -74,15 +73,15 @@ def test_a_training_is_known_again_after_another_project_has_ingested(
     def ingest(owner: ProjectSpec, day: int) -> None:
         since = CUTOFF + timedelta(days=day)
         rows = DataFrame({"day": [str(day)], "available_at": [Timestamp(since + timedelta(hours=1))]})
-        lake.append(home, owner, {"days": rows}, since, since + timedelta(days=1))
+        Project(home, owner).lake.append({"days": rows}, since, since + timedelta(days=1))
 
     def again() -> str | None:
-        tags = challengers.identity(spec, CUTOFF, lake.revision(home, spec))
+        tags = challengers.identity(spec, CUTOFF, Project(home, spec).lake.revision())
         found = challengers.find_existing(Project(tracked, spec), tags)
         return found.version if found else None
 
     ingest(spec, 0)
-    made = train(tracked, spec, toy_rows(), lake.revision(home, spec))
+    made = train(tracked, spec, toy_rows(), Project(home, spec).lake.revision())
     ingest(other, 0)
     assert again() == made.version
     ingest(spec, 1)

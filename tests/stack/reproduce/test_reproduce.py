@@ -16,7 +16,6 @@ from stack.core import code
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 from stack.features import datasets
-from stack.lake import lake
 from stack.project import Project, contract
 from stack.promotion import challengers
 from stack.reproduce import checkouts, rebuild, reproduce, steps
@@ -36,10 +35,10 @@ def spec() -> specs.ProjectSpec:
 def run_id(tracked: Settings, spec: specs.ProjectSpec) -> str:
     """A training on the first of two batches of the lake: the second one is none of its business."""
     fetch = contract.source(spec.name).fetch
-    revision = lake.append(tracked, spec, fetch(SINCE, CUTOFF), SINCE, CUTOFF)
-    frame = steps.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
+    revision = Project(tracked, spec).lake.append(fetch(SINCE, CUTOFF), SINCE, CUTOFF)
+    frame = steps.training_set(spec, Project(tracked, spec).lake.read(until=CUTOFF), CUTOFF)
     later = datetime(2013, 1, 14, tzinfo=UTC)
-    lake.append(tracked, spec, fetch(CUTOFF, later), CUTOFF, later)
+    Project(tracked, spec).lake.append(fetch(CUTOFF, later), CUTOFF, later)
     trained = challengers.train(
         Project(tracked, spec),
         frame,
@@ -68,7 +67,7 @@ def test_metrics_and_predictions_are_the_recorded_ones(tracked: Settings, run_id
 
 
 def test_a_scratch_training_set_is_that_of_the_lake(tracked: Settings, spec: specs.ProjectSpec, run_id: str) -> None:
-    recomputed = steps.training_set(spec, lake.read(tracked, spec, until=CUTOFF), CUTOFF)
+    recomputed = steps.training_set(spec, Project(tracked, spec).lake.read(until=CUTOFF), CUTOFF)
     assert recomputed["event_id"].is_unique
     assert (recomputed["label_available_at"] <= CUTOFF).all()
     assert set(recomputed["event_id"]) <= set(datasets.events(Project(tracked, spec), CUTOFF)["event_id"])

@@ -9,7 +9,6 @@ import pytest
 from pandas import DataFrame
 
 from stack.core.settings import Settings
-from stack.lake import lake
 from stack.project import Project
 from stack.validation import freshness
 from tests.stack.conftest import START
@@ -27,7 +26,7 @@ def home(tmp_path, toy):
     """A lake with one row in its first hour, and none in the second."""
     settings = Settings(home=tmp_path)
     for hours, rows in ((0, 1), (1, 0)):
-        lake.append(settings, toy, batch(hours, rows), SINCE + hours * HOUR, SINCE + (hours + 1) * HOUR)
+        Project(settings, toy).lake.append(batch(hours, rows), SINCE + hours * HOUR, SINCE + (hours + 1) * HOUR)
     return settings
 
 

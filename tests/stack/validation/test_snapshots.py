@@ -166,7 +166,7 @@ def ingest(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
     past = validation.history(Project(settings, spec), since)
     verdict = validation.validate(Project(settings, spec), tables, past, since, until)
     assert verdict.accepted, verdict.failures
-    lake.append(settings, spec, verdict.tables, since, until)
+    Project(settings, spec).lake.append(verdict.tables, since, until)
     features.update(Project(settings, spec), since, until)
     features.materialise(Project(settings, spec), since, until)
     return list(tables["customers"]["id"]), verdict.warnings
@@ -175,9 +175,9 @@ def ingest(settings: Settings, spec: ProjectSpec, since: datetime, until: dateti
 def test_a_file_gives_only_what_is_new_in_it(shop: ProjectSpec, settings: Settings) -> None:
     features.apply(settings)
     assert ingest(settings, shop, EPOCH, MONDAY) == ([1, 2, 3], [])
-    version = lake.revision(settings)
+    version = lake.newest_revision(settings)
     assert ingest(settings, shop, MONDAY, TUESDAY) == ([], [])
-    assert lake.revision(settings) == version
+    assert lake.newest_revision(settings) == version
     assert datasets.arrived(Project(settings, shop), MONDAY, TUESDAY).empty
     assert datasets.labelled(Project(settings, shop), EPOCH).empty
 
@@ -188,11 +188,11 @@ def test_a_file_gives_only_what_is_new_in_it(shop: ProjectSpec, settings: Settin
     assert ingest(settings, shop, MONDAY, TUESDAY)[0] == [3, 4]
     assert ingest(settings, shop, TUESDAY, WEDNESDAY) == ([], [])
 
-    at = {until: lake.read(settings, shop, until=until)["customers"] for until in (MONDAY, TUESDAY)}
+    at = {until: Project(settings, shop).lake.read(until=until)["customers"] for until in (MONDAY, TUESDAY)}
     assert at[MONDAY].set_index("id")["age"].to_dict()[3] == 37
     assert at[TUESDAY].set_index("id")["age"].to_dict()[3] == 38
     assert len(at[TUESDAY]) == 4
-    assert set(lake.recent(settings, shop, MONDAY, TUESDAY)["customers"]["id"]) == {1, 2, 3, 4}
+    assert set(Project(settings, shop).lake.recent(MONDAY, TUESDAY)["customers"]["id"]) == {1, 2, 3, 4}
 
 
 def test_what_is_missing_is_missing_online_and_offline(shop: ProjectSpec, settings: Settings) -> None:
@@ -229,7 +229,7 @@ def test_a_column_that_turns_into_text_is_refused_before_the_lake_holds_it(
     deliver(shop.folder, *ROWS, "4,50,much,Bath,True,,no")
     with pytest.raises(StackError, match="table customers, column income(?s:.*)expected *double"):
         ingest(settings, shop, MONDAY, TUESDAY)
-    assert len(lake.read(settings, shop)["customers"]) == 3
+    assert len(Project(settings, shop).lake.read()["customers"]) == 3
 
 
 def test_an_unknown_outcome_is_named(shop: ProjectSpec, settings: Settings) -> None:

@@ -55,7 +55,7 @@ def fill(home: Path, toy: ProjectSpec) -> Settings:
     home.mkdir()
     versions.write(settings)
     days = pd.DataFrame({"day": [1, 2, 3], "available_at": START + pd.to_timedelta([1, 2, 3], "h")})
-    lake.append(settings, toy, {"days": days}, SINCE, UNTIL)
+    Project(settings, toy).lake.append({"days": days}, SINCE, UNTIL)
     Project(settings, toy).log.write([answer() for _ in range(20)])
     table = pd.DataFrame({"town": ["Bath"], "wet": [1.5], "event_timestamp": [START + timedelta(hours=1)]})
     feature_tables.replace(settings.feature_tables / "toy" / "weather", table, SINCE, UNTIL)
@@ -94,8 +94,8 @@ def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path)
     target = Settings(home=tmp_path / "new" / "home")
     backup.restore(target, made, AT, print)
 
-    assert_frame_equal(lake.read(target, toy)["days"], lake.read(source, toy)["days"])
-    assert lake.revision(target) == lake.revision(source)
+    assert_frame_equal(Project(target, toy).lake.read()["days"], Project(source, toy).lake.read()["days"])
+    assert lake.newest_revision(target) == lake.newest_revision(source)
     assert [path.name for path in target.lake.glob("toy/*/month/days/*")] == [f"{lake.batch_id(SINCE, UNTIL)}.parquet"]
     assert_frame_equal(logged(target, toy), logged(source, toy))
     assert pd.read_parquet(target.feature_tables / "toy" / "weather")["wet"].tolist() == [1.5]
@@ -106,8 +106,8 @@ def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path)
     assert not list(target.home.rglob("mlflow.log")) + list(target.home.rglob(".partial"))
     # and it goes on: the next batch is appended to what came back
     more = pd.DataFrame({"day": [4], "available_at": [START + timedelta(days=1, hours=1)]})
-    lake.append(target, toy, {"days": more}, UNTIL, UNTIL + timedelta(days=1))
-    assert len(lake.read(target, toy)["days"]) == 4
+    Project(target, toy).lake.append({"days": more}, UNTIL, UNTIL + timedelta(days=1))
+    assert len(Project(target, toy).lake.read()["days"]) == 4
 
 
 def test_archive_is_whole_private_and_says_what_it_holds(made):
