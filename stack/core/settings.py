@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stack.core.errors import StackError, nearest
+from stack.core.folders import Folders
 from stack.core.runtimes import RuntimeName
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ PREFIX = "STACK_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(BaseSettings):
+class Settings(Folders, BaseSettings):
     """Everything that differs between two stacks. Each field is the environment key ``STACK_<FIELD>``.
 
     Only :func:`load` reads environment and ``.env``; an object made by its constructor has what it is given.
@@ -195,46 +196,6 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Every setting as ``STACK_<FIELD>``, resolved: what a child process or a Compose file is given."""
         return {f"{PREFIX}{name}".upper(): str(value) for name, value in self.model_dump().items()}
-
-    @property
-    def lake(self) -> Path:
-        """The data registry: a git and DVC repository."""
-        return self.home / "lake"
-
-    @property
-    def feature_tables(self) -> Path:
-        """Parquet files of the feature tables, one folder a project and view."""
-        return self.home / "features"
-
-    @property
-    def quarantine(self) -> Path:
-        """Refused batches and rows, one folder a batch."""
-        return self.home / "quarantine"
-
-    @property
-    def data_docs(self) -> Path:
-        """The static site of Great Expectations' Data Docs."""
-        return self.home / "docs"
-
-    @property
-    def reports(self) -> Path:
-        """Evidently's workspace."""
-        return self.home / "reports"
-
-    @property
-    def pages(self) -> Path:
-        """Report pages with their summaries, one folder a project; the portal serves them."""
-        return self.home / "pages"
-
-    @property
-    def run(self) -> Path:
-        """Sockets, pid files and generated configuration of the running stack."""
-        return self.home / "run"
-
-    @property
-    def logs(self) -> Path:
-        """One log file a service."""
-        return self.home / "logs"
 
 
 def _reachable(host: str) -> str:

@@ -31,10 +31,8 @@ def means(
             (since - the longest window, until].
         key: column whose values are told apart; rows without one are left out.
         columns: what is averaged.
-        since: exclusive start.
-        until: inclusive end.
-        tick: distance of the ticks; they lie on its multiples since 1970, UTC.
-        windows: name -> length in ticks.
+        since, until: the window (since, until].
+        tick, windows: distance of the ticks, which lie on its multiples since 1970 UTC; name -> length in ticks.
 
     Returns:
         `key`, ``event_timestamp`` (microseconds, UTC), ``<key>_rows_<window>``, how many rows a window holds, and
@@ -50,8 +48,8 @@ def means(
     span = pd.date_range(ticks[0] - longest * tick, ticks[-1], freq=tick, unit="us")
     groups = rows.groupby([seen, key])
     counts = {"rows": groups.size()} | {name: groups[name].count() for name in columns}
-    sums = {"rows": counts["rows"]} | {name: groups[name].sum() for name in columns}
-    tables: dict[str, pd.DataFrame] = {}
+    sums = counts | {name: groups[name].sum() for name in columns}
+    tables = {}
     for name in ("rows", *columns):
         summed, counted = (_spread(of[name], span) for of in (sums, counts))
         for window, length in windows.items():

@@ -8,12 +8,11 @@ not there: readers take the files of a revision from DVC's cache, never from the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 import pyarrow as pa
@@ -26,12 +25,11 @@ from scmrepo.exceptions import SCMError
 from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.lake import _compat, history, keys, migration, repository, windows
+from stack.lake import _compat, contents, history, keys, migration, repository, windows
 from stack.lake.repository import Repository
 from stack.lake.windows import batch_id as batch_id
 from stack.lake.windows import window as window
 from stack.specification.specs import ProjectSpec
-from stack.specification.specs import Table as TableSpec
 
 
 def prepare(settings: Settings) -> None:
@@ -86,19 +84,19 @@ class Lake:
                 the disk is too full.
         """
         batch = batch_id(since, until)
-        content = {name: _table(self.spec, name, tables, since, until) for name in self.spec.tables}
+        content = {name: contents.checked(self.spec, name, tables, since, until) for name in self.spec.tables}
         with repository.opened(self._settings) as repo:
             migration.run(self._settings, repo)
             name = f"{self.spec.name}/{windows.partition(batch)}"
             file = history.entry(repo.scm, "HEAD", f"{name}.dvc")
             known = repository.files(repo, file, "HEAD") if file else {}
             if any(stored == batch for _, stored in known):
-                _same(known, self.spec, content, batch)
+                contents.require_same_rows(known, self.spec, content, batch)
                 commits = history.revisions(repo.scm, self.spec.name)
                 found = next((revision for stored, revision in commits if stored == batch), str(repo.scm.get_rev()))
             else:
                 disk.require_reserve(self._settings, f"batch {batch} of {self.spec.name}")
-                _fitting(repo, self.spec, content, batch)
+                contents.require_same_types(repo, self.spec, content, batch)
                 new = keys.check(repo, self.spec, content, batch)
                 found = _commit(repo, self.spec, content, batch)
                 keys.remember(repo, self.spec, new)
@@ -122,7 +120,10 @@ class Lake:
         """
         with repository.opened(self._settings) as repo:
             paths = _paths(repo, self.spec, revision or str(repo.scm.get_rev()), since, until)
-        return {name: _rows(table, paths[name].values(), since, until) for name, table in self.spec.tables.items()}
+        return {
+            name: contents.known_rows(table, paths[name].values(), since, until)
+            for name, table in self.spec.tables.items()
+        }
 
     def recent(self, since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
         """Read the rows that became known in (since, until], but snapshot tables whole, as they stood at `until`."""
@@ -174,45 +175,6 @@ class Lake:
         return found
 
 
-def _table(
-    spec: ProjectSpec, name: str, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime
-) -> pa.Table:
-    """Check one table of a batch, order it by its key, and bring its instants to UTC microseconds."""
-    where, table = f"batch {batch_id(since, until)} of {spec.name}, table {name}", spec.tables[name]
-    frame = tables.get(name)
-    needed = [*table.key, table.available_at]
-    if frame is None or not set(needed) <= set(frame.columns):
-        found = "no such table" if frame is None else ", ".join(map(str, frame.columns))
-        raise StackError(where, found=found, expected=f"a table with the columns {', '.join(needed)}")
-    frame = in_utc(frame)
-    outside = ~((frame[table.available_at] > pd.Timestamp(since)) & (frame[table.available_at] <= pd.Timestamp(until)))
-    if outside.any():
-        stray = frame.loc[outside, table.available_at].iloc[0]
-        raise StackError(
-            where, found=f"{outside.sum()} rows outside the window, one at {stray}", expected="rows inside"
-        )
-    twice = frame.duplicated(table.key)
-    if twice.any():
-        raise StackError(where, found=f"a key twice: {_first(frame[twice], table)}", expected="each key once")
-    return pa.Table.from_pandas(frame.sort_values(table.key, ignore_index=True), preserve_index=False)
-
-
-def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
-    """Bring the instants of a table to microseconds, UTC; one without a zone is UTC."""
-    instants = frame.select_dtypes(["datetime", "datetimetz"])
-    return pd.concat([frame.drop(columns=instants.columns), instants.apply(_micros)], axis=1)[frame.columns]
-
-
-def _micros(instants: pd.Series) -> pd.Series:
-    utc = instants.dt.tz_localize(UTC) if instants.dt.tz is None else instants.dt.tz_convert(UTC)
-    return cast(pd.Series, utc.dt.as_unit("us"))
-
-
-def _first(frame: pd.DataFrame, table: TableSpec) -> str:
-    """Name the first row of a frame by its key."""
-    return ", ".join(f"{column} {frame[column].iloc[0]}" for column in table.key)
-
-
 def _commit(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> str:
     name = windows.partition(batch)
     folder, added = Path(repo.root_dir, spec.name, name), []
@@ -223,47 +185,6 @@ def _commit(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batc
         rows = ", ".join(f"{table.num_rows} {table_name}" for table_name, table in content.items())
         message = history.message(f"Append {spec.name} {batch}", rows, Project=spec.name, Batch=batch)
         return repository.commit(repo, folder, added, message)
-
-
-def _fitting(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
-    """Refuse a column of another type than the last batch's: the table could not be read as one any more."""
-    unseen = set(content)
-    for _, file in repository.partitions(repo, spec.name, "HEAD"):
-        last = {table: path for (table, _), path in repository.files(repo, file, "HEAD").items() if table in unseen}
-        for name, path in last.items():
-            _unifiable(pq.read_schema(path), content[name].schema, f"batch {batch} of {spec.name}, table {name}")
-        unseen -= last.keys()
-        if not unseen:
-            return
-
-
-def _unifiable(before: pa.Schema, new: pa.Schema, where: str) -> None:
-    for field in new:
-        if field.name not in before.names:
-            continue
-        known = before.field(field.name)
-        try:
-            pa.unify_schemas([pa.schema([known]), pa.schema([field])], promote_options="permissive")
-        except pa.ArrowException:
-            raise StackError(
-                f"{where}, column {field.name}",
-                found=str(field.type),
-                expected=f"{known.type}, as in the batches before",
-                todo="convert it in the project's source.py",
-            ) from None
-
-
-def _same(known: Mapping[tuple[str, str], str], spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
-    """Refuse other rows for a window that is in the lake."""
-    for name, table in content.items():
-        path = known.get((name, batch))
-        if path is None or not pq.ParquetFile(path).read().equals(table):
-            raise StackError(
-                f"batch {batch} of {spec.name}, table {name}",
-                found="other rows than the lake already has for this window",
-                expected="the same rows, or a window that is not in the lake",
-                todo="give corrections a window of their own, as rows that became known later",
-            )
 
 
 def _paths(
@@ -291,15 +212,3 @@ def _paths(
             todo="set STACK_LAKE_REMOTE to the remote that the lake was pushed to",
         ) from None
     return {name: {batch: path for (table, batch), path in found.items() if table == name} for name in spec.tables}
-
-
-def _rows(table: TableSpec, paths: Iterable[str], since: datetime | None, until: datetime | None) -> pd.DataFrame:
-    frame = repository.frame(paths, [*table.key, table.available_at])
-    known = frame[table.available_at]
-    inside = pd.Series(True, index=frame.index)
-    if since is not None:
-        inside &= known > pd.Timestamp(since)
-    if until is not None:
-        inside &= known <= pd.Timestamp(until)
-    frame = frame[inside].sort_values([table.available_at, *table.key], ignore_index=True)
-    return frame.drop_duplicates(table.key, keep="last", ignore_index=True) if table.snapshot else frame

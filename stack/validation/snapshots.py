@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from stack.lake import lake
+from stack.lake import contents
 from stack.project import Project
 from stack.specification.specs import ProjectSpec, Table
 
@@ -26,7 +26,7 @@ def batch(
         known = project.lake.read(until=since)
         stamp = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
         for name in names:
-            new = _new(project.spec.tables[name], lake.in_utc(result[name]), known[name])
+            new = _new(project.spec.tables[name], contents.in_utc(result[name]), known[name])
             result[name] = new.assign(**{project.spec.tables[name].available_at: stamp}).reset_index(drop=True)
     return result
 

@@ -105,12 +105,10 @@ def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) ->
     numbers = [one.name for one in c.features if one not in c.keys and one.kind != "string"]
     categories = [one.name for one in c.features if one not in c.keys and one.kind == "string"]
     key_categories = [one.name for one in c.keys if one.distinct <= CATEGORIES]
-    past = _past(c)
     derived = [*((one, "Float64") for one in numbers), *((one, "String") for one in categories)]
     derived += [(f"{one}_category", "String") for one in key_categories]
     derived += [(f"{c.time.name}_{what}", "Float64") for what in CLOCK] if c.time else []
     lines, sets = words.expectations(c)
-    request = _request(table, c)
     asked = [(one.name, TYPES[_type(one)].feast) for one in c.features if one not in c.keys]
     asked += [(c.time.name, Datetime.feast)] if c.time else []
     stored = {"Float32"} | {TYPES[_type(one)].feast for one in c.keys} if c.keys else set()
@@ -126,9 +124,9 @@ def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) ->
         "key": key,
         "ids": ' + "-" + '.join(f'rows["{one}"].astype(str)' for one in key),
         "renamed": {one.source: one.name for one in used},
-        "request": request,
+        "request": _request(table, c),
         "features": [
-            *((column, "number") for columns in past.values() for column in columns),
+            *((column, "number") for columns in _past(c).values() for column in columns),
             *((column, "category" if kind == "String" else "number") for column, kind in derived),
         ],
         "numbers": numbers,
@@ -138,7 +136,7 @@ def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) ->
         "derived": derived,
         "asked": asked,
         "samples": {one.name: [TYPES[_type(one)].sample] for one in c.keys},
-        "past": past,
+        "past": _past(c),
         "services": [*(f"{one.name}_past" for one in c.keys), f"{name}_on_request"],
         "feast_types": sorted({kind for _, kind in derived + asked} | stored),
         "whole": [one.name for one in used if not one.missing and one.name not in key],

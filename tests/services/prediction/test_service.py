@@ -14,13 +14,12 @@ import pandas as pd
 import pytest
 
 from bench.load import load
-from services.prediction.schema import example
 from stack.project import Project
-from stack.specification import specs
+from stack.specification import example, specs
 from tests.services.conftest import NOW, eventually, get, post
 
 pytestmark = pytest.mark.services
-ROW = example(specs.load("flights")) | {
+ROW = example.row(specs.load("flights")) | {
     "sched_dep": "2013-01-12T12:00:00-05:00",
     "sched_arr": "2013-01-12T13:37:00-06:00",
 }

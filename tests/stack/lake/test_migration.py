@@ -11,7 +11,7 @@ import pytest
 from dvc.repo import Repo
 
 from stack.core.settings import Settings
-from stack.lake import lake
+from stack.lake import contents, lake
 from stack.project import Project
 from tests.stack.lake.lakes import DAYS, SPEC, append, commits, died, dvc, tables
 from tests.stack.lake.test_dvc_commands import git
@@ -32,7 +32,7 @@ def old_lake(settings: Settings, days: int) -> list[str]:
             for name, frame in tables(day).items():
                 (raw / name).mkdir(exist_ok=True)
                 added.append(str(raw / name / f"{batch}.parquet"))
-                lake.in_utc(frame).to_parquet(added[-1], index=False)
+                contents.in_utc(frame).to_parquet(added[-1], index=False)
             repo.add(added)
             repo.scm.add(["trains/raw.dvc", "trains/.gitignore"])
             repo.scm.commit(f"Append trains {batch}\n\n3 trains, 3 weather\n", no_verify=True)
