@@ -14,6 +14,7 @@ from playwright.sync_api import Browser
 
 from monitoring import pages
 from monitoring.replay import page as replay_page
+from stack.core.pages import REPLAY
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification import specs as projects
@@ -87,7 +88,7 @@ def portal(running: Settings) -> tuple[str, str]:
 
 
 def every_report(running: Settings) -> tuple[str, str]:
-    return f"{running.portal_url}/reports/", "replayed time"
+    return f"{running.portal_url}/reports/", "replayed period"
 
 
 def report_list(running: Settings) -> tuple[str, str]:
@@ -107,7 +108,7 @@ def sweep(running: Settings) -> tuple[str, str]:
 
 
 def year(running: Settings) -> tuple[str, str]:
-    return f"{running.portal_url}/reports/{PROJECT}/{replay_page.PAGE}", "Log-loss by week"
+    return f"{running.portal_url}/reports/{PROJECT}/{REPLAY}", "Log-loss by week"
 
 
 def every_data_docs(running: Settings) -> tuple[str, str]:

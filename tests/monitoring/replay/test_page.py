@@ -11,6 +11,7 @@ import pytest
 
 from monitoring.replay import page as replay_page
 from monitoring.replay.period import KINDS, Period, Requests
+from stack.core.pages import REPLAY
 from stack.promotion.decisions import Entry, Live
 from stack.specification.specs import ProjectSpec
 from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, assert_sound, chromium, look
@@ -80,7 +81,7 @@ def test_the_page_needs_nothing_else(period):
 @pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"needs {EXECUTABLE}")
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_browser_shows_it_and_asks_nobody(period, tmp_path, size):
-    page = tmp_path / replay_page.PAGE
+    page = tmp_path / REPLAY
     page.write_text(replay_page.html(period))
 
     with chromium() as browser:

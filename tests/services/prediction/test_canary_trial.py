@@ -59,6 +59,10 @@ class Trial:
     projects: ProjectRegistry
     loop: asyncio.Runner
 
+    @property
+    def project(self) -> Project:
+        return Project(self.settings, self.spec)
+
     def when(self) -> DecisionTime:
         return DecisionTime(self.project.clock.now(), datetime(2026, 1, 1, tzinfo=UTC))
 

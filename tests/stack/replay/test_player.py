@@ -13,6 +13,7 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.lake.lake import Lake
 from stack.project import Project
 from stack.replay import player as players
 from stack.replay import trainings as all_trainings
@@ -76,7 +77,7 @@ def steps(monkeypatch) -> list[Any]:
     monkeypatch.setattr(players.datasets, "served_until", lambda _: FIRST)
     fake(players.batches, "examine", SimpleNamespace(failures=[], warnings=["rare"], tables={}, accepted=True))
     fake(players.batches, "alert_stale")
-    fake(players.lake, "append")
+    fake(Lake, "append")
     fake(players.features, "update")
     fake(players.replay, "play", 7)
     fake(players.observed, "label")
