@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from stack.authoring.scaffold import numerals
+from stack.authoring.scaffold import number_formats
 from stack.core.errors import StackError
 
 SEPARATORS = ",;\t|"
@@ -58,7 +58,7 @@ class Source:
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}
         texts = _read(file, options | {"dtype": str, "nrows": SAMPLE})
         # Whole columns decide their types: read in chunks, a column is of two.
-        return cls(file.name, "read_csv", options | numerals.options(texts, separator) | {"low_memory": False})
+        return cls(file.name, "read_csv", options | number_formats.options(texts, separator) | {"low_memory": False})
 
     def read(self, file: Path) -> pd.DataFrame:
         """Read the table as the project will.
@@ -128,7 +128,7 @@ def _separator(head: str) -> str:
 
 def _require_names(file: Path, names: list[str]) -> None:
     """Refuse a first line that is a row: half of its parts are numbers."""
-    numbers = [name for name in names if numerals.NUMBER.fullmatch(name.strip())]
+    numbers = [name for name in names if number_formats.NUMBER.fullmatch(name.strip())]
     if 2 * len(numbers) >= len(names) > 0:
         raise StackError(
             f"FROM={file}, line 1",

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stack.authoring.scaffold import files, leaks, numerals, words
+from stack.authoring.scaffold import files, leaks, number_formats, wording
 from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.core.errors import StackError
@@ -61,8 +61,8 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Wri
     table = source.read(file)
     columns = look(table)
     choices = choose(table, columns, name, wishes, now, ask)
-    units = [one.source for one in columns if one.kind in TEXTS and numerals.has_unit(table[one.source])]
-    notes = words.notes(choices, leaks.suspects(table, choices), units)
+    units = [one.source for one in columns if one.kind in TEXTS and number_formats.has_unit(table[one.source])]
+    notes = wording.notes(choices, leaks.suspects(table, choices), units)
     values = _values(name, table, choices, source) | {"notes": notes}
     texts = {folder / one: _rendered(one, values) for one in FILES}
     texts |= {folder / "__init__.py": "", definitions: _rendered("definitions.py", values)}
@@ -93,7 +93,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    jinja.filters |= {"py": words.python, "yaml": words.flow, "feast": _feast, "entity": _entity}
+    jinja.filters |= {"py": wording.python, "yaml": wording.flow, "feast": _feast, "entity": _entity}
     return jinja.get_template(f"{template}.jinja").render(values)
 
 
@@ -108,15 +108,15 @@ def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) ->
     derived = [*((one, "Float64") for one in numbers), *((one, "String") for one in categories)]
     derived += [(f"{one}_category", "String") for one in key_categories]
     derived += [(f"{c.time.name}_{what}", "Float64") for what in CLOCK] if c.time else []
-    lines, sets = words.expectations(c)
+    lines, sets = wording.expectations(c)
     asked = [(one.name, TYPES[_type(one)].feast) for one in c.features if one not in c.keys]
     asked += [(c.time.name, Datetime.feast)] if c.time else []
     stored = {"Float32"} | {TYPES[_type(one)].feast for one in c.keys} if c.keys else set()
     return {
         "name": name,
         "c": c,
-        "title": words.title(c),
-        "what": words.what(c),
+        "title": wording.title(c),
+        "what": wording.what(c),
         "file": source.name,
         "reader": source.reader,
         "options": source.options,
