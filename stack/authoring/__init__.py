@@ -1,1 +1,1 @@
-"""Making a project: written from a table, checked before anything runs, its keys documented."""
+"""Create a project from a table, check it before anything runs, and document its keys."""

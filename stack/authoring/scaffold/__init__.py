@@ -1,1 +1,1 @@
-"""A project from a table: look at the file, choose, and write ``projects/<name>/`` and ``feature_repo/<name>.py``."""
+"""Create a project from a table: write ``projects/<name>/`` and ``feature_repo/<name>.py``."""

@@ -1,4 +1,4 @@
-"""What a new project predicts, from what, and when: chosen from the columns, or as the user says."""
+"""Target, task, time, keys and features of a new project: chosen from the columns, or as the user asks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEAST_OF_CLASS = 3
 AVERAGED = 4
 """Number columns whose past is averaged for each key, besides the target."""
 MOST_KEYS = 20_000
-"""A column of more values is no key unless the user says so: the past of each is computed at every tick."""
+"""A column of more values is no key unless the user names it: the past of each is computed at every tick."""
 RECENT = timedelta(days=7)
 NONE = "none"
 
@@ -39,7 +39,7 @@ Ask = Callable[[str, str, Sequence[str]], str]
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user said; None where nothing."""
+    """What the user asked for; None where nothing."""
 
     target: str | None = None
     time: str | None = None
@@ -50,7 +50,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the project is about."""
+    """Target, task, time, keys and features of a project."""
 
     target: Column
     task: str
@@ -70,12 +70,12 @@ class Choices:
 
     @property
     def kind(self) -> type[Task]:
-        """The class of the task."""
+        """Return the class of the task."""
         return tasks.KINDS[self.task]
 
     @property
     def positive(self) -> Any:
-        """The outcome that is asked about, of two; None for other tasks."""
+        """Return the positive one of two classes; None for other tasks."""
         return self.classes[1] if len(self.classes) == 2 else None
 
 
@@ -84,20 +84,20 @@ def choose(table: pd.DataFrame, columns: list[Column], name: str, wishes: Wishes
 
     Args:
         table: the file.
-        columns: what its columns hold.
+        columns: the description of its columns.
         name: of the project.
-        wishes: what the user said.
+        wishes: what the user asked for.
         now: a table whose last row is long before this is replayed.
-        ask: is asked what the user did not say.
+        ask: asks the user for what `wishes` leaves open.
     """
     target = _target(columns, name, wishes, ask)
     task, classes = _task(table[target.source], target, wishes)
     time = _time(columns, target, wishes, ask)
-    others = [one for one in columns if one not in (target, time)]
-    keys = _keys(table, others, time, wishes, ask)
-    left_out = {one.source: _why(one) for one in others if not _learnable(one, keys)}
-    features = [one for one in others if one.source not in left_out]
-    numbers = [one for one in features if one.kind in ("number", "integer") and one not in keys]
+    others = [column for column in columns if column not in (target, time)]
+    keys = _keys(len(table), others, wishes, ask) if time else []
+    left_out = {column.source: _reason(column) for column in others if not _learnable(column, keys)}
+    features = [column for column in others if column.source not in left_out]
+    numbers = [column for column in features if column.kind in ("number", "integer") and column not in keys]
     zone = _zone(time, wishes, ask)
     at = instants(table[time.source], zone) if time else None
     return Choices(
@@ -117,78 +117,83 @@ def choose(table: pd.DataFrame, columns: list[Column], name: str, wishes: Wishes
     )
 
 
-def find(columns: Sequence[Column], wish: str, what: str) -> Column:
-    """The column that the user names, as in the file or as in the project.
+def _named(columns: Sequence[Column], name: str, option: str) -> Column:
+    """Return the column of a name, as in the file or as in the project.
 
     Raises:
         StackError: there is none of this name.
     """
-    for one in columns:
-        if wish in (one.source, one.name):
-            return one
+    for column in columns:
+        if name in (column.source, column.name):
+            return column
+    known = [column.source for column in columns]
     raise StackError(
-        what,
-        found=f"no column {wish!r}{nearest(wish, [one.source for one in columns])}",
-        expected=f"one of {', '.join(one.source for one in columns)}",
-        todo=f"say {what}=... with the name of a column",
+        option,
+        found=f"no column {name!r}{nearest(name, known)}",
+        expected=f"one of {', '.join(known)}",
+        todo=f"set {option}=... to the name of a column",
     )
 
 
 def _target(columns: list[Column], name: str, wishes: Wishes, ask: Ask) -> Column:
-    usable = [one for one in columns if one.usable]
+    usable = [column for column in columns if column.usable]
     if not usable:
         raise StackError("FROM", found="no column with values to predict", expected="a table with a target")
-    named = [one for wanted in (name, *TARGETS) for one in usable if one.name == wanted]
-    default = (named or usable[-1:])[0].source
-    answer = wishes.target or ask("Which column is to be predicted?", default, [one.source for one in usable])
-    return find(columns, answer, "TARGET")
+    likely = [column for target in (name, *TARGETS) for column in usable if column.name == target]
+    default = (likely or usable[-1:])[0].source
+    answer = wishes.target or ask("Which column is to be predicted?", default, [column.source for column in usable])
+    return _named(columns, answer, "TARGET")
 
 
 def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[Any]]:
-    """The task that a target's values ask for, and its classes; of two the second is the positive one."""
+    """Return the task that fits a target's values, and its classes; of two the second is the positive one."""
     few = target.kind == "integer" and target.distinct <= FEW and len(values) >= 20 * target.distinct
     classed = target.distinct == 2 or target.kind in ("string", "boolean") or few
     if tasks.KINDS[wishes.task].numeric if wishes.task else not classed:
         if target.kind not in ("number", "integer"):
-            raise _no_target(target, "numbers")
+            raise _unsuitable(target, "numbers")
         return wishes.task or Regression.name, []
     if not target.values or target.distinct < 2 or values.count() < LEAST_OF_CLASS * target.distinct:
-        raise _no_target(target, f"two to {KNOWN} classes, on average of at least {LEAST_OF_CLASS} rows")
+        raise _unsuitable(target, f"two to {KNOWN} classes, on average of at least {LEAST_OF_CLASS} rows")
     if target.distinct > 2:
         return tasks.suited(target.distinct), target.values
-    return Binary.name, sorted(target.values, key=lambda one: (str(one).lower() in POSITIVE, _rarity(values, one)))
+    return Binary.name, sorted(
+        target.values, key=lambda label: (str(label).lower() in POSITIVE, _class_order(values, label))
+    )
 
 
-def _rarity(values: pd.Series, one: Any) -> tuple[float, str]:
-    """Numbers in their order; of two texts the rarer one is what is asked about."""
-    return (float(one), "") if isinstance(one, int | float) else (-float((values == one).sum()), str(one))
+def _class_order(values: pd.Series, label: Any) -> tuple[float, str]:
+    """Return the sort key of a class: numbers ascend; of two texts the rarer one is last."""
+    return (float(label), "") if isinstance(label, int | float) else (-float((values == label).sum()), str(label))
 
 
-def _no_target(target: Column, expected: str) -> StackError:
+def _unsuitable(target: Column, expected: str) -> StackError:
     found = f"{target.source}: {target.kind} with {target.distinct} different values"
     return StackError("TARGET", found=found, expected=expected, todo="name another column, or TASK=regression")
 
 
 def _time(columns: list[Column], target: Column, wishes: Wishes, ask: Ask) -> Column | None:
-    dated = [one for one in columns if one.kind == "datetime" and not one.missing and one is not target]
-    default = dated[0].source if dated else NONE
-    known = [*(one.source for one in dated), NONE]
-    answer = wishes.time or (ask("Which column says when?", default, known) if dated else NONE)
+    dated = [
+        column.source for column in columns if column.kind == "datetime" and not column.missing and column is not target
+    ]
+    answer = wishes.time or (
+        ask("Which column holds the instant of a row?", dated[0], [*dated, NONE]) if dated else NONE
+    )
     if answer == NONE:
         return None
-    found = find(columns, answer, "TIME")
-    if found.kind != "datetime" or found.missing:
+    column = _named(columns, answer, "TIME")
+    if column.kind != "datetime" or column.missing:
         raise StackError(
             f"TIME={answer}",
-            found=f"{found.kind}, {found.missing:.1%} missing, like {found.example!r}",
+            found=f"{column.kind}, {column.missing:.1%} missing, like {column.example!r}",
             expected="a date or an instant in every row",
             todo=f"name another column, or TIME={NONE} for a table without time",
         )
-    return found
+    return column
 
 
 def _zone(time: Column | None, wishes: Wishes, ask: Ask) -> str:
-    """The zone of the file's instants, and of the local clock."""
+    """Return the zone of the file's instants, and of the local clock."""
     question = f"In which time zone are the values of {time.source}?" if time and not time.zoned else ""
     zone = wishes.zone or (ask(question, "UTC", []) if question else "UTC")
     if zone not in available_timezones():
@@ -197,47 +202,45 @@ def _zone(time: Column | None, wishes: Wishes, ask: Ask) -> str:
     return zone
 
 
-def _keys(table: pd.DataFrame, others: list[Column], time: Column | None, wishes: Wishes, ask: Ask) -> list[Column]:
-    """Columns whose values have a past of their own: only where there is time."""
-    if time is None:
-        return []
-    rows = len(table)
-    fit = [
-        one
-        for one in others
-        if one.kind in ("string", "integer", "id", "text") and not one.missing and 2 <= one.distinct <= rows / 5
+def _keys(rows: int, others: list[Column], wishes: Wishes, ask: Ask) -> list[Column]:
+    """Return the columns whose values have a past of their own."""
+    suitable = [
+        column
+        for column in others
+        if column.kind in ("string", "integer", "id", "text")
+        and not column.missing
+        and 2 <= column.distinct <= rows / 5
     ]
-    few = [one for one in fit if one.distinct <= MOST_KEYS]
-    likely = [one for one in few if KEYS.search(one.name)] or [one for one in few if one.kind == "string"]
+    few = [column for column in suitable if column.distinct <= MOST_KEYS]
+    likely = [column for column in few if KEYS.search(column.name)]
+    likely = likely or [column for column in few if column.kind == "string"]
     default = likely[0].source if likely else NONE
-    known = [*(one.source for one in fit), NONE]
-    answer = wishes.keys or (ask("Whose past is known (several: a,b)?", default, known) if fit else NONE)
-    return [] if answer == NONE else [find(others, one.strip(), "KEYS") for one in answer.split(",")]
+    known = [*(column.source for column in suitable), NONE]
+    answer = wishes.keys or (ask("Whose past is known (several: a,b)?", default, known) if suitable else NONE)
+    return [] if answer == NONE else [_named(others, key.strip(), "KEYS") for key in answer.split(",")]
 
 
-def _learnable(one: Column, keys: list[Column]) -> bool:
-    return one in keys or (one.usable and not (IDS.search(one.name) and one.distinct > FEW))
+def _learnable(column: Column, keys: list[Column]) -> bool:
+    return column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW))
 
 
-def _why(one: Column) -> str:
-    """Why a model is not given a column."""
-    if one.kind == "datetime" and one.missing:
-        return f"it is an instant, missing in {one.missing:.1%} of the rows, so it cannot say when a row was asked"
+def _reason(column: Column) -> str:
+    """Return why a column is no feature."""
+    if column.kind == "datetime" and column.missing:
+        return f"it is an instant, missing in {column.missing:.1%} of the rows, so it cannot be the instant of a row"
     return {
         "constant": "it has one value",
         "empty": "it has no value",
         "text": "it is free text or has too many values",
         "datetime": "it is another instant; derive a feature from it in features.py if it is known when asked",
-    }.get(one.kind, "it only names the row")
+    }.get(column.kind, "it only names the row")
 
 
 def _row_key(table: pd.DataFrame, others: list[Column], keys: list[Column], time: Column | None) -> list[Column]:
-    """Columns that tell the rows apart: an id, or the keys and the time."""
-    named = [one for one in others if not one.missing and one.distinct == len(table)]
-    for one in sorted(named, key=lambda one: one.kind != "id"):
-        if one.kind in ("id", "integer", "string"):
-            return [one]
+    """Return the columns that identify a row: an id, or the keys and the time."""
+    unique = [column for column in others if not column.missing and column.distinct == len(table)]
+    for column in sorted(unique, key=lambda column: column.kind != "id"):
+        if column.kind in ("id", "integer", "string"):
+            return [column]
     several = [*keys, time] if time else []
-    if several and not table.duplicated([one.source for one in several]).any():
-        return several
-    return []
+    return several if several and not table.duplicated([column.source for column in several]).any() else []

@@ -1,4 +1,4 @@
-"""What a table's columns hold, as far as their values tell."""
+"""Describe the columns of a table by their values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Column:
 
     @property
     def usable(self) -> bool:
-        """Whether a model can learn from it."""
+        """Return whether a model can learn from it."""
         return self.kind in ("number", "integer", "boolean", "string")
 
 
@@ -69,8 +69,8 @@ def look(table: pd.DataFrame) -> list[Column]:
 
 
 def identifiers(sources: Iterable[Any]) -> list[str]:
-    """Names that Python, Feast and JSON take, each once."""
-    made: list[str] = []
+    """Return a unique name for each column that Python, Feast and JSON accept."""
+    names: list[str] = []
     for source in sources:
         latin = unicodedata.normalize("NFKD", str(source).replace("ß", "ss"))
         plain = "".join(sign for sign in latin if not unicodedata.combining(sign))
@@ -81,90 +81,90 @@ def identifiers(sources: Iterable[Any]) -> list[str]:
         if name in RESERVED or keyword.iskeyword(name):
             name = f"{name}_given"
         number, base = 2, name
-        while name in made:
+        while name in names:
             name, number = f"{base}_{number}", number + 1
-        made.append(name)
-    return made
+        names.append(name)
+    return names
 
 
 def _column(values: pd.Series, source: str, name: str) -> Column:
-    there = values.dropna()
-    facts: dict[str, Any] = {"missing": float(values.isna().mean()), "distinct": int(there.nunique())}
-    if there.empty:
+    present = values.dropna()
+    facts: dict[str, Any] = {"missing": float(values.isna().mean()), "distinct": int(present.nunique())}
+    if present.empty:
         return Column(source, name, "empty", **facts)
-    facts["example"] = _plain(there.iloc[len(there) // 2])
-    kind = _kind(there, facts["distinct"])
+    facts["example"] = _plain(present.iloc[len(present) // 2])
+    kind = _kind(present, facts["distinct"])
     if kind == "datetime":
-        facts |= {"zoned": _zoned(there), "parsing": "".join(f", {k}={v!r}" for k, v in parsing(there).items())}
+        facts |= {"zoned": _zoned(present), "parsing": "".join(f", {k}={v!r}" for k, v in parsing(present).items())}
         facts["parsing"] = facts["parsing"].replace("'", '"')
     elif kind in ("number", "integer"):
-        facts |= {"least": float(there.min()), "most": float(there.max())}
+        facts |= {"least": float(present.min()), "most": float(present.max())}
     if kind in ("string", "boolean", "integer") and facts["distinct"] <= KNOWN:
-        facts["values"] = sorted((_plain(one) for one in there.unique()), key=lambda one: (str(type(one)), one))
+        facts["values"] = sorted(map(_plain, present.unique()), key=lambda value: (str(type(value)), value))
     return Column(source, name, kind, **facts)
 
 
-def _kind(there: pd.Series, distinct: int) -> Kind:
-    """What values without gaps are."""
+def _kind(present: pd.Series, distinct: int) -> Kind:
+    """Return the kind of values without gaps."""
     if distinct == 1:
         return "constant"
-    if pd.api.types.is_bool_dtype(there) or set(map(type, there.unique())) == {bool}:
+    if pd.api.types.is_bool_dtype(present) or set(map(type, present.unique())) == {bool}:
         return "boolean"
-    if pd.api.types.is_datetime64_any_dtype(there) or _dates(there):
+    if pd.api.types.is_datetime64_any_dtype(present) or _dates(present):
         return "datetime"
-    unique = distinct == len(there) and distinct > FEW
-    if pd.api.types.is_numeric_dtype(there):
-        whole = bool((there % 1 == 0).all())
-        counted = whole and unique and int(there.max() - there.min()) == len(there) - 1
+    unique = distinct == len(present) and distinct > FEW
+    if pd.api.types.is_numeric_dtype(present):
+        whole = bool((present % 1 == 0).all())
+        counted = whole and unique and int(present.max() - present.min()) == len(present) - 1
         return "id" if counted else "integer" if whole else "number"
-    if distinct > max(FEW, len(there) / 2) or there.astype(str).str.len().mean() > LONG_TEXT:
-        return "text" if there.astype(str).str.contains(" ").mean() > 0.5 else "id"
+    if distinct > max(FEW, len(present) / 2) or present.astype(str).str.len().mean() > LONG_TEXT:
+        return "text" if present.astype(str).str.contains(" ").mean() > 0.5 else "id"
     return "text" if distinct > MANY else "string"
 
 
-def _dates(there: pd.Series) -> bool:
-    """Whether texts are dates or instants."""
-    texts = there.astype(str)
-    if pd.api.types.is_numeric_dtype(there) or texts.head(50).str.contains(DATES).mean() < 0.99:
+def _dates(present: pd.Series) -> bool:
+    """Return whether texts are dates or instants."""
+    texts = present.astype(str)
+    if pd.api.types.is_numeric_dtype(present) or texts.head(50).str.contains(DATES).mean() < 0.99:
         return False
     return bool(instants(texts).notna().mean() > 0.99)
 
 
 def instants(values: pd.Series, zone: str = "UTC") -> pd.Series:
     """Parse values as instants in UTC; those without a zone are of `zone`; null where they are none."""
-    found = pd.to_datetime(values, utc=True, errors="coerce", **parsing(values))
+    parsed = pd.to_datetime(values, utc=True, errors="coerce", **parsing(values))
     if zone == "UTC" or _zoned(values.dropna()):
-        return found
-    local = found.dt.tz_localize(None).dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward")
+        return parsed
+    local = parsed.dt.tz_localize(None).dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward")
     return local.dt.tz_convert("UTC")
 
 
 def parsing(values: pd.Series) -> dict[str, Any]:
-    """How pandas reads the texts: ISO 8601, one of the usual formats, or a mixture of them.
+    """Return how pandas reads the texts: ISO 8601, one of the usual formats, or a mixture of them.
 
     Dates that may have the day or the month first have it first with points between, else the month.
     """
     if pd.api.types.is_datetime64_any_dtype(values):
         return {}
     texts = values.dropna().astype(str)
-    for one in ("ISO8601", *FORMATS):
-        if all(_reads(one, some) for some in (texts.head(50), texts)):
-            return {"format": one}
+    for pattern in ("ISO8601", *FORMATS):
+        if all(_reads(pattern, sample) for sample in (texts.head(50), texts)):
+            return {"format": pattern}
     return {"format": "mixed"}
 
 
-def _reads(one: str, texts: pd.Series) -> bool:
-    return bool(pd.to_datetime(texts, utc=True, errors="coerce", format=one).notna().mean() > 0.99)
+def _reads(pattern: str, texts: pd.Series) -> bool:
+    return bool(pd.to_datetime(texts, utc=True, errors="coerce", format=pattern).notna().mean() > 0.99)
 
 
-def _zoned(there: pd.Series) -> bool:
-    if isinstance(there.dtype, pd.DatetimeTZDtype):
+def _zoned(present: pd.Series) -> bool:
+    if isinstance(present.dtype, pd.DatetimeTZDtype):
         return True
-    return not pd.api.types.is_datetime64_dtype(there) and bool(there.astype(str).str.contains(ZONED).all())
+    return not pd.api.types.is_datetime64_dtype(present) and bool(present.astype(str).str.contains(ZONED).all())
 
 
 def _plain(value: Any) -> Any:
-    """A value as YAML and Python write it."""
+    """Return a value as YAML and Python write it."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and value.is_integer():
         return int(value)

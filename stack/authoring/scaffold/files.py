@@ -1,4 +1,4 @@
-"""How a file is read: CSV with any of the usual separators, encodings and ways to write numbers, TSV or Parquet."""
+"""Read a file: CSV with any of the usual separators, encodings and ways to write numbers, TSV or Parquet."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ class Source:
 
     @classmethod
     def of(cls, file: Path) -> Source:
-        """See what kind of file it is, and how it is written.
+        """Detect the kind of a file, and how it is written.
 
         Raises:
             StackError: there is no such file, it is of no known kind, or no table with a line of names.
         """
         if not file.is_file():
-            raise StackError(
-                "FROM", found=f"no file {file}", expected="a CSV, TSV or Parquet file", todo="fix the path"
-            )
+            expected = "a CSV, TSV or Parquet file"
+            raise StackError("FROM", found=f"no file {file}", expected=expected, todo="fix the path")
         if file.suffix == ".parquet":
             return cls(file.name, "read_parquet")
         if not {".csv", ".tsv", ".txt"} & {*file.suffixes}:
@@ -87,7 +86,7 @@ def _read(file: Path, options: dict[str, Any]) -> pd.DataFrame:
 
 
 def _encoding(file: Path) -> str:
-    """UTF-8, or what a byte order mark says, or else what Windows writes in western Europe."""
+    """Return UTF-8, or the encoding of a byte order mark, or else that of Windows in western Europe."""
     content = _bytes(file)
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
@@ -108,7 +107,7 @@ def _bytes(file: Path, most: int = -1) -> bytes:
 
 
 def _head(file: Path, encoding: str) -> str:
-    """The first lines, without a byte order mark."""
+    """Return the first lines, without a byte order mark."""
     content = _bytes(file, SNIFFED * 1000)
     lines = content.decode(encoding, errors="replace").removeprefix("\ufeff").splitlines(keepends=True)
     whole = lines[:-1] if len(lines) > 1 and len(content) == SNIFFED * 1000 else lines  # the last one may be cut
@@ -116,7 +115,7 @@ def _head(file: Path, encoding: str) -> str:
 
 
 def _separator(head: str) -> str:
-    """The one that splits the lines into as many parts as the first, and that into the most."""
+    """Return the separator that splits the lines into as many parts as the first, and that into the most."""
 
     def fit(separator: str) -> tuple[float, int]:
         counts = [len(row) for row in csv.reader(StringIO(head), delimiter=separator) if row]
@@ -127,7 +126,7 @@ def _separator(head: str) -> str:
 
 
 def _require_names(file: Path, names: list[str]) -> None:
-    """Refuse a first line that is a row: half of its parts are numbers."""
+    """Raise on a first line that is a row: half of its parts are numbers."""
     numbers = [name for name in names if number_formats.NUMBER.fullmatch(name.strip())]
     if 2 * len(numbers) >= len(names) > 0:
         raise StackError(

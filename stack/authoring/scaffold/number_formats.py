@@ -1,4 +1,4 @@
-"""How a file writes numbers: decimal commas, separators of thousands, marks for a missing value, leading zeros."""
+"""Recognise how a file writes numbers: decimal commas, separators of thousands, marks for a missing value, leading zeros."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MARKS, SHARE = 3, 0.8
 
 
 def options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
-    """Arguments of ``pandas.read_csv``.
+    """Return the arguments of ``pandas.read_csv``.
 
     Args:
         texts: the file, or its first rows, as text.
         separator: of the columns; beside another one than a comma, 1,234 is a little more than one.
     """
-    columns = {str(name): there for name in texts if len(there := texts[name].dropna())}
-    marks = {name: found for name, values in columns.items() if (found := _marks(values))}
+    columns = {str(name): values for name in texts if len(values := texts[name].dropna())}
+    marks = {name: signs for name, values in columns.items() if (signs := _marks(values))}
     columns = {name: values[~values.isin(marks.get(name, []))].str.strip() for name, values in columns.items()}
     by_comma = [name for name, values in columns.items() if _all(COMMA, values)]
     by_point = [name for name, values in columns.items() if _all(POINT, values)]
@@ -33,19 +33,19 @@ def options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
     kept = [name for name, values in columns.items() if values.str.fullmatch(CODE).any() and _all(NUMBER, values)]
     if "thousands" in chosen:  # pandas would take the signs out of dates and lists as well
         kept += [name for name, values in columns.items() if name not in numbers and values.str.contains(r"\d").any()]
-    missing = sorted({mark for found in marks.values() for mark in found})
+    missing = sorted({mark for signs in marks.values() for mark in signs})
     chosen |= {"na_values": missing} if missing else {}
     return chosen | ({"dtype": dict.fromkeys(kept, "str")} if kept else {})
 
 
 def has_unit(values: pd.Series) -> bool:
-    """Whether texts are numbers with a sign of currency, a percent sign or a unit."""
+    """Return whether texts are numbers with a sign of currency, a percent sign or a unit."""
     texts = values.dropna().astype(str).str.strip().head(1000)
     return len(texts) > 0 and bool(texts.str.fullmatch(WITH_UNIT).mean() > 0.95)
 
 
 def _style(columns: dict[str, pd.Series], by_comma: list[str], by_point: list[str], separator: str) -> dict[str, Any]:
-    """Decimal and thousands signs; none where the columns of the file disagree."""
+    """Return the decimal and thousands signs; none where the columns of the file disagree."""
     commas = [name for name in by_comma if columns[name].str.contains(",", regex=False).any()]
     only = [name for name in commas if name not in by_point]
     if (only or (commas and separator != ",")) and not set(by_point) - set(by_comma):
@@ -56,11 +56,12 @@ def _style(columns: dict[str, pd.Series], by_comma: list[str], by_point: list[st
 
 
 def _marks(values: pd.Series) -> list[str]:
-    """What stands for a missing value in a column of numbers."""
+    """Return what stands for a missing value in a column of numbers."""
     numbers = values.str.strip().str.fullmatch(NUMBER)
-    strange = [str(one) for one in values[~numbers].unique()] if numbers.any() else []
-    words = numbers.mean() < SHARE and any(re.search(r"\w", one) for one in strange)
-    return strange if len(strange) <= MARKS and not words and not any(re.search(r"\d", one) for one in strange) else []
+    marks = [str(text) for text in values[~numbers].unique()] if numbers.any() else []
+    words = numbers.mean() < SHARE and any(re.search(r"\w", mark) for mark in marks)
+    refused = len(marks) > MARKS or words or any(re.search(r"\d", mark) for mark in marks)
+    return [] if refused else marks
 
 
 def _all(pattern: re.Pattern[str], values: pd.Series) -> bool:

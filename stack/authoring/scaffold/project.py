@@ -32,7 +32,7 @@ CATEGORIES = 200
 
 @dataclass(frozen=True)
 class Written:
-    """What a new project became."""
+    """Paths, notes and size of a new project."""
 
     paths: list[Path]
     notes: list[str]
@@ -43,14 +43,14 @@ class Written:
 
 
 def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Written:
-    """Look at a file and write a project that learns from it.
+    """Write a project that learns from a file.
 
     Args:
         name: of the project.
         file: CSV, TSV or Parquet; it is copied into the project.
-        wishes: what the user said.
+        wishes: what the user asked for.
         now: the present instant.
-        ask: is asked what the user did not say.
+        ask: asks the user for what `wishes` leaves open.
 
     Raises:
         StackError: the name is taken or no identifier, or the file cannot be learnt from.
@@ -61,31 +61,31 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Wri
     table = source.read(file)
     columns = look(table)
     choices = choose(table, columns, name, wishes, now, ask)
-    units = [one.source for one in columns if one.kind in TEXTS and number_formats.has_unit(table[one.source])]
+    texts = [column.source for column in columns if column.kind in TEXTS]
+    units = [source for source in texts if number_formats.has_unit(table[source])]
     notes = wording.notes(choices, leaks.suspects(table, choices), units)
     values = _values(name, table, choices, source) | {"notes": notes}
-    texts = {folder / one: _rendered(one, values) for one in FILES}
-    texts |= {folder / "__init__.py": "", definitions: _rendered("definitions.py", values)}
+    contents = {folder / file_name: _render(file_name, values) for file_name in FILES}
+    contents |= {folder / "__init__.py": "", definitions: _render("definitions.py", values)}
     (folder / "data").mkdir(parents=True)
     shutil.copyfile(file, folder / "data" / file.name)
-    for path, text in texts.items():
+    for path, text in contents.items():
         path.write_text(text)
-    lines = [(path.suffix, line) for path, text in texts.items() for line in text.splitlines()]
+    lines = [(path.suffix, line) for path, text in contents.items() for line in text.splitlines()]
     to_read = [line for suffix, line in lines if suffix in (".md", ".yaml") or "# review" in line]
     return Written([folder, definitions], notes, len(lines), len(to_read))
 
 
 def _require_free(name: str, folder: Path, definitions: Path) -> None:
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise StackError(
-            "NAME", found=repr(name), expected="a letter, then letters, digits and _, all lower-case, like churn"
-        )
+        expected = "a letter, then letters, digits and _, all lower-case, like churn"
+        raise StackError("NAME", found=repr(name), expected=expected)
     for path in (folder, definitions):
         if path.exists():
             raise StackError(str(path), found="it exists", expected="a new project", todo="choose another name")
 
 
-def _rendered(template: str, values: dict[str, Any]) -> str:
+def _render(template: str, values: dict[str, Any]) -> str:
     jinja = Environment(  # noqa: S701  # writes Python, YAML and Markdown, no HTML
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -97,144 +97,155 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     return jinja.get_template(f"{template}.jinja").render(values)
 
 
-def _values(name: str, table: pd.DataFrame, c: Choices, source: files.Source) -> dict[str, Any]:
-    """What the templates say."""
-    key = [one.name for one in c.row_key] or ["row"]
-    used = [c.target, *([c.time] if c.time else []), *c.features]
-    used += [one for one in c.row_key if one not in used]
-    numbers = [one.name for one in c.features if one not in c.keys and one.kind != "string"]
-    categories = [one.name for one in c.features if one not in c.keys and one.kind == "string"]
-    key_categories = [one.name for one in c.keys if one.distinct <= CATEGORIES]
-    derived = [*((one, "Float64") for one in numbers), *((one, "String") for one in categories)]
-    derived += [(f"{one}_category", "String") for one in key_categories]
-    derived += [(f"{c.time.name}_{what}", "Float64") for what in CLOCK] if c.time else []
-    lines, sets = wording.expectations(c)
-    asked = [(one.name, TYPES[_type(one)].feast) for one in c.features if one not in c.keys]
-    asked += [(c.time.name, Datetime.feast)] if c.time else []
-    stored = {"Float32"} | {TYPES[_type(one)].feast for one in c.keys} if c.keys else set()
+def _values(name: str, table: pd.DataFrame, choices: Choices, source: files.Source) -> dict[str, Any]:
+    """Return the values that the templates insert."""
+    key = [column.name for column in choices.row_key] or ["row"]
+    used = [choices.target, *([choices.time] if choices.time else []), *choices.features]
+    used += [column for column in choices.row_key if column not in used]
+    expectations, constants = wording.expectations(choices)
     return {
         "name": name,
-        "c": c,
-        "title": wording.title(c),
-        "what": wording.what(c),
+        "choices": choices,
+        "title": wording.title(choices),
+        "what": wording.what(choices),
         "file": source.name,
         "reader": source.reader,
         "options": source.options,
         "rows": f"{len(table):,}",
         "key": key,
-        "ids": ' + "-" + '.join(f'rows["{one}"].astype(str)' for one in key),
-        "renamed": {one.source: one.name for one in used},
-        "request": _request(table, c),
+        "ids": ' + "-" + '.join(f'rows["{column}"].astype(str)' for column in key),
+        "renamed": {column.source: column.name for column in used},
+        "request": _request(table, choices),
+        "averaged": _averaged(choices),
+        "past": _past(choices),
+        "services": [*(f"{column.name}_past" for column in choices.keys), f"{name}_on_request"],
+        "whole": [column.name for column in used if not column.missing and column.name not in key],
+        "gaps": [column.name for column in used if column.missing],
+        "constants": constants,
+        "expectations": expectations,
+        "helpers": sorted({helper for line in expectations for helper in HELPERS if helper in line}),
+        **_features(choices),
+        **_times(table, choices),
+    }
+
+
+def _features(choices: Choices) -> dict[str, Any]:
+    """Return the features that follow from a request, and their Feast types."""
+    given, time = [column for column in choices.features if column not in choices.keys], choices.time
+    numbers = [column.name for column in given if column.kind != "string"]
+    categories = [column.name for column in given if column.kind == "string"]
+    key_categories = [column.name for column in choices.keys if column.distinct <= CATEGORIES]
+    derived = [*((name, "Float64") for name in numbers), *((name, "String") for name in categories)]
+    derived += [(f"{key}_category", "String") for key in key_categories]
+    derived += [(f"{time.name}_{part}", "Float64") for part in CLOCK] if time else []
+    asked = [(column.name, _feast(column)) for column in given] + ([(time.name, Datetime.feast)] if time else [])
+    stored = {"Float32", *map(_feast, choices.keys)} if choices.keys else set()
+    return {
         "features": [
-            *((column, "number") for columns in _past(c).values() for column in columns),
+            *((column, "number") for columns in _past(choices).values() for column in columns),
             *((column, "category" if kind == "String" else "number") for column, kind in derived),
         ],
         "numbers": numbers,
         "categories": categories,
         "key_categories": key_categories,
-        "averaged": _averaged(c),
         "derived": derived,
         "asked": asked,
-        "samples": {one.name: [TYPES[_type(one)].sample] for one in c.keys},
-        "past": _past(c),
-        "services": [*(f"{one.name}_past" for one in c.keys), f"{name}_on_request"],
+        "samples": {column.name: [TYPES[_type(column)].sample] for column in choices.keys},
         "feast_types": sorted({kind for _, kind in derived + asked} | stored),
-        "whole": [one.name for one in used if not one.missing and one.name not in key],
-        "gaps": [one.name for one in used if one.missing],
-        "constants": sets,
-        "expectations": lines,
-        "helpers": sorted({helper for line in lines for helper in HELPERS if helper in line}),
-        **_times(table, c),
     }
 
 
-def _request(table: pd.DataFrame, c: Choices) -> list[dict[str, Any]]:
-    """The fields of a request, with the example of one real row: the last without a gap, if there is one."""
-    names = [one.source for one in c.features]
-    whole = table[table[names].notna().all(axis=1)] if names else table
+def _request(table: pd.DataFrame, choices: Choices) -> list[dict[str, Any]]:
+    """Return the fields of a request, with the example of one row: the last without a gap, if there is one."""
+    sources = [column.source for column in choices.features]
+    whole = table[table[sources].notna().all(axis=1)] if sources else table
     row = (whole if len(whole) else table).iloc[-1]
-    fields = [{"name": one.name, "facts": _field(one, row[one.source], one in c.keys)} for one in c.features]
-    if c.time is not None and c.last is not None:
+    fields = [
+        {"name": column.name, "facts": _field(column, row[column.source], column in choices.keys)}
+        for column in choices.features
+    ]
+    if choices.time is not None and choices.last is not None:
         facts = {
             "type": Datetime.name,
             "description": "Instant that is asked about",
-            "example": f"{c.last:%Y-%m-%dT%H:%M:%SZ}",
+            "example": f"{choices.last:%Y-%m-%dT%H:%M:%SZ}",
         }
-        fields.append({"name": c.time.name, "facts": facts})
+        fields.append({"name": choices.time.name, "facts": facts})
     return fields
 
 
-def _field(one: Column, example: Any, is_key: bool) -> dict[str, Any]:
-    facts: dict[str, Any] = {"type": _type(one), "description": one.source}
+def _field(column: Column, example: Any, is_key: bool) -> dict[str, Any]:
+    facts: dict[str, Any] = {"type": _type(column), "description": column.source}
     value = example.item() if hasattr(example, "item") else example
     facts["example"] = None if pd.isna(value) else TYPES[facts["type"]].python(value)
-    if one.missing and not is_key:
+    if column.missing and not is_key:
         facts["nullable"] = True
-    if one.kind == "string" and one.values:
-        facts["known"] = [str(value) for value in one.values]
+    if column.kind == "string" and column.values:
+        facts["known"] = [str(value) for value in column.values]
     return facts
 
 
-def _type(one: Column) -> str:
-    """Type of a request field; whole numbers with gaps are read as floats."""
-    if one.kind in ("number", "boolean"):
-        return one.kind
-    if one.kind == "integer" or (one.kind == "id" and isinstance(one.example, int)):
-        return "number" if one.missing else "integer"
+def _type(column: Column) -> str:
+    """Return the type of a request field; whole numbers with gaps are read as floats."""
+    if column.kind in ("number", "boolean"):
+        return column.kind
+    if column.kind == "integer" or (column.kind == "id" and isinstance(column.example, int)):
+        return "number" if column.missing else "integer"
     return "string"
 
 
-def _averaged(c: Choices) -> list[str]:
-    target = [c.target.name] if c.kind.has_mean else []
-    return [*target, *(one.name for one in c.averaged)] if c.keys else []
+def _averaged(choices: Choices) -> list[str]:
+    target = [choices.target.name] if choices.kind.has_mean else []
+    return [*target, *(column.name for column in choices.averaged)] if choices.keys else []
 
 
-def _past(c: Choices) -> dict[str, list[str]]:
-    """Key -> columns of its feature view."""
-    columns = ["rows", *_averaged(c)]
-    windows = _windows(c)[1]
-    return {key.name: [f"{key.name}_{name}_{window}" for name in columns for window in windows] for key in c.keys}
+def _past(choices: Choices) -> dict[str, list[str]]:
+    """Return the columns of each key's feature view."""
+    columns = ["rows", *_averaged(choices)]
+    windows = _windows(choices)[1]
+    return {key.name: [f"{key.name}_{name}_{window}" for name in columns for window in windows] for key in choices.keys}
 
 
-def _windows(c: Choices) -> tuple[str, dict[str, int]]:
-    """Distance of the ticks, and the windows in ticks: of days, or of hours where the data spans few days."""
-    days = _span(c) / timedelta(days=1)
+def _windows(choices: Choices) -> tuple[str, dict[str, int]]:
+    """Return the distance of the ticks, and the windows in ticks: of hours where the data spans few days."""
+    days = _span(choices) / timedelta(days=1)
     if days < 14:
         return "1h", {"6h": 6, "24h": 24}
     return "1D", {"7d": 7, "28d": 28} if days >= 60 else {"1d": 1, "7d": 7}
 
 
-def _span(c: Choices) -> timedelta:
-    return c.last - c.first if c.first and c.last else timedelta(0)
+def _span(choices: Choices) -> timedelta:
+    return choices.last - choices.first if choices.first and choices.last else timedelta(0)
 
 
-def _times(table: pd.DataFrame, c: Choices) -> dict[str, Any]:
-    """Clock, windows and the rows that a report needs."""
-    tick, windows = _windows(c)
+def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
+    """Return the clock, the windows and the rows that a report needs."""
+    tick, windows = _windows(choices)
     longest = max(windows.values()) * pd.Timedelta(tick)
-    days = max(1, min(14, _span(c).days // 8)) if c.time else 14
-    per_window = len(table) * days / max(_span(c).days, days) if c.time else len(table)
+    span = _span(choices)
+    days = max(1, min(14, span.days // 8)) if choices.time else 14
+    per_window = len(table) * days / max(span.days, days) if choices.time else len(table)
     start = end = ""
-    if c.first and c.last:
-        start = (pd.Timestamp(c.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
-        end = pd.Timestamp(c.last).ceil("D").strftime("%Y-%m-%dT%H:%M:%SZ")
+    if choices.first and choices.last:
+        start = (pd.Timestamp(choices.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
+        end = pd.Timestamp(choices.last).ceil("D").strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "start": start,
         "end": end,
         "tick": tick,
         "windows": windows,
         "lookback": -(-longest // pd.Timedelta(days=1)),
-        "ttl": f"days={2 if tick == '1D' else 1}" if tick == "1D" else "hours=2",
-        "holdout": min(28, max(1, _span(c).days // 4)),
-        "random": c.time is None or _span(c) < timedelta(days=5),
+        "ttl": "days=2" if tick == "1D" else "hours=2",
+        "holdout": min(28, max(1, span.days // 4)),
+        "random": choices.time is None or span < timedelta(days=5),
         "window": days,
         "min_rows": int(min(1000, max(20, per_window // 2))),
     }
 
 
-def _feast(key: Column) -> str:
-    return TYPES[_type(key)].feast
+def _feast(column: Column) -> str:
+    return TYPES[_type(column)].feast
 
 
-def _entity(key: Column) -> str:
-    return TYPES[_type(key)].entity
+def _entity(column: Column) -> str:
+    return TYPES[_type(column)].entity
