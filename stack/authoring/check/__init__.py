@@ -1,4 +1,4 @@
-"""What is wrong with a project, told in seconds and before anything runs.
+"""Find what is wrong with a project, in seconds and before anything runs.
 
 Nothing here imports Feast, Great Expectations or MLflow, which cost 4-6 s each: ``checks.py`` and the Feast module are
 read, not run. ``source.py`` and ``features.py`` are run on the project's first window.
@@ -17,7 +17,7 @@ __all__ = ["findings"]
 
 
 def findings(name: str, now: datetime) -> list[StackError]:
-    """Everything that is wrong with a project; nothing when it may run.
+    """Return everything that is wrong with a project; nothing when it may run.
 
     Args:
         name: the project.
@@ -29,16 +29,16 @@ def findings(name: str, now: datetime) -> list[StackError]:
     if name not in specs.names():
         specs.load(name)
     folder = specs.PROJECTS / name
-    spec, found = specification.findings(folder / "project.yaml")
-    modules = code.findings(folder, specs.DEFINITIONS / f"{name}.py", spec)
-    if spec is not None and not modules:
+    spec, errors = specification.findings(folder / "project.yaml")
+    code_errors = code.findings(folder, specs.DEFINITIONS / f"{name}.py", spec)
+    if spec is not None and not code_errors:
         from stack.authoring.check import data
 
-        modules = data.findings(spec, now)
-    return [_shown(one) for one in found + modules]
+        errors += data.findings(spec, now)
+    return [_relative(error) for error in errors + code_errors]
 
 
-def _shown(error: StackError) -> StackError:
-    """Name files as seen from the checkout."""
+def _relative(error: StackError) -> StackError:
+    """Return an error whose path is relative to the checkout."""
     where = error.where.replace(f"{specs.PROJECTS.parent}/", "").replace(f"{ROOT}/", "")
     return StackError(where, found=error.found, expected=error.expected, todo=error.todo)

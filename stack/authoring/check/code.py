@@ -1,4 +1,4 @@
-"""What is wrong in a project's Python files, read without running them."""
+"""Find what is wrong in a project's Python files, without running them."""
 
 from __future__ import annotations
 
@@ -28,43 +28,39 @@ class Module:
 
     @property
     def names(self) -> dict[str, ast.stmt]:
-        """Top-level names, and the statements that define them."""
-        found: dict[str, ast.stmt] = {}
-        for statement in self.tree.body:
-            for name in _defined(statement):
-                found[name] = statement
-        return found
+        """Return the top-level names, and the statements that define them."""
+        return {name: statement for statement in self.tree.body for name in _defined(statement)}
 
 
 def findings(folder: Path, definitions: Path, spec: ProjectSpec | None) -> list[StackError]:
-    """Missing files and functions, wrong signatures, syntax errors; all of them."""
-    found: list[StackError] = []
-    for noun in (*MODULES, *(one for one in OPTIONAL if (folder / f"{one}.py").exists())):
-        module = _parsed(folder / f"{noun}.py", found)
-        if module is not None:
-            found += [*_missing(module, noun, spec), *_moved(module)]
-    feast = _parsed(definitions, found)
-    if feast is not None:
-        found += [*_moved(feast), *(_definitions(feast, spec) if spec is not None else [])]
-    return found
+    """Return all missing files and functions, wrong signatures and syntax errors."""
+    errors: list[StackError] = []
+    for noun in (*MODULES, *(noun for noun in OPTIONAL if (folder / f"{noun}.py").exists())):
+        try:
+            module = _parse(folder / f"{noun}.py")
+            errors += [*_missing(module, noun, spec), *_moved(module)]
+        except StackError as error:
+            errors.append(error)
+    try:
+        feast = _parse(definitions)
+    except StackError as error:
+        return [*errors, error]
+    return [*errors, *_moved(feast), *(_definitions(feast, spec) if spec is not None else [])]
 
 
-def _parsed(path: Path, found: list[StackError]) -> Module | None:
-    """Parse a file; what keeps it from being parsed is added to `found`."""
+def _parse(path: Path) -> Module:
     if not path.is_file():
-        found.append(StackError(str(path), found="no such file", expected=f"the project's {path.name}"))
-        return None
+        raise StackError(str(path), found="no such file", expected=f"the project's {path.name}")
     try:
         return Module(path, ast.parse(path.read_bytes(), str(path)))
     except SyntaxError as error:
         text = f": {error.text.strip()}" if error.text else ""
-        where = f"{path}, line {error.lineno}"
-        found.append(StackError(where, found=f"{error.msg}{text}", expected="Python", todo="fix the line"))
-        return None
+        where, found = f"{path}, line {error.lineno}", f"{error.msg}{text}"
+        raise StackError(where, found=found, expected="Python", todo="fix the line") from None
 
 
 def _missing(module: Module, noun: str, spec: ProjectSpec | None) -> Iterator[StackError]:
-    """Functions that the stack calls and the module lacks, or has with other arguments."""
+    """Yield functions that the stack calls and the module lacks, or has with other arguments."""
     protocol: type = MODULES.get(noun, object)
     if noun == "source" and spec is not None and spec.clock.kind == "replay":
         protocol = contract.RequestSource
@@ -92,7 +88,7 @@ def functions(protocol: type) -> dict[str, list[str]]:
 
 
 def _moved(module: Module) -> Iterator[StackError]:
-    """Imports of modules of the stack by a former name."""
+    """Yield imports of modules of the stack by a former name."""
     for node in ast.walk(module.tree):
         for former in _imported(node):
             if former in MOVED:
@@ -121,7 +117,7 @@ def _absent(module: Module, name: str, expected: str) -> StackError:
 
 
 def _takes(arguments: ast.arguments, count: int) -> bool:
-    """Whether a function can be called with so many positional arguments and nothing else."""
+    """Return whether a function can be called with so many positional arguments and nothing else."""
     named = len(arguments.posonlyargs) + len(arguments.args)
     required = named - len(arguments.defaults)
     unmet = [name for name, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None]
@@ -129,7 +125,7 @@ def _takes(arguments: ast.arguments, count: int) -> bool:
 
 
 def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
-    """Names in the Feast module that do not fit project.yaml, as far as they are written out."""
+    """Yield literal names in the Feast module that do not match project.yaml."""
     services = _names(module.tree, "FeatureService")
     if None not in services and spec.features.service not in services:
         known = [name for name in services if name]
@@ -160,23 +156,23 @@ def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
 
 
 def _names(tree: ast.Module, kind: str) -> dict[str | None, int]:
-    """What the calls of a class give as ``name=``, with their lines; None for one that is computed."""
-    found: dict[str | None, int] = {}
+    """Return the ``name=`` of each call of a class, with its line; None for one that is computed."""
+    names: dict[str | None, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == kind:
-            given = next((word.value for word in node.keywords if word.arg == "name"), None)
-            constant = isinstance(given, ast.Constant) and isinstance(given.value, str)
-            found[str(given.value) if constant and isinstance(given, ast.Constant) else None] = node.lineno
-    return found
+            value = next((keyword.value for keyword in node.keywords if keyword.arg == "name"), None)
+            literal = value.value if isinstance(value, ast.Constant) else None
+            names[literal if isinstance(literal, str) else None] = node.lineno
+    return names
 
 
 def _defined(statement: ast.stmt) -> list[str]:
-    """Names that a statement defines."""
+    """Return the names that a statement defines."""
     match statement:
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             return [name]
         case ast.ImportFrom(names=names) | ast.Import(names=names):
-            return [one.asname or one.name for one in names]
+            return [alias.asname or alias.name for alias in names]
         case ast.Assign(targets=targets):
             return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
         case ast.AnnAssign(target=ast.Name(id=name)):

@@ -1,4 +1,4 @@
-"""What is wrong in a project's data: ``source.py`` and ``features.py`` are run on the project's first window."""
+"""Find what is wrong in a project's data: ``source.py`` and ``features.py`` are run on the project's first window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features
 
 
 def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
-    """What is wrong with the rows of the first window, the events and the features made of them.
+    """Return what is wrong with the rows of the first window, the events and the features made of them.
 
     Args:
         spec: the project.
@@ -32,56 +32,52 @@ def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
     try:
         tables = _run(spec, "source", "fetch", since, until)
         if not isinstance(tables, Mapping):
-            return [_returned(spec, "source.py, fetch()", tables, "a dict of table -> frame")]
-        found = list(_tables(spec, dict(tables)))
-        if found:
-            return found
+            return [_wrong_type(spec, "source.py, fetch()", tables, "a dict of table -> frame")]
+        if errors := list(_tables(spec, dict(tables))):
+            return errors
         known = {name: _known(spec, name, table, until) for name, table in tables.items()}
-        found += _rows(spec, known, since, until)
+        errors = list(_rows(spec, known, since, until))
         events = _run(spec, "features", "events", known)
-        return found + list(_events(spec, events)) + list(_views(spec, known, until))
+        return [*errors, *_events(spec, events), *_views(spec, known, until)]
     except StackError as error:
         return [error]
 
 
 def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
-    """Call a function of the project; what it raises is an error of the line that raised it."""
+    """Call a function of the project; an exception becomes a StackError of the line that raised it."""
     try:
-        called: Callable[..., Any] = getattr(MODULES[noun](spec.name), function)
-        return called(*arguments)
+        return getattr(MODULES[noun](spec.name), function)(*arguments)
     except StackError:
         raise
     except Exception as error:
-        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        without_zone = isinstance(error, TypeError) and any(word in said for word in ("datetime64", "tz-"))
+        message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        without_zone = isinstance(error, TypeError) and any(word in message for word in ("datetime64", "tz-"))
         raise StackError(
-            f"{_line(spec, error) or spec.folder / f'{noun}.py'}",
-            found=said,
+            _line(spec, error) or f"{spec.folder / noun}.py",
+            found=message,
             expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
             todo=LOCALIZE if without_zone else "fix the line",
         ) from error
 
 
 def _line(spec: ProjectSpec, error: Exception) -> str:
-    """The last line of the project that an error came through."""
-    frames = [
-        one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(spec.folder)
-    ]
+    """Return the last line of the project in an error's traceback."""
+    trace = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in trace if Path(frame.filename).is_relative_to(spec.folder)]
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 
 
 def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
-    """Tables, keys and instants that are missing."""
+    """Yield missing tables, keys and instants."""
     where = f"{spec.folder}/source.py, fetch()"
     for name, table in spec.tables.items():
         if name not in tables:
             found = f"the tables {', '.join(tables) or 'none'}{nearest(name, tables)}"
             yield StackError(where, found=found, expected=f"{name}, a table of project.yaml")
             continue
-        wanted = table.key if table.snapshot else [*table.key, table.available_at]
-        for column in wanted:
+        for column in table.key if table.snapshot else [*table.key, table.available_at]:
             if column not in tables[name]:
-                yield _lacks(f"{where}, table {name}", column, tables[name])
+                yield _missing_column(f"{where}, table {name}", column, tables[name])
         for column in map(str, tables[name].select_dtypes("datetime").columns):
             yield StackError(
                 f"{where}, table {name}, column {column}",
@@ -94,101 +90,100 @@ def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
 
 
 def _known(spec: ProjectSpec, name: str, table: pd.DataFrame, until: datetime) -> pd.DataFrame:
-    """A table as it comes out of the lake: rows of a snapshot are known from the end of their batch on."""
+    """Return a table as the lake would: rows of a snapshot are available from the end of their batch on."""
     if not spec.tables[name].snapshot:
         return table
     return table.assign(**{spec.tables[name].available_at: pd.Timestamp(until).as_unit("us")})
 
 
 def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -> Iterator[StackError]:
-    """Tables without rows, and keys that come twice or are missing."""
+    """Yield tables without rows, duplicate keys and missing keys."""
     for name, table in spec.tables.items():
         where = f"{spec.folder}/source.py, fetch(), table {name}"
         rows, key = tables[name], ", ".join(table.key)
         if rows.empty:
-            yield StackError(
-                where, found=f"no row in ({since}, {until}]", expected="rows", todo="fix clock in project.yaml"
-            )
-        twice = rows[rows.duplicated(table.key, keep=False)]
-        if len(twice):
-            first = ", ".join(f"{column} {twice[column].iloc[0]}" for column in table.key)
-            yield StackError(where, found=f"{len(twice)} rows that share a key, as {first}", expected=f"unique {key}")
-        if rows[table.key].isna().any(axis=None):
-            yield StackError(where, found=f"{rows[table.key].isna().any(axis=1).sum()} rows without key", expected=key)
+            found, todo = f"no row in ({since}, {until}]", "fix clock in project.yaml"
+            yield StackError(where, found=found, expected="rows", todo=todo)
+        duplicates = rows[rows.duplicated(table.key, keep=False)]
+        if len(duplicates):
+            first = ", ".join(f"{column} {duplicates[column].iloc[0]}" for column in table.key)
+            found = f"{len(duplicates)} rows that share a key, as {first}"
+            yield StackError(where, found=found, expected=f"unique {key}")
+        if incomplete := rows[table.key].isna().any(axis=1).sum():
+            yield StackError(where, found=f"{incomplete} rows without key", expected=key)
 
 
 def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
-    """Columns, instants, request fields and outcomes of the events."""
+    """Yield errors in the columns, instants, request fields and outcomes of the events."""
     where = f"{spec.folder}/features.py, events()"
     if not isinstance(events, pd.DataFrame):
-        yield _returned(spec, "features.py, events()", events, "a frame")
+        yield _wrong_type(spec, "features.py, events()", events, "a frame")
         return
     for column in [*EVENT, *spec.request]:
         if column not in events:
-            yield _lacks(where, column, events)
+            yield _missing_column(where, column, events)
     yield from _instants(where, events, [column for column in EVENT[1:] if column in events])
     for name, field in spec.request.items():
         if name in events:
             yield from _field(f"{where}, column {name}", events[name], field)
     if spec.label not in events:
         found = f"no such column in features.events(){nearest(spec.label, map(str, events.columns))}"
-        yield StackError(
-            f"{spec.folder}/project.yaml, key label", found=f"{spec.label!r}, {found}", expected="a column"
-        )
+        where = f"{spec.folder}/project.yaml, key label"
+        yield StackError(where, found=f"{spec.label!r}, {found}", expected="a column")
     else:
         yield from _outcomes(spec, events[spec.label].dropna(), f"{where}, column {spec.label}")
 
 
 def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[StackError]:
-    """A request field whose column holds something else, or nothing in places."""
+    """Yield errors of a request field whose column has another type, or gaps."""
     if expected := field.field_type.column_problem(values):
         found = f"{values.dtype}, like {values.iloc[0]!r}" if len(values) else str(values.dtype)
         yield StackError(where, found=found, expected=expected)
     if values.isna().any() and not field.nullable:
-        todo = "say `nullable: true` in project.yaml, or fill them in"
+        todo = "set `nullable: true` in project.yaml, or fill them in"
         yield StackError(where, found=f"{values.isna().sum()} missing values", expected="none", todo=todo)
 
 
-def _outcomes(spec: ProjectSpec, label: pd.Series, where: str) -> Iterator[StackError]:
-    """Outcomes that the task does not know, and classes that never come."""
+def _outcomes(spec: ProjectSpec, labels: pd.Series, where: str) -> Iterator[StackError]:
+    """Yield outcomes that are no class of the task, and classes without a row."""
     task = tasks.of(spec)
     if task.numeric:
-        if not pd.api.types.is_numeric_dtype(label):
-            yield StackError(where, found=f"{label.dtype}, like {label.iloc[0]!r}", expected="numbers")
+        if not pd.api.types.is_numeric_dtype(labels):
+            yield StackError(where, found=f"{labels.dtype}, like {labels.iloc[0]!r}", expected="numbers")
         return
-    classes, values = task.classes, label.unique().tolist()
-    strange = [one for one in values if one not in classes]
-    if strange:
+    classes, values = task.classes, labels.unique().tolist()
+    unknown = [value for value in values if value not in classes]
+    if unknown:
         yield StackError(
             where,
             found=f"{len(values)} outcomes: {', '.join(map(repr, values[:5]))}",
             expected=f"{len(classes)} of a {spec.task} task: {', '.join(map(repr, classes))}",
             todo="fix the data, or task and classes in project.yaml",
         )
-    for one in classes:
-        if one not in values and not strange:
+    for label in classes:
+        if label not in values and not unknown:
             todo = "take it out of classes in project.yaml, or widen the first window"
-            yield StackError(where, found=f"no row with {one!r}", expected="rows of every class", todo=todo)
+            yield StackError(where, found=f"no row with {label!r}", expected="rows of every class", todo=todo)
 
 
 def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[StackError]:
-    """Feature tables of the window's last day, and the features of the example request, against project.yaml."""
+    """Compare the feature tables of the window's last day and the example request's features with project.yaml."""
     where = f"{spec.folder}/features.py, build()"
     views = _run(spec, "features", "build", tables, until - timedelta(days=1), until)
     if not isinstance(views, Mapping):
-        yield _returned(spec, "features.py, build()", views, "a dict of feature view -> frame")
+        yield _wrong_type(spec, "features.py, build()", views, "a dict of feature view -> frame")
         return
     given: set[str] = set()
     for view, frame in views.items():
         if EVENT_TIMESTAMP not in frame:
-            yield _lacks(f"{where}, view {view}", EVENT_TIMESTAMP, frame)
+            yield _missing_column(f"{where}, view {view}", EVENT_TIMESTAMP, frame)
         else:
             yield from _instants(f"{where}, view {view}", frame, [EVENT_TIMESTAMP])
         given |= {*frame.columns} - {EVENT_TIMESTAMP, *spec.features.entities}
     if contract.on_request(spec.name):
         try:
             values = example.columns(spec)
-        except ValueError:  # no instant, as is told of project.yaml
+        except ValueError:  # no instant: an error of project.yaml
             return
         given |= {*_run(spec, "features", "on_request", values)}
     for column in spec.features.columns:
@@ -206,12 +201,11 @@ def _instants(where: str, frame: pd.DataFrame, columns: list[str]) -> Iterator[S
         kind = frame[column].dtype
         if not isinstance(kind, pd.DatetimeTZDtype):
             without = " without a zone" if kind.kind == "M" else ""
-            yield StackError(
-                f"{where}, column {column}", found=f"{kind}{without}", expected="instants with their zone, UTC"
-            )
+            place = f"{where}, column {column}"
+            yield StackError(place, found=f"{kind}{without}", expected="instants with their zone, UTC")
 
 
-def _lacks(where: str, column: str, frame: pd.DataFrame) -> StackError:
+def _missing_column(where: str, column: str, frame: pd.DataFrame) -> StackError:
     return StackError(
         where,
         found=f"no column {column}{nearest(column, map(str, frame.columns))}",
@@ -219,5 +213,5 @@ def _lacks(where: str, column: str, frame: pd.DataFrame) -> StackError:
     )
 
 
-def _returned(spec: ProjectSpec, what: str, value: Any, expected: str) -> StackError:
+def _wrong_type(spec: ProjectSpec, what: str, value: Any, expected: str) -> StackError:
     return StackError(f"{spec.folder}/{what}", found=f"a {type(value).__name__}", expected=expected)

@@ -1,4 +1,4 @@
-"""What is wrong in project.yaml: every key at once, each with its line."""
+"""Find what is wrong in project.yaml: every key at once, each with its line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESERVED = ("prediction_id", "asked_at")
 
 
 def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
-    """The specification as far as it can be understood, and what is wrong with it.
+    """Return the specification as far as it can be understood, and what is wrong with it.
 
     A misspelt key is taken for the nearest one, so that the rest of the project can be looked at as well.
     """
@@ -27,32 +27,32 @@ def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
     except StackError as error:
         return None, [error]
     lines = Lines(path)
-    found = [lines.place(error, loc) for loc, error in [*lines.twice(), *_renamed(ProjectSpec, raw)]]
+    errors = [*lines.duplicates(), *_renamed(ProjectSpec, raw)]
     spec: ProjectSpec | None = None
     try:
         spec = parse(raw, path)
     except StackError as error:
         spec, wrong = _repaired(raw, path)
-        found += [lines.place(one, loc) for loc, one in wrong.items()] or [lines.place(error, ("name",))]
+        errors += wrong.items() or [(("name",), error)]
     if spec is not None:
-        found += [lines.place(one, loc) for loc, one in _contradictions(spec, path)]
-    return spec, found
+        errors += _contradictions(spec, path)
+    return spec, [lines.place(error, loc) for loc, error in errors]
 
 
 class Lines:
-    """Where the keys of a YAML file stand."""
+    """Line numbers of the keys of a YAML file."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.root = path, yaml.compose(path.read_text())
 
     def place(self, error: StackError, loc: Loc) -> StackError:
-        """Name the line of a key; a missing key has the line of the mapping that lacks it."""
+        """Add the line of a key to an error; a missing key has the line of the mapping that lacks it."""
         key = ".".join(map(str, loc))
         where = f"{self.path}, line {self.of(loc)}" + (f", key {key}" if key else "")
         return StackError(where, found=error.found, expected=error.expected, todo=error.todo)
 
     def of(self, loc: Loc) -> int:
-        """Line of the deepest part of a place that is there."""
+        """Return the line of the deepest part of a location that exists."""
         node, line = self.root, 1
         for part in loc:
             if isinstance(node, yaml.MappingNode):
@@ -65,8 +65,8 @@ class Lines:
                 line = node.start_mark.line + 1
         return line
 
-    def twice(self, node: Any = None, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
-        """Keys that stand twice in one mapping: YAML takes the last one without a word."""
+    def duplicates(self, node: Any = None, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
+        """Yield keys that stand twice in one mapping: YAML silently takes the last one."""
         node = node or self.root
         if not isinstance(node, yaml.MappingNode):
             return
@@ -77,11 +77,11 @@ class Lines:
                 found = f"the key a second time, in line {line}"
                 yield (*loc, key.value), StackError("", found=found, expected="each key once", todo="take one out")
             seen[key.value] = line
-            yield from self.twice(value, (*loc, key.value))
+            yield from self.duplicates(value, (*loc, key.value))
 
 
 def _renamed(model: type[Spec], given: Any, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
-    """Keys by a former name."""
+    """Yield keys by a former name."""
     if not isinstance(given, dict):
         return
     for key, value in given.items():
@@ -95,22 +95,22 @@ def _renamed(model: type[Spec], given: Any, loc: Loc = ()) -> Iterator[tuple[Loc
 
 
 def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, StackError]]:
-    """Read misspelt keys as the nearest known ones; what is wrong, without what a misspelling explains."""
+    """Read misspelt keys as the nearest known ones; return the errors without those that a misspelling explains."""
     wrong: dict[Loc, StackError] = {}
     for _ in range(2):
         try:
             return ProjectSpec.model_validate(raw), wrong
         except ValidationError as error:
             wrong = yaml_errors.explain(ProjectSpec, error, path) | wrong
-            misspelt = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]
+            misspelt = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
             for loc in misspelt:
                 renamed = _rename(raw, loc)
-                wrong = {at: one for at, one in wrong.items() if at != (*loc[:-1], renamed)}
+                wrong = {at: finding for at, finding in wrong.items() if at != (*loc[:-1], renamed)}
     return None, wrong
 
 
 def _rename(raw: Any, loc: Loc) -> str | None:
-    """Give a misspelt key its nearest known name, in place; one without any is taken out."""
+    """Give a misspelt key its nearest known name, in place; remove one without any."""
     for part in loc[:-1]:
         raw = raw[part]
     value = raw.pop(loc[-1])
@@ -121,7 +121,7 @@ def _rename(raw: Any, loc: Loc) -> str | None:
 
 
 def _contradictions(spec: ProjectSpec, path: Path) -> Iterator[tuple[Loc, StackError]]:
-    """Keys that are well formed and do not fit each other."""
+    """Yield keys that are well formed and contradict each other."""
     for key in spec.features.entities:
         if key not in spec.request:
             yield ("features", "entities"), _unknown(path, key, spec.request, "a request field")
@@ -134,8 +134,8 @@ def _contradictions(spec: ProjectSpec, path: Path) -> Iterator[tuple[Loc, StackE
         if name in RESERVED:
             found, expected = "a name that every request has", "another name"
             yield ("request", name), StackError(str(path), found=found, expected=expected, todo="rename the field")
-        if said := _example(field):
-            yield ("request", name, "example"), StackError(str(path), found=repr(field.example), expected=said)
+        if expected := _example(field):
+            yield ("request", name, "example"), StackError(str(path), found=repr(field.example), expected=expected)
 
 
 def _unknown(path: Path, name: str, known: Mapping[str, Any] | list[str], what: str) -> StackError:
@@ -148,7 +148,7 @@ def _unknown(path: Path, name: str, known: Mapping[str, Any] | list[str], what: 
 
 
 def _example(field: RequestField) -> str:
-    """What a request field's example should be; empty when it is that."""
+    """Return what a request field's example should be; empty when it is that."""
     if field.example is None:
         return "" if field.nullable else f"a value of type {field.type}, as the field is not nullable"
     return field.field_type.example_problem(field.example)

@@ -1,4 +1,4 @@
-"""Recognise how a file writes numbers: decimal commas, separators of thousands, marks for a missing value, leading zeros."""
+"""Recognise how a file writes numbers: decimal commas, thousands separators, missing-value marks, leading zeros."""
 
 from __future__ import annotations
 
