@@ -52,7 +52,7 @@ def test_the_reference_of_project_yaml_is_current():
     """When it is not: ``python -m stack.authoring.reference docs/projects.md``."""
     text = (ROOT / "docs" / "projects.md").read_text()
 
-    assert reference.replaced(text) == text
+    assert reference.update(text) == text
 
 
 def test_the_page_about_upgrading_tools_is_current():

@@ -1,8 +1,8 @@
-"""Every key of project.yaml as Markdown, read off the typed classes.
+"""Document every key of project.yaml as Markdown, from the typed classes.
 
 ``python -m stack.authoring.reference docs/projects.md``
 
-It replaces what stands between the markers of the file.
+The text between the markers of the file is replaced.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BEGIN, END = "<!-- keys: made by python -m stack.authoring.reference -->", "<!--
 TYPES = (
     (r"TaskName", " or ".join(tasks.KINDS)),
     (r"FieldTypeName", " or ".join(fields.TYPES)),
-    (r"Literal\[(.*?)\]", lambda found: found[1].replace("'", "").replace(", ", " or ")),
+    (r"Literal\[(.*?)\]", lambda match: match[1].replace("'", "").replace(", ", " or ")),
     (r"AwareDatetime", "instant"),
     (r"timedelta", "duration"),
     (r" \| None", " or null"),
@@ -43,54 +43,54 @@ TYPES = (
 
 
 def markdown() -> str:
-    """The reference: a table of the top level, and one for each section."""
+    """Return the reference: a table of the top level, and one for each section."""
     return "\n\n".join(f"{title}\n\n{body}" if title else body for title, body in _sections(ProjectSpec, ""))
 
 
-def replaced(text: str) -> str:
-    """A document with the reference between its markers brought up to date."""
+def update(text: str) -> str:
+    """Return a document with the current reference between its markers."""
     before, _, rest = text.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{rest.partition(END)[2]}"
 
 
 def _sections(model: type[Spec], place: str) -> Iterator[tuple[str, str]]:
-    said, inner = documented(model), []
+    documented, inner = _documented(model), []
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         section = _section(field)
         if section:
             several = "" if field.annotation is section else ".<name>"
             inner.append((section, f"{place}{name}{several}."))
-        kind = "section" if section else _type(field, said[name][0])
-        meaning = said[name][1] or (inspect.getdoc(section) or "" if section else "")
+        annotation, meaning = documented[name]
+        kind = "section" if section else _type(field, annotation)
+        meaning = meaning or (inspect.getdoc(section) or "" if section else "")
         rows.append(f"| `{place}{name}` | {kind} | {_default(field)} | {_cell(meaning)} |")
     yield (f"### {place.rstrip('.')}\n\n{inspect.getdoc(model)}" if place else ""), "\n".join(rows)
     for section, where in inner:
         yield from _sections(section, where)
 
 
-def documented(model: type[Spec]) -> dict[str, tuple[str, str]]:
-    """Key -> its annotation as written, and the docstring below it."""
+def _documented(model: type[Spec]) -> dict[str, tuple[str, str]]:
+    """Return the annotation of each key as written, and the docstring below it."""
     tree = ast.parse(inspect.getsource(model)).body[0]
     body = tree.body if isinstance(tree, ast.ClassDef) else []
-    found = {}
-    for at, statement in enumerate(body):
+    documented = {}
+    for statement, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            after = body[at + 1] if at + 1 < len(body) else None
             text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
-            found[statement.target.id] = (ast.unparse(statement.annotation), inspect.cleandoc(str(text)))
-    return found
+            documented[statement.target.id] = (ast.unparse(statement.annotation), inspect.cleandoc(str(text)))
+    return documented
 
 
 def _section(field: FieldInfo) -> type[Spec] | None:
-    """The class of a key that is a section, or a section for each name."""
+    """Return the class of a key that is a section, or a section for each name."""
     kinds = [field.annotation, *get_args(field.annotation)]
-    return next((one for one in kinds if isinstance(one, type) and issubclass(one, Spec)), None)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Spec)), None)
 
 
 def _type(field: FieldInfo, annotation: str) -> str:
-    for pattern, words in TYPES:
-        annotation = re.sub(pattern, words, annotation)
+    for pattern, text in TYPES:
+        annotation = re.sub(pattern, text, annotation)
     return _cell(annotation)
 
 
@@ -111,4 +111,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
-    path.write_text(replaced(path.read_text()))
+    path.write_text(update(path.read_text()))

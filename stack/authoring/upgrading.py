@@ -1,4 +1,4 @@
-"""The page of all reaches into the insides of a tool, read off the ``_compat.py`` modules.
+"""Write the page of all uses of a tool's private API, from the ``_compat.py`` modules.
 
 ``python -m stack.authoring.upgrading docs/upgrading-tools.md``
 
@@ -50,10 +50,10 @@ class Reach:
 
 def markdown(root: Path = ROOT) -> str:
     """Return the page: a section for each tool, an entry for each reach."""
-    found = sorted(reaches(root), key=lambda reach: (reach.tool.lower(), reach.module, reach.function))
+    ordered = sorted(reaches(root), key=lambda reach: (reach.tool.lower(), reach.module, reach.function))
     sections = [
         "\n".join([f"\n## {tool}\n", *map(_entry, group)]).rstrip()
-        for tool, group in groupby(found, lambda reach: reach.tool)
+        for tool, group in groupby(ordered, lambda reach: reach.tool)
     ]
     return "\n".join([INTRODUCTION.rstrip(), *sections, ""])
 
