@@ -1,1 +1,1 @@
-"""A model to take away: a wheel that predicts without the stack, and what goes into it."""
+"""Package a model to predict without the stack, and export its pipeline."""

@@ -1,4 +1,4 @@
-"""A model to take away as a Bento, from which `bentoml containerize` makes an image; built by BentoML's own command."""
+"""Build a Bento with BentoML's own command; `bentoml containerize` makes an image of it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ def bento(project: Project, out: Path) -> Path:
     """Build the Bento ``<project>:<version>`` of a project's champion, in BentoML's store and as a file.
 
     Args:
-        settings: the store is BENTOML_HOME, or the stack's own.
-        spec: the project.
+        project: its settings name the store, unless BENTOML_HOME does.
         out: folder for the file; made if it is missing.
 
     Raises:
@@ -37,8 +36,8 @@ def bento(project: Project, out: Path) -> Path:
     tag, environ = f"{project.spec.name}:{champion.version}", environment(project.settings)
     path = out.resolve() / f"{project.spec.name}-{champion.version}.bento"
     out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as made:
-        folder = Path(made)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write(project, champion, folder)
         environ |= {"PYTHONPATH": str(folder), "STACK_HOME": str(folder / "home")}
         # BentoML refuses to build a version twice; this one may be of other code.
@@ -50,7 +49,7 @@ def bento(project: Project, out: Path) -> Path:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The environment of BentoML's command: its store is where `make env` points it."""
+    """Return the environment of BentoML's command: its store is where `make env` points it."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("STACK_")}
     own = {"BENTOML_HOME": str(settings.home / "cache/bentoml"), "BENTOML_DO_NOT_TRACK": "true"}
     return own | kept
@@ -61,12 +60,12 @@ def write(project: Project, champion: Version, folder: Path) -> None:
     artifacts.fetch(project.settings, champion, folder / "model")
     wheel.describe(project.spec, folder / "model")
     (folder / "model/version").write_text(champion.version)
-    found = sources.of([SERVICE, f"projects.{project.spec.name}.features"])
-    for path in [*found.files.values(), project.spec.folder / "project.yaml"]:
+    modules = sources.of([SERVICE, f"projects.{project.spec.name}.features"])
+    for path in [*modules.files.values(), project.spec.folder / "project.yaml"]:
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    needed = {*found.requirements, *wheel.FORMS[Contract.read(folder / "model").form]}
+    needed = {*modules.requirements, *wheel.FORMS[Contract.read(folder / "model").form]}
     recipe = {
         "name": project.spec.name,
         "service": f"{SERVICE}:Predictions",
@@ -79,10 +78,15 @@ def write(project: Project, champion: Version, folder: Path) -> None:
     (folder / "bentofile.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
 
 
-def _bentoml(words: list[str], folder: Path, environ: dict[str, str], *, must: bool = True) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bentoml", *words], cwd=folder, env=environ, capture_output=True, text=True, check=False
+def _bentoml(arguments: list[str], folder: Path, environ: dict[str, str], *, must: bool = True) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "bentoml", *arguments],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if must and done.returncode:
-        found = " | ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
-        raise StackError(f"bentoml {words[0]}", found=found, expected="a Bento")
+    if must and result.returncode:
+        found = " | ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
+        raise StackError(f"bentoml {arguments[0]}", found=found, expected="a Bento")

@@ -1,4 +1,4 @@
-"""The command of a packaged model: answer the rows of a CSV or JSON file, one JSON object a line."""
+"""Run the command of a packaged model: answer the rows of a CSV or JSON file, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Rows = list[dict[str, Any]]
 
 
 def main(predict: Callable[[Rows], Rows], arguments: Sequence[str]) -> int:
-    """Run; return the exit code."""
+    """Answer the rows of the file and return the exit code."""
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         print("usage: give one file: .csv with a header, or .json with a list of rows; - reads JSON from the input")
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
@@ -33,8 +33,8 @@ def read(name: str) -> Rows:
     if name.endswith(".csv"):
         with Path(name).open(newline="", encoding="utf-8-sig") as file:
             return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
-    found = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
-    rows: Any = found.get("rows") if isinstance(found, dict) else found
+    content = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
+    rows: Any = content.get("rows") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise StackError(name, found=f"{str(found)[:80]}", expected='a list of objects, or {"rows": [...]}')
+        raise StackError(name, found=str(content)[:80], expected='a list of objects, or {"rows": [...]}')
     return list(rows)

@@ -1,4 +1,4 @@
-"""A project's pipeline as a file of another orchestrator."""
+"""Export a project's pipeline as a file for another orchestrator."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def kubeflow(spec: ProjectSpec, image: str, until: datetime, out: Path) -> Path:
     """
     path = out.resolve() / f"{spec.name}-kubeflow.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    words = [spec.name, image, spec.clock.start.isoformat(), until.isoformat(), str(path)]
+    arguments = [spec.name, image, spec.clock.start.isoformat(), until.isoformat(), str(path)]
     uv = [Path(sys.executable).parent / "uv", "run", "--isolated", "--no-project", "--quiet"]
-    command = [*uv, "--python", sys.executable, "--with-requirements", LOCK, "python", SCRIPT, *words]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    if done.returncode:
+    command = [*uv, "--python", sys.executable, "--with-requirements", LOCK, "python", SCRIPT, *arguments]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if result.returncode:
         raise StackError(
             "Kubeflow's compiler",
-            found=" | ".join(done.stderr.strip().splitlines()[-3:]),
+            found=" | ".join(result.stderr.strip().splitlines()[-3:]),
             expected=f"kfp of {LOCK.name}, and a pipeline",
             todo="uv installs the packages at the first call: is there a connection, or a cache?",
         )

@@ -17,9 +17,9 @@ PYTHON = ["python", "-m"]
 def pipeline(project: str, image: str, since: str, until: str) -> Any:
     """Define the pipeline; window and search can be chosen for each run."""
 
-    def contained(stage: str, *words: Any) -> dsl.ContainerSpec:
+    def contained(stage: str, *arguments: Any) -> dsl.ContainerSpec:
         return dsl.ContainerSpec(
-            image=image, command=[*PYTHON, "stack.reproduce.stages", stage], args=["--project", project, *words]
+            image=image, command=[*PYTHON, "stack.reproduce.stages", stage], args=["--project", project, *arguments]
         )
 
     @dsl.container_component

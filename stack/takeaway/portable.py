@@ -1,6 +1,6 @@
-"""A model without the stack: rows of request fields and stored feature values in, answers out.
+"""Predict without the stack: rows of request fields and stored feature values in, answers out.
 
-Goes into every package of a model (:mod:`stack.takeaway.wheel`): it knows numpy and the served form, nothing else.
+Part of every package of a model (:mod:`stack.takeaway.wheel`): it needs numpy and the served form, nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PortableModel:
     Args:
         folder: the served form, and ``request.json``: the fields, each with its type and whether it may be missing,
             and the names of the stored features.
-        on_request: gives feature columns from the request's; None where all features are stored ones.
+        on_request: derives feature columns from the request's; None where all features are stored ones.
     """
 
     def __init__(self, folder: Path, on_request: Callable[[Columns], Columns] | None) -> None:
@@ -39,7 +39,7 @@ class PortableModel:
         """Answer each row: request fields by name, and those of the stored features that are known.
 
         Returns:
-            What the endpoint replies: ``probability`` and ``decision``, or ``probabilities`` and ``decision``, or
+            The endpoint's replies: ``probability`` and ``decision``, or ``probabilities`` and ``decision``, or
             ``prediction``.
 
         Raises:
@@ -48,13 +48,12 @@ class PortableModel:
         if not rows:
             return []
         requests = [checked(self._request, number, row) for number, row in enumerate(rows)]
-        given = {name: self._stored(name, rows) for name in self.stored}
-        found = {**given, **self._derived(requests)}
-        answers = self._model.predict({name: found[name] for name in self._model.columns})
+        columns = {name: self._stored(name, rows) for name in self.stored} | dict(self._derived(requests))
+        answers = self._model.predict({name: columns[name] for name in self._model.columns})
         return [reply(self._model.contract, answer) for answer in answers.tolist()]
 
     def _stored(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """A stored feature of each row; one that is not given is missing."""
+        """Return a stored feature of each row; one that is not given is missing."""
         field = {"type": "number" if self._model.columns[name] == "number" else "string", "nullable": True}
         return [_value(f"row {number}, field {name}", field, row.get(name)) for number, row in enumerate(rows)]
 
@@ -69,7 +68,7 @@ def reply(contract: Contract, answer: Sequence[float]) -> dict[str, Any]:
 
 
 def checked(request: Mapping[str, Any], number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The request fields of a row, each as its type.
+    """Return the request fields of a row, each as its type.
 
     Raises:
         StackError: a field is missing, unknown or of another type.
@@ -87,7 +86,7 @@ def checked(request: Mapping[str, Any], number: int, row: Mapping[str, Any]) -> 
 
 
 def _value(where: str, field: Mapping[str, Any], value: Any) -> Any:
-    """A field's value as the endpoint would hand it on: instants in UTC, in whole seconds."""
+    """Return a field's value as the endpoint would pass it on: instants in UTC, in whole seconds."""
     if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124  # only NaN differs from itself
         if field["nullable"]:
             return None

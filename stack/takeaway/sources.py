@@ -1,4 +1,4 @@
-"""Modules of ours that belong together: found by their imports, and moved below another package."""
+"""Find modules of ours that belong together by their imports, and move them below another package."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def of(roots: Iterable[str]) -> Sources:
 
 def requirements(names: Iterable[str]) -> list[str]:
     """Name distributions from the installed version on, up to the next major one."""
-    found = {name: version(name) for name in sorted(names)}
-    return [f"{name}>={at},<{int(at.split('.')[0]) + 1}" for name, at in found.items()]
+    installed = {name: version(name) for name in sorted(names)}
+    return [f"{name}>={release},<{int(release.split('.')[0]) + 1}" for name, release in installed.items()]
 
 
 def moved(path: Path, package: str) -> str:
-    """The text of a module whose imports of ours lead below a package.
+    """Return the text of a module with its imports of ours moved below a package.
 
     Raises:
         StackError: it imports a module of ours in a form that cannot be moved.
@@ -70,7 +70,7 @@ def moved(path: Path, package: str) -> str:
 
 
 def _imports(tree: ast.Module, *, inside: bool = True) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Imports that run: of the module itself, and those inside its functions if wanted; none for type checkers."""
+    """Yield imports that run: those of the module, and with `inside` those of its functions; none for type checkers."""
     parts: list[Any] = list(tree.body)
     while parts:
         node = parts.pop()

@@ -1,4 +1,4 @@
-"""A model to take away: a wheel with the served form and the project's feature code, and nothing of the stack's tools.
+"""Build a wheel with a model's served form and the project's feature code, and nothing of the stack's tools.
 
 The wheel installs one package, ``<project>_model``. Modules of ``stack`` and ``projects`` that the feature code needs
 are copied below it and import each other there, so that two such wheels live in one environment.
@@ -24,7 +24,7 @@ from stack.takeaway import sources
 from stack.takeaway.portable import REQUEST
 
 FORMS = {"onnx": ("numpy", "onnxruntime"), "skops": ("numpy", "pandas", "scikit-learn", "skops")}
-"""What a served form is read with."""
+"""The distributions that read a served form."""
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 
 INIT = '''"""{title} Version {version} of the model of the project {project}, trained on labels known at {cutoff}.
@@ -44,7 +44,7 @@ __version__ = "{version}"
 
 @lru_cache(maxsize=1)
 def model() -> PortableModel:
-    """The model, loaded at the first call."""
+    """Return the model, loaded at the first call."""
     return PortableModel(Path(__file__).parent / "model", {on_request})
 
 
@@ -52,7 +52,7 @@ def predict(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Answer each row as the endpoint does."""
     return model().predict(rows)
 '''
-MAIN = '''"""``{command} rows.csv``: answer the rows of a file."""
+MAIN = '''"""Answer the rows of a file: ``{command} rows.csv``."""
 
 import sys
 
@@ -97,20 +97,20 @@ def wheel(project: Project, out: Path) -> Path:
         out: folder for the wheel; made if it is missing.
 
     Raises:
-        StackError: the project has no champion, or its feature code cannot be taken along.
+        StackError: the project has no champion, or its feature code cannot be packed.
     """
     champion = project.registry.require_champion()
     out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as made:
-        folder = Path(made)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write(project, champion, folder)
-        built = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", BUILD, str(out.resolve())], cwd=folder, capture_output=True, text=True, check=False
         )
-        if built.returncode:
-            found = " | ".join(built.stderr.strip().splitlines()[-3:])
+        if result.returncode:
+            found = " | ".join(result.stderr.strip().splitlines()[-3:])
             raise StackError(f"wheel of {project.spec.name}", found=found, expected="a wheel that setuptools builds")
-        return out / built.stdout.split()[-1]
+        return out / result.stdout.split()[-1]
 
 
 def write(project: Project, champion: Version, folder: Path) -> None:
@@ -121,8 +121,8 @@ def write(project: Project, champion: Version, folder: Path) -> None:
     derived = describe(project.spec, inside / "model")
     roots = ["stack.takeaway.portable", "stack.takeaway.command"]
     roots += [f"projects.{project.spec.name}.features"] if derived else []
-    found = sources.of(roots)
-    for module, path in found.files.items():
+    modules = sources.of(roots)
+    for module, path in modules.files.items():
         target = inside / Path(*module.split("."))
         target = target / path.name if path.name == "__init__.py" else target.with_suffix(".py")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,16 +132,16 @@ def write(project: Project, champion: Version, folder: Path) -> None:
     command = f"{project.spec.name.replace('_', '-')}-predict"
     _write_entry(project.spec, champion, folder, package, command, derived)
     form = Contract.read(inside / "model").form
-    words = {
+    values = {
         "name": package.replace("_", "-"),
         "version": champion.version,
         "title": json.dumps(project.spec.title, ensure_ascii=False),  # TOML has no surrogate pairs
-        "requirements": json.dumps(sources.requirements({*found.requirements, *FORMS[form]})),
+        "requirements": json.dumps(sources.requirements({*modules.requirements, *FORMS[form]})),
         "command": command,
         "package": package,
         "packages": json.dumps(sorted(".".join(p.relative_to(folder).parts) for p in _packages(inside))),
     }
-    (folder / "pyproject.toml").write_text(METADATA.format(**words))
+    (folder / "pyproject.toml").write_text(METADATA.format(**values))
 
 
 def _packages(inside: Path) -> Iterator[Path]:
@@ -152,7 +152,7 @@ def _packages(inside: Path) -> Iterator[Path]:
 def _write_entry(spec: ProjectSpec, champion: Version, folder: Path, package: str, command: str, derived: bool) -> None:
     """Write what a user imports and calls."""
     request = json.loads((folder / package / "model" / REQUEST).read_text())
-    words = {
+    values = {
         "title": spec.title,
         "version": champion.version,
         "project": spec.name,
@@ -163,12 +163,12 @@ def _write_entry(spec: ProjectSpec, champion: Version, folder: Path, package: st
         "package": package,
         "on_request": "on_request" if derived else "None",
     }
-    (folder / package / "__init__.py").write_text(INIT.format(**words))
+    (folder / package / "__init__.py").write_text(INIT.format(**values))
     (folder / package / "__main__.py").write_text(MAIN.format(package=package, command=command))
 
 
 def describe(spec: ProjectSpec, folder: Path) -> bool:
-    """Write ``request.json`` beside a served form; say whether features follow from the request."""
+    """Write ``request.json`` beside a served form; return whether features follow from the request."""
     on_request = contract.on_request(spec.name)
     derived = set(on_request(example.columns(spec))) if on_request else set()
     fields = {name: {"type": field.type, "nullable": field.nullable} for name, field in spec.request.items()}
