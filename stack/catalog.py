@@ -1,4 +1,4 @@
-"""Every data set of a project: where it lies, its version, its rows and the time that it spans.
+"""List every data set of a project: where it is stored, its version, its rows and the time that it spans.
 
 ``python -m stack.catalog PROJECT`` prints it as JSON: the portal asks in a process of its own, as reading Parquet takes
 60 MB that the portal does not have.
@@ -32,7 +32,7 @@ Kind = Literal["raw table", "feature view", "training set", "model", "prediction
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set; empty texts and None where there is nothing to say."""
+    """One data set; empty texts and None where unknown or not applicable."""
 
     kind: Kind
     name: str
@@ -47,12 +47,12 @@ class DataSet:
 
 def data_sets(project: Project) -> list[DataSet]:
     """List the data sets of a project in the order of the pipeline."""
-    found = [*_raw(project), *_features(project)]
+    tables = [*_raw(project), *_features(project)]
     try:
-        found += [*_models(project)]
+        models = [*_models(project)]
     except (httpx.HTTPError, OSError, StackError) as error:
-        found.append(DataSet("model", "MLflow", project.settings.mlflow_url, note=f"does not answer: {error}"))
-    return [*found, _log(project), _reports(project)]
+        models = [DataSet("model", "MLflow", project.settings.mlflow_url, note=f"does not answer: {error}")]
+    return [*tables, *models, _log(project), _reports(project)]
 
 
 def _raw(project: Project) -> Iterator[DataSet]:
@@ -62,16 +62,7 @@ def _raw(project: Project) -> Iterator[DataSet]:
         files = checked_out(lake, project.name, name)
         rows, since, until = _parquet(files, table.available_at)
         note = f"{len(files):,} batch{'' if len(files) == 1 else 'es'}{', snapshot' if table.snapshot else ''}"
-        yield DataSet(
-            "raw table",
-            name,
-            folder,
-            version if files else "",
-            rows,
-            since,
-            until,
-            note,
-        )
+        yield DataSet("raw table", name, folder, version if files else "", rows, since, until, note)
 
 
 def _features(project: Project) -> Iterator[DataSet]:
@@ -87,60 +78,54 @@ def _features(project: Project) -> Iterator[DataSet]:
 
 
 def _models(project: Project) -> Iterator[DataSet]:
-    """The versions that have an alias, and what they were trained on."""
-    known = (CHAMPION, CHALLENGER, PREVIOUS)
-    found = {alias: version for alias in known if (version := project.registry.aliased(alias))}
-    versions = {version.version: version for version in found.values()}
-    facts = {name: _run(project.settings, version) for name, version in versions.items()}
+    """Yield the training sets of the versions that have an alias, then the versions."""
+    aliases = (CHAMPION, CHALLENGER, PREVIOUS)
+    aliased = {alias: version for alias in aliases if (version := project.registry.aliased(alias))}
+    versions = {version.version: version for version in aliased.values()}
+    params_of = {name: _params(project.settings, version) for name, version in versions.items()}
     for name, version in versions.items():
-        params, tags = facts[name], version.tags
+        params, tags = params_of[name], version.tags
         rows = sum(int(params.get(key, 0)) for key in ("fit_rows", "holdout_rows")) or None
         data, note = tags.get("stack.data_revision", "")[:8], f"holdout from {_day(params.get('boundary'))}"
-        title = f"of version {name}"
-        until = _day(tags.get("stack.cutoff"))
-        yield DataSet("training set", title, f"MLflow run {version.run_id}", data, rows, until=until, note=note)
+        place, until = f"MLflow run {version.run_id}", _day(tags.get("stack.cutoff"))
+        yield DataSet("training set", f"of version {name}", place, data, rows, until=until, note=note)
     for name, version in versions.items():
-        aliases = [alias for alias, one in found.items() if one.version == name]
+        names = [alias for alias, holder in aliased.items() if holder.version == name]
         scores = [f"{key} {value:.4f}" for key, value in version.metrics.items()][:3]
         place = f"{project.settings.address('mlflow')}/#/models/{project.spec.name}/versions/{name}"
-        note = " · ".join([", ".join(aliases), *scores])
-        yield DataSet(
-            "model", f"{project.spec.name} {name}", place, name, until=_day(version.tags.get("stack.cutoff")), note=note
-        )
+        note, until = " · ".join([", ".join(names), *scores]), _day(version.tags.get("stack.cutoff"))
+        yield DataSet("model", f"{project.spec.name} {name}", place, name, until=until, note=note)
 
 
-def _run(settings: Settings, version: Version) -> dict[str, str]:
-    """Parameters of the run that trained a version."""
+def _params(settings: Settings, version: Version) -> dict[str, str]:
+    """Return the parameters of the run that trained a version."""
     with rest.client(settings) as client:
         run = rest.checked(client.get("mlflow/runs/get", params={"run_id": version.run_id}))["run"]
-    return {one["key"]: one["value"] for one in run["data"].get("params", [])}
+    return {param["key"]: param["value"] for param in run["data"].get("params", [])}
 
 
 def _log(project: Project) -> DataSet:
     column = predictions.c
-    wanted = (func.count(), func.count(column.label), func.min(column.asked_at), func.max(column.asked_at))
+    totals = select(func.count(), func.count(column.label), func.min(column.asked_at), func.max(column.asked_at))
+    distinct = select(column.model_version).distinct()
+    own = column.project == project.spec.name
     with engine(project.settings.state_database).connect() as connection:
-        rows, labelled, since, until = connection.execute(
-            select(*wanted).where(column.project == project.spec.name)
-        ).one()
-        said = select(column.model_version).where(column.project == project.spec.name).distinct()
-        versions = sorted(connection.execute(said).scalars())
+        rows, labelled, since, until = connection.execute(totals.where(own)).one()
+        versions = sorted(connection.execute(distinct.where(own)).scalars())
     place = project.settings.state_database.partition("://")[0] + ", table predictions"
-    spans = {"since": _minute(since), "until": _minute(until)}
-    return DataSet(
-        "prediction log", "predictions", place, ", ".join(versions), rows, **spans, note=f"{labelled:,} labelled"
-    )
+    version, note = ", ".join(versions), f"{labelled:,} labelled"
+    return DataSet("prediction log", "predictions", place, version, rows, _minute(since), _minute(until), note)
 
 
 def _reports(project: Project) -> DataSet:
     folder = project.settings.pages / project.spec.name
     names = sorted(path.stem for path in folder.glob("*.json"))
     first, last = (names[0], names[-1]) if names else ("", "")
-    return DataSet("reports", "drift", str(folder), "", len(names), _named(first), _named(last), "one row a report")
+    return DataSet("reports", "drift", str(folder), "", len(names), _instant(first), _instant(last), "one row a report")
 
 
 def _parquet(files: Iterable[Path], time: str) -> tuple[int | None, str, str]:
-    """Rows, and first and last instant of a column, from the files' footers."""
+    """Return the rows, and the first and last instant of a column, from the files' footers."""
     from pyarrow import ArrowInvalid, parquet
 
     rows, spans = 0, []
@@ -152,15 +137,15 @@ def _parquet(files: Iterable[Path], time: str) -> tuple[int | None, str, str]:
         rows += footer.num_rows
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)
-            columns = (group.column(at) for at in range(group.num_columns))
-            found = next((one.statistics for one in columns if one.path_in_schema == time), None)
-            if found is not None and found.has_min_max:
-                spans += [found.min, found.max]
+            columns = (group.column(index) for index in range(group.num_columns))
+            statistics = next((column.statistics for column in columns if column.path_in_schema == time), None)
+            if statistics is not None and statistics.has_min_max:
+                spans += [statistics.min, statistics.max]
     return (rows, _minute(min(spans)), _minute(max(spans))) if spans else (rows or None, "", "")
 
 
 def _head(repository: Path) -> str:
-    """The commit that a git repository stands at, without git; empty when there is none."""
+    """Return the commit that a git repository is at, without git; empty when there is none."""
     try:
         head = (repository / ".git" / "HEAD").read_text().strip()
         commit = (repository / ".git" / head.removeprefix("ref: ")).read_text() if head.startswith("ref: ") else head
@@ -170,7 +155,7 @@ def _head(repository: Path) -> str:
 
 
 def _minute(value: Any) -> str:
-    """An instant as people read it; SQLite gives it without its zone."""
+    """Return an instant as text, to the minute in UTC; SQLite returns it without its zone."""
     if value is None:
         return ""
     instant: datetime = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
@@ -181,8 +166,8 @@ def _day(text: str | None) -> str:
     return _minute(datetime.fromisoformat(text)) if text else ""
 
 
-def _named(report: str) -> str:
-    """The instant in a report's name."""
+def _instant(report: str) -> str:
+    """Return the instant in a report's name."""
     try:
         return datetime.strptime(report, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).strftime("%Y-%m-%d %H:%M")
     except ValueError:
@@ -192,4 +177,4 @@ def _named(report: str) -> str:
 if __name__ == "__main__":
     from stack.core.settings import settings as read_settings
 
-    print(json.dumps([asdict(one) for one in data_sets(Project(read_settings(), specs.load(sys.argv[1])))]))
+    print(json.dumps([asdict(data_set) for data_set in data_sets(Project(read_settings(), specs.load(sys.argv[1])))]))
