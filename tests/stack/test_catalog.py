@@ -1,4 +1,4 @@
-"""The catalog says what lies where, also while MLflow is down and files come and go."""
+"""List data sets, also while MLflow is down and files come and go."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ START, END = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 3, tzinfo=UTC)
 
 @pytest.fixture
 def home(tmp_path):
-    """A lake of two batches and a torn file, one feature table, and an answered request."""
+    """Return the settings of a lake of two batches and a torn file, one feature table, and an answered request."""
     settings = Settings(home=tmp_path, mlflow_port=free_ports(1)[0])
     raw = settings.lake / "flights" / "2013-01/month" / "flights"
     raw.mkdir(parents=True)
@@ -41,16 +41,20 @@ def home(tmp_path):
 
 
 def test_rows_spans_and_versions_are_those_of_the_files(home):
-    found = {one.name: one for one in catalog.data_sets(Project(home, FLIGHTS))}
-    raw, view, log = found["flights"], found["origin_stats"], found["predictions"]
+    data_sets = {data_set.name: data_set for data_set in catalog.data_sets(Project(home, FLIGHTS))}
+    raw, view, log = (data_sets[name] for name in ("flights", "origin_stats", "predictions"))
     assert (raw.rows, raw.since, raw.until) == (20, "2013-01-01 01:00", "2013-01-02 10:00")
     assert (view.rows, view.until, view.version) == (48, "2013-01-03 00:00", "flights_v1")
     assert (log.rows, log.version, log.note) == (1, "7", "1 labelled")
-    assert found["drift"].rows == 0 and found["weather"].rows is None
+    assert data_sets["drift"].rows == 0 and data_sets["weather"].rows is None
 
 
 def test_what_does_not_answer_leaves_the_rest_readable(home):
-    (model,) = [one for one in catalog.data_sets(Project(home, FLIGHTS)) if one.kind == "model" or one.name == "MLflow"]
+    (model,) = [
+        data_set
+        for data_set in catalog.data_sets(Project(home, FLIGHTS))
+        if data_set.kind == "model" or data_set.name == "MLflow"
+    ]
     assert "does not answer" in model.note
 
 
@@ -58,7 +62,7 @@ def test_the_picture_joins_every_set_with_those_it_is_made_of():
     kinds = [(0, 1), (1, 2), (2, 1)]
     rows = {"rows": 5, "version": "1", "note": "", "place": "<here>"}
     named = [(catalog_page.KINDS[kind], f"{kind}{n}") for kind, count in kinds for n in range(count)]
-    found = [{"kind": kind, "name": name, **rows} for kind, name in named]
-    drawn = catalog_page.picture(found)
-    assert drawn.count('class="box"') == 4 and drawn.count('class="edge"') == 4
-    assert "&lt;here&gt;" in drawn and "<here>" not in drawn
+    data_sets = [{"kind": kind, "name": name, **rows} for kind, name in named]
+    picture = catalog_page.picture(data_sets)
+    assert picture.count('class="box"') == 4 and picture.count('class="edge"') == 4
+    assert "&lt;here&gt;" in picture and "<here>" not in picture

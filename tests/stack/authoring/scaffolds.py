@@ -18,7 +18,7 @@ NOW = datetime(2025, 6, 1, tzinfo=UTC)
 
 
 def sales(rows: int = 600) -> pd.DataFrame:
-    """A number to predict for shops over 100 days, with an id, a gap, a constant and instants without a zone."""
+    """Return a number to predict for shops over 100 days, with an id, a gap, a constant and instants without a zone."""
     random = np.random.default_rng(2)
     at = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(random.uniform(0, 100, rows)), unit="D")
     shop, price = random.integers(1, 6, rows), random.gamma(4, 3, rows).round(2)
@@ -37,7 +37,7 @@ def sales(rows: int = 600) -> pd.DataFrame:
 
 
 def flowers(classes: int = 3, rows: int = 150) -> pd.DataFrame:
-    """A table without time or id; the class shows in the petals."""
+    """Return a table without time or id; the petals depend on the class."""
     random = np.random.default_rng(3)
     species = random.integers(0, classes, rows)
     return pd.DataFrame(
@@ -50,8 +50,10 @@ def flowers(classes: int = 3, rows: int = 150) -> pd.DataFrame:
 
 
 def flats(rows: int = 300) -> pd.DataFrame:
-    """A table as a German spreadsheet has it, all text: decimal commas, points in thousands, days first, leading zeros,
-    a constant, a mark and a gap for what is missing, doubled rows, three classes in words.
+    """Return a table of texts, as of a German spreadsheet.
+
+    It has decimal commas, points in thousands, days first, leading zeros, a constant, a mark and a gap for what is
+    missing, doubled rows, three classes in words.
     """
     random = np.random.default_rng(4)
     size, days = random.gamma(4, 30, rows), random.integers(0, 300, rows)
@@ -59,10 +61,10 @@ def flats(rows: int = 300) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "Lfd. Nr.": np.arange(1, rows + 1).astype(str),
-            "Wohnfläche (m²)": [german(one) for one in size],
-            "Kaufpreis in €": [german(3000 * one) for one in size],
-            "PLZ": [f"0{one}" for one in random.integers(1000, 1010, rows)],
-            "Größter Mangel": np.where(random.random(rows) < 0.9, "-", [german(one / 9) for one in size]),
+            "Wohnfläche (m²)": [german(area) for area in size],
+            "Kaufpreis in €": [german(3000 * area) for area in size],
+            "PLZ": [f"0{code}" for code in random.integers(1000, 1010, rows)],
+            "Größter Mangel": np.where(random.random(rows) < 0.9, "-", [german(area / 9) for area in size]),
             "Altbau": np.where(random.random(rows) < 0.1, "", random.choice(["ja", "nein"], rows)),
             "Land": "DE",
             "Übergabe": [f"{day:%d.%m.%Y}" for day in pd.Timestamp("2023-03-01") + pd.to_timedelta(days, unit="D")],
@@ -73,12 +75,12 @@ def flats(rows: int = 300) -> pd.DataFrame:
 
 
 def german(number: float) -> str:
-    """A number with a decimal comma and points between thousands."""
+    """Return a number with a decimal comma and points between thousands."""
     return f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
 class Folder:
-    """An own folder of projects, with modules that import."""
+    """A separate folder of projects, with modules that import."""
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
         for name in ("projects", "feature_repo"):

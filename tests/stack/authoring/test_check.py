@@ -1,4 +1,4 @@
-"""What is wrong with a project is said at once, and where."""
+"""Check a project: every mistake is reported at once, with its place."""
 
 import os
 import re
@@ -15,14 +15,14 @@ from stack.specification import specs
 from tests.stack.authoring.scaffolds import NOW, Folder, sales
 
 YAML, SOURCE, FEATURES, CHECKS = (
-    f"projects/toy/{one}" for one in ("project.yaml", "source.py", "features.py", "checks.py")
+    f"projects/toy/{name}" for name in ("project.yaml", "source.py", "features.py", "checks.py")
 )
 FEAST = "feature_repo/toy.py"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A sound project, written once."""
+def sound_project(tmp_path_factory):
+    """Return the folder of a sound project, written once."""
     with pytest.MonkeyPatch.context() as patch:
         folder = Folder(tmp_path_factory.mktemp("sound"), patch)
         table = sales()
@@ -32,11 +32,11 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def toy(made, tmp_path, monkeypatch):
-    """A copy of it to break."""
+def toy(sound_project, tmp_path, monkeypatch):
+    """Yield a copy of it to break."""
     folder = Folder(tmp_path, monkeypatch)
     for name in ("projects", "feature_repo"):
-        shutil.copytree(made / name, tmp_path / name, dirs_exist_ok=True)
+        shutil.copytree(sound_project / name, tmp_path / name, dirs_exist_ok=True)
     for name in [name for name in sys.modules if name.startswith("projects.toy")]:
         monkeypatch.delitem(sys.modules, name)
     yield folder
@@ -44,8 +44,8 @@ def toy(made, tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def told(name="toy"):
-    return "\n".join(str(one) for one in check.findings(name, NOW))
+def report(name="toy"):
+    return "\n".join(map(str, check.findings(name, NOW)))
 
 
 def line_of(toy, path, text):
@@ -53,7 +53,7 @@ def line_of(toy, path, text):
 
 
 def test_a_sound_project_has_no_findings(toy):
-    assert told() == ""
+    assert report() == ""
 
 
 def test_an_instant_needs_no_quotes(toy):
@@ -61,11 +61,11 @@ def test_an_instant_needs_no_quotes(toy):
     file.write_text(re.sub(r"example: '(2024[^']*)'", r"example: \1", file.read_text()))
     field = specs.load("toy").request["sold_at"]
     assert (field.example, field.value) == (field.value.isoformat(), datetime.fromisoformat(field.example))
-    assert told() == ""
+    assert report() == ""
 
 
 @pytest.mark.parametrize(
-    ("path", "old", "new", "where", "said"),
+    ("path", "old", "new", "where", "message"),
     [
         (YAML, "label: many", "lable: many", "lable", "did you mean 'label'"),
         (YAML, "  min_rows:", "  min_row:", "min_row", "did you mean 'min_rows'"),
@@ -98,15 +98,15 @@ def test_an_instant_needs_no_quotes(toy):
         (FEAST, "toy_v1 = FeatureService(", "toy_v1 = FeatureService((", "line", "expected  Python"),
     ],
 )  # fmt: skip
-def test_each_mistake_is_named_with_its_place(toy, path, old, new, where, said):
+def test_each_mistake_is_named_with_its_place(toy, path, old, new, where, message):
     toy.change(path, old, new)
-    found = told()
-    assert where in found and said in found
+    errors = report()
+    assert where in errors and message in errors
 
 
 def test_a_key_is_named_with_its_line(toy):
     toy.change(YAML, "  trials: 8", "  trails: 8")
-    assert f"{YAML}, line {line_of(toy, YAML, 'trails')}, key training.trails" in told()
+    assert f"{YAML}, line {line_of(toy, YAML, 'trails')}, key training.trails" in report()
 
 
 def test_three_classes_where_two_were(toy):
@@ -114,35 +114,35 @@ def test_three_classes_where_two_were(toy):
     file = toy.root / "projects/toy/data/toy.csv"
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines[:-3], *(line.replace("Maybe", "True") for line in lines[-3:])]))
-    found = told()
-    assert "3 outcomes" in found and "'Maybe'" in found and "2 of a binary task: False, True" in found
+    errors = report()
+    assert "3 outcomes" in errors and "'Maybe'" in errors and "2 of a binary task: False, True" in errors
 
 
 def test_a_class_that_never_comes(toy):
     toy.change("projects/toy/data/toy.csv", "True\n", "False\n")
-    assert "no row with True" in told()
+    assert "no row with True" in report()
 
 
 def test_a_time_column_without_zone(toy):
     toy.change(SOURCE, '.dt.tz_localize(ZONE, ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")', "")
-    found = told()
-    assert f"{SOURCE}, line" in found and "instants with their zone" in found
+    errors = report()
+    assert f"{SOURCE}, line" in errors and "instants with their zone" in errors
 
 
 def test_a_table_of_instants_without_zone(toy):
     toy.change(SOURCE, 'return {"rows": _between(_rows()', 'return {"rows": _naive(_rows()')
     naive = "    return rows.assign(available_at=rows['available_at'].dt.tz_localize(None))\n"
     toy.change(SOURCE, "def ids(", f"def _naive(rows, *_):\n{naive}\n\ndef ids(")
-    found = told()
-    assert "table rows, column available_at" in found and "without a zone" in found
+    errors = report()
+    assert "table rows, column available_at" in errors and "without a zone" in errors
 
 
 def test_a_target_that_the_file_has_lost(toy):
     toy.change("projects/toy/data/toy.csv", ",many", ",mny")
-    assert "source.py, line" in told() and "many" in told()
+    assert "source.py, line" in report() and "many" in report()
 
 
-def test_all_is_told_at_once(toy):
+def test_all_mistakes_are_reported_at_once(toy):
     toy.change(YAML, "  trials: 8", "  trails: 8")
     toy.change(SOURCE, "def requests(", "def request(")
     toy.change(CHECKS, "HISTORY =", "HISTRY =")

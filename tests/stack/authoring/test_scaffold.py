@@ -1,4 +1,4 @@
-"""A project from a table: what is chosen, and that what is written is sound."""
+"""Create a project from a table: what is chosen, and that what is written is sound."""
 
 import subprocess
 import sys
@@ -72,9 +72,9 @@ def test_a_spreadsheet_of_another_country(folder, name, encoding, separator):
 
 def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
     table = sales()
-    table["revenue"] = [f"{one:,.1f}" for one in 1000 * table["price"]]
+    table["revenue"] = [f"{amount:,.1f}" for amount in 1000 * table["price"]]
     table.loc[:30, "revenue"] = " "
-    table["discount"] = [f"{one} %" for one in range(len(table))]
+    table["discount"] = [f"{percent} %" for percent in range(len(table))]
     table["since"] = pd.to_datetime(table["Sold At"]).dt.strftime("%m/%d/%Y %I:%M %p")
     notes = folder.write("new_american", table, target="revenue", time="since").notes
     spec = specs.load("new_american")
@@ -87,16 +87,16 @@ def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("1.5,2.5,a\n" * 40, "line 1.*the names of the columns"),
         ("a,b,c\n" + "1,2,3\n" * 30 + "1,2,3,4,5\n", "Expected 3 fields in line 32, saw 5"),
         ("a,b\n1,2\n", "1 rows, 2 columns"),
-        ("a,b\n" + "".join(f"{one},x{one}\n" for one in range(20)), "20 different values.*at least 3 rows"),
+        ("a,b\n" + "".join(f"{row},x{row}\n" for row in range(20)), "20 different values.*at least 3 rows"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused(folder, content, said):
-    with pytest.raises(StackError, match=f"(?s){said}"):
+def test_a_file_that_is_no_table_is_refused(folder, content, message):
+    with pytest.raises(StackError, match=f"(?s){message}"):
         folder.write("new_none", content.encode())
 
 
@@ -128,9 +128,9 @@ def test_the_past_of_a_key_holds_no_outcome_of_the_same_day_or_later(folder):
     rows = contract.source(spec.name).fetch(spec.clock.start, spec.clock.first_now)["rows"]
     past = features.build({"rows": rows}, spec.clock.start, spec.clock.first_now)["new_past_shop_id_past"]
     at = pd.Timestamp("2024-02-15", tz="UTC")
-    found = past[(past["event_timestamp"] == at) & (past["shop_id"] == 3)]["shop_id_units_7d"].item()
+    mean = past[(past["event_timestamp"] == at) & (past["shop_id"] == 3)]["shop_id_units_7d"].item()
     week = rows[(rows["shop_id"] == 3) & (rows["sold_at"] >= at - pd.Timedelta(days=7)) & (rows["sold_at"] < at)]
-    assert found == pytest.approx(week["units"].mean(), rel=1e-6)
+    assert mean == pytest.approx(week["units"].mean(), rel=1e-6)
 
 
 def test_what_is_written_is_as_clean_as_our_own(folder):
@@ -139,15 +139,14 @@ def test_what_is_written_is_as_clean_as_our_own(folder):
         table[f"a rather long name of measurement {number}"] = np.random.default_rng(number).normal(size=len(table))
     folder.write("new_wide", table)
     config = ["--config", str(ROOT / "pyproject.toml"), "--config", f"src = ['{ROOT}']", "--no-cache"]
-    for words in (["check", *config], ["format", "--check", *config]):
-        ran = subprocess.run(
-            [sys.executable, "-m", "ruff", *words, "."], cwd=folder.root, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, ran.stdout
+    for arguments in (["check", *config], ["format", "--check", *config]):
+        command = [sys.executable, "-m", "ruff", *arguments, "."]
+        result = subprocess.run(command, cwd=folder.root, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("wishes", "message"),
     [
         ({"target": "unit"}, "did you mean 'units'"),
         ({"time": "price"}, "TIME=price"),
@@ -155,10 +154,10 @@ def test_what_is_written_is_as_clean_as_our_own(folder):
         ({"zone": "Europe/Berln"}, "did you mean 'Europe/Berlin'"),
     ],
 )
-def test_a_wish_that_cannot_be_met_names_the_nearest(folder, wishes, said):
+def test_a_wish_that_cannot_be_met_names_the_nearest(folder, wishes, message):
     with pytest.raises(StackError) as caught:
         folder.write("new_wish", sales(), **wishes)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert not (folder.root / "projects" / "new_wish").exists()
 
 

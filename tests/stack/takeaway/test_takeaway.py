@@ -28,24 +28,23 @@ SHOWN = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": "2013-03-
 REQUESTED = SHOWN | {"sched_arr": "2013-03-01T09:37:00-06:00"}
 
 
-def parses(words: list[str]) -> bool:
-    """Say whether ``python -m MODULE ...`` is a command of ours that takes these words."""
-    assert words[:2] == ["python", "-m"]
-    module, given = words[2], words[3:]
-    found = import_module({"stack": "stack.cli"}.get(module, module))
-    main: click.Command = found.main
+def parses(command_line: list[str]) -> bool:
+    """Return whether ``python -m MODULE ...`` is a command of ours that takes these arguments."""
+    assert command_line[:2] == ["python", "-m"]
+    module, arguments = command_line[2], command_line[3:]
+    main: click.Command = import_module({"stack": "stack.cli"}.get(module, module)).main
     if isinstance(main, click.Group):
-        main, given = main.commands[given[0]], given[1:]
-    with main.make_context(module, given):
+        main, arguments = main.commands[arguments[0]], arguments[1:]
+    with main.make_context(module, arguments):
         return True
 
 
 @pytest.fixture
 def request_of_flights(tmp_path: Path) -> dict[str, Any]:
-    """What a package of flights says of its rows."""
+    """Return the description of a request in a package of flights."""
     wheel.describe(FLIGHTS, tmp_path)
-    found: dict[str, Any] = json.loads((tmp_path / REQUEST).read_text())
-    return found
+    request: dict[str, Any] = json.loads((tmp_path / REQUEST).read_text())
+    return request
 
 
 def test_stored_features_are_those_that_do_not_follow_from_the_request(request_of_flights: dict[str, Any]) -> None:
@@ -54,31 +53,33 @@ def test_stored_features_are_those_that_do_not_follow_from_the_request(request_o
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"carier": "UA"}, "did you mean 'carrier'"),
         ({"origin": None}, "row 0, field origin"),
         ({"sched_dep": "2013-03-01T08:00:00"}, "with its zone"),
     ],
 )
-def test_a_row_that_is_wrong_is_named(request_of_flights: dict[str, Any], change: dict[str, object], said: str) -> None:
-    with pytest.raises(StackError, match=said):
+def test_a_row_that_is_wrong_is_named(
+    request_of_flights: dict[str, Any], change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(StackError, match=message):
         portable.checked(request_of_flights, 0, REQUESTED | change)
 
 
 def test_a_whole_number_is_read_as_pandas_writes_it_beside_missing_ones() -> None:
     fields = {"pclass": {"type": "integer", "nullable": True}}
     request = {"fields": fields, "stored": []}
-    found = [portable.checked(request, 0, row) for row in ({"pclass": "3.0"}, {"pclass": 3}, {"pclass": "3"}, {})]
-    assert found == [{"pclass": 3}] * 3 + [{"pclass": None}]
+    checked = [portable.checked(request, 0, row) for row in ({"pclass": "3.0"}, {"pclass": 3}, {"pclass": "3"}, {})]
+    assert checked == [{"pclass": 3}] * 3 + [{"pclass": None}]
     with pytest.raises(StackError, match="a whole number"):
         portable.checked(request, 0, {"pclass": "3.5"})
 
 
 def test_instants_are_those_that_the_endpoint_hands_on(request_of_flights: dict[str, Any]) -> None:
-    found = portable.checked(request_of_flights, 0, REQUESTED | {"temp": 39.2})
-    assert found["sched_dep"] == datetime(2013, 3, 1, 13, tzinfo=UTC)
-    assert set(found) == set(FLIGHTS.request)
+    checked = portable.checked(request_of_flights, 0, REQUESTED | {"temp": 39.2})
+    assert checked["sched_dep"] == datetime(2013, 3, 1, 13, tzinfo=UTC)
+    assert set(checked) == set(FLIGHTS.request)
 
 
 def test_a_bento_of_an_example_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,16 +101,16 @@ def test_a_reply_is_that_of_the_endpoint(task: str, classes: tuple[str, ...], an
 
 
 def test_a_package_holds_what_its_code_imports_and_nothing_of_the_stack_s_tools() -> None:
-    found = sources.of(["stack.takeaway.portable", "projects.flights.features"])
-    assert set(found.files) == {
+    package = sources.of(["stack.takeaway.portable", "projects.flights.features"])
+    assert set(package.files) == {
         *("stack.core.errors", "stack.kit.packaged", "stack.takeaway.portable"),
         *("stack.serving.served", "stack.serving._compat"),
         *("stack.specification.fields", "stack.specification.frames", "stack.specification.tasks"),
         *(f"stack.specification.tasks.{name}" for name in ("task", "binary", "multiclass", "regression")),
         *("projects.flights.features", "projects.flights.source"),
     }
-    assert found.requirements == {"numpy", "pandas", "tzdata"}
-    moved = sources.moved(found.files["projects.flights.features"], "flights_model")
+    assert package.requirements == {"numpy", "pandas", "tzdata"}
+    moved = sources.moved(package.files["projects.flights.features"], "flights_model")
     assert "from flights_model.projects.flights.source import" in moved
     assert not re.search(r"^\s*from (projects|stack)\b", moved, re.MULTILINE)
 
@@ -144,13 +145,15 @@ def test_the_kubeflow_pipeline_runs_four_stages_that_exist(tmp_path: Path) -> No
     except StackError as error:
         pytest.skip(f"NOT TESTED: Kubeflow's compiler cannot be had: {error}")
     compiled = yaml.safe_load(path.read_text())
-    containers = [one["container"] for one in compiled["deploymentSpec"]["executors"].values()]
-    assert {one["image"] for one in containers} == {"registry/stack:1"}
+    containers = [executor["container"] for executor in compiled["deploymentSpec"]["executors"].values()]
+    assert {container["image"] for container in containers} == {"registry/stack:1"}
     assert set(compiled["root"]["dag"]["tasks"]) == {"fetch", "features", "train", "evaluate"}
     chosen = {"since": "2013-01-01T00:00:00Z", "until": "2013-03-01T00:00:00Z", "trials": "8"}
-    for one in containers:
-        words = [re.sub(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}", lambda m: chosen[m[1]], a) for a in one["args"]]
-        assert parses([*one["command"], *words])
+    for container in containers:
+        arguments = [
+            re.sub(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}", lambda m: chosen[m[1]], a) for a in container["args"]
+        ]
+        assert parses([*container["command"], *arguments])
 
 
 @pytest.mark.parametrize("name", ["main", "train", "pipeline"])
