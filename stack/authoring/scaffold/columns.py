@@ -105,7 +105,6 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
 
 
 def _kind(present: pd.Series, distinct: int) -> Kind:
-    """Return the kind of values without gaps."""
     if distinct == 1:
         return "constant"
     if pd.api.types.is_bool_dtype(present) or set(map(type, present.unique())) == {bool}:

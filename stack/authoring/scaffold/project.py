@@ -93,7 +93,12 @@ def _render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    jinja.filters |= {"py": wording.python, "yaml": wording.flow, "feast": _feast, "entity": _entity}
+    jinja.filters |= {
+        "py": wording.python,
+        "yaml": wording.flow,
+        "feast": _feast,
+        "entity": lambda key: TYPES[_type(key)].entity,
+    }
     return jinja.get_template(f"{template}.jinja").render(values)
 
 
@@ -245,7 +250,3 @@ def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
 
 def _feast(column: Column) -> str:
     return TYPES[_type(column)].feast
-
-
-def _entity(column: Column) -> str:
-    return TYPES[_type(column)].entity
