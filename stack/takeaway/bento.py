@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +17,7 @@ from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import Contract
-from stack.takeaway import sources, wheel
+from stack.takeaway import sources, tools, wheel
 
 SERVICE = "services.bento.service"
 
@@ -41,7 +41,8 @@ def bento(project: Project, out: Path) -> Path:
         write(project, champion, folder)
         environ |= {"PYTHONPATH": str(folder), "STACK_HOME": str(folder / "home")}
         # BentoML refuses to build a version twice; this one may be of other code.
-        _bentoml(["delete", "--yes", tag], folder, environ, must=False)
+        with suppress(StackError):
+            _bentoml(["delete", "--yes", tag], folder, environ)
         _bentoml(["build", "--version", champion.version, str(folder)], folder, environ)
         path.unlink(missing_ok=True)
         _bentoml(["export", tag, str(path)], folder, environ)
@@ -78,15 +79,6 @@ def write(project: Project, champion: Version, folder: Path) -> None:
     (folder / "bentofile.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
 
 
-def _bentoml(arguments: list[str], folder: Path, environ: dict[str, str], *, must: bool = True) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "bentoml", *arguments],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if must and result.returncode:
-        found = " | ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
-        raise StackError(f"bentoml {arguments[0]}", found=found, expected="a Bento")
+def _bentoml(arguments: list[str], folder: Path, environ: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "bentoml", *arguments]
+    tools.run(command, f"bentoml {arguments[0]}", expected="a Bento", folder=folder, environ=environ)

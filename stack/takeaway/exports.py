@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
 
-from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.specification.specs import ProjectSpec
+from stack.takeaway import tools
 
 LOCK = ROOT / "requirements-export.lock"
 SCRIPT = ROOT / "stack/takeaway/kubeflow.py"
@@ -28,15 +27,9 @@ def kubeflow(spec: ProjectSpec, image: str, until: datetime, out: Path) -> Path:
     """
     path = out.resolve() / f"{spec.name}-kubeflow.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    arguments = [spec.name, image, spec.clock.start.isoformat(), until.isoformat(), str(path)]
+    arguments = [spec.name, image, spec.clock.start.isoformat(), until.isoformat(), path]
     uv = [Path(sys.executable).parent / "uv", "run", "--isolated", "--no-project", "--quiet"]
     command = [*uv, "--python", sys.executable, "--with-requirements", LOCK, "python", SCRIPT, *arguments]
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise StackError(
-            "Kubeflow's compiler",
-            found=" | ".join(result.stderr.strip().splitlines()[-3:]),
-            expected=f"kfp of {LOCK.name}, and a pipeline",
-            todo="uv installs the packages at the first call: is there a connection, or a cache?",
-        )
+    todo = "uv installs the packages at the first call: is there a connection, or a cache?"
+    tools.run(command, "Kubeflow's compiler", expected=f"kfp of {LOCK.name}, and a pipeline", todo=todo)
     return path

@@ -7,20 +7,18 @@ are copied below it and import each other there, so that two such wheels live in
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stack.core.errors import StackError
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import Contract
 from stack.specification import example
 from stack.specification.specs import ProjectSpec
-from stack.takeaway import sources
+from stack.takeaway import sources, tools
 from stack.takeaway.portable import REQUEST
 
 FORMS = {"onnx": ("numpy", "onnxruntime"), "skops": ("numpy", "pandas", "scikit-learn", "skops")}
@@ -104,13 +102,9 @@ def wheel(project: Project, out: Path) -> Path:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write(project, champion, folder)
-        result = subprocess.run(
-            [sys.executable, "-c", BUILD, str(out.resolve())], cwd=folder, capture_output=True, text=True, check=False
-        )
-        if result.returncode:
-            found = " | ".join(result.stderr.strip().splitlines()[-3:])
-            raise StackError(f"wheel of {project.spec.name}", found=found, expected="a wheel that setuptools builds")
-        return out / result.stdout.split()[-1]
+        command = [sys.executable, "-c", BUILD, out.resolve()]
+        where, expected = f"wheel of {project.spec.name}", "a wheel that setuptools builds"
+        return out / tools.run(command, where, expected=expected, folder=folder).split()[-1]
 
 
 def write(project: Project, champion: Version, folder: Path) -> None:
