@@ -30,7 +30,7 @@ def low(settings: Settings) -> bool:
 
 
 def filling(settings: Settings) -> bool:
-    """Return whether so little is left that somebody should know."""
+    """Return whether too little space is left to go on without an alarm."""
     return free(settings.home) < WARNING
 
 

@@ -33,7 +33,7 @@ from stack.specification.specs import ProjectSpec
 
 
 def prepare(settings: Settings) -> None:
-    """Make the data registry, or mend what a killed process has left; a sound one is left as it is."""
+    """Create the data registry, or recover it after a killed process; an intact one stays as it is."""
     with repository.opened(settings):
         pass
 
