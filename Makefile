@@ -3,7 +3,7 @@ PYTHON ?= python3
 PROJECT ?= flights
 STACK := .venv/bin/stack
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-TEST := .venv/bin/python -m pytest --ignore tests/compose
+TEST := .venv/bin/python -m pytest $(if $(NO_SKIPS),--no-skips)
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
@@ -114,21 +114,21 @@ replay: setup ## Play recorded data forward to the end of a date; interrupted, i
 report: setup ## Write the page of a replay: live, frozen and weekly retrained model, drift and decisions (PROJECT)
 	@$(STACK) report $(PROJECT)
 
-# In two processes, as most tests of the running stack wait for it; what the other one said comes when it is through.
-test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones
+# In two processes, as most tests of the running stack wait for it; the output of the other one comes when it has ended.
+test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones (NO_SKIPS=1: a skip fails)
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 lint test-running test-others
 
 test-running: setup-dev ## Start one stack and run the tests that ask it
-	@$(TEST) -m "running and not slow"
+	@$(TEST) --ignore tests/compose -m "running and not slow"
 
 test-others: setup-dev ## Run the tests that need neither that stack nor a Docker engine, but the slow ones
-	@said=$$(mktemp) && { $(TEST) -m "not running and not slow" >$$said 2>&1; status=$$?; cat $$said; rm $$said; exit $$status; }
+	@log=$$(mktemp) && { $(TEST) --ignore tests/compose -m "not running and not slow" >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 test-slow: setup-dev ## Kill runs at every step and at random moments, and compare with undisturbed ones (minutes)
-	@.venv/bin/python -m pytest tests/end_to_end tests/stack -m slow
+	@$(TEST) tests/end_to_end tests/stack -m slow
 
-test-compose: setup-dev ## Build the image and test the stack in containers; skipped where no Docker engine answers
-	@.venv/bin/python -m pytest tests/compose
+test-compose: setup-dev ## Build the image and test the stack in containers; skipped where no Docker engine answers (NO_SKIPS=1: a skip fails)
+	@$(TEST) tests/compose
 
 bench: setup-dev ## Measure start-up and serving
 	@.venv/bin/python -m bench

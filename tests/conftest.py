@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,6 +22,21 @@ from stack.specification import specs
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of CI, where everything that a test needs is installed."""
+    parser.addoption("--no-skips", action="store_true", help="fail a test that is skipped, as what it needs is missing")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around the hook of pytest that turns an exception into a skip
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a skipped test where all are required."""
+    report = yield
+    if item.config.getoption("--no-skips") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although --no-skips is set: {report.longrepr[2]}"
+    return report
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest selects by marker in this hook
@@ -98,6 +113,6 @@ def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, held open together so that they differ."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -140,14 +140,6 @@ def probabilities(of: Settings, count: int = 1000) -> list[float]:
         found += [one["probability"] for one in answer.raise_for_status().json()]
     assert len(found) == count
     return found
-
-
-def eventually(holds: Callable[[], Any], seconds: float) -> None:
-    """Ask until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.5)
 
 
 class First(NamedTuple):

@@ -17,7 +17,8 @@ from stack.ops import changes
 from stack.ops.compose import docker, image, shell
 from stack.ops.compose.runtime import ComposeRuntime
 from stack.specification import specs
-from tests.compose.conftest import Containers, eventually
+from tests.compose.conftest import Containers
+from tests.polling import eventually
 
 pytestmark = pytest.mark.services
 NAME = "new_flowers"

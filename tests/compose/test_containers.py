@@ -18,7 +18,8 @@ from stack.ops.compose import docker, ownership
 from stack.ops.compose.runtime import ComposeRuntime
 from stack.project import Project, contract
 from stack.specification import specs
-from tests.compose.conftest import Containers, Upgraded, eventually, runs
+from tests.compose.conftest import Containers, Upgraded, runs
+from tests.polling import eventually
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")

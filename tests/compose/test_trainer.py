@@ -16,8 +16,9 @@ from stack.ops.compose import docker
 from stack.ops.runs import Runs
 from stack.project import Project
 from stack.specification import specs
-from tests.compose.conftest import PASSWORD, Containers, eventually
+from tests.compose.conftest import PASSWORD, Containers
 from tests.conftest import own_environment
+from tests.polling import eventually
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")

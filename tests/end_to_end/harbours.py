@@ -8,8 +8,7 @@ import random
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from stack.ops.local.supervisor import Supervisor
 from stack.ops.runs import Run, Runs
 from tests.conftest import shell
 from tests.end_to_end import checkouts
+from tests.polling import eventually
 
 SERVERS = ["mlflow", "prefect", "prediction"]
 
@@ -74,7 +74,7 @@ class Harbour:
             over.set()
             storm.join()
         assert done["status"] == 0
-        self.eventually(lambda: all(row.well for row in LocalRuntime(self.settings).status()), 600)
+        eventually(lambda: all(row.well for row in LocalRuntime(self.settings).status()), 600)
         return int(done["killed"]) + len(struck)
 
     def _storm(self, moments: random.Random, servers: int, over: threading.Event, struck: list[str]) -> None:
@@ -123,13 +123,6 @@ class Harbour:
         query = {"automations": {"name": {"any_": [retraining_name(project)]}}}
         (found,) = httpx.post(f"{api}/filter", json=query).raise_for_status().json()
         httpx.patch(f"{api}/{found['id']}", json={"enabled": enabled}).raise_for_status()
-
-    def eventually(self, holds: Callable[[], Any], seconds: float) -> None:
-        """Ask until it holds."""
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.2)
 
     def close(self) -> None:
         """End the launcher."""

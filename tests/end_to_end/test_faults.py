@@ -13,6 +13,7 @@ from stack.core import settings
 from tests.conftest import own_environment
 from tests.end_to_end import checkouts
 from tests.end_to_end.harbours import Harbour
+from tests.polling import eventually
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 # A review two days after the first model asks for no other one of the first three projects; two hours later, a training
@@ -129,10 +130,10 @@ def test_worker_killed_in_a_replay_that_retrains(harbour: Harbour) -> None:
 
     with harbour.deaf("gusty"):
         replaying = harbour.start("replay", "gusty", until=REVIEW)
-        harbour.eventually(lambda: (run := harbour.training("gusty", REVIEW)) and run.state == "RUNNING", 600)
+        eventually(lambda: (run := harbour.training("gusty", REVIEW)) and run.state == "RUNNING", 600)
     dead = harbour.training("gusty", REVIEW)
     assert harbour.kill("worker")
-    harbour.eventually(lambda: harbour.progress(replaying) == "COMPLETED", 600)
+    eventually(lambda: harbour.progress(replaying) == "COMPLETED", 600)
 
     assert dead and harbour.progress(dead.id) == "CRASHED"
     fair, gusty = harbour.state("fair"), harbour.state("gusty")
@@ -149,5 +150,5 @@ def test_lost_drift_event_is_made_up_for(harbour: Harbour) -> None:
 
     harbour.flow("flows.ingest:ingest", "fair", until=next_one)
     harbour.flow("flows.monitor:monitor", "fair", at=next_one)
-    harbour.eventually(lambda: (run := harbour.training("fair", next_one)) and run.state == "COMPLETED", 600)
+    eventually(lambda: (run := harbour.training("fair", next_one)) and run.state == "COMPLETED", 600)
     assert len(harbour.state("fair")["versions"]) == 3

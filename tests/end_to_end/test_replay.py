@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 
@@ -18,6 +17,7 @@ from stack.project import Project, contract
 from stack.serving.client import prediction_ids
 from stack.specification import specs
 from tests.end_to_end.forks import Forks
+from tests.polling import eventually
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -34,13 +34,10 @@ def asked(settings: Settings) -> int:
     return len(Project(settings, FLIGHTS).log.ids(FIRST - MOMENT, UNTIL))
 
 
-def wait(replaying: ForkServerProcess, settings: Settings, more: int, seconds: float = 180) -> None:
+def wait(replaying: ForkServerProcess, settings: Settings, more: int) -> None:
     """Let a replay ask about so many flights more."""
-    before, deadline = asked(settings), time.monotonic() + seconds
-    while asked(settings) < before + more:
-        assert replaying.exitcode is None, "the replay ended early"
-        assert time.monotonic() < deadline, f"{asked(settings)} flights asked within {seconds} s"
-        time.sleep(0.02)
+    before = asked(settings)
+    eventually(lambda: asked(settings) >= before + more, 180, alive=lambda: replaying.exitcode is None)
 
 
 def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, forks: Forks) -> None:

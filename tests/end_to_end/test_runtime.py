@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -20,6 +18,7 @@ from stack.ops.local.supervisor import Supervisor
 from stack.ops.status import Row
 from stack.ops.welcome import addresses
 from tests.conftest import shell
+from tests.polling import eventually
 
 pytestmark = pytest.mark.services
 SERVICES = ["mlflow", "prefect", "worker", "features", "prediction", "monitoring", "portal"]
@@ -27,14 +26,6 @@ SERVICES = ["mlflow", "prefect", "worker", "features", "prediction", "monitoring
 
 def rows(settings: Settings) -> dict[str, Row]:
     return {row.name: row for row in LocalRuntime(settings).status()}
-
-
-def eventually(holds: Callable[[], Any], seconds: float) -> None:
-    """Ask until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from stack.project import Project, contract
 from stack.specification import example, specs
 from stack.takeaway import bento, wheel
 from tests.conftest import free_ports
+from tests.polling import eventually
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -102,24 +102,12 @@ def served(running: Settings, tmp_path: Path) -> Iterator[str]:
         server = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True)
         try:
             url = f"http://127.0.0.1:{port}"
-            wait(url, server, tmp_path / "log")
+            ready = f"{url}/readyz"
+            eventually(lambda: httpx.get(ready, trust_env=False).is_success, 120, alive=lambda: server.poll() is None)
             yield url
         finally:
             os.killpg(server.pid, 15)
             server.wait(timeout=30)
-
-
-def wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until the Bento takes requests."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.3)
-    pytest.fail(log.read_text()[-2000:])
 
 
 def test_the_bento_keeps_the_contract_of_the_endpoint(asked: tuple[Answers, Answers], served: str) -> None:

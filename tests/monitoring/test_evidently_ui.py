@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from monitoring import reports, workspace
 from stack.project import Project
 from tests.conftest import free_ports
+from tests.polling import eventually
 
 pytestmark = pytest.mark.services
 AT = datetime(2013, 3, 15, tzinfo=UTC)
@@ -31,26 +32,16 @@ def ui(home) -> Iterator[httpx.Client]:
     server = subprocess.Popen(command, env=os.environ | {"DO_NOT_TRACK": "1"}, stdout=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", trust_env=False) as client:
-            names(client, "version", lambda _: True)
+            answer(client, "version", lambda _: True)
             yield client
     finally:
         server.terminate()
         server.wait(30)
 
 
-def names(client: httpx.Client, path: str, enough) -> list:
-    """Ask until the answer is enough."""
-    end, answer = monotonic() + SECONDS, None
-    while monotonic() < end:
-        try:
-            answer = client.get(path).raise_for_status().json()
-        except httpx.HTTPError as error:
-            answer = error
-        else:
-            if enough(answer):
-                return answer
-        sleep(0.2)
-    raise AssertionError(f"{path}: {answer}")
+def answer(client: httpx.Client, path: str, expected: Callable[[Any], bool]) -> None:
+    """Ask until the answer is the expected one."""
+    eventually(lambda: expected(client.get(path).raise_for_status().json()), SECONDS)
 
 
 def test_reports_appear_change_and_go_without_a_restart(home, spec, frame, ui):
@@ -60,10 +51,10 @@ def test_reports_appear_change_and_go_without_a_restart(home, spec, frame, ui):
         reports.run(Project(home, spec), frame(seed=1), frame(shift=shift), at=at, name=name)
 
     save(AT, "r1")
-    names(ui, path, lambda found: [one["name"] for one in found] == ["r1"])
+    answer(ui, path, lambda rows: [row["name"] for row in rows] == ["r1"])
     save(AT + timedelta(days=7), "r2")
-    names(ui, path, lambda found: {one["name"] for one in found} == {"r1", "r2"})
+    answer(ui, path, lambda rows: {row["name"] for row in rows} == {"r1", "r2"})
     save(AT, "r1", shift=2.0)
-    names(ui, path, lambda found: {"notice"} in [set(one["tags"]) for one in found if one["name"] == "r1"])
+    answer(ui, path, lambda rows: {"notice"} in [set(row["tags"]) for row in rows if row["name"] == "r1"])
     save(AT + timedelta(days=33), "r3")
-    names(ui, path, lambda found: {one["name"] for one in found} == {"r2", "r3"})
+    answer(ui, path, lambda rows: {row["name"] for row in rows} == {"r2", "r3"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from stack.project import Project, contract
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec, Training
 from tests.conftest import own_environment, shell
+from tests.polling import eventually
 
 SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
 
@@ -51,19 +51,6 @@ class Service:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, how)
             self.process.wait(timeout=20)
-
-
-def eventually(found: Callable[[], Any], seconds: float = 60) -> Any:
-    """Ask until there is an answer that is not empty; errors of HTTP are no answer."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if answer := found():
-                return answer
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {found}")
 
 
 def get(url: str) -> httpx.Response:

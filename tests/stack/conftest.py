@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from stack.core.settings import Settings
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 from tests.conftest import free_ports
+from tests.polling import eventually
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 DAYS = 20
@@ -90,23 +90,10 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    experiment = f"{settings.mlflow_url}/api/2.0/mlflow/experiments/get?experiment_id=0"
     try:
-        _wait(settings, server)
+        eventually(lambda: httpx.get(experiment).is_success, 120, alive=lambda: server.poll() is None)
         yield settings
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def _wait(settings: Settings, server: subprocess.Popen[bytes], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            httpx.get(
-                f"{settings.mlflow_url}/api/2.0/mlflow/experiments/get", params={"experiment_id": "0"}
-            ).raise_for_status()
-        except httpx.HTTPError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"MLflow did not start: {(settings.home / 'mlflow.log').read_text()[-2000:]}")

@@ -16,7 +16,8 @@ import pytest
 from bench.load import load
 from stack.project import Project
 from stack.specification import example, specs
-from tests.services.conftest import NOW, eventually, get, post
+from tests.polling import eventually
+from tests.services.conftest import NOW, get, post
 
 pytestmark = pytest.mark.services
 ROW = example.row(specs.load("flights")) | {

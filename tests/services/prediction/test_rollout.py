@@ -31,7 +31,8 @@ from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.specification import example
 from stack.specification.specs import Rollout
-from tests.services.conftest import NOW, eventually, get, post
+from tests.polling import eventually
+from tests.services.conftest import NOW, get, post
 
 pytestmark = pytest.mark.services
 WHEN = DecisionTime(NOW, datetime(2026, 1, 1, tzinfo=UTC))

@@ -9,7 +9,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +29,7 @@ from stack.core.settings import Settings
 from stack.project import Project
 from stack.promotion import decisions
 from stack.specification import specs
+from tests.polling import eventually
 
 require_current = migrations.require_current  # while tests run, a fixture migrates instead
 FIRST = """
@@ -58,7 +58,8 @@ ROWS = [("a", 0.1 + 0.2, "false", "1"), ("b", 1 / 3, "false", "NULL"), ("c", 5e-
 @pytest.fixture
 def postgres(tmp_path_factory) -> Iterator[str]:
     """URL of an empty database on a PostgreSQL server of its own, where its programs are installed."""
-    if not (initdb := shutil.which("initdb")):
+    debian = map(str, Path("/usr/lib/postgresql").glob("*/bin"))  # not on the PATH there
+    if not (initdb := shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *debian]))):
         pytest.skip("PostgreSQL is not installed")
     with TemporaryDirectory() as folder:
         user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
@@ -71,10 +72,7 @@ def postgres(tmp_path_factory) -> Iterator[str]:
         process = subprocess.Popen(command, **words)
         url = f"postgresql+psycopg://state@/postgres?host={folder}"
         try:
-            deadline = time.monotonic() + 30
-            while not answers(url):
-                assert time.monotonic() < deadline and process.poll() is None
-                time.sleep(0.1)
+            eventually(lambda: answers(url), 30, alive=lambda: process.poll() is None)
             yield url
         finally:
             database.engine.cache_clear()

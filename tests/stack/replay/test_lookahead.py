@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
+
+from tests.polling import eventually
 
 SCRIPT = """
 import os, signal, time
@@ -59,12 +60,11 @@ def test_a_batch_is_examined_ahead_as_in_its_turn_and_no_process_stays(tmp_path:
     process.wait()
     assert child, "the script failed: see its error above"
 
-    deadline = time.monotonic() + 30
-    while (left := alive(child)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if left:
-        os.kill(child, signal.SIGKILL)
-    assert not left, "the process has outlived the one that began it"
+    try:
+        eventually(lambda: not alive(child), 30)
+    finally:
+        if alive(child):  # it has outlived the process that began it
+            os.kill(child, signal.SIGKILL)
 
 
 def alive(pid: int) -> bool:

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ from stack.ops.local.runtime import LocalRuntime
 from stack.ops.local.supervisor import Supervisor
 from stack.ops.status import Row, table
 from tests.conftest import free_ports
+from tests.polling import eventually
 
 # A server in a session of its own below a parent that only waits: what BentoML and `mlflow server` do.
 SERVER = """
@@ -85,13 +85,6 @@ class Stack:
         return probe.ask(f"http://127.0.0.1:{self.ports[index]}/") is None
 
 
-def within(seconds: float, reached) -> bool:
-    deadline = time.monotonic() + seconds
-    while not reached() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return reached()
-
-
 def test_up_starts_all_in_order_and_down_leaves_nothing(stack):
     stack.up()
 
@@ -127,12 +120,12 @@ def test_a_second_up_restarts_only_what_changed(stack):
 
 def test_a_killed_service_comes_back_although_its_child_held_the_port(stack):
     before = stack.up()
-    within(5, lambda: Supervisor(stack.settings).states()["first"].status == "RUNNING")
+    eventually(lambda: Supervisor(stack.settings).states()["first"].status == "RUNNING", 15)
     orphan = psutil.Process(before["first"]).children()[0]
 
     os.kill(before["first"], signal.SIGKILL)
 
-    assert within(15, lambda: stack.pids().get("first", before["first"]) != before["first"] and stack.answers(0))
+    eventually(lambda: stack.pids().get("first", before["first"]) != before["first"] and stack.answers(0), 15)
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
     row = stack.rows()["first"]
     assert (row.health, row.restarts) == ("healthy", 1)
@@ -144,7 +137,7 @@ def test_what_a_killed_daemon_left_is_ended_and_started_anew(stack):
     daemon = int((stack.settings.run / "supervisord.pid").read_text())
 
     os.kill(daemon, signal.SIGKILL)
-    assert within(5, lambda: not Supervisor(stack.settings).alive())
+    eventually(lambda: not Supervisor(stack.settings).alive(), 5)
     after = stack.up()
 
     assert set(after) == set(before) and not set(after.values()) & set(before.values())
