@@ -12,13 +12,7 @@ logger = logging.getLogger(__name__)
 def notify(settings: Settings, title: str, body: str) -> bool:
     """Log the alarm and send it to every URL of `settings.alert_urls`; a failure is logged, never raised.
 
-    Args:
-        settings: ``alert_urls`` holds comma-separated Apprise URLs; none means log only.
-        title: one line.
-        body: Markdown.
-
-    Returns:
-        Whether every URL took it; False when there is none.
+    Return whether every URL took it; False where there is none. The body is Markdown.
     """
     logger.warning("%s: %s", title, body)
     urls = [url.strip() for url in settings.alert_urls.split(",") if url.strip()]

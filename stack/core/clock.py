@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from stack.core.database import clocks, engine, in_utc
 from stack.core.errors import StackError
@@ -28,33 +28,29 @@ class Clock:
     """Instant of a replay that has not begun."""
 
     def now(self) -> datetime:
-        """The project's present instant, UTC."""
+        """Return the project's present instant, UTC."""
         if self.kind == "wall":
             return datetime.now(UTC)
         with engine(self.database).connect() as connection:
-            stored = connection.execute(select(clocks.c.now).where(clocks.c.project == self.project)).scalar()
-        return in_utc(stored) if stored else self.start
+            return self._stored(connection) or self.start
 
     def advance(self, to: datetime) -> datetime:
-        """Move a replay clock forward; an instant already reached changes nothing.
-
-        Returns:
-            The instant the clock stands at.
-
-        Raises:
-            StackError: the project runs on the wall clock.
-        """
+        """Move a replay clock forward, never back; return its instant. A wall clock is a StackError."""
         if self.kind == "wall":
             raise StackError(
                 f"projects/{self.project}/project.yaml, key clock.kind",
                 found="wall",
                 expected="replay, as only a replayed clock can be moved",
             )
+        to = to.astimezone(UTC)
         with engine(self.database).begin() as connection:
-            stored = connection.execute(select(clocks.c.now).where(clocks.c.project == self.project)).scalar()
-            reached = in_utc(stored) if stored else self.start
-            if to.astimezone(UTC) <= reached and stored:
-                return reached
+            stored = self._stored(connection)
+            if stored and to <= stored:
+                return stored
             connection.execute(delete(clocks).where(clocks.c.project == self.project))
-            connection.execute(insert(clocks).values(project=self.project, now=to.astimezone(UTC)))
-        return to.astimezone(UTC)
+            connection.execute(insert(clocks).values(project=self.project, now=to))
+        return to
+
+    def _stored(self, connection: Connection) -> datetime | None:
+        stored = connection.execute(select(clocks.c.now).where(clocks.c.project == self.project)).scalar()
+        return in_utc(stored) if stored else None

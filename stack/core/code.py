@@ -1,4 +1,4 @@
-"""The version of the code that a run was made with."""
+"""The version of the code of a run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from stack.core.settings import ROOT
 DIRTY = "-dirty"
 """Ends the version of a checkout that differs from its commit."""
 KINDS = (".py", ".yaml")
-"""Of the files that decide what a training gives."""
+"""Suffixes of the files that decide the outcome of a training."""
 KEPT = "files"
-"""Folder beside a run's recipe, with those that no commit has."""
+"""Folder beside a run's recipe, with the files that no commit has."""
 
 
 def version() -> str:
     """The git commit of the checkout, with ``-dirty`` when it differs from it; the package's version without git.
 
-    The image, which has no checkout, carries what this said when it was built in ``CODE_VERSION``.
+    The image, which has no checkout, has it from its build in ``CODE_VERSION``.
     """
     if recorded := os.environ.get("CODE_VERSION"):
         return recorded
@@ -33,17 +33,15 @@ def version() -> str:
 
 
 def digest(project: str) -> str:
-    """Name the content of every file that decides what a training of a project gives, committed or not."""
-    found = hashlib.sha256()
-    for name in _files(_parts(project)):
-        found.update(f"{name}\n".encode() + (ROOT / name).read_bytes())
-    return found.hexdigest()
+    """Hash every file that decides the outcome of a project's training, committed or not."""
+    content = (f"{name}\n".encode() + (ROOT / name).read_bytes() for name in _files(_parts(project)))
+    return hashlib.sha256(b"".join(content)).hexdigest()
 
 
 def uncommitted(project: str) -> list[str] | None:
-    """Files of :func:`digest` that differ from the commit, or that git does not know; None where there is no git.
+    """Return the files of :func:`digest` that differ from the commit; None where there is no git.
 
-    The image has none, and is of a commit; what may differ from it is mounted: the project.
+    The image has no git, and is of a commit; only the project is mounted, and may differ from it.
     """
     words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored"]
     try:
@@ -56,7 +54,7 @@ def uncommitted(project: str) -> list[str] | None:
 
 
 def keep(names: list[str], folder: Path) -> None:
-    """Copy files of the checkout, so that code that no commit has can be had again; one that is gone is left out."""
+    """Copy those of the checkout's files that exist, so that uncommitted code can be restored."""
     for name in names:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +62,7 @@ def keep(names: list[str], folder: Path) -> None:
 
 
 def put_back(names: list[str], kept: Path, folder: Path) -> None:
-    """Give a checkout of the commit the files that were kept, and take out those that were gone."""
+    """Restore the files of :func:`keep` in a checkout of the commit, and delete those that did not exist."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).unlink(missing_ok=True)
@@ -73,17 +71,16 @@ def put_back(names: list[str], kept: Path, folder: Path) -> None:
 
 
 def _parts(project: str) -> list[str]:
-    """What decides the outcome of a project's training."""
+    """Return the paths that decide the outcome of a project's training."""
     return ["stack", f"projects/{project}", f"feature_repo/{project}.py", "feature_repo/feature_store.yaml"]
 
 
 def _files(parts: list[str]) -> list[str]:
-    """Names of the files that parts of the checkout hold, sorted."""
+    """Return the names of the files in parts of the checkout, sorted."""
     paths = [path for part in parts for path in (ROOT / part, *(ROOT / part).rglob("*")) if path.suffix in KINDS]
     return [str(path.relative_to(ROOT)) for path in sorted(path for path in paths if path.is_file())]
 
 
 def git(*words: str) -> str:
-    """What a git command says of the checkout."""
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    """Return the output of a git command in the checkout."""
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,6 +1,6 @@
-"""The stack's own database and its tables: clocks, the prediction log, decisions. ``stack/core/migrations`` makes them.
+"""The tables of the state database: clocks, the prediction log, decisions; ``stack/core/migrations`` creates them.
 
-SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; one URL decides.
+SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; the URL decides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
-    make_url,
 )
 
 from stack.core import migrations
@@ -50,7 +49,7 @@ predictions = Table(
     Column("features_at", DateTime(timezone=True)),
     Column("model_version", String, nullable=False),
     Column("answer", JSON, nullable=False),  # what the caller received of it
-    Column("label", Float),  # encoded, as stack/specification/tasks.py says
+    Column("label", Float),  # encoded, as Task.encode says
     Column("label_at", DateTime(timezone=True)),
     Index("predictions_by_time", "project", "asked_at"),
     Index("predictions_by_event", "project", "event_key"),
@@ -84,34 +83,26 @@ decisions = Table(
 
 @lru_cache(maxsize=4)
 def engine(url: str) -> Engine:
-    """Return the engine of the state database, which `make up` has migrated.
-
-    Args:
-        url: SQLAlchemy URL, as in ``Settings.state_database``.
-
-    Raises:
-        StackError: it has not been migrated.
-    """
-    parsed = make_url(url)
-    is_file = parsed.drivername.startswith("sqlite")
+    """Return the engine of the state database; a StackError says that it has not been migrated."""
     migrations.require_current(url)
-    made = create_engine(url, json_serializer=_json, json_deserializer=from_json, pool_pre_ping=not is_file)
+    is_file = url.startswith("sqlite")
+    new = create_engine(url, json_serializer=_json, json_deserializer=from_json, pool_pre_ping=not is_file)
     if is_file:
-        event.listen(made, "connect", _durable)
-    return made
+        event.listen(new, "connect", _configure)
+    return new
 
 
 def in_utc(stored: datetime) -> datetime:
-    """Return an instant as it was stored: SQLite gives it back without its zone, PostgreSQL in the session's."""
+    """Return a stored instant in UTC: SQLite returns it without its zone, PostgreSQL in the session's."""
     return stored.astimezone(UTC) if stored.tzinfo else stored.replace(tzinfo=UTC)
 
 
 def _json(value: Any) -> str:
-    """JSON of a column: instants as ISO 8601, NaN as null. Four times as fast as the standard library's."""
+    """Return a column's JSON: instants as ISO 8601, NaN as null; four times as fast as the standard library."""
     return to_json(value, inf_nan_mode="null").decode()
 
 
-def _durable(connection: Any, _: Any) -> None:
-    """WAL for readers beside one writer; FULL so that a commit has reached the disk when it returns."""
+def _configure(connection: Any, _: Any) -> None:
+    """Set WAL for readers beside a writer, and FULL so that a commit has reached the disk when it returns."""
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")

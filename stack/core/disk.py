@@ -10,17 +10,17 @@ from stack.core.settings import Settings
 
 MIB = 2**20
 RESERVE = 2**30
-"""Bytes. No batch is added below it, so that what must go on has room: prediction log, runs, databases."""
+"""Bytes. No batch is added below it: it is for the prediction log, runs and databases."""
 WARNING = 3 * RESERVE
-"""Bytes. Below it there is an alarm, while all still works."""
+"""Bytes. Below it an alarm is raised."""
 
 
 class DiskFullError(StackError):
-    """Too little room is left to go on."""
+    """Too little space is left on the disk."""
 
 
 def free(folder: Path) -> int:
-    """Bytes that are free on the disk of a folder, which need not exist yet."""
+    """Return the free bytes on the disk of a folder, which need not exist yet."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
@@ -40,15 +40,7 @@ def free_space(settings: Settings) -> str:
 
 
 def require_reserve(settings: Settings, what: str) -> None:
-    """Refuse to add data below the reserve.
-
-    Args:
-        settings: the stack.
-        what: is refused, for the error.
-
-    Raises:
-        DiskFullError: less than the reserve is left.
-    """
+    """Refuse to add data, `what` in the DiskFullError, below the reserve."""
     if low(settings):
         raise DiskFullError(
             what,

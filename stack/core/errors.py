@@ -1,4 +1,4 @@
-"""The errors a user is meant to read: where, what was found, what was expected, what to do."""
+"""Errors for the user: the place, the finding, the expectation and the next step."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ class StackError(Exception):
 
     Args:
         where: the file and field, the service or the batch that is wrong.
-        found: what is there.
-        expected: what should be there.
         todo: the next step, as a command or an edit.
     """
 
@@ -23,13 +21,12 @@ class StackError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is meant by a misspelt one: ``", did you mean 'x'?"`` or an empty string."""
+    """Return ``", did you mean 'x'?"`` for a misspelt name; an empty string where no known name is near."""
     match = meant(name, known)
     return f", did you mean {match!r}?" if match else ""
 
 
 def meant(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is nearest to a misspelt one; None when none is near."""
-    names = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    return names[close[0]] if close else None
+    """Return the known name that is nearest to a misspelt one; None when none is near."""
+    names = {candidate.lower(): candidate for candidate in known}
+    return next((names[close] for close in get_close_matches(name.lower(), names, n=1, cutoff=0.6)), None)

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whenever a process is killed."""
+"""Write files as a whole or not at all, whenever a process is killed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ PARTIAL = ".partial"
 
 
 def partial(path: Path) -> Path:
-    """Where a file is written before it is complete: hidden, in the same folder, so that a rename is one step."""
+    """Return where a file is written before it is complete: hidden, in its folder, so that a rename is atomic."""
     return path.with_name(f".{path.name}{PARTIAL}")
 
 
 def write(path: Path, content: str | bytes | Callable[[Path], object], *, durable: bool = False, mode: int = 0) -> None:
-    """Write a file in one step: readers see the old content or the new one, never a part.
+    """Write a file, and its missing folders, in one step: readers see the old content or the new one, never a part.
 
     Args:
-        path: its folder is made if it is missing.
-        content: text (UTF-8), bytes, or a function that fills the path that it is given.
+        content: text (UTF-8), bytes, or a function that fills its argument, a path.
         durable: return only when content and name have reached the disk.
         mode: permissions; those of the process's umask when 0.
     """

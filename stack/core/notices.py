@@ -1,4 +1,4 @@
-"""What a process wants the user to read in the terminal: a JSON line among the others of its log."""
+"""Notices to the user in the terminal: JSON lines in the log of a process."""
 
 from __future__ import annotations
 

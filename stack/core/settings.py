@@ -1,7 +1,7 @@
-"""One typed class of settings: every port, path and backend, each with its default.
+"""One typed class of settings: every port, path and backend.
 
-The defaults are the local (embedded) runtime. Docker Compose gives the same keys other values; nothing
-else in the code asks which way the stack runs.
+The defaults are those of the local (embedded) runtime. Docker Compose gives the same keys other values; nothing else
+in the code asks which way the stack runs.
 """
 
 from __future__ import annotations
@@ -12,25 +12,36 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
 
 from stack.core.errors import StackError, nearest
-from stack.core.folders import Folders
 from stack.core.runtimes import RuntimeName
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "STACK_"
 Port = Annotated[int, Field(ge=1, le=65535)]
+Secret = Annotated[str, Field(repr=False)]
 
 
-class Settings(Folders, BaseSettings):
+class Folder:
+    """A folder below the home."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, settings: Settings, _: type[Settings]) -> Path:
+        return settings.home / self.name
+
+
+class Settings(BaseSettings):
     """Everything that differs between two stacks. Each field is the environment key ``STACK_<FIELD>``.
 
-    Only :func:`load` reads environment and ``.env``; an object made by its constructor has what it is given.
+    Only :func:`load` reads environment and ``.env``; the constructor takes its arguments alone.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
@@ -45,12 +56,10 @@ class Settings(Folders, BaseSettings):
         description="Name of containers and volumes; two stacks need two.",
     )
     profiles: str = Field(
-        "",
-        description="Optional services, by commas: feast-ui, lan, scale, dask; `make up PROFILES=` sets it.",
+        "", description="Optional services, by commas: feast-ui, lan, scale, dask; `make up PROFILES=` sets it."
     )
     host: str = Field(
-        "127.0.0.1",
-        description="Address at which the stack is reached; beyond 127.0.0.1 it asks for no login.",
+        "127.0.0.1", description="Address at which the stack is reached; beyond 127.0.0.1 it asks for no login."
     )
     bind: str = Field("", description="Address the server processes bind to; STACK_HOST when empty.")
 
@@ -73,15 +82,15 @@ class Settings(Folders, BaseSettings):
     lan_features_port: Port = Field(6443, description="Port of the feature server at the gateway.")
     lan_monitoring_port: Port = Field(7443, description="Port of Evidently's UI at the gateway.")
     lan_feast_ui_port: Port = Field(9443, description="Port of Feast's own UI at the gateway.")
-    lan_password_hash: str = Field(
-        "", repr=False, description="Bcrypt hash of the password at the gateway; generated at the first start."
+    lan_password_hash: Secret = Field(
+        "", description="Bcrypt hash of the password at the gateway; generated at the first start."
     )
 
     # Of a machine that trains for another one: the gateway there, and what opens it.
     join_url: str = Field(
         "", description="Gateway of the stack that this machine trains for; `make join` sets this and the next one."
     )
-    join_key: str = Field("", repr=False, description="Key of that gateway.")
+    join_key: Secret = Field("", description="Key of that gateway.")
     trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
 
     # The cluster that searches candidates; the one of the profile dask where no other is named.
@@ -102,47 +111,55 @@ class Settings(Folders, BaseSettings):
     monitoring_url: str = Field("", description="Where other services reach Evidently's UI.")
 
     # The table of differences between the two ways to run; derived from `home` unless given. Addresses hold passwords.
-    mlflow_database: str = Field(
-        "", repr=False, description="SQLAlchemy URL of MLflow's database; SQLite below STACK_HOME when empty."
+    mlflow_database: Secret = Field(
+        "", description="SQLAlchemy URL of MLflow's database; SQLite below STACK_HOME when empty."
     )
-    prefect_database: str = Field("", repr=False, description="Async SQLAlchemy URL of Prefect's database.")
-    feast_registry: str = Field("", repr=False, description="SQLAlchemy URL of Feast's registry.")
-    state_database: str = Field("", repr=False, description="SQLAlchemy URL of the prediction log and the clocks.")
-    online_store: str = Field("", repr=False, description="File of SQLite, or Feast's connection string for Redis.")
+    prefect_database: Secret = Field("", description="Async SQLAlchemy URL of Prefect's database.")
+    feast_registry: Secret = Field("", description="SQLAlchemy URL of Feast's registry.")
+    state_database: Secret = Field("", description="SQLAlchemy URL of the prediction log and the clocks.")
+    online_store: Secret = Field("", description="File of SQLite, or Feast's connection string for Redis.")
     online_store_type: Literal["", "sqlite", "redis"] = Field(
         "", description="sqlite or redis; follows from STACK_ONLINE_STORE when empty."
     )
     artifacts: str = Field("", description="Folder or S3 URL of MLflow's artifacts.")
 
     # Of the servers in Docker Compose; stack/ops/credentials.py makes them up.
-    postgres_password: str = Field(
-        "",
-        repr=False,
-        description="Password of PostgreSQL; this and the next five are generated in containers.",
+    postgres_password: Secret = Field(
+        "", description="Password of PostgreSQL; this and the next five are generated in containers."
     )
-    mlflow_db_password: str = Field("", repr=False, description="Password of MLflow's database.")
-    prefect_db_password: str = Field("", repr=False, description="Password of Prefect's database.")
-    feast_db_password: str = Field("", repr=False, description="Password of Feast's registry.")
-    state_db_password: str = Field("", repr=False, description="Password of the prediction log.")
-    redis_password: str = Field("", repr=False, description="Password of Redis.")
+    mlflow_db_password: Secret = Field("", description="Password of MLflow's database.")
+    prefect_db_password: Secret = Field("", description="Password of Prefect's database.")
+    feast_db_password: Secret = Field("", description="Password of Feast's registry.")
+    state_db_password: Secret = Field("", description="Password of the prediction log.")
+    redis_password: Secret = Field("", description="Password of Redis.")
 
     lake_remote: str = Field("", description="URL of a DVC remote that the lake is pushed to; none when empty.")
-    alert_urls: str = Field("", repr=False, description="Apprise URLs, separated by commas, that alarms go to.")
+    alert_urls: Secret = Field("", description="Apprise URLs, separated by commas, that alarms go to.")
     keep_days: int = Field(
         90, ge=1, description="Days that runs, reports, predictions, pages of data checks and quarantine are kept."
     )
 
+    lake: ClassVar = Folder("lake")
+    """The data registry: a git and DVC repository."""
+    feature_tables: ClassVar = Folder("features")
+    """Parquet files of the feature tables, one folder a project and view."""
+    quarantine: ClassVar = Folder("quarantine")
+    """Refused batches and rows, one folder a batch."""
+    data_docs: ClassVar = Folder("docs")
+    """The static site of Great Expectations' Data Docs."""
+    reports: ClassVar = Folder("reports")
+    """Evidently's workspace."""
+    pages: ClassVar = Folder("pages")
+    """Report pages with their summaries, one folder a project; the portal serves them."""
+    run: ClassVar = Folder("run")
+    """Sockets, pid files and generated configuration of the running stack."""
+    logs: ClassVar = Folder("logs")
+    """One log file a service."""
+
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take nothing from the environment behind the caller's back."""
-        return (init_settings,)
+    @override
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (sources["init_settings"],)
 
     @field_validator("home")
     @classmethod
@@ -151,19 +168,19 @@ class Settings(Folders, BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _derive(cls, given: dict[str, Any]) -> dict[str, Any]:
-        values = {name: field.default for name, field in cls.model_fields.items()} | given
-        home = cls._absolute(Path(values["home"]))
+    def _derive(cls, explicit: dict[str, Any]) -> dict[str, Any]:
+        values = {name: field.default for name, field in cls.model_fields.items()} | explicit
+        home, host = cls._absolute(Path(values["home"])), _reachable(values["host"])
         derived = {
-            f"{name}_url": f"http://{_reachable(values['host'])}:{values[f'{name}_port']}"
+            f"{name}_url": f"http://{host}:{values[f'{name}_port']}"
             for name in ("portal", "prediction", "prefect", "mlflow", "features", "monitoring")
         }
         if values["join_url"]:
             derived |= {f"{name}_url": f"{values['join_url']}/{name}" for name in ("prefect", "mlflow")}
         if "dask" in _names(values["profiles"]):
-            derived["dask_address"] = f"tcp://{_reachable(values['host'])}:{values['dask_port']}"
+            derived["dask_address"] = f"tcp://{host}:{values['dask_port']}"
         derived |= {
-            "dask_url": f"http://{_reachable(values['host'])}:{values['dask_status_port']}",
+            "dask_url": f"http://{host}:{values['dask_status_port']}",
             "bind": values["host"],
             "mlflow_database": f"sqlite:///{home}/mlflow/mlflow.db",
             "prefect_database": f"sqlite+aiosqlite:///{home}/prefect/prefect.db",
@@ -171,10 +188,10 @@ class Settings(Folders, BaseSettings):
             "state_database": f"sqlite:///{home}/state/state.db",
             "online_store": f"{home}/feast/online.db",
             # A path is a file of SQLite, anything else Feast's connection string for Redis.
-            "online_store_type": "sqlite" if str(given.get("online_store") or "/").startswith("/") else "redis",
+            "online_store_type": "sqlite" if str(explicit.get("online_store") or "/").startswith("/") else "redis",
             "artifacts": f"{home}/artifacts",
         }
-        return given | {key: given.get(key) or value for key, value in derived.items()}
+        return explicit | {key: explicit.get(key) or value for key, value in derived.items()}
 
     @property
     def optional(self) -> frozenset[str]:
@@ -194,7 +211,7 @@ class Settings(Folders, BaseSettings):
         return f"https://{host}:{getattr(self, f'lan_{service}_port')}"
 
     def environment(self) -> dict[str, str]:
-        """Every setting as ``STACK_<FIELD>``, resolved: what a child process or a Compose file is given."""
+        """Return every setting as ``STACK_<FIELD>``, resolved, for a child process or a Compose file."""
         return {f"{PREFIX}{name}".upper(): str(value) for name, value in self.model_dump().items()}
 
 
@@ -205,24 +222,18 @@ def _reachable(host: str) -> str:
 
 def _names(profiles: str) -> frozenset[str]:
     """Return the names in a list; the word ``none`` stands for an empty one."""
-    return frozenset(one.strip() for one in profiles.split(",")) - {"", "none"}
+    return frozenset(name.strip() for name in profiles.split(",")) - {"", "none"}
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
-    """Read the settings from the environment, then from the env file.
+    """Read the settings from the environment (``os.environ``), and below it from the env file (``.env``), if any.
 
-    Args:
-        environ: the environment; ``os.environ`` when omitted. It wins over the file.
-        env_file: ``.env`` of the checkout when omitted; it may be missing.
-
-    Raises:
-        StackError: a key is unknown or a value malformed; names the file, the key and what was expected.
+    A StackError names the file and the key that is unknown or malformed.
     """
     environ = os.environ if environ is None else environ
     env_file = ROOT / ".env" if env_file is None else env_file
-    ours = {key: value for key, value in environ.items() if key.startswith(PREFIX)}
     from_file = _fields(str(env_file), dotenv_values(env_file))
-    from_environment = _fields("environment", ours)
+    from_environment = _fields("environment", {key: environ[key] for key in environ if key.startswith(PREFIX)})
     try:
         return Settings(**(from_file | from_environment))
     except ValidationError as error:
@@ -239,7 +250,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
 
 
 def _fields(where: str, variables: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return the fields that environment keys set; refuse a key that is none of ours."""
+    """Return the fields that environment keys set; refuse an unknown key."""
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     if unknown := next((key for key in variables if key not in known), None):
         raise StackError(
@@ -253,22 +264,22 @@ def _fields(where: str, variables: Mapping[str, str | None]) -> dict[str, Any]:
     return source()
 
 
+_override: ContextVar[Settings | None] = ContextVar("override", default=None)
+
+
 def settings() -> Settings:
-    """Return the settings of this process, read once; within :func:`using`, the ones given there."""
-    return _given.get() or _of_this_process()
+    """Return the settings of this process, read once; within :func:`using`, its argument."""
+    return _override.get() or _of_this_process()
 
 
 @contextmanager
-def using(given: Settings) -> Iterator[None]:
+def using(temporary: Settings) -> Iterator[None]:
     """Let :func:`settings` return these settings within the context, in this thread alone."""
-    token = _given.set(given)
+    token = _override.set(temporary)
     try:
         yield
     finally:
-        _given.reset(token)
-
-
-_given: ContextVar[Settings | None] = ContextVar("given", default=None)
+        _override.reset(token)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The one loop that waits for something to happen."""
+"""The loop that waits until a condition holds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(ask: Callable[[], T], seconds: float, *, pause: float = 0.5) -> T:
-    """Ask again and again until the answer is true or the time is over; return the last answer.
-
-    Args:
-        ask: asked at least once.
-        seconds: after so long, no further question.
-        pause: seconds between two questions.
-    """
+    """Call `ask`, at least once, until its answer is true or the seconds are over; return the last answer."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()) and time.monotonic() < deadline:
         time.sleep(pause)

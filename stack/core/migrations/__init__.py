@@ -1,11 +1,11 @@
-"""Migrations of the state database, by Alembic; a schema change is one more file in ``versions``."""
+"""Migrations of the state database, by Alembic: a file in ``versions`` for each change of the schema."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, inspect, make_url, select, table, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func, inspect, select, table, text
 
 from stack.core.errors import StackError
 
@@ -19,55 +19,45 @@ LOCK = 1
 def upgrade(url: str) -> None:
     """Upgrade a state database to HEAD, from any earlier schema or from an empty database.
 
-    In one transaction: a killed upgrade changes nothing, and of two processes the second finds nothing to do.
-
-    Raises:
-        StackError: a newer version of the stack wrote the database.
+    In one transaction: a killed upgrade changes nothing, and the second of two processes has nothing to do. StackError
+    where a newer version of the stack wrote the database.
     """
-    parsed = make_url(url)
-    if parsed.drivername.startswith("sqlite"):
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = _engine(url)
+    if engine.dialect.name == "sqlite":
+        Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
     with engine.connect() as connection:
         if revision(connection) == HEAD:
             return
     with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
+        if engine.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
-        if (current := revision(connection)) == HEAD:
-            return
+        current = revision(connection)
         _refuse_newer(engine, current)
-        _run(connection)
+        if current != HEAD:
+            _run(connection)
 
 
 def require_current(url: str) -> None:
-    """Refuse a state database that has not been migrated to HEAD; change nothing.
-
-    Raises:
-        StackError: an older version of the stack, a newer one or none has written the database.
-    """
-    made = _engine(url)
-    is_file = made.dialect.name == "sqlite"
-    if is_file and not Path(str(made.url.database)).exists():
-        found = None
-    else:
-        with made.connect() as connection:
-            found = revision(connection)
-    _refuse_newer(made, found)
-    if found != HEAD:
+    """Refuse, by a StackError, a state database that has not been migrated to HEAD; change nothing."""
+    engine, current = _engine(url), None
+    if engine.dialect.name != "sqlite" or Path(str(engine.url.database)).exists():
+        with engine.connect() as connection:
+            current = revision(connection)
+    _refuse_newer(engine, current)
+    if current != HEAD:
         raise StackError(
-            made.url.render_as_string(),
-            found=f"schema {found}" if found else "no tables of the stack",
+            engine.url.render_as_string(),
+            found=f"schema {current}" if current else "no tables of the stack",
             expected=f"schema {HEAD}, as the services make it when they start",
             todo="run `make up`",
         )
 
 
-def _refuse_newer(engine: Engine, found: str | None) -> None:
-    if found and found > HEAD:
+def _refuse_newer(engine: Engine, current: str | None) -> None:
+    if current and current > HEAD:
         raise StackError(
             engine.url.render_as_string(),
-            found=f"schema {found}, of a newer version of the stack",
+            found=f"schema {current}, of a newer version of the stack",
             expected=f"at most {HEAD}",
             todo="check out the version that wrote it, or restore a backup of this one",
         )
