@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+from typing_extensions import override
 
 from stack.core.errors import StackError
 from stack.core.runtimes import RUNTIMES
@@ -18,18 +19,18 @@ if TYPE_CHECKING:
     from stack.ops.runtime import Runtime
     from stack.project import Project
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Any], Any]
 
 
 class Group(click.Group):
     """Commands in the order in which they are added; a `StackError` is shown without a traceback."""
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Keep the order of the modules, and of their commands."""
         return list(self.commands)
 
+    @override
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with 1 on an error that the user can fix."""
         try:
             return super().invoke(ctx)
         except StackError as error:
@@ -46,8 +47,7 @@ def settings_with(**options: str | None) -> Settings:
     """Return the settings of the environment and .env; an option that is given wins."""
     from stack.core.settings import load
 
-    given = {f"STACK_{name}".upper(): value for name, value in options.items() if value}
-    return load(os.environ | given)
+    return load(os.environ | {f"STACK_{name}".upper(): value for name, value in options.items() if value})
 
 
 def opened(project: str) -> Project:
@@ -67,34 +67,36 @@ def current_runtime(**options: str | None) -> Runtime:
 runtime_option = click.option("--runtime", type=click.Choice(["auto", *RUNTIMES]), help="How to run the services.")
 
 
-def project_and(*options: str) -> Callable[[Command], Command]:
-    """Return the argument PROJECT, and of the options since, until, input and output those that a flow takes."""
-    known = {
-        "since": click.option("--since", help="Start of the window, ISO 8601 with a zone, exclusive."),
-        "until": click.option("--until", help="End of the window, ISO 8601 with a zone, inclusive."),
-        "input": click.option(
-            "--input", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV or Parquet to score."
-        ),
-        "output": click.option(
-            "--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV or Parquet for the answers."
-        ),
-    }
-
-    def decorate(command: Command) -> Command:
-        for name in reversed(options):
-            command = known[name](command)
-        return click.argument("project")(command)
-
-    return decorate
+def out_option(default: str, text: str) -> Option:
+    """Return the option ``--out``, a path."""
+    return click.option("--out", type=click.Path(path_type=Path), default=default, show_default=True, help=text)
 
 
-def follow(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> NoReturn:
+def instant_option(*names: str, text: str) -> Option:
+    """Return an option that takes an instant with its zone, and passes it on as ISO 8601."""
+
+    def iso(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+        from stack.specification.specs import instant
+
+        return instant(value).isoformat() if value else None
+
+    return click.option(*names, callback=iso, help=text)
+
+
+def flow_command(flow: str, text: str, *options: Option) -> None:
+    """Add a command that runs a flow of PROJECT and follows it; the options are the flow's parameters."""
+
+    @main.command(flow, help=text)
+    @click.argument("project")
+    def command(project: str, **parameters: str | int | None) -> None:
+        follow(flow, project, parameters)
+
+    for option in options:
+        option(command)
+
+
+def follow(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> None:
     """Run a deployment and print its log; end with 1 unless it succeeds."""
-    sys.exit(0 if followed(flow, project, parameters) else 1)
-
-
-def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]) -> bool:
-    """Run a deployment and print its log; return whether it succeeded."""
     from stack.ops.runs import Runs
     from stack.specification.specs import load
 
@@ -109,11 +111,5 @@ def followed(flow: str, project: str, parameters: Mapping[str, str | int | None]
         click.echo(f"{flow} of {project} is being stopped")
         sys.exit(130)
     click.echo(f"{outcome.state.lower()}{': ' + outcome.message if outcome.message else ''}")
-    return outcome.good
-
-
-def instant_or_none(text: str | None) -> str | None:
-    """Return an instant with its zone, as ISO 8601."""
-    from stack.specification.specs import instant
-
-    return instant(text).isoformat() if text else None
+    if not outcome.good:
+        sys.exit(1)

@@ -1,14 +1,20 @@
-"""The stack as a whole: start, stop, look at, wipe."""
+"""The stack as a whole: start, stop, inspect, wipe, back up, upgrade, and train for another one."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
-from stack.cli.common import current_runtime, main, runtime_option, settings_with
+from stack.cli.common import current_runtime, main, out_option, runtime_option, settings_with
 from stack.core.errors import StackError
+
+KEY = re.compile(r"[0-9a-f]{64}\..+")
+"""Without the first part, any authority would be trusted with the password."""
 
 
 @main.command()
@@ -110,3 +116,58 @@ def apply() -> None:
     for name, error in features.apply(settings).items():
         notices.emit(f"left out: {name}: {error}")
     versions.write(settings)
+
+
+@main.command()
+@out_option("backups", "Folder or file.")
+@click.option("--secrets", is_flag=True, help="Put .env in too.")
+def backup(out: Path, secrets: bool) -> None:
+    """Write all state into one archive, while the stack runs."""
+    from stack.ops import contents
+
+    env = contents.ENV if secrets else None
+    current_runtime().backup(out, datetime.now(UTC), click.echo, secrets=env)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@runtime_option
+@click.option("--yes", is_flag=True, help="Move the state that is there aside.")
+@click.option("--secrets", is_flag=True, help="Write .env from the archive.")
+def restore(file: Path, runtime: str | None, yes: bool, secrets: bool) -> None:
+    """Bring back the state in FILE, an archive of `backup`; the stack must be down."""
+    current_runtime(runtime=runtime).restore(file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
+
+
+@main.command()
+@out_option("backups", "Folder or file.")
+def upgrade(out: Path) -> None:
+    """Back up, install the locked packages, and start the checked-out version, which migrates the databases."""
+    from stack.ops import upgrade
+
+    upgrade.upgrade(settings_with(), out, datetime.now(UTC), click.echo)
+
+
+@main.command()
+@click.option("--url", required=True, help="Address of the gateway there: https://<machine>:8443.")
+@click.option("--key", required=True, help="What `make up PROFILES=lan` prints there, with the password.")
+@click.option("--profiles", help="Optional services for the training there: dask, a cluster of that machine.")
+@runtime_option
+def join(url: str, key: str, profiles: str | None, runtime: str | None) -> None:
+    """Train for the stack on another machine, from now on; `down` ends it."""
+    from stack.ops import credentials, runtimes
+
+    if not KEY.fullmatch(key):
+        raise StackError(
+            "KEY",
+            found="a text of another form" if key else "nothing",
+            expected="the SHA-256 of the gateway's authority, a dot, and the password",
+            todo="take the first part from what `make up PROFILES=lan` prints there",
+        )
+    joined = {"profiles": ",".join(["scale", *filter(None, [profiles])]), "join_url": url.rstrip("/"), "join_key": key}
+    settings = settings_with(runtime=runtime, **joined)
+    chosen = runtimes.to_start(settings, click.echo)
+    if any(getattr(settings_with(), name) != value for name, value in joined.items()):
+        credentials.keep(joined)  # for status, logs and down
+    chosen.up(click.echo)
+    click.echo(f"this machine trains for {settings.join_url}")

@@ -1,0 +1,269 @@
+"""What is done with a project: write it, run its pipeline, decide on its models, package them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from stack.cli.common import (
+    current_runtime,
+    flow_command,
+    follow,
+    instant_option,
+    main,
+    opened,
+    out_option,
+    settings_with,
+)
+from stack.core.errors import StackError
+from stack.specification import tasks
+
+END = "End of the window, ISO 8601 with a zone, inclusive."
+SINCE = instant_option("--since", text="Start of the window, ISO 8601 with a zone, exclusive.")
+UNTIL = instant_option("--until", text=END)
+CUTOFF = instant_option("--until", "cutoff", text=END)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "file", type=click.Path(path_type=Path), prompt="Which table", help="CSV, TSV or Parquet.")
+@click.option("--target", help="Column to be predicted.")
+@click.option("--time", help="Column with the instant of a row; none for a table without time.")
+@click.option("--keys", help="Columns whose past is known, separated by commas; none for none.")
+@click.option("--task", type=click.Choice(list(tasks.KINDS)), help="What is predicted.")
+@click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
+def new(name: str, file: Path, **wishes: str | None) -> None:
+    """Write the project NAME from a table; asks for what is not given, or chooses it and reports the choice."""
+    from stack.authoring import check
+    from stack.authoring.scaffold import project
+    from stack.authoring.scaffold.choices import Wishes
+
+    written = project.write(name, file.expanduser(), Wishes(**wishes), datetime.now(UTC), _ask)
+    for path in written.paths:
+        click.echo(f"wrote {path}")
+    click.echo("\n".join(f"  {note}" for note in written.notes))
+    for finding in check.findings(name, datetime.now(UTC)):
+        click.echo(f"\n{finding}")
+    click.echo(
+        f"\n{written.lines} lines, {written.to_read} to read: README.md, project.yaml and those marked `# review`"
+    )
+    click.echo(f"then `make run PROJECT={name}`")
+
+
+def _ask(question: str, default: str, known: Sequence[str]) -> str:
+    """Ask on a terminal; elsewhere the default is the answer."""
+    if not sys.stdin.isatty():
+        return default
+    choices = f" ({', '.join(known)})" if known else ""
+    return str(click.prompt(f"{question}{choices}", default=default))
+
+
+@main.command()
+@click.argument("project")
+def check(project: str) -> None:
+    """Report what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
+    from stack.authoring import check
+
+    findings = check.findings(project, datetime.now(UTC))
+    for finding in findings:
+        click.echo(f"{finding}\n")
+    click.echo(f"{project}: {len(findings) or 'no'} problem{'' if len(findings) == 1 else 's'}")
+    sys.exit(1 if findings else 0)
+
+
+@main.command()
+@click.argument("project")
+def catalog(project: str) -> None:
+    """List every data set of PROJECT: where it is stored, its version, rows and time span."""
+    import httpx
+
+    from stack.specification.specs import load
+
+    load(project)
+    settings = settings_with()
+    page = f"{settings.portal_url}/catalog/{project}"
+    try:
+        answer = httpx.get(f"{page}.json", timeout=60, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise StackError(page, found=str(error), expected="the data sets", todo="look with `make status`") from None
+    for data_set in answer.json():
+        rows = "" if data_set["rows"] is None else f"{data_set['rows']:,} rows"
+        span = " to ".join(text for text in (data_set["since"], data_set["until"]) if text)
+        facts = " · ".join(filter(None, (data_set["version"], rows, span, data_set["note"])))
+        click.echo(f"{data_set['kind']:<15} {data_set['name']}")
+        click.echo(f"{'':<15}   {data_set['place']}\n{'':<15}   {facts}")
+    click.echo(f"\n{settings.address('portal')}/catalog/{project}")
+
+
+@main.command()
+@click.argument("project")
+def run(project: str) -> None:
+    """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
+    from stack.ops import welcome
+
+    subject = opened(project)
+    current_runtime().apply_changes(click.echo)
+    follow("pipeline", project, {})
+    click.echo(f"\n$ {welcome.curl(subject)}\n{welcome.answer(subject)}")
+
+
+flow_command(
+    "ingest",
+    "Fetch, check and append the rows of PROJECT that became known in a window; by default since the last batch.",
+    *(SINCE, UNTIL),
+)
+flow_command(
+    "train",
+    "Train PROJECT on the labels known at --until; the gate decides whether the model goes live.",
+    CUTOFF,
+)
+flow_command(
+    "sweep",
+    "Compare models, feature sets and hyper-parameters of PROJECT on one page; nothing is registered.",
+    click.option("--trials", default=50, show_default=True, help="Until so many are done; earlier ones count."),
+    CUTOFF,
+)
+
+
+@main.command()
+@click.argument("project")
+@SINCE
+@UNTIL
+@click.option("--input", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV or Parquet to score.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV or Parquet for the answers.")
+def predict(project: str, input: Path | None, output: Path | None, **window: str | None) -> None:  # noqa: A002
+    """Score a file or a window with the champion of PROJECT."""
+    runtime = current_runtime()
+    name = input.stem if input else f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    default = runtime.settings.home / "predictions" / project / f"{name}.parquet"
+    with runtime.files(input, output, default, click.echo) as (given, wanted):
+        follow("predict", project, window | {"input": given, "output": wanted})
+
+
+flow_command(
+    "monitor",
+    "Report drift and performance of PROJECT over the window that ends at --until.",
+    instant_option("--until", "at", text=END),
+)
+flow_command(
+    "skew",
+    "Recompute the features of the predictions of PROJECT asked in a window; end with 1 if any differs.",
+    *(SINCE, UNTIL),
+)
+
+
+@main.command()
+@click.argument("project")
+@click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
+def replay(project: str, until: str) -> None:
+    """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
+    from stack.specification.specs import end_of
+
+    follow("replay", project, {"until": end_of(until).isoformat()})
+
+
+flow_command(
+    "report",
+    "Write the page of a replay of PROJECT: live, frozen and weekly retrained model, drift and decisions.",
+)
+flow_command("promote", "Judge the challenger of PROJECT, and make it champion when it passes.")
+
+
+@main.command()
+@click.argument("project")
+@click.option("--reason", default="asked for", show_default=True, help="Why; it stands in the audit.")
+def rollback(project: str, reason: str) -> None:
+    """Make the previous version of PROJECT champion again, at once and without the worker."""
+    from stack.promotion import rollback
+    from stack.promotion.decisions import DecisionTime
+
+    subject = opened(project)
+
+    def here() -> None:
+        rollback.run(subject, DecisionTime(subject.clock.now(), datetime.now(UTC)), reason, click.echo)
+
+    current_runtime().beside_state(here, ["rollback", project, "--reason", reason], click.echo)
+
+
+@main.command()
+@click.argument("project")
+@click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
+def audit(project: str, last: int) -> None:
+    """Show the decisions about which version of PROJECT is live."""
+    from stack.promotion import decisions
+
+    subject = opened(project)
+
+    def here() -> None:
+        for entry in decisions.entries(subject, last):
+            undone = "" if entry.state == "done" else f" ({entry.state})"
+            after = f" after {entry.champion}" if entry.champion else ""
+            click.echo(f"{entry.at:%Y-%m-%d %H:%M}  {entry.kind} {entry.version}{after}{undone}: {entry.reason}")
+
+    current_runtime().beside_state(here, ["audit", project, "--last", str(last)], click.echo)
+
+
+@main.command()
+@click.argument("run")
+@click.option("--anyway", is_flag=True, help="With the code and the packages as they are now.")
+def reproduce(run: str, anyway: bool) -> None:
+    """Rebuild the model of RUN, a training in MLflow, and compare metrics and predictions with the recorded ones."""
+    from stack.reproduce import reproduce
+
+    runtime = current_runtime()
+    recipe = reproduce.recipe_of(runtime.settings, run)
+    if anyway or reproduce.is_of_this_code(recipe):
+
+        def here() -> None:
+            reproduce.reproduce(runtime.settings, run, click.echo, as_it_is=anyway)
+
+        runtime.beside_state(here, ["reproduce", run, *["--anyway"] * anyway], click.echo)
+        return
+    with runtime.lake() as settings:
+        reproduce.reproduce(settings, run, click.echo)
+
+
+@main.command()
+@click.argument("project")
+@out_option("dist", "Folder.")
+def package(project: str, out: Path) -> None:
+    """Pack the champion of PROJECT: a wheel that predicts without the stack, and a Bento."""
+    from stack.takeaway import bento, wheel
+
+    subject = opened(project)
+    wheel_file = wheel.wheel(subject, out)
+    click.echo(f"{wheel_file}\n  pip install it anywhere; from {subject.name}_model import predict")
+    bento_file = bento.bento(subject, out)
+    tag = bento_file.stem.rpartition("-")
+    click.echo(f"{bento_file}\n  bentoml import it, then bentoml serve or bentoml containerize {tag[0]}:{tag[2]}")
+
+
+@main.command()
+@click.argument("project")
+@click.option("--to", type=click.Choice(["kubeflow"]), required=True, help="The orchestrator.")
+@click.option(
+    "--image", default="homelab-mlops:0.1.0", show_default=True, help="The stack's image, where it is pulled."
+)
+@out_option("dist", "Folder.")
+def export(project: str, to: str, image: str, out: Path) -> None:
+    """Compile the pipeline of PROJECT for another orchestrator."""
+    from stack.specification.specs import load
+    from stack.takeaway import exports
+
+    spec = load(project)
+    click.echo(exports.kubeflow(spec, image, spec.clock.first_now or datetime.now(UTC), out))
+
+
+@main.command()
+def notebook() -> None:
+    """Open Jupyter with the environment of the running stack."""
+    from stack.core.settings import ROOT
+
+    words, environ = current_runtime().notebook(os.environ, click.echo)
+    os.chdir(ROOT)
+    os.execvpe(words[0], words, environ)  # noqa: S606  # Jupyter takes the terminal
