@@ -40,13 +40,19 @@ def replay(project: str, until: datetime) -> datetime:
 def player(project: Project, until: datetime) -> Player:
     """Make a player whose monitoring is a subflow and whose trainings are runs of the deployment."""
     from stack.ops.runs import Runs
-    from stack.replay.player import START_SECONDS, Hooks, Player
+    from stack.replay.player import START_SECONDS, Player
     from stack.replay.trainings import Trainings
 
     log = get_run_logger()
     trainings = Trainings(project.name, Runs(project.settings, START_SECONDS), log)
-    hooks = Hooks(lambda at: review(project, at), lambda result: ingest.show(project, result))
-    return Player(project, until, trainings, hooks, log)
+    return Player(
+        project,
+        until,
+        trainings,
+        log,
+        monitor=lambda at: review(project, at),
+        show=lambda result: ingest.show(project, result),
+    )
 
 
 def review(project: Project, at: datetime) -> Review:

@@ -1,4 +1,4 @@
-"""Validation of a replay's next batch, in a process of its own, while the day before it is played.
+"""Validation of the next batch of a replay, in a process of its own, while the day before it is played.
 
 Great Expectations is pure Python: in a thread it would slow down what it runs beside.
 """
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Lookahead:
-    """Examines one batch of a project at a time, ahead of its turn."""
+    """Examines a batch of a project at a time, ahead of its turn."""
 
     def __init__(self, project: str) -> None:
         self.project = project
@@ -50,13 +50,13 @@ class Lookahead:
                 self.close()
 
     def take(self, since: datetime, until: datetime) -> BatchResult | None:
-        """The verdict on the batch of (since, until]; None where it was not begun, or has failed: examine it here."""
+        """Return the result of (since, until]; None where it was not begun, or has failed: examine the batch here."""
         result, self._result = self._result, None
         if result is None or self._window != (since, until):
             return None
         try:
             return result.result()
-        except Exception as error:  # noqa: BLE001  # whatever it was, it comes again where it is examined next
+        except Exception as error:  # noqa: BLE001  # a fault of the batch comes again where it is examined next
             log.warning("the batch is examined once more, as its process failed: %r", error)
             self.close()
             return None
@@ -80,7 +80,7 @@ def _import_modules() -> None:
 
 
 def _exit_with_parent() -> None:
-    """End this process with the one that started it: after a kill it would wait for ever."""
+    """End this process with its parent; when the parent was killed, it would wait for ever."""
     parent = parent_process()
 
     def watch() -> None:

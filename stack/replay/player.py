@@ -16,7 +16,7 @@ from stack.features import datasets, feature_tables, features
 from stack.project import Project
 from stack.replay import replay
 from stack.replay.lookahead import Lookahead
-from stack.replay.ticks import Ticks
+from stack.replay.replay import Ticks
 from stack.replay.trainings import Log, Trainings
 from stack.serving import observed
 from stack.serving.client import PredictionClient
@@ -29,7 +29,7 @@ RETRY_DELAYS = (2.0, 10.0, 30.0, 60.0)
 START_SECONDS = 120.0
 """How long a service that restarts is waited for."""
 LONG = timedelta(days=28)
-"""A shorter replay is over before a process that looks ahead would pay."""
+"""A shorter replay is over before a process that looks ahead has paid for its start."""
 MIN_FREE_MEMORY = 2 << 30
 """Bytes; such a process takes half a GB for the flights, a training beside it one more."""
 
@@ -43,24 +43,28 @@ class Review:
     drift_share: float | None
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """What a player leaves to the flow that runs it."""
-
-    monitor: Callable[[datetime], Review]
-    """Monitors the window before an instant."""
-    show: Callable[[BatchResult], None]
-    """Shows a batch with failures or warnings."""
-
-
 class Player:
-    """Plays one project's days up to an instant; keeps the feature store and the connections open between them.
+    """Plays the days of a project up to an instant; keeps the feature store and the connections open between them.
 
-    In a long replay the batch of the next day is examined while this one is played.
+    In a long replay the batch of the next day is examined while the present day is played.
+
+    Args:
+        monitor: monitors the window before an instant.
+        show: shows a batch with failures or warnings.
     """
 
-    def __init__(self, project: Project, last: datetime, trainings: Trainings, hooks: Hooks, log: Log) -> None:
-        self.project, self.last, self.trainings, self.hooks, self.log = project, last, trainings, hooks, log
+    def __init__(
+        self,
+        project: Project,
+        last: datetime,
+        trainings: Trainings,
+        log: Log,
+        *,
+        monitor: Callable[[datetime], Review],
+        show: Callable[[BatchResult], None],
+    ) -> None:
+        self.project, self.last, self.trainings, self.log = project, last, trainings, log
+        self.monitor, self.show = monitor, show
         self.ticks, self.client, self.ahead = Ticks(project), PredictionClient(project), Lookahead(project.name)
         self.ingested = datasets.ingested_until(project)
         self._drift = ""
@@ -105,7 +109,7 @@ class Player:
         project = self.project
         result = self.ahead.take(since, until) or batches.examine(project, since, until)
         if result.failures or result.warnings:
-            self.hooks.show(result)
+            self.show(result)
         try:
             batches.require_accepted(project, result)
         except batches.BatchRefusedError as error:
@@ -122,7 +126,7 @@ class Player:
             self.ahead.begin(since, until)
 
     def log_day(self, since: datetime, until: datetime, predicted: int, seconds: float) -> None:
-        """Log the result of a day in one line."""
+        """Log the result of a day."""
         outcomes = self.project.log.outcomes(until - timedelta(days=7), until)
         metrics = measure(self.project.spec, outcomes, "label")
         score = f"{self.project.task.loss} {metrics['loss']:.4f} over 7 days" if metrics else "no labels yet"
@@ -138,20 +142,20 @@ class Player:
         )
 
     def review(self, at: datetime) -> None:
-        """Monitor, and wait for the model that the drift event asks for, so that every replay does the same."""
-        found = self.trainings.find(at)
-        run = found.id if found else self._monitor(at)
+        """Monitor, and wait for the model that the drift event requests, so that every replay does the same."""
+        training = self.trainings.find(at)
+        run = training.id if training else None
+        if training is None:
+            review = self.monitor(at)
+            run = self.trainings.started(at) if review.retrain else None
+            self._drift = "" if review.drift_share is None else f", drift {review.drift_share:.0%}"
         if run is not None:
             self.trainings.finish(run, at)
             self.await_champion()
-        _freeze_objects()
-
-    def _monitor(self, at: datetime) -> str | None:
-        """Monitor; return the id of the training that was asked for."""
-        review = self.hooks.monitor(at)
-        run = self.trainings.started(at) if review.retrain else None
-        self._drift = "" if review.drift_share is None else f", drift {review.drift_share:.0%}"
-        return run
+        # All tools are loaded by now: a garbage collection that scans their million objects takes half a second.
+        if not gc.get_freeze_count():
+            gc.collect()
+            gc.freeze()
 
     def await_champion(self) -> None:
         """Wait until the prediction service serves the registry's champion.
@@ -176,7 +180,7 @@ class Player:
 
 
 def retry(step: Callable[..., None], *instants: datetime, log: Log) -> None:
-    """Run a step again when it fails for a momentary reason: each ends in the same state however often it is begun."""
+    """Run a step, again when it fails for a momentary reason: a step ends in the same state however often it begins."""
     for delay in RETRY_DELAYS:
         try:
             step(*instants)
@@ -187,13 +191,3 @@ def retry(step: Callable[..., None], *instants: datetime, log: Log) -> None:
             log.warning("the step is tried again in %s s", delay, exc_info=True)
             time.sleep(delay)
     step(*instants)
-
-
-def _freeze_objects() -> None:
-    """Take the objects of the tools out of garbage collection: to scan a million of them takes half a second a time.
-
-    All tools are loaded after the first review.
-    """
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()

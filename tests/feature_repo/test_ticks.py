@@ -10,7 +10,7 @@ from stack.core.settings import Settings
 from stack.features import feature_tables, features
 from stack.features.online import OnlineFeatures
 from stack.project import Project, contract
-from stack.replay.ticks import INSTANT, Ticks
+from stack.replay.replay import INSTANT, Ticks
 from stack.specification.specs import ProjectSpec
 
 DAY, HOUR = datetime(2013, 1, 3, tzinfo=UTC), timedelta(hours=1)

@@ -17,7 +17,7 @@ from stack.lake.lake import Lake
 from stack.project import Project
 from stack.replay import player as players
 from stack.replay import trainings as all_trainings
-from stack.replay.player import Hooks, Player, Review, retry
+from stack.replay.player import Player, Review, retry
 from stack.replay.trainings import Trainings
 from stack.specification import specs
 from stack.validation.batches import BatchRefusedError
@@ -98,8 +98,8 @@ def player(project: Project, last: datetime, steps: list[Any], runs: Runs | None
         steps.append(("monitor", at))
         return Review(retrain, 0.25)
 
-    hooks = Hooks(monitor, lambda result: steps.append("show"))
-    return closing(Player(project, last, Trainings("flights", runs or Runs([]), LOG), hooks, LOG))
+    trainings = Trainings("flights", runs or Runs([]), LOG)
+    return closing(Player(project, last, trainings, LOG, monitor=monitor, show=lambda result: steps.append("show")))
 
 
 def test_a_day_loads_its_batch_then_serves_then_labels(project, steps) -> None:
