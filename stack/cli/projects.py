@@ -233,12 +233,12 @@ def reproduce(run: str, anyway: bool) -> None:
 @out_option("dist", "Folder.")
 def package(project: str, out: Path) -> None:
     """Pack the champion of PROJECT: a wheel that predicts without the stack, and a Bento."""
-    from stack.takeaway import bento, wheel
+    from stack.takeaway import packages
 
     subject = opened(project)
-    wheel_file = wheel.wheel(subject, out)
+    wheel_file = packages.wheel(subject, out)
     click.echo(f"{wheel_file}\n  pip install it anywhere; from {subject.name}_model import predict")
-    bento_file = bento.bento(subject, out)
+    bento_file = packages.bento(subject, out)
     tag = bento_file.stem.rpartition("-")
     click.echo(f"{bento_file}\n  bentoml import it, then bentoml serve or bentoml containerize {tag[0]}:{tag[2]}")
 
@@ -253,10 +253,10 @@ def package(project: str, out: Path) -> None:
 def export(project: str, to: str, image: str, out: Path) -> None:
     """Compile the pipeline of PROJECT for another orchestrator."""
     from stack.specification.specs import load
-    from stack.takeaway import exports
+    from stack.takeaway import tools
 
     spec = load(project)
-    click.echo(exports.kubeflow(spec, image, spec.clock.first_now or datetime.now(UTC), out))
+    click.echo(tools.kubeflow(spec, image, spec.clock.first_now or datetime.now(UTC), out))
 
 
 @main.command()

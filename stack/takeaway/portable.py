@@ -1,6 +1,6 @@
 """Predict without the stack: rows of request fields and stored feature values in, answers out.
 
-Part of every package of a model (:mod:`stack.takeaway.wheel`): it needs numpy and the served form, nothing else.
+Part of every package of a model (:mod:`stack.takeaway.packages`): it needs numpy and the served form, nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from stack.specification.fields import TYPES
 
 REQUEST = "request.json"
 Columns = Mapping[str, list[Any]]
+Row = Mapping[str, Any]
 
 
 class PortableModel:
@@ -35,7 +36,7 @@ class PortableModel:
         self.stored: list[str] = self._request["stored"]
         """Features that a stack would read from its online store: a caller may give them, else they are missing."""
 
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Answer each row: request fields by name, and those of the stored features that are known.
 
         Returns:
@@ -48,18 +49,14 @@ class PortableModel:
         if not rows:
             return []
         requests = [checked(self._request, number, row) for number, row in enumerate(rows)]
-        columns = {name: self._stored(name, rows) for name in self.stored} | dict(self._derived(requests))
+        columns = {}
+        for name in self.stored:
+            field = {"type": "number" if self._model.columns[name] == "number" else "string", "nullable": True}
+            columns[name] = [_value(number, name, field, row) for number, row in enumerate(rows)]
+        if self._on_request:
+            columns |= self._on_request({name: [request[name] for request in requests] for name in self.fields})
         answers = self._model.predict({name: columns[name] for name in self._model.columns})
         return [reply(self._model.contract, answer) for answer in answers.tolist()]
-
-    def _stored(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return a stored feature of each row; one that is not given is missing."""
-        field = {"type": "number" if self._model.columns[name] == "number" else "string", "nullable": True}
-        return [_value(f"row {number}, field {name}", field, row.get(name)) for number, row in enumerate(rows)]
-
-    def _derived(self, requests: Sequence[Mapping[str, Any]]) -> Columns:
-        columns = {name: [request[name] for request in requests] for name in self.fields}
-        return self._on_request(columns) if self._on_request else {}
 
 
 def reply(contract: Contract, answer: Sequence[float]) -> dict[str, Any]:
@@ -67,7 +64,7 @@ def reply(contract: Contract, answer: Sequence[float]) -> dict[str, Any]:
     return tasks.answering(contract.task, contract.outputs).reply(answer, contract.threshold)
 
 
-def checked(request: Mapping[str, Any], number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+def checked(request: Row, number: int, row: Row) -> dict[str, Any]:
     """Return the request fields of a row, each as its type.
 
     Raises:
@@ -82,11 +79,12 @@ def checked(request: Mapping[str, Any], number: int, row: Mapping[str, Any]) -> 
                 found=f"an unknown field{nearest(name, known)}",
                 expected=f"of the request: {', '.join(fields)}; stored features: {', '.join(stored) or 'none'}",
             )
-    return {name: _value(f"row {number}, field {name}", field, row.get(name)) for name, field in fields.items()}
+    return {name: _value(number, name, field, row) for name, field in fields.items()}
 
 
-def _value(where: str, field: Mapping[str, Any], value: Any) -> Any:
+def _value(number: int, name: str, field: Row, row: Row) -> Any:
     """Return a field's value as the endpoint would pass it on: instants in UTC, in whole seconds."""
+    value, where = row.get(name), f"row {number}, field {name}"
     if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124  # only NaN differs from itself
         if field["nullable"]:
             return None

@@ -25,11 +25,18 @@ class Sources:
     requirements: set[str]
     """Distributions that their module-level imports name."""
 
+    def write(self, folder: Path, package: str = "") -> None:
+        """Copy the modules into a folder; of a package, their imports of ours are moved below it."""
+        for path in self.files.values():
+            target = folder / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(moved(path, package) if package else path.read_text())
+
 
 def of(roots: Iterable[str]) -> Sources:
     """Follow the imports of modules of ours to all others of ours that they need."""
     files: dict[str, Path] = {}
-    named: set[str] = set()
+    imported: set[str] = set()
     waiting = list(roots)
     while waiting:
         module = waiting.pop()
@@ -38,18 +45,18 @@ def of(roots: Iterable[str]) -> Sources:
             continue
         files[module] = path
         tree = ast.parse(path.read_text())
-        waiting += [name for node in _imports(tree) for name in _names(node) if name.split(".")[0] in OURS]
-        named |= {name.split(".")[0] for node in _imports(tree, inside=False) for name in _names(node)}
-    known = packages_distributions()
-    outside = named - set(sys.stdlib_module_names) - set(OURS)
-    extra = {"tzdata"} if "zoneinfo" in named else set()
-    return Sources(files, {known[name][0].lower() for name in outside} | extra)
+        waiting += [name for node in _imports(tree) for name in _names(node) if _is_ours(name)]
+        imported |= {name.split(".")[0] for node in _imports(tree, inside=False) for name in _names(node)}
+    distributions = packages_distributions()
+    outside = imported - set(sys.stdlib_module_names) - set(OURS)
+    extra = {"tzdata"} if "zoneinfo" in imported else set()
+    return Sources(files, {distributions[name][0].lower() for name in outside} | extra)
 
 
 def requirements(names: Iterable[str]) -> list[str]:
     """Name distributions from the installed version on, up to the next major one."""
-    installed = {name: version(name) for name in sorted(names)}
-    return [f"{name}>={release},<{int(release.split('.')[0]) + 1}" for name, release in installed.items()]
+    releases = {name: version(name) for name in sorted(names)}
+    return [f"{name}>={release},<{int(release.split('.')[0]) + 1}" for name, release in releases.items()]
 
 
 def moved(path: Path, package: str) -> str:
@@ -60,7 +67,7 @@ def moved(path: Path, package: str) -> str:
     """
     lines = path.read_text().splitlines(keepends=True)
     for node in _imports(ast.parse("".join(lines))):
-        if not any(name.split(".")[0] in OURS for name in _names(node)):
+        if not any(map(_is_ours, _names(node))):
             continue
         line, at = lines[node.lineno - 1], node.col_offset
         if not isinstance(node, ast.ImportFrom) or not line[at:].startswith(f"from {node.module} "):
@@ -88,6 +95,10 @@ def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
         return [alias.name for alias in node.names]
     members = [f"{node.module}.{alias.name}" for alias in node.names]
     return [member if _file(member) else str(node.module) for member in members]
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] in OURS
 
 
 def _file(module: str) -> Path | None:

@@ -1,12 +1,18 @@
-"""Run the build tools of packages, each in a process of its own."""
+"""Run the tools that build packages and pipelines, each in a process of its own."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from stack.core.errors import StackError
+from stack.core.settings import ROOT
+from stack.specification.specs import ProjectSpec
+
+LOCK, SCRIPT = ROOT / "requirements-export.lock", ROOT / "stack/takeaway/kubeflow.py"
 
 
 def run(
@@ -29,3 +35,24 @@ def run(
         found = " | ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
         raise StackError(where, found=found, expected=expected, todo=todo)
     return result.stdout
+
+
+def kubeflow(spec: ProjectSpec, image: str, until: datetime, out: Path) -> Path:
+    """Compile the pipeline for Kubeflow, with kfp in an environment of its own, which uv creates and keeps.
+
+    Args:
+        image: the stack's image as the cluster pulls it.
+        until: end of the window when a run names none.
+        out: folder for the file; created if it is missing.
+
+    Raises:
+        StackError: the packages of requirements-export.lock cannot be had, or the compiler refuses.
+    """
+    path = out.resolve() / f"{spec.name}-kubeflow.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arguments = [spec.name, image, spec.clock.start.isoformat(), until.isoformat(), path]
+    uv = [Path(sys.executable).parent / "uv", "run", "--isolated", "--no-project", "--quiet"]
+    command = [*uv, "--python", sys.executable, "--with-requirements", LOCK, "python", SCRIPT, *arguments]
+    todo = "uv installs the packages at the first call: is there a connection, or a cache?"
+    run(command, "Kubeflow's compiler", expected=f"kfp of {LOCK.name}, and a pipeline", todo=todo)
+    return path

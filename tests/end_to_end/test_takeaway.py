@@ -17,7 +17,7 @@ import pytest
 from stack.core.settings import ROOT, Settings
 from stack.project import Project, contract
 from stack.specification import example, specs
-from stack.takeaway import bento, wheel
+from stack.takeaway import packages
 from tests.conftest import free_ports
 from tests.polling import eventually
 
@@ -57,7 +57,7 @@ def post(url: str, rows: Answers) -> Answers:
 def test_the_wheel_answers_in_an_empty_environment(
     running: Settings, asked: tuple[Answers, Answers], tmp_path: Path
 ) -> None:
-    built = wheel.wheel(Project(running, FLIGHTS), tmp_path)
+    built = packages.wheel(Project(running, FLIGHTS), tmp_path)
     python = installed(built, tmp_path / "venv")
     rows, answers = asked
     (tmp_path / "rows.json").write_text(json.dumps(rows))
@@ -92,13 +92,13 @@ def installed(built: Path, folder: Path) -> Path:
 @pytest.fixture
 def served(running: Settings, tmp_path: Path) -> Iterator[str]:
     """The address of the Bento, served by BentoML's command."""
-    path = bento.bento(Project(running, FLIGHTS), tmp_path)
+    path = packages.bento(Project(running, FLIGHTS), tmp_path)
     assert path.is_file()
     (port,) = free_ports(1)
     tag = f"flights:{Project(running, FLIGHTS).registry.require_champion().version}"
     command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     with (tmp_path / "log").open("w") as log:
-        environ = bento.environment(running) | {"OMP_NUM_THREADS": "1"}
+        environ = packages.environment(running) | {"OMP_NUM_THREADS": "1"}
         server = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True)
         try:
             url = f"http://127.0.0.1:{port}"

@@ -20,7 +20,7 @@ from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.serving.served import Contract
 from stack.specification import specs, tasks
-from stack.takeaway import command, exports, portable, sources, wheel
+from stack.takeaway import command, packages, portable, sources, tools
 from stack.takeaway.portable import REQUEST
 
 FLIGHTS = specs.load("flights")
@@ -42,7 +42,7 @@ def parses(command_line: list[str]) -> bool:
 @pytest.fixture
 def request_of_flights(tmp_path: Path) -> dict[str, Any]:
     """Return the description of a request in a package of flights."""
-    wheel.describe(FLIGHTS, tmp_path)
+    packages.describe(FLIGHTS, tmp_path)
     request: dict[str, Any] = json.loads((tmp_path / REQUEST).read_text())
     return request
 
@@ -141,7 +141,7 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_the_kubeflow_pipeline_runs_four_stages_that_exist(tmp_path: Path) -> None:
     try:
-        path = exports.kubeflow(FLIGHTS, "registry/stack:1", datetime(2013, 3, 1, tzinfo=UTC), tmp_path)
+        path = tools.kubeflow(FLIGHTS, "registry/stack:1", datetime(2013, 3, 1, tzinfo=UTC), tmp_path)
     except StackError as error:
         pytest.skip(f"NOT TESTED: Kubeflow's compiler cannot be had: {error}")
     compiled = yaml.safe_load(path.read_text())
