@@ -7,40 +7,48 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import os
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stack.core.errors import StackError
 
-FORMAT, VERSION = "homelab-mlops-backup", 1
+FORMAT: Literal["homelab-mlops-backup"] = "homelab-mlops-backup"
+VERSION = 1
 HEADER, MANIFEST = "backup.json", "manifest.json"
 LEVEL = 1
 """Most of what is archived is compressed already: higher levels take three times as long for 3 %."""
 CHUNK = MIB = 2**20
 
 
-class Member(BaseModel):
-    """What a file in the archive must be."""
-
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class Header(_Frozen):
+    """The first file of an archive."""
+
+    format: Literal["homelab-mlops-backup"]
+    version: int
+
+
+class Member(_Frozen):
+    """Size in bytes and hash of a file in the archive."""
 
     size: int
     sha256: str
 
 
-class Counts(BaseModel):
+class Counts(_Frozen):
     """What the databases hold; compared after a restore."""
-
-    model_config = ConfigDict(frozen=True)
 
     champions: dict[str, str]
     """Project -> version of its live model."""
@@ -48,10 +56,8 @@ class Counts(BaseModel):
     predictions: int
 
 
-class Manifest(BaseModel):
+class Manifest(_Frozen):
     """What an archive holds, and which stack wrote it."""
-
-    model_config = ConfigDict(frozen=True)
 
     version: int
     made_at: str
@@ -77,11 +83,11 @@ class Manifest(BaseModel):
 
 
 class Writer:
-    """Adds members to an archive and remembers what each was."""
+    """Adds files to an archive, and keeps their sizes and hashes for its manifest."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
-        self.members: dict[str, Member] = {}
+        self._members: dict[str, Member] = {}
 
     def add(self, name: str, path: Path) -> int:
         """Add a file as it is at this moment; return its size in bytes."""
@@ -89,41 +95,38 @@ class Writer:
             info = self._tar.gettarinfo(arcname=name, fileobj=file)
             # A second name of the same file is a file of its own here.
             info.type, info.linkname, info.size = tarfile.REGTYPE, "", os.fstat(file.fileno()).st_size
-            return self._put(info, file)
+            self._members[name] = self._put(info, file)
+        return info.size
 
-    def add_bytes(self, name: str, content: bytes, mtime: float) -> int:
-        """Add a file of this content; return its size in bytes."""
+    def add_bytes(self, name: str, content: bytes, mtime: float) -> None:
+        """Add a file of this content."""
         info = tarfile.TarInfo(name)
         info.size, info.mtime, info.mode = len(content), int(mtime), 0o644
-        return self._put(info, BytesIO(content))
+        self._members[name] = self._put(info, BytesIO(content))
 
-    def _put(self, info: tarfile.TarInfo, file: IO[bytes]) -> int:
+    def finish(self, manifest: Manifest, mtime: float) -> None:
+        """Add the manifest, with the members so far, as the last file."""
+        complete = manifest.model_copy(update={"members": self._members})
+        self.add_bytes(MANIFEST, complete.model_dump_json(indent=1).encode(), mtime)
+
+    def _put(self, info: tarfile.TarInfo, file: IO[bytes]) -> Member:
         info.uid = info.gid = 0
         info.uname = info.gname = ""
         hashing = _Hashing(file)
         self._tar.addfile(info, hashing)
-        self.members[info.name] = Member(size=info.size, sha256=hashing.digest.hexdigest())
-        return info.size
+        return Member(size=info.size, sha256=hashing.digest.hexdigest())
 
 
 @contextmanager
-def create(path: Path, made_at: float) -> Iterator[Writer]:
-    """Write an archive; `finish` must be called before the context ends, or it has no manifest."""
+def create(path: Path, mtime: float) -> Iterator[Writer]:
+    """Write an archive; call the writer's `finish` before the context ends, or it has no manifest."""
     with path.open("xb") as raw:
         path.chmod(0o600)
         with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=LEVEL) as tar:
-            writer = Writer(tar)
-            writer.add_bytes(HEADER, json.dumps({"format": FORMAT, "version": VERSION}).encode(), made_at)
-            writer.members.clear()
-            yield writer
+            Writer(tar).add_bytes(HEADER, Header(format=FORMAT, version=VERSION).model_dump_json().encode(), mtime)
+            yield Writer(tar)
         raw.flush()
         os.fsync(raw.fileno())
-
-
-def finish(writer: Writer, manifest: Manifest, made_at: float) -> None:
-    """Add the manifest, with the members so far, as the last file."""
-    whole = manifest.model_copy(update={"members": dict(writer.members)})
-    writer.add_bytes(MANIFEST, whole.model_dump_json(indent=1).encode(), made_at)
 
 
 def verify(path: Path) -> Manifest:
@@ -134,21 +137,22 @@ def verify(path: Path) -> Manifest:
     """
     members: dict[str, Member] = {}
     manifest: Manifest | None = None
-    with _entries(path) as entries:
-        for entry in entries:
-            if entry.name == MANIFEST:
-                manifest = _parsed(path, entry.file.read())
-            elif not entry.info.isreg() or not _safe(entry.name) or entry.name in members or manifest:
-                raise _refused(path, f"an entry that no backup has: {entry.name!r}")
-            else:
-                members[entry.name] = _measured(entry)
+    with _entries(path) as entries, Path(os.devnull).open("wb") as nowhere:
+        for info, file in entries:
+            if manifest or info.name in members or not _is_safe(info.name):
+                raise _foreign_entry(path, info)
+            if info.name != MANIFEST:
+                members[info.name] = _copy(info, file, nowhere)
+                continue
+            try:
+                manifest = Manifest.model_validate_json(file.read())
+            except ValidationError as error:
+                raise _refused(path, f"a manifest that does not read: {error.errors()[0]['msg']}") from None
     if manifest is None:
         raise _refused(path, "no manifest at its end: the archive is cut short")
-    wrong = [
-        name for name in members.keys() | manifest.members.keys() if members.get(name) != manifest.members.get(name)
-    ]
-    if wrong:
-        raise _refused(path, f"{len(wrong)} files that differ from the manifest, one is {min(wrong)}")
+    names = members.keys() | manifest.members.keys()
+    if wrong := [name for name in names if members.get(name) != manifest.members.get(name)]:
+        raise _refused(path, f"{len(wrong)} files that differ from the manifest, among them {min(wrong)}")
     return manifest
 
 
@@ -158,30 +162,23 @@ def extract(path: Path, into: Path, manifest: Manifest, below: str = "") -> None
     Written by hand, as the safe filters of tarfile are missing in Python 3.11.0 to 3.11.3.
     """
     with _entries(path) as entries:
-        for entry in entries:
-            if entry.name not in manifest.members or not entry.name.startswith(below):
+        for info, file in entries:
+            if info.name not in manifest.members or not info.name.startswith(below):
                 continue
-            if _unpack(entry, into / entry.name) != manifest.members[entry.name]:
-                raise _refused(path, f"a file that has changed since it was checked: {entry.name}")
+            target = into / info.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as sink:
+                member = _copy(info, file, sink)
+            target.chmod(info.mode & 0o777)
+            os.utime(target, (info.mtime, info.mtime))
+            if member != manifest.members[info.name]:
+                raise _refused(path, f"a file that has changed since it was checked: {info.name}")
 
 
-def _measured(entry: _Entry) -> Member:
-    hashing = _Hashing(entry.file)
-    while hashing.read(CHUNK):
-        pass
-    return Member(size=entry.info.size, sha256=hashing.digest.hexdigest())
-
-
-def _unpack(entry: _Entry, target: Path) -> Member:
-    """Write a member as a new file; return what it was."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    hashing = _Hashing(entry.file)
-    with target.open("xb") as file:
-        while chunk := hashing.read(CHUNK):
-            file.write(chunk)
-    target.chmod(entry.info.mode & 0o777)
-    os.utime(target, (entry.info.mtime, entry.info.mtime))
-    return Member(size=entry.info.size, sha256=hashing.digest.hexdigest())
+def _copy(info: tarfile.TarInfo, file: IO[bytes], sink: IO[bytes]) -> Member:
+    hashing = _Hashing(file)
+    shutil.copyfileobj(hashing, sink, CHUNK)
+    return Member(size=info.size, sha256=hashing.digest.hexdigest())
 
 
 class _Hashing:
@@ -196,21 +193,14 @@ class _Hashing:
         return chunk
 
 
-class _Entry(NamedTuple):
-    name: str
-    info: tarfile.TarInfo
-    file: IO[bytes]
-
-
 @contextmanager
-def _entries(path: Path) -> Iterator[Iterator[_Entry]]:
-    """Give the members in their order, after the header; what cannot be read is refused."""
+def _entries(path: Path) -> Iterator[Iterator[tuple[tarfile.TarInfo, IO[bytes]]]]:
+    """Give the files in their order, after the header; what cannot be read is refused."""
     try:
         with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             first = tar.next()
-            content = tar.extractfile(first) if first and first.name == HEADER and first.isreg() else None
-            _require_ours(path, content.read(CHUNK) if content else b"")
-            yield (_Entry(info.name, info, _content(tar, info)) for info in iter(tar.next, None))
+            _require_ours(path, _content(path, tar, first).read(CHUNK) if first and first.name == HEADER else b"")
+            yield ((info, _content(path, tar, info)) for info in iter(tar.next, None))
             while whole.read(CHUNK):  # to its checksum
                 pass
     except FileNotFoundError:
@@ -221,33 +211,31 @@ def _entries(path: Path) -> Iterator[Iterator[_Entry]]:
         raise _refused(path, f"{type(error).__name__}: {error}") from None
 
 
-def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    return (tar.extractfile(info) if info.isreg() else None) or BytesIO()
+def _content(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    """Return the content of a file; a folder or a link is refused."""
+    content = tar.extractfile(info) if info.isreg() else None
+    if content is None:
+        raise _foreign_entry(path, info)
+    return content
 
 
 def _require_ours(path: Path, header: bytes) -> None:
     try:
-        read: Any = json.loads(header or b"null")
-        version = read["version"] if read["format"] == FORMAT else None
-    except (ValueError, TypeError, KeyError):
-        version = None
-    if not isinstance(version, int):
-        raise _refused(path, "an archive of something else")
+        version = Header.model_validate_json(header).version
+    except ValidationError:
+        raise _refused(path, "an archive of something else") from None
     if version > VERSION:
         raise _refused(path, f"format {version}", expected=f"format {VERSION} or older", todo="use the newer checkout")
 
 
-def _parsed(path: Path, text: bytes) -> Manifest:
-    try:
-        return Manifest.model_validate_json(text)
-    except ValidationError as error:
-        raise _refused(path, f"a manifest that does not read: {error.errors()[0]['msg']}") from None
-
-
-def _safe(name: str) -> bool:
+def _is_safe(name: str) -> bool:
     """Return whether a name stays below the folder that it is unpacked into."""
     parts = PurePosixPath(name).parts
     return bool(parts) and not name.startswith("/") and ".." not in parts and "\\" not in name and "\0" not in name
+
+
+def _foreign_entry(path: Path, info: tarfile.TarInfo) -> StackError:
+    return _refused(path, f"an entry that no backup has: {info.name!r}")
 
 
 def _refused(

@@ -1,4 +1,4 @@
-"""Write an archive of a home: databases, files, lake."""
+"""Archives of a home: writing its databases, files and lake, and putting what an archive holds into place."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from datetime import datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import NamedTuple
+from tempfile import TemporaryDirectory, mkdtemp
 
 from filelock import FileLock, Timeout
+from packaging.version import Version
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
@@ -26,134 +26,134 @@ from stack.ops.runtime import Report
 
 PREFIX = ".stack-backup-"
 """Of the folder beside the archive in which it is written."""
-
-
-class Written(NamedTuple):
-    """A finished archive."""
-
-    file: Path
-    summary: str
-
-
-def write(
-    settings: Settings,
-    out: Path,
-    at: datetime,
-    report: Report,
-    *,
-    secrets: Path | None = None,
-    dump: Callable[[Path], Dumps] | None = None,
-) -> Written:
-    """Write one archive of everything; it appears under its name when it is whole and has been read back.
-
-    Args:
-        settings: the stack.
-        out: a folder, or the archive's own name ending in ``.tar.gz``.
-        at: the instant of the wall clock, for name and manifest.
-        report: receives each part.
-        secrets: the ``.env`` to put in too.
-        dump: puts dumps of the databases into a folder; by default those that the settings name are dumped.
-
-    Returns:
-        The archive, and one line about it.
-
-    Raises:
-        StackError: nothing to back up, no room, the name is taken, or another backup is at work.
-    """
-    if not versions.file(settings).exists():
-        raise StackError(str(settings.home), found="no state of a stack", expected="one that has run", todo="make up")
-    file = target(out, at)
-    dump = dump or partial(databases.dump, settings)
-    try:
-        with FileLock(settings.home / "backup.lock", timeout=0), work_folder(settings, file) as folder:
-            began = time.monotonic()
-            _require_room(settings, folder)
-            partial_file = folder / file.name
-            with archive.create(partial_file, at.timestamp()) as writer:
-                manifest = _fill(settings, writer, folder, at, report, secrets, dump)
-                archive.finish(writer, manifest, at.timestamp())
-            report("  reading it back")
-            manifest = archive.verify(partial_file)
-            partial_file.rename(file)
-    except Timeout:
-        raise StackError(
-            str(settings.home), found="another backup at work", expected="one", todo="wait for its end"
-        ) from None
-    return Written(file, summary(file, manifest, time.monotonic() - began))
-
-
-def summary(file: Path, manifest: Manifest, seconds: float) -> str:
-    """Return one line about a finished backup."""
-    packed = file.stat().st_size / MIB
-    return f"{file}: {packed:.1f} MiB, of {manifest.size / MIB:.1f} MiB, in {seconds:.1f} s; {manifest.summary}"
+MIGRATED = ("mlflow", "prefect")
+"""Tools whose databases go forward with their versions, and never back."""
 
 
 def target(out: Path, at: datetime) -> Path:
-    """Return the path of the archive, in a folder that is made; refuse one that exists."""
+    """Return the path of a new archive: in the folder `out`, or `out` itself where it ends in ``.tar.gz``.
+
+    Raises:
+        StackError: there is a file of this name.
+    """
     file = (out if out.name.endswith(".tar.gz") else out / f"stack-{at:%Y%m%dT%H%M%SZ}.tar.gz").absolute()
     if file.exists():
         raise StackError(str(file), found="a file of this name", expected="none", todo="name another one with OUT=")
-    file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
 
 @contextmanager
-def work_folder(settings: Settings, file: Path) -> Iterator[Path]:
-    """Give a folder beside the archive to work in; what a killed backup of this stack has left there is deleted."""
-    stack = hashlib.sha256(f"{settings.name} {settings.home}".encode()).hexdigest()[:8]
-    for left in file.parent.glob(f"{PREFIX}{stack}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+def exclusive(settings: Settings) -> Iterator[None]:
+    """Let one backup at a time read the state.
+
+    Raises:
+        StackError: there is no state, or another backup is at work.
+    """
+    if not versions.file(settings).exists():
+        raise StackError(
+            str(settings.home),
+            found="no state of a stack",
+            expected="the state of a stack that has run",
+            todo="make up",
+        )
+    try:
+        with FileLock(settings.home / "backup.lock", timeout=0):
+            yield
+    except Timeout:
+        raise StackError(
+            str(settings.home), found="another backup at work", expected="one at a time", todo="wait for its end"
+        ) from None
+
+
+@contextmanager
+def new_archive(settings: Settings, file: Path, report: Report) -> Iterator[Path]:
+    """Give a path to write an archive to, in a work folder; it gets its name when it has been read back.
+
+    The folder is beside the archive; what a killed backup of this stack has left there is deleted.
+
+    Raises:
+        StackError: the disk does not take it, or it is not whole.
+    """
+    began, stack = time.monotonic(), hashlib.sha256(f"{settings.name} {settings.home}".encode()).hexdigest()[:8]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in file.parent.glob(f"{PREFIX}{stack}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(mkdtemp(prefix=f"{PREFIX}{stack}-", dir=file.parent))
     try:
-        yield folder
+        yield folder / file.name
+        report("  reading it back")
+        manifest = archive.verify(folder / file.name)
+        (folder / file.name).rename(file)
     except OSError as error:
         raise StackError(
             str(file), found=str(error), expected="a disk that takes the archive", todo="name another folder: OUT="
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    packed, seconds = file.stat().st_size / MIB, time.monotonic() - began
+    report(f"{file}: {packed:.1f} MiB, of {manifest.size / MIB:.1f} MiB, in {seconds:.1f} s; {manifest.summary}")
 
 
-def _fill(
+def write(
     settings: Settings,
-    writer: Writer,
-    folder: Path,
+    file: Path,
     at: datetime,
     report: Report,
-    secrets: Path | None,
-    dump: Callable[[Path], Dumps],
-) -> Manifest:
-    """Add every part in the order of `contents`."""
-    marks = contents.served_marks(settings)
-    dumps = dump(folder)
-    for name in dumps.kinds:
-        report(f"  database {name:<11} {writer.add(f'databases/{name}', folder / name) / MIB:8.1f} MiB")
-        (folder / name).unlink()
-    for name, content in marks.items():
-        writer.add_bytes(name, content, at.timestamp())
-    for part in contents.folders(settings):
-        _add(writer, part.name, part.files(), report)
-    if settings.lake.exists():
-        with repository.opened(settings):
-            data = contents.lake_data(settings)
-            _add(writer, "lake", contents.lake(settings), report)
-        _add(writer, "lake, data", data, report, required=True)
-    if secrets and secrets.exists():
-        _add(writer, "secrets", [("secrets/.env", secrets)], report)
-    return Manifest(
-        version=archive.VERSION,
-        made_at=at.isoformat(),
-        product=metadata.version("homelab-mlops"),
-        versions=versions.stored(settings),
-        databases=dumps.kinds,
-        counts=dumps.counts,
-    )
+    *,
+    secrets: Path | None = None,
+    dump: Callable[[Path], Dumps] | None = None,
+) -> None:
+    """Write an archive of everything, in the order of `contents`.
+
+    Args:
+        settings: the stack.
+        file: the archive; the dumps lie beside it for a moment.
+        at: the instant of the wall clock, for the manifest.
+        report: receives each part.
+        secrets: the ``.env`` to put in too.
+        dump: puts dumps of the databases into a folder; by default those that the settings name are dumped.
+
+    Raises:
+        StackError: too little room, or a database that cannot be dumped.
+    """
+    parts = [path for part in contents.folders(settings) for _, path in part.files()]
+    parts += [path for _, path in contents.lake_data(settings)]
+    # All of it as it is, and each database once more as its dump.
+    needed = 2 * databases.size(settings) + sum(path.stat().st_size for path in parts if path.exists())
+    require_room(file.parent, needed, ", should nothing compress", "another folder: make backup OUT=/mnt/disk")
+    with archive.create(file, at.timestamp()) as writer:
+        marks = contents.served_marks(settings)
+        dumps = (dump or partial(databases.dump, settings))(file.parent)
+        for name in dumps.kinds:
+            dumped = file.with_name(name)
+            report(f"  database {name:<11} {writer.add(f'databases/{name}', dumped) / MIB:8.1f} MiB")
+            dumped.unlink()
+        for name, content in marks.items():
+            writer.add_bytes(name, content, at.timestamp())
+        for part in contents.folders(settings):
+            _add(writer, part.name, part.files(), report)
+        if settings.lake.exists():
+            with repository.opened(settings):
+                data = contents.lake_data(settings)
+                _add(writer, "lake", contents.lake(settings), report)
+            _add(writer, "lake, data", data, report, required=True)
+        if secrets and secrets.exists():
+            _add(writer, "secrets", [("secrets/.env", secrets)], report)
+        manifest = Manifest(
+            version=archive.VERSION,
+            made_at=at.isoformat(),
+            product=metadata.version("homelab-mlops"),
+            versions=versions.stored(settings),
+            databases=dumps.kinds,
+            counts=dumps.counts,
+        )
+        writer.finish(manifest, at.timestamp())
 
 
 def _add(
     writer: Writer, part: str, files: Iterable[tuple[str, Path]], report: Report, *, required: bool = False
 ) -> None:
-    """Add files; one that has been pruned since it was listed is gone, unless it is required."""
+    """Add files; a file that has been pruned since it was listed is left out, unless it is required."""
     count = size = 0
     for name, path in files:
         try:
@@ -165,16 +165,100 @@ def _add(
     report(f"  {part:<20} {size / MIB:8.1f} MiB  {count:6,} files")
 
 
-def _require_room(settings: Settings, folder: Path) -> None:
-    """Refuse to begin what cannot end: all of it as it is, and each database once more as its dump."""
-    files = [path for part in contents.folders(settings) for _, path in part.files()]
-    files += [path for _, path in contents.lake_data(settings)]
-    needed = 2 * databases.size(settings) + sum(path.stat().st_size for path in files if path.exists())
+def require_room(folder: Path, needed: int, purpose: str, alternative: str) -> None:
+    """Refuse to begin what cannot end: compare the bytes needed with those free on the disk of a folder."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StackError(
             str(folder),
             found=f"{free / MIB:,.0f} MiB free",
-            expected=f"{needed / MIB:,.0f} MiB, should nothing compress",
-            todo="free some space, or name another folder: make backup OUT=/mnt/disk",
+            expected=f"{needed / MIB:,.0f} MiB{purpose}",
+            todo=f"free some space, or name {alternative}",
         )
+
+
+def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets: bool) -> Manifest:
+    """Verify an archive and return what it holds, if it can be restored here.
+
+    Args:
+        file: the archive.
+        kinds: the databases here, name -> kind.
+        report: receives the step.
+        secrets: ``.env`` is to be restored too.
+
+    Raises:
+        StackError: a newer layout, databases of newer tools or of another kind; no secrets in it, or some here.
+    """
+    report(f"checking {file}")
+    manifest = archive.verify(file)
+    written, installed = manifest.versions, versions.current()
+    newer = [
+        f"{name} {written[name]}, installed {installed[name]}"
+        for name in MIGRATED
+        if name in written and Version(str(written[name])) > Version(str(installed[name]))
+    ]
+    if int(written.get("layout", 0)) > versions.LAYOUT:
+        newer.append(f"state of layout {written['layout']}")
+    if newer:
+        raise StackError(
+            str(file),
+            found=f"written by newer versions: {'; '.join(newer)}",
+            expected="these versions or older ones, as databases cannot be migrated back",
+            todo=f"check out the code that wrote it: git checkout {written.get('code', manifest.product)}",
+        )
+    if other := [f"{name} from {kind}" for name, kind in manifest.databases.items() if kinds.get(name) != kind]:
+        raise StackError(
+            str(file),
+            found=", ".join(other),
+            expected=f"dumps of {', '.join(sorted(set(kinds.values())))}, as the runtime here has them",
+            todo="restore in the runtime that the archive comes from: RUNTIME=local or RUNTIME=compose",
+        )
+    if secrets and "secrets/.env" not in manifest.members:
+        raise StackError(
+            str(file), found="no secrets", expected="an archive made with SECRETS=1", todo="leave SECRETS out"
+        )
+    if secrets and contents.ENV.exists():
+        raise StackError(
+            str(contents.ENV), found="a file of this name", expected="none", todo="move it away, or leave SECRETS out"
+        )
+    return manifest
+
+
+def require_counts(stack: str, manifest: Manifest, counts: archive.Counts) -> None:
+    """Refuse restored databases that do not hold what the archive says."""
+    if counts != manifest.counts:
+        raise StackError(stack, found=str(counts), expected=f"what the archive says: {manifest.counts}")
+
+
+def put_files(
+    settings: Settings, file: Path, manifest: Manifest, load: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Unpack a verified archive and put its folders into a home without state; a killed one is not taken for whole.
+
+    Args:
+        settings: the stack.
+        file: the archive.
+        manifest: what it holds.
+        load: given the folder with the unpacked archive, fills the databases.
+    """
+    with versions.unfinished(settings) as aside:
+        archive.extract(file, aside, manifest)
+        load(aside)
+        places = {folder.name: folder.path for folder in contents.folders(settings)}
+        for name, path in {**places, "lake": settings.lake}.items():
+            if (aside / name).exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(aside / name, path)
+        if settings.lake.exists():
+            for name in ("refs/heads", "objects/pack"):  # an archive has no empty folders
+                (settings.lake / ".git" / name).mkdir(parents=True, exist_ok=True)
+            with repository.opened(settings) as repo:
+                repo.checkout(force=True)
+        versions.write(settings, manifest.versions)
+
+
+def write_secrets(file: Path, manifest: Manifest) -> None:
+    """Write ``.env`` from a verified archive."""
+    with TemporaryDirectory() as folder:
+        archive.extract(file, Path(folder), manifest, below="secrets/")
+        shutil.move(Path(folder) / "secrets/.env", contents.ENV)

@@ -31,10 +31,9 @@ LEFT_OUT = (".dvc/tmp/", ".dvc/cache/", ".dvc/config.local")
 
 @dataclass(frozen=True)
 class Folder:
-    """Files below one folder of the state."""
+    """Files below a folder of the state, and the name of that folder in the archive."""
 
     name: str
-    """The folder in the archive."""
     path: Path
     verbatim: bool = False
     """Any name may be a user's; else locks and half-written files are left out."""
@@ -55,14 +54,10 @@ def folders(settings: Settings) -> list[Folder]:
         Folder("docs", settings.data_docs),
         Folder("quarantine", settings.quarantine),
     ]
-    artifacts = local_artifacts(settings)
-    return [*parts, Folder("artifacts", artifacts, verbatim=True)] if artifacts else parts
-
-
-def local_artifacts(settings: Settings) -> Path | None:
-    """Return the folder of MLflow's artifacts; None where they are in an object store, which has its own copies."""
-    url = urlsplit(settings.artifacts)
-    return Path(url.path) if url.scheme in ("", "file") else None
+    artifacts = urlsplit(settings.artifacts)
+    if artifacts.scheme in ("", "file"):  # an object store has its own copies
+        parts.append(Folder("artifacts", Path(artifacts.path), verbatim=True))
+    return parts
 
 
 def served_marks(settings: Settings) -> dict[str, bytes]:
@@ -74,26 +69,24 @@ def served_marks(settings: Settings) -> dict[str, bytes]:
 def lake(settings: Settings) -> list[tuple[str, Path]]:
     """Return the lake without its data: git's repository and what DVC notes there. Hold the lake's lock."""
     root = settings.lake
-    data = tuple(f"{folder}/" for folder in _tracked(root))
-    files = []
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if path.is_file() and not name.startswith((*LEFT_OUT, *data)) and not name.endswith(".lock"):
-            files.append((f"lake/{name}", path))
-    return files
+    tracked = [
+        (file.parent / out["path"]).relative_to(root).as_posix()
+        for file in root.rglob("*.dvc")
+        if file.is_file()
+        for out in yaml.safe_load(file.read_text())["outs"]
+    ]
+    left_out = (*LEFT_OUT, *(f"{data}/" for data in tracked))  # the data is in DVC's cache
+    files = Folder("lake", root, verbatim=True).files()
+    return [
+        (name, path)
+        for name, path in files
+        if not name.removeprefix("lake/").startswith(left_out) and not name.endswith(".lock")
+    ]
 
 
 def lake_data(settings: Settings) -> list[tuple[str, Path]]:
     """Return the data of all versions: files of DVC's cache, which never change."""
     return list(Folder(f"lake/{CACHE}", settings.lake / CACHE, verbatim=True).files())
-
-
-def _tracked(root: Path) -> Iterator[str]:
-    """Files and folders that DVC restores from its cache."""
-    for file in root.rglob("*.dvc"):
-        if file.is_file():
-            for out in yaml.safe_load(file.read_text())["outs"]:
-                yield (file.parent / out["path"]).relative_to(root).as_posix()
 
 
 def _transient(path: Path) -> bool:

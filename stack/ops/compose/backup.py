@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tarfile
-import time
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +12,8 @@ from typing import IO
 
 from stack.core import notices
 from stack.core.errors import StackError
-from stack.core.settings import PREFIX, ROOT, Settings, load
-from stack.ops import archive, backups, contents, credentials, databases, restores
+from stack.core.settings import PREFIX, Settings, load
+from stack.ops import archive, backups, contents, credentials, databases
 from stack.ops.archive import Counts, Manifest
 from stack.ops.compose import docker, image, inside, ownership
 from stack.ops.runtime import Report
@@ -23,30 +22,26 @@ CHAMPIONS = "SELECT name || '=' || version FROM registered_model_aliases WHERE a
 
 
 def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
-    """Write one archive of everything while the containers run."""
+    """Write an archive of everything while the containers run, and return its path."""
     _require_own_servers(settings)
     ownership.require_own(settings)
     if not (server := docker.containers(settings).get("postgres")) or not server.running:
         raise StackError("postgres", found="it does not run", expected="a running stack", todo="make up")
-    began, file = time.monotonic(), backups.target(out, at)
-    with backups.work_folder(settings, file) as folder:
-        given = folder / "given"
-        given.mkdir()
+    file = backups.target(out, at)
+    with backups.new_archive(settings, file, report) as path:
+        dumps, packed = path.with_name("dumps"), path.with_name("dumps.tar")
+        dumps.mkdir()
         for name in databases.SERVED:
-            with (given / name).open("wb") as dump:
+            with (dumps / name).open("wb") as dump:
                 _server(settings, "pg_dump", "--format=custom", "--username=postgres", name, stdout=dump)
-        (given / inside.COUNTS).write_text(_counts(settings).model_dump_json())
+        (dumps / inside.COUNTS).write_text(_counts(settings).model_dump_json())
         if secrets and secrets.exists():
-            shutil.copy(secrets, given / contents.ENV.name)
-        with tarfile.open(folder / "given.tar", "w") as tar:
-            tar.add(given, arcname=".")
-        partial = folder / file.name
-        with (folder / "given.tar").open("rb") as source, partial.open("xb") as sink:
-            partial.chmod(0o600)
+            shutil.copy(secrets, dumps / contents.ENV.name)
+        with tarfile.open(packed, "w") as tar:
+            tar.add(dumps, arcname=".")
+        with packed.open("rb") as source, path.open("xb") as sink:
+            path.chmod(0o600)
             _inside(settings, report, "backup", at.isoformat(), stdin=source, stdout=sink)
-        checked = archive.verify(partial)
-        partial.rename(file)
-    report(backups.summary(file, checked, time.monotonic() - began))
     return file
 
 
@@ -57,14 +52,11 @@ def restore(
 
     Volumes cannot be renamed, so there must be none; when it fails, those that it made are deleted again.
     """
-    report(f"checking {file}")
-    manifest = archive.verify(file)
-    restores.require_readable(file, manifest, dict.fromkeys(databases.SERVED, inside.KIND))
-    restores.require_secrets(file, manifest, wanted=secrets)
+    manifest = backups.read_manifest(file, dict.fromkeys(databases.SERVED, inside.KIND), report, secrets=secrets)
     _require_own_servers(settings)
-    if kept := docker.volumes(settings):
+    if volumes := docker.volumes(settings):
         raise StackError(
-            ", ".join(kept),
+            ", ".join(volumes),
             found="state that the archive would replace",
             expected="no volumes of this name" + (", as YES=1 cannot rename them" if replace else ""),
             todo="make a backup, then `make clean`; or set STACK_NAME to restore beside it, on other ports",
@@ -73,7 +65,7 @@ def restore(
         report("building the image (minutes when nothing is cached)")
         image.build(credentials.complete(settings))
     if secrets:
-        restores.write_secrets(file, manifest)
+        backups.write_secrets(file, manifest)
         settings = load()
     _fill(credentials.complete(settings), file, manifest, report)
     report(f"restored {settings.name} as of {manifest.made_at}; {manifest.summary}")
@@ -85,59 +77,44 @@ def _fill(settings: Settings, file: Path, manifest: Manifest, report: Report) ->
     ownership.claim(settings)
     try:
         docker.compose(settings, "up", "--detach", "--wait", "--quiet-pull", "postgres", "redis")
-        _load(settings, file, manifest)
+        with TemporaryDirectory() as folder:
+            archive.extract(file, Path(folder), manifest, below="databases/")
+            for name in databases.SERVED:  # each as the user that it belongs to
+                words = ("--exit-on-error", "--no-owner", "--no-comments", f"--role={name}", f"--dbname={name}")
+                with (Path(folder) / "databases" / name).open("rb") as dump:
+                    _server(settings, "pg_restore", "--username=postgres", *words, stdin=dump)
         with file.open("rb") as source:
             _inside(settings, report, "restore", stdin=source, stdout=subprocess.DEVNULL)
-        if (counts := _counts(settings)) != manifest.counts:
-            raise StackError(settings.name, found=str(counts), expected=f"what the archive says: {manifest.counts}")
+        backups.require_counts(settings.name, manifest, _counts(settings))
     except BaseException:
         docker.compose(settings, "down", "--volumes", check=False)
         raise
     docker.compose(settings, "down")
 
 
-def _load(settings: Settings, file: Path, manifest: Manifest) -> None:
-    """Fill the new databases, each as the user that it belongs to."""
-    with TemporaryDirectory() as folder:
-        archive.extract(file, Path(folder), manifest, below="databases/")
-        for name in databases.SERVED:
-            words = ("--exit-on-error", "--no-owner", "--no-comments", f"--role={name}", f"--dbname={name}")
-            with (Path(folder) / "databases" / name).open("rb") as dump:
-                _server(settings, "pg_restore", "--username=postgres", *words, stdin=dump)
-
-
 def _counts(settings: Settings) -> Counts:
     """Count what a user would miss first."""
-    champions = _ask(settings, "mlflow", CHAMPIONS).splitlines()
+
+    def query(database: str, text: str) -> list[str]:
+        words = ("--username=postgres", "--no-align", "--tuples-only", "--command", text, database)
+        return _server(settings, "psql", *words, stdout=subprocess.PIPE).splitlines()
+
     return Counts(
-        champions=dict(line.rsplit("=", 1) for line in champions),
-        runs=int(_ask(settings, "mlflow", "SELECT count(*) FROM runs")),
-        predictions=int(_ask(settings, "state", "SELECT count(*) FROM predictions")),
+        champions=dict(line.rsplit("=", 1) for line in query("mlflow", CHAMPIONS)),
+        runs=int(query("mlflow", "SELECT count(*) FROM runs")[0]),
+        predictions=int(query("state", "SELECT count(*) FROM predictions")[0]),
     )
-
-
-def _ask(settings: Settings, database: str, query: str) -> str:
-    """Return the answer of the server, a line a row."""
-    words = ("psql", "--username=postgres", "--no-align", "--tuples-only", "--command", query, database)
-    return _server(settings, *words, stdout=subprocess.PIPE).strip()
 
 
 def _server(
-    settings: Settings, *words: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | int | None = None
+    settings: Settings,
+    *words: str,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.DEVNULL,
 ) -> str:
-    """Run a command in PostgreSQL's container, where its tools have the server's version."""
-    ran = subprocess.run(
-        docker.command(settings, "exec", "--no-TTY", "postgres", *words),
-        cwd=ROOT,
-        env=docker.environment(settings),
-        stdin=stdin or subprocess.DEVNULL,
-        stdout=stdout or subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if ran.returncode:
-        raise _failed(words[0], ran.stderr.decode(errors="replace").splitlines())
-    return (ran.stdout or b"").decode()
+    """Run a command in PostgreSQL's container, where its tools have the server's version; return its output."""
+    command = ("exec", "--no-TTY", "postgres", *words)
+    return docker.compose(settings, *command, what=f"{words[0]} in a container", stdin=stdin, stdout=stdout).stdout
 
 
 def _inside(settings: Settings, report: Report, *words: str, stdin: IO[bytes], stdout: IO[bytes] | int) -> None:
@@ -145,30 +122,20 @@ def _inside(settings: Settings, report: Report, *words: str, stdin: IO[bytes], s
     run = ("--progress", "quiet", "run", "--rm", "--no-deps", "--no-TTY", image.SERVICE)
     module = ("python", "-W", "ignore", "-m", inside.__name__)
     with docker.started(settings, *run, *module, *words, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE) as process:
-        lines = []
+        errors = []
         for line in process.stderr or ():
             if (notice := notices.parse(line)) is not None:
                 report(notice)
             else:
-                lines.append(line.rstrip())
+                errors.append(line)
     if process.returncode:
-        raise _failed(words[0], lines)
-
-
-def _failed(what: str, lines: list[str]) -> StackError:
-    return StackError(
-        f"{what} in a container",
-        found="\n            ".join(lines[-12:]) or "no error output",
-        expected="an exit code of 0",
-        todo="run `make doctor`",
-    )
+        raise docker.failure(f"{words[0]} in a container", "".join(errors) or "no error output")
 
 
 def _require_own_servers(settings: Settings) -> None:
     """Refuse to leave out, in silence, what lies elsewhere."""
-    elsewhere = {f"{PREFIX}{name}".upper() for name in ("mlflow_database", "prefect_database", "feast_registry")}
-    elsewhere = (elsewhere | {f"{PREFIX}STATE_DATABASE"}) & set(docker.values(settings))
-    if elsewhere:
+    names = ("mlflow_database", "prefect_database", "feast_registry", "state_database")
+    if elsewhere := {f"{PREFIX}{name}".upper() for name in names} & set(docker.values(settings)):
         raise StackError(
             "backup",
             found=f"databases of your own: {', '.join(sorted(elsewhere))}",

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -66,49 +66,60 @@ def engine() -> str | None:
     return None
 
 
-def compose(settings: Settings, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def compose(
+    settings: Settings,
+    *words: str,
+    check: bool = True,
+    what: str = "",
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+) -> subprocess.CompletedProcess[str]:
     """Run ``docker compose`` on this stack.
+
+    Args:
+        settings: the stack.
+        words: of the command.
+        check: refuse an exit code that is not 0.
+        what: name of the command in an error.
+        stdin: its input.
+        stdout: where its output goes; by default it is returned.
 
     Raises:
         StackError: it ended with an error, and `check` is set.
     """
     environ = environment(settings)
-    ran = subprocess.run(command(settings, *words), cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        command(settings, *words),
+        cwd=ROOT,
+        env=environ,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if check and ran.returncode:
-        raise StackError(
-            f"docker compose {words[0]}",
-            found="\n            ".join(ran.stderr.strip().splitlines()[-12:]) or f"exit code {ran.returncode}",
-            expected="an exit code of 0",
-            todo="run `make doctor`",
-        )
+        raise failure(what or f"docker compose {words[0]}", ran.stderr.strip() or f"exit code {ran.returncode}")
     return ran
 
 
+def failure(what: str, output: str) -> StackError:
+    """Return the error of a command of Docker's, with the end of its output."""
+    return StackError(what, found=indented(output.splitlines()), expected="an exit code of 0", todo="run `make doctor`")
+
+
+def indented(lines: Sequence[str]) -> str:
+    """Return the last lines of an output, as an error shows them below each other."""
+    return "\n            ".join(lines[-12:])
+
+
 def inside(settings: Settings, *words: str) -> str:
-    """Run a command where the state is, in the worker's container; give what it prints.
+    """Run a command where the state is, in the worker's container; return what it prints.
 
     Raises:
         StackError: it ended with an error.
     """
     return compose(settings, "exec", "-T", WORKER, *words).stdout
-
-
-def run_inside(settings: Settings, report: Callable[[str], None], *words: str) -> None:
-    """Run a command in the worker's container and report its lines; its errors go to this process's.
-
-    Raises:
-        StackError: it ended with an error.
-    """
-    with started(settings, "exec", "-T", WORKER, *words, stdout=subprocess.PIPE) as process:
-        for line in process.stdout or ():
-            report(line.rstrip("\n"))
-    if process.returncode:
-        raise StackError(
-            f"{' '.join(words[:2])}, in the container of the {WORKER}",
-            found=f"exit code {process.returncode}",
-            expected="0",
-            todo="read the lines above; look with `make status`",
-        )
 
 
 def started(
@@ -181,7 +192,7 @@ def labels(volume: str) -> Mapping[str, str]:
 
 
 def make_volume(name: str, given: Mapping[str, str]) -> None:
-    """Make a volume with labels; one that is there stays as it is.
+    """Make a volume with labels; an existing volume stays as it is.
 
     Raises:
         StackError: it could not be made.
@@ -189,7 +200,7 @@ def make_volume(name: str, given: Mapping[str, str]) -> None:
     words = [word for key, value in given.items() for word in ("--label", f"{key}={value}")]
     ran = _ran("docker", "volume", "create", *words, name)
     if ran.returncode:
-        raise StackError(f"volume {name}", found=ran.stderr.strip(), expected="a volume", todo="run `make doctor`")
+        raise failure(f"volume {name}", ran.stderr.strip())
 
 
 def inspect(names: list[str]) -> list[Mapping[str, Any]]:

@@ -11,7 +11,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from stack.core import code
-from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 from stack.ops import compose_file
 from stack.ops.compose import docker
@@ -48,8 +47,7 @@ def build_with_jupyter() -> None:
     command = ["docker", "build", *_arguments(), "--target", "notebook", "--tag", compose_file.tag("notebook"), "."]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode:
-        errors = "\n            ".join(ran.stderr.strip().splitlines()[-12:])
-        raise StackError("docker build", found=errors, expected="an image with Jupyter", todo="run `make doctor`")
+        raise docker.failure("docker build", ran.stderr.strip())
 
 
 def sources(root: Path = ROOT) -> str:

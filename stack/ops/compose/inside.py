@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from stack.core import notices
 from stack.core.settings import Settings, settings
-from stack.ops import archive, backups, contents, databases, restores
+from stack.ops import archive, backups, contents, databases
 from stack.ops.archive import Counts
 from stack.ops.databases import Dumps
 from stack.project import Project
@@ -26,10 +26,10 @@ KIND = "postgresql"
 
 
 def main(words: list[str]) -> None:
-    """Do one of the two."""
+    """Write an archive to standard output, or restore the archive on standard input."""
     stack = settings()
-    for left in stack.home.glob(f"{FOLDER}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in stack.home.glob(f"{FOLDER}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     with TemporaryDirectory(prefix=FOLDER, dir=stack.home) as folder:
         if words[0] == "backup":
             _backup(stack, Path(folder), datetime.fromisoformat(words[1]))
@@ -38,31 +38,25 @@ def main(words: list[str]) -> None:
 
 
 def _backup(stack: Settings, folder: Path, at: datetime) -> None:
-    """Read the dumps, add the files, write the archive to standard output."""
-    given = folder / "given"
-    given.mkdir()
+    """Read the dumps that the servers' own tools have made, add the files, write the archive to standard output."""
+    dumps, file = folder / "dumps", folder / "archive.tar.gz"
+    dumps.mkdir()
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
         for info in tar:
             if content := tar.extractfile(info):
-                with (given / Path(info.name).name).open("wb") as file:
-                    shutil.copyfileobj(content, file)
-    written = backups.write(
-        stack,
-        folder / "made.tar.gz",
-        at,
-        partial(notices.emit, file=sys.stderr),
-        secrets=given / contents.ENV.name,
-        dump=partial(_given, given),
-    )
-    with written.file.open("rb") as whole:
-        shutil.copyfileobj(whole, sys.stdout.buffer)
+                with (dumps / Path(info.name).name).open("wb") as sink:
+                    shutil.copyfileobj(content, sink)
 
+    def dump(into: Path) -> Dumps:
+        for name in databases.SERVED:
+            shutil.move(dumps / name, into / name)
+        return Dumps(dict.fromkeys(databases.SERVED, KIND), Counts.model_validate_json((dumps / COUNTS).read_text()))
 
-def _given(given: Path, folder: Path) -> Dumps:
-    """Return the dumps that the servers' own tools have made."""
-    for name in databases.SERVED:
-        shutil.move(given / name, folder / name)
-    return Dumps(dict.fromkeys(databases.SERVED, KIND), Counts.model_validate_json((given / COUNTS).read_text()))
+    report = partial(notices.emit, file=sys.stderr)
+    with backups.exclusive(stack):
+        backups.write(stack, file, at, report, secrets=dumps / contents.ENV.name, dump=dump)
+    with file.open("rb") as complete:
+        shutil.copyfileobj(complete, sys.stdout.buffer)
 
 
 def _restore(stack: Settings, folder: Path) -> None:
@@ -73,7 +67,7 @@ def _restore(stack: Settings, folder: Path) -> None:
     file = folder / "archive.tar.gz"
     with file.open("wb") as incoming:
         shutil.copyfileobj(sys.stdin.buffer, incoming)
-    restores.put_files(stack, file, archive.verify(file))
+    backups.put_files(stack, file, archive.verify(file))
     left_out = features.apply(stack)
     for name in set(specs.names()) - set(left_out):
         spec = specs.load(name)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
+from subprocess import PIPE
 
+from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.ops.archive import Manifest
 from stack.ops.compose import backup, docker, doctor, files, logs, ownership, shell, startup, status
@@ -92,7 +94,16 @@ class ComposeRuntime(Runtime):
 
     def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Report) -> None:
         """Run the command line in the worker's container."""
-        docker.run_inside(self.settings, report, "stack", *words)
+        with docker.started(self.settings, "exec", "-T", docker.WORKER, "stack", *words, stdout=PIPE) as process:
+            for line in process.stdout or ():
+                report(line.rstrip("\n"))
+        if process.returncode:
+            raise StackError(
+                f"stack {words[0]}, in the container of the {docker.WORKER}",
+                found=f"exit code {process.returncode}",
+                expected="0",
+                todo="read the lines above; look with `make status`",
+            )
 
     def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
         """Archive the databases of the servers and the files of the volume."""
