@@ -16,7 +16,7 @@ from stack.core.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from stack.core.settings import Settings
-    from stack.ops.runtime import Runtime
+    from stack.ops.runtimes import Runtime
     from stack.project import Project
 
 Option = Callable[[Any], Any]

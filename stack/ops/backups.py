@@ -22,7 +22,7 @@ from stack.lake import repository
 from stack.ops import archive, contents, databases, versions
 from stack.ops.archive import MIB, Manifest, Writer
 from stack.ops.databases import Dumps
-from stack.ops.runtime import Report
+from stack.ops.runtimes import Report
 
 PREFIX = ".stack-backup-"
 """Of the folder beside the archive in which it is written."""
@@ -116,11 +116,7 @@ def write(
     Raises:
         StackError: too little room, or a database that cannot be dumped.
     """
-    parts = [path for part in contents.folders(settings) for _, path in part.files()]
-    parts += [path for _, path in contents.lake_data(settings)]
-    # All of it as it is, and each database once more as its dump.
-    needed = 2 * databases.size(settings) + sum(path.stat().st_size for path in parts if path.exists())
-    require_room(file.parent, needed, ", should nothing compress", "another folder: make backup OUT=/mnt/disk")
+    _require_room_for_all(settings, file.parent)
     with archive.create(file, at.timestamp()) as writer:
         marks = contents.served_marks(settings)
         dumps = (dump or partial(databases.dump, settings))(file.parent)
@@ -163,6 +159,14 @@ def _add(
             if required:
                 raise
     report(f"  {part:<20} {size / MIB:8.1f} MiB  {count:6,} files")
+
+
+def _require_room_for_all(settings: Settings, folder: Path) -> None:
+    """Refuse a disk without room for all of it as it is, and for each database once more as its dump."""
+    parts = [path for part in contents.folders(settings) for _, path in part.files()]
+    parts += [path for _, path in contents.lake_data(settings)]
+    needed = 2 * databases.size(settings) + sum(path.stat().st_size for path in parts if path.exists())
+    require_room(folder, needed, ", should nothing compress", "another folder: make backup OUT=/mnt/disk")
 
 
 def require_room(folder: Path, needed: int, purpose: str, alternative: str) -> None:

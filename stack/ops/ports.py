@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import psutil
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings
 from stack.ops.compose_file import Service
 
 
-def taken(host: str, port: int) -> bool:
-    """Return whether a server could not listen there."""
+class Conflict(NamedTuple):
+    """A port that another process holds."""
+
+    service: str
+    port: int
+    problem: str
+    todo: str
+
+
+def conflicts(host: str, services: Iterable[Service]) -> Iterator[Conflict]:
+    """Yield the ports of services at which a server could not listen."""
+    for service in services:
+        for port in service.ports:
+            if _is_taken(host, port):
+                todo = f"stop that process, or set {key(service)} in .env"
+                yield Conflict(service.name, port, f"taken by {_holder(port)}", todo)
+
+
+def require_free(host: str, services: Iterable[Service]) -> None:
+    """Check that services which are about to start can have their ports.
+
+    Raises:
+        StackError: names the port, the service and who holds it.
+    """
+    for service, port, problem, todo in conflicts(host, services):
+        raise StackError(f"service {service}, port {port}", found=problem, expected="a free port", todo=todo)
+
+
+def key(service: Service) -> str:
+    """Return the setting of a service's port."""
+    return f"STACK_{service.name}_PORT".upper().replace("-", "_")
+
+
+def _is_taken(host: str, port: int) -> bool:
     with socket.socket() as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,40 +55,13 @@ def taken(host: str, port: int) -> bool:
     return False
 
 
-def holder(port: int) -> str:
+def _holder(port: int) -> str:
     """Name the process that listens on a port, as far as this user may see it."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if (
-                connection.status == psutil.CONN_LISTEN
-                and connection.laddr
-                and connection.laddr.port == port
-                and connection.pid
-            ):
-                process = psutil.Process(connection.pid)
-                return f"pid {connection.pid}: {' '.join(process.cmdline())[:80]}"
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+            if listens and connection.pid:
+                return f"pid {connection.pid}: {' '.join(psutil.Process(connection.pid).cmdline())[:80]}"
     except (psutil.Error, OSError):
         pass
     return "a process of another user"
-
-
-def require_free(settings: Settings, services: Iterable[Service]) -> None:
-    """Check that services which are about to start can have their ports.
-
-    Raises:
-        StackError: names the port, the service and who holds it.
-    """
-    for service in services:
-        for port in service.ports:
-            if taken(settings.bind, port):
-                raise StackError(
-                    f"service {service.name}, port {port}",
-                    found=f"taken by {holder(port)}",
-                    expected="a free port",
-                    todo=f"stop that process, or set {key(service)} in .env",
-                )
-
-
-def key(service: Service) -> str:
-    """Return the setting of a service's port."""
-    return f"STACK_{service.name}_PORT".upper().replace("-", "_")

@@ -1,16 +1,138 @@
-"""Choose the runtime of a command."""
+"""What every way to run the stack offers, and the choice for a command; `local` and `compose` hold the ways."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import ClassVar
 
 from stack.core.errors import StackError
 from stack.core.runtimes import RUNTIMES
 from stack.core.settings import Settings
 from stack.ops import compose_file, credentials
-from stack.ops.runtime import Report, Runtime
+from stack.ops.archive import Manifest
+from stack.ops.doctor import Finding
+from stack.ops.status import Row
+
+Report = Callable[[str], None]
+"""Receives the lines that the user reads meanwhile."""
+Paths = tuple[str | None, str | None]
+Command = tuple[list[str], dict[str, str]]
+"""The words of a command, and its whole environment."""
+
+
+class Runtime(ABC):
+    """A stack, run in one way."""
+
+    name: ClassVar[str]
+    moves_state_aside: ClassVar[bool]
+    """Whether a restore can keep the old state under another name; else it has to be deleted first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def unavailable_reason(self) -> str | None:
+        """Return why it cannot be used on this machine; None when it can."""
+
+    @abstractmethod
+    def check_profiles(self) -> None:
+        """Raise a StackError when an optional service that is asked for cannot run in this way."""
+
+    @abstractmethod
+    def running(self) -> bool:
+        """Return whether a service of the stack runs."""
+
+    @abstractmethod
+    def state_location(self) -> str:
+        """Return where the state is stored; empty when there is none."""
+
+    @abstractmethod
+    def up(self, report: Report) -> None:
+        """Start the stack and wait until every service is healthy; what runs unchanged is left alone."""
+
+    @abstractmethod
+    def apply_changes(self, report: Report) -> None:
+        """Apply and register what is new in projects/ and feature_repo/ without stopping a service."""
+
+    @abstractmethod
+    def down(self) -> list[str]:
+        """Stop every service; return the names of those that ran."""
+
+    @abstractmethod
+    def clean(self) -> None:
+        """Stop the stack and delete its state."""
+
+    @abstractmethod
+    def status(self) -> list[Row]:
+        """Return the state of every service."""
+
+    @abstractmethod
+    def logs(self, service: str | None, lines: int, follow: bool) -> Iterator[str]:
+        """Yield the last lines of a service's log, or of all logs, then those that are written."""
+
+    @abstractmethod
+    def findings(self) -> list[Finding]:
+        """Check what the stack needs to run well."""
+
+    @abstractmethod
+    def exports(self, inherited: Mapping[str, str]) -> str:
+        """Return shell commands after which the tools' own commands work on the stack."""
+
+    @abstractmethod
+    def notebook(self, inherited: Mapping[str, str], report: Report) -> Command:
+        """Return the command that opens Jupyter on the stack."""
+
+    @abstractmethod
+    def files(
+        self, source: Path | None, target: Path | None, default: Path, report: Report
+    ) -> AbstractContextManager[Paths]:
+        """Give the paths by which a flow reads one file of the user's and writes another.
+
+        Args:
+            source: the file to read.
+            target: the file to write, there when the context has ended.
+            default: where to write when `target` is None and the flow's own choice is out of the user's reach.
+            report: receives the path in that case.
+        """
+
+    @abstractmethod
+    def lake(self) -> AbstractContextManager[Settings]:
+        """Give settings whose lake is on this disk, for as long as the context lasts."""
+
+    @abstractmethod
+    def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Report) -> None:
+        """Run a `stack` command where the state is: by `here` in this process, or by its words on a command line."""
+
+    @abstractmethod
+    def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+        """Write an archive of the whole state while the stack runs, and return its path.
+
+        Args:
+            out: a folder, or the archive's own name ending in ``.tar.gz``.
+            at: the instant of the wall clock, for name and manifest.
+            report: receives each part.
+            secrets: the ``.env`` to put in too.
+        """
+
+    @abstractmethod
+    def restore(
+        self, file: Path, at: datetime, report: Report, *, replace: bool = False, secrets: bool = False
+    ) -> Manifest:
+        """Replace the state by what an archive holds.
+
+        Args:
+            file: the archive.
+            at: the instant of the wall clock, which names what is moved aside.
+            report: receives each step.
+            replace: move the state that is there aside instead of refusing.
+            secrets: write ``.env`` from the archive.
+        """
 
 
 def every(settings: Settings) -> list[Runtime]:
@@ -30,7 +152,7 @@ def to_start(settings: Settings, report: Report) -> Runtime:
     Raises:
         StackError: another one runs, or the one asked for cannot be used here.
     """
-    chosen = _wanted(settings)
+    chosen = _preferred(settings)
     others = [other for other in every(settings) if other.name != chosen.name]
     if running := next((other for other in others if other.running()), None):
         raise StackError(
@@ -48,15 +170,15 @@ def to_start(settings: Settings, report: Report) -> Runtime:
         )
     if settings.runtime == "auto" and not chosen.state_location():
         for other in others:
-            if left := other.state_location():
+            if place := other.state_location():
                 report(
-                    f"a new {chosen.name} stack; the {other.name} one in {left} stays, RUNTIME={other.name} starts it"
+                    f"a new {chosen.name} stack; the {other.name} one in {place} stays, RUNTIME={other.name} starts it"
                 )
     return chosen
 
 
 def remember(chosen: Runtime, file: Path = credentials.FILE) -> None:
-    """Keep the profiles of a start in ``.env``, where every later command finds them.
+    """Keep the profiles of a start in ``.env``, where every later command reads them.
 
     Raises:
         StackError: there is no such profile, or it needs another runtime; then nothing is kept.
@@ -69,15 +191,15 @@ def remember(chosen: Runtime, file: Path = credentials.FILE) -> None:
 def current(settings: Settings) -> Runtime:
     """Return the runtime that runs; when none does the one that has state, or that `up` would choose."""
     if settings.runtime != "auto":
-        return _wanted(settings)
+        return _preferred(settings)
     runtimes = every(settings)
     if running := next((runtime for runtime in runtimes if runtime.running()), None):
         return running
-    kept = [runtime for runtime in runtimes if runtime.state_location()]
-    return kept[0] if len(kept) == 1 else _wanted(settings)
+    with_state = [runtime for runtime in runtimes if runtime.state_location()]
+    return with_state[0] if len(with_state) == 1 else _preferred(settings)
 
 
-def _wanted(settings: Settings) -> Runtime:
+def _preferred(settings: Settings) -> Runtime:
     """Return the runtime that the settings name; for ``auto`` the last one of the table that can be used here."""
     if settings.runtime != "auto":
         return _class(settings.runtime)(settings)

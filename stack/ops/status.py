@@ -1,9 +1,14 @@
-"""What `make status` shows of each service, and how it is laid out."""
+"""What `make status` shows of each service: its health, asked by its check of docker-compose.yml, and its resources."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+
+from stack.ops import probe
+from stack.ops.compose_file import Service
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,16 @@ def table(rows: list[Row]) -> str:
         lines.append(f"{row.name:<13}{row.port or '-':>6}{memory:>10}{row.restarts:>10}{uptime:>12}   {state}")
     lines.append(f"{'sum':<13}{'':>6}{sum(row.memory for row in rows) / 2**20:>6.0f} MiB")
     return "\n".join(lines)
+
+
+def problems(services: Iterable[Service]) -> dict[str, str | None]:
+    """Ask several services at once; return what is wrong with each, None when it is healthy or has no check."""
+    asked = list(services)
+    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
+        return dict(zip((service.name for service in asked), pool.map(_problem, asked), strict=True))
+
+
+def _problem(service: Service) -> str | None:
+    if service.health is None:
+        return None
+    return probe.ask(**vars(probe.parse(service.health.probe)) | {"timeout": service.health.timeout})

@@ -11,7 +11,7 @@ from pathlib import Path
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 from stack.ops import archive, runtimes, versions
-from stack.ops.runtime import Report, Runtime
+from stack.ops.runtimes import Report, Runtime
 
 
 def upgrade(settings: Settings, out: Path, at: datetime, report: Report) -> None:
@@ -43,9 +43,7 @@ def upgrade(settings: Settings, out: Path, at: datetime, report: Report) -> None
                 expected="0",
                 todo=f"read the lines above; to go back: {back}",
             )
-    now = versions.current()
-    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
-    report(f"upgraded: {', '.join(changed) or 'the tools are the same'}\nto go back: {back}")
+    report(f"upgraded: {', '.join(versions.changes(before)) or 'the tools are the same'}\nto go back: {back}")
 
 
 def _way_back(before: Mapping[str, str | int], file: Path, runtime: Runtime) -> str:

@@ -37,6 +37,11 @@ def stored(settings: Settings) -> dict[str, str | int]:
     return dict(json.loads(file(settings).read_text())) if file(settings).exists() else {}
 
 
+def changes(before: Mapping[str, str | int]) -> list[str]:
+    """Describe what differs between other versions and those that are installed."""
+    return [f"{name} {before[name]} -> {now}" for name, now in current().items() if before.get(name, now) != now]
+
+
 def check(settings: Settings) -> None:
     """Mark a new home as the stack's; refuse state that a newer stack has written, or that is not whole.
 

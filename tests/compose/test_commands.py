@@ -14,8 +14,8 @@ import pytest
 from sklearn.datasets import load_iris
 
 from stack.ops import changes
-from stack.ops.compose import docker, image, shell
-from stack.ops.compose.runtime import ComposeRuntime
+from stack.ops.compose import docker, image
+from stack.ops.compose.runtime import NOTEBOOK, ComposeRuntime
 from stack.specification import specs
 from tests.compose.conftest import Containers
 from tests.polling import eventually
@@ -72,7 +72,7 @@ def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: 
 def test_the_notebook_runs_where_the_databases_are(containers: Containers) -> None:
     image.build_with_jupyter()
     words = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "/app/notebooks/stack.ipynb"]
-    command, environ = shell.in_notebook_container(containers.settings, shell.SERVICE, "python", "-m", *words)
+    command, environ = ComposeRuntime(containers.settings).notebook_command(NOTEBOOK, "python", "-m", *words)
     ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=specs.PROJECTS.parent)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert re.search(r"version \d+ is live; `make reproduce RUN=[0-9a-f]{32}`", ran.stdout)

@@ -16,7 +16,7 @@ from stack.core.settings import PREFIX, Settings, load
 from stack.ops import archive, backups, contents, credentials, databases
 from stack.ops.archive import Counts, Manifest
 from stack.ops.compose import docker, image, inside, ownership
-from stack.ops.runtime import Report
+from stack.ops.runtimes import Report
 
 CHAMPIONS = "SELECT name || '=' || version FROM registered_model_aliases WHERE alias = 'champion'"
 

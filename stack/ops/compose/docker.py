@@ -177,6 +177,11 @@ def containers(settings: Settings) -> dict[str, Container]:
     return {container.service: container for container in map(_container, inspect(ids))}
 
 
+def running(settings: Settings) -> list[str]:
+    """Return the services that have a process."""
+    return sorted(name for name, container in containers(settings).items() if container.running)
+
+
 def volumes(settings: Settings) -> list[str]:
     """Names of the stack's volumes; none where no engine answers."""
     return sorted(_listed("volume", "ls", "--format", "{{.Name}}", settings=settings))

@@ -13,27 +13,26 @@ from stack.core.errors import StackError
 from stack.core.files import replacing
 from stack.core.settings import Settings
 from stack.ops.compose import docker
-from stack.ops.runtime import Paths
+from stack.ops.runtimes import Paths
 
 HOME = "/var/lib/stack"
 FOLDER = f"{HOME}/exchange"
 
 
 @contextmanager
-def lent(settings: Settings, given: Path | None, wanted: Path | None) -> Iterator[Paths]:
+def lent(settings: Settings, source: Path | None, target: Path | None) -> Iterator[Paths]:
     """Give paths in the containers' volume: the file to read is copied there, the one written is brought back."""
-    read, written = (f"{FOLDER}/{uuid4()}{path.suffix}" if path else None for path in (given, wanted))
+    read, written = (f"{FOLDER}/{uuid4()}{path.suffix}" if path else None for path in (source, target))
     with ExitStack() as after:
-        for copy in (read, written):
-            if copy:
-                after.callback(_forget, settings, copy)
-        if given and read:
-            _inside(settings, f'mkdir -p {FOLDER} && cat > "$0"', read, given=given)
+        for copy in filter(None, (read, written)):
+            after.callback(_delete, settings, copy)
+        if source and read:
+            _shell(settings, f'mkdir -p {FOLDER} && cat > "$0"', read, source=source)
         try:
             yield read, written
         finally:
-            if wanted and written:
-                _bring(settings, written, wanted)
+            if target and written:
+                _fetch(settings, written, target)
 
 
 @contextmanager
@@ -44,16 +43,16 @@ def lake(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"home": Path(home)})
 
 
-def _forget(settings: Settings, copy: str) -> None:
+def _delete(settings: Settings, copy: str) -> None:
     """Delete a copy, where there is still a container to do it."""
     with suppress(StackError, FileNotFoundError):
-        _inside(settings, 'rm -f "$0"', copy)
+        _shell(settings, 'rm -f "$0"', copy)
 
 
-def _bring(settings: Settings, written: str, wanted: Path) -> None:
+def _fetch(settings: Settings, written: str, target: Path) -> None:
     """Copy a file out of the volume, if it is there."""
-    with suppress(_NotWrittenError), replacing(wanted) as partial:
-        _inside(settings, '[ ! -e "$0" ] || cat "$0"', written, wanted=partial)
+    with suppress(_NotWrittenError), replacing(target) as partial:
+        _shell(settings, '[ ! -e "$0" ] || cat "$0"', written, target=partial)
         if not partial.stat().st_size:
             raise _NotWrittenError
 
@@ -62,20 +61,20 @@ class _NotWrittenError(Exception):
     """The flow has not written its file."""
 
 
-def _inside(
-    settings: Settings, script: str, path: str, *, given: Path | None = None, wanted: Path | None = None
+def _shell(
+    settings: Settings, script: str, path: str, *, source: Path | None = None, target: Path | None = None
 ) -> None:
     """Run a line of shell, with the path as ``$0``, in the container that runs the flows."""
-    words = ["exec", *(["--interactive"] if given else []), docker.container(settings), "sh", "-c", script, path]
-    _docker(f"copy of {given or wanted or path}", *words, given=given, wanted=wanted)
+    words = ["exec", *(["--interactive"] if source else []), docker.container(settings), "sh", "-c", script, path]
+    _docker(f"copy of {source or target or path}", *words, source=source, target=target)
 
 
-def _docker(what: str, *words: str, given: Path | None = None, wanted: Path | None = None) -> None:
+def _docker(what: str, *words: str, source: Path | None = None, target: Path | None = None) -> None:
     """Run a command of Docker's, from one file to another."""
     with ExitStack() as files:
-        source = files.enter_context(given.open("rb")) if given else subprocess.DEVNULL
-        target = files.enter_context(wanted.open("wb")) if wanted else subprocess.DEVNULL
-        ran = subprocess.run(["docker", *words], stdin=source, stdout=target, stderr=subprocess.PIPE, check=False)
+        stdin = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
+        stdout = files.enter_context(target.open("wb")) if target else subprocess.DEVNULL
+        ran = subprocess.run(["docker", *words], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, check=False)
     if ran.returncode:
         raise StackError(
             what,

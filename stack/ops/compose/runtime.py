@@ -1,99 +1,130 @@
-"""The Compose runtime: its parts behind the common interface."""
+"""The stack as containers of a Docker engine."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from subprocess import PIPE
 
+from typing_extensions import override
+
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.ops import compose_file
 from stack.ops.archive import Manifest
-from stack.ops.compose import backup, docker, doctor, files, logs, ownership, shell, startup, status
+from stack.ops.compose import backup, docker, files, image, logs, ownership, startup, status
 from stack.ops.doctor import Finding
-from stack.ops.runtime import Command, Paths, Report, Runtime
+from stack.ops.runtimes import Command, Paths, Report, Runtime
+from stack.ops.shell import export_lines, jupyter
 from stack.ops.status import Row
+
+NOTEBOOK = "notebook"
 
 
 class ComposeRuntime(Runtime):
-    """Containers of a Docker engine."""
+    """Containers of a Docker engine, which can run every service."""
 
     name = "compose"
     moves_state_aside = False  # volumes cannot be renamed
 
+    @override
     def unavailable_reason(self) -> str | None:
-        """Return why no engine with Compose answers."""
         return docker.engine()
 
+    @override
     def check_profiles(self) -> None:
-        """Refuse nothing, as containers can run every service."""
+        pass
 
+    @override
     def running(self) -> bool:
-        """Return whether a container of this checkout's stack runs."""
-        there = docker.containers(self.settings).values()
-        return any(container.running for container in there) and not ownership.foreign_checkout(self.settings)
+        return bool(docker.running(self.settings)) and not ownership.foreign_checkout(self.settings)
 
+    @override
     def state_location(self) -> str:
-        """Return the names of this checkout's volumes."""
         return "" if ownership.foreign_checkout(self.settings) else ", ".join(docker.volumes(self.settings))
 
+    @override
     def up(self, report: Report) -> None:
-        """Build the image when it is needed, start the stack and wait until every service is healthy."""
         startup.up(self.settings, report)
 
+    @override
     def apply_changes(self, report: Report) -> None:
-        """Run the one-shot services again if something has changed; nothing else is started or stopped."""
         startup.apply_changes(self.settings, report)
 
+    @override
     def down(self) -> list[str]:
-        """Remove the containers; their volumes stay."""
         ownership.require_own(self.settings)
-        ran = sorted(container.service for container in docker.containers(self.settings).values() if container.running)
+        ran = docker.running(self.settings)
         docker.compose(self.settings, *docker.EVERYTHING, "down", "--remove-orphans")
         return ran
 
+    @override
     def clean(self) -> None:
-        """Remove the containers and their volumes."""
         ownership.require_own(self.settings)
         docker.compose(self.settings, *docker.EVERYTHING, "down", "--remove-orphans", "--volumes")
 
+    @override
     def status(self) -> list[Row]:
-        """Return the state of every service, the database servers first."""
         return status.rows(self.settings)
 
+    @override
     def logs(self, service: str | None, lines: int, follow: bool) -> Iterator[str]:
-        """Ask the engine for the logs."""
         return logs.lines(self.settings, service, lines, follow)
 
+    @override
     def findings(self) -> list[Finding]:
-        """Check the engine, secrets, disk, memory, the image, and every service."""
-        return doctor.findings(self.settings, running=self.running())
+        return status.findings(self.settings, running=self.running())
 
+    @override
     def exports(self, inherited: Mapping[str, str]) -> str:
-        """Export the addresses that are reached from outside."""
-        return shell.exports(self.settings, inherited)
+        # What is reached from outside; `feast` and `dvc` run in a container, where their files are.
+        internal = {"STACK_BIND", "STACK_ONLINE_STORE_TYPE", "FEAST_FS_YAML_FILE_PATH"}
+        shared, home = compose_file.environment(self.settings), str(self.settings.home)
+        reachable = {key: value for key, value in shared.items() if key not in internal and home not in value}
+        run = f"docker exec --interactive --workdir {{}} {docker.container(self.settings)}"
+        return "\n".join(
+            [
+                export_lines(reachable, inherited),
+                f'feast() {{ {run.format("/app/feature_repo")} feast "$@"; }}',
+                f'dvc() {{ {run.format("/var/lib/stack/lake")} dvc "$@"; }}',
+            ]
+        )
 
+    @override
     def notebook(self, inherited: Mapping[str, str], report: Report) -> Command:
-        """Open Jupyter in a container."""
         report("Jupyter runs in a container; the first time its image takes a minute")
-        return shell.notebook(self.settings)
+        image.build_with_jupyter()
+        listen = ("--ServerApp.ip=0.0.0.0", "--ServerApp.open_browser=False", "--allow-root")
+        shown = f"--ServerApp.custom_display_url={self.settings.address('notebook')}/lab"
+        words = ("python", *jupyter(self.settings, "/app/notebooks"), *listen, shown)
+        return self.notebook_command("--service-ports", NOTEBOOK, *words)
 
+    def notebook_command(self, *words: str) -> Command:
+        """Return a command in a container for notebooks: options, service, words.
+
+        The notebooks are those of the checkout, written as the user's files.
+        """
+        run = ["--profile", NOTEBOOK, "run", "--rm", "--no-deps", *words]
+        user = {"NOTEBOOK_USER": f"{os.getuid()}:{os.getgid()}"}
+        return docker.command(self.settings, *run), docker.environment(self.settings) | user
+
+    @override
     def files(
-        self, given: Path | None, wanted: Path | None, default: Path, report: Report
+        self, source: Path | None, target: Path | None, default: Path, report: Report
     ) -> AbstractContextManager[Paths]:
-        """Copy a file into the containers' volume, and the one that is written back."""
-        if wanted is None:
+        if target is None:
             report(f"the answers are written to {default}")
-        return files.lent(self.settings, given, wanted or default)
+        return files.lent(self.settings, source, target or default)
 
+    @override
     def lake(self) -> AbstractContextManager[Settings]:
-        """Copy the lake out of the containers' volume."""
         return files.lake(self.settings)
 
+    @override
     def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Report) -> None:
-        """Run the command line in the worker's container."""
         with docker.started(self.settings, "exec", "-T", docker.WORKER, "stack", *words, stdout=PIPE) as process:
             for line in process.stdout or ():
                 report(line.rstrip("\n"))
@@ -105,14 +136,14 @@ class ComposeRuntime(Runtime):
                 todo="read the lines above; look with `make status`",
             )
 
+    @override
     def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
-        """Archive the databases of the servers and the files of the volume."""
         return backup.backup(self.settings, out, at, report, secrets=secrets)
 
+    @override
     def restore(
         self, file: Path, at: datetime, report: Report, *, replace: bool = False, secrets: bool = False
     ) -> Manifest:
-        """Fill new volumes from an archive."""
         return backup.restore(self.settings, file, report, replace=replace, secrets=secrets)
 
 

@@ -13,7 +13,7 @@ from stack.ops import changes, compose_file, credentials, lan, ports
 from stack.ops.compose import docker, image, ownership
 from stack.ops.compose.docker import Container
 from stack.ops.compose_file import Service
-from stack.ops.runtime import Report
+from stack.ops.runtimes import Report
 
 PATIENCE = 600
 """Seconds for all services together; each has its own limit in its health check."""
@@ -33,7 +33,7 @@ def up(settings: Settings, report: Report) -> None:
     services = compose_file.services(settings)
     there = docker.containers(settings)
     ports.require_free(
-        settings, [service for service in services if service.name not in there or not there[service.name].running]
+        settings.bind, [service for service in services if service.name not in there or not there[service.name].running]
     )
     if image.outdated():
         report("building the image (minutes when nothing is cached)")
@@ -54,9 +54,9 @@ def apply_changes(settings: Settings, report: Report) -> None:
     Raises:
         StackError: one of them fails; holds the end of its log.
     """
-    running = {container.service for container in docker.containers(settings).values() if container.running}
-    applied = docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP) if "worker" in running else ""
-    if "worker" not in running or applied.strip() == changes.sources():
+    if docker.WORKER not in docker.running(settings):
+        return
+    if docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP).strip() == changes.sources():
         return
     for service in compose_file.services(settings):
         if service.once:

@@ -1,15 +1,15 @@
-"""What runs: service, health, port, memory, restarts, uptime."""
+"""What runs: service, health, port, memory, restarts, uptime; and what keeps containers from running well."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from stack.core.settings import Settings
-from stack.ops import compose_file
-from stack.ops.compose import docker, ownership
+from stack.ops import compose_file, doctor
+from stack.ops.compose import docker, image, ownership
 from stack.ops.compose.docker import Container
 from stack.ops.compose_file import Service
+from stack.ops.doctor import Finding
 from stack.ops.status import Row
 
 
@@ -18,31 +18,46 @@ def rows(settings: Settings) -> list[Row]:
     ownership.require_own(settings)
     services = {service.name: service for service in compose_file.services(settings)}
     containers, memory = docker.containers(settings), docker.memory(settings)
-    names = [*compose_file.servers(settings), *services]
-    return [_row(name, services.get(name), containers.get(name), memory) for name in names]
+    rows = []
+    for name in [*compose_file.servers(settings), *services]:
+        service, container = services.get(name), containers.get(name)
+        port = service.ports[0] if service and service.ports else None
+        if container is None:
+            rows.append(Row(name, "stopped", port, 0, 0, timedelta()))
+            continue
+        age = datetime.now(UTC) - container.started if container.running else timedelta()
+        uptime = timedelta(seconds=round(age.total_seconds()))
+        used = memory.get(container.name, 0)
+        rows.append(Row(name, _health(service, container), port, used, container.restarts, uptime))
+    return rows
 
 
-def _row(name: str, service: Service | None, container: Container | None, memory: Mapping[str, int]) -> Row:
-    age = datetime.now(UTC) - container.started if container and container.running else timedelta()
-    return Row(
-        name=name,
-        health=_health(service, container),
-        port=service.ports[0] if service and service.ports else None,
-        memory=memory.get(container.name, 0) if container else 0,
-        restarts=container.restarts if container else 0,
-        uptime=timedelta(seconds=round(age.total_seconds())),
-    )
-
-
-def _health(service: Service | None, container: Container | None) -> str:
-    if container is None:
-        return "stopped"
+def _health(service: Service | None, container: Container) -> str:
     if service and service.once and container.state == "exited":
         return f"failed with exit code {container.exit_code}" if container.exit_code else "done"
     if not container.running:
         return f"does not run ({container.state}); see `make logs SERVICE={container.service}`"
-    return (
-        f"unhealthy ({container.last_check})"
-        if container.health == "unhealthy"
-        else container.health or container.state
-    )
+    if container.health == "unhealthy":
+        return f"unhealthy ({container.last_check})"
+    return container.health or container.state
+
+
+def findings(settings: Settings, *, running: bool) -> list[Finding]:
+    """Check the engine, secrets, disk, memory, the image, and every service."""
+    if problem := docker.engine():
+        return [Finding("Docker", False, problem, "install Docker with Compose v2, or use `make up RUNTIME=local`")]
+    if checkout := ownership.foreign_checkout(settings):
+        detail = f"containers and volumes of the name {settings.name} belong to {checkout}"
+        return [Finding("STACK_NAME", False, detail, "set STACK_NAME and other ports in .env")]
+    findings = [
+        Finding("Docker", True, "an engine with Compose answers"),
+        doctor.secrets(settings),
+        doctor.disk(settings.home),
+        doctor.memory(running=running),
+    ]
+    if not running:
+        return findings + doctor.taken_ports(settings, compose_file.services(settings))
+    old = image.outdated()
+    findings.append(Finding("image", not old, "other files than the checkout" if old else "as the checkout", "make up"))
+    services = [Finding(row.name, row.well, row.health, f"make logs SERVICE={row.name}") for row in rows(settings)]
+    return findings + services

@@ -12,7 +12,7 @@ from stack.ops import backups, contents, databases, versions
 from stack.ops.archive import MIB, Manifest
 from stack.ops.local import supervisor
 from stack.ops.local.supervisor import Supervisor
-from stack.ops.runtime import Report
+from stack.ops.runtimes import Report
 
 
 def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:

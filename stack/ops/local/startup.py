@@ -11,11 +11,11 @@ from pathlib import Path
 from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import changes, compose_file, health, ports, versions
+from stack.ops import changes, compose_file, ports, status, versions
 from stack.ops.compose_file import Service
 from stack.ops.local import launch, logs, supervisor
 from stack.ops.local.supervisor import State, Supervisor
-from stack.ops.runtime import Report
+from stack.ops.runtimes import Report
 
 TOO_OFTEN = 4
 """A service that had to be started again this often does not become healthy."""
@@ -43,7 +43,7 @@ def up(settings: Settings, report: Report, notify: Report, file: Path = compose_
         daemon.ensure()
         daemon.update()
         running = {name for name, state in daemon.states().items() if state.pid}
-        ports.require_free(settings, [service for service in services if service.name not in running])
+        ports.require_free(settings.bind, [service for service in services if service.name not in running])
         Startup(settings, daemon, report, notify).run(services)
         versions.write(settings)
 
@@ -91,7 +91,7 @@ class Startup:
     def _check(self, pending: list[Service]) -> None:
         """Probe every started service; those that are healthy are ready."""
         states = self._daemon.states()
-        problems = health.problems(service for service in pending if not service.once)
+        problems = status.problems(service for service in pending if not service.once)
         for service in pending:
             state = states[service.name]
             problem = self._unfinished(service, state) if service.once else self._unhealthy(service, state, problems)

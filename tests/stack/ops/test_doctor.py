@@ -35,7 +35,7 @@ def test_a_taken_port_is_told_with_its_holder_and_the_key_to_change(settings):
     with socket.create_server(("127.0.0.1", settings.mlflow_port)):
         finding = by_name(settings)[f"port {settings.mlflow_port} of mlflow"]
 
-    assert f"pid {os.getpid()}" in finding.found
+    assert f"pid {os.getpid()}" in finding.detail
     assert "STACK_MLFLOW_PORT" in finding.todo
 
 
@@ -58,13 +58,15 @@ def test_secrets_that_others_may_read_are_told(settings, tmp_path):
     alarmed = settings.model_copy(update={"alert_urls": "ntfy://ntfy.sh/topic"})
 
     assert doctor.secrets(settings, env).good
-    assert "STACK_ALERT_URLS" in doctor.secrets(alarmed, env).found and "topic" not in str(doctor.secrets(alarmed, env))
+    assert "STACK_ALERT_URLS" in doctor.secrets(alarmed, env).detail and "topic" not in str(
+        doctor.secrets(alarmed, env)
+    )
     env.chmod(0o600)
     assert doctor.secrets(alarmed, env).good
 
 
 def test_too_little_memory_says_what_to_do():
-    finding = doctor.memory(doctor.GIB // 2, runs=False)
+    finding = doctor.memory(running=False, available=doctor.GIB // 2)
 
     assert not finding.good
     assert "0.5 GiB available, 3 needed" in str(finding) and "->" in str(finding)
@@ -78,7 +80,7 @@ def test_state_of_other_versions_is_told(settings):
     versions.file(settings).write_text(json.dumps(versions.current() | {"mlflow": "2.0.0"}))
     finding = doctor.state_versions(settings)
 
-    assert "mlflow 2.0.0 -> 3" in finding.found and "migrates" in finding.todo
+    assert "mlflow 2.0.0 -> 3" in finding.detail and "migrates" in finding.todo
 
 
 def test_state_of_a_newer_stack_is_refused(settings):

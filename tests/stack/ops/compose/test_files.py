@@ -5,13 +5,14 @@ import pytest
 from stack.core.errors import StackError
 from stack.core.settings import load
 from stack.ops.compose import files as copies
-from stack.ops.local import files
+from stack.ops.local.runtime import LocalRuntime
 
 
 def test_processes_are_given_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    with files.lent(Path("a.csv"), None) as paths:
+    runtime = LocalRuntime(load({}, Path("/dev/null")))
+    with runtime.files(Path("a.csv"), None, tmp_path / "default.csv", print) as paths:
         assert paths == (str(tmp_path / "a.csv"), None)
 
 

@@ -3,7 +3,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from stack.ops import health
+from stack.ops import status
 from stack.ops.compose_file import Health, Service
 
 
@@ -37,7 +37,7 @@ def service(name: str, *probe: str, timeout: float = 2.0) -> Service:
 
 def test_asks_each_service_its_own_question():
     with serving() as url:
-        found = health.problems(
+        found = status.problems(
             [service("good", url, "--find", "fine"), service("odd", url, "--find", "splendid"), service("silent")]
         )
 
@@ -48,7 +48,7 @@ def test_asks_each_service_its_own_question():
 def test_a_slow_service_is_not_healthy_and_keeps_nobody_waiting():
     with serving(pause=1.0) as slow, serving() as quick:
         began = time.monotonic()
-        found = health.problems(
+        found = status.problems(
             [service("slow", slow, timeout=0.2), service("slower", slow, timeout=0.2), service("quick", quick)]
         )
 
@@ -61,4 +61,4 @@ def test_a_service_has_its_start_period_and_then_its_retries():
 
 
 def test_nothing_to_ask_is_no_problem():
-    assert health.problems([]) == {}
+    assert status.problems([]) == {}
