@@ -17,7 +17,6 @@ from monitoring.replay import oracle
 from monitoring.replay.oracle import Week
 from stack.core.errors import StackError
 from stack.features import datasets
-from stack.prediction_log import predictions
 from stack.project import Project, contract
 from stack.promotion import decisions
 from stack.promotion.decisions import Entry, Live
@@ -130,7 +129,7 @@ def _logged(project: Project, first: str, since: datetime, until: datetime, repo
         end = min(start + CHUNK, until - INSTANT)
         log = project.log.read(start, end)
         if len(log):
-            inputs = log.drop(columns=[name for name in predictions.answer_columns(project.spec) if name in log])
+            inputs = log.drop(columns=[name for name in project.task.answer_dtypes if name in log])
             answers = scoring.score(project, frozen, inputs)[list(outputs)]
             parts.append(log[kept].join(answers.rename(columns=_named(project.spec, "frozen"))))
         report(f"frozen: answers of {first} up to {end:%Y-%m-%d}")

@@ -77,7 +77,7 @@ class Shadow:
     ) -> None:
         outcome = "failed"
         try:
-            self.project.shadows.write(version, predictions, model.predict(columns).reshape(len(predictions), -1))
+            self.project.log.write_shadows(version, predictions, model.predict(columns).reshape(len(predictions), -1))
             outcome = "logged"
         except Exception:
             logger.exception("%s: the shadow, version %s, failed to predict", self.spec.name, version)

@@ -6,14 +6,14 @@ A row is on the disk before its answer leaves the prediction service.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, update
+from sqlalchemy import Select, Table, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.core.database import engine, predictions, shadows
@@ -23,9 +23,11 @@ from stack.specification.specs import ProjectSpec
 
 TIME = "event_timestamp"
 """What a frame calls the instant that a row was asked at; the table calls it ``asked_at``."""
-COLUMNS = [column.label(TIME) if column.name == "asked_at" else column for column in predictions.columns]
+ASKED_AT = predictions.c.asked_at.label(TIME)
+COLUMNS = [ASKED_AT if column.name == "asked_at" else column for column in predictions.c if column.name != "project"]
 TIMES = [TIME, "answered_at", "features_at", "label_at"]
 PRUNED_AT_ONCE = 5000
+SET_LABEL = update(predictions).values(label=bindparam("new_label"), label_at=bindparam("known_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,8 @@ class Prediction:
     """The reply of the project's task, as the caller receives it."""
 
 
-def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
-    """Return the key of the event that a request asks about: its fields in project.yaml's order, instants in UTC."""
-    return to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null").decode()
-
-
 class PredictionLog:
-    """The predictions of a project.
+    """The predictions of a project, and what its challengers would have answered.
 
     Args:
         database: SQLAlchemy URL of the state database.
@@ -63,16 +60,15 @@ class PredictionLog:
     """
 
     def __init__(self, database: str, spec: ProjectSpec) -> None:
-        self._database, self.spec = database, spec
+        self._database, self.spec, self._task = database, spec, tasks.of(spec)
 
     def write(self, answered: Sequence[Prediction]) -> None:
         """Write predictions in one commit, which has reached the disk when this returns.
 
         An id that is already there stays as it is.
         """
-        if not answered:
-            return
-        _insert_new(self._database, predictions, [_row(self.spec, prediction) for prediction in answered])
+        if answered:
+            self._insert_new(predictions, [_row(self.spec, prediction) for prediction in answered])
 
     def read(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until], in the order they were asked.
@@ -82,28 +78,25 @@ class PredictionLog:
             column a field, `answer` into those of :attr:`Task.answer_dtypes`, instants as ``datetime64[us, UTC]``,
             `label` encoded, as float64 (NaN until it is known). A feature named as a request field wins.
         """
-        query = (
-            select(*COLUMNS).where(*_asked(self.spec, since, until)).order_by(predictions.c.asked_at, predictions.c.id)
-        )
-        with engine(self._database).connect() as connection:
-            rows = [row._asdict() for row in connection.execute(query)]
-        columns = tasks.of(self.spec).columns
-        spread = [row | columns(row.pop("answer")) | row.pop("request") | row.pop("features") for row in rows]
-        frame = pd.DataFrame(spread, columns=_columns(self.spec))
+        spec, answer_dtypes = self.spec, self._task.answer_dtypes
+        rows = self._rows(self._asked(COLUMNS, since, until))
+        for row in rows:
+            row |= self._task.columns(row.pop("answer")) | row.pop("request") | row.pop("features")
+        names = ["id", TIME, "answered_at", "event_key", "features_at", "model_version", *answer_dtypes, "label"]
+        names += ["label_at", *spec.request, *spec.features.columns]
+        frame = pd.DataFrame(rows, columns=list(dict.fromkeys(names)))
         for column in TIMES:
             frame[column] = Datetime().from_log(frame[column])
-        for column, field in self.spec.request.items():
+        for column, field in spec.request.items():
             frame[column] = field.field_type.from_log(frame[column])
-        for column in self.spec.column_types("number"):
+        for column in spec.column_types("number"):
             frame[column] = frame[column].astype("Float32")
-        dtypes = {"label": "float64", **tasks.of(self.spec).answer_dtypes}
-        return frame.astype(dtypes | dict.fromkeys(self.spec.column_types("category"), object))
+        categories = dict.fromkeys(spec.column_types("category"), object)
+        return frame.astype({"label": "float64", **answer_dtypes, **categories})
 
     def ids(self, since: datetime, until: datetime) -> set[str]:
         """Return the ids of the predictions asked in (since, until]."""
-        query = select(predictions.c.id).where(*_asked(self.spec, since, until))
-        with engine(self._database).connect() as connection:
-            return set(connection.execute(query).scalars())
+        return {row["id"] for row in self._rows(self._asked([predictions.c.id], since, until))}
 
     def outcomes(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the labelled predictions asked in (since, until], without their features.
@@ -112,18 +105,11 @@ class PredictionLog:
             ``event_timestamp`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and
             ``label``, ordered by ``event_timestamp``.
         """
-        columns = [column for column in COLUMNS if column.name in (TIME, "model_version", "answer", "label")]
-        query = (
-            select(*columns)
-            .where(*_asked(self.spec, since, until), predictions.c.label.is_not(None))
-            .order_by(predictions.c.asked_at, predictions.c.id)
-        )
-        with engine(self._database).connect() as connection:
-            rows = [row._asdict() for row in connection.execute(query)]
-        task = tasks.of(self.spec)
-        names = [TIME, "model_version", *task.outputs, "label"]
-        frame = pd.DataFrame([row | task.columns(row.pop("answer")) for row in rows], columns=names)
-        frame[TIME] = pd.to_datetime(frame[TIME], utc=True).astype("datetime64[us, UTC]")
+        columns = [ASKED_AT, predictions.c.model_version, predictions.c.answer, predictions.c.label]
+        rows = self._rows(self._asked(columns, since, until).where(predictions.c.label.is_not(None)))
+        names = [TIME, "model_version", *self._task.outputs, "label"]
+        frame = pd.DataFrame([row | self._task.columns(row["answer"]) for row in rows], columns=names)
+        frame[TIME] = Datetime().from_log(frame[TIME])
         return frame.astype(dict.fromkeys(names[2:], "float64"))
 
     def label_events(self, labels: pd.DataFrame) -> int:
@@ -137,21 +123,17 @@ class PredictionLog:
         """
         rows = [
             {
-                "event": event_key(self.spec, {str(name): value for name, value in row.items()}),
-                "found": float(row["label"]),
-                "known": row["label_at"].to_pydatetime().astimezone(UTC),
+                "key": event_key(self.spec, {str(name): value for name, value in row.items()}),
+                "new_label": float(row["label"]),
+                "known_at": row["label_at"].to_pydatetime().astimezone(UTC),
             }
             for row in labels.to_dict("records")
         ]
         if not rows:
             return 0
-        statement = (
-            update(predictions)
-            .where(predictions.c.project == self.spec.name, predictions.c.event_key == bindparam("event"))
-            .values(label=bindparam("found"), label_at=bindparam("known"))
-        )
+        is_event = predictions.c.project == self.spec.name, predictions.c.event_key == bindparam("key")
         with engine(self._database).begin() as connection:
-            return connection.execute(statement, rows).rowcount
+            return connection.execute(SET_LABEL.where(*is_event), rows).rowcount
 
     def label_predictions(self, labels: Mapping[str, tuple[float, datetime]]) -> set[str]:
         """Write labels by prediction id; the same label again changes nothing, not even ``label_at``.
@@ -162,135 +144,85 @@ class PredictionLog:
         Returns:
             The ids that are in the log of this project.
         """
-        mine, id_, label_ = predictions.c.project == self.spec.name, predictions.c.id, predictions.c.label
-        statement = (
-            update(predictions)
-            .where(id_ == bindparam("named"), or_(label_.is_(None), label_ != bindparam("found")))
-            .values(label=bindparam("found"), label_at=bindparam("known"))
-        )
+        id_, label = predictions.c.id, predictions.c.label
+        logged = select(id_).where(predictions.c.project == self.spec.name, id_.in_(labels))
+        is_new = or_(label.is_(None), label != bindparam("new_label"))
         with engine(self._database).begin() as connection:
-            known = set(connection.execute(select(id_).where(mine, id_.in_(labels))).scalars())
+            ids = set(connection.execute(logged).scalars())
             rows = [
-                {"named": name, "found": labels[name][0], "known": labels[name][1].astimezone(UTC)} for name in known
+                {"key": key, "new_label": labels[key][0], "known_at": labels[key][1].astimezone(UTC)} for key in ids
             ]
             if rows:
-                connection.execute(statement, rows)
-        return known
+                connection.execute(SET_LABEL.where(id_ == bindparam("key"), is_new), rows)
+        return ids
 
+    def write_shadows(self, version: str, answered: Sequence[Prediction], answers: np.ndarray) -> None:
+        """Write a challenger's answers, (n, outputs), to the champion's predictions; the same again changes nothing."""
+        row = {"model_version": version, "project": self.spec.name}
+        replies = [self._task.reply(answer, self.spec.threshold) for answer in answers]
+        pairs = zip(answered, replies, strict=True)
+        self._insert_new(shadows, [row | {"id": prediction.id, "answer": reply} for prediction, reply in pairs])
 
-class ShadowLog:
-    """What challengers would have answered to the requests of a project.
-
-    Args:
-        database: SQLAlchemy URL of the state database.
-        log: the project's predictions.
-    """
-
-    def __init__(self, database: str, log: PredictionLog) -> None:
-        self._database, self._log = database, log
-
-    def write(self, version: str, answered: Sequence[Prediction], answers: np.ndarray) -> None:
-        """Write a version's answers, (n, outputs), to predictions of the champion; the same again changes nothing."""
-        spec = self._log.spec
-        reply = tasks.of(spec).reply
-        rows = [
-            {
-                "id": prediction.id,
-                "model_version": version,
-                "project": spec.name,
-                "answer": reply(answer, spec.threshold),
-            }
-            for prediction, answer in zip(answered, answers, strict=True)
-        ]
-        _insert_new(self._database, shadows, rows)
-
-    def read(self, since: datetime, until: datetime) -> pd.DataFrame:
+    def read_shadows(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until] that a challenger has answers to.
 
         Returns:
-            The prediction log's columns, with ``shadow_version`` and the answer's columns after ``shadow_``; a row for
+            The columns of :meth:`read`, ``shadow_version``, and the columns of its answer after ``shadow_``; a row for
             each challenger.
         """
-        spec = self._log.spec
-        task = tasks.of(spec)
-        query = select(shadows.c.id, shadows.c.model_version, shadows.c.answer).where(shadows.c.project == spec.name)
+        columns = shadows.c.id, shadows.c.model_version.label("version"), shadows.c.answer
+        rows = self._rows(select(*columns).where(shadows.c.project == self.spec.name))
+        answers = pd.DataFrame(
+            [row | self._task.columns(row["answer"]) for row in rows],
+            columns=["id", "version", *self._task.answer_dtypes],
+        )
+        return self.read(since, until).merge(answers.set_index("id").add_prefix("shadow_"), on="id")
+
+    def _asked(self, columns: Sequence[Any], since: datetime, until: datetime) -> Select[Any]:
+        """Select columns of the project's predictions asked in (since, until], in the order they were asked."""
+        asked_at, window = predictions.c.asked_at, (since.astimezone(UTC), until.astimezone(UTC))
+        conditions = predictions.c.project == self.spec.name, asked_at > window[0], asked_at <= window[1]
+        return select(*columns).where(*conditions).order_by(asked_at, predictions.c.id)
+
+    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with engine(self._database).connect() as connection:
-            rows = [
-                {"id": row.id, "shadow_version": row.model_version}
-                | {f"shadow_{name}": value for name, value in task.columns(row.answer).items()}
-                for row in connection.execute(query)
-            ]
-        outputs = [f"shadow_{name}" for name in task.outputs]
-        found = pd.DataFrame(rows, columns=None if rows else ["id", "shadow_version", *outputs])
-        return self._log.read(since, until).merge(found, on="id")
+            return [dict(row) for row in connection.execute(query).mappings()]
 
-
-def answer_columns(spec: ProjectSpec) -> list[str]:
-    """The columns of an answer in a frame."""
-    return list(tasks.of(spec).answer_dtypes)
+    def _insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows in one commit; a row whose primary key is there stays as it is."""
+        with engine(self._database).begin() as connection:
+            insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+            connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
 def prune(database: str, before: datetime) -> int:
-    """Delete the predictions answered before an instant of the wall clock; returns how many.
+    """Delete the predictions answered before an instant of the wall clock; return their number.
 
     In many short transactions: an answer waits while another process writes.
     """
-    answered = predictions.c.answered_at < before.astimezone(UTC)
-    old = (
-        select(predictions.c.id)
-        .where(answered)
-        .order_by(predictions.c.answered_at, predictions.c.id)
-        .limit(PRUNED_AT_ONCE)
-    )
+    id_, answered_at = predictions.c.id, predictions.c.answered_at
+    old = select(id_).where(answered_at < before.astimezone(UTC)).order_by(answered_at, id_).limit(PRUNED_AT_ONCE)
     pruned = 0
     while True:
         with engine(database).begin() as connection:
             connection.execute(delete(shadows).where(shadows.c.id.in_(old)))
-            deleted = connection.execute(delete(predictions).where(predictions.c.id.in_(old))).rowcount
+            deleted = connection.execute(delete(predictions).where(id_.in_(old))).rowcount
         pruned += deleted
         if deleted < PRUNED_AT_ONCE:
             return pruned
 
 
-def _insert_new(database: str, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows in one commit; a row whose primary key is there stays as it is."""
-    with engine(database).begin() as connection:
-        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-        connection.execute(insert(table).on_conflict_do_nothing(), rows)
-
-
-def _asked(spec: ProjectSpec, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
-    """Return the conditions for a project's predictions asked in (since, until]."""
-    asked_at = predictions.c.asked_at
-    return [predictions.c.project == spec.name, asked_at > since.astimezone(UTC), asked_at <= until.astimezone(UTC)]
+def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
+    """Return the key of the event that a request asks about: its fields in project.yaml's order, instants in UTC."""
+    return to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null").decode()
 
 
 def _row(spec: ProjectSpec, prediction: Prediction) -> dict[str, Any]:
     """Return a prediction as a row of the table."""
-    return {
-        "id": prediction.id,
-        "project": spec.name,
-        "asked_at": prediction.asked_at.astimezone(UTC),
-        "answered_at": prediction.answered_at.astimezone(UTC),
-        "event_key": event_key(spec, prediction.request),
-        "request": {name: _in_utc(value) for name, value in prediction.request.items()},
-        "features": prediction.features,
-        "features_at": prediction.features_at.astimezone(UTC) if prediction.features_at else None,
-        "model_version": prediction.model_version,
-        "answer": prediction.answer,
-    }
+    row = {field.name: _in_utc(getattr(prediction, field.name)) for field in fields(Prediction)}
+    request = {name: _in_utc(value) for name, value in prediction.request.items()}
+    return row | {"project": spec.name, "event_key": event_key(spec, request), "request": request}
 
 
 def _in_utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-def _columns(spec: ProjectSpec) -> list[str]:
-    """Return the columns of the log as read: of the table, of the answer, the request fields, the features."""
-    kept: list[str] = []
-    for column in COLUMNS:
-        kept += answer_columns(spec) if column.name == "answer" else [column.name]
-    left_out = ("project", "request", "features")
-    return list(
-        dict.fromkeys([*(name for name in kept if name not in left_out), *spec.request, *spec.features.columns])
-    )

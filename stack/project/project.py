@@ -15,7 +15,7 @@ from stack.specification.specs import ProjectSpec
 
 if TYPE_CHECKING:
     from stack.lake.lake import Lake
-    from stack.prediction_log.predictions import PredictionLog, ShadowLog
+    from stack.prediction_log.predictions import PredictionLog
     from stack.registry.registry import Registry
     from stack.specification.tasks import Task
 
@@ -102,10 +102,3 @@ class Project:
         from stack.prediction_log.predictions import PredictionLog
 
         return PredictionLog(self.settings.state_database, self.spec)
-
-    @cached_property
-    def shadows(self) -> ShadowLog:
-        """What challengers would have answered."""
-        from stack.prediction_log.predictions import ShadowLog
-
-        return ShadowLog(self.settings.state_database, self.log)

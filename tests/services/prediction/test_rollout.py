@@ -68,7 +68,7 @@ def asked(spec, count: int) -> list:
 
 def shadowed_since(home, spec, answers, count):
     """The shadow's rows of these answers, when there are so many."""
-    found = Project(home, spec).shadows.read(NOW - timedelta(days=1), NOW)
+    found = Project(home, spec).log.read_shadows(NOW - timedelta(days=1), NOW)
     found = found[found["id"].isin([str(one.prediction_id) for one in answers])]
     return found if len(found) == count else None
 

@@ -154,7 +154,7 @@ def test_shadows_are_kept(tmp_path):
     settings = old(f"sqlite:///{tmp_path}/state.db", FIRST, SHADOWS)
     check(settings)
     since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
-    found = Project(settings, specs.load("flights")).shadows.read(since, until).set_index("id")
+    found = Project(settings, specs.load("flights")).log.read_shadows(since, until).set_index("id")
     assert found["shadow_probability"].to_dict() == {"a": 0.3, "b": 0.4}
 
 
