@@ -28,12 +28,9 @@ def join_point_in_time(read: Callable[[DataSource, str], Any], **retrieval: Any)
     """Join events with feature tables that a function of ours reads.
 
     Tool: Feast
-
     Reach: feast.infra.offline_stores.ibis.get_historical_features_ibis
-
     Why: the DuckDB store reads whole tables. Only this function, which it calls itself, takes a reader, and a reader
     that leaves out what no event can see keeps a year of hourly rows from 11 thousand million pairs.
-
     Upstream: https://github.com/feast-dev/feast/issues/3979
     """
     return get_historical_features_ibis(data_source_reader=read, data_source_writer=_refuse, **retrieval)
@@ -43,12 +40,9 @@ def silence_registry_warnings() -> None:
     """Hide Feast's warning about two registry options that feature_store.yaml sets on purpose.
 
     Tool: Feast
-
     Reach: the logger "feast.repo_config"
-
     Why: Feast warns of `serve_features_while_materializing` with `cache_mode: thread` whenever a store is opened, and
     no option turns that off.
-
     Upstream: none known (feast/repo_config.py, RegistryConfig)
     """
     logging.getLogger("feast.repo_config").setLevel(logging.ERROR)
@@ -58,11 +52,8 @@ def merge_intervals(store: FeatureStore, view: FeatureView, limit: int) -> None:
     """Merge the materialisation intervals of a view into one when there are more than `limit`.
 
     Tool: Feast
-
     Reach: FeatureView.materialization_intervals, written back with the registry's apply_feature_view
-
     Why: Feast records each materialisation for ever, 8,760 a year for an hourly project, in the message of the view.
-
     Upstream: https://github.com/feast-dev/feast/issues/5800
     """
     if len(view.materialization_intervals) > limit:
@@ -75,12 +66,9 @@ def vectors(response: OnlineResponse) -> Mapping[str, Vector]:
     """Return the values and event times of an online response, by feature.
 
     Tool: Feast
-
     Reach: OnlineResponse.proto, a GetOnlineFeaturesResponse
-
     Why: the online store has no ttl, so each value's event time is needed, to the microsecond. `OnlineResponse.to_dict`
     cuts it to seconds.
-
     Upstream: https://github.com/feast-dev/feast/issues/6821
     """
     proto = response.proto
@@ -94,12 +82,9 @@ def value_of(message: Any) -> Any:
     """Return the Python value of one of Feast's value messages; None when it has none.
 
     Tool: Feast
-
     Reach: the oneof "val" of feast.types.Value
-
     Why: what `OnlineResponse.to_dict` reads the same message with, feast.type_map, is not public either, and goes
     through the types of lists, sets and maps that no feature here has.
-
     Upstream: none known (protos/feast/types/Value.proto)
     """
     kind = message.WhichOneof("val")

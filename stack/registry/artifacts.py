@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 def fetch(settings: Settings, version: Version, folder: Path) -> None:
-    """Download a version's served form into `folder`, whole or not at all.
-
-    Args:
-        folder: created if it is missing; an existing folder must be empty.
-    """
+    """Download a version's served form into a new or empty folder, whole or not at all."""
     download(settings, version, "served", folder)
 
 

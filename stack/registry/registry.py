@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partialmethod
 from math import isfinite, nan
 from typing import Any
-
-import httpx
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
@@ -65,31 +64,30 @@ class Version:
 class Registry:
     """The registered model of a project, in MLflow. Only :mod:`stack.promotion` moves aliases.
 
+    Every method raises ``httpx.HTTPError`` where the registry does not answer; another try may pass.
+
     Args:
         settings: the stack's; its ``mlflow_url``.
         name: of the project and of its registered model.
-
-    Every method raises ``httpx.HTTPError`` where the registry does not answer; another try may pass.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._settings, self.name = settings, name
 
-    def champion(self) -> Version | None:
-        """Return the version that answers requests."""
-        return self.aliased(CHAMPION)
+    def aliased(self, alias: str) -> Version | None:
+        """Return the version that an alias points at, or None."""
+        query = {"name": self.name, "alias": alias}
+        answer = rest.send(self._settings, "GET", "mlflow/registered-models/alias", params=query)
+        return None if _compat.is_absent(answer) else _version(rest.checked(answer)["model_version"])
 
-    def challenger(self) -> Version | None:
-        """Return the version that was trained last and awaits the gate."""
-        return self.aliased(CHALLENGER)
-
-    def previous(self) -> Version | None:
-        """Return the champion before the present one."""
-        return self.aliased(PREVIOUS)
-
-    def canary(self) -> Version | None:
-        """Return the version that answers a share of the requests."""
-        return self.aliased(CANARY)
+    champion = partialmethod(aliased, CHAMPION)
+    """Return the version that answers requests."""
+    challenger = partialmethod(aliased, CHALLENGER)
+    """Return the version that was trained last and awaits the gate."""
+    previous = partialmethod(aliased, PREVIOUS)
+    """Return the champion before the present one."""
+    canary = partialmethod(aliased, CANARY)
+    """Return the version that answers a share of the requests."""
 
     def require_champion(self) -> Version:
         """Return the champion.
@@ -107,23 +105,21 @@ class Registry:
             )
         return champion
 
-    def aliased(self, alias: str) -> Version | None:
-        """Return the version that an alias points at, or None."""
-        with rest.client(self._settings) as client:
-            answer = client.get("mlflow/registered-models/alias", params={"name": self.name, "alias": alias})
-            if _compat.is_absent(answer):
-                return None
-            return _version(rest.checked(answer)["model_version"])
-
     def numbered(self, version: str) -> Version:
         """Return a registered version by its number.
 
         Raises:
             httpx.HTTPError: the registry does not answer, or has no such version.
         """
-        with rest.client(self._settings) as client:
-            answer = client.get("mlflow/model-versions/get", params={"name": self.name, "version": version})
-            return _version(rest.checked(answer)["model_version"])
+        query = {"name": self.name, "version": version}
+        return _version(self._call("GET", "model-versions/get", params=query)["model_version"])
+
+    def tagged(self, tags: Mapping[str, str], order: str = "ASC") -> Version | None:
+        """Return the version that has these tags: the first of several, or with the order "DESC" the newest."""
+        wanted = [f"name = '{self.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
+        query = {"filter": " and ".join(wanted), "order_by": f"version_number {order}", "max_results": "1"}
+        versions = self._call("GET", "model-versions/search", params=query).get("model_versions")
+        return _version(versions[0]) if versions else None
 
     def set_champion(self, version: str) -> None:
         """Make a version champion; the old champion becomes previous.
@@ -131,31 +127,13 @@ class Registry:
         The alias ``champion`` moves in one request, after ``previous`` and before ``challenger`` is removed: wherever
         this is interrupted, one whole version is champion, and doing it again completes it.
         """
-        before, challenger, canary = self.champion(), self.challenger(), self.canary()
-        with rest.client(self._settings) as client:
-            if before is None or before.version != version:
-                if before is not None:
-                    point_alias(client, self.name, PREVIOUS, before.version)
-                point_alias(client, self.name, CHAMPION, version)
-            if challenger is not None and challenger.version == version:
-                drop_alias(client, self.name, CHALLENGER)
-            if canary is not None and canary.version == version:
-                drop_alias(client, self.name, CANARY)
-
-    def set_canary(self, version: str) -> None:
-        """Make a version canary; it is challenger no longer."""
-        challenger = self.challenger()
-        with rest.client(self._settings) as client:
-            point_alias(client, self.name, CANARY, version)
-            if challenger is not None and challenger.version == version:
-                drop_alias(client, self.name, CHALLENGER)
-
-    def clear_canary(self, version: str) -> None:
-        """Remove the alias ``canary`` from a version."""
-        canary = self.canary()
-        if canary is not None and canary.version == version:
-            with rest.client(self._settings) as client:
-                drop_alias(client, self.name, CANARY)
+        before = self.champion()
+        if before is None or before.version != version:
+            if before is not None:
+                self.point_alias(PREVIOUS, before.version)
+            self.point_alias(CHAMPION, version)
+        self._drop_alias_of(CHALLENGER, version)
+        self._drop_alias_of(CANARY, version)
 
     def restore_champion(self, version: str) -> None:
         """Make the previous version champion again; it is previous no longer.
@@ -163,42 +141,52 @@ class Registry:
         As in :meth:`set_champion`, one whole version is champion wherever this is interrupted, and doing it again
         completes it.
         """
-        before = self.previous()
-        with rest.client(self._settings) as client:
-            point_alias(client, self.name, CHAMPION, version)
-            if before is not None and before.version == version:
-                drop_alias(client, self.name, PREVIOUS)
-
-    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
-        """Set tags on a version."""
-        with rest.client(self._settings) as client:
-            for key, value in tags.items():
-                body = {"name": version.name, "version": version.version, "key": key, "value": value}
-                rest.checked(client.post("mlflow/model-versions/set-tag", json=body))
-
-    def tagged(self, tags: Mapping[str, str], order: str = "ASC") -> Version | None:
-        """Return the version that has these tags: the first of several, or with the order "DESC" the newest."""
-        wanted = [f"name = '{self.name}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
-        query = {"filter": " and ".join(wanted), "order_by": f"version_number {order}", "max_results": "1"}
-        with rest.client(self._settings) as client:
-            versions = rest.checked(client.get("mlflow/model-versions/search", params=query)).get("model_versions", [])
-        return _version(versions[0]) if versions else None
-
-    def delete(self, version: str) -> None:
-        """Delete a version from the registry; its run stays."""
-        body = {"name": self.name, "version": version}
-        with rest.client(self._settings) as client:
-            rest.checked(client.request("DELETE", "mlflow/model-versions/delete", json=body))
+        self.point_alias(CHAMPION, version)
+        self._drop_alias_of(PREVIOUS, version)
 
     def set_challenger(self, version: Version) -> None:
         """Make a version challenger."""
-        with rest.client(self._settings) as client:
-            point_alias(client, self.name, CHALLENGER, version.version)
+        self.point_alias(CHALLENGER, version.version)
+
+    def set_canary(self, version: str) -> None:
+        """Make a version canary; it is challenger no longer."""
+        self.point_alias(CANARY, version)
+        self._drop_alias_of(CHALLENGER, version)
+
+    def clear_canary(self, version: str) -> None:
+        """Remove the alias ``canary`` from a version."""
+        self._drop_alias_of(CANARY, version)
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Set tags on a version."""
+        for key, value in tags.items():
+            body = {"name": version.name, "version": version.version, "key": key, "value": value}
+            self._call("POST", "model-versions/set-tag", json=body)
+
+    def delete(self, version: str) -> None:
+        """Delete a version from the registry; its run stays."""
+        self._call("DELETE", "model-versions/delete", json={"name": self.name, "version": version})
 
     def finish(self, version: Version) -> None:
         """End the run that trained a version as finished."""
-        with rest.client(self._settings) as client:
-            rest.checked(client.post("mlflow/runs/update", json={"run_id": version.run_id, "status": "FINISHED"}))
+        self._call("POST", "runs/update", json={"run_id": version.run_id, "status": "FINISHED"})
+
+    def point_alias(self, alias: str, version: str) -> None:
+        """Point an alias of the model at a version."""
+        self._call("POST", "registered-models/alias", json={"name": self.name, "alias": alias, "version": version})
+
+    def drop_alias(self, alias: str) -> None:
+        """Remove an alias of the model."""
+        self._call("DELETE", "registered-models/alias", json={"name": self.name, "alias": alias})
+
+    def _drop_alias_of(self, alias: str, version: str) -> None:
+        """Remove an alias where it points at this version."""
+        current = self.aliased(alias)
+        if current is not None and current.version == version:
+            self.drop_alias(alias)
+
+    def _call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        return rest.checked(rest.send(self._settings, method, f"mlflow/{path}", **content))
 
 
 def _number(text: str) -> float:
@@ -211,14 +199,3 @@ def _number(text: str) -> float:
 def _version(raw: Mapping[str, Any]) -> Version:
     tags = {tag["key"]: tag["value"] for tag in raw.get("tags", [])}
     return Version(raw["name"], str(raw["version"]), raw["run_id"], tags)
-
-
-def point_alias(client: httpx.Client, name: str, alias: str, version: str) -> None:
-    """Point an alias of a model at a version."""
-    body = {"name": name, "alias": alias, "version": version}
-    rest.checked(client.post("mlflow/registered-models/alias", json=body))
-
-
-def drop_alias(client: httpx.Client, name: str, alias: str) -> None:
-    """Remove an alias of a model."""
-    rest.checked(client.request("DELETE", "mlflow/registered-models/alias", json={"name": name, "alias": alias}))

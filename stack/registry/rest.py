@@ -32,6 +32,12 @@ def client(settings: Settings) -> httpx.Client:
     return httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False, verify=verify, auth=login)
 
 
+def send(settings: Settings, method: str, path: str, **content: Any) -> httpx.Response:
+    """Send one request, with the ``params`` or the ``json`` of httpx."""
+    with client(settings) as http:
+        return http.request(method, path, **content)
+
+
 def checked(answer: httpx.Response) -> dict[str, Any]:
     """Return the parsed answer, or raise as :func:`refuse` does."""
     refuse(answer)

@@ -7,11 +7,8 @@ def trusted_types() -> list[str]:
     """Return the types that skops may build beside those that it trusts by itself: data, nothing that runs.
 
     Tool: skops
-
     Reach: private type names of scikit-learn in skops.io.load(trusted=...)
-
     Why: skops trusts the public estimators only, and boosted trees consist of a private class, a Bunch and dtypes.
-
     Upstream: https://github.com/skops-dev/skops/pull/508
     """
     return [

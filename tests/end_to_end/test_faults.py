@@ -42,8 +42,8 @@ TRAIN = [
 ]
 PROMOTE = [
     *("flows.promote:has_challenger", "flows.promote:judge"),
-    *("stack.promotion.decisions:record", "stack.registry.registry:point_alias@champion"),
-    *("stack.registry.registry:drop_alias", "stack.promotion.decisions:carry_out", "flows.promote:promote"),
+    *("stack.promotion.decisions:record", "stack.registry.registry:Registry.point_alias@champion"),
+    *("stack.registry.registry:Registry.drop_alias", "stack.promotion.decisions:carry_out", "flows.promote:promote"),
 ]
 MONITOR = [
     *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:publish"),
@@ -59,8 +59,12 @@ REPLAY = [
     *("stack.replay.player:Player.day", *MONITOR, "stack.replay.player:Player.review"),
 ]
 FOLLOW = [
-    *("stack.training.tracking:Tracker.register", "stack.registry.registry:point_alias@previous"),
-    *("stack.registry.registry:point_alias@champion", "stack.registry.registry:drop_alias", "flows.promote:promote"),
+    *("stack.training.tracking:Tracker.register", "stack.registry.registry:Registry.point_alias@previous"),
+    *(
+        "stack.registry.registry:Registry.point_alias@champion",
+        "stack.registry.registry:Registry.drop_alias",
+        "flows.promote:promote",
+    ),
 ]
 
 

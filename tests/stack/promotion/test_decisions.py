@@ -185,20 +185,20 @@ KILLED = """
 import os, signal, sys
 from stack.project import Project
 from stack.promotion import decisions
-from stack.registry import registry
+from stack.registry.registry import Registry
 from stack.specification.specs import ProjectSpec
 from stack.core.settings import Settings
 from tests.stack.promotion.test_decisions import judged, on
 project = Project(Settings.model_validate_json(sys.argv[1]), ProjectSpec.model_validate_json(sys.argv[2]))
 kind, step, call, version, champion = sys.argv[3:]
-module = decisions if hasattr(decisions, step) else registry
-done, calls = getattr(module, step), iter(range(9))
+owner = decisions if hasattr(decisions, step) else Registry
+done, calls = getattr(owner, step), iter(range(9))
 def then_die(*arguments):
     found = done(*arguments)
     if next(calls) == int(call):
         os.kill(os.getpid(), signal.SIGKILL)
     return found
-setattr(module, step, then_die)
+setattr(owner, step, then_die)
 if kind != "rollback":
     getattr(decisions, kind)(project, judged(version, champion), on(1))
 decisions.rollback(project, on(1), "")
