@@ -113,10 +113,10 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
 
 def add(project: Project, since: datetime, until: datetime) -> str:
     """Fetch, validate and append one batch; return the data version that holds it."""
-    from stack.validation import batches, snapshots
+    from stack.validation import batches
 
     tables = fetch(project, since, until)
-    if snapshots.unchanged(project.spec, tables):
+    if batches.unchanged(project.spec, tables):
         get_run_logger().info("the source has nothing new since %s", since)
         return project.lake.revision()
     result = validate(project, tables, since, until)

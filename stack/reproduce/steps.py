@@ -27,7 +27,7 @@ from stack.specification.specs import ProjectSpec
 from stack.training import splits, training
 from stack.training.search import TrialResult
 from stack.training.search import search as search_candidates
-from stack.validation import snapshots, validation
+from stack.validation import batches, validation
 
 METRICS = "metrics.json"
 CHOICE = "model.json"
@@ -65,7 +65,7 @@ def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -
     """
     with TemporaryDirectory() as home:
         project = Project(Settings(home=Path(home)), spec)
-        tables = snapshots.batch(project, project.source.fetch(since, until), since, until)
+        tables = batches.fetch(project, since, until)
         result = validation.validate(project, tables, {}, since, until)
     for warning in result.warnings:
         report(f"warning: {warning}")

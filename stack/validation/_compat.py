@@ -62,9 +62,9 @@ def context() -> Any:
     Why: get_context has no option for progress bars, which fill the logs of a run.
     Upstream: https://github.com/great-expectations/great_expectations/issues/3775
     """
-    made = gx.get_context(mode="ephemeral")
-    made.variables.progress_bars = ProgressBarsConfig(globally=False)
-    return made
+    quiet = gx.get_context(mode="ephemeral")
+    quiet.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return quiet
 
 
 def validate(frames: Mapping[str, pd.DataFrame], suites: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
@@ -78,14 +78,13 @@ def validate(frames: Mapping[str, pd.DataFrame], suites: Mapping[str, Sequence[A
     Returns:
         Frame -> results of its expectations, with the positions of all wrong rows.
     """
+    results = {}
     with _one_at_a_time:
-        return {name: _validate(name, frames[name], expectations) for name, expectations in suites.items()}
-
-
-def _validate(name: str, frame: pd.DataFrame, expectations: Sequence[Any]) -> list[Any]:
-    batch = context().data_sources.pandas_default.read_dataframe(frame)
-    suite = gx.ExpectationSuite(name=name, expectations=list(expectations))
-    return list(batch.validate(suite, result_format="COMPLETE").results)
+        for name, expectations in suites.items():
+            batch = context().data_sources.pandas_default.read_dataframe(frames[name])
+            suite = gx.ExpectationSuite(name=name, expectations=list(expectations))
+            results[name] = list(batch.validate(suite, result_format="COMPLETE").results)
+    return results
 
 
 def page(content: ExpectationSuite | ExpectationSuiteValidationResult) -> str:
@@ -116,7 +115,6 @@ def offline(html: str, assets: str) -> str:
     Upstream: https://github.com/great-expectations/great_expectations/issues/994
 
     Args:
-        html: the page.
         assets: address of the folder that has the files of `LINKS`.
     """
     html = re.sub(r"(\.\./)+(?=index\.html|expectations/)", "../", html)

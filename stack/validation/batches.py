@@ -1,19 +1,19 @@
-"""A batch on its way from the source to the lake: fetched, validated, accepted or refused."""
+"""A batch on its way from the source to the lake: fetched, validated, accepted or refused; and sources gone silent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from pandas import DataFrame
+import pandas as pd
 
 from stack.core import alerts
 from stack.core.errors import StackError
+from stack.lake import contents
 from stack.project import Project
-from stack.validation import freshness, snapshots, validation
+from stack.project.contract import Tables
+from stack.specification.specs import ProjectSpec, Table
+from stack.validation import validation
 from stack.validation.validation import BatchResult
-
-Tables = Mapping[str, DataFrame]
 
 
 class BatchRefusedError(StackError):
@@ -21,8 +21,37 @@ class BatchRefusedError(StackError):
 
 
 def fetch(project: Project, since: datetime, until: datetime) -> Tables:
-    """Return the rows that became known in (since, until]; of snapshot tables, those that are new or changed."""
-    return snapshots.batch(project, project.source.fetch(since, until), since, until)
+    """Return the rows that became known in (since, until].
+
+    The source delivers a snapshot table whole: of its rows, those that the lake lacked at `since` are the batch, and
+    they are known from `until` on. A row with a known key and other values is new as well, and replaces the former one
+    from `until` on. A row that is no longer in the source stays in the lake.
+    """
+    tables = dict(project.source.fetch(since, until))
+    snapshots = {name: table for name, table in project.spec.tables.items() if table.snapshot and name in tables}
+    if snapshots:
+        lake = project.lake.read(until=since)
+        known_at = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
+        for name, table in snapshots.items():
+            new = _new_rows(table, contents.in_utc(tables[name]), lake[name])
+            tables[name] = new.assign(**{table.available_at: known_at}).reset_index(drop=True)
+    return tables
+
+
+def _new_rows(table: Table, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose key is unknown, or whose values differ from those of their key."""
+    if known.empty or not set(table.key) <= set(rows.columns):
+        return rows
+    known = known.set_index(table.key)
+    new = rows.drop(columns=table.available_at, errors="ignore").set_index(table.key).astype(object)
+    old = known.reindex(index=new.index, columns=new.columns).astype(object)
+    differs = (new.ne(old) & ~(new.isna() & old.isna())).any(axis=1).to_numpy()
+    return rows[differs | ~new.index.isin(known.index)]
+
+
+def unchanged(spec: ProjectSpec, tables: Tables) -> bool:
+    """Return whether a batch has snapshot tables only, and no new row."""
+    return all(table.snapshot and name in tables and tables[name].empty for name, table in spec.tables.items())
 
 
 def validate(project: Project, tables: Tables, since: datetime, until: datetime) -> BatchResult:
@@ -66,6 +95,24 @@ def require_accepted(project: Project, result: BatchResult) -> None:
 
 def alert_stale(project: Project, tables: Tables, since: datetime, until: datetime) -> None:
     """Alert about the tables whose source has delivered no rows for long; the batch is in the lake."""
-    for table, last in freshness.newly_stale(project, tables, since, until).items():
+    for table, last in newly_stale(project, tables, since, until).items():
         text = f"The last row of {table} arrived at {last:%Y-%m-%d %H:%M} UTC. Check its source."
         alerts.notify(project.settings, f"{project.name}: no new rows", text)
+
+
+def newly_stale(project: Project, tables: Tables, since: datetime, until: datetime) -> dict[str, datetime]:
+    """Return the tables that became stale in (since, until], with the instant of their last row.
+
+    Stale is a table without a row for ``monitoring.max_silence``: nothing fails, and the model is trained on older data
+    each day. Each multiple of it falls into one window, so that hourly batches raise one alarm and not one an hour.
+    """
+    empty = [name for name, table in project.spec.tables.items() if not table.snapshot and tables[name].empty]
+    if not empty:
+        return {}
+    last = {name: project.spec.clock.start for name in empty} | project.lake.newest()
+    limit = project.spec.monitoring.max_silence
+    return {
+        name: last[name]
+        for name in empty
+        if last[name] <= since and (since - last[name]) // limit < (until - last[name]) // limit
+    }

@@ -22,40 +22,48 @@ from stack.validation import _compat
 VENDOR = ROOT / "services" / "portal" / "static" / "vendor"
 
 
-def publish(site: Path, project: str, batch: str, results: Mapping[str, list[Any]], record: Any) -> Path:
-    """Write the page of one validation, and the index.
+def publish(site: Path, results: Mapping[str, list[Any]], record: Mapping[str, Any]) -> Path:
+    """Write the page of one validation, and the index; return the page.
 
     Args:
         site: Data Docs of all projects; this one's are in the folder of its name.
-        project: its name.
-        batch: the batch's id.
         results: the results of Great Expectations, by frame.
         record: the content of ``verdict.json``, for the index.
-
-    Returns:
-        The validation's page.
     """
     _copy_assets(site / "assets")
-    page = site / project / "validations" / f"{batch}.html"
-    files.write(page, _page(_merged_result(project, batch, results, record)))
-    files.write(page.with_suffix(".json"), json.dumps(record, indent=1))
-    index(site / project, project)
+    page = site / record["page"]
+    _write(page, _merged_result(results, record), json.dumps(record, indent=1))
+    index(site / record["project"], record["project"])
     return page
 
 
 def publish_suite(site: Path, project: str, suites: Mapping[str, list[Any]]) -> None:
     """Write the page of the expectations, where they have changed."""
-    suite = _merged_suite(project, suites)
-    page = site / project / "expectations" / f"{project}.html"
-    text = json.dumps(suite.to_json_dict(), indent=1, default=str)
-    if not page.is_file() or not page.with_suffix(".json").is_file() or page.with_suffix(".json").read_text() != text:
-        files.write(page, _page(suite))
-        files.write(page.with_suffix(".json"), text)
+
+    def named(frame: str, expectation: Any) -> Any:
+        if hasattr(expectation, "column"):
+            return expectation.copy(update={"column": f"{frame}.{expectation.column}"})
+        return expectation.copy(update={"description": f"{frame}: {expectation.description}"})
+
+    merged = [named(frame, expectation) for frame, expectations in suites.items() for expectation in expectations]
+    suite = ExpectationSuite(name=project, expectations=merged)
+    page, text = (
+        site / project / "expectations" / f"{project}.html",
+        json.dumps(suite.to_json_dict(), indent=1, default=str),
+    )
+    written = page.with_suffix(".json")
+    if not page.is_file() or not written.is_file() or written.read_text() != text:
+        _write(page, suite, text)
 
 
-def _merged_result(
-    project: str, batch: str, results: Mapping[str, list[Any]], record: Any
-) -> ExpectationSuiteValidationResult:
+def index(folder: Path, project: str) -> None:
+    """Write the project's front page from the records beside the validations, the latest first."""
+    records = [json.loads(path.read_text()) for path in sorted((folder / "validations").glob("*.json"), reverse=True)]
+    pages = Environment(loader=PackageLoader("stack.validation", "templates"), autoescape=True)
+    files.write(folder / "index.html", pages.get_template("data_docs.html").render(project=project, records=records))
+
+
+def _merged_result(results: Mapping[str, list[Any]], record: Mapping[str, Any]) -> ExpectationSuiteValidationResult:
     """Merge the frames' results into one; a column is named after its frame."""
     merged = [result for frame_results in results.values() for result in frame_results]
     for frame, frame_results in results.items():
@@ -72,34 +80,18 @@ def _merged_result(
         "success_percent": 100 * met / len(merged),
     }
     meta = {
-        "run_id": {"run_name": batch, "run_time": record["until"]},
+        "run_id": {"run_name": record["batch"], "run_time": record["until"]},
         "batch_kwargs": {"data_asset_name": ", ".join(record["rows"])},
         "great_expectations_version": gx.__version__,
     }
     return ExpectationSuiteValidationResult(
-        success=record["accepted"], results=merged, suite_name=project, statistics=statistics, meta=meta
+        success=record["accepted"], results=merged, suite_name=record["project"], statistics=statistics, meta=meta
     )
 
 
-def _merged_suite(project: str, suites: Mapping[str, list[Any]]) -> ExpectationSuite:
-    def named(frame: str, expectation: Any) -> Any:
-        if hasattr(expectation, "column"):
-            return expectation.copy(update={"column": f"{frame}.{expectation.column}"})
-        return expectation.copy(update={"description": f"{frame}: {expectation.description}"})
-
-    merged = [named(frame, expectation) for frame, expectations in suites.items() for expectation in expectations]
-    return ExpectationSuite(name=project, expectations=merged)
-
-
-def _page(content: ExpectationSuite | ExpectationSuiteValidationResult) -> str:
-    return _compat.offline(_compat.page(content), "../../assets")
-
-
-def index(folder: Path, project: str) -> None:
-    """Write the project's front page from the records beside the validations, the latest first."""
-    records = [json.loads(path.read_text()) for path in sorted((folder / "validations").glob("*.json"), reverse=True)]
-    pages = Environment(loader=PackageLoader("stack.validation", "templates"), autoescape=True)
-    files.write(folder / "index.html", pages.get_template("data_docs.html").render(project=project, records=records))
+def _write(page: Path, content: ExpectationSuite | ExpectationSuiteValidationResult, record: str) -> None:
+    files.write(page, _compat.offline(_compat.page(content), "../../assets"))
+    files.write(page.with_suffix(".json"), record)
 
 
 def _copy_assets(target: Path) -> None:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import great_expectations.expectations as gxe
 import pandas as pd
 
 from stack.project import Project
+from stack.project.contract import Tables
 from stack.specification.specs import Table
 
-Tables = Mapping[str, pd.DataFrame]
 Suites = dict[str, list[Any]]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """The rows that became known in a window, and the accepted ones before it."""
-
-    tables: Tables
-    history: Tables
-    since: datetime
-    until: datetime
-
-
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """Frames, and the expectations of each."""
 
     frames: dict[str, pd.DataFrame]
@@ -37,37 +24,44 @@ class Plan:
     """False where the batch is so broken that only a part can be checked."""
 
 
-def make(project: Project, batch: Batch) -> Plan:
-    """Choose frames and expectations; where columns are missing, nothing else can be checked."""
+def make(project: Project, batch: Tables, history: Tables, since: datetime, until: datetime) -> Plan:
+    """Choose frames and expectations; where columns are missing, nothing else can be checked.
+
+    Args:
+        project: has the checks.
+        batch: the rows that became known in (since, until].
+        history: the accepted rows before them.
+        since: exclusive start of the window.
+        until: inclusive end.
+    """
     checks, tables = project.checks, project.spec.tables
     needed = {name: {*checks.COLUMNS.get(name, ()), *table.key, table.available_at} for name, table in tables.items()}
-    columns: Suites = {name: [_has(sorted(needed[name]))] for name in tables}
-    if any(needed[name] - set(batch.tables[name].columns) for name in tables):
-        return Plan(dict(batch.tables), columns, whole=False)
+    columns: Suites = {name: [_has_columns(sorted(needed[name]))] for name in tables}
+    if any(needed[name] - set(batch[name].columns) for name in tables):
+        return Plan(dict(batch), columns, whole=False)
     try:
-        frames = checks.prepare(batch.tables, batch.history, batch.since, batch.until)
+        frames = checks.prepare(batch, history, since, until)
     except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        return _not_computable(error)
+        # The checks cannot compute with it: its numbers are text, or the like.
+        frame = pd.DataFrame({"computable": [f"{type(error).__name__}: {error}"]})
+        suite = [_null("computable", "columns of the types that the project's source gives")]
+        return Plan({"checks": frame}, {"checks": suite}, whole=False)
     suites: Suites = checks.suites()
     for name, table in tables.items():
-        frames[name] = frames[name].assign(**_deliveries(table, batch, name))
-        suites[name] = columns[name] + _delivery(table) + suites.get(name, [])
+        delivery = _delivery(table, batch[name], history.get(name), since, until)
+        frames[name] = frames[name].assign(**delivery)
+        suites[name] = columns[name] + _delivery_suite(table) + suites.get(name, [])
     return Plan(frames, suites)
 
 
-def _has(columns: list[str]) -> Any:
-    return gxe.ExpectTableColumnsToMatchSet(
-        column_set=columns, exact_match=False, description=f"the columns {', '.join(columns)}"
-    )
-
-
-def _deliveries(table: Table, batch: Batch, name: str) -> dict[str, Any]:
+def _delivery(
+    table: Table, rows: pd.DataFrame, history: pd.DataFrame | None, since: datetime, until: datetime
+) -> dict[str, Any]:
     """Return columns that name what is wrong with the delivery of each row; null where it is right."""
-    rows, known_at = batch.tables[name], batch.tables[name][table.available_at]
-    keys = pd.MultiIndex.from_frame(rows[table.key])
+    known_at, keys = rows[table.available_at], pd.MultiIndex.from_frame(rows[table.key])
     names = pd.Series(["-".join(map(str, key)) for key in keys], index=rows.index, dtype=object)
-    before = batch.history.get(name, rows)[table.key].iloc[: None if name in batch.history else 0]
-    outside = ~((known_at > pd.Timestamp(batch.since)) & (known_at <= pd.Timestamp(batch.until)))
+    before = rows[table.key].iloc[:0] if history is None else history[table.key]
+    outside = ~((known_at > pd.Timestamp(since)) & (known_at <= pd.Timestamp(until)))
     return {
         "without_key": names.where(rows[table.key].isna().any(axis=1), None),
         "outside_window": known_at.astype(str).where(outside, None),
@@ -75,31 +69,26 @@ def _deliveries(table: Table, batch: Batch, name: str) -> dict[str, Any]:
     }
 
 
-def _delivery(table: Table) -> list[Any]:
-    """Expect rows that are of the window, once each, and new."""
+def _delivery_suite(table: Table) -> list[Any]:
+    """Expect rows that are of the window, once each, and new; a snapshot table may correct rows that are known."""
     key = ", ".join(table.key)
     once = f"one row of each {key}"
     return [
-        gxe.ExpectColumnValuesToBeNull(column="without_key", description=f"{key} in every row"),
-        gxe.ExpectColumnValuesToBeNull(column="outside_window", description=f"{table.available_at} in the window"),
-        _new_rows(table),
+        _null("without_key", f"{key} in every row"),
+        _null("outside_window", f"{table.available_at} in the window"),
+        _null("delivered_before", "no other values for known rows; from now on the new ones count", severity="warning")
+        if table.snapshot
+        else _null("delivered_before", "rows not delivered before"),
         gxe.ExpectColumnValuesToBeUnique(column=table.key[0], description=once)
         if len(table.key) == 1
         else gxe.ExpectCompoundColumnsToBeUnique(column_list=table.key, description=once),
     ]
 
 
-def _new_rows(table: Table) -> Any:
-    """Expect new keys: a known one is a mistake, or, of a source that gives the whole table, a corrected row."""
-    if table.snapshot:
-        description = "no other values for known rows; from now on the new ones count"
-        return gxe.ExpectColumnValuesToBeNull(column="delivered_before", description=description, severity="warning")
-    return gxe.ExpectColumnValuesToBeNull(column="delivered_before", description="rows not delivered before")
+def _has_columns(columns: list[str]) -> Any:
+    description = f"the columns {', '.join(columns)}"
+    return gxe.ExpectTableColumnsToMatchSet(column_set=columns, exact_match=False, description=description)
 
 
-def _not_computable(error: Exception) -> Plan:
-    """Refuse a batch that the checks cannot compute with, such as one whose numbers are text."""
-    frame = pd.DataFrame({"computable": [f"{type(error).__name__}: {error}"]})
-    description = "columns of the types that the project's source gives"
-    suite = [gxe.ExpectColumnValuesToBeNull(column="computable", description=description)]
-    return Plan({"checks": frame}, {"checks": suite}, whole=False)
+def _null(column: str, description: str, **options: Any) -> Any:
+    return gxe.ExpectColumnValuesToBeNull(column=column, description=description, **options)

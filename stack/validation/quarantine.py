@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pandas import DataFrame
+
 from stack.core import files
-from stack.validation.findings import Findings
-from stack.validation.plan import Batch
 
 
-def keep(folder: Path, batch: Batch, findings: Findings, record: dict[str, Any]) -> None:
-    """Keep the rows taken out, or the whole refused batch, with the verdict; replace an earlier one in one step.
+def keep(folder: Path, tables: Mapping[str, DataFrame], record: dict[str, Any]) -> None:
+    """Keep the rows of a batch that are not accepted, with the verdict; replace an earlier one in one step.
 
     Args:
         folder: of the batch, below the project's quarantine.
+        tables: the rows taken out, or the whole refused batch.
         record: the content of ``verdict.json``.
     """
     partial = files.partial(folder)
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     _supersede(folder)
-    if not any(record["quarantined"].values()) and record["accepted"]:
+    tables = {name: table for name, table in tables.items() if len(table)}
+    if not tables and record["accepted"]:
         return
     partial.mkdir(parents=True)
-    for name, table in batch.tables.items():
-        if record["quarantined"][name]:
-            out = table.loc[findings.wrong(name)] if record["accepted"] else table
-            out.to_parquet(partial / f"{name}.parquet")
+    for name, table in tables.items():
+        table.to_parquet(partial / f"{name}.parquet")
     (partial / "verdict.json").write_text(json.dumps(record, indent=1))
     partial.replace(folder)
 

@@ -8,25 +8,27 @@ where rows that fail are taken out as long as its ``mostly`` holds. Keys, column
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stack.lake import lake
+from stack.lake.windows import batch_id
 from stack.project import Project
-from stack.validation import _compat, data_docs, plan, quarantine, retention
-from stack.validation.findings import Findings
-from stack.validation.plan import Batch, Tables
+from stack.project.contract import Tables
+from stack.validation import _compat, data_docs, plan, quarantine
+
+LONG = ("unexpected_list", "unexpected_index_list", "unexpected_index_query", "partial_unexpected_index_list")
+"""Lists in a result that are as long as the batch, of no use in a page."""
 
 
 @dataclass(frozen=True)
 class BatchResult:
     """The outcome of a batch's validation."""
 
-    accepted: bool
     tables: dict[str, pd.DataFrame]
     """The clean rows; empty when the batch is refused."""
     quarantined_rows: int
@@ -36,6 +38,35 @@ class BatchResult:
     warnings: list[str]
     page: Path
     """The validation's Data Docs page."""
+
+    @property
+    def accepted(self) -> bool:
+        """Return whether nothing is against the batch."""
+        return not self.failures
+
+
+@dataclass
+class Findings:
+    """The results of a batch's expectations."""
+
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    wrong: dict[str, set[int]] = field(default_factory=dict)
+    """Table -> positions of its rows to take out."""
+
+    def add(self, name: str, frame: pd.DataFrame, result: Any) -> None:
+        """Sort one result into failures, warnings and wrong rows; drop its lists that are as long as the batch."""
+        config, details = result.expectation_config, result.result
+        rows = details.get("unexpected_index_list") or []
+        where = f"{name}.{config.kwargs['column']}" if "column" in config.kwargs else name
+        text = f"{where}: expected {config.description or config.type}; found {_observed(frame, result)}"
+        if not result.success:
+            (self.warnings if config.severity == "warning" else self.failures).append(text)
+        elif rows and (config.meta or {}).get("scope") == "row":
+            self.wrong.setdefault(name, set()).update(rows)
+            self.warnings.append(f"{text}; taken out")
+        for key in LONG:
+            details.pop(key, None)
 
 
 def history(project: Project, until: datetime) -> Tables:
@@ -48,12 +79,7 @@ def history(project: Project, until: datetime) -> Tables:
 
 
 def validate(
-    project: Project,
-    tables: Tables,
-    history: Tables,
-    since: datetime,
-    until: datetime,
-    made: datetime | None = None,
+    project: Project, tables: Tables, history: Tables, since: datetime, until: datetime, now: datetime | None = None
 ) -> BatchResult:
     """Check the rows that became known in (since, until]; validating a batch again replaces its page and quarantine.
 
@@ -63,52 +89,79 @@ def validate(
         history: accepted rows of the project's ``checks.HISTORY`` before `since`; may be empty.
         since: exclusive start of the window.
         until: inclusive end.
-        made: instant on the wall clock; pages and quarantine older than ``keep_days`` are deleted when it is given.
+        now: instant on the wall clock; where it is given, pages and quarantine older than ``keep_days`` are deleted.
     """
     rows = {name: tables.get(name, pd.DataFrame()).reset_index(drop=True) for name in project.spec.tables}
-    batch = Batch(rows, history, since, until)
-    planned = plan.make(project, batch)
+    planned = plan.make(project, rows, history, since, until)
     results = _compat.validate(planned.frames, planned.suites)
     findings = Findings()
     for name, frame_results in results.items():
         for result in frame_results:
             findings.add(name, planned.frames[name], result)
 
-    record, settings = _record(project, batch, findings), project.settings
+    wrong = {name: sorted(findings.wrong.get(name, ())) for name in rows}
+    taken_out = rows if findings.failures else {name: table.loc[wrong[name]] for name, table in rows.items()}
+    batch, settings = batch_id(since, until), project.settings
+    record = {
+        "project": project.name,
+        "batch": batch,
+        "since": since.astimezone(UTC).isoformat(),
+        "until": until.astimezone(UTC).isoformat(),
+        "accepted": not findings.failures,
+        "failures": findings.failures,
+        "warnings": findings.warnings,
+        "rows": {name: len(table) for name, table in rows.items()},
+        "quarantined": {name: len(table) for name, table in taken_out.items()},
+        "page": f"{project.name}/validations/{batch}.html",
+    }
     if planned.whole:
         data_docs.publish_suite(settings.data_docs, project.name, planned.suites)
-    page = data_docs.publish(settings.data_docs, project.name, record["batch"], results, record)
-    quarantine.keep(settings.quarantine / project.name / record["batch"], batch, findings, record)
-    if made:
-        retention.forget(project, made - timedelta(days=settings.keep_days))
-    accepted = not findings.failures
+    page = data_docs.publish(settings.data_docs, results, record)
+    quarantine.keep(settings.quarantine / project.name / batch, taken_out, record)
+    if now:
+        _forget(project, now - timedelta(days=settings.keep_days))
+    clean = {name: table.drop(index=wrong[name]).reset_index(drop=True) for name, table in rows.items()}
     return BatchResult(
-        accepted=accepted,
-        tables=_without_wrong_rows(batch, findings) if accepted else {},
-        quarantined_rows=sum(record["quarantined"].values()),
+        tables={} if findings.failures else clean,
+        quarantined_rows=sum(len(table) for table in taken_out.values()),
         failures=findings.failures,
         warnings=findings.warnings,
         page=page,
     )
 
 
-def _without_wrong_rows(batch: Batch, findings: Findings) -> dict[str, pd.DataFrame]:
-    return {name: table.drop(index=findings.wrong(name)).reset_index(drop=True) for name, table in batch.tables.items()}
+def _forget(project: Project, before: datetime) -> None:
+    """Delete pages and quarantined batches written before an instant of the wall clock."""
+
+    def old(folder: Path, pattern: str) -> list[Path]:
+        return [path for path in folder.glob(pattern) if path.stat().st_mtime < before.timestamp()]
+
+    for verdict in old(project.settings.quarantine / project.name, "*/verdict.json"):
+        shutil.rmtree(verdict.parent)
+    site = project.settings.data_docs / project.name
+    records = old(site / "validations", "*.json")
+    for record in records:
+        record.with_suffix(".html").unlink(missing_ok=True)
+        record.unlink()
+    if records:
+        data_docs.index(site, project.name)
 
 
-def _record(project: Project, batch: Batch, findings: Findings) -> dict[str, Any]:
-    """Return the content of ``verdict.json``."""
-    name = lake.batch_id(batch.since, batch.until)
-    rows = {table: len(frame) for table, frame in batch.tables.items()}
-    return {
-        "project": project.name,
-        "batch": name,
-        "since": batch.since.astimezone(UTC).isoformat(),
-        "until": batch.until.astimezone(UTC).isoformat(),
-        "accepted": not findings.failures,
-        "failures": findings.failures,
-        "warnings": findings.warnings,
-        "rows": rows,
-        "quarantined": rows if findings.failures else {table: len(findings.wrong(table)) for table in rows},
-        "page": f"{project.name}/validations/{name}.html",
-    }
+def _observed(frame: pd.DataFrame, result: Any) -> str:
+    """Describe what was observed: the missing columns, or how many values are wrong and the first of them."""
+    details = result.result
+    if "unexpected_count" not in details:
+        missing = details.get("details", {}).get("mismatched", {}).get("missing")
+        return f"no {', '.join(missing)}" if missing else str(details.get("observed_value", result.exception_info))
+    rows, values = details.get("unexpected_index_list") or [], details.get("partial_unexpected_list") or []
+    labelled = not isinstance(frame.index, pd.RangeIndex)
+    pairs = zip(rows, values, strict=False)
+    texts = list(dict.fromkeys(f"{row}: {_short(value)}" if labelled else _short(value) for row, value in pairs))
+    more = ", ..." if details["unexpected_count"] > 3 else ""
+    return f"{details['unexpected_count']} of {details['element_count']} wrong ({', '.join(texts[:3])}{more})"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return "-".join(str(part) for part in value.values())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from pandas import DataFrame
 
 from stack.core.settings import Settings
 from stack.project import Project
-from stack.validation import freshness
+from stack.validation import batches
 from tests.stack.conftest import START
 
 HOUR, SINCE = timedelta(hours=1), START.to_pydatetime()
@@ -31,7 +31,7 @@ def home(tmp_path, toy):
 
 
 def stale(home, toy, hours: int, rows: int = 0, length: int = 1) -> dict[str, object]:
-    return freshness.newly_stale(
+    return batches.newly_stale(
         Project(home, toy), batch(hours, rows), SINCE + hours * HOUR, SINCE + (hours + length) * HOUR
     )
 

@@ -15,10 +15,10 @@ from stack.core.settings import Settings
 from stack.features import datasets, definitions, features
 from stack.features.online import OnlineFeatures
 from stack.lake import lake
-from stack.project import Project, contract
+from stack.project import Project
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
-from stack.validation import snapshots, validation
+from stack.validation import batches, validation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MONDAY, TUESDAY, WEDNESDAY = (datetime(2024, 5, day, tzinfo=UTC) for day in (6, 7, 8))
@@ -160,8 +160,8 @@ def deliver(folder: Path, *rows: str) -> None:
 
 def ingest(settings: Settings, spec: ProjectSpec, since: datetime, until: datetime) -> tuple[list[Any], list[str]]:
     """Ingest as the flow does; give the ids of the batch, and the warnings."""
-    tables = snapshots.batch(Project(settings, spec), contract.source(spec.name).fetch(since, until), since, until)
-    if snapshots.unchanged(spec, tables):
+    tables = batches.fetch(Project(settings, spec), since, until)
+    if batches.unchanged(spec, tables):
         return [], []
     past = validation.history(Project(settings, spec), since)
     verdict = validation.validate(Project(settings, spec), tables, past, since, until)
