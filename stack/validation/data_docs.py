@@ -31,7 +31,7 @@ def publish(site: Path, results: Mapping[str, list[Any]], record: Mapping[str, A
         record: the content of ``verdict.json``, for the index.
     """
     _copy_assets(site / "assets")
-    page = site / record["page"]
+    page: Path = site / record["page"]
     _write(page, _merged_result(results, record), json.dumps(record, indent=1))
     index(site / record["project"], record["project"])
     return page
