@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from evidently import DataDefinition, Dataset, Report
@@ -37,8 +39,6 @@ class WindowComparison:
     reference: DataFrame
     current: DataFrame
     outcomes: Outcomes = Outcomes()
-    lost: tuple[str, ...] = ()
-    """Feature columns that miss far more values than the reference does."""
     scores: Mapping[str, float] = field(default_factory=dict)
     snapshot: Snapshot | None = None
 
@@ -56,6 +56,16 @@ class WindowComparison:
     def enough(self) -> bool:
         """Whether the window has rows enough for a drift score to mean something."""
         return len(self.current) >= self.policy.min_rows
+
+    @cached_property
+    def lost(self) -> tuple[str, ...]:
+        """Feature columns that miss more values than the reference by `max_missing_rise`, or all of them."""
+        if not self.enough:
+            return ()
+        columns = list(self.spec.features.columns)
+        current, reference = self.current[columns].isna(), self.reference[columns].isna()
+        rises = current.mean() - reference.mean() > self.policy.max_missing_rise
+        return tuple(rises.index[rises | (current.all() & ~reference.all())])
 
     @property
     def drift(self) -> dict[str, float]:
@@ -75,11 +85,8 @@ class WindowComparison:
 
     def drifts(self, score: float) -> bool:
         """Whether a column with this score of the policy's method drifts; one that lost its values does."""
-        if np.isinf(score):
-            return True
-        return (
-            score < self.policy.threshold if self.policy.method in P_VALUE_METHODS else score >= self.policy.threshold
-        )
+        compare = operator.lt if self.policy.method in P_VALUE_METHODS else operator.ge
+        return bool(np.isinf(score)) or compare(score, self.policy.threshold)
 
     def comparable(self, column: str) -> bool:
         """Whether both frames have values of the column; Evidently refuses an empty one."""
@@ -89,9 +96,7 @@ class WindowComparison:
 def compare(
     window: WindowComparison, metrics: Sequence[MetricOrContainer], *, at: datetime, name: str
 ) -> WindowComparison:
-    """Run Evidently's metrics on the frames; a window without rows stays as it is."""
-    if not len(window.current):
-        return window
+    """Run Evidently's metrics on the frames, of which none is empty."""
     current, reference = (_dataset(window.spec, frame) for frame in (window.current, window.reference))
     snapshot = Report(list(metrics)).run(current, reference, timestamp=at, name=name)
     scores = dict.fromkeys(window.lost, float("inf")) | _compat.drift_scores(snapshot)

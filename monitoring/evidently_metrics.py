@@ -2,13 +2,13 @@
 
 Evidently's own log-loss, AUC and regression metrics need every row labelled, and it has no Brier score and no
 calibration bias. Custom metrics are part of its public API; its UI shows them without importing this module. The names
-of the classes stand in stored snapshots and dashboards.
+of the classes and their fields stand in stored snapshots and dashboards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
@@ -18,22 +18,66 @@ from evidently.core.metric_types import SingleValue, SingleValueCalculation, Sin
 from evidently.core.report import Context
 from evidently.presets import DataDriftPreset
 from pandas import DataFrame
+from typing_extensions import override
 
 from monitoring import _compat
 from stack.training.performance import NAMES, labelled, reliability
+
+Metric = TypeVar("Metric", bound=SingleValueMetric)
 
 
 class DriftTable(DataDriftPreset):  # type: ignore[misc]
     """Evidently's table of drifting columns, each compared and drawn once."""
 
+    @override
     def generate_metrics(self, context: Context) -> Sequence[MetricOrContainer]:
-        """Return the share of drifting columns and the score of each, from the table that is drawn."""
         count, *drifts = super().generate_metrics(context)
         scores = _compat.drift_table_scores(context, self)
         values = [_compat.ValueDrift(**drift.dict(exclude={"type"}), score=scores[drift.column]) for drift in drifts]
         return [count, *values]
 
 
+def _shown(
+    text: str,
+    title: Callable[[Any], str],
+    values: Callable[[Any, Sequence[DataFrame]], Sequence[float | None]],
+    heading: str = "",
+) -> Callable[[type[Metric]], type[Metric]]:
+    """Let Evidently show a metric as a counter for each frame; the bias has a reliability plot, too.
+
+    Args:
+        text: format of the counters.
+        title: gives the name of a metric in the UI.
+        values: gives the values of a metric in the frames: current, then reference; None or absent where it has none.
+        heading: of the counters, where it is not the title.
+    """
+
+    def decorate(metric_class: type[Metric]) -> type[Metric]:
+        class Calculation(SingleValueCalculation[metric_class]):  # type: ignore[misc]
+            @override
+            def calculate(
+                self, context: Context, current_data: Dataset, reference_data: Dataset | None
+            ) -> SingleValue | tuple[SingleValue, SingleValue]:
+                metric = self.metric
+                frames = [data.as_dataframe() for data in (current_data, reference_data) if data is not None]
+                measured = values(metric, frames)
+                texts = ["-" if value is None else text.format(value) for value in measured]
+                current, *reference = [self.result(value) for value in measured if value is not None]
+                current.widget = [_compat.counters(heading or title(metric), texts)]
+                if isinstance(metric, LabelledScore) and metric.score == "bias":
+                    current.widget.append(_reliability(frames[0], metric.outputs, metric.label))
+                return (current, *reference) if reference else current
+
+            @override
+            def display_name(self) -> str:
+                return title(self.metric)
+
+        return metric_class
+
+    return decorate
+
+
+@_shown("{:.4g}", lambda metric: metric.title, lambda metric, _: [metric.value])
 class MonitoredValue(SingleValueMetric):  # type: ignore[misc]
     """A value of a monitored metric that Evidently does not compute."""
 
@@ -42,100 +86,38 @@ class MonitoredValue(SingleValueMetric):  # type: ignore[misc]
     value: float
 
 
-class MonitoredValueCalculation(SingleValueCalculation[MonitoredValue]):  # type: ignore[misc]
-    """Show the value."""
-
-    def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
-        """Return the value of the current frame."""
-        current = self.result(self.metric.value)
-        current.widget = [_compat.counters(self.metric.title, [f"{self.metric.value:.4g}"])]
-        return current
-
-    def display_name(self) -> str:
-        """Name the metric in the UI."""
-        return str(self.metric.title)
-
-
+@_shown(
+    "{:.2f} %",
+    lambda _: "Missing values in the features, %",
+    lambda metric, frames: [100 * float(frame[metric.columns].isna().to_numpy().mean()) for frame in frames],
+    heading="Missing values",
+)
 class MissingPercent(SingleValueMetric):  # type: ignore[misc]
     """Percentage of the cells of `columns` that hold no value; percent, as its plots round a share to nothing."""
 
     columns: list[str]
 
 
-class MissingPercentCalculation(SingleValueCalculation[MissingPercent]):  # type: ignore[misc]
-    """Count the missing cells of both frames."""
-
-    def calculate(
-        self, context: Context, current_data: Dataset, reference_data: Dataset | None
-    ) -> SingleValue | tuple[SingleValue, SingleValue]:
-        """Return current and reference percentage."""
-        percents = [
-            100 * float(data.as_dataframe()[self.metric.columns].isna().to_numpy().mean())
-            for data in (current_data, reference_data)
-            if data is not None
-        ]
-        current = self.result(percents[0])
-        current.widget = [_compat.counters("Missing values", [f"{percent:.2f} %" for percent in percents])]
-        return (current, self.result(percents[1])) if len(percents) > 1 else current
-
-    def display_name(self) -> str:
-        """Name the metric in the UI."""
-        return "Missing values in the features, %"
-
-
+@_shown("{:.1f}", lambda _: "Age of the features, minutes (95 % are younger)", lambda metric, _: [metric.minutes])
 class FeatureAge(SingleValueMetric):  # type: ignore[misc]
-    """Minutes that the features of 95 % of the predictions were younger than; given, as a reference has none."""
+    """Minutes that the features of 95 % of the predictions were younger than; a reference has none."""
 
     minutes: float
 
 
-class FeatureAgeCalculation(SingleValueCalculation[FeatureAge]):  # type: ignore[misc]
-    """Show the age."""
-
-    def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
-        """Return the age in the current frame."""
-        current = self.result(self.metric.minutes)
-        current.widget = [_compat.counters(self.display_name(), [f"{self.metric.minutes:.1f}"])]
-        return current
-
-    def display_name(self) -> str:
-        """Name the metric in the UI."""
-        return "Age of the features, minutes (95 % are younger)"
-
-
+@_shown(
+    "{:.4f}",
+    lambda metric: NAMES.get(metric.score, metric.score),
+    lambda metric, frames: [metric.current, metric.reference],
+)
 class LabelledScore(SingleValueMetric):  # type: ignore[misc]
-    """A score that was measured on the labelled rows; the bias comes with a reliability plot.
-
-    The values are given, as a task measures them and Evidently would not; only the plot looks at the rows.
-    """
+    """A score that a task has measured on the labelled rows of both frames."""
 
     score: str
     current: float
     reference: float | None = None
     outputs: list[str]
     label: str
-
-
-class LabelledScoreCalculation(SingleValueCalculation[LabelledScore]):  # type: ignore[misc]
-    """Show the score of both frames."""
-
-    def calculate(
-        self, context: Context, current_data: Dataset, reference_data: Dataset | None
-    ) -> SingleValue | tuple[SingleValue, SingleValue]:
-        """Return the current score, and the reference's where it has labels."""
-        metric = self.metric
-        current = self.result(metric.current)
-        shown = ["-" if value is None else f"{value:.4f}" for value in (metric.current, metric.reference)]
-        current.widget = [_compat.counters(self.display_name(), shown)]
-        if metric.score == "bias":
-            current.widget.append(_reliability(current_data.as_dataframe(), metric.outputs, metric.label))
-        if reference_data is not None and metric.reference is not None:
-            return current, self.result(metric.reference)
-        return current
-
-    def display_name(self) -> str:
-        """Name the score in the UI."""
-        return str(NAMES.get(self.metric.score, self.metric.score))
 
 
 def _reliability(frame: DataFrame, outputs: list[str], label: str) -> Any:

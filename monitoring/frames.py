@@ -58,24 +58,6 @@ def prediction_columns(spec: ProjectSpec, frame: DataFrame) -> DataFrame:
     return kept
 
 
-def missing_share(spec: ProjectSpec, frame: DataFrame) -> float | None:
-    """Return the share of feature cells without a value; None without rows."""
-    return float(frame[list(spec.features.columns)].isna().to_numpy().mean()) if len(frame) else None
-
-
-def oldest_features(frame: DataFrame) -> float | None:
-    """Return the 95 % quantile of the features' age in minutes; None where no feature has an age."""
-    return float(frame[AGE].quantile(0.95)) if AGE in frame and frame[AGE].notna().any() else None
-
-
-def lost(spec: ProjectSpec, reference: DataFrame, current: DataFrame) -> tuple[str, ...]:
-    """Return the columns that miss more values than the reference by `max_missing_rise`, or all of them."""
-    columns = list(spec.features.columns)
-    rise = current[columns].isna().mean() - reference[columns].isna().mean()
-    empty = current[columns].isna().all() & reference[columns].notna().any()
-    return tuple(column for column in columns if rise[column] > spec.monitoring.max_missing_rise or empty[column])
-
-
 def outcomes(spec: ProjectSpec, frame: DataFrame, at: datetime, cutoff: datetime | None) -> Outcomes:
     """Count the labelled rows in (cutoff, at], and measure those within the bias window."""
     if cutoff is None or TIME not in frame:

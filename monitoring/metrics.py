@@ -1,206 +1,197 @@
-"""The table of monitored metrics, and those of features and predictions.
+"""The table of monitored metrics: how each is measured, drawn by Evidently, and judged.
 
-To add one: a class here, in `METRICS`, and its limit in ``stack/specification/sections.py`` (class ``Monitoring``).
-Report, summary, portal, dashboard and verdict follow.
+To add one: a row of `METRICS`, its rule in ``monitoring/rules.py``, and the limit in
+``stack/specification/sections.py`` (class ``Monitoring``). Report, summary, portal, dashboard and verdict follow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from evidently.core.container import MetricOrContainer
 from evidently.metrics import MeanValue, RowCount, ValueDrift
-from evidently.sdk.models import PanelMetric
+from evidently.sdk.models import DashboardPanelPlot, PanelMetric
 from evidently.sdk.panels import bar_plot_panel, counter_panel, line_plot_panel
 
-from monitoring import evidently_metrics, frames
+from monitoring import rules
 from monitoring.comparison import CATEGORY_METHODS, WindowComparison
-from monitoring.model_metrics import Bias, ChampionAge, Loss, Performance
-from monitoring.monitored import MonitoredMetric, Panels
-from monitoring.rules import History
-from stack.kit.drift import Reason
+from monitoring.evidently_metrics import DriftTable, FeatureAge, LabelledScore, MissingPercent, MonitoredValue
+from monitoring.frames import AGE
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
+from stack.training.performance import NAMES, measure, scores
+
+Measure = Callable[[WindowComparison], float | None]
+Draw = Callable[[WindowComparison], Sequence[MetricOrContainer]]
+Panels = Callable[[ProjectSpec], Sequence[DashboardPanelPlot]]
 
 
-class FeatureDrift(MonitoredMetric):
-    """Share of the feature columns that drift."""
+@dataclass(frozen=True)
+class MonitoredMetric:
+    """A number measured in each window."""
 
-    name, title = "drift", "Features drifting"
-
-    def measure(self, window: WindowComparison) -> float | None:
-        """Return the share of the compared columns; None where there are too few rows."""
-        return len(window.drifted) / len(window.drift) if window.drift else None
-
-    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
-        """Return the table of all columns."""
-        columns = [column for column in window.spec.features.columns if window.comparable(column)]
-        if not columns or not window.enough:
-            return []
-        table = evidently_metrics.DriftTable(
-            columns=columns,
-            drift_share=window.policy.max_drift_share,
-            num_method=window.policy.method,
-            cat_method=CATEGORY_METHODS[window.policy.method],
-            threshold=window.policy.threshold,
-        )
-        return [table]
-
-    def panels(self, spec: ProjectSpec) -> Panels:
-        """Return the share, last and over time."""
-        policy = spec.monitoring
-        share = PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})
-        title = f"Share of drifted features by {policy.method}, notice from {policy.max_drift_share}"
-        return [
-            counter_panel("Share of drifted features, last window", [share], size="half"),
-            line_plot_panel(title, [share], size="half"),
-        ]
-
-    def feature_panels(self, spec: ProjectSpec) -> Panels:
-        """Return the score of each column over time."""
-        columns = [_drift_of(column) for column in spec.features.columns]
-        return [line_plot_panel(f"Drift of each feature ({spec.monitoring.method})", columns)]
-
-    def rule(self, history: History) -> Reason:
-        """Give notice from ``max_drift_share`` on."""
-        share, limit = history.last.drift_share, history.policy.max_drift_share
-        if (few := history.too_few(self.name)) or share is None:
-            return few or Reason(self.name, None, limit, "none", "drift: no feature column could be compared")
-        action, windows = history.alarm(
-            lambda window: window.drift_share is not None and window.drift_share >= limit, "notice"
-        )
-        text = f"drift: {share:.0%} of the feature columns, notice from {limit:.0%}{windows}"
-        return Reason(self.name, share, limit, action, text)
+    name: str
+    """Key of its value in summaries and in ``Window.measured``; name of its rule in the verdict."""
+    title: str = ""
+    """Heading in the portal and in Evidently; without one, the value is not shown there."""
+    measure: Measure = lambda _: None
+    """Returns its value in a window, if it is defined there."""
+    rule: rules.Rule = lambda _: None
+    draw: Draw | None = None
+    """Returns what Evidently computes or draws in a report; when omitted, the measured value, where it has a title."""
+    panels: Panels | None = None
+    """Returns its panels in Evidently's dashboard; when omitted, the measured value over time, where it has a title."""
+    feature_panels: Panels = lambda _: []
+    """Returns its panels in the dashboard's tab of single features."""
 
 
-class PredictionDrift(MonitoredMetric):
-    """Drift score of the output that drifts most."""
-
-    name = "predictions"
-
-    def measure(self, window: WindowComparison) -> float | None:
-        """Return the score; None without predictions or with too few rows."""
-        return window.prediction_drift
-
-    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
-        """Return the drift of each output."""
-        policy, outputs = window.policy, [output for output in window.outputs if window.comparable(output)]
-        drifts = [ValueDrift(column=output, method=policy.method, threshold=policy.threshold) for output in outputs]
-        return drifts if window.enough else []
-
-    def panels(self, spec: ProjectSpec) -> Panels:
-        """Return the score of each output over time."""
-        outputs = [_drift_of(output) for output in tasks.of(spec).outputs]
-        return [line_plot_panel("Drift of the predictions", outputs, size="half")]
-
-    def rule(self, history: History) -> Reason:
-        """Give notice when the predictions drift."""
-        drifts, threshold = history.last.prediction_drift, history.policy.threshold
-        if few := history.too_few(self.name):
-            return few
-        if drifts is None:
-            return Reason(self.name, None, threshold, "none", "predictions: none in the window")
-        action, windows = history.alarm(lambda window: bool(window.prediction_drift), "notice")
-        text = f"predictions: {'drift' if drifts else 'no drift'} by {history.policy.method}{windows}"
-        return Reason(self.name, float(drifts), threshold, action, text)
+def report_metrics(metric: MonitoredMetric, window: WindowComparison) -> Sequence[MetricOrContainer]:
+    """Return what Evidently computes or draws of a metric in the report."""
+    if metric.draw:
+        return metric.draw(window)
+    value = metric.measure(window) if metric.title else None
+    return [] if value is None else [MonitoredValue(name=metric.name, title=metric.title, value=value)]
 
 
-class Rows(MonitoredMetric):
-    """Number of rows."""
-
-    name = "rows"
-
-    def measure(self, window: WindowComparison) -> float:
-        """Return the number of rows in the window."""
-        return len(window.current)
-
-    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
-        """Return Evidently's own count."""
-        return [RowCount()]
-
-    def panels(self, spec: ProjectSpec) -> Panels:
-        """Return the number, last and over time."""
-        rows = PanelMetric(legend="rows", metric="RowCount")
-        return [counter_panel("Rows in the last window", [rows], size="half"), bar_plot_panel("Rows", [rows])]
+def dashboard_panels(metric: MonitoredMetric, spec: ProjectSpec) -> Sequence[DashboardPanelPlot]:
+    """Return the panels of a metric in Evidently's dashboard."""
+    if metric.panels:
+        return metric.panels(spec)
+    return [_line(metric.title, _panel_metric("MonitoredValue", name=metric.name))] if metric.title else []
 
 
-class MissingValues(MonitoredMetric):
-    """Share of the feature cells without a value; the rule names columns that lost theirs."""
-
-    name, title = "missing", "Missing"
-
-    def measure(self, window: WindowComparison) -> float | None:
-        """Return the share; None without rows."""
-        return frames.missing_share(window.spec, window.current)
-
-    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
-        """Return the percentage in both frames."""
-        return [evidently_metrics.MissingPercent(columns=list(window.spec.features.columns))]
-
-    def panels(self, spec: ProjectSpec) -> Panels:
-        """Return the percentage over time."""
-        missing = PanelMetric(legend="missing", metric="MissingPercent")
-        return [line_plot_panel("Missing values, %", [missing], size="half")]
-
-    def rule(self, history: History) -> Reason:
-        """Give notice of columns that miss more values than the reference, by ``max_missing_rise``."""
-        lost, limit = history.last.lost, history.policy.max_missing_rise
-        if not lost:
-            return Reason(self.name, 0, limit, "none", "missing: no column lost its values")
-        text = f"missing: {', '.join(lost)} lost values; serving continues without them"
-        return Reason(self.name, len(lost), limit, "notice", text)
+def _panel_metric(metric: str, **labels: str) -> PanelMetric:
+    """Return a value of Evidently's in a panel, with its label as the legend."""
+    return PanelMetric(legend=next(iter(labels.values())), metric=metric, metric_labels=labels)
 
 
-class FeatureAge(MonitoredMetric):
-    """Minutes that the features of 95 % of the predictions were younger than."""
-
-    name, heading = "feature_age", "Age of the features, minutes (95 % are younger)"
-
-    def measure(self, window: WindowComparison) -> float | None:
-        """Return the minutes; None where no feature has an age."""
-        return frames.oldest_features(window.current)
-
-    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
-        """Return the age, where there is one."""
-        minutes = self.measure(window)
-        return [] if minutes is None else [evidently_metrics.FeatureAge(minutes=minutes)]
-
-    def panels(self, spec: ProjectSpec) -> Panels:
-        """Return the age over time."""
-        age = PanelMetric(legend="minutes", metric="FeatureAge")
-        return [line_plot_panel(self.heading, [age], size="half")]
+def _line(title: str, *values: PanelMetric) -> DashboardPanelPlot:
+    return line_plot_panel(title, list(values), size="half")
 
 
-class MeanPrediction(MonitoredMetric):
-    """Mean of each output."""
+def _drift_share(window: WindowComparison) -> float | None:
+    return len(window.drifted) / len(window.drift) if window.drift else None
 
-    name = "mean_prediction"
 
-    def evidently(self, window: WindowComparison) -> list[MetricOrContainer]:
-        """Return the mean of each output in both frames."""
-        return [MeanValue(column=output) for output in window.outputs if window.comparable(output)]
+def _drift_table(window: WindowComparison) -> list[MetricOrContainer]:
+    policy = window.policy
+    columns = [column for column in window.spec.features.columns if window.comparable(column)]
+    if not columns or not window.enough:
+        return []
+    table = DriftTable(
+        columns=columns,
+        drift_share=policy.max_drift_share,
+        num_method=policy.method,
+        cat_method=CATEGORY_METHODS[policy.method],
+        threshold=policy.threshold,
+    )
+    return [table]
 
-    def panels(self, spec: ProjectSpec) -> Panels:
-        """Return the means over time."""
-        means = [
-            PanelMetric(legend=output, metric="MeanValue", metric_labels={"column": output})
-            for output in tasks.of(spec).outputs
-        ]
-        return [line_plot_panel("Mean prediction", means, size="half")]
+
+def _drift_panels(spec: ProjectSpec) -> list[DashboardPanelPlot]:
+    policy = spec.monitoring
+    share = PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})
+    title = f"Share of drifted features by {policy.method}, notice from {policy.max_drift_share}"
+    return [counter_panel("Share of drifted features, last window", [share], size="half"), _line(title, share)]
+
+
+def _drift_of_each(spec: ProjectSpec) -> list[DashboardPanelPlot]:
+    columns = [_panel_metric("ValueDrift", column=column) for column in spec.features.columns]
+    return [line_plot_panel(f"Drift of each feature ({spec.monitoring.method})", columns)]
+
+
+def _prediction_drift(window: WindowComparison) -> list[MetricOrContainer]:
+    method, threshold = window.policy.method, window.policy.threshold
+    outputs = [output for output in window.outputs if window.comparable(output)] if window.enough else []
+    return [ValueDrift(column=output, method=method, threshold=threshold) for output in outputs]
+
+
+def _outputs_panel(title: str, metric: str) -> Panels:
+    """Return one value of each output over time."""
+    return lambda spec: [_line(title, *(_panel_metric(metric, column=output) for output in tasks.of(spec).outputs))]
+
+
+def _rows_panels(spec: ProjectSpec) -> list[DashboardPanelPlot]:
+    rows = PanelMetric(legend="rows", metric="RowCount")
+    return [counter_panel("Rows in the last window", [rows], size="half"), bar_plot_panel("Rows", [rows])]
+
+
+def _missing_share(window: WindowComparison) -> float | None:
+    cells = window.current[list(window.spec.features.columns)]
+    return float(cells.isna().to_numpy().mean()) if len(cells) else None
+
+
+def _feature_age(window: WindowComparison) -> float | None:
+    ages = window.current.get(AGE)
+    return float(ages.quantile(0.95)) if ages is not None and ages.notna().any() else None
+
+
+def _age_counter(window: WindowComparison) -> list[MetricOrContainer]:
+    minutes = _feature_age(window)
+    return [] if minutes is None else [FeatureAge(minutes=minutes)]
+
+
+def _labelled_scores(window: WindowComparison) -> list[MetricOrContainer]:
+    spec, outputs = window.spec, list(window.outputs)
+    current, reference = measure(spec, window.current) or {}, measure(spec, window.reference) or {}
+    return [
+        LabelledScore(score=score, current=value, reference=reference.get(score), outputs=outputs, label=spec.label)
+        for score in scores(spec)
+        if (value := current.get(score)) is not None
+    ]
 
 
 METRICS: tuple[MonitoredMetric, ...] = (
-    FeatureDrift(),
-    PredictionDrift(),
-    Rows(),
-    MissingValues(),
-    FeatureAge(),
-    MeanPrediction(),
-    Performance(),
-    Bias(),
-    Loss(),
-    ChampionAge(),
+    MonitoredMetric(
+        "drift",
+        "Features drifting",
+        measure=_drift_share,
+        rule=rules.drift,
+        draw=_drift_table,
+        panels=_drift_panels,
+        feature_panels=_drift_of_each,
+    ),
+    MonitoredMetric(
+        "predictions",
+        measure=lambda window: window.prediction_drift,
+        rule=rules.predictions,
+        draw=_prediction_drift,
+        panels=_outputs_panel("Drift of the predictions", "ValueDrift"),
+    ),
+    MonitoredMetric(
+        "rows", measure=lambda window: len(window.current), draw=lambda _: [RowCount()], panels=_rows_panels
+    ),
+    MonitoredMetric(
+        "missing",
+        "Missing",
+        measure=_missing_share,
+        rule=rules.missing,
+        draw=lambda window: [MissingPercent(columns=list(window.spec.features.columns))],
+        panels=lambda _: [_line("Missing values, %", PanelMetric(legend="missing", metric="MissingPercent"))],
+    ),
+    MonitoredMetric(
+        "feature_age",
+        measure=_feature_age,
+        draw=_age_counter,
+        panels=lambda _: [
+            _line("Age of the features, minutes (95 % are younger)", PanelMetric(legend="minutes", metric="FeatureAge"))
+        ],
+    ),
+    MonitoredMetric(
+        "mean_prediction",
+        draw=lambda window: [MeanValue(column=output) for output in window.outputs if window.comparable(output)],
+        panels=_outputs_panel("Mean prediction", "MeanValue"),
+    ),
+    MonitoredMetric(
+        "performance",
+        draw=_labelled_scores,
+        panels=lambda spec: [
+            _line(NAMES.get(score, score), _panel_metric("LabelledScore", score=score)) for score in scores(spec)
+        ],
+    ),
+    MonitoredMetric("bias", measure=lambda window: window.outcomes.bias, rule=rules.bias),
+    MonitoredMetric("loss", measure=lambda window: window.outcomes.loss, rule=rules.loss),
+    MonitoredMetric("age", rule=rules.age),
 )
 """In the order of reports and verdicts."""
-
-
-def _drift_of(column: str) -> PanelMetric:
-    return PanelMetric(legend=column, metric="ValueDrift", metric_labels={"column": column})

@@ -12,13 +12,13 @@ from stack.registry import artifacts
 from stack.serving import observed
 
 
-def champion(project: Project, at: datetime, made: datetime) -> Report:
+def champion(project: Project, at: datetime, created_at: datetime) -> Report:
     """Compare the window before `at` with the champion's training reference; save the report, and log it to MLflow.
 
     Args:
         project: the project.
         at: end of the window.
-        made: instant on the wall clock.
+        created_at: instant on the wall clock.
     """
     version = project.registry.require_champion()
     report = reports.run(
@@ -30,7 +30,7 @@ def champion(project: Project, at: datetime, made: datetime) -> Report:
         trained=newest.cutoff if (newest := project.registry.tagged({}, "DESC")) else None,
         at=at,
         name=f"{at:%Y%m%dT%H%M%SZ}",
-        made=made,
+        created_at=created_at,
     )
     reasons = [reason.text for reason in report.verdict.reasons]
     record = json.dumps({"at": at.isoformat(), "summary": report.verdict.summary, "reasons": reasons}, indent=1)
@@ -48,4 +48,6 @@ def markdown(project: Project, report: Report) -> str:
     """Return the verdict of a report with its reasons."""
     reasons = report.verdict.reasons
     lines = "\n".join(f"- {'**' + r.action + '** ' if r.action != 'none' else ''}{r.text}" for r in reasons)
-    return f"# {report.verdict.summary}\n\n{lines}\n\n[Report]({page_url(project, report)}), {report.rows:,} rows"
+    return (
+        f"# {report.verdict.summary}\n\n{lines}\n\n[Report]({page_url(project, report)}), {report.window.rows:,} rows"
+    )

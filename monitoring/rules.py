@@ -1,15 +1,19 @@
-"""What the rules of the drift policy share: the windows they judge, and how many of them break a limit."""
+"""The rules of the drift policy: what each says of the last window, given those before it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Literal
 
 from stack.kit.drift import Action, Reason, Window
 from stack.specification.specs import Monitoring
 
 DAY = timedelta(days=1)
+Rule = Callable[["History"], Reason | None]
+"""Judges the last window; None where the project has no limit for it."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,6 @@ class History:
         """The window that is judged."""
         return self.windows[-1]
 
-    def since_cutoff(self) -> History:
-        """Keep the windows of the present champion, and the last one in any case."""
-        own = [window for window in self.windows if self.cutoff is None or window.at > self.cutoff]
-        return replace(self, windows=own or self.windows[-1:])
-
     def alarm(self, breaks: Callable[[Window], bool], action: Action) -> tuple[Action, str]:
         """Return the action if `breaches` of the last `windows` windows break a limit, and how many do, as text."""
         count, of = sum(map(breaks, self.windows[-self.policy.windows :])), self.policy.windows
@@ -47,17 +46,69 @@ class History:
             return None
         return Reason(name, None, needed, "none", f"{name}: {rows:,} rows; at least {needed:,} needed")
 
-    def upper_limit(self, name: str, limit: float, action: Action, text: str) -> Reason:
-        """Judge a measured value that should not exceed a limit.
 
-        Args:
-            name: of the monitored metric.
-            limit: from ``monitoring`` of project.yaml.
-            action: what follows from values above it.
-            text: format string of the value and the limit, as in ``"{:.1%}, limit {:.1%}"``.
-        """
-        value = self.last.measured.get(name)
-        if value is None:
-            return Reason(name, None, limit, "none", f"{name}: not measured")
-        result, windows = self.alarm(lambda window: (window.measured.get(name) or 0) > limit, action)
-        return Reason(name, value, limit, result, f"{name}: {text.format(value, limit)}{windows}")
+def drift(history: History) -> Reason:
+    """Give notice from ``max_drift_share`` on."""
+    share, limit = history.last.drift_share, history.policy.max_drift_share
+    if (few := history.too_few("drift")) or share is None:
+        return few or Reason("drift", None, limit, "none", "drift: no feature column could be compared")
+
+    def breaks(window: Window) -> bool:
+        return window.drift_share is not None and window.drift_share >= limit
+
+    action, windows = history.alarm(breaks, "notice")
+    text = f"drift: {share:.0%} of the feature columns, notice from {limit:.0%}{windows}"
+    return Reason("drift", share, limit, action, text)
+
+
+def predictions(history: History) -> Reason:
+    """Give notice when the predictions drift."""
+    drifts, threshold = history.last.prediction_drift, history.policy.threshold
+    if (few := history.too_few("predictions")) or drifts is None:
+        return few or Reason("predictions", None, threshold, "none", "predictions: none in the window")
+    action, windows = history.alarm(lambda window: bool(window.prediction_drift), "notice")
+    text = f"predictions: {'drift' if drifts else 'no drift'} by {history.policy.method}{windows}"
+    return Reason("predictions", float(drifts), threshold, action, text)
+
+
+def missing(history: History) -> Reason:
+    """Give notice of columns that miss more values than the reference, by ``max_missing_rise``."""
+    lost, limit = history.last.lost, history.policy.max_missing_rise
+    if not lost:
+        return Reason("missing", 0, limit, "none", "missing: no column lost its values")
+    text = f"missing: {', '.join(lost)} lost values; serving continues without them"
+    return Reason("missing", len(lost), limit, "notice", text)
+
+
+def _labelled(name: Literal["bias", "loss"], history: History) -> Reason | None:
+    """Retrain when enough labelled rows since the champion's cut-off are beyond the limit."""
+    policy, cutoff = history.policy, history.cutoff
+    limit: float | None = getattr(policy, f"max_{name}")
+    if limit is None or cutoff is None:
+        return None
+    own = [window for window in history.windows if window.at > cutoff]
+    history = replace(history, windows=own or history.windows[-1:])
+    value, labelled = getattr(history.last, name), history.last.labelled
+    if value is None or labelled < policy.min_labelled:
+        text = f"{labelled:,} labelled rows since the cut-off; at least {policy.min_labelled:,} needed"
+        return Reason(name, value, limit, "none", f"{name}: {text}")
+
+    def breaks(window: Window) -> bool:
+        measured = getattr(window, name)
+        return measured is not None and window.labelled >= policy.min_labelled and abs(measured) > limit
+
+    action, windows = history.alarm(breaks, "retrain")
+    text = f"{value:+.4f} over {policy.bias_window.days} days, limit {limit:g}, {labelled:,} labelled rows"
+    return Reason(name, value, limit, action, f"{name}: {text} since the cut-off{windows}")
+
+
+bias, loss = partial(_labelled, "bias"), partial(_labelled, "loss")
+
+
+def age(history: History) -> Reason | None:
+    """Retrain at ``max_age`` of the data that the champion was trained on."""
+    if history.cutoff is None:
+        return None
+    days, limit = (history.at - history.cutoff) / DAY, history.policy.max_age / DAY
+    text = f"age: champion trained on data {days:.0f} days old, limit {limit:.0f}"
+    return Reason("age", days, limit, "retrain" if days >= limit else "none", text)

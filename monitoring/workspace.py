@@ -81,7 +81,7 @@ def _snapshot_file(project: Project, name: str) -> Path:
 def _draw(project: EvidentlyProject, spec: ProjectSpec) -> None:
     """Fill the dashboard with the panels of the monitored metrics: counters first, then lines, then bars."""
     project.dashboard.clear_dashboard()
-    panels = [panel for metric in metrics.METRICS for panel in metric.panels(spec)]
+    panels = [panel for metric in metrics.METRICS for panel in metrics.dashboard_panels(metric, spec)]
     for panel in sorted(panels, key=lambda panel: PLOTS.index(panel.plot_params["plot_type"])):
         project.dashboard.add_panel(panel, tab="Monitoring")
     for panel in (panel for metric in metrics.METRICS for panel in metric.feature_panels(spec)):

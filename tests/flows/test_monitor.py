@@ -14,7 +14,7 @@ from tests.flows.conftest import NOW
 def report(action: str) -> SimpleNamespace:
     reason = SimpleNamespace(name="bias", text="bias 0.2", action=action)
     verdict = SimpleNamespace(summary="drift", action=action, retrain=action == "retrain", reasons=[reason])
-    return SimpleNamespace(verdict=verdict, name="20130301T000000Z", at=NOW, rows=1000)
+    return SimpleNamespace(verdict=verdict, name="20130301T000000Z", at=NOW, window=SimpleNamespace(rows=1000))
 
 
 @pytest.fixture(autouse=True)

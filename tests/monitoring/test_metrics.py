@@ -1,4 +1,4 @@
-"""A monitored metric is one object in one table: everything else follows from it."""
+"""A monitored metric is one row of one table: everything else follows from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evidently.ui.workspace import Workspace
 
 from monitoring import metrics, reports, workspace
 from monitoring.comparison import WindowComparison
-from monitoring.monitored import MonitoredMetric
+from monitoring.metrics import MonitoredMetric
 from monitoring.rules import History
 from stack.kit.drift import Reason
 from stack.project import Project
@@ -20,20 +20,22 @@ LIMIT = 0.1
 """Of a real metric it stands in the specification's section ``monitoring``."""
 
 
-class RepeatedRows(MonitoredMetric):
-    name, title = "repeated", "Repeated rows"
+def repeated_share(window: WindowComparison) -> float | None:
+    columns = list(window.spec.features.columns)
+    return float(window.current[columns].duplicated().mean()) if len(window.current) else None
 
-    def measure(self, window: WindowComparison) -> float | None:
-        columns = list(window.spec.features.columns)
-        return float(window.current[columns].duplicated().mean()) if len(window.current) else None
 
-    def rule(self, history: History) -> Reason:
-        return history.upper_limit(self.name, LIMIT, "notice", "{:.0%} of the rows, notice above {:.0%}")
+def repeated_rule(history: History) -> Reason:
+    value = history.last.measured["repeated"]
+    action, windows = history.alarm(lambda window: window.measured.get("repeated", 0) > LIMIT, "notice")
+    text = f"repeated: {value:.0%} of the rows, notice above {LIMIT:.0%}{windows}"
+    return Reason("repeated", value, LIMIT, action, text)
 
 
 @pytest.fixture
 def repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, RepeatedRows()))
+    metric = MonitoredMetric("repeated", "Repeated rows", measure=repeated_share, rule=repeated_rule)
+    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, metric))
 
 
 def test_a_registered_metric_is_in_report_summary_dashboard_and_verdict(home, spec, frame, repeated):
@@ -42,7 +44,7 @@ def test_a_registered_metric_is_in_report_summary_dashboard_and_verdict(home, sp
 
     report = reports.run(Project(home, spec), frame(seed=1), current, at=AT, name="r1")
 
-    assert report.measured["repeated"] == pytest.approx(0.5, abs=0.01)
+    assert report.window.measured["repeated"] == pytest.approx(0.5, abs=0.01)
     assert "repeated: 50% of the rows, notice above 10%" in report.verdict.summary
     assert (report.verdict.action, report.verdict.reasons[-1].name) == ("notice", "repeated")
     page = report.path.read_text()
@@ -53,7 +55,7 @@ def test_a_registered_metric_is_in_report_summary_dashboard_and_verdict(home, sp
     assert "Repeated rows" in [panel.title for panel in project.dashboard.model().panels]
     run = Workspace(str(home.reports)).get_run(project.id, workspace.snapshot_id(spec, "r1"))
     values = {result.display_name: result.dict().get("value") for result in run.metric_results.values()}
-    assert values["Repeated rows"] == report.measured["repeated"]
+    assert values["Repeated rows"] == report.window.measured["repeated"]
 
 
 def test_a_registered_metric_counts_in_earlier_windows(home, spec, frame, repeated):

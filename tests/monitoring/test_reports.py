@@ -24,7 +24,7 @@ def test_a_drifted_column_is_found_and_a_calm_one_is_not(home, spec, frame):
 
     assert report.drifted == ("moved",)
     assert report.drift["moved"] > 0.2 > report.drift["calm"]
-    assert report.drift_share == pytest.approx(1 / 3)
+    assert report.window.drift_share == pytest.approx(1 / 3)
     assert report.prediction_drift < 0.2
     assert report.verdict.action == "notice"
     assert report.performance["rows"] == 600
@@ -58,7 +58,7 @@ def test_too_few_rows_decide_nothing(home, spec, frame):
         Project(home, spec), frame(seed=1), frame(rows=199, shift=9.0), at=AT, name="r1", cutoff=CUTOFF
     )
 
-    assert report.drift_share is None
+    assert report.window.drift_share is None
     assert report.drifted == ()
     assert report.verdict.action == "none"
     assert "199 rows; at least 200 needed" in report.path.read_text()
@@ -67,7 +67,7 @@ def test_too_few_rows_decide_nothing(home, spec, frame):
 def test_an_empty_window_is_reported(home, spec, frame):
     report = reports.run(Project(home, spec), frame(seed=1), frame(rows=1).iloc[:0], at=AT, name="r1", cutoff=CUTOFF)
 
-    assert (report.rows, report.dashboard, report.performance) == (0, "", None)
+    assert (report.window.rows, report.dashboard, report.performance) == (0, "", None)
     assert report.path.exists()
 
 
@@ -91,10 +91,10 @@ def test_a_lost_feed_gives_notice_and_no_error(home, spec, frame):
         Project(home, spec), frame(seed=1), frame().assign(calm=np.nan), at=AT, name="r1", cutoff=CUTOFF
     )
 
-    assert report.lost == ("calm",)
+    assert report.window.lost == ("calm",)
     assert "calm" in report.drifted
     assert report.verdict.action == "notice"
-    assert report.missing_share == pytest.approx(1 / 3)
+    assert report.window.measured["missing"] == pytest.approx(1 / 3)
 
 
 def test_predictions_and_labels_may_be_absent(home, spec, frame):
@@ -103,7 +103,7 @@ def test_predictions_and_labels_may_be_absent(home, spec, frame):
     report = reports.run(Project(home, spec), frame(seed=1)[columns], frame()[columns], at=AT, name="r1", cutoff=CUTOFF)
 
     assert (report.prediction_drift, report.performance) == (None, None)
-    assert report.drift_share == 0
+    assert report.window.drift_share == 0
 
 
 def test_a_missing_feature_column_is_named(home, spec, frame):
@@ -214,7 +214,7 @@ def test_the_age_of_the_features_is_reported(home, spec, frame):
 
     report = reports.run(Project(home, spec), frame(seed=1), current.assign(features_at=old), at=AT, name="r1")
 
-    assert report.feature_age_minutes == pytest.approx(50)
+    assert report.window.measured["feature_age"] == pytest.approx(50)
     assert report.path.read_text().count("Age of the features, minutes") > 0
 
 
