@@ -17,7 +17,8 @@ from pandas import DataFrame
 from monitoring import _compat
 from monitoring.frames import TIME, Outcomes
 from stack.specification import tasks
-from stack.specification.specs import Monitoring, ProjectSpec
+from stack.specification.sections import Monitoring
+from stack.specification.specs import ProjectSpec
 
 MAX_ROWS = 100_000
 """Larger frames are sampled: Evidently takes about a second for each 10,000 rows of 30 columns."""

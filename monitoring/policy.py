@@ -16,7 +16,7 @@ from monitoring.rules import DAY, History
 from stack.core.errors import StackError
 from stack.kit.drift import Reason, Verdict, Window
 from stack.project import Project
-from stack.specification.specs import Monitoring
+from stack.specification.sections import Monitoring
 
 
 def verdict(project: Project, windows: Sequence[Window], *, at: datetime, cutoff: datetime | None) -> Verdict:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Literal
 
 from stack.kit.drift import Action, Reason, Window
-from stack.specification.specs import Monitoring
+from stack.specification.sections import Monitoring
 
 DAY = timedelta(days=1)
 Rule = Callable[["History"], Reason | None]

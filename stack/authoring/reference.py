@@ -20,7 +20,8 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from stack.specification import fields, tasks
-from stack.specification.specs import ProjectSpec, Spec
+from stack.specification.sections import Spec
+from stack.specification.specs import ProjectSpec
 
 BEGIN, END = "<!-- keys: made by python -m stack.authoring.reference -->", "<!-- end of keys -->"
 TYPES = (

@@ -15,8 +15,8 @@ from stack.core.errors import StackError
 from stack.lake import repository
 from stack.lake.windows import batch_id as batch_id
 from stack.lake.windows import window as window
+from stack.specification.sections import Table as TableSpec
 from stack.specification.specs import ProjectSpec
-from stack.specification.specs import Table as TableSpec
 
 
 def checked(

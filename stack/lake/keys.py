@@ -17,7 +17,8 @@ from dvc.repo import Repo
 
 from stack.core.errors import StackError
 from stack.lake import history, repository
-from stack.specification.specs import ProjectSpec, Table
+from stack.specification.sections import Table
+from stack.specification.specs import ProjectSpec
 
 Hashes = np.ndarray[Any, np.dtype[np.int64]]
 SCHEMA = "CREATE TABLE seen (hash INTEGER PRIMARY KEY); CREATE TABLE state (version TEXT NOT NULL)"

@@ -19,7 +19,8 @@ from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Entry, Judgement
 from stack.registry.registry import Version
 from stack.serving import scoring
-from stack.specification.specs import ProjectSpec, Rollout
+from stack.specification.sections import Rollout
+from stack.specification.specs import ProjectSpec
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,13 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     """
     from stack.core import settings
     from stack.reproduce import steps
-    from stack.specification import specs
+    from stack.specification import sections, specs
     from stack.training import training
 
     # Warnings of libraries about libraries: Feast, which enables them when it is imported, calls what DuckDB renames.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     spec, cutoff = specs.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
-    spec = spec.model_copy(update={"training": specs.Training.model_validate(recipe["training"])})
+    spec = spec.model_copy(update={"training": sections.Training.model_validate(recipe["training"])})
     tables = Project(settings.load(), spec).lake.read(until=cutoff, revision=recipe["data_revision"])
     print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
     frame = steps.training_set(spec, tables, cutoff)

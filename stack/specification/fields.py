@@ -185,16 +185,5 @@ class Datetime(FieldType):
         return pd.to_datetime(values, utc=True, format="ISO8601").astype(INSTANT)
 
 
-TYPES: dict[str, FieldType] = {one.name: one for one in (FieldType(), Integer(), Number(), Boolean(), Datetime())}
+TYPES: dict[str, FieldType] = {kind.name: kind for kind in (FieldType(), Integer(), Number(), Boolean(), Datetime())}
 """Name in project.yaml -> the type."""
-
-
-def known(name: str) -> str:
-    """Return the name of a type.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
-    if name not in TYPES:
-        raise ValueError(f"one of {', '.join(map(repr, TYPES))}")
-    return name

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import available_timezones
@@ -17,7 +18,19 @@ from stack.core.errors import nearest
 from stack.specification import fields, frames
 from stack.specification.fields import FieldType
 
-FieldTypeName = Annotated[str, AfterValidator(fields.known)]
+
+def key_of(table: Mapping[str, object]) -> AfterValidator:
+    """Accept the keys that a table has when a specification is read."""
+
+    def check(name: str) -> str:
+        if name not in table:
+            raise ValueError(f"one of {', '.join(map(repr, table))}")
+        return name
+
+    return AfterValidator(check)
+
+
+FieldTypeName = Annotated[str, key_of(fields.TYPES)]
 
 
 class Spec(BaseModel):
@@ -29,11 +42,11 @@ class Spec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_former_names(cls, given: Any) -> Any:
-        former = cls.renamed.keys() & given.keys() if isinstance(given, dict) else set()
+    def _read_former_names(cls, section: Any) -> Any:
+        former = cls.renamed.keys() & section.keys() if isinstance(section, dict) else set()
         for key in former:
             warnings.warn(f"key {key} of project.yaml is now {cls.renamed[key]}", FutureWarning, stacklevel=2)
-        return {cls.renamed.get(key, key): value for key, value in given.items()} if former else given
+        return {cls.renamed.get(key, key): value for key, value in section.items()} if former else section
 
 
 class Clock(Spec):

@@ -1,57 +1,23 @@
-"""The project specification: ``projects/<name>/project.yaml`` as a typed object, and the project's modules.
-
-Every key is documented by the class that holds it; an unknown key is an error that names the nearest known one.
-"""
+"""The specifications of the projects in the checkout, ``projects/<name>/project.yaml``, as typed objects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from stack.core.errors import StackError, nearest
 from stack.core.settings import ROOT
-from stack.specification import tasks, yaml_errors
-from stack.specification.sections import (
-    Clock,
-    Features,
-    Gate,
-    Monitoring,
-    RequestField,
-    Rollout,
-    Schedules,
-    Spec,
-    Table,
-    Training,
-)
+from stack.specification import sections, tasks, yaml_errors
+from stack.specification.sections import Spec, key_of
 
-__all__ = [
-    "DEFINITIONS",
-    "PROJECTS",
-    "Clock",
-    "Features",
-    "Gate",
-    "Monitoring",
-    "RequestField",
-    "Rollout",
-    "Schedules",
-    "Spec",
-    "Table",
-    "Training",
-    "ProjectSpec",
-    "end_of",
-    "examples",
-    "instant",
-    "load",
-    "names",
-    "parse",
-]
-TaskName = Annotated[str, AfterValidator(tasks.known)]
+TaskName = Annotated[str, key_of(tasks.KINDS)]
 
 PROJECTS = ROOT / "projects"
 YAML = "*/project.yaml"
@@ -59,7 +25,7 @@ DEFINITIONS = ROOT / "feature_repo"
 
 
 class ProjectSpec(Spec):
-    """One side project: everything that is not code."""
+    """A project: everything that is not code."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     """The folder's name."""
@@ -75,31 +41,25 @@ class ProjectSpec(Spec):
     """Binary: the decision is positive from this probability on."""
     package: str = ""
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
-    clock: Clock = Clock()
-    tables: dict[str, Table]
-    request: dict[str, RequestField]
-    features: Features
-    training: Training = Training()
-    gate: Gate = Gate()
-    rollout: Rollout = Rollout()
-    monitoring: Monitoring = Monitoring()
-    schedules: Schedules = Schedules()
+    clock: sections.Clock = sections.Clock()
+    tables: dict[str, sections.Table]
+    request: dict[str, sections.RequestField]
+    features: sections.Features
+    training: sections.Training = sections.Training()
+    gate: sections.Gate = sections.Gate()
+    rollout: sections.Rollout = sections.Rollout()
+    monitoring: sections.Monitoring = sections.Monitoring()
+    schedules: sections.Schedules = sections.Schedules()
 
     @model_validator(mode="after")
-    def _classes_of_the_task(self) -> Self:
-        tasks.check_classes(self.task, self.classes)
-        return self
-
-    @model_validator(mode="after")
-    def _schedules_of_the_wall_clock(self) -> Self:
+    def _sections_agree(self) -> Self:
+        kind, count = tasks.KINDS[self.task], len(self.classes)
+        if count not in kind.class_counts or len(set(self.classes)) < count:
+            raise ValueError(f"classes: {count} found, a {self.task} task has {kind.class_rule}, each once")
         if self.schedules.crons and self.clock.kind == "replay":
             raise ValueError("schedules: a replayed clock has none, as `make replay` moves it")
-        return self
-
-    @model_validator(mode="after")
-    def _feature_sets_of_columns(self) -> Self:
         for name, columns in self.training.feature_sets.items():
-            strange = next((one for one in columns if one not in self.features.columns), None)
+            strange = next((column for column in columns if column not in self.features.columns), None)
             if strange or not columns or name == "all":
                 what = f"no feature column{nearest(strange, self.features.columns)}" if strange else "columns"
                 raise ValueError(f"training.feature_sets.{name}: {strange or columns!r}: {what}; all is always there")
@@ -112,11 +72,11 @@ class ProjectSpec(Spec):
 
     def column_types(self, kind: Literal["number", "category"]) -> list[str]:
         """Feature columns of one kind, in the model's order."""
-        return [column for column, found in self.features.columns.items() if found == kind]
+        return [column for column, read_as in self.features.columns.items() if read_as == kind]
 
 
 def names() -> list[str]:
-    """Return the names of the projects in the checkout, sorted; an example counts when its data is installed."""
+    """Return the names of the projects, sorted; an example counts when its data is installed."""
     return [name for name, package in _packages().items() if not package or find_spec(package)]
 
 
@@ -133,7 +93,7 @@ def package(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _package(path: Path, changed: int, size: int) -> str:
-    """Read the key once for each state of the file: it is asked for often."""
+    """Read the key once for each state of the file, as it is needed often."""
     try:
         raw = yaml_errors.read(path)
     except StackError:
@@ -157,11 +117,7 @@ def load_valid(on_error: Callable[[str], None]) -> Iterator[ProjectSpec]:
 
 
 def load(name: str) -> ProjectSpec:
-    """Read and check ``projects/<name>/project.yaml``.
-
-    Raises:
-        StackError: no such project, or a key is unknown, missing or malformed.
-    """
+    """Read and check ``projects/<name>/project.yaml``. StackError: no such project, or a key is wrong."""
     path = PROJECTS / name / "project.yaml"
     if name in examples():
         raise StackError(
@@ -181,51 +137,29 @@ def load(name: str) -> ProjectSpec:
 
 
 def parse(raw: Any, path: Path) -> ProjectSpec:
-    """Check the parsed YAML of `path` against the specification.
-
-    Raises:
-        StackError: names the file, the key, what was found and what was expected.
-    """
+    """Check the parsed YAML of `path` against the specification. StackError names the file and the wrong key."""
     try:
         spec = ProjectSpec.model_validate(raw)
     except ValidationError as error:
         raise next(iter(yaml_errors.explain(ProjectSpec, error, path).values())) from None
     if spec.name != path.parent.name:
-        raise StackError(
-            f"{path}, key name",
-            found=spec.name,
-            expected=path.parent.name,
-            todo="name the project as its folder",
-        )
+        todo = "name the project as its folder"
+        raise StackError(f"{path}, key name", found=spec.name, expected=path.parent.name, todo=todo)
     return spec
 
 
 def instant(text: str) -> datetime:
-    """Parse an ISO 8601 instant; one without a zone is an error, as everything inside is UTC.
-
-    Raises:
-        StackError: not an instant, or one without a zone.
-    """
-    try:
+    """Parse an ISO 8601 instant; without a zone it is a StackError."""
+    with suppress(ValueError):
         parsed = datetime.fromisoformat(text)
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
-        raise StackError(
-            "instant",
-            found=repr(text),
-            expected="ISO 8601 with a zone, like 2013-03-01T00:00:00Z",
-            todo="add the zone",
-        )
-    return parsed
+        if parsed.tzinfo:
+            return parsed
+    expected = "ISO 8601 with a zone, like 2013-03-01T00:00:00Z"
+    raise StackError("instant", found=repr(text), expected=expected, todo="add the zone")
 
 
 def end_of(text: str) -> datetime:
-    """The end (UTC) of an ISO 8601 date, or the instant that is named.
-
-    Raises:
-        StackError: neither, or an instant without a zone.
-    """
+    """Return the end (UTC) of an ISO 8601 date, or else the :func:`instant` of the text."""
     try:
         day = date.fromisoformat(text)
     except ValueError:

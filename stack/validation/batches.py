@@ -11,7 +11,8 @@ from stack.core.errors import StackError
 from stack.lake import contents
 from stack.project import Project
 from stack.project.contract import Tables
-from stack.specification.specs import ProjectSpec, Table
+from stack.specification.sections import Table
+from stack.specification.specs import ProjectSpec
 from stack.validation import validation
 from stack.validation.validation import BatchResult
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from stack.project import Project
 from stack.project.contract import Tables
-from stack.specification.specs import Table
+from stack.specification.sections import Table
 
 Suites = dict[str, list[Any]]
 

@@ -23,8 +23,8 @@ from stack.serving import chunks
 from stack.serving.served import ServedModel
 from stack.specification import fields, specs, tasks
 from stack.specification.fields import FieldType
+from stack.specification.task import as_array, as_column
 from stack.specification.tasks import Regression
-from stack.specification.tasks.task import as_array, as_column
 from stack.takeaway import portable
 from stack.training import candidates, splits, training
 from stack.training.search import search

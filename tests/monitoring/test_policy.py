@@ -13,7 +13,7 @@ from stack.core.errors import StackError
 from stack.kit.drift import Window
 from stack.project import Project
 from stack.specification import specs
-from stack.specification.specs import Monitoring
+from stack.specification.sections import Monitoring
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 POLICY = Monitoring(min_rows=1000, min_labelled=8000, max_bias=0.04, max_drift_share=0.3, max_age=timedelta(days=60))

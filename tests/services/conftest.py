@@ -16,7 +16,8 @@ from stack.core.settings import Settings
 from stack.ops import compose_file
 from stack.project import Project, contract
 from stack.specification import specs
-from stack.specification.specs import ProjectSpec, Training
+from stack.specification.sections import Training
+from stack.specification.specs import ProjectSpec
 from tests.conftest import own_environment, shell
 from tests.polling import eventually
 

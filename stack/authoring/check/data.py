@@ -14,7 +14,8 @@ from stack.core.errors import StackError, nearest
 from stack.project import contract
 from stack.specification import example, tasks
 from stack.specification.frames import EVENT, EVENT_TIMESTAMP
-from stack.specification.specs import ProjectSpec, RequestField
+from stack.specification.sections import RequestField
+from stack.specification.specs import ProjectSpec
 
 Tables = dict[str, pd.DataFrame]
 LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'

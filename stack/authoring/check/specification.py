@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from stack.core.errors import StackError, meant, nearest
 from stack.specification import yaml_errors
-from stack.specification.specs import ProjectSpec, RequestField, Spec, parse
+from stack.specification.sections import RequestField, Spec
+from stack.specification.specs import ProjectSpec, parse
 from stack.specification.yaml_errors import Loc
 
 RESERVED = ("prediction_id", "asked_at")

@@ -26,7 +26,8 @@ from stack.promotion.decisions import DecisionTime, Entry, Judgement
 from stack.registry.registry import Version
 from stack.serving import scoring
 from stack.specification import specs
-from stack.specification.specs import ProjectSpec, Training
+from stack.specification.sections import Training
+from stack.specification.specs import ProjectSpec
 from tests.services.conftest import NOW, post
 
 pytestmark = pytest.mark.services

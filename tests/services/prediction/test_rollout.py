@@ -30,7 +30,7 @@ from stack.project import Project
 from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.specification import example
-from stack.specification.specs import Rollout
+from stack.specification.sections import Rollout
 from tests.polling import eventually
 from tests.services.conftest import NOW, get, post
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from services.prediction import schema
 from stack.core.errors import StackError
 from stack.specification import example, specs, tasks
-from stack.specification.specs import RequestField
+from stack.specification.sections import RequestField
 
 FLIGHTS = specs.load("flights")
 ROW = example.row(FLIGHTS)

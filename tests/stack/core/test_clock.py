@@ -8,7 +8,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification import specs
-from stack.specification.specs import Clock
+from stack.specification.sections import Clock
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 

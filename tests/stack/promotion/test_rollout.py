@@ -9,7 +9,7 @@ import pytest
 from stack.promotion import rollout
 from stack.promotion.decisions import DecisionTime, Entry
 from stack.promotion.rollout import Figures, Losses
-from stack.specification.specs import Rollout
+from stack.specification.sections import Rollout
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 BOUNDS = Rollout(max_error_rate=0.1, max_latency_ms=50, max_loss_increase=0.01, min_requests=100, min_labelled=500)

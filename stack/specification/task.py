@@ -1,10 +1,10 @@
-"""A kind of prediction, and what all kinds share.
+"""The base class of all kinds of prediction.
 
-Inside, an outcome is a float: 0 or 1, the position of its class, or the value itself; it is encoded once, where a
-frame of labelled events is made. A model's answer is an array (rows, outputs); in a frame it has one column an output.
+An encoded outcome is a float: 0 or 1, the position of its class, or the value itself; it is encoded once, where a frame
+of labelled events is built. An answer is an array (rows, outputs); in a frame it has a column an output.
 
-A task is asked for by processes that measure nothing, as the portal and packaged models: NumPy, pandas and
-scikit-learn are imported by the methods that need them.
+Processes that measure nothing, as the portal and packaged models, use tasks too: NumPy, pandas and scikit-learn are
+imported by the methods that need them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 Limits = Mapping[str, tuple[float | None, float | None]]
 """Metric -> [least, most]."""
+Fields = dict[str, tuple[Any, dict[str, Any]]]
+"""Field of a reply -> its type, and arguments of :func:`pydantic.Field`."""
 CLIP = 1e-15
 
 
 class Task(ABC):
-    """One kind of prediction.
+    """A kind of prediction.
 
     Args:
         classes: what the source names the outcomes of a classification, in the order of their positions.
@@ -39,15 +41,19 @@ class Task(ABC):
     class_rule: ClassVar[str]
     """The same in words."""
     has_mean: ClassVar[bool] = True
-    """Whether the mean of encoded outcomes says something, so that a key's past outcomes make a feature."""
+    """Whether encoded outcomes have a meaningful mean, so that a key's past outcomes make a feature."""
+    measures: ClassVar[tuple[str, ...]]
+    """Names of the metrics, in the order in which they are listed."""
     headline: ClassVar[tuple[str, ...]]
-    """Metrics that people compare models by, the most telling first."""
+    """Metrics that people compare models by, the most important first."""
     smaller_is_better: ClassVar[frozenset[str]] = frozenset({"log_loss", "brier", "rmse", "mae", "mse"})
     """Metrics that fall as a model improves; the others rise, but for a bias, which is best at 0."""
     skill_limits: ClassVar[Limits]
     """Limits of the gate for a project that names none for these metrics."""
     loss: ClassVar[str]
     """Name of the mean of :meth:`losses`."""
+    squared_error, skill = "brier", "brier_skill"
+    """Names of the mean squared error, and of the share of the baseline's that is gone."""
     plots: ClassVar[tuple[str, ...]] = ()
     """Plots of an evaluation, among those of :mod:`stack.training.evaluation`."""
     outputs: tuple[str, ...]
@@ -77,12 +83,11 @@ class Task(ABC):
         return f"one of {', '.join(map(repr, self.classes))}"
 
     def encode(self, values: pd.Series, where: str) -> pd.Series:
-        """Turn outcomes as the source gives them into floats; a missing one stays missing.
+        """Turn outcomes of the source into floats; a missing one stays missing.
 
-        Raises:
-            StackError: an outcome is none that project.yaml knows; `where` names the data.
+        An unknown outcome is a StackError; `where` names the data.
         """
-        positions = {one: float(at) for at, one in enumerate(self.classes)}  # 1, 1.0 and True are the same class
+        positions = {name: float(at) for at, name in enumerate(self.classes)}  # 1, 1.0 and True are the same class
         encoded = values.astype(object).map(positions.get).astype("float64")
         unknown = values[encoded.isna() & values.notna()]
         if len(unknown):
@@ -94,37 +99,60 @@ class Task(ABC):
             )
         return encoded
 
+    def targets(self, label: Any) -> np.ndarray:
+        """Return the perfect answers (n, outputs) for encoded outcomes (n,)."""
+        return as_array(label).reshape(-1, 1)
+
     @abstractmethod
     def predict(self, pipeline: Any, features: pd.DataFrame) -> np.ndarray:
         """Answer with a fitted scikit-learn pipeline, float64 (n, outputs)."""
 
-    @abstractmethod
     def baseline(self, label: Any) -> np.ndarray:
         """Return the constant answer (outputs,) that fits encoded outcomes best, without any feature."""
+        return as_array(self.targets(label).mean(axis=0))
 
     @abstractmethod
     def losses(self, label: Any, answer: Any) -> np.ndarray:
         """Return the loss of each row, (n,), from encoded outcomes (n,) and answers (n, outputs)."""
 
-    @abstractmethod
     def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
-        """Measure answers (n, outputs) against encoded outcomes (n,); skill is measured against `baseline`."""
+        """Measure answers (n, outputs) against encoded outcomes (n,).
+
+        Of every kind: the mean loss, the mean squared error, skill (1 - error / error of the baseline), bias (mean
+        answer - mean outcome, of the output where it is largest) and ``rows``.
+        """
+        truth = self.targets(label)
+        answer = as_array(answer).reshape(truth.shape)
+        error, gaps = squares(answer, truth).mean(), answer.mean(axis=0) - truth.mean(axis=0)
+        of_baseline = squares(as_array(baseline), truth).mean()
+        values = self.own_metrics(as_column(label), answer) | {
+            self.loss: self.losses(label, answer).mean(),
+            self.squared_error: error,
+            self.skill: 1 - error / of_baseline if of_baseline else float("nan"),
+            "bias": gaps[abs(gaps).argmax()],
+            "rows": len(truth),
+        }
+        return {name: float(values[name]) for name in self.measures if name in values}
+
+    @abstractmethod
+    def own_metrics(self, label: np.ndarray, answer: np.ndarray) -> dict[str, float]:
+        """Return the metrics that other kinds do not have, from encoded outcomes (n,) and answers (n, outputs)."""
 
     def difference(self, answer: Any, expected: Any) -> float:
-        """Return how far answers (n, outputs) are from what they should be, at most."""
+        """Return the largest difference between answers (n, outputs) and their expected values."""
         return largest(as_array(answer) - as_array(expected))
 
     @abstractmethod
     def reply(self, answer: Sequence[float], threshold: float) -> dict[str, Any]:
-        """Return one row's answer (outputs,) as a caller gets it."""
+        """Return a row's answer (outputs,) as a caller gets it."""
 
     def columns(self, reply: Mapping[str, Any]) -> dict[str, Any]:
         """Return a reply as a row of a frame, with the columns of :attr:`answer_dtypes`."""
         return dict(reply)
 
     @abstractmethod
-    def reply_fields(self, label: str) -> dict[str, tuple[Any, dict[str, Any]]]:
-        """Describe :meth:`reply`: field -> its type, and arguments of :func:`pydantic.Field`."""
+    def reply_fields(self, label: str) -> Fields:
+        """Describe the fields of :meth:`reply`."""
 
 
 def as_array(values: Any) -> np.ndarray:
@@ -139,11 +167,11 @@ def as_column(values: Any) -> np.ndarray:
     return as_array(values).reshape(-1)
 
 
+def squares(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the squared error of each row, (n,)."""
+    return as_array(((answer - truth) ** 2).sum(axis=1))
+
+
 def largest(values: np.ndarray) -> float:
     """Return the largest magnitude; 0 of none."""
     return float(abs(values).max(initial=0))
-
-
-def skill(error: float, baseline: float) -> float:
-    """Return the share of the baseline's error that is gone."""
-    return 1 - error / baseline if baseline else float("nan")
