@@ -15,5 +15,4 @@ def swagger_ui() -> Path:
     Upstream: none known
     """
     spec = find_spec("bentoml")
-    folders = spec.submodule_search_locations if spec else None
-    return Path(next(iter(folders or ["missing"]))) / "_internal" / "server" / "static_content"
+    return Path(spec and spec.origin or "missing").parent / "_internal" / "server" / "static_content"

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,16 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.portal import _compat, catalog_page, formats, report_index, watch
+from services.portal import _compat, catalog_page, formats, headers, report_index, watch
 from services.portal.cache import Cache
-from services.portal.headers import SecurityHeaders
-from services.portal.projects import Card, card, titled
-from services.portal.tools import TIMEOUT_SECONDS, Origin, State, ask, inside, outside, tools
+from services.portal.projects import Card, card
+from services.portal.tools import TIMEOUT_SECONDS, Origin, ToolState, ask, inside, outside, tools
 from stack.core import pages
 from stack.core.settings import Settings
 from stack.core.settings import settings as read_settings
@@ -65,7 +66,7 @@ def build(settings: Settings) -> Starlette:
         ),
     )
     portal.templates.globals["pages"] = pages
-    portal.templates.filters |= formats.FILTERS | {"titled": titled}
+    portal.templates.filters |= formats.FILTERS
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
@@ -76,19 +77,19 @@ def build(settings: Settings) -> Starlette:
 
     return Starlette(
         lifespan=lifespan,
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=headers.add)],
         routes=[
-            Route("/", home, methods=["GET"]),
-            Route("/healthz", health, methods=["GET"]),
-            Route("/reports/", every_report, methods=["GET"]),
-            Route("/reports/{project}/", reports, methods=["GET"]),
-            Route("/catalog/{project}.json", catalog, methods=["GET"]),
-            Route("/catalog/{project}", catalog, methods=["GET"]),
-            Route("/features/", features, methods=["GET"]),
-            Route("/features/openapi.json", features_api, methods=["GET"]),
+            Route("/", home),
+            Route("/healthz", health),
+            Route("/reports/", every_report),
+            Route("/reports/{project}/", reports),
+            Route("/catalog/{project}.json", catalog_json),
+            Route("/catalog/{project}", catalog),
+            Route("/features/", features),
+            Route("/features/openapi.json", features_api),
             Mount("/features/static", StaticFiles(directory=_compat.swagger_ui(), check_dir=False)),
             Mount("/reports", StaticFiles(directory=settings.pages, check_dir=False)),
-            Route("/docs/", data_docs, methods=["GET"]),
+            Route("/docs/", data_docs),
             Mount("/docs", StaticFiles(directory=settings.data_docs, check_dir=False, html=True)),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -98,23 +99,18 @@ def build(settings: Settings) -> Starlette:
 async def home(request: Request) -> Response:
     """Show the states of the services and a card for each project."""
     portal: Portal = request.state.portal
-    settings, origin = portal.settings, _origin(request)
+    settings, origin, names = portal.settings, _origin(request), specs.names()
     shown = tools(settings)
-    names = specs.names()
-    found = await portal.cache.read(
+    results = await portal.cache.read(
         {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
         | {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
     )
-    cards = [found[f"project {name}"] for name in names]
+    cards = [results[f"project {name}"] for name in names]
     return _page(
         portal,
         "home.html",
         tools=[
-            {
-                "tool": tool,
-                "state": _state(found[tool.title]),
-                "href": tool.here or outside(settings, tool.service, origin) + tool.page,
-            }
+            (tool, _state(results[tool.title]), tool.here or outside(settings, tool.service, origin) + tool.page)
             for tool in shown
         ],
         names=names,
@@ -131,51 +127,51 @@ async def home(request: Request) -> Response:
 async def every_report(request: Request) -> Response:
     """List the projects and their report pages."""
     portal: Portal = request.state.portal
-    found = [await asyncio.to_thread(report_index.index, portal.settings, name) for name in specs.names()]
-    return _page(portal, "report_index.html", projects=found)
+    indexes = [await asyncio.to_thread(report_index.index, portal.settings, name) for name in specs.names()]
+    return _page(portal, "report_index.html", projects=indexes)
 
 
 async def reports(request: Request) -> Response:
     """List the reports of a project, newest first."""
-    portal: Portal = request.state.portal
-    name = request.path_params["project"]
-    if name not in specs.names():
-        raise HTTPException(404, f"no project {name}")
-    found = await asyncio.to_thread(report_index.reports, portal.settings, name, REPORTS_LISTED)
-    evidently, swept = (
-        outside(portal.settings, "monitoring", _origin(request)),
-        report_index.sweeps(portal.settings, name),
-    )
-    metrics = found[0]["headline"][:3] if found else []
-    shown = {"reports": found, "metrics": metrics, "evidently": evidently, "sweeps": swept}
+    portal, name = _of_project(request)
+    index = await asyncio.to_thread(report_index.index, portal.settings, name)
+    newest = list(islice(report_index.reports(portal.settings, name), REPORTS_LISTED))
     return _page(
-        portal, "reports.html", name=name, replay_page=report_index.replay_page(portal.settings, name), **shown
+        portal,
+        "reports.html",
+        index=index,
+        reports=newest,
+        metrics=newest[0]["headline"][:3] if newest else [],
+        evidently=outside(portal.settings, "monitoring", _origin(request)),
     )
 
 
 async def catalog(request: Request) -> Response:
-    """List the data sets of a project, as a page or as JSON."""
-    portal: Portal = request.state.portal
-    name = request.path_params["project"]
-    if name not in specs.names():
-        raise HTTPException(404, f"no project {name}")
-    question = f"catalog {name}"
-    found = (
-        await portal.cache.read({question: partial(catalog_page.data_sets, portal.settings, name)}, CATALOG_SECONDS)
-    )[question]
-    if found is None or isinstance(found, Exception):
-        raise HTTPException(503, f"the data sets of {name} cannot be listed: {found or 'it takes long; ask again'}")
-    if request.url.path.endswith(".json"):
-        return JSONResponse(found)
-    kinds = [(kind, [one for one in found if one["kind"] == kind]) for kind in catalog_page.KINDS]
-    return _page(portal, "catalog.html", name=name, kinds=kinds, picture=catalog_page.picture(found))
+    """List the data sets of a project as a page."""
+    portal, name = _of_project(request)
+    sets = await _data_sets(portal, name)
+    kinds = [(kind, [data_set for data_set in sets if data_set["kind"] == kind]) for kind in catalog_page.KINDS]
+    return _page(portal, "catalog.html", name=name, kinds=kinds, picture=catalog_page.picture(sets))
+
+
+async def catalog_json(request: Request) -> Response:
+    """List the data sets of a project as JSON."""
+    return JSONResponse(await _data_sets(*_of_project(request)))
+
+
+async def _data_sets(portal: Portal, name: str) -> list[dict[str, Any]]:
+    query = partial(catalog_page.data_sets, portal.settings, name)
+    (sets,) = (await portal.cache.read({f"catalog {name}": query}, CATALOG_SECONDS)).values()
+    if isinstance(sets, list):
+        return sets
+    raise HTTPException(503, f"the data sets of {name} cannot be listed: {sets or 'it takes long; ask again'}")
 
 
 async def data_docs(request: Request) -> Response:
     """List the projects whose batches were validated."""
     portal: Portal = request.state.portal
-    found = sorted(page.parent.name for page in portal.settings.data_docs.glob("*/index.html"))
-    return _page(portal, "docs.html", names=found)
+    names = sorted(page.parent.name for page in portal.settings.data_docs.glob("*/index.html"))
+    return _page(portal, "docs.html", names=names)
 
 
 async def health(_: Request) -> Response:
@@ -184,15 +180,16 @@ async def health(_: Request) -> Response:
 
 
 async def features(request: Request) -> Response:
-    """The feature server's API, drawn by files of this machine; its own page loads them from a CDN."""
+    """Show the feature server's API, drawn by files of this machine; its own page loads them from a CDN."""
     portal: Portal = request.state.portal
+    address = outside(portal.settings, "features", _origin(request))
     if not _compat.swagger_ui().is_dir():
-        return RedirectResponse(f"{outside(portal.settings, 'features', _origin(request))}/docs")
-    return _page(portal, "features.html", address=outside(portal.settings, "features", _origin(request)))
+        return RedirectResponse(f"{address}/docs")
+    return _page(portal, "features.html", address=address)
 
 
 async def features_api(request: Request) -> Response:
-    """The feature server's OpenAPI document."""
+    """Return the feature server's OpenAPI document."""
     portal: Portal = request.state.portal
     try:
         answer = await portal.client.get(f"{inside(portal.settings, 'features')}/openapi.json")
@@ -205,10 +202,18 @@ def _page(portal: Portal, template: str, **values: Any) -> HTMLResponse:
     return HTMLResponse(portal.templates.get_template(template).render(**values))
 
 
-def _state(answer: Any) -> State:
-    if isinstance(answer, State):
-        return answer
-    return State(None, "asking") if answer is None else State(False, str(answer))
+def _of_project(request: Request) -> tuple[Portal, str]:
+    """Return the portal and the project of a request; answer 404 where there is no such project."""
+    name = request.path_params["project"]
+    if name not in specs.names():
+        raise HTTPException(404, f"no project {name}")
+    return request.state.portal, name
+
+
+def _state(result: Any) -> ToolState:
+    if isinstance(result, ToolState):
+        return result
+    return ToolState(None, "asking") if result is None else ToolState(False, str(result))
 
 
 def _origin(request: Request) -> Origin:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 Query = Callable[[], Awaitable[Any]]
 
 
+@dataclass
 class Cache:
-    """Keeps the last result of each query.
+    """Keeps the last result of each query."""
 
-    Args:
-        fresh: seconds for which a result is not queried again.
-        stale: seconds after which a result is not returned: nobody may have asked for days.
-        patience: seconds that a reader waits for fresh results; late ones are there for the next reader.
-        first: seconds that it waits where there is no result to return meanwhile.
-    """
-
-    def __init__(self, fresh: float = 3.0, stale: float = 30.0, patience: float = 0.15, first: float = 0.6) -> None:
-        self.fresh, self.stale, self.patience, self.first = fresh, stale, patience, first
-        self._results: dict[str, tuple[float, Any]] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+    fresh: float = 3.0
+    """Seconds for which a result is not queried again."""
+    stale: float = 30.0
+    """Seconds after which a result is not returned: the page may not have been opened for days."""
+    patience: float = 0.15
+    """Seconds that a reader waits for fresh results; late ones are there for the next reader."""
+    first: float = 0.6
+    """Seconds that it waits where there is no result to return meanwhile."""
+    _results: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def read(self, queries: Mapping[str, Query], patience: float | None = None) -> dict[str, Any]:
         """Return the last result of each query, an exception where it failed, None where there is no recent one.
@@ -35,10 +36,9 @@ class Cache:
         for name, query in queries.items():
             if name not in self._running and self._age(name) > self.fresh:
                 self._running[name] = asyncio.create_task(self._run(name, query))
-        waiting = [self._running[name] for name in queries if name in self._running]
         if patience is None:
             patience = self.first if any(self._age(name) > self.stale for name in queries) else self.patience
-        if waiting:
+        if waiting := [self._running[name] for name in queries if name in self._running]:
             await asyncio.wait(waiting, timeout=patience)
         return {name: self._results[name][1] if self._age(name) <= self.stale else None for name in queries}
 

@@ -41,29 +41,25 @@ async def data_sets(settings: Settings, project: str) -> list[dict[str, Any]]:
 
 def picture(sets: Sequence[Mapping[str, Any]]) -> str:
     """Draw the data sets, a column for each kind; data flows from left to right."""
-    columns = {kind: [data_set for data_set in sets if data_set["kind"] == kind] for kind in KINDS}
-    columns = {kind: found for kind, found in columns.items() if found}
-    rows = max((len(found) for found in columns.values()), default=0)
-    width = len(columns) * (WIDTH + GAP) - GAP + 2
-    height = TOP + rows * ROW
+    every = {kind: [data_set for data_set in sets if data_set["kind"] == kind] for kind in KINDS}
+    columns = {kind: column for kind, column in every.items() if column}
+    rows = max(map(len, columns.values()), default=0)
+    width, height = len(columns) * (WIDTH + GAP) - GAP + 2, TOP + rows * ROW
     parts = [
         f'<svg class="picture" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         'aria-label="the pipeline between the data sets">'
     ]
-    places = {kind: [_y(at, len(found), rows) for at in range(len(found))] for kind, found in columns.items()}
-    names = list(columns)
-    for at, kind in enumerate(names):
-        x = at * (WIDTH + GAP) + 1
+    before: list[float] = []
+    for number, (kind, column) in enumerate(columns.items()):
+        x = number * (WIDTH + GAP) + 1
+        tops = [
+            TOP + (rows - len(column)) * ROW / 2 + row * ROW for row in range(len(column))
+        ]  # a short one is centred
         parts.append(f'<text class="kind" x="{x}" y="14">{escape(kind)}</text>')
-        if at:
-            parts += [_line(x, start, end) for start in places[names[at - 1]] for end in places[kind]]
-        parts += [_box(x, y, data_set) for y, data_set in zip(places[kind], columns[kind], strict=True)]
+        parts += [_line(x, start, end) for start in before for end in tops]
+        parts += [_box(x, y, data_set) for y, data_set in zip(tops, column, strict=True)]
+        before = tops
     return "".join([*parts, "</svg>"])
-
-
-def _y(at: int, count: int, rows: int) -> float:
-    """Return the top of a box; a short column is centred."""
-    return TOP + (rows - count) * ROW / 2 + at * ROW
 
 
 def _line(x: float, start: float, end: float) -> str:
@@ -73,14 +69,15 @@ def _line(x: float, start: float, end: float) -> str:
 
 
 def _box(x: float, y: float, data_set: Mapping[str, Any]) -> str:
-    name = str(data_set["name"])
-    short = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
-    rows = data_set["rows"]
+    name, rows = str(data_set["name"]), data_set["rows"]
     note = data_set["note"].partition(" · ")[0] if rows is None else f"{rows:,} row{'' if rows == 1 else 's'}"
-    note = note if len(note) <= LETTERS + 4 else f"{note[: LETTERS + 3]}…"
     return (
         f"<g><title>{escape(name)}: {escape(str(data_set['place']))}</title>"
         f'<rect class="box" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>'
-        f'<text class="what" x="{x + 10}" y="{y + 19}">{escape(short)}</text>'
-        f'<text class="note" x="{x + 10}" y="{y + 36}">{escape(note)}</text></g>'
+        f'<text class="what" x="{x + 10}" y="{y + 19}">{escape(_short(name, LETTERS))}</text>'
+        f'<text class="note" x="{x + 10}" y="{y + 36}">{escape(_short(note, LETTERS + 4))}</text></g>'
     )
+
+
+def _short(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"

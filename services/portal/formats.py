@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+"""How metrics are written; others by their name."""
+
 
 def instant(value: datetime | str | None) -> str:
     """Format an instant in UTC, to the minute; other text is returned unchanged."""
@@ -18,20 +21,21 @@ def instant(value: datetime | str | None) -> str:
     return (parsed.astimezone(UTC) if parsed.tzinfo else parsed).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def percent(value: float | None) -> str:
-    """Format a share in percent."""
-    return "-" if value is None else f"{value:.1%}"
-
-
 def number(value: float | None) -> str:
     """Format a score."""
     return "-" if value is None else f"{value:.4f}"
 
 
+def titled(metric: str) -> str:
+    """Return the display name of a metric."""
+    return TITLES.get(metric) or metric.replace("_", " ").capitalize()
+
+
 def figures(report: Mapping[str, Any]) -> dict[str, str]:
     """Return the monitored metrics of a report's summary as text, by title; of an older release's, those it had."""
     shares = {"Features drifting": report.get("drift_share"), "Missing": report.get("missing_share")}
-    return dict(report.get("figures") or {title: percent(share) for title, share in shares.items()})
+    texts = {title: "-" if share is None else f"{share:.1%}" for title, share in shares.items()}
+    return dict(report.get("figures") or texts)
 
 
-FILTERS = {"instant": instant, "percent": percent, "number": number, "figures": figures}
+FILTERS = {"instant": instant, "number": number, "titled": titled, "figures": figures}

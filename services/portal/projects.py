@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from services.portal import report_index
+from services.portal.formats import titled
 from services.portal.report_index import Batches
 from stack.core.errors import StackError
 from stack.core.settings import Settings
@@ -17,12 +19,10 @@ from stack.registry.registry import Version
 from stack.specification import example
 
 DECISIONS = 3
-TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
-"""How metrics are written; others by their name."""
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelSummary:
     """A registered version, formatted."""
 
     version: str
@@ -34,14 +34,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Card:
-    """One project on the home page; `problems` lists what could not be read."""
+    """A project on the home page; `problems` lists what could not be read."""
 
     name: str
     title: str = ""
     clock: str = ""
     now: datetime | None = None
-    champion: Model | None = None
-    challenger: Model | None = None
+    champion: ModelSummary | None = None
+    challenger: ModelSummary | None = None
     decisions: list[Entry] = field(default_factory=list)
     """The latest ones, newest first."""
     report: dict[str, Any] | None = None
@@ -58,45 +58,39 @@ def card(settings: Settings, name: str) -> Card:
         project = Project.open(name, settings)
     except StackError as error:
         return Card(name, problems=[str(error)])
-    spec, problems = project.spec, list[str]()
+    problems: list[str] = []
 
-    def read(what: str, *question: Any) -> Any:
+    def read(what: str, query: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return question[0](*question[1:])
+            return query(*arguments)
         except Exception as error:  # noqa: BLE001  # a part that is down leaves the others readable
             problems.append(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             return None
 
     return Card(
         name=name,
-        title=spec.title,
-        clock=spec.clock.kind,
+        title=project.spec.title,
+        clock=project.spec.clock.kind,
         now=read("clock", project.clock.now),
-        champion=_model(read("champion", project.registry.champion)),
-        challenger=_model(read("challenger", project.registry.challenger)),
+        champion=_summary(read("champion", project.registry.champion)),
+        challenger=_summary(read("challenger", project.registry.challenger)),
         decisions=(read("audit", decisions.entries, project, DECISIONS) or [])[::-1],
-        report=next(iter(report_index.reports(settings, name)), None),
+        report=next(report_index.reports(settings, name), None),
         quarantine=report_index.quarantined(settings, name),
         batches=report_index.batches(settings, name),
         data_docs=report_index.data_docs(settings, f"{name}/index.html"),
-        example=example.body(spec),
+        example=example.body(project.spec),
         problems=problems,
     )
 
 
-def _model(version: Version | None) -> Model | None:
+def _summary(version: Version | None) -> ModelSummary | None:
     if version is None:
         return None
-    tags = version.tags
-    return Model(
+    return ModelSummary(
         version=version.version,
         metrics={titled(key): f"{value:.4f}" for key, value in version.metrics.items()},
-        cutoff=tags.get("stack.cutoff", ""),
-        data=tags.get("stack.data_revision", "")[:8],
-        code=tags.get("stack.code_version", "")[:8],
+        cutoff=version.tags.get("stack.cutoff", ""),
+        data=version.tags.get("stack.data_revision", "")[:8],
+        code=version.tags.get("stack.code_version", "")[:8],
     )
-
-
-def titled(metric: str) -> str:
-    """Return the display name of a metric."""
-    return TITLES.get(metric) or metric.replace("_", " ").capitalize()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -28,52 +29,43 @@ class Batches:
 
 @dataclass(frozen=True)
 class ReportIndex:
-    """The pages of a project: number of drift reports, the last one, sweeps, and whether it has a replay page."""
+    """The pages of a project: its drift reports, the last one, sweeps, and whether it has a replay page."""
 
     name: str
     count: int
     last: dict[str, Any] | None
     sweeps: list[str]
+    """Newest first."""
     replay_page: bool
 
 
 def index(settings: Settings, project: str) -> ReportIndex:
     """Return the pages of a project."""
-    count = sum(1 for _ in (settings.pages / project).glob("*.json"))
-    last = next(iter(reports(settings, project)), None)
-    return ReportIndex(project, count, last, sweeps(settings, project), replay_page(settings, project))
+    folder = settings.pages / project
+    return ReportIndex(
+        name=project,
+        count=sum(1 for _ in folder.glob("*.json")),
+        last=next(reports(settings, project), None),
+        sweeps=sorted((page.name for page in folder.glob(pages.sweep("*"))), reverse=True),
+        replay_page=(folder / pages.REPLAY).is_file(),
+    )
 
 
-def replay_page(settings: Settings, project: str) -> bool:
-    """Return whether the page of a replayed period exists."""
-    return (settings.pages / project / pages.REPLAY).is_file()
-
-
-def reports(settings: Settings, project: str, limit: int = 1) -> list[dict[str, Any]]:
-    """Return summaries of the last reports, newest first: names of reports sort by their instants."""
-    paths = sorted((settings.pages / project).glob("*.json"), reverse=True)
-    return list(islice((HEADLINE | found for path in paths if (found := _read(path))), limit))
-
-
-def sweeps(settings: Settings, project: str) -> list[str]:
-    """Return names of the pages that compare the trials of a sweep, newest first."""
-    return sorted((page.name for page in (settings.pages / project).glob(pages.sweep("*"))), reverse=True)
+def reports(settings: Settings, project: str) -> Iterator[dict[str, Any]]:
+    """Yield the summaries of the reports, newest first: names of reports sort by their instants."""
+    return (HEADLINE | summary for summary in _objects(settings.pages / project, "*.json"))
 
 
 def quarantined(settings: Settings, project: str) -> dict[str, Any] | None:
     """Return the verdict on the last batch that was quarantined, whole or in part."""
-    verdicts = sorted((settings.quarantine / project).glob("*/verdict.json"), reverse=True)
-    for path in verdicts:
-        if found := _read(path):
-            return found | {"href": data_docs(settings, found.get("page"))}
+    for verdict in islice(_objects(settings.quarantine / project, "*/verdict.json"), 1):
+        return verdict | {"href": data_docs(settings, verdict.get("page"))}
     return None
 
 
 def data_docs(settings: Settings, page: str | None) -> str | None:
     """Return the path at which the portal serves a page of Data Docs, given its file; None if it does not exist."""
-    if not page:
-        return None
-    file = Path(page) if Path(page).is_absolute() else settings.data_docs / page
+    file = settings.data_docs / (page or "")
     if not file.is_relative_to(settings.data_docs) or not file.is_file():
         return None
     return f"/docs/{file.relative_to(settings.data_docs).as_posix()}"
@@ -93,10 +85,12 @@ def _end(batch: str) -> datetime | None:
         return None
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None if the file is gone or holds no object."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+def _objects(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects in files by falling name; pass over a file that is gone or holds no object."""
+    for path in sorted(folder.glob(pattern), reverse=True):
+        try:
+            content = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict):
+            yield content

@@ -16,84 +16,63 @@ TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Tool:
-    """A user interface.
-
-    Args:
-        title: what people call it.
-        use: what one does there.
-        service: name of its settings: ``<service>_url``, ``<service>_port``.
-        page: path of its first page.
-        question: path that only a working service answers with 2xx.
-        body: JSON to POST there; GET without.
-        find: text that a good answer contains.
-        absent: what it means when the answer lacks that text, or there is nothing at `question`.
-        here: path of a page of the portal that shows it instead.
-    """
+    """A user interface, as people call it and with what they do there."""
 
     title: str
     use: str
     service: str
-    page: str
-    question: str
+    """Name of its settings: ``<service>_url``, ``<service>_port``."""
+    query: str
+    """Path that only a working service answers with 2xx."""
     body: Any = None
+    """JSON to POST there; GET without."""
     find: str = ""
+    """Text that a good answer contains."""
     absent: str = "HTTP 404"
+    """What it means when the answer lacks that text, or there is nothing at `query`."""
+    page: str = "/"
+    """Path of its first page."""
     here: str = ""
+    """Path of a page of the portal that shows it instead."""
+    profile: str = ""
+    """The profile that it is started with, where it is optional."""
 
 
 TOOLS = (
-    Tool("Prefect", "Runs, schedules, automations", "prefect", "/", "/api/work_pools/filter", {"limit": 1}),
+    Tool("Prefect", "Runs, schedules, automations", "prefect", "/api/work_pools/filter", {"limit": 1}),
     Tool(
         "Prefect worker",
         "Executes the runs",
         "prefect",
-        "/work-pools/work-pool/stack?tab=Workers",
         "/api/work_pools/stack/workers/filter",
         {},
         '"ONLINE"',
         absent="no worker is online",
+        page="/work-pools/work-pool/stack?tab=Workers",
     ),
     Tool(
         "MLflow",
         "Experiments, models, artifacts",
         "mlflow",
-        "/",
         "/api/2.0/mlflow/experiments/search",
         {"max_results": 1},
         "experiments",
         absent="the answer is not MLflow's",
     ),
-    Tool("Evidently", "Drift and performance over time", "monitoring", "/", "/api/projects"),
-    Tool("Prediction API", "Ask a champion; API documentation", "prediction", "/", "/readyz"),
+    Tool("Evidently", "Drift and performance over time", "monitoring", "/api/projects"),
+    Tool("Prediction API", "Ask a champion; API documentation", "prediction", "/readyz"),
     # The page of the feature server itself loads its scripts from a CDN.
-    Tool(
-        "Feature server",
-        "Feast's online features; API documentation",
-        "features",
-        "/docs",
-        "/health",
-        here="/features/",
-    ),
+    Tool("Feature server", "Feast's online features; API documentation", "features", "/health", here="/features/"),
+    Tool("Feast UI", "Feature views and their lineage", "feast_ui", "/projects-list.json", profile="feast-ui"),
 )
-FEAST_UI = Tool("Feast UI", "Feature views and their lineage", "feast_ui", "/", "/projects-list.json")
 
 
 @dataclass(frozen=True)
-class State:
+class ToolState:
     """Whether a service answers, and what is wrong when it does not; None: it has not been asked yet."""
 
     up: bool | None
     reason: str = ""
-
-
-def tools(settings: Settings) -> tuple[Tool, ...]:
-    """The user interfaces of this stack."""
-    return (*TOOLS, FEAST_UI) if "feast-ui" in settings.optional else TOOLS
-
-
-def inside(settings: Settings, service: str) -> str:
-    """Where this process reaches a service."""
-    return str(getattr(settings, f"{service}_url", settings.address(service))).rstrip("/")
 
 
 @dataclass(frozen=True)
@@ -106,8 +85,18 @@ class Origin:
     """Whether it came through the gateway, behind which every service has another port."""
 
 
+def tools(settings: Settings) -> list[Tool]:
+    """Return the user interfaces of this stack."""
+    return [tool for tool in TOOLS if not tool.profile or tool.profile in settings.optional]
+
+
+def inside(settings: Settings, service: str) -> str:
+    """Return where this process reaches a service."""
+    return str(getattr(settings, f"{service}_url", settings.address(service))).rstrip("/")
+
+
 def outside(settings: Settings, service: str, origin: Origin) -> str:
-    """Where the user's browser reaches a service; one that the settings put on another machine keeps its address."""
+    """Return where the browser reaches a service; one that the settings put on another machine keeps its address."""
     if origin.gateway:
         return settings.through_gateway(service, origin.host)
     address = inside(settings, service)
@@ -116,17 +105,17 @@ def outside(settings: Settings, service: str, origin: Origin) -> str:
     return address if elsewhere else f"http://{origin.host}:{getattr(settings, f'{service}_port')}"
 
 
-async def ask(client: httpx.AsyncClient, settings: Settings, tool: Tool) -> State:
-    """Put the tool's question to it."""
-    url = inside(settings, tool.service) + tool.question
+async def ask(client: httpx.AsyncClient, settings: Settings, tool: Tool) -> ToolState:
+    """Send the tool its query."""
+    url = inside(settings, tool.service) + tool.query
     try:
         answer = await client.request("GET" if tool.body is None else "POST", url, json=tool.body)
     except httpx.TimeoutException:
-        return State(False, f"no answer within {TIMEOUT_SECONDS:.0f} s")
+        return ToolState(False, f"no answer within {TIMEOUT_SECONDS:.0f} s")
     except httpx.HTTPError as error:
         port = getattr(settings, f"{tool.service}_port")
         refused = isinstance(error, httpx.ConnectError)
-        return State(False, f"nothing answers on port {port}" if refused else str(error) or type(error).__name__)
+        return ToolState(False, f"nothing answers on port {port}" if refused else str(error) or type(error).__name__)
     if answer.status_code == HTTPStatus.NOT_FOUND or (answer.is_success and tool.find not in answer.text):
-        return State(False, tool.absent)
-    return State(True) if answer.is_success else State(False, f"HTTP {answer.status_code}")
+        return ToolState(False, tool.absent)
+    return ToolState(True) if answer.is_success else ToolState(False, f"HTTP {answer.status_code}")

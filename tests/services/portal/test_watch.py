@@ -23,7 +23,7 @@ def told(looks: list[str]) -> list[tuple[int, str]]:
     return [
         (number, title)
         for number, look in enumerate(looks)
-        for title in watching.news(dict.fromkeys(look.strip("-"), "text"), NOW + number * LOOK)
+        for title in watching.due(dict.fromkeys(look.strip("-"), "text"), NOW + number * LOOK)
     ]
 
 
@@ -36,7 +36,7 @@ def test_what_lasts_is_told_once_a_day_and_so_is_its_end():
     day = 24 * 12
     found = told([*["m"] * (2 * day + 10), *["-"] * 20, "m", "m", "m"])
 
-    over = 2 * day + 10 + watch.LOOKS - 1
+    over = 2 * day + 10 + watch.CHECKS - 1
     assert found == [(2, "m"), (day + 2, "m"), (2 * day + 2, "m"), (over, "over: m"), (2 * day + 32, "m")]
 
 
@@ -63,7 +63,7 @@ def run(state: str, *, scheduled: bool = True, by: str | None = None) -> dict[st
     ],
 )
 def test_the_last_run_of_a_flow_decides(last, title):
-    found = watch.judged(last)
+    found = watch.failure_of(last)
 
     assert (found and found[0]) == title
 
@@ -75,7 +75,7 @@ def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):
 
     async def look() -> dict[str, str]:
         async with httpx.AsyncClient() as client:
-            return await watch.troubles(home, client, NOW)
+            return await watch.problems(home, client, NOW)
 
     found = asyncio.run(look())
     assert {"MLflow does not answer", "Prefect worker does not answer", "the disk fills up"} <= set(found)
@@ -93,7 +93,7 @@ def test_the_questions_are_ones_that_a_running_stack_answers(running: Settings, 
     async def look() -> tuple[dict[str, str], dict[str, str]]:
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
             found = await watch.runs(client, f"{running.prefect_url}/api", datetime.now(UTC))
-            return found, await watch.troubles(running, client, datetime.now(UTC))
+            return found, await watch.problems(running, client, datetime.now(UTC))
 
     runs, found = asyncio.run(look())
     assert "runs are not taken up" not in runs
