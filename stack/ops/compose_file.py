@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,34 +69,30 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
     Raises:
         StackError: the file, a variable, a profile or a health check is not as it should be.
     """
-    raw = _parsed(file)
-    ours = {name: body for name, body in raw["services"].items() if "build" in body}
     require_known(settings, file)
-    active = _active(ours, settings)
-    listed = [_service(name, body, _values(settings), active, file) for name, body in ours.items() if name in active]
-    return _ordered(listed, file)
+    active = _active(settings, file, ours=True)
+    read = {name: _service(name, body, _values(settings), set(active), file) for name, body in active.items()}
+    order = TopologicalSorter({name: service.needs for name, service in read.items()})
+    try:
+        return [read[name] for name in order.static_order()]
+    except CycleError as error:
+        names = ", ".join(name for name in read if name in error.args[1])
+        raise StackError(str(file), found=f"{names} wait for each other", expected="an order") from None
 
 
-def environment(settings: Settings, file: Path = FILE) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """Return the environment that all services share: tool addresses, telemetry switches, every setting."""
-    return _strings(interpolate(_parsed(file)["x-environment"], _values(settings), f"{file.name}, x-environment"))
+    return _strings(interpolate(_parsed(FILE)["x-environment"], _values(settings), f"{FILE.name}, x-environment"))
 
 
-def image() -> str:
-    """Name and tag of the image that our services share."""
-    return str(_parsed(FILE)["x-own"]["image"])
-
-
-def tag(service: str) -> str:
-    """Name and tag of the image of a service that is not ours."""
+def image(service: str) -> str:
+    """Name and tag of the image of a service."""
     return str(_parsed(FILE)["services"][service]["image"])
 
 
-def servers(settings: Settings, file: Path = FILE) -> list[str]:
+def servers(settings: Settings) -> list[str]:
     """Names of the services that only containers have: those of another image."""
-    theirs = {name: body for name, body in _parsed(file)["services"].items() if "build" not in body}
-    active = _active(theirs, settings)
-    return [name for name in theirs if name in active]
+    return list(_active(settings, FILE, ours=False))
 
 
 def require_known(settings: Settings, file: Path = FILE) -> None:
@@ -120,12 +117,11 @@ def require_processes(settings: Settings, file: Path = FILE) -> None:
     Raises:
         StackError: names the profile.
     """
-    raw = _parsed(file)["services"]
-    for name in _active({name: raw[name] for name in servers(settings, file)}, settings):
-        if profiles := raw[name].get("profiles"):
+    for body in _active(settings, file, ours=False).values():
+        if profiles := body.get("profiles"):
             raise StackError(
                 "profiles",
-                found=f"{profiles[0]}, which needs the image {raw[name]['image']}",
+                found=f"{profiles[0]}, which needs the image {body['image']}",
                 expected="containers",
                 todo=f"make up RUNTIME=compose PROFILES={settings.profiles}",
             )
@@ -143,17 +139,21 @@ def _parsed(file: Path) -> dict[str, Any]:
     return dict(parsed)
 
 
-def _active(bodies: Mapping[str, Any], settings: Settings) -> set[str]:
-    """Names of the services with a profile that is asked for, and of those without one unless they run elsewhere."""
+def _active(settings: Settings, file: Path, *, ours: bool) -> dict[str, Any]:
+    """Return the services, of our own image or of another, that run with these settings, as they are in the file.
+
+    Those with a profile that is asked for, and those without a profile unless they run elsewhere.
+    """
     wanted, elsewhere = settings.optional, bool(settings.join_url)
     return {
-        name
-        for name, body in bodies.items()
-        if wanted & set(body.get("profiles", ())) or not (elsewhere or body.get("profiles"))
+        name: body
+        for name, body in _parsed(file)["services"].items()
+        if ("build" in body) == ours
+        and (wanted & set(body.get("profiles", ())) or not (elsewhere or body.get("profiles")))
     }
 
 
-def _service(name: str, raw: Any, values: Mapping[str, str], active: Iterable[str], file: Path) -> Service:
+def _service(name: str, raw: Any, values: Mapping[str, str], active: Collection[str], file: Path) -> Service:
     where = f"{file.name}, services.{name}"
     body = interpolate(raw, values, where)
     needs = body.get("depends_on", {})
@@ -177,26 +177,8 @@ def _health(body: Mapping[str, Any], where: str) -> Health:
             found=str(test),
             expected=f"{json.dumps(PROBE)[:-1]}, URL, ...], which runs the same in both runtimes",
         )
-    return Health(
-        probe=tuple(str(word) for word in test[len(PROBE) :]),
-        interval=seconds(body["interval"]),
-        timeout=seconds(body["timeout"]),
-        retries=int(body["retries"]),
-        start_period=seconds(body["start_period"]),
-    )
-
-
-def _ordered(services: list[Service], file: Path) -> list[Service]:
-    """Sort the services so that each follows those that it needs."""
-    placed: dict[str, Service] = {}
-    waiting = {service.name: service for service in services}
-    while waiting:
-        ready = [service for service in waiting.values() if set(service.needs) <= set(placed)]
-        if not ready:
-            raise StackError(str(file), found=f"{', '.join(waiting)} wait for each other", expected="an order")
-        for service in ready:
-            placed[service.name] = waiting.pop(service.name)
-    return list(placed.values())
+    times = {name: seconds(body[name]) for name in ("interval", "timeout", "start_period")}
+    return Health(probe=tuple(str(word) for word in test[len(PROBE) :]), retries=int(body["retries"]), **times)
 
 
 def _strings(environment: Mapping[str, Any]) -> dict[str, str]:

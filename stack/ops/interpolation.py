@@ -11,8 +11,17 @@ from typing import Any
 
 from stack.core.errors import StackError
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-OPERATOR = re.compile(r":?[-?+]")
+NAME = "[A-Za-z_][A-Za-z0-9_]*"
+
+
+def _balanced(levels: int) -> str:
+    """Return the pattern of a text whose braces are in pairs, up to so many levels deep."""
+    return rf"(?:[^{{}}]|\{{{_balanced(levels - 1)}\}})*" if levels else "[^{}]*"
+
+
+VARIABLE = re.compile(
+    rf"\$(?:(?P<dollar>\$)|(?P<bare>{NAME})|\{{(?P<name>{NAME})(?:(?P<operator>:?[-?+])(?P<rest>{_balanced(4)}))?\}}|)"
+)
 
 
 def interpolate(node: Any, values: Mapping[str, str], where: str) -> Any:
@@ -27,7 +36,7 @@ def interpolate(node: Any, values: Mapping[str, str], where: str) -> Any:
         StackError: a required variable is missing, or the form is unknown.
     """
     if isinstance(node, str):
-        return _text(node, values, where)
+        return VARIABLE.sub(lambda match: _value(match, values, where), node)
     if isinstance(node, Mapping):
         return {key: interpolate(value, values, f"{where}.{key}") for key, value in node.items()}
     if isinstance(node, list):
@@ -35,57 +44,20 @@ def interpolate(node: Any, values: Mapping[str, str], where: str) -> Any:
     return node
 
 
-def _text(text: str, values: Mapping[str, str], where: str) -> str:
-    done, at = [], 0
-    while (dollar := text.find("$", at)) >= 0:
-        done.append(text[at:dollar])
-        word, at = _variable(text, dollar + 1, values, where)
-        done.append(word)
-    return "".join([*done, text[at:]])
-
-
-def _variable(text: str, at: int, values: Mapping[str, str], where: str) -> tuple[str, int]:
-    """Resolve the variable behind a dollar sign; return its text and where the rest begins."""
-    if text.startswith("$", at):
-        return "$", at + 1
-    if text.startswith("{", at):
-        end = _closing_brace(text, at, where)
-        return _braced(text[at + 1 : end], values, where), end + 1
-    if match := NAME.match(text, at):
-        return values.get(match.group(), ""), match.end()
-    raise _malformed(text, where)
-
-
-def _closing_brace(text: str, at: int, where: str) -> int:
-    depth = 0
-    for index in range(at, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[index], 0)
-        if depth == 0:
-            return index
-    raise _malformed(text, where)
-
-
-def _braced(body: str, values: Mapping[str, str], where: str) -> str:
-    name = NAME.match(body)
-    operator = OPERATOR.match(body, name.end()) if name else None
-    if name is None or (operator is None and name.end() != len(body)):
-        raise _malformed(f"${{{body}}}", where)
-    value = values.get(name.group())
-    if operator is None:
-        return value or ""
-    given = bool(value) if operator.group().startswith(":") else value is not None
-    rest = body[operator.end() :]
-    match operator.group()[-1]:
-        case "-":
-            return (value or "") if given else _text(rest, values, where)
+def _value(match: re.Match[str], values: Mapping[str, str], where: str) -> str:
+    name, operator, rest = match["bare"] or match["name"], match["operator"] or "", match["rest"]
+    if match["dollar"]:
+        return "$"
+    if not name:
+        expected = "${NAME}, ${NAME:-default}, ${NAME:?why}, or $$ for a dollar sign"
+        raise StackError(where, found=match.string, expected=expected)
+    value = values.get(name)
+    is_set = bool(value) if operator.startswith(":") else value is not None
+    match operator[-1:]:
         case "+":
-            return _text(rest, values, where) if given else ""
-    if not given:
-        raise StackError(
-            where, found=f"{name.group()} is not set", expected=rest or "a value", todo=f"set {name.group()} in .env"
-        )
+            return str(interpolate(rest, values, where)) if is_set else ""
+        case "-" if not is_set:
+            return str(interpolate(rest, values, where))
+        case "?" if not is_set:
+            raise StackError(where, found=f"{name} is not set", expected=rest or "a value", todo=f"set {name} in .env")
     return value or ""
-
-
-def _malformed(text: str, where: str) -> StackError:
-    return StackError(where, found=text, expected="${NAME}, ${NAME:-default}, ${NAME:?why}, or $$ for a dollar sign")

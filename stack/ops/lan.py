@@ -110,13 +110,13 @@ def hashed(password: str) -> str:
     Raises:
         StackError: the program cannot be run.
     """
-    command = ["docker", "run", "--rm", "--interactive", "--network", "none", compose_file.tag(SERVICE)]
+    command = ["docker", "run", "--rm", "--interactive", "--network", "none", compose_file.image(SERVICE)]
     ran = subprocess.run(
         [*command, "caddy", "hash-password"], input=f"{password}\n", capture_output=True, text=True, check=False
     )
     if ran.returncode:
         raise StackError(
-            f"image {compose_file.tag(SERVICE)}",
+            f"image {compose_file.image(SERVICE)}",
             found=ran.stderr.strip()[-500:],
             expected="a hash of `caddy hash-password`",
             todo="run `make doctor`",

@@ -6,7 +6,7 @@ Source: https://docs.prefect.io/v3/api-ref/rest-api. Prefect's own client takes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more comes of it."""
+        """Whether its state is final."""
         return self.state in ENDED
 
 
@@ -76,15 +76,12 @@ class Runs:
         self._flows: dict[str, str] = {}
 
     def start(self, flow: str, project: str, parameters: Mapping[str, Any]) -> str:
-        """Start a run of the deployment ``<flow>/<project>``.
-
-        Returns:
-            The run's id.
+        """Start a run of the deployment ``<flow>/<project>`` and return its id.
 
         Raises:
             StackError: there is no such deployment, or Prefect refuses the parameters.
         """
-        deployment = self._call("GET", f"deployments/name/{flow}/{project}")
+        deployment = self._deployment(flow, project)
         if deployment is None:
             raise StackError(
                 f"deployment {flow}/{project}",
@@ -92,56 +89,32 @@ class Runs:
                 expected="a project with a valid project.yaml",
                 todo="run `make up`, which registers every project, and read its output",
             )
-        run = self._call("POST", f"deployments/{deployment['id']}/create_flow_run", {"parameters": dict(parameters)})
+        run = self._call("POST", f"deployments/{deployment}/create_flow_run", {"parameters": dict(parameters)})
         return str((run or {})["id"])
 
     def active(self, flow: str, project: str) -> str | None:
         """Return the id of a run of the deployment that has not ended yet."""
-        deployment = self._call("GET", f"deployments/name/{flow}/{project}")
-        if deployment is None:
-            return None
-        question = {
-            "flow_runs": {
-                "deployment_id": {"any_": [deployment["id"]]},
-                "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}},
-            },
-            "limit": 1,
-        }
-        runs = self._call("POST", "flow_runs/filter", question)
-        return str(runs[0]["id"]) if runs else None
+        states = {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}
+        return next((str(run["id"]) for run in self._of_deployment(flow, project, states, limit=1)), None)
 
     def last(self, flow: str, project: str, parameters: Mapping[str, datetime]) -> Run | None:
         """Return the newest run of the deployment with these instants among its parameters, cancelled ones apart."""
-        deployment = self._call("GET", f"deployments/name/{flow}/{project}")
-        if deployment is None:
-            return None
-        question = {
-            "flow_runs": {
-                "deployment_id": {"any_": [deployment["id"]]},
-                "state": {"type": {"not_any_": ["CANCELLED", "CANCELLING"]}},
-            },
-            "sort": "EXPECTED_START_TIME_DESC",
-            "limit": PAGE,
-        }
-        for run in self._call("POST", "flow_runs/filter", question):
-            given = run["parameters"]
-            if all(given.get(name) and _same(given[name], instant) for name, instant in parameters.items()):
+        states = {"not_any_": ["CANCELLED", "CANCELLING"]}
+        for run in self._of_deployment(flow, project, states, sort="EXPECTED_START_TIME_DESC", limit=PAGE):
+            stored = run["parameters"]
+            instants = {name: datetime.fromisoformat(stored[name]) for name in parameters if stored.get(name)}
+            if instants == parameters:
                 return Run(run["id"], run["state"]["type"])
         return None
 
     def online(self, pool: str) -> bool:
         """Return whether a work pool has a worker that answers."""
-        return any(
-            worker["status"] == "ONLINE" for worker in self._call("POST", f"work_pools/{pool}/workers/filter", {}) or []
-        )
+        workers = self._call("POST", f"work_pools/{pool}/workers/filter", {}) or []
+        return any(worker["status"] == "ONLINE" for worker in workers)
 
     def begins(self, run: str, seconds: float) -> bool:
-        """Wait until a worker has begun a run; return whether one has."""
-
-        def taken() -> bool:
-            return self._call("GET", f"flow_runs/{run}")["state"]["type"] not in ("SCHEDULED", "PENDING")
-
-        return wait_until(taken, seconds, pause=1)
+        """Wait until a worker has begun a run; return whether it has."""
+        return wait_until(lambda: self._state(run)["type"] not in ("SCHEDULED", "PENDING"), seconds, pause=1)
 
     def cancel(self, run: str) -> None:
         """Ask the worker to stop a run."""
@@ -154,15 +127,11 @@ class Runs:
             Their names.
         """
         alive = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
-        wave = self._call("POST", "flow_runs/filter", {"flow_runs": alive, "work_pools": {"name": {"any_": [pool]}}})
+        state = {"type": "CRASHED", "name": "Crashed", "message": message}
         names = []
-        while wave:
-            for run in wave:
-                state = {"type": "CRASHED", "name": "Crashed", "message": message}
-                self._call("POST", f"flow_runs/{run['id']}/set_state", {"state": state, "force": False})
-                names.append(str(run["name"]))
-            children = alive | {"parent_flow_run_id": {"any_": [run["id"] for run in wave]}}
-            wave = self._call("POST", "flow_runs/filter", {"flow_runs": children})
+        for run in self._family(alive, work_pools={"name": {"any_": [pool]}}):
+            self._call("POST", f"flow_runs/{run['id']}/set_state", {"state": state, "force": False})
+            names.append(str(run["name"]))
         return names
 
     def url(self, run: str) -> str:
@@ -177,62 +146,70 @@ class Runs:
             report: receives each line.
             pause: seconds between two looks.
         """
-        seen: set[str] = set()
+        reported: set[str] = set()
+        final = {*ENDED, WAITING}
         while True:
-            state = (self._call("GET", f"flow_runs/{run}") or {})["state"]
-            over = state["type"] in {*ENDED, WAITING}
-            if over:
+            state = self._state(run)
+            if state["type"] in final:
                 time.sleep(2 * pause)  # the last lines of a log reach the server after the state
-                state = (self._call("GET", f"flow_runs/{run}") or {})["state"]
-                over = state["type"] in {*ENDED, WAITING}  # a replay that has crashed is started again
-            for line in self._news(run, seen):
+                state = self._state(run)  # a replay that has crashed is started again
+            for line in self._news(run, reported):
                 report(line)
-            if over:
+            if state["type"] in final:
                 waits = f"waits for an answer at {self.url(run)}" if state["type"] == WAITING else ""
                 return Outcome(self.url(run), state["type"], waits or state.get("message") or "")
             time.sleep(pause)
 
-    def _news(self, run: str, seen: set[str]) -> Iterator[str]:
+    def _news(self, run: str, reported: set[str]) -> Iterator[str]:
         """Yield the log lines that are new, oldest first."""
-        flows = self._family(run)
-        for entry in self._log(list(flows)):
-            if entry["id"] in seen or entry["level"] < INFO or entry["name"] in NOISE:
-                continue
-            seen.add(entry["id"])
-            message = entry["message"].partition("\nTraceback")[0]  # the whole of it stands on the run's page
-            if message == FINISHED and entry["task_run_id"]:
-                message = f"{self._task(entry['task_run_id'])} done"
-            at = datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00")).astimezone()
-            level = LEVELS.get(entry["level"] // 10 * 10, "")
-            yield f"  {at:%H:%M:%S} {flows[entry['flow_run_id']]:<9} {level}{message}"
-
-    def _log(self, flow_runs: Sequence[str]) -> Iterator[Any]:
-        """Yield every log entry of the flow runs, by time."""
-        question = {"logs": {"flow_run_id": {"any_": flow_runs}}, "sort": "TIMESTAMP_ASC", "limit": PAGE}
+        flows = {str(member["id"]): self._flow(member["flow_id"]) for member in self._family({"id": {"any_": [run]}})}
+        question = {"logs": {"flow_run_id": {"any_": list(flows)}}, "sort": "TIMESTAMP_ASC", "limit": PAGE}
         offset = 0
         while page := self._call("POST", "logs/filter", question | {"offset": offset}):
-            yield from page
             offset += len(page)
+            for entry in page:
+                if entry["id"] in reported or entry["level"] < INFO or entry["name"] in NOISE:
+                    continue
+                reported.add(entry["id"])
+                message = entry["message"].partition("\nTraceback")[0]  # the whole of it stands on the run's page
+                if message == FINISHED and entry["task_run_id"]:  # of ``fetch-1a2``, the task is ``fetch``
+                    task = str(self._call("GET", f"task_runs/{entry['task_run_id']}")["name"]).rpartition("-")[0]
+                    message = f"{task.replace('_', ' ')} done"
+                at = datetime.fromisoformat(entry["timestamp"]).astimezone()
+                level = LEVELS.get(entry["level"] // 10 * 10, "")
+                yield f"  {at:%H:%M:%S} {flows[entry['flow_run_id']]:<9} {level}{message}"
 
-    def _task(self, task_run: str) -> str:
-        """Return the name of a task run's task: ``fetch`` of ``fetch-1a2``."""
-        return str(self._call("GET", f"task_runs/{task_run}")["name"]).rpartition("-")[0].replace("_", " ")
+    def _family(self, runs: Mapping[str, Any], **question: Any) -> Iterator[Any]:
+        """Yield the flow runs that a filter selects, and those that they have started, from generation to generation.
 
-    def _family(self, run: str) -> dict[str, str]:
-        """Return the ids of a run and of the runs that it has started, each with the name of its flow."""
-        family: dict[str, str] = {}
-        wave = self._call("POST", "flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
-        while wave:
-            for flow_run in wave:
-                family[flow_run["id"]] = self._flow(flow_run["flow_id"])
-            children = {"flow_runs": {"parent_flow_run_id": {"any_": [flow_run["id"] for flow_run in wave]}}}
-            wave = self._call("POST", "flow_runs/filter", children)
-        return family
+        The states that the filter asks for are those of all generations.
+        """
+        states = {key: value for key, value in runs.items() if key == "state"}
+        generation = self._call("POST", "flow_runs/filter", {"flow_runs": runs, **question})
+        while generation:
+            yield from generation
+            children = states | {"parent_flow_run_id": {"any_": [run["id"] for run in generation]}}
+            generation = self._call("POST", "flow_runs/filter", {"flow_runs": children})
 
     def _flow(self, flow: str) -> str:
         if flow not in self._flows:
             self._flows[flow] = str(self._call("GET", f"flows/{flow}")["name"])
         return self._flows[flow]
+
+    def _state(self, run: str) -> Any:
+        return (self._call("GET", f"flow_runs/{run}") or {})["state"]
+
+    def _deployment(self, flow: str, project: str) -> str | None:
+        """Return the id of a deployment; None when it is not registered."""
+        deployment = self._call("GET", f"deployments/name/{flow}/{project}")
+        return str(deployment["id"]) if deployment else None
+
+    def _of_deployment(self, flow: str, project: str, states: Mapping[str, Any], **question: Any) -> Any:
+        """Return the runs of a deployment in some states; none when it is not registered."""
+        if (deployment := self._deployment(flow, project)) is None:
+            return []
+        runs = {"deployment_id": {"any_": [deployment]}, "state": {"type": states}}
+        return self._call("POST", "flow_runs/filter", {"flow_runs": runs, **question})
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the API; None when there is no such thing.
@@ -263,20 +240,16 @@ class Runs:
     def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
         """Ask until the patience is over; a server that is busy is always asked again."""
         began = time.monotonic()
-        deadline, busy = began + self._patience, began + max(self._patience, BUSY_SECONDS)
         while True:
+            patience = self._patience
             try:
                 answer = self._http.request(method, path, json=body)
             except httpx.TransportError:
-                if time.monotonic() > deadline:
+                if time.monotonic() - began > patience:
                     raise
             else:
-                asked_enough = busy if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else deadline
-                if not answer.is_server_error or time.monotonic() > asked_enough:
+                if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                    patience = max(patience, BUSY_SECONDS)
+                if not answer.is_server_error or time.monotonic() - began > patience:
                     return answer
             time.sleep(1)
-
-
-def _same(given: str, instant: datetime) -> bool:
-    """Compare a parameter as Prefect stores it."""
-    return datetime.fromisoformat(given.replace("Z", "+00:00")) == instant

@@ -75,21 +75,28 @@ def answer(project: Project) -> str:
     """Return the answer to `curl`, waiting until the service has loaded a champion that is minutes old.
 
     Raises:
-        StackError: the prediction service refuses the example.
+        StackError: the prediction service does not answer, or refuses the example.
     """
+    url, body = f"{project.settings.prediction_url}/{project.name}/predict", example.body(project.spec)
 
     def ask() -> httpx.Response:
-        return _post(f"{project.settings.prediction_url}/{project.spec.name}/predict", example.body(project.spec))
+        headers = {"Content-Type": "application/json"}
+        try:
+            return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
+        except httpx.HTTPError as error:
+            raise StackError(
+                url, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
+            ) from None
 
-    def settled() -> httpx.Response | None:
+    def final() -> httpx.Response | None:
         response = ask()
         return None if response.status_code in NOT_YET else response
 
-    response = wait_until(settled, PATIENCE) or ask()
+    response = wait_until(final, PATIENCE) or ask()
     if response.is_success:
         return response.text
     raise StackError(
-        f"example of projects/{project.spec.name}/project.yaml",
+        f"example of projects/{project.name}/project.yaml",
         found=f"HTTP {response.status_code}: {response.text[:500]}",
         expected="a prediction",
         todo="make logs SERVICE=prediction",
@@ -100,21 +107,6 @@ def page(settings: Settings) -> str:
     """Return the table of addresses and, for the first project with a champion, one prediction."""
     lines = ["", *(f"  {name:<14} {url}" for name, url in addresses(settings).items()), ""]
     for spec in specs.load_valid(lambda _: None):
-        if has_champion(Project(settings, spec)):
-            return "\n".join([*lines, f"$ {curl(Project(settings, spec))}", answer(Project(settings, spec))])
+        if has_champion(project := Project(settings, spec)):
+            return "\n".join([*lines, f"$ {curl(project)}", answer(project)])
     return "\n".join(lines)
-
-
-def _post(url: str, body: str) -> httpx.Response:
-    """Send a JSON body to a service of ours.
-
-    Raises:
-        StackError: no answer.
-    """
-    headers = {"Content-Type": "application/json"}
-    try:
-        return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
-    except httpx.HTTPError as error:
-        raise StackError(
-            url, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
-        ) from None

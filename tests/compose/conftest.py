@@ -56,7 +56,19 @@ class Containers:
         """Send SIGKILL to a container's first process from outside, as the kernel does when memory runs out."""
         state = docker.inspect([self.every()[service].name])[0]["State"]
         kill = f"import os; os.kill({state['Pid']}, 9)"
-        outside = ["docker", "run", "--rm", "--pid", "host", "--user", "0", compose_file.image(), "python", "-c", kill]
+        outside = [
+            "docker",
+            "run",
+            "--rm",
+            "--pid",
+            "host",
+            "--user",
+            "0",
+            compose_file.image("worker"),
+            "python",
+            "-c",
+            kill,
+        ]
         subprocess.run(outside, check=True)
 
     def sql(self, query: str) -> list[str]:

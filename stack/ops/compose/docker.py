@@ -105,12 +105,13 @@ def compose(
 
 def failure(what: str, output: str) -> StackError:
     """Return the error of a command of Docker's, with the end of its output."""
-    return StackError(what, found=indented(output.splitlines()), expected="an exit code of 0", todo="run `make doctor`")
+    found = indented(output.splitlines()[-12:])
+    return StackError(what, found=found, expected="an exit code of 0", todo="run `make doctor`")
 
 
 def indented(lines: Sequence[str]) -> str:
-    """Return the last lines of an output, as an error shows them below each other."""
-    return "\n            ".join(lines[-12:])
+    """Return lines as an error shows them below each other."""
+    return "\n            ".join(lines)
 
 
 def inside(settings: Settings, *words: str) -> str:

@@ -25,7 +25,7 @@ MOUNTED = ("projects", "feature_repo")
 
 def outdated() -> bool:
     """Return whether the image is missing or holds other files than the checkout."""
-    images = docker.inspect([compose_file.image()])
+    images = docker.inspect([compose_file.image(SERVICE)])
     return not images or (images[0]["Config"]["Labels"] or {}).get(LABEL) != sources()
 
 
@@ -44,7 +44,7 @@ def build_with_jupyter() -> None:
     Raises:
         StackError: the build failed; holds its last lines.
     """
-    command = ["docker", "build", *_arguments(), "--target", "notebook", "--tag", compose_file.tag("notebook"), "."]
+    command = ["docker", "build", *_arguments(), "--target", "notebook", "--tag", compose_file.image("notebook"), "."]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise docker.failure("docker build", ran.stderr.strip())

@@ -11,7 +11,6 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.ops import changes, compose_file, credentials, lan, ports
 from stack.ops.compose import docker, image, ownership
-from stack.ops.compose.docker import Container
 from stack.ops.compose_file import Service
 from stack.ops.runtimes import Report
 
@@ -31,16 +30,16 @@ def up(settings: Settings, report: Report) -> None:
     if not settings.join_url:
         settings = lan.with_login(_with_passwords(settings), report)
     services = compose_file.services(settings)
-    there = docker.containers(settings)
-    ports.require_free(
-        settings.bind, [service for service in services if service.name not in there or not there[service.name].running]
-    )
+    existing, running = docker.containers(settings), docker.running(settings)
+    ports.require_free(settings.bind, [service for service in services if service.name not in running])
     if image.outdated():
         report("building the image (minutes when nothing is cached)")
         image.build(settings)
-        report(f"built {compose_file.image()}")
+        report(f"built {compose_file.image(image.SERVICE)}")
     ownership.claim(settings)
-    _remove(settings, set(there) - {*compose_file.servers(settings), *(service.name for service in services)})
+    # Docker Compose lets the services of a profile that is no longer asked for run on.
+    if former := set(existing) - {*compose_file.servers(settings), *(service.name for service in services)}:
+        docker.compose(settings, *docker.EVERYTHING, "rm", "--stop", "--force", *sorted(former))
     _Start(settings, services, report).run()
     if not settings.join_url:
         _note_applied(settings)
@@ -58,9 +57,19 @@ def apply_changes(settings: Settings, report: Report) -> None:
         return
     if docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP).strip() == changes.sources():
         return
-    for service in compose_file.services(settings):
-        if service.once:
-            _run_again(settings, service.name, report)
+    for name in [service.name for service in compose_file.services(settings) if service.once]:
+        command = ["docker", "start", "--attach", docker.container(settings, name)]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        lines = ran.stdout.splitlines()
+        if ran.returncode:
+            raise StackError(
+                f"service {name}",
+                found=docker.indented([f"it ended with exit code {ran.returncode}", *lines[-12:]]),
+                expected="what is new in projects/ and feature_repo/ to be applied",
+                todo="run `make check` on the project that is new, then this again",
+            )
+        for notice in notices.read(lines):
+            report(f"  {name:<12} {notice}")
     _note_applied(settings)
 
 
@@ -69,42 +78,21 @@ def _note_applied(settings: Settings) -> None:
     docker.inside(settings, "sh", "-c", f'mkdir -p "${{0%/*}}" && echo {changes.sources()} > "$0"', STAMP)
 
 
-def _run_again(settings: Settings, name: str, report: Report) -> None:
-    command = ["docker", "start", "--attach", docker.container(settings, name)]
-    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    lines = ran.stdout.splitlines()
-    if ran.returncode:
-        raise StackError(
-            f"service {name}",
-            found="\n            ".join([f"it ended with exit code {ran.returncode}", *lines[-12:]]),
-            expected="what is new in projects/ and feature_repo/ to be applied",
-            todo="run `make check` on the project that is new, then this again",
-        )
-    for notice in notices.read(lines):
-        report(f"  {name:<12} {notice}")
-
-
 def _with_passwords(settings: Settings) -> Settings:
-    """Generate the passwords of a new stack; a server that exists goes on with those that it was made with."""
-    kept = [name for name in docker.volumes(settings) if name.endswith("_postgres")]
-    if kept and (lost := credentials.missing(settings)):
+    """Generate the passwords of a new stack; an existing server goes on with those that its volume has."""
+    volume = next((name for name in docker.volumes(settings) if name.endswith("_postgres")), None)
+    if volume and (lost := credentials.missing(settings)):
         raise StackError(
             str(credentials.FILE),
             found=f"no {', '.join(f'STACK_{name}'.upper() for name in lost)}",
-            expected=f"the passwords that volume {kept[0]} was made with",
+            expected=f"the passwords that volume {volume} was made with",
             todo="bring back the .env of this stack, or delete its state with `make clean`",
         )
     return credentials.complete(settings)
 
 
-def _remove(settings: Settings, names: set[str]) -> None:
-    """Remove the containers of services that are no longer asked for: Docker Compose lets those of a profile run on."""
-    if names:
-        docker.compose(settings, *docker.EVERYTHING, "rm", "--stop", "--force", *sorted(names))
-
-
 class _Start:
-    """One `docker compose up`, whose progress is reported."""
+    """A `docker compose up`, whose progress is reported."""
 
     def __init__(self, settings: Settings, services: list[Service], report: Report) -> None:
         self._settings, self._services, self._report = settings, services, report
@@ -124,30 +112,28 @@ class _Start:
         with docker.started(self._settings, *words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             while process.poll() is None:
                 time.sleep(0.5)
-                self._look()
+                self._report_ready()
             errors = (process.stderr.read() if process.stderr else "").strip().splitlines()
-        self._look()
+        self._report_ready()
         if process.returncode:
             raise _failure(self._settings, errors)
 
-    def _look(self) -> None:
+    def _report_ready(self) -> None:
         """Report the services that have become ready."""
         for name, container in docker.containers(self._settings).items():
-            ready = self._done(container) if name in self._once else container.health == "healthy"
-            if not ready:
-                self._ready.discard(name)  # it was replaced by one of the new image
-            if not ready or name in self._ready:
-                continue
-            self._ready.add(name)
-            how = "done" if name in self._once else "healthy"
-            self._report(f"  {name:<12} {how:<7} after {time.monotonic() - self._began:5.1f} s")
             if name in self._once:
-                for notice in notices.read(_tail(self._settings, name, 200, self._since)):
+                ended = container.state == "exited" and container.exit_code == 0
+                ready, state = ended and container.started >= self._since.replace(microsecond=0), "done"
+            else:
+                ready, state = container.health == "healthy", "healthy"
+            if not ready:
+                self._ready.discard(name)  # it was replaced by a container of the new image
+            elif name not in self._ready:
+                self._ready.add(name)
+                self._report(f"  {name:<12} {state:<7} after {time.monotonic() - self._began:5.1f} s")
+                log = _tail(self._settings, name, 200, self._since) if name in self._once else []
+                for notice in notices.read(log):
                     self._report(f"  {name:<12} {notice}")
-
-    def _done(self, container: Container) -> bool:
-        ended = container.state == "exited" and container.exit_code == 0
-        return ended and container.started >= self._since.replace(microsecond=0)
 
 
 def _failure(settings: Settings, errors: list[str]) -> StackError:
@@ -155,16 +141,15 @@ def _failure(settings: Settings, errors: list[str]) -> StackError:
     for name, container in docker.containers(settings).items():
         ended = container.state == "exited" and container.exit_code
         if ended or container.health == "unhealthy" or container.state == "restarting":
-            problem = (
-                f"it ended with exit code {container.exit_code}" if ended else container.last_check or container.state
-            )
+            state = container.last_check or container.state
+            problem = f"it ended with exit code {container.exit_code}" if ended else state
             return StackError(
                 f"service {name}",
-                found="\n            ".join([problem, *_tail(settings, name, 12)]),
+                found=docker.indented([problem, *_tail(settings, name, 12)]),
                 expected="a healthy service",
                 todo=f"read `make logs SERVICE={name}`, run `make doctor`, then `make up` again",
             )
-    return StackError("docker compose up", found="\n            ".join(errors[-12:]), expected="running services")
+    return StackError("docker compose up", found=docker.indented(errors[-12:]), expected="running services")
 
 
 def _tail(settings: Settings, name: str, lines: int, since: datetime | None = None) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import changes, compose_file, ports, status, versions
+from stack.ops import changes, compose_file, databases, ports, status, versions
 from stack.ops.compose_file import Service
 from stack.ops.local import launch, logs, supervisor
 from stack.ops.local.supervisor import State, Supervisor
@@ -36,7 +36,7 @@ def up(settings: Settings, report: Report, notify: Report, file: Path = compose_
     services = compose_file.services(settings, file)
     compose_file.require_processes(settings, file)
     _make_folders(settings)
-    with _only_one(settings):
+    with _exclusive(settings):
         versions.check(settings)
         supervisor.render(settings, services)
         daemon = Supervisor(settings)
@@ -75,18 +75,17 @@ class Startup:
         while waiting:
             states = self._daemon.states()
             for service in waiting:
-                if service.name not in self._started and set(service.needs) <= self._ready:
-                    self._begin(service, states[service.name])
+                if service.name in self._started or not set(service.needs) <= self._ready:
+                    continue
+                state = states[service.name]
+                self._started[service.name] = time.monotonic()
+                self._restarts[service.name] = state.restarts if state.pid else 0
+                if not state.pid and not (service.once and self._stamp(service).exists()):
+                    self._daemon.start(service.name)
             self._check([service for service in waiting if service.name in self._started])
             waiting = [service for service in waiting if service.name not in self._ready]
             if waiting:
                 time.sleep(0.2)
-
-    def _begin(self, service: Service, state: State) -> None:
-        self._started[service.name] = time.monotonic()
-        self._restarts[service.name] = state.restarts if state.pid else 0
-        if not state.pid and not (service.once and _stamp(self._settings, service).exists()):
-            self._daemon.start(service.name)
 
     def _check(self, pending: list[Service]) -> None:
         """Probe every started service; those that are healthy are ready."""
@@ -100,71 +99,60 @@ class Startup:
                 how = "done" if service.once else "healthy"
                 self._report(f"  {service.name:<12} {how:<7} after {time.monotonic() - self._began:5.1f} s")
             elif time.monotonic() - self._started[service.name] > service.patience:
-                raise _failure(self._settings, service.name, problem)
+                raise self._failure(service.name, problem)
 
     def _unhealthy(self, service: Service, state: State, problems: dict[str, str | None]) -> str | None:
         restarts = state.restarts - self._restarts[service.name]
         if state.status == "FATAL" or restarts >= TOO_OFTEN:
-            raise _failure(self._settings, service.name, f"it was started {restarts + 1} times and ended each time")
+            raise self._failure(service.name, f"it was started {restarts + 1} times and ended each time")
         return problems[service.name] if state.pid else f"it does not run ({state.status.lower()})"
 
     def _unfinished(self, service: Service, state: State) -> str | None:
         """Return why a one-shot service is not done; its success is noted, so that it need not run again."""
-        done = _stamp(self._settings, service)
+        done = self._stamp(service)
         if done.exists():
             return None
         if state.status not in ("EXITED", "FATAL"):
             return f"it still runs ({state.status.lower()})"
         if state.exit_code or state.status == "FATAL":
-            raise _failure(self._settings, service.name, f"it ended with exit code {state.exit_code}")
+            raise self._failure(service.name, f"it ended with exit code {state.exit_code}")
         for old in self._settings.run.glob(f"{service.name}.*.done"):
             old.unlink()
         done.touch()
-        for notice in notices.read(_last_run(logs.tail(self._settings, service.name, 200))):
+        log = logs.tail(self._settings, service.name, 200)
+        last_start = max((index for index, line in enumerate(log) if line.startswith(launch.START)), default=-1)
+        for notice in notices.read(log[last_start + 1 :]):
             self._notify(f"  {service.name:<12} {notice}")
         return None
 
+    def _stamp(self, service: Service) -> Path:
+        """Return the file that exists when a one-shot service has succeeded with this definition and these sources."""
+        return self._settings.run / f"{service.name}.{service.fingerprint}.{changes.sources()}.done"
 
-def _last_run(lines: list[str]) -> list[str]:
-    """Return what a service has logged since it was started last."""
-    last = max((index for index, line in enumerate(lines) if line.startswith(launch.START)), default=-1)
-    return lines[last + 1 :]
-
-
-def _stamp(settings: Settings, service: Service) -> Path:
-    """Return the file that exists when a one-shot service has succeeded with this definition and these sources."""
-    return settings.run / f"{service.name}.{service.fingerprint}.{changes.sources()}.done"
-
-
-def _failure(settings: Settings, name: str, problem: str) -> StackError:
-    return StackError(
-        f"service {name}",
-        found="\n            ".join([problem, *logs.tail(settings, name, 12)]),
-        expected="a healthy service",
-        todo=f"read {logs.file(settings, name)}, run `make doctor`, then `make up` again",
-    )
+    def _failure(self, name: str, problem: str) -> StackError:
+        return StackError(
+            f"service {name}",
+            found="\n            ".join([problem, *logs.tail(self._settings, name, 12)]),
+            expected="a healthy service",
+            todo=f"read {logs.file(self._settings, name)}, run `make doctor`, then `make up` again",
+        )
 
 
 def _make_folders(settings: Settings) -> None:
     """Make the folders that the services expect to find."""
-    databases = (settings.mlflow_database, settings.prefect_database, settings.feast_registry, settings.state_database)
-    files = [url.partition(":///")[2] for url in databases if url.startswith("sqlite")]
-    if settings.online_store_type == "sqlite":
-        files.append(settings.online_store)
     folders = (settings.run, settings.logs, settings.reports, settings.data_docs)
-    for folder in (*folders, *(Path(file).parent for file in files)):
+    for folder in (*folders, *(file.parent for file in databases.files(settings).values())):
         folder.mkdir(parents=True, exist_ok=True)
     settings.run.chmod(0o700)
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def _exclusive(settings: Settings) -> Iterator[None]:
     """Let one `up` at a time work on a stack."""
     with (settings.run / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError(
-                str(settings.home), found="another `up` at work on this stack", expected="one", todo="wait for its end"
-            ) from None
+            found, todo = "another `up` at work on this stack", "wait for its end"
+            raise StackError(str(settings.home), found=found, expected="one at a time", todo=todo) from None
         yield

@@ -12,7 +12,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
@@ -84,7 +85,7 @@ class State:
     """Seconds since it was started; 0 when it does not run."""
     exit_code: int
     restarts: int
-    """Starts that nobody asked for."""
+    """Starts without a command of the user."""
 
 
 def socket(settings: Settings) -> Path:
@@ -93,7 +94,7 @@ def socket(settings: Settings) -> Path:
     if len(str(path)) <= LONGEST_SOCKET:
         return path
     name = f"stack-{os.getuid()}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.sock"
-    return min((Path(folder) / name for folder in (tempfile.gettempdir(), "/tmp")), key=lambda one: len(str(one)))  # noqa: S108  # the name is hashed, the socket 0700
+    return min((Path(folder) / name for folder in (tempfile.gettempdir(), "/tmp")), key=lambda path: len(str(path)))  # noqa: S108  # the name is hashed, the socket 0700
 
 
 def address(settings: Settings) -> str:
@@ -107,7 +108,7 @@ def definition(settings: Settings, name: str) -> Path:
 
 
 def render(settings: Settings, services: Iterable[Service]) -> Path:
-    """Write the daemon's configuration and a definition file a service, readable by their owner only.
+    """Write the daemon's configuration and a definition file for each service, readable by their owner only.
 
     Commands and environment stand in the definition files, as supervisord's own format has no quoting for them.
     """
@@ -196,19 +197,13 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start a service without waiting for it; its restarts count from here."""
         starts(definition(self._settings, name)).unlink(missing_ok=True)
-        try:
+        with _ignoring("ALREADY_STARTED"):
             self._rpc.startProcess(name, False)
-        except Fault as fault:
-            if "ALREADY_STARTED" not in fault.faultString:
-                raise
 
     def stop(self, name: str) -> None:
         """Stop a service, wait for its end and end what it leaves behind."""
-        try:
+        with _ignoring("NOT_RUNNING"):
             self._rpc.stopProcess(name)
-        except Fault as fault:
-            if "NOT_RUNNING" not in fault.faultString:
-                raise
         processes.kill(processes.by_service(address(self._settings)).get(name, []))
 
     def shutdown(self, waves: Sequence[Sequence[str]] = ()) -> None:
@@ -218,24 +213,23 @@ class Supervisor:
             waves: names of services; a wave is stopped together, before the next one. The rest follows.
         """
         if self.alive():
-            known = set(self.states())
-            for wave in [*waves, list(known)]:
-                self._stop_together(known & set(wave))
+            for wave in [*waves, list(self.states())]:
+                self._stop_together(wave)
             self._rpc.shutdown()
             wait_until(lambda: not self.alive(), 10, pause=PAUSE)
         processes.kill(self.leftovers(), patience=5)
 
-    def _stop_together(self, names: Iterable[str]) -> None:
+    def _stop_together(self, names: Sequence[str]) -> None:
         for name in names:
-            try:
+            with suppress(Fault):  # it does not run, or the daemon has no such service
                 self._rpc.stopProcess(name, False)
-            except Fault:  # it does not run
-                continue
-        # the daemon kills what outlives its grace, so this ends
-        wait_until(lambda: all(not self.states()[name].pid for name in names), 120, pause=PAUSE)
+        # The daemon kills what outlives its grace, so this ends.
+        wait_until(
+            lambda: not any(state.pid for state in self.states().values() if state.name in names), 120, pause=PAUSE
+        )
 
     def leftovers(self) -> list[Any]:
-        """Processes of this stack, whoever is their parent now."""
+        """Return the processes of this stack, whoever is their parent now."""
         return [process for running in processes.by_service(address(self._settings)).values() for process in running]
 
     def _state(self, info: dict[str, Any]) -> State:
@@ -249,6 +243,15 @@ class Supervisor:
             exit_code=info["exitstatus"],
             restarts=max(0, count - 1),
         )
+
+
+@contextmanager
+def _ignoring(fault: str) -> Iterator[None]:
+    try:
+        yield
+    except Fault as error:
+        if fault not in error.faultString:
+            raise
 
 
 def _escaped(value: object) -> str:
