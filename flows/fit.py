@@ -33,7 +33,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Args:
         project: name of the project.
         cutoff: no label of the rows became known after it.
-        rows: their name in ``stack.training.parcels``.
+        rows: their name in :func:`stack.training.tracking.upload_rows`.
         data_revision: of the lake that they come from.
         code_version: of the machine that sent them.
         digest: of the files there that decide what a training gives.
@@ -43,7 +43,8 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     """
     from stack.core import code
     from stack.promotion import challengers
-    from stack.training import transfer
+    from stack.training import tracking
+    from stack.training.training import TrainingSet
 
     opened, log = Project.open(project), get_run_logger()
     if code.digest(project) != digest:
@@ -57,17 +58,9 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     if known := opened.registry.tagged(challengers.identity(opened.spec, cutoff, data_revision)):
         log.info("version %s has the same data, cut-off and code: nothing to train", known.version)
         return known.version
-    frame = transfer.download_rows(opened.settings, rows)
+    data = TrainingSet(tracking.download_rows(opened.settings, rows), cutoff, data_revision, code_version)
     with fitters(opened.settings) as workers:
-        return challengers.train(
-            opened,
-            frame,
-            data_revision=data_revision,
-            cutoff=cutoff,
-            code_version=code_version,
-            report=log.info,
-            workers=workers,
-        ).version
+        return challengers.train(opened, data, log.info, workers).version
 
 
 def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str | None:
@@ -93,12 +86,12 @@ def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str 
 def send(project: Project, frame: DataFrame, cutoff: datetime, revision: str, runs: Runs) -> None:
     """Upload the rows, start the run that trains on them, and follow it to its end."""
     from stack.core import code
-    from stack.training import transfer
+    from stack.training import tracking
 
     log, name = get_run_logger(), f"{project.name}-{cutoff:%Y%m%dT%H%M%SZ}"
     parameters = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
     parameters |= {"code_version": code.version(), "digest": code.digest(project.name)}
-    with transfer.upload_rows(project.settings, name, frame):
+    with tracking.upload_rows(project.settings, name, frame):
         run = runs.start("fit", project.name, parameters)
         log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
         if not runs.begins(run, START_SECONDS):

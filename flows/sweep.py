@@ -26,21 +26,14 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
     """
     from stack.core import code
     from stack.training import sweep as sweeps
+    from stack.training.training import TrainingSet
 
     opened, log = Project.open(project), get_run_logger()
     cutoff = instant(opened, cutoff)
     frame = training_set(opened, cutoff)
+    data = TrainingSet(frame, cutoff, opened.lake.revision(), code.version())
     with fitters(opened.settings) as workers:
-        result = sweeps.sweep(
-            opened,
-            frame,
-            trials=trials,
-            cutoff=cutoff,
-            data_revision=opened.lake.revision(),
-            code_version=code.version(),
-            workers=workers,
-            report=log.info,
-        )
+        result = sweeps.sweep(opened, data, trials=trials, workers=workers, report=log.info)
     log.info("best: %s", result.best)
     log.info("page: %s/reports/%s/%s", opened.settings.link("portal"), project, result.page.name)
     return result.page.name

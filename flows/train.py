@@ -36,17 +36,11 @@ def search(project: Project, frame: DataFrame, cutoff: datetime) -> str:
     """Search, evaluate on the holdout, refit and register the challenger; return its version."""
     from stack.core import code
     from stack.promotion import challengers
+    from stack.training.training import TrainingSet
 
     with fitters(project.settings) as workers:
-        return challengers.train(
-            project,
-            frame,
-            data_revision=project.lake.revision(),
-            cutoff=cutoff,
-            code_version=code.version(),
-            report=get_run_logger().info,
-            workers=workers,
-        ).version
+        data = TrainingSet(frame, cutoff, project.lake.revision(), code.version())
+        return challengers.train(project, data, get_run_logger().info, workers).version
 
 
 @flow(name="train", flow_run_name="train {project}", timeout_seconds=180 * MINUTE)

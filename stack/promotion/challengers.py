@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pandas import DataFrame
-
 from stack.core import code
 from stack.project import Project
 from stack.promotion import decisions
@@ -19,7 +17,7 @@ from stack.registry.registry import Version
 from stack.specification.specs import ProjectSpec
 from stack.training import training
 from stack.training.search import Workers
-from stack.training.training import TrainingResult
+from stack.training.training import TrainingResult, TrainingSet
 
 IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
 """The tags that two trainings share when they give the same model."""
@@ -31,28 +29,13 @@ def identity(spec: ProjectSpec, cutoff: datetime, data_revision: str) -> dict[st
 
 
 def train(
-    project: Project,
-    frame: DataFrame,
-    *,
-    data_revision: str,
-    cutoff: datetime,
-    code_version: str,
-    report: Callable[[str], None],
-    workers: Workers | None = None,
+    project: Project, data: TrainingSet, report: Callable[[str], None], workers: Workers | None = None
 ) -> TrainingResult:
     """Train a project's model, as :func:`stack.training.training.train`, and make the version challenger.
 
     Where the same training has been registered meanwhile, that version stays, and this one is deleted.
     """
-    trained = training.train(
-        project,
-        frame,
-        data_revision=data_revision,
-        cutoff=cutoff,
-        code_version=code_version,
-        report=report,
-        workers=workers,
-    )
+    trained = training.train(project, data, report, workers)
     version = register_once(project, trained.version, trained.tags)
     report(f"version {version} is challenger")
     return replace(trained, version=version)

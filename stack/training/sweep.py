@@ -25,7 +25,6 @@ from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
-from pandas import DataFrame
 
 from stack.core import files, pages
 from stack.core.settings import Settings
@@ -34,8 +33,9 @@ from stack.project import Project
 from stack.specification.specs import ProjectSpec
 from stack.training import candidates, splits, sweep_page, training
 from stack.training.evaluation import Scorer
-from stack.training.search import Fold, FoldScore, Workers, score_fold
+from stack.training.search import Fold, FoldScore, TrialResult, Workers, prepare_folds, score_fold
 from stack.training.tracking import Tracker
+from stack.training.training import TrainingSet
 
 WIDTH = 4
 RANDOM_TRIALS = 10
@@ -95,15 +95,7 @@ def subset(spec: ProjectSpec, name: str) -> ProjectSpec:
 
 
 def sweep(
-    project: Project,
-    frame: DataFrame,
-    *,
-    trials: int,
-    cutoff: datetime,
-    data_revision: str,
-    code_version: str,
-    workers: Workers,
-    report: Callable[[str], None],
+    project: Project, data: TrainingSet, *, trials: int, workers: Workers, report: Callable[[str], None]
 ) -> SweepResult:
     """Compare models, feature sets and hyper-parameters, until `trials` are done; those of an earlier run count.
 
@@ -111,30 +103,30 @@ def sweep(
     among the reports of the portal.
 
     Args:
-        frame: labelled rows as for :func:`stack.training.training.train`; the holdout is not used.
+        data: its holdout is not used.
         report: called with a line about each trial.
     """
-    spec = project.spec
-    frame = training.ordered(spec, frame, cutoff)
-    split = splits.holdout(spec, frame, cutoff)
-    space = SearchSpace(spec, Scorer.of(spec), Fold.all(spec, split), candidates.available(spec, len(split.fit)))
-    study = _study(project.settings, space, cutoff, data_revision)
-    tags = {"stack.project": spec.name, "stack.data_revision": data_revision, "stack.cutoff": cutoff.isoformat()}
-    tracker = Tracker(project, tags | {"stack.code_version": code_version})
+    spec, cutoff = project.spec, data.cutoff
+    split = splits.holdout(spec, training.ordered(spec, data.rows, cutoff), cutoff)
+    space = SearchSpace(spec, Scorer.of(spec), prepare_folds(spec, split), candidates.available(spec, len(split.fit)))
+    study = _study(project.settings, space, cutoff, data.data_revision)
+    tracker = Tracker(project, data.tags(spec))
     title = f"sweep of {spec.name} until {cutoff:%Y-%m-%d %H:%M}"
-    with tracker.sweep(title, study.user_attrs.get(RUN)) as run_id, TemporaryDirectory() as artifacts:
+    with tracker.run(title, "sweep", study.user_attrs.get(RUN)) as run_id, TemporaryDirectory() as artifacts:
         study.set_user_attr(RUN, run_id)
         _log_trials(tracker, space, study)
         for _ in _rounds(study, space, trials, workers):
             _log_trials(tracker, space, study, report)
-        best, folder = _best(study, space), Path(artifacts)
+        result, folder = _result(study.best_trial), Path(artifacts)
+        objective = {space.scorer.objective: space.scorer.sign * result.loss}
+        best = {"features": result.features, "candidate": result.candidate, "params": result.params, **objective}
         (folder / "best.yaml").write_text(advice(best, space))
         study.trials_dataframe().to_csv(folder / "trials.csv", index=False)
         html = sweep_page.render(title, study, space.scorer, advice(best, space))
         page = project.settings.pages / spec.name / pages.sweep(f"{cutoff:%Y%m%dT%H%M%SZ}")
         for path in (folder / "sweep.html", page):
             files.write(path, html)
-        tracker.log(params=_flat(best), metrics={space.scorer.objective: best[space.scorer.objective]})
+        tracker.log(result.choice, objective)
         tracker.artifacts(folder)
     return SweepResult(run_id, page, best)
 
@@ -213,32 +205,23 @@ def _log_trials(
     tracker: Tracker, space: SearchSpace, study: Study, report: Callable[[str], None] | None = None
 ) -> None:
     """Log the finished trials that MLflow does not have yet, and report them."""
-    scorer, logged = space.scorer, tracker.trials()
+    logged = tracker.trials()
     for trial in _finished(study):
-        name, losses = f"trial {trial.number}", [scorer.sign * loss for loss in trial.user_attrs["losses"]]
-        if name in logged:
-            continue
-        candidate, features = trial.params["candidate"], trial.params["features"]
-        params = candidates.params(trial.params, candidate)
-        pruned, mean = trial.state == TrialState.PRUNED, sum(losses) / len(losses)
-        tracker.trial(
-            name,
-            params={"features": features, "candidate": candidate, **params},
-            metrics={f"fold_{scorer.objective}": losses, scorer.objective: [mean]},
-            pruned=pruned,
-            hosts=trial.user_attrs.get("hosts", ()),
-        )
-        if report:
-            suffix = " (pruned)" if pruned else ""
-            report(f"{name}: {candidate} on {features} {scorer.objective} {mean:.4f}{suffix}")
+        name, result = f"trial {trial.number}", _result(trial)
+        if name not in logged:
+            tracker.trial(name, result, space.scorer)
+            if report:
+                report(f"{name}: {result.summary(space.scorer)}")
 
 
-def _best(study: Study, space: SearchSpace) -> dict[str, Any]:
-    best = study.best_trial
-    name = best.params["candidate"]
-    chosen = {"features": best.params["features"], "candidate": name, "params": candidates.params(best.params, name)}
-    return chosen | {space.scorer.objective: space.scorer.sign * float(best.value or 0.0)}
-
-
-def _flat(best: dict[str, Any]) -> dict[str, Any]:
-    return {"features": best["features"], "candidate": best["candidate"], **best["params"]}
+def _result(trial: FrozenTrial) -> TrialResult:
+    """Return a finished trial of a study as the search describes its own."""
+    name, attributes = trial.params["candidate"], trial.user_attrs
+    return TrialResult(
+        trial.number,
+        name,
+        candidates.params(trial.params, name),
+        [FoldScore(*score) for score in zip(attributes["losses"], attributes["hosts"], strict=True)],
+        trial.params["features"],
+        trial.state == TrialState.PRUNED,
+    )

@@ -1,35 +1,45 @@
-"""The runs of a training in MLflow: created, logged in batches, and always terminated."""
+"""What trainings keep in MLflow: their runs and models, and rows for a training on another machine."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version as installed
 from math import isfinite
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
+import pandas as pd
+from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param
 from mlflow.entities.lifecycle_stage import LifecycleStage
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
+from stack.core.settings import Settings
 from stack.project import Project
 from stack.serving import _compat as serving_compat
 from stack.training import _compat
+from stack.training.evaluation import Scorer
+from stack.training.search import TrialResult
 
 KIND, HOST, PARENT = "stack.kind", "stack.host", "mlflow.parentRunId"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
 MODEL = "model"
+MAX_TRIALS = 50_000
+"""The most runs that MLflow returns at once."""
+SHARED_ROWS, ROWS_FILE = "mlflow-artifacts:/parcels", "rows.parquet"
 
 
 class Tracker:
-    """Logs one training of a project.
+    """Logs a training or sweep of a project.
 
     Args:
-        tags: set on every run of the training and on the registered version.
+        tags: set on every run and on the registered version.
     """
 
     def __init__(self, project: Project, tags: Mapping[str, str]) -> None:
@@ -37,98 +47,61 @@ class Tracker:
         self._tags = {**tags, HOST: socket.gethostname()}
         self._client = mlflow.MlflowClient(self._url)
         self._experiment = self._experiment_id()
-        self._parent: str | None = None
+        self._parent = ""
 
     @contextmanager
-    def training(self, name: str) -> Iterator[str]:
-        """Create the training's run; it ends FINISHED, or FAILED with an exception.
+    def run(self, name: str, kind: str, resume: str | None = None) -> Iterator[str]:
+        """Create the run of a training or sweep, or resume it, and yield its id; it ends FINISHED or FAILED.
 
-        Yields:
-            The run's id.
+        Args:
+            resume: id of the run, where a sweep was stopped; a deleted run is replaced.
         """
-        self._end_interrupted()
-        with self._ended(self.open_run(name, "training")) as run_id:
-            yield run_id
-
-    @contextmanager
-    def sweep(self, name: str, run_id: str | None) -> Iterator[str]:
-        """Create the run of a sweep, or resume the one it had when it was stopped; it ends as a training's does.
-
-        Yields:
-            The run's id.
-        """
-        if run_id and self._client.get_run(run_id).info.lifecycle_stage != LifecycleStage.DELETED:
-            self._client.update_run(run_id, status="RUNNING")
+        if kind == "training":
+            self._end_interrupted()
+        if resume and self._client.get_run(resume).info.lifecycle_stage != LifecycleStage.DELETED:
+            self._parent = resume
+            self._client.update_run(resume, status="RUNNING")
         else:
-            run_id = self.open_run(name, "sweep")
-        with self._ended(run_id):
-            yield run_id
+            self._parent = self.open_run(name, kind)
+        try:
+            yield self._parent
+        except BaseException as error:
+            self._client.set_tag(self._parent, "stack.error", str(error)[:5000])
+            self._client.set_terminated(self._parent, "FAILED")
+            raise
+        self._client.set_terminated(self._parent)
 
     def trials(self) -> set[str]:
         """Return the names of the run's trials."""
-        query, names, page = f"tags.`{PARENT}` = '{self._parent}'", set[str](), None
-        while True:
-            runs = self._client.search_runs([self._experiment], query, max_results=1000, page_token=page)
-            names |= {str(run.info.run_name) for run in runs}
-            page = runs.token
-            if not page:
-                return names
+        query = f"tags.`{PARENT}` = '{self._parent}'"
+        runs = self._client.search_runs([self._experiment], query, max_results=MAX_TRIALS)
+        return {str(run.info.run_name) for run in runs}
 
-    @contextmanager
-    def _ended(self, run_id: str) -> Iterator[str]:
-        """Make a run the parent of what is logged, and terminate it whatever happens."""
-        self._parent = run_id
-        try:
-            yield run_id
-        except BaseException as error:
-            self._client.set_tag(run_id, "stack.error", str(error)[:5000])
-            self._client.set_terminated(run_id, "FAILED")
-            raise
+    def trial(self, name: str, result: TrialResult, scorer: Scorer) -> None:
+        """Log a finished trial as a child of the run, with its losses in the sign of the project's metric."""
+        hosts = ", ".join(sorted({score.host for score in result.scores}))
+        run_id = self.open_run(name, "trial", {PARENT: self._parent, "stack.pruned": str(result.pruned), HOST: hosts})
+        losses = [scorer.sign * loss for loss in result.losses]
+        metrics = {f"fold_{scorer.objective}": losses, scorer.objective: [scorer.sign * result.loss]}
+        self._log_batch(run_id, result.choice, metrics)
         self._client.set_terminated(run_id)
 
-    def trial(
-        self,
-        name: str,
-        *,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, list[float]],
-        pruned: bool,
-        hosts: Iterable[str],
-    ) -> None:
-        """Log a finished trial as a child of the training's run.
-
-        Args:
-            metrics: the values of each metric, by step.
-            hosts: the machines or containers that fitted it.
-        """
-        tags = {"stack.pruned": str(pruned), HOST: ", ".join(sorted(set(hosts)))}
-        run_id = self.open_run(name, "trial", {PARENT: str(self._parent)} | tags)
-        now = _milliseconds()
-        points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
-        self._client.log_batch(run_id, metrics=points, params=_params(params))
-        self._client.set_terminated(run_id)
-
-    def log(self, *, params: Mapping[str, Any] | None = None, metrics: Mapping[str, float] | None = None) -> None:
-        """Log to the training's run in one request; values that are not finite are left out."""
-        now = _milliseconds()
-        points = [Metric(key, value, now, 0) for key, value in (metrics or {}).items() if isfinite(value)]
-        self._client.log_batch(str(self._parent), metrics=points, params=_params(params or {}))
+    def log(self, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Log to the run in one request; values that are not finite are left out."""
+        self._log_batch(self._parent, params, {key: [value] for key, value in metrics.items() if isfinite(value)})
 
     def artifacts(self, folder: Path) -> None:
-        """Upload the files of a folder to the training's run."""
-        self._client.log_artifacts(str(self._parent), str(folder))
+        """Upload the files of a folder to the run."""
+        self._client.log_artifacts(self._parent, str(folder))
 
     def register(self, pipeline: Pipeline, example: DataFrame, tags: Mapping[str, str]) -> str:
-        """Log a fitted pipeline with skops and register it; no alias points at it yet.
+        """Log a fitted pipeline with skops, register it without an alias, and return the version.
 
         The ``predict`` of a classifier is its whole ``predict_proba``.
 
         Args:
             example: rows of its input; MLflow shows the first.
             tags: set on the version, beside the tags of the training.
-
-        Returns:
-            The version.
         """
         method = "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
         with _compat.tracking_at(self._url):
@@ -140,15 +113,22 @@ class Tracker:
                 skops_trusted_types=serving_compat.trusted_types(),
                 signature=mlflow.models.infer_signature(example, getattr(pipeline, method)(example)),
                 pyfunc_predict_fn=method,
-                pip_requirements=_requirements(),
+                # What `mlflow models serve` needs; without the list MLflow loads the model again to find out.
+                pip_requirements=[f"{name}=={installed(name)}" for name in REQUIREMENTS],
             )
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
         return str(version.version)
 
     def open_run(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:
         """Create a run of a kind, with the tags of the training; return its id."""
-        given = {**self._tags, KIND: kind, **(tags or {})}
-        return str(self._client.create_run(self._experiment, run_name=name, tags=given).info.run_id)
+        tags = {**self._tags, KIND: kind, **(tags or {})}
+        return str(self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id)
+
+    def _log_batch(self, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, Sequence[float]]) -> None:
+        """Log parameters and the values of each metric, by step, at the wall clock: the time of a log, not of data."""
+        now = time.time_ns() // 1_000_000
+        points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
+        self._client.log_batch(run_id, points, [Param(key, str(value)) for key, value in params.items()])
 
     def _experiment_id(self) -> str:
         """Return the project's experiment, created or restored where needed."""
@@ -166,17 +146,25 @@ class Tracker:
             self._client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _requirements() -> list[str]:
-    """Return what `mlflow models serve` needs; without it MLflow loads the model again to find out."""
-    from importlib.metadata import version
+@contextmanager
+def upload_rows(settings: Settings, name: str, rows: DataFrame) -> Iterator[None]:
+    """Upload rows under a name for the time of the context; a later upload under the name replaces them.
 
-    return [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    Any machine that reaches MLflow by its URL can download them.
+    """
+    repository = _compat.artifact_repository(f"{SHARED_ROWS}/{name}", settings.mlflow_url)
+    with TemporaryDirectory() as folder:
+        file = Path(folder, ROWS_FILE)
+        rows.to_parquet(file, index=False, compression="zstd")
+        repository.log_artifact(str(file))
+    try:
+        yield
+    finally:
+        repository.delete_artifacts(ROWS_FILE)
 
 
-def _params(params: Mapping[str, Any]) -> list[Param]:
-    return [Param(key, str(value)) for key, value in params.items()]
-
-
-def _milliseconds() -> int:
-    """Return the wall clock: the time of a log line, not of the data."""
-    return time.time_ns() // 1_000_000
+def download_rows(settings: Settings, name: str) -> DataFrame:
+    """Return the rows that were uploaded under a name."""
+    with TemporaryDirectory() as folder:
+        uri = f"{SHARED_ROWS}/{name}/{ROWS_FILE}"
+        return pd.read_parquet(download_artifacts(uri, dst_path=folder, tracking_uri=settings.mlflow_url))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -39,6 +39,30 @@ PACKAGES = (
 
 
 @dataclass(frozen=True)
+class TrainingSet:
+    """Labelled rows, and the data and code that they come from."""
+
+    rows: DataFrame
+    """``event_id``, ``event_timestamp``, ``label_available_at``, the encoded label and the columns of
+    ``features.columns``; in any order."""
+    cutoff: datetime
+    """No label of the rows became known after it."""
+    data_revision: str
+    """Of the lake."""
+    code_version: str
+    """Of the checkout."""
+
+    def tags(self, spec: ProjectSpec) -> dict[str, str]:
+        """Return the tags of what is trained on it."""
+        return {
+            "stack.project": spec.name,
+            "stack.data_revision": self.data_revision,
+            "stack.cutoff": self.cutoff.isoformat(),
+            "stack.code_version": self.code_version,
+        }
+
+
+@dataclass(frozen=True)
 class TrainingResult:
     """A finished training."""
 
@@ -50,93 +74,57 @@ class TrainingResult:
     """Of the version: its project, data, cut-off and code."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All inputs of a training: the same recipe gives the same metrics."""
-
-    project: str
-    cutoff: str
-    since: str
-    """Instant of the first row."""
-    boundary: str
-    """Start of the holdout; with a random split, the cut-off."""
-    rows: int
-    data_revision: str
-    feature_service: str
-    columns: dict[str, str]
-    training: dict[str, Any]
-    """The section ``training`` of project.yaml: candidates, trials, folds, holdout, seed."""
-    candidate: str
-    params: dict[str, Any]
-    code_version: str
-    code_digest: str
-    """Of the files that the outcome depends on, see :func:`stack.core.code.digest`."""
-    uncommitted: list[str] | None
-    """Those of them that differ from the commit; None where git is not available."""
-    python: str
-    packages: dict[str, str]
-
-
 def train(
-    project: Project,
-    frame: DataFrame,
-    *,
-    data_revision: str,
-    cutoff: datetime,
-    code_version: str,
-    report: Callable[[str], None],
-    workers: Workers | None = None,
+    project: Project, data: TrainingSet, report: Callable[[str], None], workers: Workers | None = None
 ) -> TrainingResult:
     """Train a project's model and register it as a new version, without an alias.
 
     Args:
-        frame: labelled rows: ``event_id``, ``event_timestamp``, ``label_available_at``, the encoded label and the
-            columns of ``features.columns``; in any order.
-        data_revision: of the lake that the rows come from.
-        cutoff: no label of `frame` became known after it.
-        code_version: of the checkout.
         report: called with a line about each step.
         workers: fit the folds of the search; this thread does when omitted. The outcome is the same.
 
     Raises:
         StackError: rows are too few, hold one outcome only, or were labelled after the cut-off.
     """
-    spec, scorer = project.spec, Scorer.of(project.spec)
-    frame = ordered(spec, frame, cutoff)
-    split = splits.holdout(spec, frame, cutoff)
-    tags = _tags(spec, data_revision, cutoff, code_version)
+    spec, scorer, cutoff = project.spec, Scorer.of(project.spec), data.cutoff
+    rows = ordered(spec, data.rows, cutoff)
+    split = splits.holdout(spec, rows, cutoff)
+    tags = data.tags(spec) | {
+        "stack.feature_service": spec.features.service,
+        "stack.code_digest": code.digest(spec.name),
+        "stack.seed": str(spec.training.seed),
+    }
     tracker = Tracker(project, tags)
-    with tracker.training(f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}") as run_id, TemporaryDirectory() as artifacts:
+    title = f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}"
+    with tracker.run(title, "training") as run_id, TemporaryDirectory() as artifacts:
         folder = Path(artifacts)
-        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out{_holdout_of(spec, split)}")
+        side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else "at random"
+        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out {side}")
         best = search(spec, split, lambda result: _log_trial(tracker, spec, scorer, result, report), workers)
-        _write_recipe(_recipe(spec, frame, split, best, tags), folder / "recipe")
+        _write_recipe(spec, rows, split, best, tags, folder / "recipe")
         metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
-        final = refit(spec, frame, best, folder)
-        tracker.log(params=_params(spec, best, split), metrics=metrics)
+        final = refit(spec, rows, best, folder)
+        tracker.log(_params(spec, best, split), metrics)
         tracker.artifacts(folder)
-        example = candidates.frame(spec, frame.head(5))
+        example = candidates.frame(spec, rows.head(5))
         version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics))
-        report(f"version {version} registered: {best.candidate}, fitted on {len(frame):,} rows")
+        report(f"version {version} registered: {best.candidate}, fitted on {len(rows):,} rows")
     return TrainingResult(run_id, version, metrics, tags)
 
 
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
-    """Fit the best candidate before the holdout and evaluate it there.
+    """Fit the best candidate before the holdout; return its metrics there, with the most important of each slice.
 
     Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots and the permutation
     importance.
-
-    Returns:
-        Metrics, with the first headline one of each slice of the gate.
     """
     scorer = Scorer.of(spec)
     features, label = candidates.frame(spec, split.test), split.test[spec.label]
     pipeline = candidates.fit(spec, best.candidate, best.params, split.fit)
     answer = scorer.task.predict(pipeline, features)
     rows = evaluation.answered(spec, split.test, answer)
-    metrics = scorer.metrics(label, answer, _baseline(spec, split))
+    metrics = scorer.metrics(label, answer, scorer.task.baseline(split.fit[spec.label]))
     for column in spec.gate.slices:
         scores = evaluation.slices(spec, rows, column)
         metrics |= {f"{scorer.headline[0]}.{column}.{value}": score for value, score in scores.items()}
@@ -188,41 +176,12 @@ def _columns(spec: ProjectSpec) -> list[str]:
     return [*spec.features.columns, spec.label, *tasks.of(spec).outputs]
 
 
-def _tags(spec: ProjectSpec, data_revision: str, cutoff: datetime, code_version: str) -> dict[str, str]:
-    return {
-        "stack.project": spec.name,
-        "stack.data_revision": data_revision,
-        "stack.cutoff": cutoff.isoformat(),
-        "stack.feature_service": spec.features.service,
-        "stack.code_version": code_version,
-        "stack.code_digest": code.digest(spec.name),
-        "stack.seed": str(spec.training.seed),
-    }
-
-
-def _holdout_of(spec: ProjectSpec, split: Split) -> str:
-    return f" after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else " at random"
-
-
 def _log_trial(
     tracker: Tracker, spec: ProjectSpec, scorer: Scorer, result: TrialResult, report: Callable[[str], None]
 ) -> None:
     name = f"trial {result.number} of {spec.training.trials}" if result.number else "baseline"
     report(f"{name}: {result.summary(scorer)}")
-    tracker.trial(
-        f"{name}: {result.candidate}",
-        params={"candidate": result.candidate, **result.params},
-        metrics={
-            f"fold_{scorer.objective}": [scorer.sign * loss for loss in result.losses],
-            scorer.objective: [scorer.sign * result.loss],
-        },
-        pruned=result.pruned,
-        hosts=result.hosts,
-    )
-
-
-def _baseline(spec: ProjectSpec, split: Split) -> np.ndarray:
-    return tasks.of(spec).baseline(split.fit[spec.label])
+    tracker.trial(f"{name}: {result.candidate}", result, scorer)
 
 
 def _params(spec: ProjectSpec, best: TrialResult, split: Split) -> dict[str, Any]:
@@ -242,37 +201,37 @@ def _version_tags(spec: ProjectSpec, scorer: Scorer, split: Split, metrics: dict
     return {
         METRICS: json.dumps(scorer.headline),
         "stack.boundary": split.boundary.isoformat(),
-        "stack.baseline": json.dumps(_baseline(spec, split).tolist()),
+        "stack.baseline": json.dumps(scorer.task.baseline(split.fit[spec.label]).tolist()),
         **{name: f"{metrics[name]:.4f}" for name in scorer.headline},
     }
 
 
-def _recipe(spec: ProjectSpec, frame: DataFrame, split: Split, best: TrialResult, tags: dict[str, str]) -> Recipe:
-    return Recipe(
-        project=spec.name,
-        cutoff=tags["stack.cutoff"],
-        since=frame["event_timestamp"].min().isoformat(),
-        boundary=split.boundary.isoformat(),
-        rows=len(frame),
-        data_revision=tags["stack.data_revision"],
-        feature_service=spec.features.service,
-        columns=dict(spec.features.columns),
-        training=spec.training.model_dump(mode="json"),
-        candidate=best.candidate,
-        params=best.params,
-        code_version=tags["stack.code_version"],
-        code_digest=code.digest(spec.name),
-        uncommitted=code.uncommitted(spec.name),
-        python=platform.python_version(),
-        packages={name: installed(name) for name in PACKAGES},
-    )
-
-
-def _write_recipe(recipe: Recipe, folder: Path) -> None:
-    """Write the recipe, and beside it the files that no commit has."""
+def _write_recipe(
+    spec: ProjectSpec, rows: DataFrame, split: Split, best: TrialResult, tags: dict[str, str], folder: Path
+) -> None:
+    """Write all inputs of a training, and the files that no commit has: the same recipe gives the same metrics."""
+    uncommitted = code.uncommitted(spec.name)
+    recipe = {
+        "project": spec.name,
+        "cutoff": tags["stack.cutoff"],
+        "since": rows["event_timestamp"].min().isoformat(),
+        "boundary": split.boundary.isoformat(),
+        "rows": len(rows),
+        "data_revision": tags["stack.data_revision"],
+        "feature_service": spec.features.service,
+        "columns": spec.features.columns,
+        "training": spec.training.model_dump(mode="json"),
+        "candidate": best.candidate,
+        "params": best.params,
+        "code_version": tags["stack.code_version"],
+        "code_digest": tags["stack.code_digest"],
+        "uncommitted": uncommitted,  # None where git is not available
+        "python": platform.python_version(),
+        "packages": {name: installed(name) for name in PACKAGES},
+    }
     folder.mkdir()
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
-    code.keep(recipe.uncommitted or [], folder / code.KEPT)
+    (folder / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
+    code.keep(uncommitted or [], folder / code.KEPT)
 
 
 def _write(rows: DataFrame, path: Path) -> None:

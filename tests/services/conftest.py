@@ -93,6 +93,7 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     from stack.features import datasets, features
     from stack.lake import lake
     from stack.promotion import challengers
+    from stack.training.training import TrainingSet
 
     lake.prepare(home)
     features.apply(home)
@@ -100,16 +101,8 @@ def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
     features.update(Project(home, spec), SINCE, NOW)
     features.materialise(Project(home, spec), NOW - timedelta(days=1), NOW)
     Project(home, spec).clock.advance(NOW)
-    frame = datasets.labelled(Project(home, spec), NOW)
-    trained = challengers.train(
-        Project(home, spec),
-        frame,
-        data_revision=revision,
-        cutoff=NOW,
-        code_version=code.version(),
-        report=lambda _: None,
-    )
-    return trained.version
+    data = TrainingSet(datasets.labelled(Project(home, spec), NOW), NOW, revision, code.version())
+    return challengers.train(Project(home, spec), data, lambda _: None).version
 
 
 @pytest.fixture(scope="session")

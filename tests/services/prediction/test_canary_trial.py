@@ -28,6 +28,7 @@ from stack.serving import scoring
 from stack.specification import specs
 from stack.specification.sections import Training
 from stack.specification.specs import ProjectSpec
+from stack.training.training import TrainingSet
 from tests.services.conftest import NOW, post
 
 pytestmark = pytest.mark.services
@@ -43,9 +44,8 @@ def trained(home: Settings, spec: ProjectSpec, version: str) -> dict[str, Versio
     from stack.features import datasets
 
     dull = spec.model_copy(update={"name": "dull", "training": Training(candidates=["dummy"], trials=1, folds=1)})
-    known: dict[str, Any] = {"data_revision": "1", "cutoff": NOW, "code_version": "1"}
-    frame = datasets.labelled(Project(home, spec), NOW)
-    poor = challengers.train(Project(home, dull), frame, report=lambda _: None, **known).version
+    data = TrainingSet(datasets.labelled(Project(home, spec), NOW), NOW, data_revision="1", code_version="1")
+    poor = challengers.train(Project(home, dull), data, lambda _: None).version
     return {"good": Project(home, spec).registry.numbered(version), "poor": Project(home, dull).registry.numbered(poor)}
 
 

@@ -20,6 +20,7 @@ from stack.project import Project
 from stack.promotion import challengers, decisions
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
+from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
 
 
@@ -40,8 +41,8 @@ def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
 def train(settings, spec, rows, days) -> str:
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
-    one = {"data_revision": "1", "cutoff": cutoff, "code_version": "1"}
-    return challengers.train(Project(settings, spec), known, report=lambda _: None, **one).version
+    data = TrainingSet(known, cutoff, data_revision="1", code_version="1")
+    return challengers.train(Project(settings, spec), data, lambda _: None).version
 
 
 def deploy(spec) -> UUID:

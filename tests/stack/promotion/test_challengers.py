@@ -16,20 +16,14 @@ from stack.project import Project
 from stack.promotion import challengers, decisions
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.specification.specs import ProjectSpec
-from stack.training.training import TrainingResult
+from stack.training.training import TrainingResult, TrainingSet
 
 CUTOFF = datetime(2024, 1, 22, tzinfo=UTC)
 
 
 def train(settings: Settings, spec: ProjectSpec, rows: DataFrame, data_revision: str = "3f2a") -> TrainingResult:
-    return challengers.train(
-        Project(settings, spec),
-        rows,
-        data_revision=data_revision,
-        cutoff=CUTOFF,
-        code_version=code.version(),
-        report=lambda _: None,
-    )
+    data = TrainingSet(rows, CUTOFF, data_revision, code.version())
+    return challengers.train(Project(settings, spec), data, lambda _: None)
 
 
 def test_what_is_registered_is_taken_up_once(

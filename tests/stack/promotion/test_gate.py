@@ -15,6 +15,7 @@ from stack.promotion import challengers, gate
 from stack.promotion.comparison import ChampionComparison, difference
 from stack.registry import artifacts
 from stack.specification.specs import ProjectSpec
+from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
 
 GOOD = {"baseline": np.array([0.3]), "served_difference": 1e-7, "latency_ms": 0.1}
@@ -219,9 +220,8 @@ def towns(toy):
 def train(settings, spec, rows, days):
     cutoff = (START + timedelta(days=days)).to_pydatetime()
     known = rows[rows["label_available_at"] <= cutoff]
-    return challengers.train(
-        Project(settings, spec), known, data_revision="1", cutoff=cutoff, code_version="1", report=lambda _: None
-    )
+    data = TrainingSet(known, cutoff, data_revision="1", code_version="1")
+    return challengers.train(Project(settings, spec), data, lambda _: None)
 
 
 def test_without_a_challenger_there_is_nothing_to_judge(tracked, towns):

@@ -20,6 +20,7 @@ from stack.project import Project, contract
 from stack.promotion import challengers
 from stack.reproduce import checkouts, rebuild, reproduce, steps
 from stack.specification import specs
+from stack.training.training import TrainingSet
 
 SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=UTC)
 
@@ -39,15 +40,8 @@ def run_id(tracked: Settings, spec: specs.ProjectSpec) -> str:
     frame = steps.training_set(spec, Project(tracked, spec).lake.read(until=CUTOFF), CUTOFF)
     later = datetime(2013, 1, 14, tzinfo=UTC)
     Project(tracked, spec).lake.append(fetch(CUTOFF, later), CUTOFF, later)
-    trained = challengers.train(
-        Project(tracked, spec),
-        frame,
-        data_revision=revision,
-        cutoff=CUTOFF,
-        code_version=code.version(),
-        report=lambda _: None,
-    )
-    return trained.run_id
+    data = TrainingSet(frame, CUTOFF, revision, code.version())
+    return challengers.train(Project(tracked, spec), data, lambda _: None).run_id
 
 
 @pytest.fixture(scope="module")

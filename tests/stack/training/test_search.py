@@ -57,7 +57,7 @@ def test_workers_find_the_same_and_are_named(toy, split, trials):
     with ThreadPoolExecutor(2) as executor:
         best = search(toy, split, again.append, Workers(executor))
     assert (best, again) == trials
-    assert {host for one in again for host in one.hosts} == {socket.gethostname()}
+    assert {score.host for trial in again for score in trial.scores} == {socket.gethostname()}
 
 
 def test_a_baseline_alone_is_the_best_there_is(toy, split):

@@ -15,6 +15,7 @@ from stack.project import Project
 from stack.specification.specs import ProjectSpec
 from stack.training import sweep
 from stack.training.search import Workers
+from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
@@ -33,8 +34,8 @@ def rows(toy_rows):
 
 
 def swept(settings, spec, rows, workers, trials=8, report=lambda _: None):
-    one = {"cutoff": CUTOFF, "data_revision": "3f2a", "code_version": "c0de"}
-    return sweep.sweep(Project(settings, spec), rows, trials=trials, workers=workers, report=report, **one)
+    data = TrainingSet(rows, CUTOFF, "3f2a", "c0de")
+    return sweep.sweep(Project(settings, spec), data, trials=trials, workers=workers, report=report)
 
 
 def home(tracked, folder):
@@ -149,8 +150,8 @@ def test_a_set_with_a_column_that_is_none_is_refused(towns):
 
 
 def test_other_data_is_another_question(tracked, towns, rows, threads, first, tmp_path):
-    one = {"cutoff": CUTOFF, "data_revision": "4e1b", "code_version": "c0de"}
-    found = sweep.sweep(Project(tracked, towns), rows, trials=1, workers=threads, report=lambda _: None, **one)
+    data = TrainingSet(rows, CUTOFF, "4e1b", "c0de")
+    found = sweep.sweep(Project(tracked, towns), data, trials=1, workers=threads, report=lambda _: None)
     assert found.run_id != first[0].run_id
 
 

@@ -14,14 +14,14 @@ from stack.project import Project
 from stack.promotion import challengers
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
+from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
 
 
-def train(settings, spec, rows, report=lambda _: None, **given):
-    wanted = {"data_revision": "3f2a", "cutoff": CUTOFF, "code_version": "c0de"} | given
-    return challengers.train(Project(settings, spec), rows, report=report, **wanted)
+def train(settings, spec, rows, report=lambda _: None, cutoff=CUTOFF):
+    return challengers.train(Project(settings, spec), TrainingSet(rows, cutoff, "3f2a", "c0de"), report)
 
 
 @pytest.fixture(scope="module")
