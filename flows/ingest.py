@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -16,9 +14,8 @@ from stack.core.errors import StackError
 from stack.project import Project
 
 if TYPE_CHECKING:
+    from stack.project.contract import Tables
     from stack.validation.validation import BatchResult
-
-Tables = Mapping[str, DataFrame]
 
 
 @task(timeout_seconds=10 * MINUTE, **RETRIES)
@@ -40,7 +37,6 @@ def validate(project: Project, tables: Tables, since: datetime, until: datetime)
 @task(timeout_seconds=10 * MINUTE, **RETRIES)
 def append(project: Project, tables: Tables, since: datetime, until: datetime) -> str:
     """Append the clean rows to the lake as a new data version."""
-
     return project.lake.append(tables, since, until)
 
 
@@ -58,7 +54,7 @@ def bring_online(project: Project, since: datetime, until: datetime) -> None:
     from stack.features import feature_tables, features
 
     features.materialise(project, since, until)
-    feature_tables.mark_served(project.settings.feature_tables / project.name, until)
+    feature_tables.mark_served(project, until)
 
 
 @task(timeout_seconds=10 * MINUTE, **RETRIES)
@@ -69,12 +65,7 @@ def join_labels(project: Project, since: datetime, until: datetime) -> int:
     return observed.label(project, since, until)
 
 
-@flow(
-    name="ingest",
-    flow_run_name="ingest {project}",
-    timeout_seconds=60 * MINUTE,
-    on_failure=[alert_full_disk],
-)
+@flow(name="ingest", flow_run_name="ingest {project}", timeout_seconds=60 * MINUTE, on_failure=[alert_full_disk])
 def ingest(project: str, since: datetime | None = None, until: datetime | None = None) -> str:
     """Ingest the rows of a project that became known in (since, until].
 
@@ -89,17 +80,16 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     Raises:
         BatchRefusedError: the batch does not meet the expectations of checks.py.
     """
-    from stack.features import datasets
+    from stack.features import datasets, feature_tables
 
     opened = Project.open(project)
     until = instant(opened, until).replace(microsecond=0)  # batches are named by the second
     if since is not None and since >= until:
-        raise StackError(
-            f"window of {project}", found=f"since {since}, until {until}", expected="a window that ends after its start"
-        )
+        found = f"since {since}, until {until}"
+        raise StackError(f"window of {project}", found=found, expected="a window that ends after its start")
     since = since.astimezone(UTC) if since else datasets.ingested_until(opened)
     revision = add(opened, since, until) if since < until else opened.lake.revision()
-    served = datasets.served_until(opened)
+    served = feature_tables.served_until(opened)
     # A window behind what is served came late: everything after it is computed anew.
     behind, end = min(since, served), max(until, served)
     if behind < end:

@@ -68,7 +68,7 @@ def _raw(project: Project) -> Iterator[DataSet]:
 def _features(project: Project) -> Iterator[DataSet]:
     root = project.settings.feature_tables / project.spec.name
     stored = sorted(path for path in root.glob("*") if path.is_dir())
-    online = served_until(root, project.spec.clock.start) if stored else None
+    online = served_until(project) if stored else None
     for folder in stored:
         rows, since, until = _parquet(sorted(folder.glob("*.parquet")), TIME)
         note = f"online up to {online:%Y-%m-%d %H:%M} UTC" if online else ""

@@ -94,7 +94,7 @@ def update(project: Project, since: datetime, until: datetime) -> dict[str, int]
     tables = project.lake.recent(since - project.features.LOOKBACK, until)
     built = project.features.build(tables, since, until)
     for view, frame in built.items():
-        feature_tables.replace(_tables(project) / view, frame, since, until)
+        feature_tables.replace(feature_tables.folder(project) / view, frame, since, until)
     return {view: len(frame) for view, frame in built.items()}
 
 
@@ -104,9 +104,9 @@ def materialise(project: Project, since: datetime, until: datetime) -> None:
     A window that is repeated after newer ones extends to the newest, so that no old value replaces a new one.
     """
     feast = store(project.settings)
-    wanted = views(feast, project.spec)
-    end = max([until, *(view.most_recent_end_time for view in wanted if view.materialization_intervals)])
-    filled = feature_tables.filled(_tables(project), [view.name for view in wanted])
+    stored = views(feast, project.spec)
+    end = max([until, *(view.most_recent_end_time for view in stored if view.materialization_intervals)])
+    filled = feature_tables.filled(feature_tables.folder(project), [view.name for view in stored])
     if filled:
         feast.materialize(since, end, feature_views=filled)
     for view in views(feast, project.spec):
@@ -122,45 +122,43 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The events in their order, and all feature columns: numbers as float32 (missing: NaN), categories as str.
     """
-    inputs = _typed(project.spec, events).assign(
-        event_timestamp=events["event_timestamp"].dt.as_unit("us"), **{ROW: np.arange(len(events))}
-    )
-    columns = {name: column(kind, []) for name, kind in project.spec.features.columns.items()}
+    kinds = project.spec.features.columns
+    columns = {name: column(kind, []) for name, kind in kinds.items()}
     if len(events):
-        feast = store(project.settings)
+        feast, inputs = store(project.settings), _inputs(project.spec, events)
         _require_tables(project, [view.name for view in views(feast, project.spec)])
         # Month by month: the cost of a join grows with the square of its span.
         by_month = inputs.groupby(feature_tables.months(inputs))
-        parts = [_joined(feast, project.spec, month) for _, month in by_month]
+        parts = [_join(feast, project.spec, month) for _, month in by_month]
         # A column that is all null in a month takes its type from the others.
         joined = pa.concat_tables(parts, promote_options="permissive").sort_by(ROW)
-        columns = {name: column(kind, joined[name]) for name, kind in project.spec.features.columns.items()}
-    known = events.drop(columns=[name for name in columns if name in events])
-    return pd.concat([known, pd.DataFrame(columns, index=events.index)], axis=1)
+        columns = {name: column(kind, joined[name]) for name, kind in kinds.items()}
+    kept = events.drop(columns=list(columns), errors="ignore")
+    return pd.concat([kept, pd.DataFrame(columns, index=events.index)], axis=1)
 
 
-def _typed(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
-    """Return the request fields with the types of a request: pandas turns integers with a null into floats."""
+def _inputs(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
+    """Return instants and request fields, with the types of a request: pandas makes integers with a null floats."""
     dtypes = {name: field.field_type.frame_dtype for name, field in spec.request.items()}
     fields = {name: events[name].astype(dtype or events[name].dtype) for name, dtype in dtypes.items()}
-    return pd.DataFrame(fields, index=events.index)
+    instants = events["event_timestamp"].dt.as_unit("us")
+    return pd.DataFrame(fields, index=events.index).assign(event_timestamp=instants, **{ROW: np.arange(len(events))})
 
 
 def _require_tables(project: Project, views: list[str]) -> None:
-    empty = set(views) - set(feature_tables.filled(_tables(project), views))
+    empty = set(views) - set(feature_tables.filled(feature_tables.folder(project), views))
     if empty:
         raise StackError(
-            f"feature tables of {project.spec.name}",
+            f"feature tables of {project.name}",
             found=f"no rows of {', '.join(sorted(empty))}",
             expected="a window that has been ingested",
-            todo=f"run `make ingest PROJECT={project.spec.name}`",
+            todo=f"run `make ingest PROJECT={project.name}`",
         )
 
 
-def _joined(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:
+def _join(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:
     """Return the feature columns of some events, in any order."""
-    job = feast.get_historical_features(entity_df=inputs, features=service(feast, spec))
-    table = job.to_arrow()
+    table = feast.get_historical_features(entity_df=inputs, features=service(feast, spec)).to_arrow()
     # Feast puts a feature that is named as a request field behind it.
     last = {name: position for position, name in enumerate(table.column_names)}
     return table.select([last[name] for name in (ROW, *spec.features.columns)])
@@ -194,8 +192,3 @@ def views(feast: FeatureStore, spec: ProjectSpec) -> list[FeatureView]:
     """Return the feature views of the project's service that have a table, so all but the on-demand ones."""
     names = {projection.name for projection in service(feast, spec).feature_view_projections}
     return [view for view in feast.list_feature_views() if view.name in names]
-
-
-def _tables(project: Project) -> Path:
-    """Return the folder of a project's feature tables."""
-    return project.settings.feature_tables / project.name

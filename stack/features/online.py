@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from feast import FeatureStore, FeatureView
+from feast import FeatureStore
 
 from stack.core.settings import Settings
 from stack.features import _compat, features
 from stack.project import Project
 
 NAN = float("nan")
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
-class OnlineRows:
+class OnlineRows(NamedTuple):
     """Features of some requests, column by column."""
 
     columns: dict[str, list[Any]]
@@ -38,6 +37,20 @@ class View(NamedTuple):
     ttl: int
     """Microseconds; 0 is for ever."""
 
+    def is_usable(self, time: int, instant: int) -> bool:
+        """Return whether a value of this event time may be used at an instant."""
+        return 0 < time <= instant and (not self.ttl or instant <= time + self.ttl)
+
+    def warning(self, request: Mapping[str, Any], time: int, instant: int) -> str:
+        """Return why the values of an entity may not be used."""
+        entity = ", ".join(f"{key} {request[key]}" for key in self.keys)
+        if not time:
+            return f"{self.name}: nothing known of {entity}"
+        at = _instant(time).isoformat()
+        if time > instant:
+            return f"{self.name}: the values of {entity} are of {at}, later than this request"
+        return f"{self.name}: the newest values of {entity} are of {at}, too old to use"
+
 
 class OnlineFeatures:
     """The online features of a project; the store and the service stay open between requests."""
@@ -48,17 +61,21 @@ class OnlineFeatures:
         Raises:
             StackError: the project's definitions have not been applied.
         """
-        self.spec = project.spec
+        self.spec, kinds = project.spec, project.spec.features.columns
         self.store = _store(project.settings)
         self.service = features.service(self.store, project.spec)
-        self.views = [_view(view) for view in features.views(self.store, project.spec)]
-        stored = {column for view in self.views for column in view.columns}
-        self.derived = [column for column in project.spec.features.columns if column not in stored]
-        self.missing = {
-            name: None if kind == "category" else NAN for name, kind in project.spec.features.columns.items()
-        }
+        self.views = [
+            View(
+                view.name,
+                list(view.join_keys),
+                [field.name for field in view.features],
+                (view.ttl or timedelta(0)) // MICROSECOND,
+            )
+            for view in features.views(self.store, project.spec)
+        ]
+        self.missing = {name: None if kind == "category" else NAN for name, kind in kinds.items()}
         example = {name: field.value for name, field in project.spec.request.items()}
-        self.read([example], datetime.fromtimestamp(0, UTC))
+        self.read([example], EPOCH)
 
     def read(self, requests: Sequence[Mapping[str, Any]], now: datetime | Sequence[datetime]) -> OnlineRows:
         """Return the features of each request at `now`, one instant for all or one each.
@@ -68,27 +85,22 @@ class OnlineFeatures:
         """
         rows = {name: [request[name] for request in requests] for name in self.spec.request}
         vectors = _compat.vectors(self.store.get_online_features(features=self.service, entity_rows=rows))
-        columns: dict[str, list[Any]] = {}
         oldest: list[int | None] = [None] * len(requests)
         warnings: list[list[str]] = [[] for _ in requests]
-        instants = [_micros(now)] * len(requests) if isinstance(now, datetime) else [_micros(at) for at in now]
+        instants = [(at - EPOCH) // MICROSECOND for at in ([now] * len(requests) if isinstance(now, datetime) else now)]
+        # Features that follow from the request alone belong to no view, and are always usable.
+        usable = dict.fromkeys(self.missing, [True] * len(requests))
         for view in self.views:
             times = vectors[view.columns[0]].times
-            usable = [
-                0 < time <= instant and (not view.ttl or instant <= time + view.ttl)
-                for time, instant in zip(times, instants, strict=True)
-            ]
+            usable_rows = [view.is_usable(time, instant) for time, instant in zip(times, instants, strict=True)]
             for row, time in enumerate(times):
-                if usable[row]:
+                if usable_rows[row]:
                     oldest[row] = min(oldest[row] or time, time)
                 else:
-                    warnings[row].append(_warning(view, requests[row], time, instants[row]))
-            for column in view.columns:
-                columns[column] = _values(vectors[column].values, usable, self.missing[column])
-        for column in self.derived:
-            columns[column] = _values(vectors[column].values, [True] * len(requests), self.missing[column])
-        times_used = [None if time is None else _instant(time) for time in oldest]
-        return OnlineRows({column: columns[column] for column in self.spec.features.columns}, times_used, warnings)
+                    warnings[row].append(view.warning(requests[row], time, instants[row]))
+            usable |= dict.fromkeys(view.columns, usable_rows)
+        columns = {name: _values(vectors[name].values, usable[name], self.missing[name]) for name in self.missing}
+        return OnlineRows(columns, [None if time is None else _instant(time) for time in oldest], warnings)
 
 
 @lru_cache(maxsize=4)
@@ -97,33 +109,11 @@ def _store(settings: Settings) -> FeatureStore:
     return features.store(settings)
 
 
-def _view(view: FeatureView) -> View:
-    ttl = view.ttl or timedelta(0)
-    return View(
-        view.name, list(view.join_keys), [field.name for field in view.features], ttl // timedelta(microseconds=1)
-    )
-
-
-def _micros(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
 def _instant(micros: int) -> datetime:
     return datetime.fromtimestamp(micros / _compat.SECOND, UTC)
 
 
 def _values(messages: Sequence[Any], usable: Sequence[bool], missing: Any) -> list[Any]:
     """Return the values of a feature; one that is null or may not be used is `missing`."""
-    values = (_compat.value_of(message) if wanted else None for message, wanted in zip(messages, usable, strict=True))
+    values = (_compat.value_of(message) if allowed else None for message, allowed in zip(messages, usable, strict=True))
     return [missing if value is None else value for value in values]
-
-
-def _warning(view: View, request: Mapping[str, Any], time: int, instant: int) -> str:
-    """Return why the values of a view may not be used."""
-    entity = ", ".join(f"{key} {request[key]}" for key in view.keys)
-    if not time:
-        return f"{view.name}: nothing known of {entity}"
-    at = _instant(time).isoformat()
-    if time > instant:
-        return f"{view.name}: the values of {entity} are of {at}, later than this request"
-    return f"{view.name}: the newest values of {entity} are of {at}, too old to use"

@@ -93,12 +93,12 @@ class Player:
         project, began = self.project, time.monotonic()
         self.load(max(since, min(self.ingested, until)), until)
         self.look_ahead(until, min(until + replay.DAY, self.last))
-        served = datasets.served_until(project)
+        served = feature_tables.served_until(project)
         if served < until:
             features.update(project, served, until)
         predicted = replay.play(project, self.ticks, self.client, since, until)
         observed.label(project, since, until)
-        feature_tables.mark_served(project.settings.feature_tables / project.name, until)
+        feature_tables.mark_served(project, until)
         project.clock.advance(until)
         self.log_day(since, until, predicted, time.monotonic() - began)
 

@@ -33,7 +33,7 @@ def of(name: str) -> dict[str, Any]:
         "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in known.items()},
         "commits": sorted(subject for subject in subjects if subject.split()[1] == name),
         "features": {str(path.relative_to(here.feature_tables / name)): _rows(path) for path in _tables(here, name)},
-        "served": feature_tables.served_until(here.feature_tables / name, spec.clock.start).isoformat(),
+        "served": feature_tables.served_until(Project(here, spec)).isoformat(),
         "clock": Project(here, spec).clock.now().isoformat(),
         "versions": _versions(here, name),
         "aliases": {

@@ -27,7 +27,7 @@ def rooms(flights, fake) -> None:
     fake("stack.lake.lake.Lake.append", "3f2a1b00")
     fake("stack.lake.lake.Lake.revision", "3f2a1b00")
     fake("stack.features.datasets.ingested_until", NOW - DAY)
-    fake("stack.features.datasets.served_until", NOW - DAY)
+    fake("stack.features.feature_tables.served_until", NOW - DAY)
     fake("stack.features.features.update", {})
     fake("stack.features.features.materialise")
     fake("stack.features.feature_tables.mark_served")

@@ -32,7 +32,7 @@ def home(tmp_path):
     view = pd.DataFrame({"origin": "EWR", "event_timestamp": pd.date_range(START, END, freq="h", unit="us")[1:]})
     tables = settings.feature_tables / "flights"
     feature_tables.replace(tables / "origin_stats", view, START, END)
-    feature_tables.mark_served(tables, END)
+    feature_tables.mark_served(Project(settings, FLIGHTS), END)
     row = {"id": "1", "project": "flights", "asked_at": END, "answered_at": END, "event_key": "", "request": {}}
     row |= {"features": {}, "model_version": "7", "answer": {}, "label": 1.0, "label_at": END}
     with engine(settings.state_database).begin() as connection:

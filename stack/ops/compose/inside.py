@@ -61,7 +61,7 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
 
 def _restore(stack: Settings, folder: Path) -> None:
     """Put the files of the archive on standard input in their places, and bring the features online again."""
-    from stack.features import datasets, features
+    from stack.features import feature_tables, features
     from stack.specification import specs
 
     file = folder / "archive.tar.gz"
@@ -70,9 +70,9 @@ def _restore(stack: Settings, folder: Path) -> None:
     backups.put_files(stack, file, archive.verify(file))
     left_out = features.apply(stack)
     for name in set(specs.names()) - set(left_out):
-        spec = specs.load(name)
-        if (until := datasets.served_until(Project(stack, spec))) > spec.clock.start:
-            features.materialise(Project(stack, spec), spec.clock.start, until)
+        project = Project.open(name, stack)
+        if (until := feature_tables.served_until(project)) > project.spec.clock.start:
+            features.materialise(project, project.spec.clock.start, until)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def steps(monkeypatch) -> list[Any]:
     for name in ("Ticks", "PredictionClient"):
         monkeypatch.setattr(players, name, lambda _: SimpleNamespace(version="1", retried=0, close=lambda: None))
     monkeypatch.setattr(players.datasets, "ingested_until", lambda _: FIRST)
-    monkeypatch.setattr(players.datasets, "served_until", lambda _: FIRST)
+    monkeypatch.setattr(players.feature_tables, "served_until", lambda _: FIRST)
     fake(players.batches, "examine", SimpleNamespace(failures=[], warnings=["rare"], tables={}, accepted=True))
     fake(players.batches, "alert_stale")
     fake(Lake, "append")

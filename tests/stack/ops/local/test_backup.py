@@ -59,7 +59,7 @@ def fill(home: Path, toy: ProjectSpec) -> Settings:
     Project(settings, toy).log.write([answer() for _ in range(20)])
     table = pd.DataFrame({"town": ["Bath"], "wet": [1.5], "event_timestamp": [START + timedelta(hours=1)]})
     feature_tables.replace(settings.feature_tables / "toy" / "weather", table, SINCE, UNTIL)
-    feature_tables.mark_served(settings.feature_tables / "toy", UNTIL)
+    feature_tables.mark_served(Project(settings, toy), UNTIL)
     write(Path(settings.artifacts) / "1" / "poetry.lock", "of a user")
     write(settings.quarantine / "toy" / "batch" / "verdict.json", "{}")
     write(settings.pages / "toy" / "report.html", "<html>")
@@ -99,7 +99,7 @@ def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path)
     assert [path.name for path in target.lake.glob("toy/*/month/days/*")] == [f"{lake.batch_id(SINCE, UNTIL)}.parquet"]
     assert_frame_equal(logged(target, toy), logged(source, toy))
     assert pd.read_parquet(target.feature_tables / "toy" / "weather")["wet"].tolist() == [1.5]
-    assert feature_tables.served_until(target.feature_tables / "toy", SINCE) == UNTIL
+    assert feature_tables.served_until(Project(target, toy)) == UNTIL
     assert (Path(target.artifacts) / "1" / "poetry.lock").read_text() == "of a user"
     assert (target.quarantine / "toy" / "batch" / "verdict.json").exists()
     assert versions.stored(target) == versions.stored(source)
