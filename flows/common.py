@@ -9,7 +9,7 @@ from prefect import Flow, State, Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import FlowRun, TaskRun
 
-from stack.core import disk
+from stack.core import alerts, disk
 from stack.core.errors import StackError
 from stack.core.settings import settings
 from stack.project import Project
@@ -49,8 +49,6 @@ RETRIES: dict[str, Any] = {
 
 def alert_full_disk(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Alert when a run failed while the disk is full, whatever the error."""
-    from stack.core import alerts
-
     if disk.low(settings()):
         title = f"{flow_run.parameters['project']}: {flow.name} stopped, the disk is full"
         alerts.notify(settings(), title, str(state.message))

@@ -12,6 +12,8 @@ from prefect.events import emit_event
 
 from flows.common import MINUTE, RETRIES, artifact_key, instant
 from flows.rollback import review_rollout
+from stack.core import alerts
+from stack.prediction_log import predictions
 from stack.project import Project
 
 if TYPE_CHECKING:
@@ -21,24 +23,17 @@ DRIFT_DETECTED = "stack.drift.detected"
 
 
 @task(timeout_seconds=30 * MINUTE, **RETRIES)
-def compare(project: Project, at: datetime, made: datetime) -> Report:
-    """Compare the window before `at` with the champion's training reference, and save the report.
-
-    Args:
-        project: the project.
-        at: end of the window.
-        made: instant on the wall clock.
-    """
+def compare(project: Project, at: datetime, wall: datetime) -> Report:
+    """Compare the window before `at` with the champion's training reference, and save the report."""
     from monitoring import review
 
-    return review.champion(project, at, made)
+    return review.champion(project, at, wall)
 
 
 @task(cache_policy=NO_CACHE)
 def publish(project: Project, report: Report) -> None:
     """Publish the verdict: on the page of this run, as an alert, and as the event that retrains."""
     from monitoring import review
-    from stack.core import alerts
 
     verdict, page = report.verdict, review.page_url(project, report)
     create_markdown_artifact(review.markdown(project, report), key=artifact_key(project.name, "drift"))
@@ -48,10 +43,7 @@ def publish(project: Project, report: Report) -> None:
     if verdict.retrain:
         emit_event(
             DRIFT_DETECTED,
-            resource={
-                "prefect.resource.id": f"stack.project.{project.name}",
-                "prefect.resource.name": project.name,
-            },
+            resource={"prefect.resource.id": f"stack.project.{project.name}", "prefect.resource.name": project.name},
             payload={
                 "reason": verdict.summary,
                 "reasons": [reason.text for reason in verdict.reasons],
@@ -64,8 +56,6 @@ def publish(project: Project, report: Report) -> None:
 @task(cache_policy=NO_CACHE)
 def prune_predictions(project: Project, now: datetime) -> int:
     """Delete predictions that are older than the settings keep them; return their number."""
-    from stack.prediction_log import predictions
-
     return predictions.prune(project.settings.state_database, now - timedelta(days=project.settings.keep_days))
 
 

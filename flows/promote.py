@@ -15,7 +15,9 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.common import MINUTE, RETRIES, artifact_key, instant
+from stack.core import alerts
 from stack.project import Project
+from stack.promotion import decisions
 
 if TYPE_CHECKING:
     from stack.promotion.gate import Decision
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 @task(timeout_seconds=MINUTE, **RETRIES)
 def has_challenger(project: Project) -> bool:
     """Complete the decisions of a killed run; then say whether a challenger awaits the gate."""
-    from stack.promotion import decisions
-
     for entry in decisions.complete_pending(project):
         get_run_logger().warning("completed: %s version %s, as %s", entry.kind, entry.version, entry.reason)
     return project.registry.challenger() is not None
@@ -42,8 +42,6 @@ def judge(project: Project) -> Decision:
 @task(timeout_seconds=5 * MINUTE, **RETRIES)
 def decide(project: Project, decision: Decision, wall: datetime) -> None:
     """Make the version champion, or first canary, when it passed; either way the audit keeps the decision."""
-    from stack.promotion import decisions
-
     passed = decisions.try_out if decision.champion and project.spec.rollout.canary else decisions.promote
     when = decisions.DecisionTime(instant(project), wall)
     (passed if decision.passed else decisions.refuse)(project, decision, when)
@@ -62,8 +60,6 @@ def request_approval(project: str, version: str, champion: str) -> bool:
 
     The arguments are text: they are the key under which the result is kept.
     """
-    from stack.core import alerts
-
     settings = Project.open(project).settings
     link = f"{settings.link('prefect')}/runs/flow-run/{flow_run.id}"
     title = f"{project}: version {version} is awaiting approval"
@@ -101,8 +97,9 @@ def promote(project: str) -> bool:
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
     if not decision.passed:
-        alert_refusal(opened, decision)
-    if decision.passed and decision.champion and is_manual(opened):
+        # Refused again and again, the champion grows old.
+        alerts.notify(opened.settings, f"{project}: version {decision.version} refused", decision.reason)
+    if decision.passed and decision.champion and opened.spec.gate.approval == "manual":
         decision = await_approval(opened, decision)
     decide(opened, decision, datetime.now(UTC))
     canary = decision.champion and opened.spec.rollout.canary
@@ -111,21 +108,9 @@ def promote(project: str) -> bool:
     return decision.passed
 
 
-def alert_refusal(project: Project, decision: Decision) -> None:
-    """Alert that the champion stays: refused again and again, it grows old."""
-    from stack.core import alerts
-
-    alerts.notify(project.settings, f"{project.name}: version {decision.version} refused", decision.reason)
-
-
-def is_manual(project: Project) -> bool:
-    """Say whether a person approves the promotions of a project."""
-    return project.spec.gate.approval == "manual"
-
-
 def run_gate(project: Project) -> None:
     """Run the gate on the challenger of a training: here, or as a run of its own where it may await approval."""
-    if is_manual(project):
+    if project.spec.gate.approval == "manual":
         run_deployment(f"promote/{project.name}", timeout=0, as_subflow=False)
     else:
         promote(project.name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prefect import flow, get_run_logger, task
 
 from flows.common import MINUTE, RETRIES, instant
+from stack.core import alerts
 from stack.core.errors import StackError
 from stack.project import Project
 
@@ -38,8 +39,6 @@ def skew(project: str, since: datetime | None = None, until: datetime | None = N
     Raises:
         StackError: some differ; the alert has been sent.
     """
-    from stack.core import alerts
-
     opened = Project.open(project)
     until = instant(opened, until)
     result = recompute(opened, since or until - opened.spec.monitoring.window, until)

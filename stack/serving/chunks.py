@@ -30,19 +30,20 @@ def read(path: Path, types: Mapping[str, Any]) -> Iterator[tuple[DataFrame, floa
     """
     if path.suffix == ".parquet":
         file, done = pq.ParquetFile(path), 0
-        if not file.metadata.num_rows:
+        total = file.metadata.num_rows
+        if not total:
             yield file.schema_arrow.empty_table().to_pandas(), 1.0
         for batch in file.iter_batches(ROWS):
             done += batch.num_rows
-            yield batch.to_pandas(), done / file.metadata.num_rows
+            yield batch.to_pandas(), done / total
         return
     size = path.stat().st_size
     with path.open("rb") as opened:
         try:
             header = pd.read_csv(opened, nrows=0)
             opened.seek(0)
-            wanted = {str(column): types.get(str(column), str) for column in header}
-            for rows in pd.read_csv(opened, chunksize=ROWS, dtype=wanted):
+            dtypes = {str(column): types.get(str(column), str) for column in header}
+            for rows in pd.read_csv(opened, chunksize=ROWS, dtype=dtypes):
                 yield rows, opened.tell() / size
         except ValueError as error:
             raise StackError(str(path), found=str(error), expected="values of the types in project.yaml") from None
@@ -63,7 +64,9 @@ class Writer:
         else:
             table = pa.Table.from_pandas(frame, preserve_index=False)
             if self._parquet is None:
-                self._parquet = pq.ParquetWriter(self.path, _schema(table.schema))
+                # A column without any value in the first chunk may hold text later.
+                fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
+                self._parquet = pq.ParquetWriter(self.path, pa.schema(fields))
             self._parquet.write_table(table.cast(self._parquet.schema))
         self.rows += len(frame)
 
@@ -78,9 +81,3 @@ def writing(path: Path) -> Iterator[Writer]:
     """Write a CSV or Parquet file: whole, or not at all."""
     with files.replacing(path) as partial, closing(Writer(partial, path.suffix == ".csv")) as writer:
         yield writer
-
-
-def _schema(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of a first chunk; a column without any value there may hold text later."""
-    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
-    return pa.schema(fields)

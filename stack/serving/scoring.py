@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 from pandas import DataFrame
@@ -45,6 +44,7 @@ def file(project: Project, source: Path, target: Path, now: datetime, report: Ca
     """Score the rows of a CSV or Parquet file that holds the request fields, however many there are.
 
     Args:
+        project: its champion scores.
         source: the rows; a column ``asked_at`` gives the instant of each row's features.
         target: CSV or Parquet file for the rows with their features and predictions; whole, or not there.
         now: the instant of rows without a column ``asked_at``.
@@ -56,19 +56,16 @@ def file(project: Project, source: Path, target: Path, now: datetime, report: Ca
     Raises:
         StackError: a request field is missing, a value is not of its type, or an instant has no zone.
     """
-    types = {
-        name: field.field_type.dtype_of_file(nullable=field.nullable) for name, field in project.spec.request.items()
-    }
-    _events(
-        project.spec, source, next(chunks.read(source, types))[0], now
-    )  # most mistakes show before a model is needed
+    spec = project.spec
+    dtypes = {name: field.field_type.dtype_of_file(nullable=field.nullable) for name, field in spec.request.items()}
+    # Most mistakes show before a model is needed.
+    _events(spec, source, next(chunks.read(source, dtypes))[0], now)
     version = project.registry.require_champion()
     with loaded(project.settings, version) as model, chunks.writing(target) as writer:
-        for rows, share in chunks.read(source, types):
-            asked = _events(project.spec, source, rows, now).assign(
-                event_id=range(writer.rows, writer.rows + len(rows))
-            )
-            writer.write(_answered(project.spec, version, model, features.training_set(project, asked)))
+        for rows, share in chunks.read(source, dtypes):
+            ids = range(writer.rows, writer.rows + len(rows))
+            events = _events(spec, source, rows, now).assign(event_id=ids)
+            writer.write(_answered(spec, version, model, features.training_set(project, events)))
             report(f"{writer.rows:,} rows scored, {share:.0%}")
         return writer.rows
 
@@ -76,15 +73,15 @@ def file(project: Project, source: Path, target: Path, now: datetime, report: Ca
 @contextmanager
 def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
     """Download and load a version's served form for the time of the context."""
-    with TemporaryDirectory() as folder:
-        artifacts.fetch(settings, version, Path(folder))
-        yield ServedModel(Path(folder))
+    with artifacts.folder(settings, version, "served") as folder:
+        yield ServedModel(folder)
 
 
 def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:
-    task, found = tasks.of(spec), model.predict({column: frame[column] for column in spec.features.columns})
-    outputs = found.reshape(len(frame), len(task.outputs)).tolist()
-    replies = [task.columns(task.reply(one, spec.threshold)) for one in outputs]
+    task = tasks.of(spec)
+    outputs = model.predict({column: frame[column] for column in spec.features.columns})
+    rows = outputs.reshape(len(frame), len(task.outputs)).tolist()
+    replies = [task.columns(task.reply(row, spec.threshold)) for row in rows]
     answers = DataFrame(replies, columns=list(task.answer_dtypes), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
 
