@@ -13,7 +13,7 @@ from sklearn.metrics import mean_pinball_loss
 
 from services.prediction import feedback, schema
 from stack.authoring.check import specification
-from stack.authoring.scaffold import choices, wording
+from stack.authoring.scaffold import choices
 from stack.authoring.scaffold.columns import look
 from stack.core.errors import StackError
 from stack.core.settings import Settings
@@ -149,7 +149,7 @@ def test_a_new_task_is_chosen_and_explained(spec):
     table = pd.DataFrame({"size": range(40), "price": [one * 1.5 for one in range(40)]})
     wishes = choices.Wishes(target="price", task="quantile")
     chosen = choices.choose(table, look(table), "homes", wishes, datetime.now(UTC), lambda _, default, known: default)
-    assert (chosen.task, chosen.classes, wording.title(chosen)) == ("quantile", [], "How much is price at most?")
+    assert (chosen.task, chosen.classes, chosen.title) == ("quantile", [], "How much is price at most?")
     with pytest.raises(StackError, match="a quantile task has none"):
         specs.parse(spec.model_dump(mode="json") | {"classes": [0, 1]}, Path("projects/homes/project.yaml"))
 

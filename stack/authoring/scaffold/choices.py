@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
+import numpy as np
 import pandas as pd
 
 from stack.authoring.scaffold.columns import KNOWN, Column, instants
@@ -32,6 +33,16 @@ MOST_KEYS = 20_000
 """A column of more values is no key unless the user names it: the past of each is computed at every tick."""
 RECENT = timedelta(days=7)
 NONE = "none"
+SAMPLE = 20_000
+SUSPECT = 0.98
+"""Share of the error of a constant answer that a single column takes away."""
+REASONS: dict[str, str] = {
+    "constant": "it has one value",
+    "empty": "it has no value",
+    "text": "it is free text or has too many values",
+    "datetime": "it is another instant; derive a feature from it in features.py if it is known when asked",
+}
+"""Kind of a column -> why it is no feature."""
 
 Ask = Callable[[str, str, Sequence[str]], str]
 """Question, default, possible answers -> answer."""
@@ -62,11 +73,11 @@ class Choices:
     """Columns that identify a row; empty where only its number in the file does."""
     features: list[Column]
     averaged: list[Column]
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Column of the file -> why."""
     replayed: bool = False
     first: datetime | None = None
     last: datetime | None = None
-    left_out: dict[str, str] = field(default_factory=dict)
-    """Column of the file -> why."""
 
     @property
     def kind(self) -> type[Task]:
@@ -74,19 +85,25 @@ class Choices:
         return tasks.KINDS[self.task]
 
     @property
+    def title(self) -> str:
+        """Return the question that the project answers."""
+        return self.kind.question(self.target.source, self.classes)
+
+    @property
+    def span(self) -> timedelta:
+        """Return the time from the first row to the last; none without time."""
+        return self.last - self.first if self.first and self.last else timedelta(0)
+
+    @property
     def positive(self) -> Any:
-        """Return the positive one of two classes; None for other tasks."""
+        """Return the positive class of a binary task; None for other tasks."""
         return self.classes[1] if len(self.classes) == 2 else None
 
 
 def choose(table: pd.DataFrame, columns: list[Column], name: str, wishes: Wishes, now: datetime, ask: Ask) -> Choices:
-    """Choose target, task, time and keys.
+    """Choose target, task, time, keys and features of the project of a name from the columns of a table.
 
     Args:
-        table: the file.
-        columns: the description of its columns.
-        name: of the project.
-        wishes: what the user asked for.
         now: a table whose last row is long before this is replayed.
         ask: asks the user for what `wishes` leaves open.
     """
@@ -95,7 +112,7 @@ def choose(table: pd.DataFrame, columns: list[Column], name: str, wishes: Wishes
     time = _time(columns, target, wishes, ask)
     others = [column for column in columns if column not in (target, time)]
     keys = _keys(len(table), others, wishes, ask) if time else []
-    left_out = {column.source: _reason(column) for column in others if not _learnable(column, keys)}
+    left_out = {column.source: reason for column in others if (reason := _reason(column, keys))}
     features = [column for column in others if column.source not in left_out]
     numbers = [column for column in features if column.kind in ("number", "integer") and column not in keys]
     zone = _zone(time, wishes, ask)
@@ -110,11 +127,32 @@ def choose(table: pd.DataFrame, columns: list[Column], name: str, wishes: Wishes
         row_key=_row_key(table, others, keys, time),
         features=features,
         averaged=numbers[:AVERAGED] if keys else [],
+        left_out=left_out,
         replayed=at is not None and at.max() < pd.Timestamp(now) - RECENT,
         first=None if at is None else at.min().floor("us").to_pydatetime(),
         last=None if at is None else at.max().floor("us").to_pydatetime(),
-        left_out=left_out,
     )
+
+
+def suspects(table: pd.DataFrame, choices: Choices) -> dict[str, float]:
+    """Return the columns that explain the target nearly alone, and the share, by a small tree, cross-validated."""
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    rows = table[table[choices.target.source].notna()]
+    rows = rows.sample(min(SAMPLE, len(rows)), random_state=0)
+    regression, target = choices.kind.numeric, rows[choices.target.source]
+    y = np.asarray(target if regression else pd.factorize(target)[0], dtype=float)
+    tree = (DecisionTreeRegressor if regression else DecisionTreeClassifier)(min_samples_leaf=5, random_state=0)
+    usual = float(np.var(y) if regression else 1 - np.bincount(y.astype(int)).max() / len(y))
+    shares = {}
+    for column in choices.features:
+        values = rows[column.source]
+        numbers = values if pd.api.types.is_numeric_dtype(values) else pd.Series(pd.factorize(values)[0])
+        answer = cross_val_predict(tree, numbers.astype("float64").to_numpy().reshape(-1, 1), y, cv=3)
+        error = float(np.mean((y - answer) ** 2 if regression else y != answer))
+        shares[column.source] = 1 - error / usual if usual else 0.0
+    return {source: share for source, share in shares.items() if share > SUSPECT}
 
 
 def _named(columns: Sequence[Column], name: str, option: str) -> Column:
@@ -123,16 +161,16 @@ def _named(columns: Sequence[Column], name: str, option: str) -> Column:
     Raises:
         StackError: there is none of this name.
     """
-    for column in columns:
-        if name in (column.source, column.name):
-            return column
-    known = [column.source for column in columns]
-    raise StackError(
-        option,
-        found=f"no column {name!r}{nearest(name, known)}",
-        expected=f"one of {', '.join(known)}",
-        todo=f"set {option}=... to the name of a column",
-    )
+    named = [column for column in columns if name in (column.source, column.name)]
+    if not named:
+        known = [column.source for column in columns]
+        raise StackError(
+            option,
+            found=f"no column {name!r}{nearest(name, known)}",
+            expected=f"one of {', '.join(known)}",
+            todo=f"set {option}=... to the name of a column",
+        )
+    return named[0]
 
 
 def _target(columns: list[Column], name: str, wishes: Wishes, ask: Ask) -> Column:
@@ -149,40 +187,40 @@ def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[
     """Return the task that fits a target's values, and its classes; of two the second is the positive one."""
     few = target.kind == "integer" and target.distinct <= FEW and len(values) >= 20 * target.distinct
     classed = target.distinct == 2 or target.kind in ("string", "boolean") or few
-    if tasks.KINDS[wishes.task].numeric if wishes.task else not classed:
-        if target.kind not in ("number", "integer"):
-            raise _unsuitable(target, "numbers")
+    regression = tasks.KINDS[wishes.task].numeric if wishes.task else not classed
+    enough = target.values and target.distinct >= 2 and values.count() >= LEAST_OF_CLASS * target.distinct
+    if not (target.kind in ("number", "integer") if regression else enough):
+        classes = f"two to {KNOWN} classes, on average of at least {LEAST_OF_CLASS} rows"
+        raise StackError(
+            "TARGET",
+            found=f"{target.source}: {target.kind} with {target.distinct} different values",
+            expected="numbers" if regression else classes,
+            todo="name another column, or TASK=regression",
+        )
+    if regression:
         return wishes.task or Regression.name, []
-    if not target.values or target.distinct < 2 or values.count() < LEAST_OF_CLASS * target.distinct:
-        raise _unsuitable(target, f"two to {KNOWN} classes, on average of at least {LEAST_OF_CLASS} rows")
     if target.distinct > 2:
         return tasks.suited(target.distinct), target.values
-    return Binary.name, sorted(
-        target.values, key=lambda label: (str(label).lower() in POSITIVE, _class_order(values, label))
-    )
 
+    def order(label: Any) -> tuple[bool, float, str]:
+        """Sort what sounds positive last, then numbers ascending, or the rarer of two texts last."""
+        number = isinstance(label, int | float)
+        position = float(label) if number else -float((values == label).sum())
+        return str(label).lower() in POSITIVE, position, "" if number else str(label)
 
-def _class_order(values: pd.Series, label: Any) -> tuple[float, str]:
-    """Return the sort key of a class: numbers ascend; of two texts the rarer one is last."""
-    return (float(label), "") if isinstance(label, int | float) else (-float((values == label).sum()), str(label))
-
-
-def _unsuitable(target: Column, expected: str) -> StackError:
-    found = f"{target.source}: {target.kind} with {target.distinct} different values"
-    return StackError("TARGET", found=found, expected=expected, todo="name another column, or TASK=regression")
+    return Binary.name, sorted(target.values, key=order)
 
 
 def _time(columns: list[Column], target: Column, wishes: Wishes, ask: Ask) -> Column | None:
-    dated = [
-        column.source for column in columns if column.kind == "datetime" and not column.missing and column is not target
-    ]
-    answer = wishes.time or (
-        ask("Which column holds the instant of a row?", dated[0], [*dated, NONE]) if dated else NONE
-    )
+    whole = [column for column in columns if column.kind == "datetime" and not column.missing]
+    dated = [column.source for column in whole if column is not target]
+    answer = wishes.time or NONE
+    if dated and not wishes.time:
+        answer = ask("Which column holds the instant of a row?", dated[0], [*dated, NONE])
     if answer == NONE:
         return None
     column = _named(columns, answer, "TIME")
-    if column.kind != "datetime" or column.missing:
+    if column not in whole:
         raise StackError(
             f"TIME={answer}",
             found=f"{column.kind}, {column.missing:.1%} missing, like {column.example!r}",
@@ -204,13 +242,8 @@ def _zone(time: Column | None, wishes: Wishes, ask: Ask) -> str:
 
 def _keys(rows: int, others: list[Column], wishes: Wishes, ask: Ask) -> list[Column]:
     """Return the columns whose values have a past of their own."""
-    suitable = [
-        column
-        for column in others
-        if column.kind in ("string", "integer", "id", "text")
-        and not column.missing
-        and 2 <= column.distinct <= rows / 5
-    ]
+    whole = [column for column in others if column.kind in ("string", "integer", "id", "text") and not column.missing]
+    suitable = [column for column in whole if 2 <= column.distinct <= rows / 5]
     few = [column for column in suitable if column.distinct <= MOST_KEYS]
     likely = [column for column in few if KEYS.search(column.name)]
     likely = likely or [column for column in few if column.kind == "string"]
@@ -220,20 +253,13 @@ def _keys(rows: int, others: list[Column], wishes: Wishes, ask: Ask) -> list[Col
     return [] if answer == NONE else [_named(others, key.strip(), "KEYS") for key in answer.split(",")]
 
 
-def _learnable(column: Column, keys: list[Column]) -> bool:
-    return column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW))
-
-
-def _reason(column: Column) -> str:
-    """Return why a column is no feature."""
+def _reason(column: Column, keys: list[Column]) -> str:
+    """Return why a column is no feature; empty when it is a feature."""
+    if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW)):
+        return ""
     if column.kind == "datetime" and column.missing:
         return f"it is an instant, missing in {column.missing:.1%} of the rows, so it cannot be the instant of a row"
-    return {
-        "constant": "it has one value",
-        "empty": "it has no value",
-        "text": "it is free text or has too many values",
-        "datetime": "it is another instant; derive a feature from it in features.py if it is known when asked",
-    }.get(column.kind, "it only names the row")
+    return REASONS.get(column.kind, "it only names the row")
 
 
 def _row_key(table: pd.DataFrame, others: list[Column], keys: list[Column], time: Column | None) -> list[Column]:

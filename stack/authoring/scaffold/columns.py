@@ -7,9 +7,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any, Literal
 
 import pandas as pd
+
+from stack.specification.fields import TYPES, FieldType
 
 Kind = Literal["number", "integer", "boolean", "string", "datetime", "text", "id", "constant", "empty"]
 RESERVED = {
@@ -19,7 +22,7 @@ RESERVED = {
 LONG_TEXT, MANY = 60, 1000
 """Characters, and different values, from which on strings are no category."""
 FEW = 20
-"""Up to so many different values, a category may have another one in every row."""
+"""Up to so many different values, a category may differ in every row."""
 KNOWN = 30
 """Categories up to so many are listed in project.yaml and checks.py."""
 DATES = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
@@ -61,6 +64,13 @@ class Column:
         """Return whether a model can learn from it."""
         return self.kind in ("number", "integer", "boolean", "string")
 
+    @property
+    def field_type(self) -> FieldType:
+        """Return the type of the request field; whole numbers with gaps are read as floats."""
+        if self.kind == "integer" or (self.kind == "id" and isinstance(self.example, int)):
+            return TYPES["number" if self.missing else "integer"]
+        return TYPES[self.kind if self.kind in ("number", "boolean") else "string"]
+
 
 def look(table: pd.DataFrame) -> list[Column]:
     """Describe every column of a table."""
@@ -74,16 +84,11 @@ def identifiers(sources: Iterable[Any]) -> list[str]:
     for source in sources:
         latin = unicodedata.normalize("NFKD", str(source).replace("ß", "ss"))
         plain = "".join(sign for sign in latin if not unicodedata.combining(sign))
-        name = re.sub(r"[^0-9a-z]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain).lower()).strip("_")
-        name = name or "column"
-        if name[0].isdigit():
-            name = f"c_{name}"
-        if name in RESERVED or keyword.iskeyword(name):
-            name = f"{name}_given"
-        number, base = 2, name
-        while name in names:
-            name, number = f"{base}_{number}", number + 1
-        names.append(name)
+        name = re.sub(r"[^0-9a-z]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain).lower()).strip("_") or "column"
+        name = f"c_{name}" if name[0].isdigit() else name
+        name = f"{name}_given" if name in RESERVED or keyword.iskeyword(name) else name
+        numbered = (f"{name}_{number}" for number in count(2))
+        names.append(next(free for free in chain([name], numbered) if free not in names))
     return names
 
 
@@ -95,8 +100,8 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
     facts["example"] = _plain(present.iloc[len(present) // 2])
     kind = _kind(present, facts["distinct"])
     if kind == "datetime":
-        facts |= {"zoned": _zoned(present), "parsing": "".join(f", {k}={v!r}" for k, v in parsing(present).items())}
-        facts["parsing"] = facts["parsing"].replace("'", '"')
+        facts["zoned"] = _zoned(present)
+        facts["parsing"] = f', format="{pattern}"' if (pattern := _format(present)) else ""
     elif kind in ("number", "integer"):
         facts |= {"least": float(present.min()), "most": float(present.max())}
     if kind in ("string", "boolean", "integer") and facts["distinct"] <= KNOWN:
@@ -109,57 +114,50 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
         return "constant"
     if pd.api.types.is_bool_dtype(present) or set(map(type, present.unique())) == {bool}:
         return "boolean"
-    if pd.api.types.is_datetime64_any_dtype(present) or _dates(present):
+    if pd.api.types.is_datetime64_any_dtype(present):
         return "datetime"
-    unique = distinct == len(present) and distinct > FEW
     if pd.api.types.is_numeric_dtype(present):
         whole = bool((present % 1 == 0).all())
+        unique = distinct == len(present) and distinct > FEW
         counted = whole and unique and int(present.max() - present.min()) == len(present) - 1
         return "id" if counted else "integer" if whole else "number"
-    if distinct > max(FEW, len(present) / 2) or present.astype(str).str.len().mean() > LONG_TEXT:
-        return "text" if present.astype(str).str.contains(" ").mean() > 0.5 else "id"
-    return "text" if distinct > MANY else "string"
-
-
-def _dates(present: pd.Series) -> bool:
-    """Return whether texts are dates or instants."""
     texts = present.astype(str)
-    if pd.api.types.is_numeric_dtype(present) or texts.head(50).str.contains(DATES).mean() < 0.99:
-        return False
-    return bool(instants(texts).notna().mean() > 0.99)
+    if texts.head(50).str.contains(DATES).mean() >= 0.99 and instants(texts).notna().mean() > 0.99:
+        return "datetime"
+    if distinct > max(FEW, len(present) / 2) or texts.str.len().mean() > LONG_TEXT:
+        return "text" if texts.str.contains(" ").mean() > 0.5 else "id"
+    return "text" if distinct > MANY else "string"
 
 
 def instants(values: pd.Series, zone: str = "UTC") -> pd.Series:
     """Parse values as instants in UTC; those without a zone are of `zone`; null where they are none."""
-    parsed = pd.to_datetime(values, utc=True, errors="coerce", **parsing(values))
+    parsed = pd.to_datetime(values, utc=True, errors="coerce", format=_format(values))
     if zone == "UTC" or _zoned(values.dropna()):
         return parsed
     local = parsed.dt.tz_localize(None).dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward")
     return local.dt.tz_convert("UTC")
 
 
-def parsing(values: pd.Series) -> dict[str, Any]:
-    """Return how pandas reads the texts: ISO 8601, one of the usual formats, or a mixture of them.
+def _format(values: pd.Series) -> str | None:
+    """Return how pandas reads the texts: ISO 8601, one of the usual formats, or a mixture; None for instants.
 
     Dates that may have the day or the month first have it first with points between, else the month.
     """
     if pd.api.types.is_datetime64_any_dtype(values):
-        return {}
+        return None
     texts = values.dropna().astype(str)
-    for pattern in ("ISO8601", *FORMATS):
-        if all(_reads(pattern, sample) for sample in (texts.head(50), texts)):
-            return {"format": pattern}
-    return {"format": "mixed"}
 
+    def fits(pattern: str, sample: pd.Series) -> bool:
+        return bool(pd.to_datetime(sample, utc=True, errors="coerce", format=pattern).notna().mean() > 0.99)
 
-def _reads(pattern: str, texts: pd.Series) -> bool:
-    return bool(pd.to_datetime(texts, utc=True, errors="coerce", format=pattern).notna().mean() > 0.99)
+    patterns = (form for form in ("ISO8601", *FORMATS) if fits(form, texts.head(50)) and fits(form, texts))
+    return next(patterns, "mixed")
 
 
 def _zoned(present: pd.Series) -> bool:
-    if isinstance(present.dtype, pd.DatetimeTZDtype):
-        return True
-    return not pd.api.types.is_datetime64_dtype(present) and bool(present.astype(str).str.contains(ZONED).all())
+    if pd.api.types.is_datetime64_any_dtype(present):
+        return isinstance(present.dtype, pd.DatetimeTZDtype)
+    return bool(present.astype(str).str.contains(ZONED).all())
 
 
 def _plain(value: Any) -> Any:
@@ -167,4 +165,4 @@ def _plain(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return str(value) if not isinstance(value, bool | int | float | str) else value
+    return value if isinstance(value, bool | int | float | str) else str(value)

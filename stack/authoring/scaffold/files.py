@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import re
 from dataclasses import dataclass, field
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stack.authoring.scaffold import number_formats
 from stack.core.errors import StackError
 
 SEPARATORS = ",;\t|"
 SNIFFED = 200
-"""Lines by which a separator is found."""
+"""Lines by which a separator is detected."""
 SAMPLE = 20_000
-"""Rows by which the writing of numbers is found."""
+"""Rows by which the writing of numbers is detected."""
 LEAST = 20
 """Rows from which a model can be learnt at all."""
-MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-"""Byte order marks; pandas skips that of UTF-8 by itself."""
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?")
+POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?")
+COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?([eE][+-]?\d+)?")
+CODE = re.compile(r"0\d+")
+WITH_UNIT = re.compile(rf"[€$£¥]\s?({NUMBER.pattern})|({NUMBER.pattern})\s?([%‰€$£¥]|[a-zA-Zµ°][a-zA-Z²³/]{{0,7}})")
+MARKS, SHARE = 3, 0.8
+"""A column of numbers has at most so many marks for a missing value; with words, numbers in this share of its rows."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +54,22 @@ class Source:
             return cls(file.name, "read_parquet")
         if not {".csv", ".tsv", ".txt"} & {*file.suffixes}:
             raise StackError(f"FROM={file}", found=f"a file {file.suffix}", expected=".csv, .csv.gz, .tsv or .parquet")
-        encoding = _encoding(file)
-        head = _head(file, encoding)
-        separator = _separator(head)
-        names = next(csv.reader(StringIO(head), delimiter=separator), [])
-        _require_names(file, names)
+        encoding, lines = _decoded(file)
+        separator = _separator(lines)
+        names = next(csv.reader(lines, delimiter=separator), [])
+        if 2 * sum(bool(NUMBER.fullmatch(name.strip())) for name in names) >= len(names) > 0:  # a row, no names
+            raise StackError(
+                f"FROM={file}, line 1",
+                found=", ".join(names[:6]),
+                expected="the names of the columns",
+                todo="put a line of names on top",
+            )
         options: dict[str, Any] = {"encoding": encoding} if encoding != "utf-8" else {}
         options |= {"sep": separator} if separator != "," else {}
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}
-        texts = _read(file, options | {"dtype": str, "nrows": SAMPLE})
+        options |= _number_options(_read_csv(file, options | {"dtype": str, "nrows": SAMPLE}), separator)
         # Whole columns decide their types: read in chunks, a column is of two.
-        return cls(file.name, "read_csv", options | number_formats.options(texts, separator) | {"low_memory": False})
+        return cls(file.name, "read_csv", options | {"low_memory": False})
 
     def read(self, file: Path) -> pd.DataFrame:
         """Read the table as the project will.
@@ -65,16 +77,22 @@ class Source:
         Raises:
             StackError: it cannot be read, or has too few rows.
         """
-        table = pd.read_parquet(file) if self.reader == "read_parquet" else _read(file, self.options)
+        table = pd.read_parquet(file) if self.reader == "read_parquet" else _read_csv(file, self.options)
         if len(table) < LEAST or len(table.columns) < 2:
             found = f"{len(table)} rows, {len(table.columns)} columns"
             raise StackError(f"FROM={file}", found=found, expected=f"at least {LEAST} rows and 2 columns")
         return table
 
 
-def _read(file: Path, options: dict[str, Any]) -> pd.DataFrame:
+def has_unit(values: pd.Series) -> bool:
+    """Return whether texts are numbers with a sign of currency, a percent sign or a unit."""
+    texts = values.dropna().astype(str).str.strip().head(1000)
+    return len(texts) > 0 and bool(texts.str.fullmatch(WITH_UNIT).mean() > 0.95)
+
+
+def _read_csv(file: Path, options: dict[str, Any]) -> pd.DataFrame:
     try:
-        table: pd.DataFrame = pd.read_csv(file, **options)
+        return pd.read_csv(file, **options)  # type: ignore[no-any-return]  # the overloads are lost on **
     except (ValueError, OSError) as error:
         raise StackError(
             f"FROM={file}",
@@ -82,56 +100,70 @@ def _read(file: Path, options: dict[str, Any]) -> pd.DataFrame:
             expected="a table: a line of column names, then a line a row",
             todo="fix the line, or save the table anew as CSV",
         ) from None
-    return table
 
 
-def _encoding(file: Path) -> str:
-    """Return UTF-8, or the encoding of a byte order mark, or else that of Windows in western Europe."""
-    content = _bytes(file)
-    for mark, encoding in MARKS.items():
-        if content.startswith(mark):
-            return encoding
+def _decoded(file: Path) -> tuple[str, list[str]]:
+    """Return the encoding (UTF-16 by its mark, UTF-8, else that of Windows in western Europe) and the first lines."""
+    content = file.read_bytes()
+    content = gzip.decompress(content) if file.suffix == ".gz" else content
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
     try:
-        content.decode("utf-8")
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+        encoding, text = "cp1252", content.decode("cp1252", errors="replace")
+    return encoding, list(islice(StringIO(text.removeprefix("\ufeff")), SNIFFED))
 
 
-def _bytes(file: Path, most: int = -1) -> bytes:
-    if file.suffix == ".gz":
-        with gzip.open(file) as packed:
-            return packed.read(most)
-    with file.open("rb") as plain:
-        return plain.read(most)
-
-
-def _head(file: Path, encoding: str) -> str:
-    """Return the first lines, without a byte order mark."""
-    content = _bytes(file, SNIFFED * 1000)
-    lines = content.decode(encoding, errors="replace").removeprefix("\ufeff").splitlines(keepends=True)
-    whole = lines[:-1] if len(lines) > 1 and len(content) == SNIFFED * 1000 else lines  # the last one may be cut
-    return "".join(whole[:SNIFFED])
-
-
-def _separator(head: str) -> str:
+def _separator(lines: list[str]) -> str:
     """Return the separator that splits the lines into as many parts as the first, and that into the most."""
 
     def fit(separator: str) -> tuple[float, int]:
-        counts = [len(row) for row in csv.reader(StringIO(head), delimiter=separator) if row]
-        whole = sum(count == counts[0] for count in counts) / len(counts) if counts and counts[0] > 1 else 0.0
-        return round(whole, 1), counts[0] if counts else 0
+        counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row] or [0]
+        equal = sum(count == counts[0] for count in counts) / len(counts)
+        return round(equal, 1) if counts[0] > 1 else 0.0, counts[0]
 
     return max(SEPARATORS, key=fit)
 
 
-def _require_names(file: Path, names: list[str]) -> None:
-    """Raise on a first line that is a row: half of its parts are numbers."""
-    numbers = [name for name in names if number_formats.NUMBER.fullmatch(name.strip())]
-    if 2 * len(numbers) >= len(names) > 0:
-        raise StackError(
-            f"FROM={file}, line 1",
-            found=", ".join(names[:6]),
-            expected="the names of the columns",
-            todo="put a line of names on top",
-        )
+def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
+    """Return the arguments of ``pandas.read_csv`` for decimal commas, thousands separators, marks and leading zeros.
+
+    Args:
+        texts: the file, or its first rows, as text.
+        separator: of the columns; beside another one than a comma, 1,234 is a little more than one.
+    """
+    columns, missing = {}, set()
+    for name, values in texts.dropna(axis="columns", how="all").items():
+        marks = _marks(values.dropna())
+        columns[str(name)] = values[values.notna() & ~values.isin(marks)].str.strip()
+        missing |= {*marks}
+    by_comma = {name: values for name, values in columns.items() if values.str.fullmatch(COMMA).all()}
+    by_point = {name: values for name, values in columns.items() if values.str.fullmatch(POINT).all()}
+    options = _style(by_comma, by_point, separator)
+    numbers = by_comma if "decimal" in options else by_point
+    codes = {name: values for name, values in columns.items() if values.str.fullmatch(CODE).any()}
+    kept = [name for name, values in codes.items() if values.str.fullmatch(NUMBER).all()]
+    if "thousands" in options:  # pandas would take the signs out of dates and lists as well
+        kept += [name for name, values in columns.items() if name not in numbers and values.str.contains(r"\d").any()]
+    options |= {"na_values": sorted(missing)} if missing else {}
+    return options | ({"dtype": dict.fromkeys(kept, "str")} if kept else {})
+
+
+def _style(by_comma: dict[str, pd.Series], by_point: dict[str, pd.Series], separator: str) -> dict[str, Any]:
+    """Return the decimal and thousands signs; none where the columns of the file disagree."""
+    commas = [name for name, values in by_comma.items() if values.str.contains(",", regex=False).any()]
+    only = [name for name in commas if name not in by_point]
+    if (only or (commas and separator != ",")) and not by_point.keys() - by_comma.keys():
+        points = any(values.str.contains(".", regex=False).any() for values in by_comma.values())
+        return {"decimal": ","} | ({"thousands": "."} if points else {})
+    thousands = any(values.str.contains(",", regex=False).any() for values in by_point.values())
+    return {"thousands": ","} if thousands and not only else {}
+
+
+def _marks(values: pd.Series) -> list[str]:
+    """Return what stands for a missing value in a column of numbers."""
+    numbers = values.str.strip().str.fullmatch(NUMBER)
+    marks = [str(text) for text in values[~numbers].unique()] if numbers.any() else []
+    words = numbers.mean() < SHARE and any(re.search(r"\w", mark) for mark in marks)
+    refused = len(marks) > MARKS or words or any(re.search(r"\d", mark) for mark in marks)
+    return [] if refused else marks

@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stack.authoring.scaffold import files, leaks, number_formats, wording
-from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
-from stack.authoring.scaffold.columns import Column, look
+from stack.authoring.scaffold import files, wording
+from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose, suspects
+from stack.authoring.scaffold.columns import look
 from stack.core.errors import StackError
 from stack.specification import specs
-from stack.specification.fields import TYPES, Datetime
+from stack.specification.fields import Datetime
 
 TEMPLATES = Path(__file__).parent / "templates"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -43,13 +43,9 @@ class Written:
 
 
 def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Written:
-    """Write a project that learns from a file.
+    """Write the project of a name that learns from a CSV, TSV or Parquet file; the file is copied into the project.
 
     Args:
-        name: of the project.
-        file: CSV, TSV or Parquet; it is copied into the project.
-        wishes: what the user asked for.
-        now: the present instant.
         ask: asks the user for what `wishes` leaves open.
 
     Raises:
@@ -62,8 +58,8 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Wri
     columns = look(table)
     choices = choose(table, columns, name, wishes, now, ask)
     texts = [column.source for column in columns if column.kind in TEXTS]
-    units = [source for source in texts if number_formats.has_unit(table[source])]
-    notes = wording.notes(choices, leaks.suspects(table, choices), units)
+    units = [text for text in texts if files.has_unit(table[text])]
+    notes = wording.notes(choices, suspects(table, choices), units)
     values = _values(name, table, choices, source) | {"notes": notes}
     contents = {folder / file_name: _render(file_name, values) for file_name in FILES}
     contents |= {folder / "__init__.py": "", definitions: _render("definitions.py", values)}
@@ -96,8 +92,8 @@ def _render(template: str, values: dict[str, Any]) -> str:
     jinja.filters |= {
         "py": wording.python,
         "yaml": wording.flow,
-        "feast": _feast,
-        "entity": lambda key: TYPES[_type(key)].entity,
+        "feast": lambda column: column.field_type.feast,
+        "entity": lambda column: column.field_type.entity,
     }
     return jinja.get_template(f"{template}.jinja").render(values)
 
@@ -108,10 +104,16 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, source: files.Sour
     used = [choices.target, *([choices.time] if choices.time else []), *choices.features]
     used += [column for column in choices.row_key if column not in used]
     expectations, constants = wording.expectations(choices)
+    tick, windows = _windows(choices)
+    averaged = [column.name for column in choices.averaged]
+    averaged = [choices.target.name, *averaged] if choices.keys and choices.kind.has_mean else averaged
+    past = {
+        key.name: [f"{key.name}_{name}_{window}" for name in ["rows", *averaged] for window in windows]
+        for key in choices.keys
+    }
     return {
         "name": name,
         "choices": choices,
-        "title": wording.title(choices),
         "what": wording.what(choices),
         "file": source.name,
         "reader": source.reader,
@@ -121,33 +123,36 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, source: files.Sour
         "ids": ' + "-" + '.join(f'rows["{column}"].astype(str)' for column in key),
         "renamed": {column.source: column.name for column in used},
         "request": _request(table, choices),
-        "averaged": _averaged(choices),
-        "past": _past(choices),
+        "averaged": averaged,
+        "past": past,
         "services": [*(f"{column.name}_past" for column in choices.keys), f"{name}_on_request"],
         "whole": [column.name for column in used if not column.missing and column.name not in key],
         "gaps": [column.name for column in used if column.missing],
         "constants": constants,
         "expectations": expectations,
         "helpers": sorted({helper for line in expectations for helper in HELPERS if helper in line}),
-        **_features(choices),
-        **_times(table, choices),
+        "tick": tick,
+        "windows": windows,
+        **_features(choices, past),
+        **_times(table, choices, max(windows.values()) * pd.Timedelta(tick)),
     }
 
 
-def _features(choices: Choices) -> dict[str, Any]:
+def _features(choices: Choices, past: dict[str, list[str]]) -> dict[str, Any]:
     """Return the features that follow from a request, and their Feast types."""
-    given, time = [column for column in choices.features if column not in choices.keys], choices.time
-    numbers = [column.name for column in given if column.kind != "string"]
-    categories = [column.name for column in given if column.kind == "string"]
+    others, time = [column for column in choices.features if column not in choices.keys], choices.time
+    numbers = [column.name for column in others if column.kind != "string"]
+    categories = [column.name for column in others if column.kind == "string"]
     key_categories = [column.name for column in choices.keys if column.distinct <= CATEGORIES]
     derived = [*((name, "Float64") for name in numbers), *((name, "String") for name in categories)]
     derived += [(f"{key}_category", "String") for key in key_categories]
     derived += [(f"{time.name}_{part}", "Float64") for part in CLOCK] if time else []
-    asked = [(column.name, _feast(column)) for column in given] + ([(time.name, Datetime.feast)] if time else [])
-    stored = {"Float32", *map(_feast, choices.keys)} if choices.keys else set()
+    asked = [(column.name, column.field_type.feast) for column in others]
+    asked += [(time.name, Datetime.feast)] if time else []
+    stored = {"Float32", *(key.field_type.feast for key in choices.keys)} if choices.keys else set()
     return {
         "features": [
-            *((column, "number") for columns in _past(choices).values() for column in columns),
+            *((column, "number") for columns in past.values() for column in columns),
             *((column, "category" if kind == "String" else "number") for column, kind in derived),
         ],
         "numbers": numbers,
@@ -155,7 +160,7 @@ def _features(choices: Choices) -> dict[str, Any]:
         "key_categories": key_categories,
         "derived": derived,
         "asked": asked,
-        "samples": {column.name: [TYPES[_type(column)].sample] for column in choices.keys},
+        "samples": {key.name: [key.field_type.sample] for key in choices.keys},
         "feast_types": sorted({kind for _, kind in derived + asked} | stored),
     }
 
@@ -165,69 +170,31 @@ def _request(table: pd.DataFrame, choices: Choices) -> list[dict[str, Any]]:
     sources = [column.source for column in choices.features]
     whole = table[table[sources].notna().all(axis=1)] if sources else table
     row = (whole if len(whole) else table).iloc[-1]
-    fields = [
-        {"name": column.name, "facts": _field(column, row[column.source], column in choices.keys)}
-        for column in choices.features
-    ]
+    fields = []
+    for column in choices.features:
+        kind, value = column.field_type, row[column.source]
+        value = None if pd.isna(value) else kind.python(value.item() if hasattr(value, "item") else value)
+        facts: dict[str, Any] = {"type": kind.name, "description": column.source, "example": value}
+        facts |= {"nullable": True} if column.missing and column not in choices.keys else {}
+        facts |= {"known": list(map(str, column.values))} if column.kind == "string" and column.values else {}
+        fields.append({"name": column.name, "facts": facts})
     if choices.time is not None and choices.last is not None:
-        facts = {
-            "type": Datetime.name,
-            "description": "Instant that is asked about",
-            "example": f"{choices.last:%Y-%m-%dT%H:%M:%SZ}",
-        }
+        facts = {"type": Datetime.name, "description": "Instant that is asked about"}
+        facts["example"] = f"{choices.last:%Y-%m-%dT%H:%M:%SZ}"
         fields.append({"name": choices.time.name, "facts": facts})
     return fields
 
 
-def _field(column: Column, example: Any, is_key: bool) -> dict[str, Any]:
-    facts: dict[str, Any] = {"type": _type(column), "description": column.source}
-    value = example.item() if hasattr(example, "item") else example
-    facts["example"] = None if pd.isna(value) else TYPES[facts["type"]].python(value)
-    if column.missing and not is_key:
-        facts["nullable"] = True
-    if column.kind == "string" and column.values:
-        facts["known"] = [str(value) for value in column.values]
-    return facts
-
-
-def _type(column: Column) -> str:
-    """Return the type of a request field; whole numbers with gaps are read as floats."""
-    if column.kind in ("number", "boolean"):
-        return column.kind
-    if column.kind == "integer" or (column.kind == "id" and isinstance(column.example, int)):
-        return "number" if column.missing else "integer"
-    return "string"
-
-
-def _averaged(choices: Choices) -> list[str]:
-    target = [choices.target.name] if choices.kind.has_mean else []
-    return [*target, *(column.name for column in choices.averaged)] if choices.keys else []
-
-
-def _past(choices: Choices) -> dict[str, list[str]]:
-    """Return the columns of each key's feature view."""
-    columns = ["rows", *_averaged(choices)]
-    windows = _windows(choices)[1]
-    return {key.name: [f"{key.name}_{name}_{window}" for name in columns for window in windows] for key in choices.keys}
-
-
 def _windows(choices: Choices) -> tuple[str, dict[str, int]]:
     """Return the distance of the ticks, and the windows in ticks: of hours where the data spans few days."""
-    days = _span(choices) / timedelta(days=1)
-    if days < 14:
+    if choices.span < timedelta(days=14):
         return "1h", {"6h": 6, "24h": 24}
-    return "1D", {"7d": 7, "28d": 28} if days >= 60 else {"1d": 1, "7d": 7}
+    return "1D", {"7d": 7, "28d": 28} if choices.span >= timedelta(days=60) else {"1d": 1, "7d": 7}
 
 
-def _span(choices: Choices) -> timedelta:
-    return choices.last - choices.first if choices.first and choices.last else timedelta(0)
-
-
-def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
-    """Return the clock, the windows and the rows that a report needs."""
-    tick, windows = _windows(choices)
-    longest = max(windows.values()) * pd.Timedelta(tick)
-    span = _span(choices)
+def _times(table: pd.DataFrame, choices: Choices, longest: pd.Timedelta) -> dict[str, Any]:
+    """Return the clock, the spans in days and the rows that a report needs."""
+    span, day = choices.span, timedelta(days=1)
     days = max(1, min(14, span.days // 8)) if choices.time else 14
     per_window = len(table) * days / max(span.days, days) if choices.time else len(table)
     start = end = ""
@@ -237,16 +204,10 @@ def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
     return {
         "start": start,
         "end": end,
-        "tick": tick,
-        "windows": windows,
-        "lookback": -(-longest // pd.Timedelta(days=1)),
-        "ttl": "days=2" if tick == "1D" else "hours=2",
+        "lookback": -(-longest // day),
+        "ttl": "days=2" if span >= 14 * day else "hours=2",
         "holdout": min(28, max(1, span.days // 4)),
-        "random": choices.time is None or span < timedelta(days=5),
+        "random": choices.time is None or span < 5 * day,
         "window": days,
         "min_rows": int(min(1000, max(20, per_window // 2))),
     }
-
-
-def _feast(column: Column) -> str:
-    return TYPES[_type(column)].feast

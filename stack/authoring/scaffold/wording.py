@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from math import floor, log10
 from typing import Any
 
 import yaml
@@ -36,11 +35,6 @@ def flow(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def title(choices: Choices) -> str:
-    """Return the question that the project answers."""
-    return choices.kind.question(choices.target.source, choices.classes)
-
-
 def what(choices: Choices) -> str:
     """Return a short description of the project."""
     when = f"in the order of `{choices.time.source}`" if choices.time else "without time"
@@ -55,7 +49,9 @@ def notes(choices: Choices, suspects: Mapping[str, float], units: Iterable[str])
         suspects: columns that explain the target nearly alone, with the share that they explain.
         units: columns whose numbers are texts, as they have a unit.
     """
-    lines = [f"`{choices.target.source}` is predicted ({choices.task}{_classes(choices)}).", *_time_notes(choices)]
+    classes = f" of {len(choices.classes)} classes" if choices.classes else ""
+    classes = f"; {choices.positive} is the positive outcome" if len(choices.classes) == 2 else classes
+    lines = [f"`{choices.target.source}` is predicted ({choices.task}{classes}).", *_time_notes(choices)]
     if choices.keys:
         lines.append(f"The past of {_quoted(choices.keys)} is averaged over earlier rows.")
     lines += [f"`{column}` is left out: {reason}." for column, reason in choices.left_out.items()]
@@ -110,18 +106,10 @@ def _range(name: str, least: float, most: float) -> str:
     return f'between("{name}", {_round(low)}, {_round(most + half)}),  # review'
 
 
-def _classes(choices: Choices) -> str:
-    if len(choices.classes) == 2:
-        return f"; {choices.positive} is the positive outcome"
-    return f" of {len(choices.classes)} classes" if choices.classes else ""
-
-
 def _round(value: float) -> str:
     """Return a number with three significant digits."""
-    if value == 0:
-        return "0"
-    rounded = round(value, 2 - floor(log10(abs(value))))
-    return str(int(rounded) if float(rounded).is_integer() else rounded)
+    rounded = float(f"{value:.3g}")
+    return str(int(rounded) if rounded.is_integer() else rounded)
 
 
 def _quoted(columns: Iterable[Column]) -> str:
