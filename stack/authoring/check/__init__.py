@@ -17,10 +17,9 @@ __all__ = ["findings"]
 
 
 def findings(name: str, now: datetime) -> list[StackError]:
-    """Return everything that is wrong with a project; nothing when it may run.
+    """Return everything that is wrong with a project, its paths relative to the checkout; nothing when it may run.
 
     Args:
-        name: the project.
         now: end of the first window of a project on the wall clock.
 
     Raises:
@@ -35,10 +34,9 @@ def findings(name: str, now: datetime) -> list[StackError]:
         from stack.authoring.check import data
 
         errors += data.findings(spec, now)
-    return [_relative(error) for error in errors + code_errors]
-
-
-def _relative(error: StackError) -> StackError:
-    """Return an error whose path is relative to the checkout."""
-    where = error.where.replace(f"{specs.PROJECTS.parent}/", "").replace(f"{ROOT}/", "")
-    return StackError(where, found=error.found, expected=error.expected, todo=error.todo)
+    errors += code_errors
+    places = [error.where.replace(f"{specs.PROJECTS.parent}/", "").replace(f"{ROOT}/", "") for error in errors]
+    return [
+        StackError(where, found=error.found, expected=error.expected, todo=error.todo)
+        for where, error in zip(places, errors, strict=True)
+    ]

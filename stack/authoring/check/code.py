@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from symtable import symtable
+from typing import NamedTuple
 
 from stack import MOVED
 from stack.core.errors import StackError, nearest
@@ -19,17 +19,12 @@ MODULES: dict[str, type] = {"source": contract.Source, "features": contract.Feat
 OPTIONAL = ("model", "drift")
 
 
-@dataclass(frozen=True)
-class Module:
-    """A Python file and what it defines at its top level."""
+class Module(NamedTuple):
+    """A Python file and the names that it defines at its top level."""
 
     path: Path
     tree: ast.Module
-
-    @property
-    def names(self) -> dict[str, ast.stmt]:
-        """Return the top-level names, and the statements that define them."""
-        return {name: statement for statement in self.tree.body for name in _defined(statement)}
+    names: list[str]
 
 
 def findings(folder: Path, definitions: Path, spec: ProjectSpec | None) -> list[StackError]:
@@ -52,7 +47,10 @@ def _parse(path: Path) -> Module:
     if not path.is_file():
         raise StackError(str(path), found="no such file", expected=f"the project's {path.name}")
     try:
-        return Module(path, ast.parse(path.read_bytes(), str(path)))
+        code = path.read_bytes()
+        symbols = symtable(code, str(path), "exec").get_symbols()  # type: ignore[arg-type]  # it takes bytes as well
+        names = [symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()]
+        return Module(path, ast.parse(code, str(path)), names)
     except SyntaxError as error:
         text = f": {error.text.strip()}" if error.text else ""
         where, found = f"{path}, line {error.lineno}", f"{error.msg}{text}"
@@ -60,31 +58,23 @@ def _parse(path: Path) -> Module:
 
 
 def _missing(module: Module, noun: str, spec: ProjectSpec | None) -> Iterator[StackError]:
-    """Yield functions that the stack calls and the module lacks, or has with other arguments."""
+    """Yield functions that the stack calls and the module lacks, or has with other arguments, and missing constants."""
     protocol: type = MODULES.get(noun, object)
     if noun == "source" and spec is not None and spec.clock.kind == "replay":
         protocol = contract.RequestSource
-    for name, arguments in functions(protocol).items():
+    functions = inspect.getmembers(protocol, inspect.isfunction)
+    expected = {name: list(inspect.signature(member).parameters)[1:] for name, member in functions if name[0] != "_"}
+    defined = {node.name: node for node in module.tree.body if isinstance(node, ast.FunctionDef)}
+    for name, arguments in expected.items():
         signature = f"{name}({', '.join(arguments)})"
-        defined = module.names.get(name)
-        if defined is None:
+        if name not in module.names:
             yield _absent(module, name, f"a function {signature}")
-        elif isinstance(defined, ast.FunctionDef) and not _takes(defined.args, len(arguments)):
-            where = f"{module.path}, line {defined.lineno}"
-            yield StackError(where, found=f"{name}({ast.unparse(defined.args)})", expected=signature)
+        elif name in defined and not _takes(defined[name].args, len(arguments)):
+            where = f"{module.path}, line {defined[name].lineno}"
+            yield StackError(where, found=f"{name}({ast.unparse(defined[name].args)})", expected=signature)
     for name in inspect.get_annotations(protocol):
         if name not in module.names:
             yield _absent(module, name, f"a constant {name}")
-
-
-def functions(protocol: type) -> dict[str, list[str]]:
-    """Return the functions of a protocol of :mod:`stack.project.contract`, with their positional arguments."""
-    members = [member for kind in reversed(protocol.__mro__) for member in vars(kind).items() if kind is not Protocol]
-    return {
-        name: list(inspect.signature(member).parameters)[1:]
-        for name, member in members
-        if inspect.isfunction(member) and not name.startswith("_")
-    }
 
 
 def _moved(module: Module) -> Iterator[StackError]:
@@ -111,9 +101,8 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 def _absent(module: Module, name: str, expected: str) -> StackError:
-    return StackError(
-        str(module.path), found=f"no {name}{nearest(name, module.names)}", expected=expected, todo="define it"
-    )
+    found = f"no {name}{nearest(name, module.names)}"
+    return StackError(str(module.path), found=found, expected=expected, todo="define it")
 
 
 def _takes(arguments: ast.arguments, count: int) -> bool:
@@ -126,32 +115,27 @@ def _takes(arguments: ast.arguments, count: int) -> bool:
 
 def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
     """Yield literal names in the Feast module that do not match project.yaml."""
+    columns, todo = spec.features.columns, "fix the name here or there"
     services = _names(module.tree, "FeatureService")
     if None not in services and spec.features.service not in services:
         known = [name for name in services if name]
-        yield StackError(
-            str(module.path),
-            found=f"feature services: {', '.join(known) or 'none'}{nearest(spec.features.service, known)}",
-            expected=f"{spec.features.service}, the key features.service of project.yaml",
-        )
+        found = f"feature services: {', '.join(known) or 'none'}{nearest(spec.features.service, known)}"
+        expected = f"{spec.features.service}, the key features.service of project.yaml"
+        yield StackError(str(module.path), found=found, expected=expected)
     fields = _names(module.tree, "Field")
     if None in fields:
         return
-    for column in spec.features.columns:
-        if column not in fields:
-            yield StackError(
-                f"{module.path.parent.parent / 'projects' / spec.name / 'project.yaml'}, key features.columns.{column}",
-                found=f"a column that {module.path.name} does not define{nearest(column, [f for f in fields if f])}",
-                expected="a Field of a view",
-                todo="fix the name here or there",
-            )
+    for column in (column for column in columns if column not in fields):
+        found = f"a column that {module.path.name} does not define{nearest(column, filter(None, fields))}"
+        where = f"{spec.folder}/project.yaml, key features.columns.{column}"
+        yield StackError(where, found=found, expected="a Field of a view", todo=todo)
     for name, line in fields.items():
-        if name not in spec.features.columns and name not in spec.request:
+        if name not in columns and name not in spec.request:
             yield StackError(
                 f"{module.path}, line {line}",
-                found=f"Field {name!r}{nearest(str(name), spec.features.columns)}",
+                found=f"Field {name!r}{nearest(str(name), columns)}",
                 expected="a column of features.columns in project.yaml, or a request field",
-                todo="fix the name here or there",
+                todo=todo,
             )
 
 
@@ -164,17 +148,3 @@ def _names(tree: ast.Module, kind: str) -> dict[str | None, int]:
             literal = value.value if isinstance(value, ast.Constant) else None
             names[literal if isinstance(literal, str) else None] = node.lineno
     return names
-
-
-def _defined(statement: ast.stmt) -> list[str]:
-    """Return the names that a statement defines."""
-    match statement:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.ImportFrom(names=names) | ast.Import(names=names):
-            return [alias.asname or alias.name for alias in names]
-        case ast.Assign(targets=targets):
-            return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
-        case ast.AnnAssign(target=ast.Name(id=name)):
-            return [name]
-    return []

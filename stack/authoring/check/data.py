@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features
 
 
 def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
-    """Return what is wrong with the rows of the first window, the events and the features made of them.
+    """Return what is wrong with the rows of the first window, the events and the features computed from them.
 
     Args:
-        spec: the project.
         now: end of the window of a project on the wall clock.
     """
     since, until = spec.clock.start, spec.clock.first_now or now
@@ -36,7 +35,10 @@ def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
             return [_wrong_type(spec, "source.py, fetch()", tables, "a dict of table -> frame")]
         if errors := list(_tables(spec, dict(tables))):
             return errors
-        known = {name: _known(spec, name, table, until) for name, table in tables.items()}
+        # As in the lake, rows of a snapshot are available from the end of their batch on.
+        end = pd.Timestamp(until).as_unit("us")
+        snapshots = {name: table for name, table in spec.tables.items() if table.snapshot}
+        known = {**tables} | {name: tables[name].assign(**{snapshots[name].available_at: end}) for name in snapshots}
         errors = list(_rows(spec, known, since, until))
         events = _run(spec, "features", "events", known)
         return [*errors, *_events(spec, events), *_views(spec, known, until)]
@@ -53,48 +55,31 @@ def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
     except Exception as error:
         message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         without_zone = isinstance(error, TypeError) and any(word in message for word in ("datetime64", "tz-"))
+        trace = traceback.extract_tb(error.__traceback__)
+        lines = [f"{file}, line {line}" for file, line, *_ in trace if Path(file).is_relative_to(spec.folder)]
         raise StackError(
-            _line(spec, error) or f"{spec.folder / noun}.py",
+            lines[-1] if lines else f"{spec.folder / noun}.py",
             found=message,
             expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
             todo=LOCALIZE if without_zone else "fix the line",
         ) from error
 
 
-def _line(spec: ProjectSpec, error: Exception) -> str:
-    """Return the last line of the project in an error's traceback."""
-    trace = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in trace if Path(frame.filename).is_relative_to(spec.folder)]
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
-
-
 def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
     """Yield missing tables, keys and instants."""
-    where = f"{spec.folder}/source.py, fetch()"
     for name, table in spec.tables.items():
+        where = f"{spec.folder}/source.py, fetch()"
         if name not in tables:
             found = f"the tables {', '.join(tables) or 'none'}{nearest(name, tables)}"
             yield StackError(where, found=found, expected=f"{name}, a table of project.yaml")
             continue
-        for column in table.key if table.snapshot else [*table.key, table.available_at]:
-            if column not in tables[name]:
-                yield _missing_column(f"{where}, table {name}", column, tables[name])
-        for column in map(str, tables[name].select_dtypes("datetime").columns):
-            yield StackError(
-                f"{where}, table {name}, column {column}",
-                found="instants without a zone",
-                expected="instants in UTC",
-                todo=LOCALIZE,
-            )
-        if not table.snapshot and table.available_at in tables[name]:
-            yield from _instants(f"{where}, table {name}", tables[name], [table.available_at])
-
-
-def _known(spec: ProjectSpec, name: str, table: pd.DataFrame, until: datetime) -> pd.DataFrame:
-    """Return a table as the lake would: rows of a snapshot are available from the end of their batch on."""
-    if not spec.tables[name].snapshot:
-        return table
-    return table.assign(**{spec.tables[name].available_at: pd.Timestamp(until).as_unit("us")})
+        where, rows = f"{where}, table {name}", tables[name]
+        yield from _missing_columns(where, table.key if table.snapshot else [*table.key, table.available_at], rows)
+        for column in map(str, rows.select_dtypes("datetime").columns):
+            place, found = f"{where}, column {column}", "instants without a zone"
+            yield StackError(place, found=found, expected="instants in UTC", todo=LOCALIZE)
+        if not table.snapshot:
+            yield from _instants(where, rows, [table.available_at])
 
 
 def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -> Iterator[StackError]:
@@ -120,19 +105,16 @@ def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
     if not isinstance(events, pd.DataFrame):
         yield _wrong_type(spec, "features.py, events()", events, "a frame")
         return
-    for column in [*EVENT, *spec.request]:
-        if column not in events:
-            yield _missing_column(where, column, events)
-    yield from _instants(where, events, [column for column in EVENT[1:] if column in events])
+    yield from _missing_columns(where, [*EVENT, *spec.request], events)
+    yield from _instants(where, events, EVENT[1:])
     for name, field in spec.request.items():
         if name in events:
             yield from _field(f"{where}, column {name}", events[name], field)
-    if spec.label not in events:
-        found = f"no such column in features.events(){nearest(spec.label, map(str, events.columns))}"
-        where = f"{spec.folder}/project.yaml, key label"
-        yield StackError(where, found=f"{spec.label!r}, {found}", expected="a column")
-    else:
+    if spec.label in events:
         yield from _outcomes(spec, events[spec.label].dropna(), f"{where}, column {spec.label}")
+        return
+    found = f"{spec.label!r}, no such column in features.events(){nearest(spec.label, map(str, events.columns))}"
+    yield StackError(f"{spec.folder}/project.yaml, key label", found=found, expected="a column")
 
 
 def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[StackError]:
@@ -153,16 +135,16 @@ def _outcomes(spec: ProjectSpec, labels: pd.Series, where: str) -> Iterator[Stac
             yield StackError(where, found=f"{labels.dtype}, like {labels.iloc[0]!r}", expected="numbers")
         return
     classes, values = task.classes, labels.unique().tolist()
-    unknown = [value for value in values if value not in classes]
-    if unknown:
+    if any(value not in classes for value in values):
         yield StackError(
             where,
             found=f"{len(values)} outcomes: {', '.join(map(repr, values[:5]))}",
             expected=f"{len(classes)} of a {spec.task} task: {', '.join(map(repr, classes))}",
             todo="fix the data, or task and classes in project.yaml",
         )
+        return
     for label in classes:
-        if label not in values and not unknown:
+        if label not in values:
             todo = "take it out of classes in project.yaml, or widen the first window"
             yield StackError(where, found=f"no row with {label!r}", expected="rows of every class", todo=todo)
 
@@ -174,45 +156,43 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
     if not isinstance(views, Mapping):
         yield _wrong_type(spec, "features.py, build()", views, "a dict of feature view -> frame")
         return
-    given: set[str] = set()
+    computed: set[str] = set()
     for view, frame in views.items():
-        if EVENT_TIMESTAMP not in frame:
-            yield _missing_column(f"{where}, view {view}", EVENT_TIMESTAMP, frame)
-        else:
-            yield from _instants(f"{where}, view {view}", frame, [EVENT_TIMESTAMP])
-        given |= {*frame.columns} - {EVENT_TIMESTAMP, *spec.features.entities}
+        yield from _missing_columns(f"{where}, view {view}", [EVENT_TIMESTAMP], frame)
+        yield from _instants(f"{where}, view {view}", frame, [EVENT_TIMESTAMP])
+        computed |= {*frame.columns} - {EVENT_TIMESTAMP, *spec.features.entities}
     if contract.on_request(spec.name):
         try:
             values = example.columns(spec)
         except ValueError:  # no instant: an error of project.yaml
             return
-        given |= {*_run(spec, "features", "on_request", values)}
+        computed |= {*_run(spec, "features", "on_request", values)}
     for column in spec.features.columns:
-        if column not in given:
+        if column not in computed:
             yield StackError(
                 f"{spec.folder}/project.yaml, key features.columns.{column}",
-                found=f"a column that features.py does not give{nearest(column, given)}",
-                expected=f"one of {', '.join(sorted(given))}",
+                found=f"a column that features.py does not give{nearest(column, computed)}",
+                expected=f"one of {', '.join(sorted(computed))}",
                 todo="fix the name",
             )
 
 
-def _instants(where: str, frame: pd.DataFrame, columns: list[str]) -> Iterator[StackError]:
+def _missing_columns(where: str, columns: Iterable[str], frame: pd.DataFrame) -> Iterator[StackError]:
+    names = list(map(str, frame.columns))
     for column in columns:
-        kind = frame[column].dtype
-        if not isinstance(kind, pd.DatetimeTZDtype):
-            without = " without a zone" if kind.kind == "M" else ""
-            place = f"{where}, column {column}"
-            yield StackError(place, found=f"{kind}{without}", expected="instants with their zone, UTC")
+        if column not in frame:
+            found, expected = f"no column {column}{nearest(column, names)}", f"{column} besides {', '.join(names)}"
+            yield StackError(where, found=found, expected=expected)
 
 
-def _missing_column(where: str, column: str, frame: pd.DataFrame) -> StackError:
-    return StackError(
-        where,
-        found=f"no column {column}{nearest(column, map(str, frame.columns))}",
-        expected=f"{column} besides {', '.join(map(str, frame.columns))}",
-    )
+def _instants(where: str, frame: pd.DataFrame, columns: Iterable[str]) -> Iterator[StackError]:
+    """Yield columns of the frame that hold no instants with their zone."""
+    for column in (column for column in columns if column in frame):
+        dtype = frame[column].dtype
+        if not isinstance(dtype, pd.DatetimeTZDtype):
+            found = f"{dtype}{' without a zone' if dtype.kind == 'M' else ''}"
+            yield StackError(f"{where}, column {column}", found=found, expected="instants with their zone, UTC")
 
 
-def _wrong_type(spec: ProjectSpec, what: str, value: Any, expected: str) -> StackError:
-    return StackError(f"{spec.folder}/{what}", found=f"a {type(value).__name__}", expected=expected)
+def _wrong_type(spec: ProjectSpec, place: str, value: Any, expected: str) -> StackError:
+    return StackError(f"{spec.folder}/{place}", found=f"a {type(value).__name__}", expected=expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
         raw = yaml_errors.read(path)
     except StackError as error:
         return None, [error]
-    lines = Lines(path)
-    errors = [*lines.duplicates(), *_renamed(ProjectSpec, raw)]
+    lines: dict[Loc, int] = {}
+    errors = [*_duplicates(yaml.compose(path.read_text()), lines), *_renamed(ProjectSpec, raw)]
     spec: ProjectSpec | None = None
     try:
         spec = parse(raw, path)
@@ -36,49 +36,33 @@ def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
         spec, wrong = _repaired(raw, path)
         errors += wrong.items() or [(("name",), error)]
     if spec is not None:
-        errors += _contradictions(spec, path)
-    return spec, [lines.place(error, loc) for loc, error in errors]
+        errors += _contradictions(spec)
+    return spec, [_placed(error, loc, path, lines) for loc, error in errors]
 
 
-class Lines:
-    """Line numbers of the keys of a YAML file."""
+def _placed(error: StackError, loc: Loc, path: Path, lines: dict[Loc, int]) -> StackError:
+    """Add the line of a key to an error; a missing key has the line of the mapping that lacks it."""
+    keys = tuple(map(str, loc))
+    line = next((lines[keys[:depth]] for depth in range(len(keys), 0, -1) if keys[:depth] in lines), 1)
+    where = f"{path}, line {line}" + (f", key {'.'.join(keys)}" if keys else "")
+    return StackError(where, found=error.found, expected=error.expected, todo=error.todo)
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.root = path, yaml.compose(path.read_text())
 
-    def place(self, error: StackError, loc: Loc) -> StackError:
-        """Add the line of a key to an error; a missing key has the line of the mapping that lacks it."""
-        key = ".".join(map(str, loc))
-        where = f"{self.path}, line {self.of(loc)}" + (f", key {key}" if key else "")
-        return StackError(where, found=error.found, expected=error.expected, todo=error.todo)
-
-    def of(self, loc: Loc) -> int:
-        """Return the line of the deepest part of a location that exists."""
-        node, line = self.root, 1
-        for part in loc:
-            if isinstance(node, yaml.MappingNode):
-                pair = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-                if pair is None:
-                    break
-                line, node = pair[0].start_mark.line + 1, pair[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
-        return line
-
-    def duplicates(self, node: Any = None, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
-        """Yield keys that stand twice in one mapping: YAML silently takes the last one."""
-        node = node or self.root
-        if not isinstance(node, yaml.MappingNode):
-            return
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                found = f"the key a second time, in line {line}"
-                yield (*loc, key.value), StackError("", found=found, expected="each key once", todo="take one out")
-            seen[key.value] = line
-            yield from self.duplicates(value, (*loc, key.value))
+def _duplicates(node: Any, lines: dict[Loc, int], loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
+    """Yield keys that stand twice in one mapping, as YAML silently takes the last one; collect the lines of all."""
+    children: list[Any] = []
+    if isinstance(node, yaml.MappingNode):
+        children = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(str(number), item, item) for number, item in enumerate(node.value)]
+    for part, child, value in children:
+        key, line = (*loc, part), child.start_mark.line + 1
+        if key in lines:
+            found = f"the key a second time, in line {line}"
+            yield key, StackError("", found=found, expected="each key once", todo="take one out")
+        else:
+            lines[key] = line
+            yield from _duplicates(value, lines, key)
 
 
 def _renamed(model: type[Spec], given: Any, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
@@ -121,31 +105,26 @@ def _rename(raw: Any, loc: Loc) -> str | None:
     return close
 
 
-def _contradictions(spec: ProjectSpec, path: Path) -> Iterator[tuple[Loc, StackError]]:
+def _contradictions(spec: ProjectSpec) -> Iterator[tuple[Loc, StackError]]:
     """Yield keys that are well formed and contradict each other."""
     for key in spec.features.entities:
         if key not in spec.request:
-            yield ("features", "entities"), _unknown(path, key, spec.request, "a request field")
+            yield ("features", "entities"), _unknown(key, spec.request, "a request field")
     sections = {name: getattr(spec.gate, name, {}) for name in ("slices", "max_slice_loss_increase")}
     for section, column in ((section, column) for section, columns in sections.items() for column in columns):
         if column not in spec.features.columns:
-            known = spec.column_types("category")
-            yield ("gate", section, column), _unknown(path, column, known, "a feature column")
+            yield ("gate", section, column), _unknown(column, spec.column_types("category"), "a feature column")
     for name, field in spec.request.items():
         if name in RESERVED:
             found, expected = "a name that every request has", "another name"
-            yield ("request", name), StackError(str(path), found=found, expected=expected, todo="rename the field")
+            yield ("request", name), StackError("", found=found, expected=expected, todo="rename the field")
         if expected := _example(field):
-            yield ("request", name, "example"), StackError(str(path), found=repr(field.example), expected=expected)
+            yield ("request", name, "example"), StackError("", found=repr(field.example), expected=expected)
 
 
-def _unknown(path: Path, name: str, known: Mapping[str, Any] | list[str], what: str) -> StackError:
-    return StackError(
-        str(path),
-        found=f"{name!r}{nearest(name, known)}",
-        expected=f"{what}: {', '.join(known)}",
-        todo="fix the name",
-    )
+def _unknown(name: str, known: Collection[str], kind: str) -> StackError:
+    found, expected = f"{name!r}{nearest(name, known)}", f"{kind}: {', '.join(known)}"
+    return StackError("", found=found, expected=expected, todo="fix the name")
 
 
 def _example(field: RequestField) -> str:
