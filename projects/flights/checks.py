@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import great_expectations.expectations as gxe
 import numpy as np
 import pandas as pd
 
-from projects.flights.source import HOME_ZONE
+from projects.flights.source import HOME_ZONE, MINUTE, minutes, utc
 
 HISTORY = timedelta(days=36)
 """Accepted rows before the window that `prepare` looks at: five of each weekday."""
@@ -34,7 +35,7 @@ Expectations = dict[str, list[Any]]
 Frames = dict[str, pd.DataFrame]
 
 STATIONS = ["EWR", "JFK", "LGA"]
-MINUTE, HOUR, DAY = pd.Timedelta(minutes=1), pd.Timedelta(hours=1), pd.Timedelta(days=1)
+HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
 LOCAL_DAY = (4 * HOUR, 36 * HOUR)
 """When a local day is judged, from 00:00 UTC of its date: it opens at 04:00 or 05:00, and by noon of the next day its
 last flights have landed, the one of 23:59 to the Pacific too."""
@@ -97,25 +98,17 @@ def suites() -> Expectations:
 def prepare(
     tables: Mapping[str, pd.DataFrame], history: Mapping[str, pd.DataFrame], since: datetime, until: datetime
 ) -> Frames:
-    """Compute the columns that the expectations look at.
-
-    Args:
-        tables: the batch; its frames keep their index, so that a wrong row is found again.
-        history: accepted rows of the last `HISTORY` before the window; may be empty.
-        since: exclusive start of the batch's window.
-        until: inclusive end.
-    """
+    """Compute the columns that the expectations look at; frames keep their index, which names a wrong row."""
     flights, weather = tables["flights"], tables["weather"]
     past = history.get("flights", flights).iloc[: None if "flights" in history else 0]
     window = _Window(past, since, until)
     seen = pd.concat([past, flights]) if len(past) else flights
+    local_hour = weather["time_hour"].dt.tz_convert(HOME_ZONE).dt.hour
     return {
         "flights": _flights(flights, past),
         "flights_by_date": _by_date(seen, window),
         "flights_by_delivery": _by_delivery(flights, seen, window),
-        "weather": weather.assign(
-            hour_gap=_gap(weather["time_hour"].dt.tz_convert(HOME_ZONE).dt.hour - weather["hour"])
-        ),
+        "weather": weather.assign(hour_gap=_gap(local_hour - weather["hour"])),
         "weather_by_day": _weather_by_day(weather, history.get("weather", weather.iloc[:0]), window),
     }
 
@@ -125,30 +118,30 @@ class _Window:
 
     def __init__(self, past: pd.DataFrame, since: datetime, until: datetime) -> None:
         self.since, self.until = pd.Timestamp(since).tz_convert("UTC"), pd.Timestamp(until).tz_convert("UTC")
-        known = past["available_at"].sort_values()
-        following = known.shift(-1, fill_value=self.since)
-        breaks = following[following - known > QUIET]
+        instants = past["available_at"].sort_values()
+        following = instants.shift(-1, fill_value=self.since)
+        breaks = following[following - instants > QUIET]
         # A day that began in a refused batch cannot be judged; without this, one refusal would cause the next.
         self.unbroken_from = breaks.iloc[-1] if len(breaks) else self.since - HISTORY if len(past) else self.since
-        self.known_from = known.iloc[0] if len(past) else self.since
+        self.known_from = instants.iloc[0] if len(past) else self.since
 
     def judged(self, opens: pd.Timedelta, closes: pd.Timedelta) -> pd.DatetimeIndex:
-        """Give the days that close within the window and have been seen from their opening on."""
+        """Return the days that close within the window and have been seen from their opening on."""
         days = pd.date_range(self.since.floor("D") - 2 * DAY, self.until.floor("D"), freq="D", unit="us")
         closed = (days + closes > self.since) & (days + closes <= self.until)
         return pd.DatetimeIndex(days[closed & (days + opens >= self.unbroken_from)])
 
     def whole(self, days: pd.DatetimeIndex, opens: pd.Timedelta, closes: pd.Timedelta) -> pd.DatetimeIndex:
-        """Give the days that the known rows cover from end to end."""
+        """Return the days that the accepted rows cover from end to end."""
         return days[(days + opens >= self.known_from) & (days + closes <= self.until)]
 
 
 def _flights(flights: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
-    departed = _minutes(flights["dep_time"]) - _minutes(flights["sched_dep_time"])
-    arrived = _minutes(flights["arr_time"]) - _minutes(flights["sched_arr_time"])
+    departed = minutes(flights["dep_time"]) - minutes(flights["sched_dep_time"])
+    arrived = minutes(flights["arr_time"]) - minutes(flights["sched_arr_time"])
     date = pd.to_datetime(flights["date"], errors="coerce")
-    hour = _utc(date + flights["hour"] * HOUR)
-    clock = _utc(date + _minutes(flights["sched_dep_time"]) * MINUTE)
+    hour = utc(date + flights["hour"] * HOUR)
+    clock = utc(date + minutes(flights["sched_dep_time"]) * MINUTE)
     landed = _between(flights["sched_arr"], flights["landed"]) - flights["arr_delay"]
     new = {name: ~flights[name].isin(past[name]) & bool(len(past)) for name in ("carrier", "dest")}
     return flights.assign(
@@ -164,20 +157,20 @@ def _flights(flights: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_date(seen: pd.DataFrame, window: _Window) -> pd.DataFrame:
-    """One row a local day whose last flights landed within the window, wherever its first rows came."""
+    """Return a row for each local day whose last flights landed within the window, wherever its first rows came."""
     days = _daily(seen, pd.to_datetime(seen["date"], errors="coerce").dt.tz_localize("UTC"))
     return _named(_judge(days, window, LOCAL_DAY))
 
 
 def _by_delivery(flights: pd.DataFrame, seen: pd.DataFrame, window: _Window) -> pd.DataFrame:
-    """One row a UTC day of the window: what became known in it."""
+    """Return a row for each UTC day of the window, of the rows that became known in it."""
     counted = _judge(_daily(seen, _day(seen["available_at"])), window, UTC_DAY)[["rows", "of_weekday"]]
     shares = _daily(flights, _day(flights["available_at"]))
     return _named(counted.join(shares.loc[shares["rows"] >= ENOUGH, ["cancelled", "unlanded"]], how="outer"))
 
 
 def _weather_by_day(weather: pd.DataFrame, past: pd.DataFrame, window: _Window) -> pd.DataFrame:
-    """One row a UTC day and station."""
+    """Return a row for each UTC day and station."""
     seen = pd.concat([past, weather]) if len(past) else weather
     wanted = pd.MultiIndex.from_product([window.judged(*UTC_DAY), STATIONS])
     rows = seen.groupby([_day(seen["available_at"]), seen["origin"]]).size().reindex(wanted, fill_value=0)
@@ -212,24 +205,12 @@ def _named(days: pd.DataFrame) -> pd.DataFrame:
 
 
 def _day(instants: pd.Series) -> pd.Series:
-    """Day whose (00:00, 24:00] UTC holds the instant."""
+    """Return the day whose (00:00, 24:00] UTC holds the instant."""
     return pd.Series((instants - pd.Timedelta(microseconds=1)).dt.floor("D"))
 
 
-def _utc(local: pd.Series) -> pd.Series:
-    """Place New York's local clocks on the UTC time line; an hour that repeats is its first one."""
-    first = np.ones(len(local), dtype=bool)
-    placed = local.dt.tz_localize(HOME_ZONE, ambiguous=first, nonexistent="shift_forward")
-    return pd.Series(placed.dt.tz_convert("UTC"))
-
-
-def _minutes(clock: pd.Series) -> pd.Series:
-    """Minutes of the day of a clock written hhmm."""
-    return clock // 100 * 60 + clock % 100
-
-
 def _between(start: pd.Series, end: pd.Series) -> pd.Series:
-    """Minutes from one instant to the other."""
+    """Return the minutes between two instants."""
     return (end - start).dt.total_seconds() / 60
 
 
@@ -238,27 +219,25 @@ def _gap(difference: pd.Series) -> pd.Series:
 
 
 def _humidity(temp: pd.Series, dewp: pd.Series) -> pd.Series:
-    """Relative humidity in % from °F, after Magnus (Alduchov and Eskridge 1996)."""
+    """Return the relative humidity in % from °F, after Magnus (Alduchov and Eskridge 1996)."""
     above, dew_above = (temp - 32) / 1.8, (dewp - 32) / 1.8
     exponent = 17.625 * dew_above / (243.04 + dew_above) - 17.625 * above / (243.04 + above)
     return 100 * exponent.map(np.exp)
 
 
-def _rows(column: str, says: str, low: float, high: float) -> Any:
-    """Take out single rows; where more than 5 % are wrong, the batch is."""
+def _range(column: str, description: str, low: float | None = None, high: float | None = None, **options: Any) -> Any:
     return gxe.ExpectColumnValuesToBeBetween(
-        column=column, min_value=low, max_value=high, mostly=0.95, meta={"scope": "row"}, description=says
+        column=column, min_value=low, max_value=high, description=description, **options
     )
 
 
-def _batch(
-    column: str, says: str, low: float | None = None, high: float | None = None, severity: str = "critical"
-) -> Any:
-    return gxe.ExpectColumnValuesToBeBetween(
-        column=column, min_value=low, max_value=high, severity=severity, meta={"scope": "batch"}, description=says
-    )
+_rows = partial(_range, mostly=0.95, meta={"scope": "row"})
+"""Takes out single rows; where more than 5 % are wrong, the batch is."""
+_batch = partial(_range, meta={"scope": "batch"})
 
 
-def _none(column: str, says: str) -> Any:
+def _none(column: str, description: str) -> Any:
     """Give notice of the names in a column that should have none."""
-    return gxe.ExpectColumnValuesToBeNull(column=column, severity="warning", meta={"scope": "batch"}, description=says)
+    return gxe.ExpectColumnValuesToBeNull(
+        column=column, severity="warning", meta={"scope": "batch"}, description=description
+    )

@@ -1,4 +1,4 @@
-"""Features of a flight: what the airports, the carrier and the weather looked like when it was asked about.
+"""Features of a flight: the state of the airports, the carrier and the weather at its instant.
 
 Pure functions. An hourly tick sees only flights that had landed by then, and weather that had been published.
 """
@@ -29,17 +29,10 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def build(tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Make the feature tables of the hourly ticks in (since, until].
+    """Return the feature tables of the hourly ticks in (since, until].
 
-    Args:
-        tables: raw ``flights`` and ``weather``, known in (since - LOOKBACK, until]; either may be empty, as when a
-            feed is down, even without columns.
-        since: exclusive start of the window.
-        until: inclusive end of the window.
-
-    Returns:
-        View -> frame of the entity's column, ``event_timestamp`` (microseconds, UTC) and Float32 features. The
-        windows of the means are (tick - w, tick], by landing; a mean over no landing is null.
+    The windows of the means are (tick - w, tick], by landing; a mean over no landing is null. A raw table may be empty,
+    even without columns, as when a feed is down.
     """
     first, last = pd.Timestamp(since).floor("h") + pd.Timedelta(hours=1), pd.Timestamp(until).floor("h")
     ticks = pd.date_range(first, last, freq="h", unit="us")
@@ -50,7 +43,7 @@ def build(tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) 
 
 
 def events(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Turn each flight into the question asked about it, with its answer.
+    """Return each flight as an event with its label.
 
     Returns:
         ``event_id``, ``event_timestamp`` (scheduled departure - 2 h), the request fields, ``late`` (0 or 1; cancelled
@@ -67,13 +60,10 @@ def events(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def on_request(request: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """Derive features from the request alone: local clock and weekday of departure, duration, and the ids.
+    """Return the features that follow from the request alone.
 
-    Args:
-        request: columns of the request; ``sched_dep`` and ``sched_arr`` are instants, without a zone UTC.
-
-    Returns:
-        ``dep_minute`` of the local day, ``dep_weekday`` (Monday is 0), ``sched_elapsed`` in minutes, and the ids.
+    ``dep_minute`` of the local day, ``dep_weekday`` (Monday is 0), ``sched_elapsed`` in minutes, and the ids.
+    Instants without a zone are UTC.
     """
     departures = [_seconds(instant) for instant in request["sched_dep"]]
     arrivals = [_seconds(instant) for instant in request["sched_arr"]]
@@ -143,7 +133,7 @@ def _micros(instants: pd.Series) -> Ints:
 
 def _weather(weather: pd.DataFrame, since: datetime, until: datetime) -> pd.DataFrame:
     """Hourly weather of an airport, from the instant at which it was published."""
-    known = weather["available_at"]
-    table = weather[(known > pd.Timestamp(since)) & (known <= pd.Timestamp(until))].reset_index(drop=True)
+    published = weather["available_at"]
+    table = weather[(published > pd.Timestamp(since)) & (published <= pd.Timestamp(until))].reset_index(drop=True)
     columns: dict[str, Any] = {"origin": table["origin"], "event_timestamp": table["available_at"]}
     return pd.DataFrame(columns | {name: table[name].astype("float32") for name in WEATHER})

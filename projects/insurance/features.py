@@ -14,12 +14,12 @@ LOOKBACK = timedelta(0)
 
 
 def build(tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Make no feature table: nothing is known of a customer besides the request."""
+    """Return no feature table: a customer has no features besides the request."""
     return {}
 
 
 def events(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Turn each customer into a question with its answer, known since the row is.
+    """Return each customer as an event whose label is known as soon as the row.
 
     Returns:
         ``event_id``, ``event_timestamp``, the request fields, ``Purchase`` (No or Yes) and ``label_available_at``.
@@ -33,5 +33,5 @@ def events(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def on_request(request: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """Take the fields over."""
+    """Return the fields of the request as numbers."""
     return {name: [float(value) for value in request[name]] for name in REQUEST}

@@ -9,14 +9,14 @@ import pandas as pd
 from stack.kit import packaged
 
 ABOUT = ["MOSTYPE", "MRELGE", "MOPLHOOG", "MOPLLAAG", "MBERMIDD", "MHKOOP", "MAUT1", "MINKGEM", "MKOOPKLA"]
-"""What is known of the neighbourhood."""
+"""The neighbourhood."""
 POLICIES = ["PWAPART", "PPERSAUT", "APERSAUT", "PBRAND", "PPLEZIER", "PFIETS", "PBYSTAND"]
 """What the customer has: contributions in classes, and the number of car policies."""
 REQUEST = [*ABOUT, *POLICIES]
 
 
 def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Give the whole table, whatever the window: the stack keeps what is new in it.
+    """Return the whole table, whatever the window: the stack keeps what is new in it.
 
     ``customers``: ``customer`` (position in the file), 85 columns of which 16 are used, and ``Purchase`` (No or Yes).
     """

@@ -14,12 +14,12 @@ NUMBERS = ["age", "fare", "sibsp", "parch"]
 
 
 def build(tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Make no feature table: nothing is known of a person besides the request."""
+    """Return no feature table: a person has no features besides the request."""
     return {}
 
 
 def events(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Turn each person into a question with its answer, known since the row is.
+    """Return each person as an event whose label is known as soon as the row.
 
     Returns:
         ``event_id``, ``event_timestamp``, the request fields, ``survived`` (0 or 1) and ``label_available_at``.

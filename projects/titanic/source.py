@@ -15,7 +15,7 @@ CREW = r" (crew|staff)$"
 
 
 def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
-    """Give the whole table, whatever the window: the stack keeps what is new in it.
+    """Return the whole table, whatever the window: the stack keeps what is new in it.
 
     ``people``: ``person`` (position in the file), ``pclass`` (1, 2, 3; null for the crew), ``crew`` (department; null
     for passengers), ``sex``, ``age`` in years, ``fare`` in pounds, ``sibsp``, ``parch``, ``embarked``, ``survived``.

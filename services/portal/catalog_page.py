@@ -52,9 +52,8 @@ def picture(sets: Sequence[Mapping[str, Any]]) -> str:
     before: list[float] = []
     for number, (kind, column) in enumerate(columns.items()):
         x = number * (WIDTH + GAP) + 1
-        tops = [
-            TOP + (rows - len(column)) * ROW / 2 + row * ROW for row in range(len(column))
-        ]  # a short one is centred
+        top = TOP + (rows - len(column)) * ROW / 2  # a short column is centred
+        tops = [top + row * ROW for row in range(len(column))]
         parts.append(f'<text class="kind" x="{x}" y="14">{escape(kind)}</text>')
         parts += [_line(x, start, end) for start in before for end in tops]
         parts += [_box(x, y, data_set) for y, data_set in zip(tops, column, strict=True)]
