@@ -1,14 +1,13 @@
-"""Reaches into BentoML, and into Python's import system and garbage collector, each with its reason."""
+"""Reaches into BentoML and Python's import system, each with its reason."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import bentoml
 from bentoml.exceptions import BentoMLException
@@ -73,8 +72,7 @@ def openapi(service: Any) -> dict[str, Any]:
     Why: The documents of all projects are joined into one, for a page that loads nothing from elsewhere.
     Upstream: none known
     """
-    document: dict[str, Any] = service.openapi_spec.asdict()
-    return document
+    return cast(dict[str, Any], service.openapi_spec.asdict())
 
 
 def lifespan(app: Any) -> AbstractAsyncContextManager[Any]:
@@ -85,19 +83,7 @@ def lifespan(app: Any) -> AbstractAsyncContextManager[Any]:
     Why: Projects start and stop while the server runs; uvicorn drives the lifespan of one application only.
     Upstream: none known
     """
-    context: AbstractAsyncContextManager[Any] = app.router.lifespan_context(app)
-    return context
-
-
-def freeze_garbage_collection() -> None:
-    """Exempt all objects that exist now from garbage collection.
-
-    Tool: Python
-    Reach: gc.freeze
-    Why: Every full collection would traverse the modules that a first model imports; for 0.2 s no request is answered.
-    Upstream: none known
-    """
-    gc.freeze()
+    return cast(AbstractAsyncContextManager[Any], app.router.lifespan_context(app))
 
 
 @contextmanager

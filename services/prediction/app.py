@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
 from services.prediction import _compat, metrics
 from services.prediction.live_models import LiveModels
-from services.prediction.projects import ProjectRegistry, ProjectService
+from services.prediction.projects import ProjectRegistry
+from services.prediction.service import ProjectService
 from stack.core.errors import nearest
 
 MAX_BYTES = 4_000_000
 """A thousand rows need about 200 kB."""
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Predictions</title>
-<link rel="icon" href="static_content/favicon-light-32x32.png">
-<link rel="stylesheet" href="static_content/swagger-ui.css">
-</head>
-<body>
-<div id="api"></div>
-<script src="static_content/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "docs.json", dom_id: "#api", validatorUrl: null, defaultModelsExpandDepth: -1});</script>
-</body>
-</html>
-"""
-ABOUT = """Two routes for each project. Answers are in the prediction log before they are sent."""
+STATIC = Path(__file__).with_name("static")
+ABOUT = "Two routes for each project. Answers are in the prediction log before they are sent."
 RESPONSES = {
     "413": {"description": "The body is too large"},
     "503": {"description": "The project has no champion yet: the response says what to do"},
 }
-POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 
 class PredictionApp:
@@ -72,12 +62,11 @@ class PredictionApp:
 
 
 async def _predict(running: ProjectService, scope: Scope, receive: Receive, send: Send) -> None:
-    project, started, status = running.models.spec.name, perf_counter(), 500
+    project, started, status = running.models.project.name, perf_counter(), 500
 
     async def counted(message: Message) -> None:
         nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
+        status = message.get("status", status)
         await send(message)
 
     try:
@@ -93,12 +82,12 @@ def _no_champion(models: LiveModels) -> Response | None:
     project = models.spec.name
     body = {"error": f"{project} has no champion yet", "todo": f"make train PROJECT={project}"}
     if models.problem:
-        body |= {"error": f"the champion of {project} is not loaded: {models.problem}", "todo": "make status"}
+        body = {"error": f"the champion of {project} is not loaded: {models.problem}", "todo": "make status"}
     return JSONResponse(body, 503, {"retry-after": "5"})
 
 
 def _too_large(scope: Scope) -> Response | None:
-    length = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+    length = int(Headers(scope=scope).get("content-length", 0))
     if length <= MAX_BYTES:
         return None
     return JSONResponse({"error": f"found a body of {length} bytes, expected at most {MAX_BYTES}"}, 413)
@@ -142,26 +131,24 @@ def pages(projects: ProjectRegistry) -> Starlette:
     BentoML's own page, and the description in its OpenAPI document, load scripts and badges from elsewhere.
     """
 
-    def docs(_: Request) -> Response:
-        return HTMLResponse(PAGE, headers={"content-security-policy": POLICY})
-
-    def schema(_: Request) -> Response:
-        return JSONResponse(openapi(projects))
-
-    def ready(_: Request) -> Response:
-        """Answer 200 as soon as requests are accepted, with or without a champion."""
-        return JSONResponse(readiness(projects))
-
-    def prometheus(_: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await projects.start()
         yield
         await projects.stop()
 
-    routes = [Route("/", docs), Route("/docs.json", schema), Route("/metrics", prometheus), Route("/readyz", ready)]
-    return Starlette(
-        routes=[*routes, Mount("/static_content", StaticFiles(directory=_compat.swagger_ui()))], lifespan=lifespan
-    )
+    answers: dict[str, Callable[[], Response]] = {
+        "/": lambda: FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY}),
+        "/docs.json": lambda: JSONResponse(openapi(projects)),
+        "/metrics": lambda: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST),
+        # 200 as soon as requests are accepted, with or without a champion.
+        "/readyz": lambda: JSONResponse(readiness(projects)),
+    }
+    routes: list[BaseRoute] = [Route(path, partial(_respond, answer)) for path, answer in answers.items()]
+    folders = {"/static_content": _compat.swagger_ui(), "/static": STATIC}
+    routes += [Mount(path, StaticFiles(directory=folder)) for path, folder in folders.items()]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _respond(answer: Callable[[], Response], _: Request) -> Response:
+    return answer()

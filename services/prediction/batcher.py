@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Generic, TypeVar
 
 In = TypeVar("In")
@@ -20,47 +21,50 @@ LOOP_TURNS = 5
 
 
 class Batcher(Generic[In, Out]):
-    """Collects the rows of concurrent requests while the previous batch is processed, in one thread.
+    """Collects the rows of concurrent requests, at most `max_rows`, while the previous batch is processed in a thread.
 
-    A request is never split, so one model answers all of it.
-
-    Args:
-        work: answers rows, in their order.
-        max_rows: rows in a batch; a request that alone has more is a batch of its own.
+    `work` answers rows in their order. A request is never split, so one model answers all of it.
     """
 
     def __init__(self, work: Callable[[list[In]], list[Out]], max_rows: int) -> None:
         self.work, self.max_rows = work, max_rows
         self._queue: deque[tuple[list[In], asyncio.Future[list[Out]]]] = deque()
-        self._busy = False
+        self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batcher")
 
     async def answer(self, rows: list[In]) -> list[Out]:
-        """Answer the rows of one request.
-
-        Raises:
-            Exception: what `work` raised for the batch.
-        """
+        """Answer the rows of one request, or raise what `work` raised for its batch."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[list[Out]] = loop.create_future()
         self._queue.append((rows, result))
-        if not self._busy:
-            self._busy = True
-            self._start(loop, LOOP_TURNS)
+        if self._task is None:
+            self._task = loop.create_task(self._process())
         return await result
 
     def close(self) -> None:
         """Release the thread; no request may follow."""
         self._thread.shutdown(wait=False)
 
-    def _start(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
-        if turns:
-            loop.call_soon(self._start, loop, turns - 1)
-            return
-        batch = self._next_batch()
-        rows = [row for request, _ in batch for row in request]
-        future = loop.run_in_executor(self._thread, self.work, rows)
-        future.add_done_callback(lambda done: self._finish(loop, batch, done))
+    async def _process(self) -> None:
+        """Answer the requests that wait, batch after batch, until none is left."""
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            for _ in range(LOOP_TURNS):
+                await asyncio.sleep(0)
+            batch = self._next_batch()
+            rows = [row for request, _ in batch for row in request]
+            try:
+                answers = iter(await loop.run_in_executor(self._thread, self.work, rows))
+            except Exception as error:  # noqa: BLE001  # each caller gets it
+                for _, result in batch:
+                    if not result.done():
+                        result.set_exception(error)
+                continue
+            for request, result in batch:
+                answered = list(islice(answers, len(request)))
+                if not result.done():  # the caller has not disconnected
+                    result.set_result(answered)
+        self._task = None
 
     def _next_batch(self) -> list[tuple[list[In], asyncio.Future[list[Out]]]]:
         """Return the requests of the next batch: the oldest first, at least one."""
@@ -70,23 +74,3 @@ class Batcher(Generic[In, Out]):
             batch.append(self._queue.popleft())
             rows += len(batch[-1][0])
         return batch
-
-    def _finish(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        batch: list[tuple[list[In], asyncio.Future[list[Out]]]],
-        done: asyncio.Future[list[Out]],
-    ) -> None:
-        """Distribute the answers, and start the next batch."""
-        error, at = done.exception(), 0
-        for rows, result in batch:
-            first, at = at, at + len(rows)
-            if result.done():  # the caller has disconnected
-                continue
-            if error:
-                result.set_exception(error)
-            else:
-                result.set_result(done.result()[first:at])
-        self._busy = bool(self._queue)
-        if self._busy:
-            self._start(loop, LOOP_TURNS)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
+from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
+from uuid import UUID
 
 from stack.promotion.rollout import Figures
 
 WINDOW_SECONDS = 300.0
 MAX_REQUESTS = 5000
 """Requests of a version that are remembered."""
+
+
+def uuid7(at: datetime) -> UUID:
+    """Return a UUID of version 7 (RFC 9562): ordered by time, so that the log's index grows at its end."""
+    number = int(at.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10))
+    # The four bits of the version and the two of the variant.
+    return UUID(int=number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
 
 
 def hash_fraction(version: str, prediction_id: str) -> float:
@@ -24,10 +34,9 @@ def hash_fraction(version: str, prediction_id: str) -> float:
 
 
 class RequestOutcome(NamedTuple):
-    """The outcome of one request."""
+    """When a request was answered, in monotonic seconds, how long it took, and whether it failed."""
 
     at: float
-    """Monotonic seconds."""
     seconds: float
     failed: bool
 

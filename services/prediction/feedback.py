@@ -8,18 +8,19 @@ from typing import Any
 from uuid import UUID
 
 import pandas as pd
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
+from pydantic import AwareDatetime, BaseModel, Field, create_model
 
-from services.prediction.schema import MAX_ROWS, Request, title
+from services.prediction.schema import STRICT, Body, body_model, title
 from stack.project import Project
 from stack.specification import tasks
+from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
 
 
 class Label(BaseModel):
     """The true outcome of one prediction."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
     prediction_id: UUID = Field(description="Id of the prediction, as in its answer")
     known_at: AwareDatetime | None = Field(
@@ -34,52 +35,25 @@ class FeedbackResult(BaseModel):
     unknown: list[str] = Field(description="Ids that are not in the prediction log of this project")
 
 
-class Feedback(Request):
-    """A feedback body."""
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """Return names that a caller may have meant."""
-        return ["labels", "prediction_id", "label", "known_at"]
-
-    @classmethod
-    def expected(cls, mistake: Any) -> str:
-        """Return what a correct body has in the place of a mistake."""
-        loc = mistake["loc"]
-        if mistake["type"] == "extra_forbidden":
-            return "only prediction_id, label, known_at" if len(loc) > 1 else "only labels"
-        if len(loc) == 2:
-            return "an object with prediction_id and label"
-        places = {"prediction_id": "a UUID", "known_at": "ISO 8601 date and time with its zone"}
-        places["label"] = f"{tasks.of(cls.spec).outcomes} ({cls.spec.label})"
-        text = places.get(str(loc[-1])) if len(loc) == 3 else None
-        return text or f'{{"labels": [...]}} with 1 to {MAX_ROWS} labels'
-
-
-def feedback_model(spec: ProjectSpec) -> type[Feedback]:
-    """Make the model of a feedback body: ``{"labels": [...]}`` of 1 to MAX_ROWS labels."""
+def feedback_model(spec: ProjectSpec) -> type[Body]:
+    """Return the model of a feedback body: ``{"labels": [...]}``."""
     task = tasks.of(spec)
-    kind, example = task.outcome_type, task.outcome_example
-    outcome = Field(description=f"The outcome: {spec.label}", json_schema_extra={"example": example})
-    label = create_model(f"{title(spec)}Label", __base__=Label, label=(kind, outcome))
-    label_example = {"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": example}
-    labels = Field(
-        min_length=1,
-        max_length=MAX_ROWS,
-        description=f"1 to {MAX_ROWS} labels",
-        examples=[[label_example]],
-        json_schema_extra={"example": [label_example]},
-    )
-    body = create_model(f"{title(spec)}Feedback", __base__=Feedback, labels=(list[label], labels))
-    body.spec = spec
-    return body
+    outcome = Field(description=f"The outcome: {spec.label}", json_schema_extra={"example": task.outcome_example})
+    label = create_model(f"{title(spec)}Label", __base__=Label, label=(task.outcome_type, outcome))
+    body = {"labels": [{"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": task.outcome_example}]}
+    expected = {
+        "prediction_id": "a UUID",
+        "label": f"{task.outcomes} ({spec.label})",
+        "known_at": Datetime.description,
+    }
+    return body_model(spec, "Feedback", label, body, expected, "")
 
 
 def record_labels(project: Project, labels: Sequence[Any]) -> FeedbackResult:
     """Attach labels to their predictions; of two for the same prediction the last counts."""
     now = project.clock.now()
-    values = tasks.of(project.spec).encode(
-        pd.Series([label.label for label in labels], dtype=object), f"feedback to {project.spec.name}"
+    values = project.task.encode(
+        pd.Series([label.label for label in labels], dtype=object), f"feedback to {project.name}"
     )
     by_id: dict[str, tuple[float, datetime]] = {
         str(label.prediction_id): (float(value), min(label.known_at or now, now))

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 
 from services.prediction import metrics, model_cache
-from services.prediction.canary import RequestWindow, hash_fraction
-from services.prediction.ids import uuid7
-from services.prediction.schema import Answer, Row, answer_model, parsed_example
+from services.prediction.canary import RequestWindow, hash_fraction, uuid7
+from services.prediction.schema import Row, answer_model, parsed_example
 from services.prediction.shadow import Shadow
 from stack.features.online import OnlineFeatures, OnlineRows
 from stack.project import Project
@@ -25,8 +23,6 @@ from stack.promotion.decisions import DecisionTime, Judgement
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import ServedModel
-from stack.specification.specs import ProjectSpec
-from stack.specification.tasks import Task
 
 RETRY_SECONDS = 3.0
 
@@ -48,11 +44,7 @@ class LoadedModel:
     requests: RequestWindow = field(default_factory=RequestWindow, repr=False)
 
     def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
-        """Return the features at each row's instant and the predictions, a list of outputs for each row.
-
-        Raises:
-            ModelError: the model fails on these features.
-        """
+        """Return the features at each row's instant and the predictions, a list of outputs for each row."""
         features = self.features.read(requests, instants)
         try:
             return features, self.model.predict(features.columns).tolist()
@@ -60,7 +52,6 @@ class LoadedModel:
             raise ModelError(f"model version {self.version}: {error}") from error
 
 
-@dataclass
 class LiveModels:
     """The champion, canary and shadow of a project. `champion` is read once a request, replaced in one assignment.
 
@@ -68,10 +59,6 @@ class LiveModels:
     answers.
     """
 
-    project: Project
-    spec: ProjectSpec = field(init=False)
-    task: Task = field(init=False)
-    answer: type[Answer] = field(init=False)
     champion: LoadedModel | None = None
     previous: LoadedModel | None = None
     canary: LoadedModel | None = None
@@ -80,18 +67,21 @@ class LiveModels:
     """The challenger that predicts in the background, where project.yaml enables it."""
     problem: str = ""
     """Why the registry's champion is not the one that answers; empty when it is, or when there is none."""
-    retry_at: float = field(default=0.0, repr=False)
+    retry_at: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.spec, self.task = self.project.spec, self.project.task
-        self.answer = answer_model(self.spec)
-        self.shadow = Shadow(self.project) if self.spec.rollout.shadow else None
+    def __init__(self, project: Project) -> None:
+        self.project, self.spec, self.answer = project, project.spec, answer_model(project.spec)
+        if self.spec.rollout.shadow:
+            self.shadow = Shadow(project)
 
     def refresh(self) -> None:
         """Load the versions that the registry's aliases point at, and check the rollout."""
         if time.monotonic() >= self.retry_at:
             self.refresh_live()
-            self._check_rollout()
+            try:
+                self._check_rollout()
+            except Exception as error:
+                self._retry_later(error)
         if self.shadow:
             self.shadow.refresh()
 
@@ -103,7 +93,7 @@ class LiveModels:
                 self._promote(version.version, model_cache.fetch(self.project, version))
             if self.spec.rollout.canary:
                 self._update_canary(self.project.registry.canary())
-            self._set_problem("")
+            self.problem = ""
         except Exception as error:
             self._retry_later(error)
             if self.champion is None:
@@ -114,7 +104,7 @@ class LiveModels:
         canary = self.canary
         if canary is None:
             return False
-        rows[0].prediction_id = rows[0].prediction_id or uuid7()
+        rows[0].prediction_id = rows[0].prediction_id or uuid7(datetime.now(UTC))
         return hash_fraction(canary.version, str(rows[0].prediction_id)) < self.spec.rollout.canary
 
     def requests(self, version: str) -> RequestWindow:
@@ -136,15 +126,14 @@ class LiveModels:
         logger.info("%s: version %s is live", self.spec.name, version)
 
     def _update_canary(self, version: Version | None) -> None:
-        """Make the registry's canary answer its share; one that has become champion is no canary any more."""
+        """Make the registry's canary answer its share; a canary that has become champion is no canary any more."""
         champion = self.champion
         if version is None or champion is None or champion.version == version.version:
             self.canary = None
         elif self.canary is None or self.canary.version != version.version:
             try:
-                with TemporaryDirectory() as parent:
-                    artifacts.fetch(self.project.settings, version, Path(parent) / "served")
-                    self.canary = self.load(version.version, Path(parent) / "served")
+                with artifacts.folder(self.project.settings, version, "served") as folder:
+                    self.canary = self.load(version.version, folder)
                 logger.info("%s: version %s is the canary", self.spec.name, version.version)
             except httpx.HTTPError:
                 raise  # the registry's fault, not the version's
@@ -155,44 +144,33 @@ class LiveModels:
     def _check_rollout(self) -> None:
         """Withdraw a canary whose requests exceed their limits, and roll back such a champion while it is new."""
         canary, champion, limits = self.canary, self.champion, self.spec.rollout
-        try:
-            if canary and champion and (reason := rollout.broken(limits, canary.requests.summary())):
-                self.canary = None
-                self._withdraw(canary.version, champion, reason)
-            if champion and (reason := rollout.broken(limits, champion.requests.summary())):
-                self._roll_back(champion, reason)
-        except Exception as error:
-            self._retry_later(error)
+        if canary and champion and (reason := rollout.broken(limits, canary.requests.summary())):
+            self.canary = None
+            self._withdraw(canary.version, champion, reason)
+        if champion and (reason := rollout.broken(limits, champion.requests.summary())):
+            now = self._now()
+            new = rollout.is_new(self.spec, decisions.entries(self.project), champion.version, now)
+            if new and self.project.registry.previous():
+                rollout.go_back(self.project, now, reason)
+                self.refresh_live()
 
     def _withdraw(self, version: str, champion: LoadedModel, reason: str) -> None:
         rollout.withdraw(self.project, Judgement(version, champion.version, reason, {}), self._now())
-
-    def _roll_back(self, champion: LoadedModel, reason: str) -> None:
-        entries, now = decisions.entries(self.project), self._now()
-        new = rollout.is_new(self.spec, entries, champion.version, now)
-        if new and self.project.registry.previous():
-            rollout.go_back(self.project, now, reason)
-            self.refresh_live()
 
     def _now(self) -> DecisionTime:
         return DecisionTime(self.project.clock.now(), datetime.now(UTC))
 
     def _load_cached(self) -> None:
         """Answer with the last champion's copy until the registry answers."""
-        folder = model_cache.last_champion(self.project)
-        if folder is None:
-            return
-        try:
-            self._promote(folder.name.partition("-")[0], folder)
-        except Exception:
-            logger.exception("%s: the copy %s does not load", self.spec.name, folder)
+        if folder := model_cache.last_champion(self.project):
+            try:
+                self._promote(folder.name.partition("-")[0], folder)
+            except Exception:
+                logger.exception("%s: the copy %s does not load", self.spec.name, folder)
 
     def _retry_later(self, error: Exception) -> None:
-        self._set_problem(f"{type(error).__name__}: {error}")
-        self.retry_at = time.monotonic() + RETRY_SECONDS
-
-    def _set_problem(self, problem: str) -> None:
         """Keep a problem for /readyz, and log it once."""
-        if problem and problem != self.problem:
+        problem = f"{type(error).__name__}: {error}"
+        if problem != self.problem:
             logger.warning("%s: the registry's champion is not loaded: %s", self.spec.name, problem)
-        self.problem = problem
+        self.problem, self.retry_at = problem, time.monotonic() + RETRY_SECONDS

@@ -29,9 +29,8 @@ def mark_champion(folder: Path) -> None:
     """Record a copy as the champion's, and delete older copies and interrupted downloads."""
     files.write(folder.parent / "champion", folder.name)
     folder.touch()
-    folders = [path for path in folder.parent.iterdir() if path.is_dir()]
-    interrupted = [path for path in folders if path.name.startswith(".")]
-    copies = sorted((path for path in folders if path not in interrupted), key=_modified, reverse=True)
+    interrupted = folder.parent.glob(".*/")
+    copies = sorted(folder.parent.glob("[!.]*/"), key=lambda copy: copy.stat().st_mtime, reverse=True)
     for old in [*interrupted, *copies[MAX_COPIES:]]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -39,15 +38,9 @@ def mark_champion(folder: Path) -> None:
 def last_champion(project: Project) -> Path | None:
     """Return the copy of the last champion, for a start while the registry does not answer."""
     pointer = _folder(project) / "champion"
-    if not pointer.is_file():
-        return None
-    folder = pointer.with_name(pointer.read_text())
-    return folder if folder.is_dir() else None
-
-
-def _modified(folder: Path) -> float:
-    return folder.stat().st_mtime
+    folder = pointer.with_name(pointer.read_text()) if pointer.is_file() else None
+    return folder if folder and folder.is_dir() else None
 
 
 def _folder(project: Project) -> Path:
-    return project.settings.home / "models" / project.spec.name
+    return project.settings.home / "models" / project.name

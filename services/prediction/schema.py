@@ -18,24 +18,17 @@ from stack.specification.sections import RequestField
 from stack.specification.specs import ProjectSpec
 
 MAX_ROWS = 1000
-CHOSEN = {"prediction_id": "a UUID", "asked_at": Datetime.description}
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""Types are strict: "5" is no number."""
 
 
 class Row(BaseModel):
-    """The request fields of a project. Types are strict: "5" is no number."""
+    """The request fields of a project."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
     prediction_id: UUID | None = Field(
         None, description="Id of the answer in the prediction log, so that a request sent again is logged once"
-    )
-
-
-class ReplayedRow(Row):
-    """A row of a project with a replay clock: it may name the instant of the request."""
-
-    asked_at: AwareDatetime | None = Field(
-        None, description="Instant on the project's clock, at most now, at which features are read; default: now"
     )
 
 
@@ -63,22 +56,22 @@ def new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
 
 def answer_model(spec: ProjectSpec) -> type[Answer]:
     """Return the model of the answer to one row: what the project's task replies, then what every answer has."""
-    bases: Any = (Answer, _reply_model(spec))
+    fields = tasks.of(spec).reply_fields(spec.label)
+    described: dict[str, Any] = {name: (kind, Field(**arguments)) for name, (kind, arguments) in fields.items()}
+    bases: Any = (Answer, create_model("Reply", **described))
     return cast(type[Answer], create_model(f"{title(spec)}Answer", __base__=bases, __doc__=f"Answer: {spec.title}"))
 
 
-def _reply_model(spec: ProjectSpec) -> type[BaseModel]:
-    """Return the model of what the project's task replies."""
-    fields = tasks.of(spec).reply_fields(spec.label)
-    described: dict[str, Any] = {name: (kind, Field(**arguments)) for name, (kind, arguments) in fields.items()}
-    return create_model("Reply", **described)
-
-
-class Request(IODescriptor):  # type: ignore[misc]  # BentoML's types are not followed
-    """A request body; a wrong one is refused with the field, what was found and what was expected."""
+class Body(IODescriptor):  # type: ignore[misc]  # BentoML's types are not followed
+    """A request body, a list under one key; a wrong body is refused with the field, what was found and expected."""
 
     model_config = ConfigDict(extra="forbid")
-    spec: ClassVar[ProjectSpec]
+    project: ClassVar[str]
+    key: ClassVar[str]
+    names: ClassVar[list[str]]
+    """Fields that every item has."""
+    expected: ClassVar[Mapping[str, str]]
+    """Field of an item -> description of a correct value."""
 
     @classmethod
     async def from_http_request(cls, request: Any, serde: Any) -> Any:
@@ -88,44 +81,43 @@ class Request(IODescriptor):  # type: ignore[misc]  # BentoML's types are not fo
         except ValidationError as error:
             raise explain(cls, error) from None
 
-    @classmethod
-    def names(cls) -> list[str]:
-        """Return names that a caller may have meant."""
-        return [*cls.spec.request, "rows"]
 
-    @classmethod
-    def expected(cls, mistake: Any) -> str:
-        """Return what a correct request has in the place of a mistake, a pydantic error."""
-        return _expected(cls.spec, mistake)
+def body_model(
+    spec: ProjectSpec, name: str, item: type[BaseModel], body: Mapping[str, Any], expected: Mapping[str, str], note: str
+) -> type[Body]:
+    """Return the model of a body of 1 to MAX_ROWS items; `body` is an example with one."""
+    ((key, items),) = body.items()
+    schema: dict[str, Any] = {"examples": [items], "json_schema_extra": {"example": items}}
+    field = Field(min_length=1, max_length=MAX_ROWS, description=f"1 to {MAX_ROWS} {key}{note}", **schema)
+    model = create_model(f"{title(spec)}{name}", __base__=Body, **{key: (list[item], field)})  # type: ignore[call-overload, valid-type]
+    model.project, model.key, model.names, model.expected = spec.name, key, list(items[0]), expected
+    return cast(type[Body], model)
 
 
-def request_model(spec: ProjectSpec) -> type[Request]:
-    """Return the model of a request body: ``{"rows": [...]}`` of 1 to MAX_ROWS rows."""
+def request_model(spec: ProjectSpec) -> type[Body]:
+    """Return the model of a request for predictions: ``{"rows": [...]}``."""
     row = row_model(spec)
-    rows = Field(
-        min_length=1,
-        max_length=MAX_ROWS,
-        description=f"1 to {MAX_ROWS} rows; the answers come in the same order",
-        examples=[[example.row(spec)]],
-        json_schema_extra={"example": [example.row(spec)]},
-    )
-    body = create_model(f"{title(spec)}Request", __base__=Request, rows=(list[row], rows))  # type: ignore[valid-type]
-    body.spec = spec
-    return body
+    expected = {name: _expected(field) for name, field in spec.request.items()} | {"prediction_id": "a UUID"}
+    if "asked_at" in row.model_fields:
+        expected["asked_at"] = Datetime.description
+    body = {"rows": [example.row(spec)]}
+    return body_model(spec, "Request", row, body, expected, "; the answers come in the same order")
 
 
 def row_model(spec: ProjectSpec) -> type[Row]:
     """Return the model of one row from the project's request fields."""
-    base = ReplayedRow if spec.clock.kind == "replay" else Row
-    reserved = set(base.model_fields) & set(spec.request)
-    if reserved:
+    base: type[Row] = Row
+    if spec.clock.kind == "replay":
+        note = "Instant on the project's clock, at most now, at which features are read; default: now"
+        base = create_model("ReplayedRow", __base__=Row, asked_at=(AwareDatetime | None, Field(None, description=note)))
+    if reserved := set(base.model_fields) & set(spec.request):
         raise StackError(
             f"projects/{spec.name}/project.yaml, key request.{min(reserved)}",
             found="a name that every request has",
             expected=f"request fields other than {', '.join(base.model_fields)}",
             todo="rename the field",
         )
-    fields: dict[str, Any] = {name: (_annotation(field), _field(field)) for name, field in spec.request.items()}
+    fields: dict[str, Any] = {name: _field(field) for name, field in spec.request.items()}
     return create_model(f"{title(spec)}Row", __base__=base, __doc__=spec.title, **fields)
 
 
@@ -134,30 +126,23 @@ def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
     return row_model(spec).model_validate_json(to_json(example.row(spec))).model_dump(include=set(spec.request))
 
 
-def explain(body: type[Request], error: ValidationError) -> ValidationError:
+def explain(body: type[Body], error: ValidationError) -> ValidationError:
     """Return the error with what was found and what was expected in each place, in the terms of project.yaml."""
-    mistakes = [
-        InitErrorDetails(
-            type=PydanticCustomError(
-                mistake["type"],
-                "found {found}, expected {expected}",
-                {"found": _found(body, mistake), "expected": body.expected(mistake)},
-            ),
-            loc=mistake["loc"],
-            input=mistake["input"],
-        )
-        for mistake in error.errors(include_url=False)[:20]
-    ]
-    return ValidationError.from_exception_data(f"the request to {body.spec.name}", mistakes)
+    mistakes = []
+    for mistake in error.errors(include_url=False)[:20]:
+        context = {"found": _found_value(body, mistake), "expected": _expected_value(body, mistake)}
+        custom = PydanticCustomError(mistake["type"], "found {found}, expected {expected}", context)
+        mistakes.append(InitErrorDetails(type=custom, loc=mistake["loc"], input=mistake["input"]))
+    return ValidationError.from_exception_data(f"the request to {body.project}", mistakes)
 
 
-def _found(body: type[Request], mistake: Any) -> str:
+def _found_value(body: type[Body], mistake: Any) -> str:
     """Describe what the caller sent."""
     match mistake["type"]:
         case "missing":
             return "nothing"
         case "extra_forbidden":
-            return f"an unknown field{nearest(str(mistake['loc'][-1]), body.names())}"
+            return f"an unknown field{nearest(str(mistake['loc'][-1]), [*body.expected, body.key])}"
         case "json_invalid":
             return str(mistake["msg"])
         case "too_long":
@@ -166,50 +151,46 @@ def _found(body: type[Request], mistake: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _expected(spec: ProjectSpec, mistake: Any) -> str:
-    """Describe what a correct request has in this place."""
+def _expected_value(body: type[Body], mistake: Any) -> str:
+    """Describe what a correct body has in this place."""
     loc = mistake["loc"]
     if mistake["type"] == "extra_forbidden":
-        return f"only {', '.join(spec.request)}" if len(loc) > 1 else "only rows"
-    field = spec.request.get(str(loc[-1])) if len(loc) == 3 else None
-    if field:
-        return f"{_kind(field)}, like {field.example!r} ({field.description})"
-    if loc and loc[-1] in CHOSEN:
-        return CHOSEN[loc[-1]]
+        return f"only {', '.join(body.expected)}" if len(loc) > 1 else f"only {body.key}"
+    if len(loc) > 2 and loc[2] in body.expected:
+        return body.expected[loc[2]]
     if len(loc) == 2:
-        return f"an object with {', '.join(spec.request)}"
-    return f'{{"rows": [...]}} with 1 to {MAX_ROWS} rows'
+        return f"an object with {', '.join(body.names)}"
+    return f'{{"{body.key}": [...]}} with 1 to {MAX_ROWS} {body.key}'
 
 
-def _kind(field: RequestField) -> str:
-    """Describe a field's type and limits."""
-    or_null = ["or null"] if field.nullable else []
-    limits = [
-        *([f"matching {field.pattern}"] if field.pattern else []),
-        *([f"of at least {field.ge:g}"] if field.ge is not None else []),
-        *([f"of at most {field.le:g}"] if field.le is not None else []),
-        *([f"in {field.unit}"] if field.unit else []),
+def _expected(field: RequestField) -> str:
+    """Describe a request field: its type, limits, example and meaning."""
+    parts = [
+        field.field_type.description,
+        f"matching {field.pattern}" if field.pattern else "",
+        f"of at least {field.ge:g}" if field.ge is not None else "",
+        f"of at most {field.le:g}" if field.le is not None else "",
+        f"in {field.unit}" if field.unit else "",
+        "or null" if field.nullable else "",
     ]
-    return " ".join([field.field_type.description, *limits, *or_null])
-
-
-def _annotation(field: RequestField) -> Any:
-    annotation = field.field_type.annotation()
-    return annotation | None if field.nullable else annotation
+    return f"{' '.join(filter(None, parts))}, like {field.example!r} ({field.description})"
 
 
 def _field(field: RequestField) -> Any:
-    """Return a request field for pydantic and OpenAPI; one that may be null may also be left out."""
-    unit = f" [{field.unit}]" if field.unit else ""
-    return Field(
-        None if field.nullable else ...,
-        description=f"{field.description}{unit}",
-        examples=[field.example],
-        # OpenAPI 3.0, which BentoML writes, knows the singular only.
-        json_schema_extra={"example": field.example},
-        pattern=field.pattern or None,
-        ge=field.ge,
-        le=field.le,
+    """Return a request field's type and description for pydantic; a nullable field may also be left out."""
+    annotation, unit = field.field_type.annotation(), f" [{field.unit}]" if field.unit else ""
+    return (
+        annotation | None if field.nullable else annotation,
+        Field(
+            None if field.nullable else ...,
+            description=f"{field.description}{unit}",
+            examples=[field.example],
+            # OpenAPI 3.0, which BentoML writes, knows the singular only.
+            json_schema_extra={"example": field.example},
+            pattern=field.pattern or None,
+            ge=field.ge,
+            le=field.le,
+        ),
     )
 
 

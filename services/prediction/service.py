@@ -1,56 +1,36 @@
-"""The BentoML service of one project: ``POST /<project>/predict`` and ``/feedback``, typed by its project.yaml."""
+"""The BentoML application of one project: ``POST /<project>/predict`` and ``/feedback``, typed by its project.yaml."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import bentoml
+from starlette.types import Receive, Scope, Send
 
-from services.prediction import _compat
-from services.prediction.answers import answer
+from services.prediction import _compat, metrics
 from services.prediction.batcher import Batcher
+from services.prediction.canary import uuid7
 from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
 from services.prediction.live_models import LiveModels, ModelError
-from services.prediction.schema import MAX_ROWS, Answer, Row, request_model
+from services.prediction.schema import MAX_ROWS, Answer, Row, new_values, request_model
+from stack.prediction_log.predictions import Prediction
 from stack.project import Project
-from stack.specification.specs import ProjectSpec
+
+TIMEOUT_SECONDS = 30
+"""BentoML's limit for a request, and how long active requests may take when their project changes or goes."""
 
 
 def service(models: LiveModels) -> bentoml.Service[Any]:
-    """Return the service of a project."""
+    """Return the service of a project. Rows of concurrent requests are answered as one batch, in one thread."""
     spec = models.spec
     # One for the champion, one for the canary: no batch, and so no request, is answered by both.
     batchers = tuple(Batcher(partial(answer, models, by_canary), max_rows=MAX_ROWS) for by_canary in (False, True))
-
-    def close(self: Any) -> None:
-        for batcher in batchers:
-            batcher.close()
-
-    members = {
-        "__doc__": spec.title,
-        "__module__": __name__,
-        "close": bentoml.on_shutdown(close),
-        f"predict_{spec.name}": _predict(models, batchers),
-        f"feedback_{spec.name}": _feedback(models.project),
-    }
-    return bentoml.service(
-        name=spec.name,
-        workers=1,
-        traffic={"timeout": 30},
-        # Replaced by ours: BentoML's label requests with any path a caller thinks of, and log each one.
-        metrics={"enabled": False},
-        logging={"access": {"enabled": False}},
-        tracing={"excluded_urls": ".*"},
-    )(type("Predictions", (), members))
-
-
-def _predict(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> Any:
-    """Return the endpoint of predictions. Rows of concurrent requests are answered as one batch, in one thread."""
-    spec = models.spec
 
     async def predict(self: Any, rows: list[Any]) -> list[Answer]:
         started, by_canary = perf_counter(), models.routes_to_canary(rows)
@@ -63,18 +43,113 @@ def _predict(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> An
         models.requests(answers[0].model_version).add(perf_counter() - started)
         return answers
 
-    return _endpoint(spec, "predict", spec.title, request_model(spec), list[models.answer])(predict)  # type: ignore[name-defined]
-
-
-def _feedback(project: Project) -> Any:
-    """Return the endpoint of labels."""
-
     async def feedback(self: Any, labels: list[Any]) -> FeedbackResult:
-        return await asyncio.to_thread(record_labels, project, labels)
+        return await asyncio.to_thread(record_labels, models.project, labels)
 
-    title = f"True outcomes of predictions: {project.spec.label}. Sending the same label again changes nothing."
-    return _endpoint(project.spec, "feedback", title, feedback_model(project.spec), FeedbackResult)(feedback)
+    def close(self: Any) -> None:
+        for batcher in batchers:
+            batcher.close()
+
+    feedback_title = f"True outcomes of predictions: {spec.label}. Sending the same label again changes nothing."
+    endpoints: dict[str, tuple[Any, ...]] = {
+        "predict": (predict, spec.title, request_model(spec), list[models.answer]),  # type: ignore[name-defined]
+        "feedback": (feedback, feedback_title, feedback_model(spec), FeedbackResult),
+    }
+    members = {"__doc__": spec.title, "__module__": __name__, "close": bentoml.on_shutdown(close)}
+    members |= {
+        f"{verb}_{spec.name}": _compat.api(f"/{spec.name}/{verb}", f"{verb}_{spec.name}", *types)(work)
+        for verb, (work, *types) in endpoints.items()
+    }
+    return bentoml.service(
+        name=spec.name,
+        workers=1,
+        traffic={"timeout": TIMEOUT_SECONDS},
+        # Replaced by ours: BentoML's label requests with any path a caller thinks of, and log each one.
+        metrics={"enabled": False},
+        logging={"access": {"enabled": False}},
+        tracing={"excluded_urls": ".*"},
+    )(type("Predictions", (), members))
 
 
-def _endpoint(spec: ProjectSpec, verb: str, title: str, request: type[Any], response: Any) -> Any:
-    return _compat.api(f"/{spec.name}/{verb}", f"{verb}_{spec.name}", title, request, response)
+class ProjectService:
+    """A project's live models and its BentoML application; loads the champion when there is one."""
+
+    def __init__(self, project: Project) -> None:
+        self.models = LiveModels(project)
+        self.models.refresh()
+        self.service = service(self.models)
+        self.app = self.service.to_asgi()
+        self.active_requests = 0
+
+    async def start(self) -> None:
+        """Let BentoML create its service instance."""
+        self.lifespan = _compat.lifespan(self.app)
+        await self.lifespan.__aenter__()
+
+    async def stop(self) -> None:
+        """Wait for active requests, then let BentoML shut its service instance down."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                while self.active_requests:
+                    await asyncio.sleep(0.05)
+        await self.lifespan.__aexit__(None, None, None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        self.active_requests += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.active_requests -= 1
+
+
+def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:
+    """Answer rows with one version: one read of features, one run of the model, one commit of the log.
+
+    The log holds the answers on disk when this returns. A row with the id of a logged prediction is answered again, and
+    logged once. Rows of a canary that has been withdrawn in the meantime are answered by the champion.
+
+    Raises:
+        LookupError: the project has no champion.
+    """
+    project, spec = models.project, models.spec
+    model = (models.canary if by_canary else None) or models.champion
+    if model is None:
+        raise LookupError(f"{spec.name} has no champion")
+    now, answered_at = project.clock.now(), datetime.now(UTC)
+    requests = [{name: getattr(row, name) for name in spec.request} for row in rows]
+    instants = [min(getattr(row, "asked_at", None) or now, now) for row in rows]
+    features, outputs = model.predict(requests, instants)
+    names, values = list(features.columns), zip(*features.columns.values(), strict=True)
+    predictions = [
+        Prediction(
+            str(row.prediction_id or uuid7(answered_at)),
+            asked_at=asked_at,
+            answered_at=answered_at,
+            request=request,
+            features=dict(zip(names, row_features, strict=True)),
+            features_at=features_at,
+            model_version=model.version,
+            answer=project.task.reply(output, model.model.threshold),
+        )
+        for row, asked_at, request, row_features, features_at, output in zip(
+            rows, instants, requests, values, features.times, outputs, strict=True
+        )
+    ]
+    project.log.write(predictions)
+    if models.shadow:
+        models.shadow.answer(features.columns, predictions)
+    warnings = [[*new_values(spec, request), *more] for request, more in zip(requests, features.warnings, strict=True)]
+    metrics.ROWS.labels(spec.name).observe(len(rows))
+    metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
+    # Their types are known, so they are not validated again.
+    return [
+        models.answer.model_construct(
+            **prediction.answer,
+            model_version=prediction.model_version,
+            prediction_id=prediction.id,
+            features_at=prediction.features_at,
+            warnings=row_warnings,
+        )
+        for prediction, row_warnings in zip(predictions, warnings, strict=True)
+    ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -28,7 +26,7 @@ class Shadow:
     """Runs a project's challenger in the background. Its failures never affect the champion's answers."""
 
     def __init__(self, project: Project) -> None:
-        self.project, self.settings, self.spec = project, project.settings, project.spec
+        self.project = project
         self._challenger: tuple[str, ServedModel] | None = None
         self._last_tried = ""  # a version that does not load is not tried again
         self.slots = BoundedSemaphore(MAX_QUEUED)
@@ -44,31 +42,25 @@ class Shadow:
         try:
             version = self.project.registry.challenger()
             if version is None:
-                self._challenger = None
-            elif version.version not in (self._challenger and self._challenger[0], self._last_tried):
-                with TemporaryDirectory() as parent:
-                    artifacts.fetch(self.settings, version, Path(parent) / "served")
+                self._challenger, self._last_tried = None, ""
+            elif version.version != self._last_tried:
+                with artifacts.folder(self.project.settings, version, "served") as folder:
                     self._last_tried = version.version
-                    self._challenger = (version.version, ServedModel(Path(parent) / "served"))
-                logger.info("%s: version %s is the shadow", self.spec.name, version.version)
+                    self._challenger = (version.version, ServedModel(folder))
+                logger.info("%s: version %s is the shadow", self.project.name, version.version)
         except httpx.HTTPError:
             return  # a registry that does not answer changes nothing
         except Exception:
             self._challenger = None
-            logger.exception("%s: the shadow does not load", self.spec.name)
+            logger.exception("%s: the shadow does not load", self.project.name)
 
     def answer(self, columns: Mapping[str, Sequence[Any]], predictions: Sequence[Prediction]) -> None:
-        """Queue rows whose predictions are logged for the challenger; return at once.
-
-        Args:
-            columns: feature values of the rows, as the champion received them.
-            predictions: the champion's, one for each row.
-        """
+        """Queue the features and logged predictions of the champion's rows for the challenger; return at once."""
         challenger = self._challenger
         if challenger is None:
             return
         if not self.slots.acquire(blocking=False):
-            metrics.SHADOWS.labels(self.spec.name, "left out").inc(len(predictions))
+            metrics.SHADOWS.labels(self.project.name, "left out").inc(len(predictions))
             return
         self._thread.submit(self._work, *challenger, columns, predictions)
 
@@ -77,10 +69,10 @@ class Shadow:
     ) -> None:
         outcome = "failed"
         try:
-            self.project.log.write_shadows(version, predictions, model.predict(columns).reshape(len(predictions), -1))
+            self.project.log.write_shadows(version, predictions, model.predict(columns))
             outcome = "logged"
         except Exception:
-            logger.exception("%s: the shadow, version %s, failed to predict", self.spec.name, version)
+            logger.exception("%s: the shadow, version %s, failed to predict", self.project.name, version)
         finally:
             self.slots.release()
-            metrics.SHADOWS.labels(self.spec.name, outcome).inc(len(predictions))
+            metrics.SHADOWS.labels(self.project.name, outcome).inc(len(predictions))

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from services.prediction.app import PredictionApp
-from services.prediction.ids import uuids
+from services.prediction.canary import uuid7
 from services.prediction.projects import ProjectRegistry
 from services.prediction.schema import parsed_example
 from stack.core.settings import Settings
@@ -177,7 +177,7 @@ def test_requests_active_requests_end_as_they_began(folder, projects):
 
 def test_ids_are_uuids_in_the_order_of_time():
     now = datetime(2024, 5, 1, tzinfo=UTC)
-    ids = [*uuids(now, 100), *uuids(now + timedelta(milliseconds=1), 100)]
+    ids = [str(uuid7(at)) for at in (now, now + timedelta(milliseconds=1)) for _ in range(100)]
     assert len(set(ids)) == 200
     assert {UUID(one).version for one in ids} == {7}
     assert {UUID(one).variant for one in ids} == {UUID(int=0x8 << 60).variant}

@@ -19,11 +19,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from services.prediction.answers import answer
 from services.prediction.canary import hash_fraction
 from services.prediction.live_models import LiveModels
-from services.prediction.projects import ProjectService
 from services.prediction.schema import parsed_example, row_model
+from services.prediction.service import ProjectService, answer
 from stack.core.database import engine, shadows
 from stack.prediction_log import predictions
 from stack.project import Project
@@ -126,7 +125,7 @@ class Tried:
 @contextmanager
 def serving(home, spec) -> Iterator[Tried]:
     """Serve a project in this process."""
-    served = ProjectService.create(Project(home, spec))
+    served = ProjectService(Project(home, spec))
     with asyncio.Runner() as loop:
         loop.run(served.start())
         yield Tried(served, loop)
