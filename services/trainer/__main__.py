@@ -16,15 +16,17 @@ from tempfile import mkdtemp
 from stack.core.settings import Settings, settings
 from stack.ops import lan
 
-WORKER = ("prefect", "worker", "start", "--pool", "training", "--type", "process", "--with-healthcheck")
+POOL = "training"
 
 
 def main() -> None:
-    """Become the worker."""
+    """Work; Prefect's client is imported once its environment is known."""
     stack = settings()
     if stack.join_url:
         os.environ.update(environment(stack, Path(mkdtemp())))
-    os.execvp(WORKER[0], [*WORKER, "--name", f"trainer on {socket.gethostname()}"])  # noqa: S606  # it replaces this process
+    from services import flow_worker
+
+    flow_worker.work(POOL, f"trainer on {socket.gethostname()}", with_healthcheck=True)
 
 
 def environment(stack: Settings, folder: Path) -> Mapping[str, str]:

@@ -7,24 +7,22 @@ later run would be cancelled: the automation "Mark dead runs as crashed" sees on
 
 from __future__ import annotations
 
-import os
-
+from services import flow_worker
 from stack.core.settings import settings
 from stack.ops.runs import Runs
 
 POOL = "stack"
-WORKER = ("prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", "worker")
 PATIENCE_SECONDS = 120.0
 """After a reboot the containers start in any order."""
 
 
 def main() -> None:
-    """Mark the dead runs, then become the worker."""
+    """Mark the dead runs, then work."""
     for name in Runs(settings(), PATIENCE_SECONDS).mark_crashed(
         POOL, "Its process ended with the worker before this one."
     ):
         print(f"marked as crashed: {name}", flush=True)
-    os.execvp(WORKER[0], WORKER)  # noqa: S606  # it replaces this process
+    flow_worker.work(POOL, "worker")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""A Prefect worker that runs the stack's own flows by its own command, whatever a deployment or work pool says.
+
+Prefect lets a deployment name a shell command, an environment, a working directory and steps that prepare the run, so
+that everybody who reaches its API could run commands as the worker's user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from typing import Any
+
+from anyio.abc import TaskStatus
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.settings import PREFECT_WORKER_HEARTBEAT_SECONDS
+from prefect.utilities.processutils import setup_signal_handlers_worker
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
+from typing_extensions import override
+
+from stack.core.errors import StackError
+
+ENTRYPOINT = re.compile(r"flows\.\w+\.\w+")
+"""A flow of the package ``flows``, as :mod:`flows.deployments` registers it."""
+
+
+class FixedConfiguration(ProcessJobConfiguration):
+    """The configuration of a run, of which the command, environment and working directory are the worker's."""
+
+    @override
+    def prepare_for_flow_run(self, *args: Any, **kwargs: Any) -> None:
+        self.command, self.env, self.working_dir = None, {}, None
+        super().prepare_for_flow_run(*args, **kwargs)
+
+
+class FlowWorker(ProcessWorker):
+    """A process worker that refuses runs of foreign deployments."""
+
+    job_configuration = FixedConfiguration
+
+    @override
+    async def run(
+        self, flow_run: FlowRun, configuration: ProcessJobConfiguration, task_status: TaskStatus[int] | None = None
+    ) -> ProcessWorkerResult:
+        deployment = await self.client.read_deployment(flow_run.deployment_id) if flow_run.deployment_id else None
+        if problem := foreign(deployment):
+            raise StackError(
+                f"flow run {flow_run.name}",
+                found=problem,
+                expected="a deployment that the stack has registered",
+                todo="start the flow by `make` or by the stack's own deployment in Prefect's UI",
+            )
+        return await super().run(flow_run, configuration, task_status)
+
+
+def foreign(deployment: DeploymentResponse | None) -> str | None:
+    """Return why a deployment is none of the stack's; None when it is one."""
+    if deployment is None:
+        return "no deployment"
+    if not ENTRYPOINT.fullmatch(deployment.entrypoint or ""):
+        return f"the entrypoint {deployment.entrypoint!r}"
+    if deployment.pull_steps:
+        return "steps that run before the flow"
+    return None
+
+
+def work(pool: str, name: str, *, with_healthcheck: bool = False) -> None:
+    """Run the flows of a work pool until the process is asked to end.
+
+    Args:
+        pool: name of the work pool.
+        name: of this worker, as Prefect shows it.
+        with_healthcheck: answer health checks at PREFECT_WORKER_WEBSERVER_HOST and _PORT.
+    """
+    setup_signal_handlers_worker(os.getpid(), f"the worker {name}", print)
+    worker = FlowWorker(
+        work_pool_name=pool, name=name, heartbeat_interval_seconds=int(PREFECT_WORKER_HEARTBEAT_SECONDS.value())
+    )
+    asyncio.run(worker.start(with_healthcheck=with_healthcheck))

@@ -1,0 +1,67 @@
+"""The worker runs the stack's own flows by its own command, whatever a caller of Prefect's API asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services import flow_worker
+from stack.core.settings import Settings
+from tests.conftest import prefect_api
+from tests.polling import eventually
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "pull_steps", "problem"),
+    [
+        ("flows.ingest.ingest", None, None),
+        ("flows.ingest.ingest", [], None),
+        ("flows.ingest.ingest", [{"prefect.deployments.steps.run_shell_script": {"script": "id"}}], "steps"),
+        ("flows/ingest.py:ingest", None, "entrypoint"),
+        ("os.system", None, "entrypoint"),
+        ("flows.ingest.ingest:x", None, "entrypoint"),
+        (None, None, "entrypoint"),
+    ],
+)
+def test_only_own_deployments_are_run(entrypoint, pull_steps, problem):
+    told = flow_worker.foreign(SimpleNamespace(entrypoint=entrypoint, pull_steps=pull_steps))
+    assert (told is None) == (problem is None)
+    assert problem is None or problem in str(told)
+
+
+def test_a_run_without_a_deployment_is_foreign():
+    assert flow_worker.foreign(None) == "no deployment"
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("attack", ["foreign flow", "command of an own deployment", "pull steps"])
+def test_commands_of_a_caller_are_not_run(running: Settings, tmp_path: Path, attack: str) -> None:
+    proof = tmp_path / "proof"
+    command = f"sh -c 'id > {proof}'"
+    with prefect_api(running) as api:
+
+        def created(path: str, **body: Any) -> str:
+            return str(api.post(path, json=body).raise_for_status().json()["id"])
+
+        if attack == "command of an own deployment":
+            deployment = str(api.get("/deployments/name/report/flights").json()["id"])
+            run = {"job_variables": {"command": command, "env": {"PATH": str(tmp_path)}, "working_dir": str(tmp_path)}}
+        else:
+            steps = [{"prefect.deployments.steps.run_shell_script": {"script": command}}]
+            foreign = {"pull_steps": steps} if attack == "pull steps" else {"entrypoint": "os.system"}
+            own = {"name": attack, "entrypoint": "flows.report.report", "work_pool_name": "stack"}
+            flow = created("/flows/", name=attack)
+            deployment = created("/deployments/", **(own | foreign | {"flow_id": flow}))
+            run = {}
+        answer = api.post(f"/deployments/{deployment}/create_flow_run", json=run)
+        if answer.is_success:
+            path = f"/flow_runs/{answer.json()['id']}"
+            begun = ("RUNNING", "CRASHED", "FAILED", "COMPLETED", "CANCELLED")
+            eventually(lambda: api.get(path).json()["state"]["type"] in begun, 300)
+            api.post(f"{path}/set_state", json={"state": {"type": "CANCELLING"}})
+        if attack != "command of an own deployment":
+            api.delete(f"/deployments/{deployment}")
+    assert not proof.exists()
