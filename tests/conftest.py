@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from stack.core import migrations, settings
@@ -99,7 +100,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_environment(home: Path) -> dict[str, str]:
     """STACK_* keys of a stack that shares nothing with another one."""
     ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
-    own = {"STACK_HOME": str(home), "STACK_RUNTIME": "local"}
+    own = {"STACK_HOME": str(home), "STACK_RUNTIME": "local", "STACK_PREFECT_KEY": "key-of-the-tests"}
     return own | {f"STACK_{name}".upper(): str(port) for name, port in ports}
 
 
@@ -107,6 +108,12 @@ def shell(settings: Settings) -> dict[str, str]:
     """The environment of a user's shell after ``eval "$(make env)"``."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return os.environ | compose_file.environment(settings) | {"PATH": path}
+
+
+def prefect_api(settings: Settings) -> httpx.Client:
+    """A client of a stack's Prefect API, with its key."""
+    url = f"{settings.prefect_url}/api"
+    return httpx.Client(base_url=url, headers=settings.prefect_headers, trust_env=False, timeout=30)
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Run Prefect's server: ``python -m services.orchestration``, the command line of `prefect server start`.
+"""Run Prefect's server: ``python -m services.orchestration``, as `prefect server start` does.
 
 Prefect on SQLite can stand still for a minute, answering nobody. A statement that has failed ("database is locked")
 leaves a cursor that only the garbage collector frees. Freeing it waits for the cursor's connection, where a thread may
@@ -10,13 +10,21 @@ its own, which may wait.
 from __future__ import annotations
 
 import gc
-import sys
 import time
 from itertools import count
+from pathlib import Path
 from threading import Thread
 
-from services.orchestration import _compat
+from prefect.server.api.server import create_app
+from prefect.settings import PREFECT_SERVER_API_KEEPALIVE_TIMEOUT, PREFECT_SERVER_LOGGING_LEVEL
+from starlette.applications import Starlette
+from starlette.responses import FileResponse
+from starlette.routing import Route
 
+from services import guard
+from stack.core.settings import settings
+
+SIGN_IN = Path(__file__).with_name("sign_in.html")
 PAUSE_SECONDS = 1.0
 YOUNG, ALL = 1, 2
 """Generations of Python's collector."""
@@ -25,9 +33,23 @@ EVERY = 60
 
 
 def main() -> None:
-    """Move garbage collection off the event loop, then run `prefect server start` with this command's arguments."""
+    """Move garbage collection off the event loop, then listen on the host and port of the settings."""
+    gc.disable()
     Thread(target=collect, name="garbage", daemon=True).start()
-    _compat.start_server(sys.argv[1:])
+    guard.serve(
+        application(),
+        settings(),
+        "prefect",
+        log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
+        timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
+    )
+
+
+def application() -> Starlette:
+    """Return Prefect's API and pages, and a page that gives a browser the key: ``/sign-in#<key>``."""
+    app: Starlette = create_app(final=True)
+    app.router.routes.insert(0, Route("/sign-in", lambda _: FileResponse(SIGN_IN)))
+    return app
 
 
 def collect() -> None:

@@ -25,13 +25,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from services import guard
 from services.portal import _compat, catalog_page, formats, headers, report_index, watch
 from services.portal.cache import Cache
 from services.portal.projects import Card, card
 from services.portal.tools import TIMEOUT_SECONDS, Origin, ToolState, ask, inside, outside, tools
 from stack.core import pages
 from stack.core.settings import Settings
-from stack.core.settings import settings as read_settings
 from stack.specification import example, specs
 
 HERE = Path(__file__).parent
@@ -47,11 +47,6 @@ class Portal:
     client: httpx.AsyncClient
     cache: Cache
     templates: Environment
-
-
-def app() -> Starlette:
-    """Return the portal of this process's settings: ``uvicorn --factory services.portal.app:app``."""
-    return build(read_settings())
 
 
 def build(settings: Settings) -> Starlette:
@@ -217,6 +212,8 @@ def _state(result: Any) -> ToolState:
 
 
 def _origin(request: Request) -> Origin:
-    """Return how the browser reached the portal; behind the gateway a header says that it was over TLS."""
-    name = request.url.hostname or "127.0.0.1"
-    return Origin(f"[{name}]" if ":" in name else name, request.headers.get("x-forwarded-proto") == "https")
+    """Return how the browser reached the portal; the gateway's headers say so for requests from other machines."""
+    gateway = request.headers.get("x-forwarded-proto") == "https"
+    host = request.headers.get("x-forwarded-host", "") if gateway else request.headers.get("host", "")
+    name = guard.hostname(host) or "127.0.0.1"
+    return Origin(f"[{name}]" if ":" in name else name, gateway)

@@ -109,7 +109,8 @@ async def ask(client: httpx.AsyncClient, settings: Settings, tool: Tool) -> Tool
     """Send the tool its query."""
     url = inside(settings, tool.service) + tool.query
     try:
-        answer = await client.request("GET" if tool.body is None else "POST", url, json=tool.body)
+        headers = settings.prefect_headers if tool.service == "prefect" else {}
+        answer = await client.request("GET" if tool.body is None else "POST", url, json=tool.body, headers=headers)
     except httpx.TimeoutException:
         return ToolState(False, f"no answer within {TIMEOUT_SECONDS:.0f} s")
     except httpx.HTTPError as error:

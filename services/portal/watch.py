@@ -78,7 +78,7 @@ async def problems(settings: Settings, client: httpx.AsyncClient, now: datetime)
     down = {f"{title} does not answer": state.reason for title, state in states.items() if not state.up}
     full = {"the disk fills up": disk.free_space(settings)} if disk.filling(settings) else {}
     try:
-        failing = await runs(client, f"{inside(settings, 'prefect')}/api", now)
+        failing = await runs(client, settings, now)
     except (httpx.HTTPError, ValueError):  # the check of Prefect itself has reported it
         failing = {}
     return down | full | restarts(settings, time.time()) | failing
@@ -97,24 +97,26 @@ def restarts(settings: Settings, now: float) -> dict[str, str]:
     }
 
 
-async def runs(client: httpx.AsyncClient, api: str, now: datetime) -> dict[str, str]:
+async def runs(client: httpx.AsyncClient, settings: Settings, now: datetime) -> dict[str, str]:
     """Return the flows that fail when they start by themselves, and the runs that no worker takes up."""
     unsuccessful = {
         "state": {"type": {"any_": [state for state in ENDED if state != "COMPLETED"]}},
         "end_time": {"after_": (now - PAST).isoformat()},
     }
     failing: dict[str, str] = {}
-    for deployment in {run["deployment_id"] for run in await _runs(client, api, unsuccessful, 200)} - {None}:
+    for deployment in {run["deployment_id"] for run in await _runs(client, settings, unsuccessful, 200)} - {None}:
         last = {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ENDED}}}
-        if failure := failure_of(await _runs(client, api, last, CANCELLED_IN_A_ROW)):
-            answer = await client.get(f"{api}/deployments/{deployment}")
+        if failure := failure_of(await _runs(client, settings, last, CANCELLED_IN_A_ROW)):
+            answer = await client.get(
+                f"{inside(settings, 'prefect')}/api/deployments/{deployment}", headers=settings.prefect_headers
+            )
             if answer.status_code == httpx.codes.NOT_FOUND:  # deleted with its project; Prefect keeps its runs
                 continue
             body = answer.raise_for_status().json()
             flow = str(body["entrypoint"]).rpartition(".")[2]
             failing[f"{body['name']}: {flow} {failure[0]}"] = failure[1]
     late = {"state": {"name": {"any_": ["Late"]}}, "expected_start_time": {"before_": (now - PATIENCE).isoformat()}}
-    if waiting := await _runs(client, api, late, 200):
+    if waiting := await _runs(client, settings, late, 200):
         failing["runs are not taken up"] = f"{len(waiting)} are late. Look with `make status`."
     return failing
 
@@ -130,8 +132,11 @@ def failure_of(last: list[dict[str, Any]]) -> tuple[str, str] | None:
     return None
 
 
-async def _runs(client: httpx.AsyncClient, api: str, criteria: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+async def _runs(
+    client: httpx.AsyncClient, settings: Settings, criteria: Mapping[str, Any], limit: int
+) -> list[dict[str, Any]]:
+    url = f"{inside(settings, 'prefect')}/api/flow_runs/filter"
     body = {"flow_runs": criteria, "sort": "END_TIME_DESC", "limit": limit}
-    answer = await client.post(f"{api}/flow_runs/filter", json=body)
+    answer = await client.post(url, json=body, headers=settings.prefect_headers)
     runs: list[dict[str, Any]] = answer.raise_for_status().json()
     return runs

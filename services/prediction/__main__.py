@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import logging
 
-import uvicorn
-
+from services import guard
 from services.prediction import _compat
 from services.prediction.app import PredictionApp
 from services.prediction.projects import ProjectRegistry
@@ -20,14 +19,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     _compat.drop_client_errors()
-    uvicorn.run(
-        PredictionApp(ProjectRegistry(settings())),
-        host=settings().bind,
-        port=settings().prediction_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
+    guard.serve(PredictionApp(ProjectRegistry(settings())), settings(), "prediction", log_config=None)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uvicorn
-
+from services import guard
 from services.tracking import _compat
 from stack.core.settings import settings
 
@@ -11,8 +10,7 @@ from stack.core.settings import settings
 def main() -> None:
     """Listen on the host and port of the settings; ``services.migrations`` has migrated the database before."""
     stack = settings()
-    app = _compat.application(stack)
-    uvicorn.run(app, host=stack.bind, port=stack.mlflow_port, access_log=False, server_header=False)
+    guard.serve(_compat.application(stack), stack, "mlflow")
 
 
 if __name__ == "__main__":

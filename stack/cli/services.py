@@ -23,9 +23,11 @@ KEY = re.compile(r"[0-9a-f]{64}\..+")
 @click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
 def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     """Start every service, wait until all are healthy, and run the first pipeline."""
-    from stack.ops import runtimes, welcome
+    from stack.ops import credentials, runtimes, welcome
 
     settings = settings_with(runtime=runtime, profiles=profiles)
+    if not settings.join_url:
+        settings = credentials.complete(settings, fields=credentials.KEYS)
     chosen = runtimes.to_start(settings, click.echo)
     if profiles:
         runtimes.remember(chosen)

@@ -7,6 +7,7 @@ in the code asks which way the stack runs.
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -60,6 +61,10 @@ class Settings(BaseSettings):
     )
     host: str = Field(
         "127.0.0.1", description="Address at which the stack is reached; beyond 127.0.0.1 it asks for no login."
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Further host names that the services answer to, by commas: those of a proxy of your own.",
     )
     bind: str = Field("", description="Address the server processes bind to; STACK_HOST when empty.")
 
@@ -123,7 +128,8 @@ class Settings(BaseSettings):
     )
     artifacts: str = Field("", description="Folder or S3 URL of MLflow's artifacts.")
 
-    # Of the servers in Docker Compose; stack/ops/credentials.py makes them up.
+    # stack/ops/credentials.py makes them up: the key in both runtimes, the passwords for the servers of Docker Compose.
+    prefect_key: Secret = Field("", description="Key of Prefect's API; generated at the first start.")
     postgres_password: Secret = Field(
         "", description="Password of PostgreSQL; this and the next five are generated in containers."
     )
@@ -209,6 +215,11 @@ class Settings(BaseSettings):
     def through_gateway(self, service: str, host: str) -> str:
         """Return where a browser that calls this machine `host` finds a service behind the gateway."""
         return f"https://{host}:{getattr(self, f'lan_{service}_port')}"
+
+    @property
+    def prefect_headers(self) -> dict[str, str]:
+        """Headers of a request to Prefect's API."""
+        return {"Authorization": f"Basic {b64encode(self.prefect_key.encode()).decode()}"} if self.prefect_key else {}
 
     def environment(self) -> dict[str, str]:
         """Return every setting as ``STACK_<FIELD>``, resolved, for a child process or a Compose file."""

@@ -1,30 +1,34 @@
-"""The passwords of the database servers: made up once, kept in ``.env``, which only its owner may read."""
+"""Prefect's key and the passwords of the database servers: generated once, kept in ``.env`` for its owner alone."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stack.core import files
 from stack.core.settings import PREFIX, ROOT, Settings
 
 FILE = ROOT / ".env"
-FIELDS = tuple(name for name in Settings.model_fields if name.endswith("_password"))
+KEYS = ("prefect_key",)
+"""Of both runtimes."""
+PASSWORDS = tuple(name for name in Settings.model_fields if name.endswith("_password"))
+"""Of the servers of Docker Compose, which go on with those that they were made with."""
+FIELDS = (*KEYS, *PASSWORDS)
 
 
-def missing(settings: Settings) -> list[str]:
-    """Settings of a password that nobody has given yet."""
-    return [name for name in FIELDS if not getattr(settings, name)]
+def missing(settings: Settings, fields: Iterable[str] = FIELDS) -> list[str]:
+    """Return those of the fields that are not set yet."""
+    return [name for name in fields if not getattr(settings, name)]
 
 
-def complete(settings: Settings, file: Path = FILE) -> Settings:
-    """Add the missing passwords to the file, which keeps its other lines; what is given stays.
+def complete(settings: Settings, file: Path = FILE, fields: Iterable[str] = FIELDS) -> Settings:
+    """Add the missing credentials to the file, which keeps its other lines.
 
     Returns:
-        The settings with every password.
+        The settings with all of the fields.
     """
-    generated = {name: secrets.token_hex(24) for name in missing(settings)}
+    generated = {name: secrets.token_hex(24) for name in missing(settings, fields)}
     if generated:
         keep(generated, file)
     return settings.model_copy(update=generated)

@@ -1,14 +1,16 @@
 """Ask a service a real question over HTTP: the health check of both runtimes.
 
-``python -m stack.ops.probe URL [--data JSON] [--find TEXT] [--timeout SECONDS]`` ends with 0 when the answer is good.
-Only the standard library, as it runs every few seconds.
+``python -m stack.ops.probe URL [--data JSON] [--find TEXT] [--key NAME] [--timeout SECONDS]`` ends with 0 when the
+answer is good. Only the standard library, as it runs every few seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -16,20 +18,32 @@ from urllib.request import ProxyHandler, Request, build_opener
 DIRECT = build_opener(ProxyHandler({}))  # a proxy of the user's shell does not lead to the stack
 
 
-def ask(url: str, data: str | None = None, find: str = "", timeout: float = 5.0) -> str | None:
+def ask(
+    url: str,
+    data: str | None = None,
+    find: str = "",
+    key: str | None = None,
+    timeout: float = 5.0,
+    environ: Mapping[str, str] = os.environ,
+) -> str | None:
     """Send one request and judge its answer.
 
     Args:
         url: GET, or POST when there is `data`.
         data: JSON body.
         find: text that a good answer contains.
+        key: name of the environment variable with the credentials for HTTP Basic authentication.
         timeout: seconds.
+        environ: the environment.
 
     Returns:
         What is wrong with the service, or None when it is healthy.
     """
     try:
-        request = Request(url, data.encode() if data else None, {"Content-Type": "application/json"})  # noqa: S310
+        headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Basic {b64encode(environ.get(key, '').encode()).decode()}"
+        request = Request(url, data.encode() if data else None, headers)  # noqa: S310
         with DIRECT.open(request, timeout=timeout) as answer:
             body = answer.read().decode(errors="replace")
     except HTTPError as error:
@@ -40,11 +54,12 @@ def ask(url: str, data: str | None = None, find: str = "", timeout: float = 5.0)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line: url, data, find, timeout."""
+    """Read the command line: url, data, find, key, timeout."""
     parser = argparse.ArgumentParser(prog="python -m stack.ops.probe", description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--data")
     parser.add_argument("--find", default="")
+    parser.add_argument("--key")
     parser.add_argument("--timeout", type=float, default=5.0)
     return parser.parse_args(arguments)
 

@@ -69,6 +69,7 @@ class Runs:
         self._settings, self._patience = settings, patience
         self._http = httpx.Client(
             base_url=f"{settings.prefect_url}/api/",
+            headers=settings.prefect_headers,
             timeout=30,
             limits=httpx.Limits(max_keepalive_connections=0),  # the server hangs up after an error
             trust_env=False,

@@ -52,4 +52,5 @@ def problems(services: Iterable[Service]) -> dict[str, str | None]:
 def _problem(service: Service) -> str | None:
     if service.health is None:
         return None
-    return probe.ask(**vars(probe.parse(service.health.probe)) | {"timeout": service.health.timeout})
+    question = vars(probe.parse(service.health.probe)) | {"timeout": service.health.timeout}
+    return probe.ask(**question, environ=service.environment)

@@ -24,14 +24,20 @@ def addresses(settings: Settings) -> dict[str, str]:
     active = {service.name for service in compose_file.services(settings)}
     titled = {name.removesuffix("_port"): field.title for name, field in Settings.model_fields.items() if field.title}
     front = {title: f"{settings.address(name)}/" for name, title in titled.items() if name.replace("_", "-") in active}
-    # Through the portal: the feature server's own page loads from the internet.
+    # Through the portal: the own page of the feature server loads from the internet.
     front |= {
+        "Prefect": sign_in(settings),
         "features": settings.address("portal") + "/features/",
         "data checks": settings.address("portal") + "/docs/",
     }
     if lan.wanted(settings):
         front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"
     return front
+
+
+def sign_in(settings: Settings) -> str:
+    """Return the link after which a browser may use Prefect's pages."""
+    return f"{settings.address('prefect')}/sign-in#{settings.prefect_key}"
 
 
 def has_champion(project: Project) -> bool:

@@ -36,10 +36,10 @@ class Seen:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start Debian's Chromium with a profile of its own."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Start Debian's Chromium with a profile of its own, and further flags."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(EXECUTABLE), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=str(EXECUTABLE), args=[*FLAGS, *flags])
         try:
             yield browser
         finally:
@@ -51,6 +51,7 @@ def look(
     url: str,
     *,
     shows: str,
+    sign_in: str = "",
     size: tuple[int, int] = DESKTOP,
     dark: bool = False,
     screenshot: Path | None = None,
@@ -63,6 +64,7 @@ def look(
         browser: from `chromium`.
         url: of the page.
         shows: a text that the finished page makes visible.
+        sign_in: a page to open first.
         size: of the window, in pixels.
         dark: whether the user prefers a dark page.
         screenshot: PNG to write, of the whole page.
@@ -80,6 +82,8 @@ def look(
         context.route("**/*", lambda route: _keep_inside(route, seen))
         page = context.new_page()
         _listen(page, seen)
+        if sign_in:
+            page.goto(sign_in, wait_until="networkidle")
         page.goto(url, wait_until="domcontentloaded")
         expect(page.get_by_text(shows).first).to_be_visible(timeout=seconds * 1000)
         page.wait_for_load_state("load")

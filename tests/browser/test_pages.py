@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import optuna
 import pytest
 from playwright.sync_api import Browser
@@ -16,11 +15,13 @@ from monitoring import pages
 from monitoring.replay import page as replay_page
 from stack.core.pages import REPLAY
 from stack.core.settings import Settings
+from stack.ops import welcome
 from stack.project import Project
 from stack.specification import specs as projects
 from stack.training import sweep_page
 from stack.training.evaluation import Scorer
 from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
+from tests.conftest import prefect_api
 from tests.monitoring.replay.test_page import ten_weeks
 
 pytestmark = [
@@ -133,7 +134,7 @@ def evidently_report(running: Settings) -> tuple[str, str]:
 
 def prefect_run(running: Settings) -> tuple[str, str]:
     body = {"limit": 1, "sort": "END_TIME_DESC"}
-    (last,) = httpx.post(f"{running.prefect_url}/api/flow_runs/filter", json=body, trust_env=False).json()
+    (last,) = prefect_api(running).post("/flow_runs/filter", json=body).json()
     return f"{running.prefect_url}/runs/flow-run/{last['id']}", last["name"]
 
 
@@ -172,8 +173,9 @@ def test_the_page_works_and_asks_nobody_else(
     running: Settings, browser: Browser, shots: Path, page: Callable[[Settings], tuple[str, str]]
 ):
     url, shows = page(running)
+    sign_in = welcome.sign_in(running) if url.startswith(running.prefect_url) else ""
 
-    seen = look(browser, url, shows=shows, screenshot=shots / f"{page.__name__}.png")
+    seen = look(browser, url, shows=shows, sign_in=sign_in, screenshot=shots / f"{page.__name__}.png")
 
     assert_sound(_without_harmless(seen))
 

@@ -18,6 +18,7 @@ from stack.ops.compose import docker, image
 from stack.ops.compose.runtime import NOTEBOOK, ComposeRuntime
 from stack.specification import specs
 from tests.compose.conftest import Containers
+from tests.conftest import prefect_api
 from tests.polling import eventually
 
 pytestmark = pytest.mark.services
@@ -60,8 +61,7 @@ def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: 
 
     changes.sources.cache_clear()
     ComposeRuntime(containers.settings).apply_changes(print)
-    url = f"{containers.settings.prefect_url}/api/deployments/name/pipeline/{NAME}"
-    assert httpx.get(url, trust_env=False, timeout=30).status_code == 200
+    assert prefect_api(containers.settings).get(f"/deployments/name/pipeline/{NAME}").status_code == 200
     remove()
     eventually(lambda: NAME not in served(containers), 30)
 

@@ -17,7 +17,7 @@ from stack.ops.runs import Runs
 from stack.project import Project
 from stack.specification import specs
 from tests.compose.conftest import PASSWORD, Containers
-from tests.conftest import own_environment
+from tests.conftest import own_environment, prefect_api
 from tests.polling import eventually
 
 pytestmark = pytest.mark.services
@@ -53,8 +53,8 @@ def trainer(invitation: tuple[str, ...], tmp_path_factory: pytest.TempPathFactor
 
 def fits(of: Containers) -> list[dict[str, Any]]:
     """The runs of the flow that another machine works on."""
-    url, question = f"{of.settings.prefect_url}/api/flow_runs/filter", {"flows": {"name": {"any_": ["fit"]}}}
-    return list(httpx.post(url, json=question, trust_env=False).raise_for_status().json())
+    question = {"flows": {"name": {"any_": ["fit"]}}}
+    return list(prefect_api(of.settings).post("/flow_runs/filter", json=question).raise_for_status().json())
 
 
 def trials(of: Containers, run_id: str) -> list[dict[str, str]]:

@@ -14,14 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from flows.automations import retraining_name
 from stack.core.settings import Settings
 from stack.ops.local.runtime import LocalRuntime
 from stack.ops.local.supervisor import Supervisor
 from stack.ops.runs import Run, Runs
-from tests.conftest import shell
+from tests.conftest import prefect_api, shell
 from tests.end_to_end import checkouts
 from tests.polling import eventually
 
@@ -102,8 +100,8 @@ class Harbour:
 
     def progress(self, run: str) -> str:
         """The state that a run is in."""
-        api = f"{self.settings.prefect_url}/api/flow_runs/{run}"
-        return str(httpx.get(api).raise_for_status().json()["state"]["type"])
+        answer = prefect_api(self.settings).get(f"/flow_runs/{run}").raise_for_status()
+        return str(answer.json()["state"]["type"])
 
     def training(self, project: str, cutoff: str) -> Run | None:
         """The newest run of the training deployment with this cut-off."""
@@ -119,10 +117,10 @@ class Harbour:
             self._listen(project, True)
 
     def _listen(self, project: str, enabled: bool) -> None:
-        api = f"{self.settings.prefect_url}/api/automations"
+        api = prefect_api(self.settings)
         query = {"automations": {"name": {"any_": [retraining_name(project)]}}}
-        (found,) = httpx.post(f"{api}/filter", json=query).raise_for_status().json()
-        httpx.patch(f"{api}/{found['id']}", json={"enabled": enabled}).raise_for_status()
+        (found,) = api.post("/automations/filter", json=query).raise_for_status().json()
+        api.patch(f"/automations/{found['id']}", json={"enabled": enabled}).raise_for_status()
 
     def close(self) -> None:
         """End the launcher."""

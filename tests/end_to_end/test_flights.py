@@ -16,6 +16,7 @@ from stack.features import features
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import specs
+from tests.conftest import prefect_api
 from tests.end_to_end.forks import Forks
 
 pytestmark = pytest.mark.services
@@ -97,6 +98,7 @@ from datetime import UTC, datetime
 from projects.flights import source
 from flows.ingest import ingest
 from tests.end_to_end.test_flights import {broken} as broken
+from tests.conftest import prefect_api
 fetch = source.fetch
 source.fetch = lambda since, until: broken(fetch(since, until))
 ingest("flights", until=datetime(2013, 3, 2, tzinfo=UTC))
@@ -106,4 +108,4 @@ ingest("flights", until=datetime(2013, 3, 2, tzinfo=UTC))
 def last_run(settings: Settings, flow: str) -> dict[str, dict[str, str]]:
     """Prefect's record of the newest run of a flow."""
     question = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 1}
-    return httpx.post(f"{settings.prefect_url}/api/flow_runs/filter", json=question).json()[0]  # type: ignore[no-any-return]
+    return prefect_api(settings).post("/flow_runs/filter", json=question).json()[0]  # type: ignore[no-any-return]

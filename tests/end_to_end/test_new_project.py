@@ -18,7 +18,7 @@ import pytest
 from stack.core.settings import ROOT, Settings
 from stack.project import Project
 from stack.specification import specs
-from tests.conftest import shell
+from tests.conftest import prefect_api, shell
 
 pytestmark = pytest.mark.services
 NAME = "new_rentals"
@@ -71,7 +71,7 @@ def remove() -> None:
 
 def deployments(running: Settings) -> list[dict[str, object]]:
     question = {"deployments": {"tags": {"all_": [NAME]}}}
-    answer = httpx.post(f"{running.prefect_url}/api/deployments/filter", json=question, trust_env=False)
+    answer = prefect_api(running).post("/deployments/filter", json=question)
     return answer.json()  # type: ignore[no-any-return]
 
 
@@ -109,5 +109,5 @@ def test_a_project_that_is_gone_is_withdrawn(running: Settings, said: str) -> No
     assert f"deleted: deployments and automation of {NAME}" in told
     assert deployments(running) == []
     question = {"automations": {"name": {"any_": [f"Retrain {NAME} on drift"]}}}
-    answer = httpx.post(f"{running.prefect_url}/api/automations/filter", json=question, trust_env=False)
+    answer = prefect_api(running).post("/automations/filter", json=question)
     assert answer.json() == []

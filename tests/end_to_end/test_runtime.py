@@ -17,7 +17,7 @@ from stack.ops.local.runtime import LocalRuntime
 from stack.ops.local.supervisor import Supervisor
 from stack.ops.status import Row
 from stack.ops.welcome import addresses
-from tests.conftest import shell
+from tests.conftest import prefect_api, shell
 from tests.polling import eventually
 
 pytestmark = pytest.mark.services
@@ -31,12 +31,12 @@ def rows(settings: Settings) -> dict[str, Row]:
 @pytest.fixture(scope="module")
 def weekly(running: Settings) -> Iterator[str]:
     """A deployment with a schedule. Prefect looks for such once a minute: the first test of this file asks for it."""
-    api = f"{running.prefect_url}/api"
-    deployment = httpx.get(f"{api}/deployments/name/skew/flights").json()["id"]
-    schedules = f"{api}/deployments/{deployment}/schedules"
-    made = httpx.post(schedules, json=[{"active": True, "schedule": {"cron": "0 0 * * 0"}}]).raise_for_status().json()
+    api = prefect_api(running)
+    deployment = api.get("/deployments/name/skew/flights").json()["id"]
+    schedules = f"/deployments/{deployment}/schedules"
+    made = api.post(schedules, json=[{"active": True, "schedule": {"cron": "0 0 * * 0"}}]).raise_for_status().json()
     yield deployment
-    httpx.delete(f"{schedules}/{made[0]['id']}")
+    api.delete(f"{schedules}/{made[0]['id']}")
 
 
 @pytest.mark.usefixtures("weekly")
@@ -55,23 +55,23 @@ def test_killed_service_comes_back_and_the_restart_is_shown(running: Settings, s
 
 
 def test_a_run_that_died_with_the_worker_does_not_block_the_next_ones(running: Settings) -> None:
-    api = f"{running.prefect_url}/api"
-    deployment = httpx.get(f"{api}/deployments/name/report/flights").json()["id"]
+    api = prefect_api(running)
+    deployment = api.get("/deployments/name/report/flights").json()["id"]
     # As a power cut leaves it: taken up by a worker, no process yet, so no heartbeat that could stop.
     taken = {"state": {"type": "PENDING"}, "parameters": {"project": "flights"}}
-    run = httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=taken).raise_for_status().json()["id"]
+    run = api.post(f"/deployments/{deployment}/create_flow_run", json=taken).raise_for_status().json()["id"]
     before = rows(running)["worker"].restarts
     os.kill(Supervisor(running).states()["worker"].pid, signal.SIGKILL)
 
-    eventually(lambda: httpx.get(f"{api}/flow_runs/{run}").json()["state"]["type"] == "CRASHED", 90)
+    eventually(lambda: api.get(f"/flow_runs/{run}").json()["state"]["type"] == "CRASHED", 90)
     eventually(lambda: rows(running)["worker"].restarts > before and rows(running)["worker"].health == "healthy", 90)
 
 
 def test_a_schedule_plans_runs_and_no_more_than_three(running: Settings, weekly: str) -> None:
     """After a week off, three late runs are all that wait."""
-    api = f"{running.prefect_url}/api"
+    api = prefect_api(running)
     planned = {"deployments": {"id": {"any_": [weekly]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
-    eventually(lambda: httpx.post(f"{api}/flow_runs/count", json=planned).json() == 3, 120)
+    eventually(lambda: api.post("/flow_runs/count", json=planned).json() == 3, 120)
 
 
 def test_every_printed_address_answers(running: Settings) -> None:

@@ -81,7 +81,7 @@ def _note_applied(settings: Settings) -> None:
 def _with_passwords(settings: Settings) -> Settings:
     """Generate the passwords of a new stack; an existing server goes on with those that its volume has."""
     volume = next((name for name in docker.volumes(settings) if name.endswith("_postgres")), None)
-    if volume and (lost := credentials.missing(settings)):
+    if volume and (lost := credentials.missing(settings, credentials.PASSWORDS)):
         raise StackError(
             str(credentials.FILE),
             found=f"no {', '.join(f'STACK_{name}'.upper() for name in lost)}",

@@ -143,7 +143,9 @@ def _make_folders(settings: Settings) -> None:
     folders = (settings.run, settings.logs, settings.reports, settings.data_docs)
     for folder in (*folders, *(file.parent for file in databases.files(settings).values())):
         folder.mkdir(parents=True, exist_ok=True)
-    settings.run.chmod(0o700)
+    settings.home.chmod(
+        0o700
+    )  # data, predictions and models are no other account's; DVC makes folders that all may write
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from services.portal import watch
 from services.portal.watch import Watch
 from stack.core import disk
 from stack.core.settings import Settings
+from tests.conftest import prefect_api
 from tests.services.portal.conftest import home  # noqa: F401  # a stack of which no service runs
 
 NOW, LOOK = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)
@@ -92,7 +93,7 @@ def test_the_questions_are_ones_that_a_running_stack_answers(running: Settings, 
 
     async def look() -> tuple[dict[str, str], dict[str, str]]:
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-            found = await watch.runs(client, f"{running.prefect_url}/api", datetime.now(UTC))
+            found = await watch.runs(client, running, datetime.now(UTC))
             return found, await watch.problems(running, client, datetime.now(UTC))
 
     runs, found = asyncio.run(look())
@@ -107,11 +108,11 @@ def test_the_runs_of_a_project_that_is_gone_hide_no_others(running: Settings):
     def look() -> dict[str, str]:
         async def ask() -> dict[str, str]:
             async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-                return await watch.runs(client, f"{running.prefect_url}/api", datetime.now(UTC))
+                return await watch.runs(client, running, datetime.now(UTC))
 
         return asyncio.run(ask())
 
-    with httpx.Client(base_url=f"{running.prefect_url}/api", trust_env=False, timeout=20) as prefect:
+    with prefect_api(running) as prefect:
 
         def made(path: str, **body: object) -> str:
             return prefect.post(path, json=body).raise_for_status().json()["id"]

@@ -1,0 +1,1 @@
+"""Feast's own user interface."""

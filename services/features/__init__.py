@@ -1,0 +1,1 @@
+"""Feast's feature server."""

@@ -1,0 +1,114 @@
+"""The guard in front of every HTTP service: it refuses requests that a foreign web page has caused.
+
+A page that the user visits can send requests to 127.0.0.1. Under a name of its own that it points there (DNS
+rebinding), it could read the answers too. The browser tells such requests apart by three headers: ``Host``, ``Origin``
+(https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Origin) and ``Sec-Fetch-Site``
+(https://www.w3.org/TR/fetch-metadata/). A request of a program has none of the last two.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from stack.core.settings import Settings
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
+POLICY_VIOLATION = 1008
+"""Close code of a WebSocket, RFC 6455."""
+
+
+class Guard:
+    """ASGI middleware that refuses foreign hosts and foreign pages with status 403.
+
+    Args:
+        app: the service.
+        settings: whose host, service URLs and allowed hosts are the names that the service answers to.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._names = names(settings)
+        self._by_number = settings.host in EVERY_INTERFACE
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with the reason for refusing it."""
+        problem = self.problem(scope) if scope["type"] in ("http", "websocket") else None
+        if problem is None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await JSONResponse({"detail": problem}, 403)(scope, receive, send)
+        else:
+            await WebSocketClose(POLICY_VIOLATION, "foreign page or host")(scope, receive, send)
+
+    def problem(self, scope: Scope) -> str | None:
+        """Return why the request is refused; None when it is not."""
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
+        if not self._knows(hostname(host)):
+            return "the Host header names no host of this stack; STACK_ALLOWED_HOSTS adds names"
+        if any(origin_host(origin) != host.lower() for origin in headers.getlist("origin")):
+            return "this request comes from a page of another site"
+        changing = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        if changing and headers.get("sec-fetch-site") == "cross-site":
+            return "this request comes from a page of another site"
+        return None
+
+    def _knows(self, name: str) -> bool:
+        return name in self._names or (self._by_number and _is_number(name))
+
+
+def serve(app: ASGIApp, settings: Settings, service: str, **options: Any) -> None:
+    """Run a service behind the guard until it is stopped.
+
+    Args:
+        app: the service.
+        settings: of the stack.
+        service: name of its port setting, without ``_port``.
+        options: further ones of ``uvicorn.run``.
+    """
+    port = getattr(settings, f"{service}_port")
+    options = {"access_log": False, "server_header": False} | options
+    uvicorn.run(Guard(app, settings), host=settings.bind, port=port, **options)
+
+
+def names(settings: Settings) -> frozenset[str]:
+    """Return the host names that a request may be addressed to, in lower case and without ports."""
+    urls = (value for field, value in settings.model_dump().items() if field.endswith("_url"))
+    own = {urlsplit(url).hostname or "" for url in urls} | {settings.host, *settings.allowed_hosts.split(",")}
+    if settings.host in EVERY_INTERFACE:
+        machine = socket.gethostname()
+        own |= {machine, f"{machine}.local"}
+    return frozenset({*LOOPBACK, *(name.strip().lower() for name in own)}) - {"", *EVERY_INTERFACE}
+
+
+def hostname(host: str) -> str:
+    """Return the name in a Host header, in lower case, without port and brackets; empty when malformed."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").removesuffix(".") if host.count("@") == 0 else ""
+    except ValueError:
+        return ""
+
+
+def origin_host(origin: str) -> str:
+    """Return the host and port of an Origin header; empty for ``null``."""
+    return origin.lower().partition("://")[2]
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

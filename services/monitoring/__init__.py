@@ -1,0 +1,1 @@
+"""Evidently's user interface."""

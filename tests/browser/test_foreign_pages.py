@@ -1,0 +1,103 @@
+"""A page of another site, and one under a name that it has pointed at this machine, reach no service of the stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Response
+
+from stack.core.settings import Settings
+from stack.ops import compose_file
+from tests.browser.chromium import EXECUTABLE, chromium
+
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.browser,
+    pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"needs {EXECUTABLE}"),
+]
+NAME = "evil.example"
+METHODS = ("POST", "PUT", "PATCH", "DELETE")
+SEND = """
+async ([url, method, mode, type]) => {
+  try {
+    const answer = await fetch(url, {method, mode, headers: {"Content-Type": type}, body: "{}"});
+    return answer.type === "opaque" ? "opaque" : String(answer.status);
+  } catch (error) {
+    return "blocked";
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium for which the foreign name is this machine, and which leaves the defence to the services."""
+    rules = f"--host-resolver-rules=MAP {NAME} 127.0.0.1"
+    with chromium(rules, "--disable-features=LocalNetworkAccessChecks") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a foreign site."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "index.html").write_text("<!doctype html><title>foreign</title>")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{NAME}:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def paths(running: Settings) -> dict[str, list[str]]:
+    """For each service that publishes a port, paths that change something."""
+    changing = {
+        "prefect": ["/api/flows/", "/api/deployments/", "/api/work_pools/"],
+        "features": ["/write-to-online-store", "/push", "/materialize"],
+        "monitoring": ["/api/projects"],
+        "prediction": ["/flights/predict", "/flights/feedback"],
+        "mlflow": ["/api/2.0/mlflow/experiments/create"],
+    }
+    published = [service.name for service in compose_file.services(running) if service.ports]
+    return {name: ["/", *changing.get(name, [])] for name in published}
+
+
+def test_a_page_of_another_site_changes_nothing(running: Settings, page: Page, site: str) -> None:
+    answers: list[Response] = []
+    page.goto(site)
+    page.on("response", answers.append)
+    outcomes: dict[str, Any] = {}
+    for service, targets in paths(running).items():
+        for path in targets:
+            url = running.address(service) + path
+            for method in METHODS:
+                outcomes[f"{method} {url} json"] = page.evaluate(SEND, [url, method, "cors", "application/json"])
+            for content_type in ("text/plain", "application/x-www-form-urlencoded"):
+                sent = page.evaluate(SEND, [url, "POST", "no-cors", content_type])
+                outcomes[f"POST {url} {content_type}"] = sent
+    assert set(outcomes.values()) <= {"blocked", "opaque"}, json.dumps(outcomes, indent=1)
+    changed = [f"{answer.request.method} {answer.url} {answer.status}" for answer in answers if answer.ok]
+    assert changed == []
+    assert any(answer.status == 403 for answer in answers), "requests did reach the services"
+
+
+def test_a_rebound_name_is_not_answered(running: Settings, page: Page) -> None:
+    for service, targets in paths(running).items():
+        url = running.address(service).replace(running.host, NAME)
+        opened = page.goto(f"{url}/")
+        assert opened is not None and opened.status == 403, service
+        for path in targets:
+            for method in METHODS:
+                assert page.evaluate(SEND, [url + path, method, "cors", "application/json"]) == "403", (service, path)
