@@ -13,7 +13,6 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-from filelock import FileLock, Timeout
 from packaging.version import Version
 
 from stack.core.errors import StackError
@@ -31,11 +30,7 @@ MIGRATED = ("mlflow", "prefect")
 
 
 def target(out: Path, at: datetime) -> Path:
-    """Return the path of a new archive: in the folder `out`, or `out` itself where it ends in ``.tar.gz``.
-
-    Raises:
-        StackError: there is a file of this name.
-    """
+    """Return the path of a new archive: in the folder `out`, or `out` itself where it ends in ``.tar.gz``."""
     file = (out if out.name.endswith(".tar.gz") else out / f"stack-{at:%Y%m%dT%H%M%SZ}.tar.gz").absolute()
     if file.exists():
         raise StackError(str(file), found="a file of this name", expected="none", todo="name another one with OUT=")
@@ -44,11 +39,7 @@ def target(out: Path, at: datetime) -> Path:
 
 @contextmanager
 def exclusive(settings: Settings) -> Iterator[None]:
-    """Let one backup at a time read the state.
-
-    Raises:
-        StackError: there is no state, or another backup is at work.
-    """
+    """Let one backup at a time read the state; refuse a home without state."""
     if not versions.file(settings).exists():
         raise StackError(
             str(settings.home),
@@ -56,13 +47,8 @@ def exclusive(settings: Settings) -> Iterator[None]:
             expected="the state of a stack that has run",
             todo="make up",
         )
-    try:
-        with FileLock(settings.home / "backup.lock", timeout=0):
-            yield
-    except Timeout:
-        raise StackError(
-            str(settings.home), found="another backup at work", expected="one at a time", todo="wait for its end"
-        ) from None
+    with versions.exclusive(settings, settings.home / "backup.lock", "backup"):
+        yield
 
 
 @contextmanager
@@ -70,9 +56,6 @@ def new_archive(settings: Settings, file: Path, report: Report) -> Iterator[Path
     """Give a path to write an archive to, in a work folder; it gets its name when it has been read back.
 
     The folder is beside the archive; what a killed backup of this stack has left there is deleted.
-
-    Raises:
-        StackError: the disk does not take it, or it is not whole.
     """
     began, stack = time.monotonic(), hashlib.sha256(f"{settings.name} {settings.home}".encode()).hexdigest()[:8]
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -103,18 +86,15 @@ def write(
     secrets: Path | None = None,
     dump: Callable[[Path], Dumps] | None = None,
 ) -> None:
-    """Write an archive of everything, in the order of `contents`.
+    """Write an archive of everything, in the order of `contents`; the dumps lie beside it for a moment.
 
     Args:
         settings: the stack.
-        file: the archive; the dumps lie beside it for a moment.
+        file: the archive.
         at: the instant of the wall clock, for the manifest.
         report: receives each part.
         secrets: the ``.env`` to put in too.
         dump: puts dumps of the databases into a folder; by default those that the settings name are dumped.
-
-    Raises:
-        StackError: too little room, or a database that cannot be dumped.
     """
     _require_room_for_all(settings, file.parent)
     with archive.create(file, at.timestamp()) as writer:
@@ -182,16 +162,9 @@ def require_room(folder: Path, needed: int, purpose: str, alternative: str) -> N
 
 
 def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets: bool) -> Manifest:
-    """Verify an archive and return what it holds, if it can be restored here.
+    """Verify an archive and return what it holds, if it can be restored here, with its secrets where they are wanted.
 
-    Args:
-        file: the archive.
-        kinds: the databases here, name -> kind.
-        report: receives the step.
-        secrets: ``.env`` is to be restored too.
-
-    Raises:
-        StackError: a newer layout, databases of newer tools or of another kind; no secrets in it, or some here.
+    Refused are a newer layout, and databases of newer tools or of other kinds than those here, `kinds` by name.
     """
     report(f"checking {file}")
     manifest = archive.verify(file)
@@ -237,13 +210,9 @@ def require_counts(stack: str, manifest: Manifest, counts: archive.Counts) -> No
 def put_files(
     settings: Settings, file: Path, manifest: Manifest, load: Callable[[Path], None] = lambda _: None
 ) -> None:
-    """Unpack a verified archive and put its folders into a home without state; a killed one is not taken for whole.
+    """Unpack a verified archive, let `load` fill the databases from it, and put its folders into a home without state.
 
-    Args:
-        settings: the stack.
-        file: the archive.
-        manifest: what it holds.
-        load: given the folder with the unpacked archive, fills the databases.
+    A home whose restore was killed is not taken for whole.
     """
     with versions.unfinished(settings) as aside:
         archive.extract(file, aside, manifest)

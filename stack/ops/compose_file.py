@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -19,7 +19,6 @@ from stack.ops.interpolation import interpolate
 
 FILE = ROOT / "docker-compose.yml"
 PROBE = ["CMD", "python", "-m", "stack.ops.probe"]
-Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -42,7 +41,8 @@ class Service:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     health: Health | None
-    needs: Mapping[str, Condition]
+    needs: Collection[str]
+    """Names of the services that are ready before it starts."""
     ports: tuple[int, ...]
     grace: float
     """Seconds between the request to stop and the kill."""
@@ -96,11 +96,7 @@ def servers(settings: Settings) -> list[str]:
 
 
 def require_known(settings: Settings, file: Path = FILE) -> None:
-    """Refuse a profile that no service has.
-
-    Raises:
-        StackError: names the nearest one.
-    """
+    """Refuse a profile that no service has, and name the nearest."""
     known = {profile for body in _parsed(file)["services"].values() for profile in body.get("profiles", [])}
     for unknown in sorted(settings.optional - known):
         raise StackError(
@@ -112,11 +108,7 @@ def require_known(settings: Settings, file: Path = FILE) -> None:
 
 
 def require_processes(settings: Settings, file: Path = FILE) -> None:
-    """Refuse a profile whose services only containers have.
-
-    Raises:
-        StackError: names the profile.
-    """
+    """Refuse a profile whose services only containers have."""
     for body in _active(settings, file, ours=False).values():
         if profiles := body.get("profiles"):
             raise StackError(
@@ -156,13 +148,12 @@ def _active(settings: Settings, file: Path, *, ours: bool) -> dict[str, Any]:
 def _service(name: str, raw: Any, values: Mapping[str, str], active: Collection[str], file: Path) -> Service:
     where = f"{file.name}, services.{name}"
     body = interpolate(raw, values, where)
-    needs = body.get("depends_on", {})
     return Service(
         name=name,
         command=tuple(str(word) for word in body["command"]),
         environment=_strings(body.get("environment", {})),
         health=_health(body["healthcheck"], where) if "healthcheck" in body else None,
-        needs={other: need["condition"] for other, need in needs.items() if other in active},
+        needs=[other for other in body.get("depends_on", {}) if other in active],
         ports=tuple(int(str(port).split(":")[-2]) for port in body.get("ports", [])),
         grace=seconds(body.get("stop_grace_period", "10s")),
         once=str(body.get("restart", "no")) == "no",

@@ -13,7 +13,7 @@ FILE = ROOT / ".env"
 KEYS = ("prefect_key",)
 """Of both runtimes."""
 PASSWORDS = tuple(name for name in Settings.model_fields if name.endswith("_password"))
-"""Of the servers of Docker Compose, which go on with those that they were made with."""
+"""Of the servers of Docker Compose, which keep those of their first start."""
 FIELDS = (*KEYS, *PASSWORDS)
 
 
@@ -23,11 +23,7 @@ def missing(settings: Settings, fields: Iterable[str] = FIELDS) -> list[str]:
 
 
 def complete(settings: Settings, file: Path = FILE, fields: Iterable[str] = FIELDS) -> Settings:
-    """Add the missing credentials to the file, which keeps its other lines.
-
-    Returns:
-        The settings with all of the fields.
-    """
+    """Return the settings with all of the fields; those that are missing are generated and kept in the file."""
     generated = {name: secrets.token_hex(24) for name in missing(settings, fields)}
     if generated:
         keep(generated, file)

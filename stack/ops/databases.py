@@ -48,11 +48,7 @@ def files(settings: Settings) -> dict[str, Path]:
 
 
 def require_sqlite(settings: Settings) -> None:
-    """Refuse databases that cannot be dumped here.
-
-    Raises:
-        StackError: names the first one of another kind.
-    """
+    """Refuse databases that cannot be dumped here, and name the first one."""
     for url in urls(settings).values():
         if (kind := make_url(url).get_backend_name()) != KIND:
             raise StackError(
@@ -73,11 +69,7 @@ def dump(settings: Settings, folder: Path) -> Dumps:
 
 
 def copy(file: Path, into: Path) -> None:
-    """Copy all pages in one step, which a writer in WAL mode neither disturbs nor waits for; then check them.
-
-    Raises:
-        StackError: the database is damaged.
-    """
+    """Copy all pages in one step, which a WAL writer neither disturbs nor waits for; refuse a damaged database."""
     live = f"{file.as_uri()}?mode=rw"
     with closing(sqlite3.connect(live, uri=True, timeout=30)) as source, closing(sqlite3.connect(into)) as target:
         source.backup(target, pages=-1)

@@ -43,14 +43,9 @@ def address(settings: Settings) -> str:
 
 
 def authority(url: str, trusted: str = "") -> str:
-    """Return the certificate of a gateway's authority, in PEM.
+    """Return the certificate of a gateway's authority, in PEM; refuse one with another SHA-256 than `trusted`.
 
-    Args:
-        url: of the gateway; its own certificate is not checked, as that takes the authority's.
-        trusted: the SHA-256 that it must have.
-
-    Raises:
-        StackError: no answer, or another authority.
+    The gateway's own certificate is not checked, as that takes the authority's.
     """
     where = f"{url}/{AUTHORITY}"
     try:
@@ -89,11 +84,7 @@ def variables(settings: Settings) -> dict[str, str]:
 
 
 def with_login(settings: Settings, report: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
-    """Generate a password when there is none yet, show it once, and keep its hash.
-
-    Returns:
-        The settings with the hash; as they are where there is one, or no gateway is wanted.
-    """
+    """Return settings with a password's hash: where the gateway has none, it is generated, shown once and kept."""
     if not wanted(settings) or settings.lan_password_hash:
         return settings
     password = "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
@@ -105,11 +96,7 @@ def with_login(settings: Settings, report: Callable[[str], None], file: Path = c
 
 
 def hashed(password: str) -> str:
-    """Return the bcrypt hash of a password, as the gateway's own program makes it.
-
-    Raises:
-        StackError: the program cannot be run.
-    """
+    """Return the bcrypt hash of a password, as the gateway's own program makes it."""
     command = ["docker", "run", "--rm", "--interactive", "--network", "none", compose_file.image(SERVICE)]
     ran = subprocess.run(
         [*command, "caddy", "hash-password"], input=f"{password}\n", capture_output=True, text=True, check=False

@@ -31,11 +31,7 @@ def conflicts(host: str, services: Iterable[Service]) -> Iterator[Conflict]:
 
 
 def require_free(host: str, services: Iterable[Service]) -> None:
-    """Check that services which are about to start can have their ports.
-
-    Raises:
-        StackError: names the port, the service and who holds it.
-    """
+    """Refuse to start services whose ports are taken; the error names the port, the service and who holds it."""
     for service, port, problem, todo in conflicts(host, services):
         raise StackError(f"service {service}, port {port}", found=problem, expected="a free port", todo=todo)
 

@@ -26,15 +26,9 @@ def ask(
     timeout: float = 5.0,
     environ: Mapping[str, str] = os.environ,
 ) -> str | None:
-    """Send one request and judge its answer.
+    """Send a request, GET or with `data` POST, and judge its answer, which has to contain the text `find`.
 
-    Args:
-        url: GET, or POST when there is `data`.
-        data: JSON body.
-        find: text that a good answer contains.
-        key: name of the environment variable with the credentials for HTTP Basic authentication.
-        timeout: seconds.
-        environ: the environment.
+    The variable `key` of the environment has the credentials for HTTP Basic authentication.
 
     Returns:
         What is wrong with the service, or None when it is healthy.

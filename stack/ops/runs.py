@@ -30,26 +30,19 @@ BUSY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a flow run ended."""
-
-    url: str
-    state: str
-    """COMPLETED, FAILED, CRASHED, CANCELLED or PAUSED."""
-    message: str
-
-    @property
-    def good(self) -> bool:
-        """Whether the run did its work."""
-        return self.state in ("COMPLETED", WAITING)
-
-
-@dataclass(frozen=True)
 class Run:
     """A flow run, and how far it is."""
 
     id: str
     state: str
+    """COMPLETED, FAILED, CRASHED, CANCELLED, PAUSED, or a state that is not final."""
+    url: str = ""
+    message: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether the run did its work."""
+        return self.state in ("COMPLETED", WAITING)
 
     @property
     def ended(self) -> bool:
@@ -105,7 +98,7 @@ class Runs:
             stored = run["parameters"]
             instants = {name: datetime.fromisoformat(stored[name]) for name in parameters if stored.get(name)}
             if instants == parameters:
-                return Run(run["id"], run["state"]["type"])
+                return self._run(run["id"], run["state"])
         return None
 
     def online(self, pool: str) -> bool:
@@ -122,11 +115,7 @@ class Runs:
         self._call("POST", f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
 
     def mark_crashed(self, pool: str, message: str) -> list[str]:
-        """Mark the runs of a work pool that have begun and not ended, and the runs that they have started, as crashed.
-
-        Returns:
-            Their names.
-        """
+        """Mark the begun runs of a work pool, and those that they have started, as crashed; return their names."""
         alive = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
         state = {"type": "CRASHED", "name": "Crashed", "message": message}
         names = []
@@ -139,14 +128,8 @@ class Runs:
         """Return the address of a run's page."""
         return f"{self._settings.address('prefect')}/runs/flow-run/{run}"
 
-    def follow(self, run: str, report: Callable[[str], None], pause: float = 1.0) -> Outcome:
-        """Report the log of a run and of the runs that it starts, until it ends.
-
-        Args:
-            run: id of the flow run.
-            report: receives each line.
-            pause: seconds between two looks.
-        """
+    def follow(self, run: str, report: Callable[[str], None], pause: float = 1.0) -> Run:
+        """Report the log of a run and of the runs that it starts, until it ends; look every `pause` seconds."""
         reported: set[str] = set()
         final = {*ENDED, WAITING}
         while True:
@@ -157,8 +140,7 @@ class Runs:
             for line in self._news(run, reported):
                 report(line)
             if state["type"] in final:
-                waits = f"waits for an answer at {self.url(run)}" if state["type"] == WAITING else ""
-                return Outcome(self.url(run), state["type"], waits or state.get("message") or "")
+                return self._run(run, state)
             time.sleep(pause)
 
     def _news(self, run: str, reported: set[str]) -> Iterator[str]:
@@ -197,6 +179,10 @@ class Runs:
             self._flows[flow] = str(self._call("GET", f"flows/{flow}")["name"])
         return self._flows[flow]
 
+    def _run(self, run: str, state: Mapping[str, Any]) -> Run:
+        waits = f"waits for an answer at {self.url(run)}" if state["type"] == WAITING else ""
+        return Run(run, state["type"], self.url(run), waits or state.get("message") or "")
+
     def _state(self, run: str) -> Any:
         return (self._call("GET", f"flow_runs/{run}") or {})["state"]
 
@@ -213,11 +199,7 @@ class Runs:
         return self._call("POST", "flow_runs/filter", {"flow_runs": runs, **question})
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask the API; None when there is no such thing.
-
-        Raises:
-            StackError: no answer, or a refusal.
-        """
+        """Ask the API; None when there is no such thing. No answer, or a refusal, is a StackError."""
         try:
             answer = self._answer(method, path, body)
         except httpx.HTTPError as error:

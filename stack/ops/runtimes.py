@@ -178,11 +178,7 @@ def to_start(settings: Settings, report: Report) -> Runtime:
 
 
 def remember(chosen: Runtime, file: Path = credentials.FILE) -> None:
-    """Keep the profiles of a start in ``.env``, where every later command reads them.
-
-    Raises:
-        StackError: there is no such profile, or it needs another runtime; then nothing is kept.
-    """
+    """Keep the profiles of a start in ``.env``, where every later command reads them; refuse those that cannot run."""
     compose_file.require_known(chosen.settings)
     chosen.check_profiles()
     credentials.keep({"profiles": chosen.settings.profiles}, file)

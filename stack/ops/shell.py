@@ -22,12 +22,7 @@ OPTIONS = (
 
 
 def export_lines(environment: Mapping[str, str], inherited: Mapping[str, str]) -> str:
-    """Return shell commands that export variables and put the virtual environment on PATH.
-
-    Args:
-        environment: the variables.
-        inherited: the environment of the shell.
-    """
+    """Return shell commands that export variables and put the virtual environment on the PATH of a shell."""
     bin_folder = str(Path(sys.executable).parent)
     rest = [folder for folder in inherited.get("PATH", "").split(":") if folder and folder != bin_folder]
     shared = {key: value for key, value in environment.items() if key not in NOT_FOR_SHELLS}

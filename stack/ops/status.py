@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
+from stack.core.errors import StackError, nearest
 from stack.ops import probe
 from stack.ops.compose_file import Service
 
@@ -40,6 +41,17 @@ def table(rows: list[Row]) -> str:
         lines.append(f"{row.name:<13}{row.port or '-':>6}{memory:>10}{row.restarts:>10}{uptime:>12}   {state}")
     lines.append(f"{'sum':<13}{'':>6}{sum(row.memory for row in rows) / 2**20:>6.0f} MiB")
     return "\n".join(lines)
+
+
+def require_log(service: str, services: Collection[str], problem: str) -> None:
+    """Refuse the name of a service that has no log; name the nearest."""
+    if service not in services:
+        raise StackError(
+            f"log of {service}",
+            found=f"{problem}{nearest(service, services)}",
+            expected=f"one of {', '.join(services) or 'none yet'}",
+            todo="make logs SERVICE=<name>",
+        )
 
 
 def problems(services: Iterable[Service]) -> dict[str, str | None]:

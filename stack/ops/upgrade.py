@@ -17,12 +17,6 @@ from stack.ops.runtimes import Report, Runtime
 def upgrade(settings: Settings, out: Path, at: datetime, report: Report) -> None:
     """Bring packages and state to the version that is checked out; the services migrate their databases at the start.
 
-    Args:
-        settings: the stack; it may run or not.
-        out: folder of the archive.
-        at: the instant of the wall clock.
-        report: receives each step.
-
     Raises:
         StackError: a step failed; says how to go back.
     """

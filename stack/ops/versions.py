@@ -1,23 +1,29 @@
-"""A small file in the stack's home that says which versions wrote the state there."""
+"""Which versions wrote the state, as a small file in the home says, and which sources the one-shot services apply."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
 from stack.core import code, files
 from stack.core.errors import StackError
-from stack.core.settings import Settings
+from stack.core.settings import ROOT, Settings
+from stack.specification import specs
 
 LAYOUT = 2
 """Raised when an older stack could not read the state."""
 UNFINISHED = ".restoring"
 """The folder in a home that a restore works in; while it is there, the state is not whole."""
+SOURCES = ("stack", "flows", "services/migrations", "services/tracking", "feature_repo", "projects")
+"""Of what the one-shot services apply: they run again when it has changed."""
 PACKAGES = ("mlflow", "prefect", "feast", "dvc", "evidently", "great-expectations", "bentoml")
 
 
@@ -43,11 +49,7 @@ def changes(before: Mapping[str, str | int]) -> list[str]:
 
 
 def check(settings: Settings) -> None:
-    """Mark a new home as the stack's; refuse state that a newer stack has written, or that is not whole.
-
-    Raises:
-        StackError: the state's layout is newer than this code, or a restore was broken off.
-    """
+    """Mark a new home as the stack's; refuse state that a newer stack has written, or whose restore was broken off."""
     if (settings.home / UNFINISHED).exists():
         raise StackError(
             str(settings.home),
@@ -70,6 +72,27 @@ def check(settings: Settings) -> None:
 def write(settings: Settings, used: Mapping[str, str | int] | None = None) -> None:
     """Note which versions use the state, and which commit: those that are installed, or those that are given."""
     files.write(file(settings), json.dumps(dict(used or current() | {"code": code.version()}), indent=1) + "\n")
+
+
+@lru_cache(maxsize=1)
+def sources() -> str:
+    """Return a fingerprint of code and definitions in the checkout, and of the locked packages."""
+    paths = sorted(path for folder in SOURCES for end in ("py", "yaml") for path in (ROOT / folder).rglob(f"*.{end}"))
+    paths.append(ROOT / "requirements.lock")
+    available = " ".join(specs.names())  # an example is available when its data is installed
+    return hashlib.sha256(b"".join([available.encode(), *(path.read_bytes() for path in paths)])).hexdigest()[:16]
+
+
+@contextmanager
+def exclusive(settings: Settings, lock: Path, task: str) -> Iterator[None]:
+    """Let one task of a kind at a time work on a state."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found, todo = f"another {task} at work on this stack", "wait for its end"
+            raise StackError(str(settings.home), found=found, expected="one at a time", todo=todo) from None
+        yield
 
 
 @contextmanager

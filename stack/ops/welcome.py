@@ -10,7 +10,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.core.wait import wait_until
 from stack.ops import compose_file, lan
-from stack.ops.runs import Outcome, Runs
+from stack.ops.runs import Run, Runs
 from stack.project import Project
 from stack.specification import example, specs
 
@@ -41,11 +41,7 @@ def sign_in(settings: Settings) -> str:
 
 
 def has_champion(project: Project) -> bool:
-    """Return whether the registry holds a champion of the project.
-
-    Raises:
-        StackError: MLflow does not answer as it should.
-    """
+    """Return whether the registry holds a champion of the project; an MLflow that does not answer is a StackError."""
     try:
         return project.registry.champion() is not None
     except httpx.HTTPError as error:
@@ -57,7 +53,7 @@ def has_champion(project: Project) -> bool:
         ) from None
 
 
-def first_pipelines(settings: Settings, report: Callable[[str], None]) -> dict[str, Outcome]:
+def first_pipelines(settings: Settings, report: Callable[[str], None]) -> dict[str, Run]:
     """Run the pipeline of each project without a champion; a run that is under way is followed instead.
 
     A project whose specification is broken is reported and left out; examples run when they are asked for.
@@ -78,11 +74,7 @@ def curl(project: Project) -> str:
 
 
 def answer(project: Project) -> str:
-    """Return the answer to `curl`, waiting until the service has loaded a champion that is minutes old.
-
-    Raises:
-        StackError: the prediction service does not answer, or refuses the example.
-    """
+    """Return the answer to `curl`, waiting until the service has loaded a champion that is minutes old."""
     url, body = f"{project.settings.prediction_url}/{project.name}/predict", example.body(project.spec)
 
     def ask() -> httpx.Response:

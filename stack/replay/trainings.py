@@ -8,7 +8,7 @@ from typing import Any
 
 from stack.core.errors import StackError
 from stack.core.wait import wait_until
-from stack.ops.runs import Outcome, Run, Runs
+from stack.ops.runs import Run, Runs
 
 ATTEMPTS = 3
 """Trainings started for a drift event before the replay gives up."""
@@ -58,6 +58,6 @@ class Trainings:
         reason = "the training that the drift event asked for did not end well"
         return self._runs.start("train", self._project, {"cutoff": cutoff.isoformat(), "reason": reason})
 
-    def _follow(self, run: str) -> Outcome:
+    def _follow(self, run: str) -> Run:
         """Wait until a training has ended; its log is left to its own run."""
         return self._runs.follow(run, lambda _: None)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sklearn.datasets import load_iris
 
-from stack.ops import changes
+from stack.ops import versions
 from stack.ops.compose import docker, image
 from stack.ops.compose.runtime import NOTEBOOK, ComposeRuntime
 from stack.specification import specs
@@ -39,7 +39,7 @@ def flowers(containers: Containers, tmp_path: Path) -> Iterator[str]:
 def remove() -> None:
     shutil.rmtree(specs.PROJECTS / NAME, ignore_errors=True)
     (specs.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
-    changes.sources.cache_clear()
+    versions.sources.cache_clear()
 
 
 def began(containers: Containers) -> dict[str, tuple[str, str]]:
@@ -59,7 +59,7 @@ def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: 
     assert f"wrote {specs.PROJECTS / NAME}" in flowers
     eventually(lambda: NAME in served(containers), 30)
 
-    changes.sources.cache_clear()
+    versions.sources.cache_clear()
     ComposeRuntime(containers.settings).apply_changes(print)
     assert prefect_api(containers.settings).get(f"/deployments/name/pipeline/{NAME}").status_code == 200
     remove()

@@ -52,7 +52,7 @@ def bindings(container: str) -> set[tuple[str, str]]:
 
 def test_another_checkout_of_this_name_touches_nothing(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> None:
     before = docker.containers(containers.settings)
-    assert docker.labels(f"{containers.settings.name}_state")[ownership.LABEL] == str(ROOT)
+    assert ownership.labels(containers.settings)[ownership.LABEL] == str(ROOT)
     monkeypatch.setattr(ownership, "other", partial(ownership.other, own=Path("/elsewhere")))
 
     runtime = ComposeRuntime(containers.settings)

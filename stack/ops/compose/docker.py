@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,18 +53,26 @@ class Container:
 
 def engine() -> str | None:
     """Return why containers cannot be used here; None when an engine with Compose answers."""
-    try:
-        server = _ran("docker", "version", "--format", "{{.Server.Version}}")
-        plugin = _ran("docker", "compose", "version", "--short")
-    except FileNotFoundError:
+    if not shutil.which("docker"):
         return "the command docker is not installed"
-    for ran, what in ((server, "no Docker engine answers"), (plugin, "Docker has no Compose v2")):
+    server = run("version", "--format", "{{.Server.Version}}")
+    plugin = run("compose", "version", "--short")
+    for ran, problem in ((server, "no Docker engine answers"), (plugin, "Docker has no Compose v2")):
         if ran.returncode:
-            return f"{what}: {(ran.stderr or ran.stdout).strip()[:200]}"
+            return f"{problem}: {(ran.stderr or ran.stdout).strip()[:200]}"
     version = plugin.stdout.strip().removeprefix("v")
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
         return f"Docker Compose {version}, older than {'.'.join(map(str, OLDEST))}"
     return None
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Docker's; where Docker is not installed, it ends as a shell says it."""
+    command = ["docker", *words]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", "the command docker is not installed")
 
 
 def compose(
@@ -74,18 +83,10 @@ def compose(
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: IO[bytes] | int = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``docker compose`` on this stack.
-
-    Args:
-        settings: the stack.
-        words: of the command.
-        check: refuse an exit code that is not 0.
-        what: name of the command in an error.
-        stdin: its input.
-        stdout: where its output goes; by default it is returned.
+    """Run ``docker compose`` on this stack; its output is returned, or goes to the file `stdout`.
 
     Raises:
-        StackError: it ended with an error, and `check` is set.
+        StackError: it ended with an error, and `check` is set; `what` names the command.
     """
     environ = environment(settings)
     ran = subprocess.run(
@@ -115,11 +116,7 @@ def indented(lines: Sequence[str]) -> str:
 
 
 def inside(settings: Settings, *words: str) -> str:
-    """Run a command where the state is, in the worker's container; return what it prints.
-
-    Raises:
-        StackError: it ended with an error.
-    """
+    """Run a command where the state is, in the worker's container; return what it prints."""
     return compose(settings, "exec", "-T", WORKER, *words).stdout
 
 
@@ -174,8 +171,7 @@ def containers(settings: Settings) -> dict[str, Container]:
     Those of a single command, as `make notebook` has one, are the user's.
     """
     words = ("ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.oneoff=False", "--format", "{{.ID}}")
-    ids = _listed(*words, settings=settings)
-    return {container.service: container for container in map(_container, inspect(ids))}
+    return {container.service: container for container in map(_container, inspect(_listed(settings, *words)))}
 
 
 def running(settings: Settings) -> list[str]:
@@ -185,41 +181,20 @@ def running(settings: Settings) -> list[str]:
 
 def volumes(settings: Settings) -> list[str]:
     """Names of the stack's volumes; none where no engine answers."""
-    return sorted(_listed("volume", "ls", "--format", "{{.Name}}", settings=settings))
-
-
-def labels(volume: str) -> Mapping[str, str]:
-    """Return the labels of a volume; none where there is no such volume, or no engine answers."""
-    try:
-        ran = _ran("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume)
-    except FileNotFoundError:
-        return {}
-    return {} if ran.returncode else json.loads(ran.stdout) or {}
-
-
-def make_volume(name: str, given: Mapping[str, str]) -> None:
-    """Make a volume with labels; an existing volume stays as it is.
-
-    Raises:
-        StackError: it could not be made.
-    """
-    words = [word for key, value in given.items() for word in ("--label", f"{key}={value}")]
-    ran = _ran("docker", "volume", "create", *words, name)
-    if ran.returncode:
-        raise failure(f"volume {name}", ran.stderr.strip())
+    return sorted(_listed(settings, "volume", "ls", "--format", "{{.Name}}"))
 
 
 def inspect(names: list[str]) -> list[Mapping[str, Any]]:
     """Return what the engine knows of containers or images; those that are gone are left out."""
-    return list(json.loads(_ran("docker", "inspect", *names).stdout or "[]")) if names else []
+    return list(json.loads(run("inspect", *names).stdout or "[]")) if names else []
 
 
 def memory(settings: Settings) -> dict[str, int]:
     """Bytes of memory of each running container, without the file cache that it could give back, by container name."""
-    running = [container.name for container in containers(settings).values() if container.running]
-    if not running:
+    names = [container.name for container in containers(settings).values() if container.running]
+    if not names:
         return {}
-    lines = _ran("docker", "stats", "--no-stream", "--format", "{{json .}}", *running).stdout.splitlines()
+    lines = run("stats", "--no-stream", "--format", "{{json .}}", *names).stdout.splitlines()
     return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, lines)}
 
 
@@ -227,13 +202,9 @@ def _key(name: str) -> str:
     return f"{PREFIX}{name}".upper()
 
 
-def _listed(*words: str, settings: Settings) -> list[str]:
-    """Return what a listing command of Docker's names, of this stack alone."""
-    try:
-        ran = _ran("docker", *words, "--filter", f"label={PROJECT}={settings.name}")
-    except FileNotFoundError:
-        return []
-    return ran.stdout.split()
+def _listed(settings: Settings, *words: str) -> list[str]:
+    """Return the names in a listing of Docker's, of this stack alone."""
+    return run(*words, "--filter", f"label={PROJECT}={settings.name}").stdout.split()
 
 
 def _container(body: Mapping[str, Any]) -> Container:
@@ -258,7 +229,3 @@ def _bytes(text: str) -> int:
     units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
     unit = next(unit for unit in units if text.endswith(unit))
     return int(float(text.removesuffix(unit)) * units[unit])
-
-
-def _ran(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, check=False)

@@ -39,7 +39,8 @@ def lent(settings: Settings, source: Path | None, target: Path | None) -> Iterat
 def lake(settings: Settings) -> Iterator[Settings]:
     """Give the settings of a home on this disk that holds a copy of the containers' lake, for as long as it is used."""
     with TemporaryDirectory(prefix="lake-") as home:
-        _docker(f"copy of {HOME}/lake", "cp", f"{docker.container(settings)}:{HOME}/lake", home)
+        ran = docker.run("cp", f"{docker.container(settings)}:{HOME}/lake", home)
+        _require_copied(f"{HOME}/lake", ran)
         yield settings.model_copy(update={"home": Path(home)})
 
 
@@ -65,20 +66,19 @@ def _shell(
     settings: Settings, script: str, path: str, *, source: Path | None = None, target: Path | None = None
 ) -> None:
     """Run a line of shell, with the path as ``$0``, in the container that runs the flows."""
-    words = ["exec", *(["--interactive"] if source else []), docker.container(settings), "sh", "-c", script, path]
-    _docker(f"copy of {source or target or path}", *words, source=source, target=target)
-
-
-def _docker(what: str, *words: str, source: Path | None = None, target: Path | None = None) -> None:
-    """Run a command of Docker's, from one file to another."""
     with ExitStack() as files:
         stdin = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
         stdout = files.enter_context(target.open("wb")) if target else subprocess.DEVNULL
-        ran = subprocess.run(["docker", *words], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, check=False)
+        words = ("exec", "-T", docker.WORKER, "sh", "-c", script, path)
+        ran = docker.compose(settings, *words, check=False, stdin=stdin, stdout=stdout)
+    _require_copied(source or target or path, ran)
+
+
+def _require_copied(what: Path | str, ran: subprocess.CompletedProcess[str]) -> None:
     if ran.returncode:
         raise StackError(
-            what,
-            found=ran.stderr.decode(errors="replace").strip() or f"exit code {ran.returncode}",
+            f"copy of {what}",
+            found=ran.stderr.strip() or f"exit code {ran.returncode}",
             expected="a running worker with room on its volume",
             todo="look with `make status`",
         )

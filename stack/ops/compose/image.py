@@ -6,7 +6,6 @@ Projects are in it, for whoever runs it elsewhere, but here the checkout's lie b
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -30,22 +29,14 @@ def outdated() -> bool:
 
 
 def build(settings: Settings) -> None:
-    """Build the image from the checkout.
-
-    Raises:
-        StackError: the build failed; holds its last lines.
-    """
+    """Build the image from the checkout; an error holds the last lines of the build."""
     docker.compose(settings, "build", *_arguments(), SERVICE)
 
 
 def build_with_jupyter() -> None:
-    """Build the image that has Jupyter beside the packages of the services; what is built already is not built again.
-
-    Raises:
-        StackError: the build failed; holds its last lines.
-    """
-    command = ["docker", "build", *_arguments(), "--target", "notebook", "--tag", compose_file.image("notebook"), "."]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    """Build the image that has Jupyter beside the packages of the services; built layers are not built again."""
+    tag = compose_file.image("notebook")
+    ran = docker.run("build", *_arguments(), "--target", "notebook", "--tag", tag, ".")
     if ran.returncode:
         raise docker.failure("docker build", ran.stderr.strip())
 

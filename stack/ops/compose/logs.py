@@ -5,25 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
-from stack.core.errors import StackError, nearest
 from stack.core.settings import Settings
+from stack.ops import status
 from stack.ops.compose import docker
 
 
 def lines(settings: Settings, service: str | None, count: int, follow: bool) -> Iterator[str]:
-    """Yield the last lines of a service's log, or of all logs, then those that are written.
-
-    Raises:
-        StackError: there is no such service.
-    """
-    known = list(docker.containers(settings))
-    if service and service not in known:
-        raise StackError(
-            f"log of {service}",
-            found=f"no such container{nearest(service, known)}",
-            expected=f"one of {', '.join(known) or 'none yet'}",
-            todo="make logs SERVICE=<name>",
-        )
+    """Yield the last lines of a service's log, or of all logs, then those that are written."""
+    if service:
+        status.require_log(service, docker.containers(settings), "no such container")
     words = ["logs", "--no-color", "--tail", str(count), *(["--follow"] if follow else [])]
     words += ["--no-log-prefix", service] if service else []
     with docker.started(settings, *docker.EVERYTHING, *words, stdout=subprocess.PIPE) as process:

@@ -6,7 +6,8 @@ made here before Compose would make it, with a label that says it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stack.core.errors import StackError
@@ -21,13 +22,23 @@ VOLUME = "state"
 def claim(settings: Settings) -> None:
     """Make the volume of the state as this checkout's, unless there is one."""
     ours = {LABEL: str(ROOT), docker.PROJECT: settings.name, "com.docker.compose.volume": VOLUME}
-    docker.make_volume(f"{settings.name}_{VOLUME}", ours)
+    options = [word for key, value in ours.items() for word in ("--label", f"{key}={value}")]
+    ran = docker.run("volume", "create", *options, f"{settings.name}_{VOLUME}")
+    if ran.returncode:
+        raise docker.failure(f"volume {settings.name}_{VOLUME}", ran.stderr.strip())
+
+
+def labels(settings: Settings) -> Mapping[str, str]:
+    """Return the labels of the state's volume; none where there is no such volume, or no engine answers."""
+    ran = docker.run("volume", "inspect", "--format", "{{json .Labels}}", f"{settings.name}_{VOLUME}")
+    return {} if ran.returncode else json.loads(ran.stdout) or {}
 
 
 def foreign_checkout(settings: Settings) -> str | None:
-    """Return the folder of another checkout that containers or volumes of this name are of; None when there is none."""
-    volume = docker.labels(f"{settings.name}_{VOLUME}").get(LABEL, "")
-    return other([volume, *(container.checkout for container in docker.containers(settings).values())])
+    """Return the folder of another checkout that owns containers or volumes of this name, if any."""
+    return other(
+        [labels(settings).get(LABEL, ""), *(container.checkout for container in docker.containers(settings).values())]
+    )
 
 
 def other(folders: Iterable[str], own: Path = ROOT) -> str | None:
@@ -40,15 +51,11 @@ def other(folders: Iterable[str], own: Path = ROOT) -> str | None:
 
 
 def require_own(settings: Settings) -> None:
-    """Refuse to touch the containers and volumes of another checkout.
-
-    Raises:
-        StackError: names it.
-    """
-    if found := foreign_checkout(settings):
+    """Refuse to touch the containers and volumes of another checkout, and name it."""
+    if checkout := foreign_checkout(settings):
         raise StackError(
             f"STACK_NAME {settings.name}",
-            found=f"containers and volumes of {found}",
+            found=f"containers and volumes of {checkout}",
             expected="a name of this checkout's own",
             todo="set STACK_NAME and other ports in .env; to go on with that state here, `make backup` there and "
             "`make restore` here",

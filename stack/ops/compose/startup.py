@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import changes, compose_file, credentials, lan, ports
+from stack.ops import compose_file, credentials, lan, ports, versions
 from stack.ops.compose import docker, image, ownership
 from stack.ops.compose_file import Service
 from stack.ops.runtimes import Report
@@ -48,14 +48,10 @@ def up(settings: Settings, report: Report) -> None:
 
 
 def apply_changes(settings: Settings, report: Report) -> None:
-    """Run the one-shot services again if something has changed; nothing else is started or stopped.
-
-    Raises:
-        StackError: one of them fails; holds the end of its log.
-    """
+    """Run the one-shot services again if something has changed; an error holds the end of the log of the failed one."""
     if docker.WORKER not in docker.running(settings):
         return
-    if docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP).strip() == changes.sources():
+    if docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP).strip() == versions.sources():
         return
     for name in [service.name for service in compose_file.services(settings) if service.once]:
         command = ["docker", "start", "--attach", docker.container(settings, name)]
@@ -75,7 +71,7 @@ def apply_changes(settings: Settings, report: Report) -> None:
 
 def _note_applied(settings: Settings) -> None:
     """Remember that the one-shot services have applied what is in the checkout now."""
-    docker.inside(settings, "sh", "-c", f'mkdir -p "${{0%/*}}" && echo {changes.sources()} > "$0"', STAMP)
+    docker.inside(settings, "sh", "-c", f'mkdir -p "${{0%/*}}" && echo {versions.sources()} > "$0"', STAMP)
 
 
 def _with_passwords(settings: Settings) -> Settings:
@@ -101,11 +97,7 @@ class _Start:
         self._ready: set[str] = set()
 
     def run(self) -> None:
-        """Let Docker Compose start everything in order; report what is ready.
-
-        Raises:
-            StackError: a service does not become healthy.
-        """
+        """Let Docker Compose start everything in order; report what is ready, and name what does not become healthy."""
         words = ["up", "--detach", "--wait", "--wait-timeout", str(PATIENCE), "--remove-orphans", "--quiet-pull"]
         if self._settings.join_url:
             words += ["--no-deps", *(service.name for service in self._services)]

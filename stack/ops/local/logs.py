@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from stack.core.errors import StackError, nearest
 from stack.core.settings import Settings
+from stack.ops import status
 
 CHUNK = 64 * 1024
 
@@ -16,11 +16,6 @@ CHUNK = 64 * 1024
 def file(settings: Settings, name: str) -> Path:
     """Return the log file of a service."""
     return settings.logs / f"{name}.log"
-
-
-def names(settings: Settings) -> list[str]:
-    """Return the services that have a log."""
-    return sorted(path.stem for path in settings.logs.glob("*.log"))
 
 
 def tail(settings: Settings, name: str, count: int) -> list[str]:
@@ -35,28 +30,14 @@ def tail(settings: Settings, name: str, count: int) -> list[str]:
 
 def lines(settings: Settings, service: str | None, count: int, follow: bool) -> Iterator[str]:
     """Yield the last lines of a service's log, or of all logs, then those that are written."""
-    wanted = _chosen(settings, service)
+    names = sorted(path.stem for path in settings.logs.glob("*.log"))
+    if service:
+        status.require_log(service, names, f"no such log in {settings.logs}")
+    wanted = [service] if service else names
     width = max((len(name) for name in wanted), default=0)
     entries = ((name, line) for name in wanted for line in tail(settings, name, count))
     for name, line in chain(entries, _added(settings, wanted) if follow else ()):
         yield f"{name:<{width}} | {line}" if len(wanted) > 1 else line
-
-
-def _chosen(settings: Settings, name: str | None) -> list[str]:
-    """Return the services to show: the named one, or all.
-
-    Raises:
-        StackError: no log of this name.
-    """
-    known = names(settings)
-    if name and name not in known:
-        raise StackError(
-            f"log of {name}",
-            found=f"no such log in {settings.logs}{nearest(name, known)}",
-            expected=f"one of {', '.join(known) or 'none yet'}",
-            todo="make logs SERVICE=<name>",
-        )
-    return [name] if name else known
 
 
 def _added(settings: Settings, wanted: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -21,11 +21,7 @@ SERVICE = "SUPERVISOR_PROCESS_NAME"
 
 
 def by_service(stack: str) -> dict[str, list[psutil.Process]]:
-    """Find this user's running processes of one stack, by service.
-
-    Args:
-        stack: address of the stack's supervisord, as in ``supervisor.address``.
-    """
+    """Find this user's running processes of a stack, by service; the stack is named by its supervisord's address."""
     running: dict[str, list[psutil.Process]] = defaultdict(list)
     for process in psutil.process_iter():
         try:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import changes, compose_file, databases, ports, status, versions
+from stack.ops import compose_file, databases, ports, status, versions
 from stack.ops.compose_file import Service
 from stack.ops.local import launch, logs, supervisor
 from stack.ops.local.supervisor import State, Supervisor
@@ -29,14 +27,15 @@ def up(settings: Settings, report: Report, notify: Report, file: Path = compose_
         report: receives each service that is ready.
         notify: receives the notices of one-shot services.
         file: the list of services.
-
-    Raises:
-        StackError: a port is taken, or a service does not become healthy.
     """
     services = compose_file.services(settings, file)
     compose_file.require_processes(settings, file)
-    _make_folders(settings)
-    with _exclusive(settings):
+    folders = (settings.run, settings.logs, settings.reports, settings.data_docs)
+    for folder in (*folders, *(file.parent for file in databases.files(settings).values())):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Data, predictions and models are no other account's; DVC makes folders that all may write.
+    settings.home.chmod(0o700)
+    with versions.exclusive(settings, settings.run / "up.lock", "`up`"):
         versions.check(settings)
         supervisor.render(settings, services)
         daemon = Supervisor(settings)
@@ -49,14 +48,7 @@ def up(settings: Settings, report: Report, notify: Report, file: Path = compose_
 
 
 class Startup:
-    """One start of a stack.
-
-    Args:
-        settings: of the stack.
-        daemon: its running supervisord.
-        report: receives each service that is ready.
-        notify: receives the notices of one-shot services.
-    """
+    """A start of a stack, whose supervisord runs."""
 
     def __init__(self, settings: Settings, daemon: Supervisor, report: Report, notify: Report) -> None:
         self._settings, self._daemon, self._report, self._notify = settings, daemon, report, notify
@@ -66,11 +58,7 @@ class Startup:
         self._ready: set[str] = set()
 
     def run(self, services: Iterable[Service]) -> None:
-        """Start what does not run yet; return when all is healthy.
-
-        Raises:
-            StackError: a service does not become healthy; holds the end of its log.
-        """
+        """Start what does not run yet; return when all is healthy. An error holds the end of a service's log."""
         waiting = list(services)
         while waiting:
             states = self._daemon.states()
@@ -127,7 +115,7 @@ class Startup:
 
     def _stamp(self, service: Service) -> Path:
         """Return the file that exists when a one-shot service has succeeded with this definition and these sources."""
-        return self._settings.run / f"{service.name}.{service.fingerprint}.{changes.sources()}.done"
+        return self._settings.run / f"{service.name}.{service.fingerprint}.{versions.sources()}.done"
 
     def _failure(self, name: str, problem: str) -> StackError:
         return StackError(
@@ -136,25 +124,3 @@ class Startup:
             expected="a healthy service",
             todo=f"read {logs.file(self._settings, name)}, run `make doctor`, then `make up` again",
         )
-
-
-def _make_folders(settings: Settings) -> None:
-    """Make the folders that the services expect to find."""
-    folders = (settings.run, settings.logs, settings.reports, settings.data_docs)
-    for folder in (*folders, *(file.parent for file in databases.files(settings).values())):
-        folder.mkdir(parents=True, exist_ok=True)
-    settings.home.chmod(
-        0o700
-    )  # data, predictions and models are no other account's; DVC makes folders that all may write
-
-
-@contextmanager
-def _exclusive(settings: Settings) -> Iterator[None]:
-    """Let one `up` at a time work on a stack."""
-    with (settings.run / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            found, todo = "another `up` at work on this stack", "wait for its end"
-            raise StackError(str(settings.home), found=found, expected="one at a time", todo=todo) from None
-        yield

@@ -158,11 +158,7 @@ class Supervisor:
             return False
 
     def ensure(self) -> None:
-        """Start the daemon unless it runs; what a dead one has left behind is ended first.
-
-        Raises:
-            StackError: it does not start.
-        """
+        """Start the daemon unless it runs; what a dead one has left behind is ended first."""
         if self.alive():
             return
         processes.kill(self.leftovers())
@@ -207,11 +203,7 @@ class Supervisor:
         processes.kill(processes.by_service(address(self._settings)).get(name, []))
 
     def shutdown(self, waves: Sequence[Sequence[str]] = ()) -> None:
-        """Stop the services wave by wave, then the daemon, then whatever is left of the stack.
-
-        Args:
-            waves: names of services; a wave is stopped together, before the next one. The rest follows.
-        """
+        """Stop the services wave by wave, then the others, then the daemon, then whatever is left of the stack."""
         if self.alive():
             for wave in [*waves, list(self.states())]:
                 self._stop_together(wave)
