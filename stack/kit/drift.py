@@ -1,10 +1,10 @@
-"""The words of a drift policy: what a review measured, which rules were held against it, and what follows.
+"""The types of a drift policy: the measurements of a review, its rules, and their verdict.
 
-A project may decide for itself, in ``projects/<name>/drift.py``::
+A project may have its own policy, in ``projects/<name>/drift.py``::
 
     def decide(usual: Verdict, policy: Monitoring, history: Sequence[Window], *, at, cutoff) -> Verdict: ...
 
-`usual` is the verdict of ``monitoring`` in project.yaml; give it back, with more or fewer reasons, or make another one.
+`usual` is the verdict of ``monitoring`` in project.yaml: return it, with more or fewer reasons, or another verdict.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Action = Literal["retrain", "notice", "none"]
 
 @dataclass(frozen=True)
 class Window:
-    """What was measured up to one instant."""
+    """The measurements of a window."""
 
     at: datetime
     """End of the window."""
@@ -46,7 +46,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule of the policy: the number found, its limit, and what follows from it."""
+    """A rule of the policy: the measured number, its limit, and the action that follows."""
 
     name: str
     found: float | None
@@ -57,7 +57,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the policy decided, with every rule it looked at."""
+    """The decision of the policy, with every rule that it evaluated."""
 
     reasons: tuple[Reason, ...]
 
@@ -79,6 +79,6 @@ class Verdict:
     @property
     def summary(self) -> str:
         """One line: what follows, and the rules that asked for it."""
-        asked = [reason.text for reason in self.reasons if reason.action == self.action != "none"]
-        said = {"retrain": "Retrain", "notice": "Notice", "none": "Nothing to do"}[self.action]
-        return f"{said}: {'; '.join(asked)}" if asked else said
+        reasons = [reason.text for reason in self.reasons if reason.action == self.action != "none"]
+        action = {"retrain": "Retrain", "notice": "Notice", "none": "Nothing to do"}[self.action]
+        return f"{action}: {'; '.join(reasons)}" if reasons else action

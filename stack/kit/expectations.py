@@ -1,7 +1,7 @@
-"""The expectations that most tables need, for a project's ``checks.py``; all others of Great Expectations serve too.
+"""The expectations that most tables need, for a project's ``checks.py``, beside all others of Great Expectations.
 
-A row that breaks one is taken out of its batch; where more than 5 % of the rows do, the batch is refused. A warning
-takes nothing out.
+A row that fails is taken out of its batch; where more than 5 % of the rows fail, the batch is refused. A warning takes
+nothing out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def present(column: str, missing: float = 0.0) -> Any:
 
 
 def among(column: str, values: Sequence[Any], *, strictly: bool = False) -> Any:
-    """Values of a set: a new one is a warning, or, strictly, taken out."""
+    """Values of a set: another value is a warning, or, strictly, takes its row out."""
     return gxe.ExpectColumnValuesToBeInSet(
         column=column,
         value_set=list(values),

@@ -1,7 +1,7 @@
-"""What a project's own ``projects/<name>/model.py`` is made of: candidates for the search, and a metric.
+"""The parts of a project's own ``projects/<name>/model.py``: candidates for the search, and a metric.
 
-Both names are optional. The candidates compete with those of :mod:`stack.training.candidates`; the metric is then what
-the search is after, and the first by which people compare versions::
+Both are optional. The candidates compete with those of :mod:`stack.training.candidates`; the search optimises the
+metric, and versions are compared by it first::
 
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import make_pipeline
@@ -44,17 +44,14 @@ class Suggest(Protocol):
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Draw an integer, both ends included."""
-        ...
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """Draw a number."""
-        ...
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Draw one of several values."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -76,11 +73,11 @@ class Candidate:
     """A kind of model that competes in the search.
 
     Args:
-        build: makes the unfitted scikit-learn pipeline from (columns, seed, **parameters). It is fitted on a frame
+        build: returns the unfitted scikit-learn pipeline for (columns, seed, **parameters). It is fitted on a frame
             with these columns and, of a classification, the positions of the classes (0, 1, ...).
         space: draws the parameters; None when there are none.
-        initial_params: the hyper-parameters of the first trial, one for each that `space` draws.
-        centre: their former name, read for one release.
+        initial_params: the value of each of these parameters in the first trial.
+        centre: the former name of `initial_params`, read for one release.
     """
 
     build: Callable[..., Pipeline]
@@ -96,11 +93,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Metric:
-    """How good answers are, in the project's own terms.
-
-    Args:
-        measure: gives the metric of (label, answer): encoded outcomes (n,) and answers (n, outputs).
-    """
+    """A metric of (label, answer): encoded outcomes (n,) and answers (n, outputs)."""
 
     name: str
     measure: Callable[[np.ndarray, np.ndarray], float]

@@ -23,20 +23,17 @@ def means(
 ) -> pd.DataFrame:
     """Average columns over the rows of each key that were known before each tick in (since, until].
 
-    A window of n ticks at an instant t covers [t - n ticks, t). Sums are made tick by tick in the order of time, so a
-    value does not depend on what lies before its window or where (since, until] begins.
+    A window of n ticks at an instant t covers [t - n ticks, t). Sums are computed tick by tick in the order of time, so
+    a value does not depend on the rows before its window or on `since`.
 
     Args:
-        rows: `key`, `columns` (numbers, missing ones are not counted) and ``available_at``, those known in
-            (since - the longest window, until].
-        key: column whose values are told apart; rows without one are left out.
-        columns: what is averaged.
-        since, until: the window (since, until].
+        rows: `key` (rows without it are left out), `columns` (numbers, missing ones are not counted) and
+            ``available_at``, known in (since - the longest window, until].
         tick, windows: distance of the ticks, which lie on its multiples since 1970 UTC; name -> length in ticks.
 
     Returns:
-        `key`, ``event_timestamp`` (microseconds, UTC), ``<key>_rows_<window>``, how many rows a window holds, and
-        ``<key>_<column>_<window>``, both float32: one row a tick and key with rows in its longest window.
+        `key`, ``event_timestamp`` (microseconds, UTC), ``<key>_rows_<window>``, the number of rows in a window, and
+        ``<key>_<column>_<window>``, both float32: a row for each tick and key with rows in its longest window.
     """
     longest = max(windows.values())
     names = [f"{key}_{name}_{window}" for name in ("rows", *columns) for window in windows]
@@ -56,15 +53,15 @@ def means(
             count = _last(counted, length)
             total = count if name == "rows" else _last(summed, length) / count.where(count > 0)
             tables[f"{key}_{name}_{window}"] = total.loc[ticks].astype("float32")
-    lively = _long(_last(_spread(counts["rows"], span), longest).loc[ticks]) > 0
-    long = {name: _long(table)[lively] for name, table in tables.items()}
-    index = lively[lively].index
+    filled = _long(_last(_spread(counts["rows"], span), longest).loc[ticks]) > 0
+    long = {name: _long(table)[filled] for name, table in tables.items()}
+    index = filled[filled].index
     keys = pd.Series(index.get_level_values(1)).astype(rows[key].dtype)
     return _frame(keys, index.get_level_values(0), long, key)
 
 
 def _ticks(seen: pd.Series, since: datetime, until: datetime, tick: pd.Timedelta, longest: int) -> pd.DatetimeIndex:
-    """Ticks in (since, until] whose longest window may hold a row."""
+    """Return the ticks in (since, until] whose longest window may hold a row."""
     first, last = pd.Timestamp(since).floor(tick) + tick, pd.Timestamp(until).floor(tick)
     if seen.empty:
         return pd.DatetimeIndex([], tz="UTC")
@@ -73,12 +70,12 @@ def _ticks(seen: pd.Series, since: datetime, until: datetime, tick: pd.Timedelta
 
 
 def _spread(values: pd.Series, span: pd.DatetimeIndex) -> pd.DataFrame:
-    """One row a tick, one column a key."""
+    """Return a table with a row for each tick and a column for each key."""
     return values.unstack().reindex(span).fillna(0.0).astype("float64")
 
 
 def _last(table: pd.DataFrame, length: int) -> pd.DataFrame:
-    """Sums over the last ticks, always added up in the same order."""
+    """Sum over the last ticks, always in the same order."""
     total = table
     for back in range(1, length):
         total = total + table.shift(back, fill_value=0.0)
@@ -86,11 +83,11 @@ def _last(table: pd.DataFrame, length: int) -> pd.DataFrame:
 
 
 def _long(table: pd.DataFrame) -> pd.Series:
-    """One value a tick and key."""
+    """Return a value for each tick and key."""
     return cast(pd.Series, table.stack(future_stack=True))
 
 
 def _frame(keys: pd.Series, at: pd.Index, columns: Mapping[str, pd.Series], key: str) -> pd.DataFrame:
-    made = {name: column.to_numpy() for name, column in columns.items()}
+    means = {name: column.to_numpy() for name, column in columns.items()}
     times = pd.DatetimeIndex(at).tz_convert("UTC").as_unit("us")
-    return pd.DataFrame({key: keys.to_numpy(), "event_timestamp": times, **made})
+    return pd.DataFrame({key: keys.to_numpy(), "event_timestamp": times, **means})

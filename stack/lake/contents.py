@@ -1,10 +1,9 @@
-"""The tables of a batch: what they must be before they are appended, and how they are read back."""
+"""The tables of a batch: checked before they are appended, and read back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import cast
+from datetime import datetime
 
 import pandas as pd
 import pyarrow as pa
@@ -13,9 +12,8 @@ from dvc.repo import Repo
 
 from stack.core.errors import StackError
 from stack.lake import repository
-from stack.lake.windows import batch_id as batch_id
-from stack.lake.windows import window as window
-from stack.specification.sections import Table as TableSpec
+from stack.lake.windows import batch_id
+from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
 
 
@@ -25,56 +23,51 @@ def checked(
     """Check one table of a batch, order it by its key, and bring its instants to UTC microseconds."""
     where, table = f"batch {batch_id(since, until)} of {spec.name}, table {name}", spec.tables[name]
     frame = tables.get(name)
-    needed = [*table.key, table.available_at]
-    if frame is None or not set(needed) <= set(frame.columns):
-        found = "no such table" if frame is None else ", ".join(map(str, frame.columns))
-        raise StackError(where, found=found, expected=f"a table with the columns {', '.join(needed)}")
+    required = [*table.key, table.available_at]
+    if frame is None or not set(required) <= set(frame.columns):
+        columns = "no such table" if frame is None else ", ".join(map(str, frame.columns))
+        raise StackError(where, found=columns, expected=f"a table with the columns {', '.join(required)}")
     frame = in_utc(frame)
     outside = ~((frame[table.available_at] > pd.Timestamp(since)) & (frame[table.available_at] <= pd.Timestamp(until)))
     if outside.any():
-        stray = frame.loc[outside, table.available_at].iloc[0]
-        raise StackError(
-            where, found=f"{outside.sum()} rows outside the window, one at {stray}", expected="rows inside"
-        )
-    twice = frame.duplicated(table.key)
-    if twice.any():
-        raise StackError(where, found=f"a key twice: {_first(frame[twice], table)}", expected="each key once")
+        found = f"{outside.sum()} rows outside the window, one at {frame.loc[outside, table.available_at].iloc[0]}"
+        raise StackError(where, found=found, expected="rows inside")
+    duplicates = frame[frame.duplicated(table.key)]
+    if len(duplicates):
+        raise StackError(where, found=f"a key twice: {first_key(duplicates, table)}", expected="each key once")
     return pa.Table.from_pandas(frame.sort_values(table.key, ignore_index=True), preserve_index=False)
 
 
 def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
     """Bring the instants of a table to microseconds, UTC; one without a zone is UTC."""
     instants = frame.select_dtypes(["datetime", "datetimetz"])
-    return pd.concat([frame.drop(columns=instants.columns), instants.apply(_micros)], axis=1)[frame.columns]
+    return frame.assign(**{str(name): pd.to_datetime(instants[name], utc=True).dt.as_unit("us") for name in instants})
 
 
-def _micros(instants: pd.Series) -> pd.Series:
-    utc = instants.dt.tz_localize(UTC) if instants.dt.tz is None else instants.dt.tz_convert(UTC)
-    return cast(pd.Series, utc.dt.as_unit("us"))
-
-
-def _first(frame: pd.DataFrame, table: TableSpec) -> str:
+def first_key(frame: pd.DataFrame, table: Table) -> str:
     """Name the first row of a frame by its key."""
     return ", ".join(f"{column} {frame[column].iloc[0]}" for column in table.key)
 
 
 def require_same_types(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> None:
-    """Refuse a column of another type than the last batch's: the table could not be read as one any more."""
+    """Refuse a column of another type than the last batch's, with which the table could no longer be read."""
     unseen = set(content)
     for _, file in repository.partitions(repo, spec.name, "HEAD"):
         last = {table: path for (table, _), path in repository.files(repo, file, "HEAD").items() if table in unseen}
         for name, path in last.items():
-            _unifiable(pq.read_schema(path), content[name].schema, f"batch {batch} of {spec.name}, table {name}")
+            _require_unifiable(
+                pq.read_schema(path), content[name].schema, f"batch {batch} of {spec.name}, table {name}"
+            )
         unseen -= last.keys()
         if not unseen:
             return
 
 
-def _unifiable(before: pa.Schema, new: pa.Schema, where: str) -> None:
+def _require_unifiable(former: pa.Schema, new: pa.Schema, where: str) -> None:
     for field in new:
-        if field.name not in before.names:
+        if field.name not in former.names:
             continue
-        known = before.field(field.name)
+        known = former.field(field.name)
         try:
             pa.unify_schemas([pa.schema([known]), pa.schema([field])], promote_options="permissive")
         except pa.ArrowException:
@@ -101,14 +94,12 @@ def require_same_rows(
             )
 
 
-def known_rows(table: TableSpec, paths: Iterable[str], since: datetime | None, until: datetime | None) -> pd.DataFrame:
+def known_rows(table: Table, paths: Iterable[str], since: datetime | None, until: datetime | None) -> pd.DataFrame:
     """Read the rows of a table that became known in (since, until]; of a snapshot table, the latest of each key."""
     frame = repository.frame(paths, [*table.key, table.available_at])
-    known = frame[table.available_at]
-    inside = pd.Series(True, index=frame.index)
     if since is not None:
-        inside &= known > pd.Timestamp(since)
+        frame = frame[frame[table.available_at] > pd.Timestamp(since)]
     if until is not None:
-        inside &= known <= pd.Timestamp(until)
-    frame = frame[inside].sort_values([table.available_at, *table.key], ignore_index=True)
+        frame = frame[frame[table.available_at] <= pd.Timestamp(until)]
+    frame = frame.sort_values([table.available_at, *table.key], ignore_index=True)
     return frame.drop_duplicates(table.key, keep="last", ignore_index=True) if table.snapshot else frame

@@ -1,6 +1,6 @@
-"""What git knows about the lake: files at a revision, and the commit of each batch.
+"""The lake's git history: files at a revision, and the commit of each batch.
 
-A commit names its batch in trailers, ``Project:`` and ``Batch:``. Older ones have it in the subject alone.
+A commit names its batch in trailers, ``Project:`` and ``Batch:``; older commits in the subject alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dvc.scm import Git
 from scmrepo.git.objects import GitCommit, GitObject
 
 LAYOUT = "Layout"
-"""Trailer of a commit that changes how data is stored and not what it is."""
+"""Trailer of a commit that changes how data is stored, not the data."""
 OLD_SUBJECT = re.compile(r"Append (\S+) (\S+)")
 
 
 def message(subject: str, body: str, **trailers: str) -> str:
-    """Write a commit message that `commits` can be searched by."""
+    """Return a commit message with trailers."""
     lines = "\n".join(f"{name}: {value}" for name, value in trailers.items())
     return "\n\n".join(part for part in (subject, body, lines) if part) + "\n"
 
@@ -43,7 +43,7 @@ def content(scm: Git, revision: str, path: str) -> bytes | None:
 
 def commits(scm: Git, revision: str = "HEAD") -> Iterator[GitCommit]:
     """Iterate over the commits up to a revision, newest first."""
-    return (scm.resolve_commit(found) for found in scm.branch_revs(revision))
+    return map(scm.resolve_commit, scm.branch_revs(revision))
 
 
 def revisions(scm: Git, project: str) -> Iterator[tuple[str, str]]:

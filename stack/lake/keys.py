@@ -1,4 +1,4 @@
-"""The keys of all rows in the lake, as hashes: a row that comes twice is refused without reading the lake again."""
+"""The hashes of the keys of all rows in the lake: a repeated row is refused without reading the lake again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from dvc.repo import Repo
 
 from stack.core.errors import StackError
-from stack.lake import history, repository
+from stack.lake import contents, history, repository
 from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
 
@@ -25,7 +25,7 @@ SCHEMA = "CREATE TABLE seen (hash INTEGER PRIMARY KEY); CREATE TABLE state (vers
 
 
 def identity(table: Table) -> list[str]:
-    """Columns that identify a row of the lake: a key of a snapshot may come again later, with other values."""
+    """Return the columns that identify a row of the lake: in snapshots a key may return with other values."""
     return [*table.key, table.available_at] if table.snapshot else table.key
 
 
@@ -36,13 +36,12 @@ def check(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch:
         for name, table in spec.tables.items():
             frame = content[name].select(identity(table)).to_pandas()
             hashes = _hashes(frame, name)
-            find = "SELECT hash FROM seen WHERE hash IN (SELECT value FROM json_each(?))"
-            twice = np.isin(hashes, [found for (found,) in index.execute(find, [json.dumps(hashes.tolist())])])
-            if twice.any():
-                first = ", ".join(f"{column} {frame.loc[twice, column].iloc[0]}" for column in table.key)
+            query = "SELECT hash FROM seen WHERE hash IN (SELECT value FROM json_each(?))"
+            known = frame[np.isin(hashes, [seen for (seen,) in index.execute(query, [json.dumps(hashes.tolist())])])]
+            if len(known):
                 raise StackError(
                     f"batch {batch} of {spec.name}, table {name}",
-                    found=f"{twice.sum()} rows that the lake already has, one with {first}",
+                    found=f"{len(known)} rows that the lake already has, one with {contents.first_key(known, table)}",
                     expected="rows with new keys",
                     todo="see whether the source delivers a window twice",
                 )
@@ -51,14 +50,13 @@ def check(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch:
 
 
 def remember(repo: Repo, spec: ProjectSpec, new: Iterable[int]) -> None:
-    """Keep the hashes for the next append, with the version of the data that they now belong to."""
+    """Store the hashes for the next append, as those of the present version of the data."""
     with closing(sqlite3.connect(_file(repo, spec))) as index:
-        _add(index, new)
-        _commit(index, _version(repo, spec))
+        _add(index, new, _version(repo, spec))
 
 
 def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
-    """Open the kept hashes; those of another version of the data, or unreadable ones, are made anew."""
+    """Open the stored hashes; those of another version of the data, or unreadable ones, are rebuilt."""
     path, version = _file(repo, spec), _version(repo, spec)
     index = sqlite3.connect(path)
     with suppress(sqlite3.DatabaseError):
@@ -69,33 +67,33 @@ def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
         stale.unlink()
     index = sqlite3.connect(path)
     index.executescript(SCHEMA)
-    for (name, _), file in repository.snapshot(repo, spec.name, "HEAD").items():
-        if name in spec.tables:
-            _add(index, _hashes(repository.frame([file], identity(spec.tables[name]), only=True), name).tolist())
-    _commit(index, version)
+    files = repository.snapshot(repo, spec.name, "HEAD").items()
+    frames = (
+        (repository.frame([file], identity(spec.tables[name]), only=True), name)
+        for (name, _), file in files
+        if name in spec.tables
+    )
+    _add(index, (key for frame, name in frames for key in _hashes(frame, name).tolist()), version)
     return index
 
 
-def _add(index: sqlite3.Connection, hashes: Iterable[int]) -> None:
-    index.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((one,) for one in hashes))
-
-
-def _commit(index: sqlite3.Connection, version: str) -> None:
-    """Commit what has been added, as the hashes of a version of the data."""
+def _add(index: sqlite3.Connection, hashes: Iterable[int], version: str) -> None:
+    """Add the hashes that make the index that of a version of the data."""
+    index.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((key,) for key in hashes))
     index.execute("DELETE FROM state")
     index.execute("INSERT INTO state VALUES (?)", [version])
     index.commit()
 
 
 def _version(repo: Repo, spec: ProjectSpec) -> str:
-    """Name what the hashes depend on: git's hash of all that DVC tracks of the project, and the columns hashed."""
+    """Identify the source of the hashes: git's hash of all that DVC tracks of the project, and the hashed columns."""
     tree = history.entry(repo.scm, "HEAD", spec.name)
     columns = {name: identity(table) for name, table in spec.tables.items()}
     return json.dumps([tree.sha if tree else None, columns])
 
 
 def _hashes(frame: pd.DataFrame, name: str) -> Hashes:
-    """64-bit hashes: among a million keys two are alike once in 37 million times."""
+    """Return 64-bit hashes: a million keys have two equal ones once in 37 million times."""
     salt = np.frombuffer(hashlib.blake2b(name.encode(), digest_size=8).digest(), dtype=np.uint64)
     return (np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64) ^ salt).view(np.int64)
 

@@ -28,20 +28,20 @@ from stack.core.settings import Settings
 from stack.lake import _compat, contents, history, keys, migration, repository, windows
 from stack.lake.repository import Repository
 from stack.lake.windows import batch_id as batch_id
-from stack.lake.windows import window as window
+from stack.lake.windows import window
 from stack.specification.specs import ProjectSpec
 
 
 def prepare(settings: Settings) -> None:
-    """Create the data registry, or recover it after a killed process; an intact one stays as it is."""
+    """Create the data registry, or recover it after a killed process."""
     with repository.opened(settings):
         pass
 
 
 def migrate(settings: Settings) -> list[str]:
-    """Bring a lake of an earlier release to today's layout, and return the projects that this changed.
+    """Migrate a lake of an earlier release to the present layout, and return the projects that this changed.
 
-    Every revision stays readable, by `read` and by `dvc checkout`. Killed at any point, it is completed when run again.
+    Every revision stays readable, by `read` and `dvc checkout`. Killed at any point, it is completed by the next run.
     """
     if not settings.lake.exists():
         return []
@@ -61,27 +61,17 @@ def newest_revision(settings: Settings, project: str | None = None) -> str:
 
 
 class Lake:
-    """The raw tables of one project.
-
-    Args:
-        repository: the lake of the stack, which holds every project's tables.
-        spec: the project's; it names its tables and their keys.
-    """
+    """The raw tables of a project."""
 
     def __init__(self, repository: Repository, spec: ProjectSpec) -> None:
         self._settings, self.spec = repository.settings, spec
 
     def append(self, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) -> str:
-        """Add the rows that became known in (since, until] as one new version.
+        """Add the rows that became known in (since, until] as a new version; return the git revision of the batch.
 
-        Killed at any point, a retry ends in exactly one commit. A batch that is there already is not added again.
-
-        Returns:
-            The git revision that holds the batch.
-
-        Raises:
-            StackError: the window has other rows already, a row's key is in the lake, a row is outside the window, or
-                the disk is too full.
+        Killed at any point, a retry ends in exactly one commit. A batch that the lake has is not added again.
+        StackError: the window has other rows already, the key of a row is in the lake, a row is outside the window, or
+        the disk is too full.
         """
         batch = batch_id(since, until)
         content = {name: contents.checked(self.spec, name, tables, since, until) for name in self.spec.tables}
@@ -93,30 +83,24 @@ class Lake:
             if any(stored == batch for _, stored in known):
                 contents.require_same_rows(known, self.spec, content, batch)
                 commits = history.revisions(repo.scm, self.spec.name)
-                found = next((revision for stored, revision in commits if stored == batch), str(repo.scm.get_rev()))
+                revision = next((commit for stored, commit in commits if stored == batch), str(repo.scm.get_rev()))
             else:
                 disk.require_reserve(self._settings, f"batch {batch} of {self.spec.name}")
                 contents.require_same_types(repo, self.spec, content, batch)
                 new = keys.check(repo, self.spec, content, batch)
-                found = _commit(repo, self.spec, content, batch)
+                revision = _commit(repo, self.spec, content, batch)
                 keys.remember(repo, self.spec, new)
             if self._settings.lake_remote:
                 repository.push_all_once(repo, self._settings.lake_remote)
-            return found
+            return revision
 
     def read(
-        self,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        revision: str | None = None,
+        self, *, since: datetime | None = None, until: datetime | None = None, revision: str | None = None
     ) -> dict[str, pd.DataFrame]:
-        """Read the rows that became known in (since, until], at a revision or at the newest one.
+        """Read the rows that became known in (since, until], at a revision or at the newest.
 
-        Of a snapshot table's rows of one key the latest is given.
-
-        Raises:
-            StackError: no such revision, or its files are neither in DVC's cache nor in its remote.
+        Of the rows of a snapshot table with the same key, only the latest is read.
+        StackError: no such revision, or its files are neither in DVC's cache nor in its remote.
         """
         with repository.opened(self._settings) as repo:
             paths = _paths(repo, self.spec, revision or str(repo.scm.get_rev()), since, until)
@@ -148,31 +132,24 @@ class Lake:
             name: [pq.read_metadata(paths[name][batch]).num_rows if batch in paths[name] else 0 for batch in names]
             for name in self.spec.tables
         }
-        windows = [window(name) for name in names]
-        return pd.DataFrame(
-            {
-                "batch": names,
-                "since": pd.to_datetime([since for since, _ in windows], utc=True).as_unit("us"),
-                "until": pd.to_datetime([until for _, until in windows], utc=True).as_unit("us"),
-                "revision": [commits.get(name, "") for name in names],
-            }
-            | rows
-        )
+        since, until = (pd.to_datetime([window(name)[end] for name in names], utc=True).as_unit("us") for end in (0, 1))
+        revisions = [commits.get(name, "") for name in names]
+        return pd.DataFrame({"batch": names, "since": since, "until": until, "revision": revisions} | rows)
 
     def newest(self) -> dict[str, datetime]:
-        """End of the last batch that has a row, for each table that has one."""
-        found: dict[str, datetime] = {}
+        """Return, for each table with a row, the end of the last batch that has one."""
+        ends: dict[str, datetime] = {}
         with repository.opened(self._settings) as repo:
             parts = repository.partitions(repo, self.spec.name, "HEAD")
             for _, of_month in groupby(parts, key=lambda part: part[0].partition("/")[0]):
                 files = [repository.files(repo, file, "HEAD") for _, file in of_month]
                 ordered = sorted((batch, table, path) for part in files for (table, batch), path in part.items())
                 for batch, table, path in reversed(ordered):
-                    if table in self.spec.tables and table not in found and pq.read_metadata(path).num_rows:
-                        found[table] = window(batch)[1]
-                if len(found) == len(self.spec.tables):
+                    if table in self.spec.tables and table not in ends and pq.read_metadata(path).num_rows:
+                        ends[table] = window(batch)[1]
+                if len(ends) == len(self.spec.tables):
                     break
-        return found
+        return ends
 
 
 def _commit(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> str:
@@ -192,18 +169,16 @@ def _paths(
 ) -> dict[str, dict[str, str]]:
     """Find the files of a revision that overlap (since, until] in DVC's cache: table -> batch -> path."""
     try:
-        known = repository.snapshot(repo, spec.name, revision, since, until)
-        found = {
+        paths = {
             (table, batch): path
-            for (table, batch), path in known.items()
+            for (table, batch), path in repository.snapshot(repo, spec.name, revision, since, until).items()
             if (since is None or window(batch)[1] > since) and (until is None or window(batch)[0] < until)
         }
-        if not all(map(os.path.exists, found.values())):
+        if not all(map(os.path.exists, paths.values())):
             repository.fetch(repo, revision)
     except (RevError, SCMError) as error:
-        raise StackError(
-            "lake", found=f"no revision {revision}: {error}", expected="a revision of its git log"
-        ) from None
+        found, expected = f"no revision {revision}: {error}", "a revision of its git log"
+        raise StackError("lake", found=found, expected=expected) from None
     except (DvcException, FileNotFoundError) as error:
         raise StackError(
             f"lake, revision {revision}",
@@ -211,4 +186,4 @@ def _paths(
             expected="the cache below .dvc/cache, or a DVC remote that has them",
             todo="set STACK_LAKE_REMOTE to the remote that the lake was pushed to",
         ) from None
-    return {name: {batch: path for (table, batch), path in found.items() if table == name} for name in spec.tables}
+    return {name: {batch: path for (table, batch), path in paths.items() if table == name} for name in spec.tables}

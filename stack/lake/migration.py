@@ -1,8 +1,7 @@
-"""The layout of a lake, brought up to date once: from one DVC-tracked folder a project to partitions.
+"""Migrate the layout of a lake: from a DVC-tracked folder for each project to partitions.
 
-History stays as it is, so that every revision keeps its name. Old revisions need their file lists, of which earlier
-releases deleted the older ones: as the lake only grew, each is a part of the newest list, and its hash says whether
-it was rebuilt right.
+History stays, so that every revision keeps its name. Old revisions need their file lists, of which earlier releases
+deleted the older ones: as the lake only grew, each is a part of the newest list, and its hash verifies the rebuilt one.
 """
 
 from __future__ import annotations
@@ -22,13 +21,9 @@ OLD_FOLDER = repository.OLD_FILE.removesuffix(".dvc")
 
 
 def run(settings: Settings, repo: Repo) -> list[str]:
-    """Bring the layout up to date; a lake that is stays untouched. Killed at any point, it is completed when run again.
+    """Bring the layout up to date, where it is not; return the projects whose data was partitioned.
 
-    Returns:
-        The projects whose data was partitioned.
-
-    Raises:
-        DiskFullError: the lists of old revisions do not fit on the disk.
+    Killed at any point, it is completed by the next run. DiskFullError: the lists of old revisions need more space.
     """
     projects = [
         project.name
@@ -39,10 +34,10 @@ def run(settings: Settings, repo: Repo) -> list[str]:
     if not projects and repository.IGNORED in ignored:
         return []
     with repository.journal(repo), _compat.lock(repo):
-        # DVC writes it in place, so an append of an earlier release that was killed may have left half of one.
+        # DVC writes it in place, so a killed append of an earlier release may have left a part of it.
         (repository.scratch(repo) / "rwlock").unlink(missing_ok=True)
         changed = [Path(repo.root_dir, ".gitignore")]
-        repository.write(changed[0], lambda new: new.write_text(ignored + repository.IGNORED))
+        repository.write(changed[0], ignored + repository.IGNORED)
         for project in projects:
             _rebuild_lists(settings, repo, project)
             changed += _partition(repo, project)
@@ -76,15 +71,15 @@ def _list(repo: Repo, project: str, revision: str) -> str:
 
 
 def _partition(repo: Repo, project: str) -> list[Path]:
-    """Move a project's files into partitions; return the files that git tracks, new and gone."""
+    """Move a project's files into partitions; return the files that git tracks, new and deleted."""
     home, parts = Path(repo.root_dir, project), defaultdict[str, dict[str, str]](dict)
     for path, oid in _compat.read_list(repo, _list(repo, project, "HEAD")).items():
         parts[partition(Path(path).stem)][path] = oid
-        here = home / OLD_FOLDER / path
-        if here.exists():
-            there = home / partition(here.stem) / path
-            there.parent.mkdir(parents=True, exist_ok=True)
-            here.replace(there)
+        former = home / OLD_FOLDER / path
+        if former.exists():
+            new = home / partition(former.stem) / path
+            new.parent.mkdir(parents=True, exist_ok=True)
+            former.replace(new)
     tracked = [_track(repo, home / name, listed) for name, listed in parts.items()]
     for folder in [*(home / OLD_FOLDER).glob("*"), home / OLD_FOLDER]:
         if folder.is_dir() and not any(folder.iterdir()):

@@ -1,7 +1,7 @@
-"""The data registry as a git and DVC repository: opened one at a time, and whole again after a kill.
+"""The data registry as a git and DVC repository: opened by one process at a time, and consistent after a kill.
 
-An append leaves a journal while it works. Whoever opens the repository next finds the journal of a killed append and
-takes back what that append had not committed.
+An append keeps a journal while it runs. Where a killed append has left its journal, the next to open the repository
+removes what that append had not committed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from dvc.scm import Git
 from filelock import FileLock
 from scmrepo.git.objects import GitObject
 
+from stack.core.files import write as write
 from stack.core.settings import Settings
 from stack.lake import _compat, history, windows
 
@@ -47,7 +48,7 @@ class Repository:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Repo]:
-    """Open the repository alone among all processes, in a sound state; make it when it is missing."""
+    """Open the repository, alone among all processes, in a consistent state; create it where it is missing."""
     settings.home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.home / "lake.lock"):
         if not settings.lake.exists():
@@ -70,12 +71,12 @@ def partitions(repo: Repo, project: str, revision: str) -> Iterator[tuple[str, G
                     yield f"{child.name}/{file.name.removesuffix('.dvc')}", file
 
 
-def _newest_first(tree: GitObject) -> list[GitObject]:
-    return sorted(tree.scandir(), key=lambda child: str(child.name), reverse=True)
+def _newest_first(folder: GitObject) -> list[GitObject]:
+    return sorted(folder.scandir(), key=lambda child: str(child.name), reverse=True)
 
 
 def files(repo: Repo, file: GitObject, revision: str) -> dict[tuple[str, str], str]:
-    """Look up what a .dvc file of a revision tracks: (table, batch) -> file in DVC's cache, in the order of batches."""
+    """Return what a .dvc file of a revision tracks: (table, batch) -> file in DVC's cache, in the order of batches."""
     version = _out(file)["md5"]
     if not _compat.has(repo, version):
         fetch(repo, revision)
@@ -86,23 +87,10 @@ def files(repo: Repo, file: GitObject, revision: str) -> dict[tuple[str, str], s
 def snapshot(
     repo: Repo, project: str, revision: str, since: datetime | None = None, until: datetime | None = None
 ) -> dict[tuple[str, str], str]:
-    """Look up a project's files at a revision, without checking anything out.
-
-    Args:
-        repo: the registry.
-        project: name.
-        revision: of git.
-        since: leave out partitions that end before it.
-        until: leave out partitions that start after it.
-
-    Returns:
-        (table, batch) -> file in DVC's cache, in the order of batches.
-    """
-    found: dict[tuple[str, str], str] = {}
-    for name, file in partitions(repo, project, revision):
-        if windows.may_overlap(name, since, until):
-            found |= files(repo, file, revision)
-    return _ordered(found)
+    """Return the :func:`files` of a project's partitions at a revision that may overlap (since, until]."""
+    parts = partitions(repo, project, revision)
+    overlapping = [files(repo, file, revision) for name, file in parts if windows.may_overlap(name, since, until)]
+    return _ordered({key: path for part in overlapping for key, path in part.items()})
 
 
 def _ordered(files: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
@@ -110,33 +98,33 @@ def _ordered(files: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]
 
 
 def _out(file: GitObject) -> dict[str, Any]:
-    """What a .dvc file says about its folder."""
+    """Read the entry of a .dvc file about its folder."""
     return dict(yaml.safe_load(file.open("rb"))["outs"][0])
 
 
 def fetch(repo: Repo, revision: str) -> None:
-    """Bring the files of a revision from the DVC remote into the cache."""
+    """Download the files of a revision from the DVC remote into the cache."""
     repo.fetch(revs=[revision], workspace=False)
 
 
 def push_all_once(repo: Repo, remote: str) -> None:
-    """Push what was appended before this remote was set; `commit` pushes each later batch."""
+    """Push the batches from before this remote was set; `commit` pushes each later batch."""
     mark = scratch(repo) / "pushed"
     if not mark.exists() or mark.read_text() != remote:
         repo.push()
-        write(mark, lambda new: new.write_text(remote))
+        write(mark, remote)
 
 
 def forget_pushed(repo: Repo) -> None:
-    """Let the next append push all there is."""
+    """Let the next append push everything."""
     (scratch(repo) / "pushed").unlink(missing_ok=True)
 
 
 @contextmanager
 def journal(repo: Repo, **work: str) -> Iterator[None]:
-    """Record what is being done; a kill leaves the record behind."""
+    """Record the work for as long as it takes; a kill leaves the record."""
     path = scratch(repo) / JOURNAL
-    write(path, lambda new: new.write_text(json.dumps(work)))
+    write(path, json.dumps(work))
     yield
     path.unlink()
 
@@ -152,16 +140,7 @@ def commit(repo: Repo, folder: Path, added: Iterable[Path], message: str) -> str
 
 
 def track(repo: Repo, folder: Path, added: Mapping[str, Path]) -> Path:
-    """Add files to what DVC tracks in a folder, and write its .dvc file; what HEAD tracks there stays.
-
-    Args:
-        repo: the registry.
-        folder: in the working tree.
-        added: path below the folder -> file.
-
-    Returns:
-        The .dvc file.
-    """
+    """Add files (path below the folder -> file) to those that HEAD tracks in it; write and return its .dvc file."""
     tracked = folder.with_name(f"{folder.name}.dvc")
     known = history.entry(repo.scm, "HEAD", tracked.relative_to(repo.root_dir).as_posix())
     out = _out(known) if known else {}
@@ -174,36 +153,24 @@ def track_list(repo: Repo, folder: Path, listed: Mapping[str, str], size: int) -
     """Write the list of a folder and its .dvc file, as `dvc add` does; return the .dvc file."""
     out = {"md5": _compat.write_list(repo, listed), "size": size, "nfiles": len(listed), "hash": "md5"}
     tracked, content = folder.with_name(f"{folder.name}.dvc"), {"outs": [out | {"path": folder.name}]}
-    write(tracked, lambda new: new.write_text(yaml.safe_dump(content, sort_keys=False)))
+    write(tracked, yaml.safe_dump(content, sort_keys=False))
     _compat.checked_out(repo, folder)
     return tracked
 
 
 def frame(paths: Iterable[str], columns: list[str], *, only: bool = False) -> pd.DataFrame:
-    """Read parquet files as one frame; a column that is all null in one file takes its type from the others.
+    """Read the parquet files of a table; a column that is all null in a file takes its type from the others.
 
-    Args:
-        paths: files of one table.
-        columns: columns that an empty frame has.
-        only: leave other columns out.
+    Without files the frame is empty, with these columns; with `only`, no other column is read.
     """
     parts = [pq.ParquetFile(path).read(columns=columns if only else None) for path in paths]
-    whole = (
-        pa.concat_tables(parts, promote_options="permissive").to_pandas() if parts else pd.DataFrame(columns=columns)
-    )
-    return cast(pd.DataFrame, whole)
-
-
-def write(path: Path, fill: Callable[[Path], object]) -> None:
-    """Let `fill` write a file that is there as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    fill(new)
-    new.replace(path)
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return cast(pd.DataFrame, pa.concat_tables(parts, promote_options="permissive").to_pandas())
 
 
 def _make(settings: Settings) -> None:
-    """Build the repository aside and move it into place, so that a kill leaves none or a whole one."""
+    """Create the repository in a folder beside, and rename it, so that a kill leaves all of it or nothing."""
     new = settings.home / "lake.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
@@ -230,23 +197,23 @@ def _configure(settings: Settings) -> None:
         wanted += [f"    remote = {REMOTE}", f"['remote \"{REMOTE}\"']", f"    url = {settings.lake_remote}"]
     path, text = settings.lake / ".dvc/config.local", "\n".join([*wanted, ""])
     if not path.exists() or path.read_text() != text:
-        write(path, lambda new: new.write_text(text))
+        write(path, text)
 
 
 def _recover(repo: Repo) -> None:
-    """Take back what a killed append has left behind."""
+    """Remove what a killed append has left."""
     path = scratch(repo) / JOURNAL
     if not path.exists():
         return
-    left = json.loads(path.read_text())
+    work = json.loads(path.read_text())
     for lock in Path(repo.root_dir, ".git").rglob("*.lock"):
         lock.unlink(missing_ok=True)
-    if "batch" in left:
-        _take_back(repo, left["project"], left.get("partition", OLD_FILE.removesuffix(".dvc")), left["batch"])
+    if "batch" in work:
+        _remove(repo, work["project"], work.get("partition", OLD_FILE.removesuffix(".dvc")), work["batch"])
     path.unlink()
 
 
-def _take_back(repo: Repo, project: str, partition: str, batch: str) -> None:
+def _remove(repo: Repo, project: str, partition: str, batch: str) -> None:
     """Delete the files of a batch that HEAD does not track, and restore what git tracks of their folder."""
     folder = Path(repo.root_dir, project, partition)
     file = history.entry(repo.scm, "HEAD", f"{project}/{partition}.dvc")
@@ -266,10 +233,10 @@ def _restore(repo: Repo, name: str) -> None:
     if recorded is None:
         path.unlink(missing_ok=True)
     elif not path.exists() or path.read_bytes() != recorded:
-        write(path, lambda new: new.write_bytes(recorded))
+        write(path, recorded)
     repo.scm.add([str(path)])
 
 
 def scratch(repo: Repo) -> Path:
-    """DVC's folder for what git does not track."""
+    """Return DVC's folder for what git does not track."""
     return Path(repo.root_dir, ".dvc", "tmp")

@@ -22,7 +22,7 @@ def window(batch: str) -> tuple[datetime, datetime]:
 
 
 def partition(batch: str) -> str:
-    """Name the folder that holds a batch, by its start: a month of daily batches, a day of shorter ones.
+    """Name the folder of a batch, by its start: a month of daily batches, a day of shorter ones.
 
     So a file list has about 30 batches whatever the schedule, and there are 12 to 365 lists a year. No name is a
     number, as YAML has two readings of `09`.
@@ -32,12 +32,12 @@ def partition(batch: str) -> str:
 
 
 def checked_out(lake: Path, project: str, table: str = "*") -> list[Path]:
-    """List the batch files of a project in the lake's working tree, in the order of time."""
+    """Return the batch files of a project in the lake's working tree, in the order of time."""
     return sorted(Path(lake, project).glob(f"*/*/{table}/*.parquet"), key=lambda path: path.stem)
 
 
 def may_overlap(name: str, since: datetime | None, until: datetime | None) -> bool:
-    """Say whether a partition may have batches that overlap (since, until]; one without a date may."""
+    """Return whether a partition may have batches that overlap (since, until]; without a date in its name it may."""
     month, _, day = name.partition("/")
     if not day:
         return True

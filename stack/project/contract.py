@@ -1,7 +1,7 @@
-"""What a project may implement: the surface between ``projects/<name>/*.py`` and the stack, whole.
+"""Everything that a project may implement: the protocols between ``projects/<name>/*.py`` and the stack.
 
-A module is the implementation of a protocol: its functions are the methods, its constants the attributes. Protocols
-that extend another one are optional; a module has one of them where it defines the name.
+A module implements a protocol: its functions are the methods, its constants the attributes. A protocol that extends
+another is optional: a module implements it where it defines the name.
 """
 
 from __future__ import annotations
@@ -29,20 +29,18 @@ Values = Mapping[str, list[Any]]
 
 
 class Source(Protocol):
-    """``source.py``: where the rows come from."""
+    """``source.py``: the origin of the rows."""
 
     def fetch(self, since: datetime, until: datetime) -> Tables:
-        """Raw rows that became known in (since, until], by table; of a snapshot table all rows."""
-        ...
+        """Return the raw rows that became known in (since, until], by table; of a snapshot table all rows."""
 
 
 @runtime_checkable
 class RequestSource(Source, Protocol):
-    """A source of recorded data, which a replay plays back."""
+    """A source of recorded data, for a replay."""
 
     def requests(self, since: datetime, until: datetime) -> DataFrame:
-        """Events that were asked about in (since, until]: the request fields and ``event_timestamp``."""
-        ...
+        """Return the events that were asked about in (since, until]: the request fields and ``event_timestamp``."""
 
 
 class Features(Protocol):
@@ -52,38 +50,33 @@ class Features(Protocol):
     """How far before a window :meth:`build` needs raw rows."""
 
     def build(self, tables: Tables, since: datetime, until: datetime) -> Mapping[str, DataFrame]:
-        """Feature view -> its rows with ``event_timestamp`` in (since, until], from raw rows since the lookback."""
-        ...
+        """Return, by feature view, rows with ``event_timestamp`` in (since, until], from rows since the lookback."""
 
     def events(self, tables: Tables) -> DataFrame:
-        """Events: ``event_id``, ``event_timestamp``, ``label_available_at``, the request fields and the label."""
-        ...
+        """Return events with :data:`stack.specification.frames.EVENT`, the request fields and the label."""
 
 
 @runtime_checkable
 class RequestFeatures(Features, Protocol):
-    """Features of which some follow from the request alone."""
+    """Features of which some are computed from the request alone."""
 
     def on_request(self, request: Values) -> Values:
-        """Feature column -> values, from request field -> values, row by row."""
-        ...
+        """Return the values of feature columns from those of request fields, row by row."""
 
 
 class Checks(Protocol):
-    """``checks.py``: what a batch must be."""
+    """``checks.py``: the expectations of a batch."""
 
     HISTORY: timedelta
-    """How much accepted data before the window :meth:`prepare` is given."""
+    """Span of accepted data before the window that :meth:`prepare` receives."""
     COLUMNS: Mapping[str, Sequence[str]]
     """Raw table -> columns that it must have."""
 
     def prepare(self, tables: Tables, history: Tables, since: datetime, until: datetime) -> dict[str, DataFrame]:
-        """Frames to validate, by name; each raw table is one of them."""
-        ...
+        """Return the frames to validate, by name, with each raw table among them."""
 
     def suites(self) -> dict[str, list[Any]]:
-        """Expectations of Great Expectations for each frame."""
-        ...
+        """Return the expectations of Great Expectations for each frame."""
 
 
 class Model(Protocol):
@@ -92,26 +85,25 @@ class Model(Protocol):
 
 @runtime_checkable
 class ModelCandidates(Model, Protocol):
-    """Candidates that compete with the stack's own."""
+    """Candidates that compete with those of the stack."""
 
     CANDIDATES: Mapping[str, Candidate]
 
 
 @runtime_checkable
 class ModelMetric(Model, Protocol):
-    """A metric of the project's own, by which versions are compared."""
+    """A metric of the project, by which versions are compared."""
 
     METRIC: Metric
 
 
 class Drift(Protocol):
-    """``drift.py``, optional: a drift policy of the project's own. See :mod:`stack.kit.drift`."""
+    """``drift.py``, optional: the project's drift policy. See :mod:`stack.kit.drift`."""
 
     def decide(
         self, usual: Verdict, policy: Monitoring, history: Sequence[Window], *, at: datetime, cutoff: datetime | None
     ) -> Verdict:
         """Decide on the last window; `usual` is the verdict of ``monitoring`` in project.yaml."""
-        ...
 
 
 def source(name: str) -> Source:
@@ -120,17 +112,11 @@ def source(name: str) -> Source:
 
 
 def request_source(name: str) -> RequestSource:
-    """Import ``projects/<name>/source.py`` of recorded data.
-
-    Raises:
-        StackError: it has no ``requests``.
-    """
+    """Import ``projects/<name>/source.py`` of recorded data. StackError: it has no ``requests``."""
     module = source(name)
-    if not isinstance(module, RequestSource):
-        raise StackError(
-            f"projects/{name}/source.py", found="no requests", expected="a function requests(since, until)"
-        )
-    return module
+    if isinstance(module, RequestSource):
+        return module
+    raise StackError(f"projects/{name}/source.py", found="no requests", expected="a function requests(since, until)")
 
 
 def features(name: str) -> Features:
@@ -154,7 +140,7 @@ def model(name: str) -> Model | None:
 
 
 def on_request(name: str) -> Callable[[Values], Values] | None:
-    """The function of ``projects/<name>/features.py`` that makes features of a request, if it has one."""
+    """Return the function of ``projects/<name>/features.py`` that computes features of a request, if any."""
     module = features(name)
     return module.on_request if isinstance(module, RequestFeatures) else None
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Project:
-    """A project: what it is, its own modules, and where its data, models and predictions are kept.
+    """A project: its specification, modules, clock, data, models and predictions.
 
-    What a process does not ask for is not imported: the registry needs no pandas, the portal no DVC.
+    A property imports its module when it is read: the registry needs no pandas, the portal no DVC.
     """
 
     settings: Settings
@@ -32,11 +32,7 @@ class Project:
 
     @classmethod
     def open(cls, name: str, of: Settings | None = None) -> Project:
-        """Open a project of this stack, or of the one that `of` describes.
-
-        Raises:
-            StackError: no such project, or its project.yaml is wrong.
-        """
+        """Open a project, with the settings of this process or `of`. StackError: no such project, or a wrong key."""
         return cls(of or settings(), specs.load(name))
 
     @property

@@ -1,7 +1,7 @@
-"""The types of request fields: one object each, with everything that the stack needs to know of it.
+"""The types of request fields, as objects.
 
-A packaged model takes this module along: it needs the standard library alone; pandas and pydantic come with a caller
-that has columns or models.
+A packaged model holds this module, which needs the standard library alone; pandas and pydantic come with a caller that
+has columns or models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 
 
 class FieldType:
-    """A text, and what the other types share with it."""
+    """A text, and the base of the other types."""
 
     name: ClassVar[str] = "string"
     description: ClassVar[str] = "a text"
@@ -45,11 +45,7 @@ class FieldType:
         return self.python
 
     def read(self, value: Any) -> Any:
-        """Return a value from JSON or a cell of a CSV file as the endpoint hands it on.
-
-        Raises:
-            TypeError, ValueError: it is of another type.
-        """
+        """Return a value of JSON or a CSV file as features take it; TypeError or ValueError for another type."""
         return self.python(value)
 
     def value(self, example: Any) -> Any:
@@ -71,11 +67,7 @@ class FieldType:
         return self.file_dtype
 
     def from_file(self, values: Series, where: str) -> Series:
-        """Return a column that was read with :meth:`dtype_of_file` as events have it.
-
-        Raises:
-            StackError: a value is of another type; `where` names the column.
-        """
+        """Return a column with :meth:`dtype_of_file` as events have it; `where` names it in a StackError."""
         return values
 
     def from_log(self, values: Series) -> Series:
@@ -162,7 +154,7 @@ class Datetime(FieldType):
         return "" if hasattr(values.dtype, "tz") else "instants with their zone, UTC"
 
     def from_file(self, values: Series, where: str) -> Series:
-        """Return instants (datetime64[us, UTC]); one without a zone is an error, as nobody knows what it means."""
+        """Return instants (datetime64[us, UTC]); a value without a zone is an error."""
         import pandas as pd
 
         if isinstance(values.dtype, pd.DatetimeTZDtype):
@@ -170,12 +162,9 @@ class Datetime(FieldType):
         text = values.astype(str)
         wrong = text[~text.str.contains(ZONE)]
         if len(wrong):
-            raise StackError(
-                where,
-                found=f"{len(wrong)} of {len(text)} values without a zone, like {wrong.iloc[0]!r}",
-                expected="instants with a zone, like 2013-03-01T08:00:00-05:00",
-                todo="add the zone",
-            )
+            found = f"{len(wrong)} of {len(text)} values without a zone, like {wrong.iloc[0]!r}"
+            expected = "instants with a zone, like 2013-03-01T08:00:00-05:00"
+            raise StackError(where, found=found, expected=expected, todo="add the zone")
         return cast("Series", pd.to_datetime(text, utc=True, format="ISO8601").dt.as_unit("us"))
 
     def from_log(self, values: Series) -> Series:

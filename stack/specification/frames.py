@@ -1,23 +1,31 @@
-"""The columns that frames carry from one room to another, by name and dtype."""
+"""The columns and dtypes of the frames of a project's own modules, checked where a frame enters the stack."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
-EVENT_ID = "event_id"
-"""Name of an event, unique in its project."""
-EVENT_TIMESTAMP = "event_timestamp"
-"""Instant that an event is asked about, or from which on a feature row holds."""
-LABEL_AVAILABLE_AT = "label_available_at"
-"""Instant at which the outcome of an event is known."""
-AVAILABLE_AT = "available_at"
-"""Instant at which a raw row is known, where ``tables`` of project.yaml names no other column."""
-ASKED_AT = "asked_at"
-"""Instant of a request, on the project's clock."""
-FEATURES_AT = "features_at"
-"""Event timestamp of the oldest feature row that an answer used."""
+from stack.core.errors import StackError, nearest
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 INSTANT: Final = "datetime64[us, UTC]"
-"""The dtype of every instant."""
-EVENT = (EVENT_ID, EVENT_TIMESTAMP, LABEL_AVAILABLE_AT)
-"""What a frame of events has besides the request fields and the label; the last two are instants."""
+"""The dtype of every instant inside the stack; what enters has any zone and unit."""
+EVENT: Final = ("event_id", "event_timestamp", "label_available_at")
+"""Columns of events besides the request fields and the label: the unique name, and two instants."""
+
+
+def problems(
+    where: str, frame: DataFrame, columns: Iterable[str], instants: Iterable[str] = EVENT[1:]
+) -> Iterator[StackError]:
+    """Yield an error for each missing column, and for each instant without a zone; `where` names the frame."""
+    names = [str(name) for name in frame]
+    for column in columns:
+        if column not in names:
+            found, expected = f"no column {column}{nearest(column, names)}", f"{column} besides {', '.join(names)}"
+            yield StackError(where, found=found, expected=expected)
+    for column in instants:
+        if column in names and not hasattr(dtype := frame[column].dtype, "tz"):
+            found = f"{dtype}{' without a zone' if dtype.kind == 'M' else ''}"
+            yield StackError(f"{where}, column {column}", found=found, expected="instants with their zone, UTC")

@@ -15,7 +15,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
-from stack.specification import fields, frames
+from stack.specification import fields
 from stack.specification.fields import FieldType
 
 
@@ -65,7 +65,7 @@ class Table(Spec):
 
     key: list[str] = Field(min_length=1)
     """Columns that identify a row."""
-    available_at: str = frames.AVAILABLE_AT
+    available_at: str = "available_at"
     """Column with the instant (UTC) at which a row is known; a batch holds rows with since < instant <= until."""
     snapshot: bool = False
     """The source gives the whole table each time, without the instants: rows that the lake lacks, or has with other

@@ -16,11 +16,7 @@ Loc = tuple[int | str, ...]
 
 
 def read(path: Path) -> Any:
-    """Parse a YAML file.
-
-    Raises:
-        StackError: it is no YAML; names the line.
-    """
+    """Parse a YAML file; a StackError names the line that is no YAML."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # a safe one
     except UnicodeDecodeError as error:

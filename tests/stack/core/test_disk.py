@@ -1,4 +1,4 @@
-"""Below the reserve no batch is added, nothing is lost, and doctor says it."""
+"""Below the reserve no batch is added, nothing is lost, and doctor reports it."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def test_batch_waits_until_there_is_room(tmp_path, toy, monkeypatch):
     assert Project(settings, toy).lake.read()["days"]["day"].tolist() == [0, 1]
 
 
-def test_room_is_told_for_a_home_that_is_not_there_yet(tmp_path):
+def test_free_space_of_a_home_that_does_not_exist_yet(tmp_path):
     assert disk.free(tmp_path / "not" / "yet") > 0

@@ -91,7 +91,7 @@ def answers(url: str) -> bool:
 def old(url: str, *scripts: str) -> Settings:
     """A database as an earlier version left it, with three predictions and a clock."""
     is_file = url.startswith("sqlite")
-    made = create_engine(url)
+    engine = create_engine(url)
     request = json.dumps(
         {
             "carrier": "UA",
@@ -101,7 +101,7 @@ def old(url: str, *scripts: str) -> Settings:
             "sched_arr": "2013-03-01T15:37:00Z",
         }
     )
-    with made.begin() as connection:
+    with engine.begin() as connection:
         for statement in ";".join(scripts).format(instant="DATETIME" if is_file else "TIMESTAMPTZ").split(";"):
             if statement.strip():
                 connection.execute(text(statement))
@@ -113,7 +113,7 @@ def old(url: str, *scripts: str) -> Settings:
                 text(f"INSERT INTO predictions VALUES ({words}, {decision}, {label}, NULL)"),
                 {"request": request, "p": probability},
             )
-    made.dispose()
+    engine.dispose()
     return Settings(state_database=url)
 
 
@@ -125,12 +125,12 @@ def opened(settings: Settings) -> pd.DataFrame:
 
 
 def check(settings: Settings) -> None:
-    """Every row of ROWS is read, and the schema is the one of the code."""
-    spec, found = specs.load("flights"), opened(settings).set_index("id")
-    assert found["probability"].to_dict() == {name: probability for name, probability, *_ in ROWS}
-    assert found["decision"].to_dict() == {"a": False, "b": False, "c": True}
-    assert found["label"].dropna().to_dict() == {"a": 1, "c": 0}
-    assert set(found["temp"]) == {39.5} and set(found["dest"]) == {"ORD"}
+    """Every row of ROWS is read, and the schema is that of the code."""
+    spec, rows = specs.load("flights"), opened(settings).set_index("id")
+    assert rows["probability"].to_dict() == {name: probability for name, probability, *_ in ROWS}
+    assert rows["decision"].to_dict() == {"a": False, "b": False, "c": True}
+    assert rows["label"].dropna().to_dict() == {"a": 1, "c": 0}
+    assert set(rows["temp"]) == {39.5} and set(rows["dest"]) == {"ORD"}
     assert Project(settings, spec).clock.now() == datetime(2013, 3, 1, 6, tzinfo=UTC)
     assert decisions.entries(Project(settings, spec)) == []
     labels = {"b": (1.0, datetime(2013, 3, 2, tzinfo=UTC))}
@@ -154,8 +154,8 @@ def test_shadows_are_kept(tmp_path):
     settings = old(f"sqlite:///{tmp_path}/state.db", FIRST, SHADOWS)
     check(settings)
     since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
-    found = Project(settings, specs.load("flights")).log.read_shadows(since, until).set_index("id")
-    assert found["shadow_probability"].to_dict() == {"a": 0.3, "b": 0.4}
+    rows = Project(settings, specs.load("flights")).log.read_shadows(since, until).set_index("id")
+    assert rows["shadow_probability"].to_dict() == {"a": 0.3, "b": 0.4}
 
 
 def test_a_new_database_has_the_tables_of_the_code(tmp_path):
@@ -199,11 +199,11 @@ def test_two_processes_upgrade_once(tmp_path):
     settings = old(f"sqlite:///{tmp_path}/state.db", FIRST)
     spawn = multiprocessing.get_context("spawn")
     both = [spawn.Process(target=migrations.upgrade, args=(settings.state_database,)) for _ in range(2)]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join(30)
-    assert [one.exitcode for one in both] == [0, 0]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(30)
+    assert [process.exitcode for process in both] == [0, 0]
     check(settings)
 
 

@@ -3,7 +3,7 @@ from io import StringIO
 from stack.core import notices
 
 
-def test_notices_are_told_from_every_other_line_of_a_log():
+def test_notices_are_read_from_among_the_other_lines_of_a_log():
     log = StringIO()
     log.write("left out: not by this line\n")
     notices.emit("left out: birds:\n  found     nothing", log)

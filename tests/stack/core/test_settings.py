@@ -64,7 +64,7 @@ def test_what_a_process_is_given_makes_the_same_settings(tmp_path):
     assert load(settings.environment(), NOTHING) == settings
 
 
-def test_the_example_is_the_one_of_the_settings(tmp_path):
+def test_the_example_file_is_current(tmp_path):
     assert EXAMPLE.read_text() == env_example.text(), "python -m stack.core.env_example > .env.example"
 
 

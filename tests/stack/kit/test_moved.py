@@ -1,4 +1,4 @@
-"""Projects of the former release import their helpers by the former names, and are told the new ones."""
+"""Projects of the former release import their helpers by the former names, and are warned with the new names."""
 
 import importlib
 import sys

@@ -29,15 +29,15 @@ def features(rows, since, until):
 
 
 def test_a_mean_is_that_of_the_rows_known_before_the_tick(rows):
-    made = features(rows, START, START + timedelta(days=25)).set_index(["event_timestamp", "shop"])
-    assert made.index.is_unique
-    for (tick, shop), found in made.iterrows():
+    means = features(rows, START, START + timedelta(days=25)).set_index(["event_timestamp", "shop"])
+    assert means.index.is_unique
+    for (tick, shop), row in means.iterrows():
         for window, days in WINDOWS.items():
             at = rows["available_at"]
             seen = rows[(rows["shop"] == shop) & (at >= tick - days * DAY) & (at < tick)]
-            assert found[f"shop_rows_{window}"] == len(seen)
-            assert found[f"shop_sold_{window}"] == pytest.approx(seen["sold"].mean(), rel=1e-6, nan_ok=True)
-    assert made.index.get_level_values(0).max() == START + timedelta(days=22)
+            assert row[f"shop_rows_{window}"] == len(seen)
+            assert row[f"shop_sold_{window}"] == pytest.approx(seen["sold"].mean(), rel=1e-6, nan_ok=True)
+    assert means.index.get_level_values(0).max() == START + timedelta(days=22)
 
 
 def test_piece_by_piece_gives_the_same_values_to_the_bit(rows):
@@ -55,6 +55,6 @@ def test_what_is_not_yet_known_changes_nothing(rows):
 
 
 def test_no_rows_make_an_empty_table_with_its_columns(rows):
-    made = features(rows.iloc[:0], START, START + timedelta(days=3))
-    assert made.empty
-    assert [*made] == ["shop", "event_timestamp", "shop_rows_1d", "shop_rows_3d", "shop_sold_1d", "shop_sold_3d"]
+    means = features(rows.iloc[:0], START, START + timedelta(days=3))
+    assert means.empty
+    assert [*means] == ["shop", "event_timestamp", "shop_rows_1d", "shop_rows_3d", "shop_sold_1d", "shop_sold_3d"]

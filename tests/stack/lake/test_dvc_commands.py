@@ -34,18 +34,18 @@ def append_hour(settings: Settings, number: int) -> str:
 
 def calls(work: Callable[[], object]) -> int:
     """Count the function calls of some work: its cost, whatever else the machine does."""
-    made = 0
+    count_of_calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal made
-        made += event in ("call", "c_call")
+        nonlocal count_of_calls
+        count_of_calls += event in ("call", "c_call")
 
     sys.setprofile(count)
     try:
         work()
     finally:
         sys.setprofile(None)
-    return made
+    return count_of_calls
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -72,15 +72,15 @@ def test_dvcs_own_commands_work_after_many_appends(
 ) -> None:
     around = {10: list[float](), hours: list[float]()}
     for number in range(hours):
-        one = partial(append_hour, settings, number)
+        append_next = partial(append_hour, settings, number)
         near = next((costs for middle, costs in around.items() if abs(number + 5 - middle) <= 4), None)
-        one() if near is None else near.append(cost(one))
+        append_next() if near is None else near.append(cost(append_next))
     early, late = map(statistics.median, around.values())
     print(f"append 10: {early}, append {hours}: {late}, ratio {late / early:.2f}")
     assert late <= 1.3 * early
 
-    made = Project(settings, SPEC).lake.batches()["revision"].tolist()
-    fifth, newest = made[4], made[-1]
+    revisions = Project(settings, SPEC).lake.batches()["revision"].tolist()
+    fifth, newest = revisions[4], revisions[-1]
     everything = files(settings)
     assert len(everything) == hours
 
@@ -94,7 +94,7 @@ def test_dvcs_own_commands_work_after_many_appends(
     assert dvc(settings, "status") == "Data and pipelines are up to date.\n"
     assert git(settings, "status", "--porcelain") == ""
 
-    assert everything[-1] in dvc(settings, "diff", made[-2], newest)
+    assert everything[-1] in dvc(settings, "diff", revisions[-2], newest)
     assert len(dvc(settings, "diff", fifth, newest).splitlines()) > hours
     remote = settings.model_copy(update={"lake_remote": str(tmp_path / "remote")})
     lake.prepare(remote)

@@ -17,11 +17,11 @@ from tests.stack.lake.lakes import DAYS, SPEC, append, commits, died, dvc, table
 
 def test_a_batch_comes_back_as_it_was_given(settings: Settings) -> None:
     append(settings, 0)
-    found = Project(settings, SPEC).lake.read()
-    assert found["trains"]["train"].tolist() == ["ICE 0", "ICE 1", "ICE 2"]
-    assert found["trains"]["available_at"].dtype == "datetime64[us, UTC]"
-    assert found["trains"]["available_at"].tolist() == tables(0)["trains"]["available_at"].tolist()
-    assert found["weather"]["gust"].isna().all()
+    content = Project(settings, SPEC).lake.read()
+    assert content["trains"]["train"].tolist() == ["ICE 0", "ICE 1", "ICE 2"]
+    assert content["trains"]["available_at"].dtype == "datetime64[us, UTC]"
+    assert content["trains"]["available_at"].tolist() == tables(0)["trains"]["available_at"].tolist()
+    assert content["weather"]["gust"].isna().all()
 
 
 def test_the_same_batch_again_changes_nothing(settings: Settings) -> None:
@@ -101,8 +101,8 @@ def test_a_window_is_open_at_its_start(settings: Settings) -> None:
     for day in range(3):
         append(settings, day)
     since = DAYS[1] + timedelta(hours=1)
-    found = Project(settings, SPEC).lake.read(since=since, until=DAYS[2] + timedelta(hours=2))["trains"]
-    assert found[["day", "train"]].to_numpy().tolist() == [
+    content = Project(settings, SPEC).lake.read(since=since, until=DAYS[2] + timedelta(hours=2))["trains"]
+    assert content[["day", "train"]].to_numpy().tolist() == [
         ["1", "ICE 1"],
         ["1", "ICE 2"],
         ["2", "ICE 0"],
@@ -111,8 +111,8 @@ def test_a_window_is_open_at_its_start(settings: Settings) -> None:
 
 
 def test_an_empty_lake_reads_as_empty_tables(settings: Settings) -> None:
-    found = Project(settings, SPEC).lake.read()
-    assert [list(frame.columns) for frame in found.values()] == [
+    content = Project(settings, SPEC).lake.read()
+    assert [list(frame.columns) for frame in content.values()] == [
         ["day", "train", "available_at"],
         ["station", "hour", "available_at"],
     ]
@@ -120,11 +120,11 @@ def test_an_empty_lake_reads_as_empty_tables(settings: Settings) -> None:
 
 
 def test_batches_say_what_is_in_the_lake(settings: Settings) -> None:
-    made = [append(settings, day) for day in (0, 1)]
-    found = Project(settings, SPEC).lake.batches()
-    assert found["revision"].tolist() == made
-    assert found["until"].tolist() == DAYS[1:3]
-    assert found[["trains", "weather"]].to_numpy().tolist() == [[3, 3], [3, 3]]
+    revisions = [append(settings, day) for day in (0, 1)]
+    content = Project(settings, SPEC).lake.batches()
+    assert content["revision"].tolist() == revisions
+    assert content["until"].tolist() == DAYS[1:3]
+    assert content[["trains", "weather"]].to_numpy().tolist() == [[3, 3], [3, 3]]
 
 
 def test_an_unknown_revision_is_named(settings: Settings) -> None:

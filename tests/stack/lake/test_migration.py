@@ -86,7 +86,7 @@ def test_every_revision_stays_readable(settings: Settings) -> None:
     assert len(Project(settings, SPEC).lake.read()["trains"]) == 15
 
 
-def test_an_append_migrates_what_nobody_has_migrated(settings: Settings) -> None:
+def test_an_append_migrates_a_lake_of_the_former_layout(settings: Settings) -> None:
     old_lake(settings, 2)
     append(settings, 2)
     assert commits(settings)[:2] == [f"Append trains {lake.batch_id(DAYS[2], DAYS[3])}", "Partition trains"]

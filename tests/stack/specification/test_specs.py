@@ -29,7 +29,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         ("gate.max_los_increase", 0.7, "did you mean 'max_loss_increase'"),
         ("lable", "late", "did you mean 'label'"),
@@ -44,11 +44,11 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("schedules.timezone", "Europe/Berln", "did you mean 'Europe/Berlin'"),
     ],
 )
-def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, said: str) -> None:
+def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, message: str) -> None:
     with pytest.raises(StackError) as caught:
         specs.parse(changed(path, value), FILE)
     assert f"{FILE}, key {path}" in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 1000
 
 

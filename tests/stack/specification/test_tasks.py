@@ -12,9 +12,9 @@ CLASSES = ("bus", "car", "tram")
 
 
 def test_outcomes_become_positions_and_missing_ones_stay_missing() -> None:
-    found = Binary(["no", "yes"]).encode(pd.Series(["yes", None, "no"]), "t.csv")
-    assert found.tolist()[::2] == [1.0, 0.0]
-    assert np.isnan(found[1])
+    encoded = Binary(["no", "yes"]).encode(pd.Series(["yes", None, "no"]), "t.csv")
+    assert encoded.tolist()[::2] == [1.0, 0.0]
+    assert np.isnan(encoded[1])
 
 
 def test_booleans_and_floats_are_the_default_classes() -> None:
