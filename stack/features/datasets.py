@@ -9,8 +9,7 @@ from pandas import DataFrame, Series
 from stack.features import features
 from stack.project import Project, contract
 from stack.project.contract import Tables
-from stack.specification import tasks
-from stack.specification.frames import INSTANT
+from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
 
 
@@ -58,11 +57,12 @@ def _events(spec: ProjectSpec, tables: Tables) -> DataFrame:
     """Turn raw rows into events; their outcomes become floats here, and nowhere else."""
     if not any(len(frame) for frame in tables.values()):
         # Empty raw tables lack the columns to compute events from.
-        dtypes = {"event_timestamp": INSTANT, "label_available_at": INSTANT, spec.label: "float64"}
+        dtypes = dict.fromkeys(frames.EVENT[1:], frames.INSTANT) | {spec.label: "float64"}
         return DataFrame(columns=["event_id", *spec.request, *dtypes]).astype(dtypes)
-    events = contract.features(spec.name).events(tables)
-    where = f"projects/{spec.name}/features.py, events(), column {spec.label}"
-    return events.assign(**{spec.label: tasks.of(spec).encode(events[spec.label], where)})
+    events, where = contract.features(spec.name).events(tables), f"projects/{spec.name}/features.py, events()"
+    for problem in frames.problems(where, events, [*frames.EVENT, *spec.request, spec.label]):
+        raise problem
+    return events.assign(**{spec.label: tasks.of(spec).encode(events[spec.label], f"{where}, column {spec.label}")})
 
 
 def _is_labelled(spec: ProjectSpec, events: DataFrame, at: datetime) -> Series[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ import pandas as pd
 
 from stack.core.errors import StackError, nearest
 from stack.project import contract
-from stack.specification import example, tasks
-from stack.specification.frames import EVENT, EVENT_TIMESTAMP
+from stack.specification import example, frames, tasks
 from stack.specification.sections import RequestField
 from stack.specification.specs import ProjectSpec
 
@@ -74,12 +73,12 @@ def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
             yield StackError(where, found=found, expected=f"{name}, a table of project.yaml")
             continue
         where, rows = f"{where}, table {name}", tables[name]
-        yield from _missing_columns(where, table.key if table.snapshot else [*table.key, table.available_at], rows)
+        instants = [] if table.snapshot else [table.available_at]
+        yield from frames.problems(where, rows, [*table.key, *instants], [])
         for column in map(str, rows.select_dtypes("datetime").columns):
             place, found = f"{where}, column {column}", "instants without a zone"
             yield StackError(place, found=found, expected="instants in UTC", todo=LOCALIZE)
-        if not table.snapshot:
-            yield from _instants(where, rows, [table.available_at])
+        yield from frames.problems(where, rows, [], instants)
 
 
 def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -> Iterator[StackError]:
@@ -105,8 +104,7 @@ def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
     if not isinstance(events, pd.DataFrame):
         yield _wrong_type(spec, "features.py, events()", events, "a frame")
         return
-    yield from _missing_columns(where, [*EVENT, *spec.request], events)
-    yield from _instants(where, events, EVENT[1:])
+    yield from frames.problems(where, events, [*frames.EVENT, *spec.request])
     for name, field in spec.request.items():
         if name in events:
             yield from _field(f"{where}, column {name}", events[name], field)
@@ -158,9 +156,8 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
         return
     computed: set[str] = set()
     for view, frame in views.items():
-        yield from _missing_columns(f"{where}, view {view}", [EVENT_TIMESTAMP], frame)
-        yield from _instants(f"{where}, view {view}", frame, [EVENT_TIMESTAMP])
-        computed |= {*frame.columns} - {EVENT_TIMESTAMP, *spec.features.entities}
+        yield from frames.problems(f"{where}, view {view}", frame, ["event_timestamp"], ["event_timestamp"])
+        computed |= {*frame.columns} - {"event_timestamp", *spec.features.entities}
     if contract.on_request(spec.name):
         try:
             values = example.columns(spec)
@@ -175,23 +172,6 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
                 expected=f"one of {', '.join(sorted(computed))}",
                 todo="fix the name",
             )
-
-
-def _missing_columns(where: str, columns: Iterable[str], frame: pd.DataFrame) -> Iterator[StackError]:
-    names = list(map(str, frame.columns))
-    for column in columns:
-        if column not in frame:
-            found, expected = f"no column {column}{nearest(column, names)}", f"{column} besides {', '.join(names)}"
-            yield StackError(where, found=found, expected=expected)
-
-
-def _instants(where: str, frame: pd.DataFrame, columns: Iterable[str]) -> Iterator[StackError]:
-    """Yield columns of the frame that hold no instants with their zone."""
-    for column in (column for column in columns if column in frame):
-        dtype = frame[column].dtype
-        if not isinstance(dtype, pd.DatetimeTZDtype):
-            found = f"{dtype}{' without a zone' if dtype.kind == 'M' else ''}"
-            yield StackError(f"{where}, column {column}", found=found, expected="instants with their zone, UTC")
 
 
 def _wrong_type(spec: ProjectSpec, place: str, value: Any, expected: str) -> StackError:
