@@ -3,11 +3,12 @@ PYTHON ?= python3
 PROJECT ?= flights
 STACK := .venv/bin/stack
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-TEST := .venv/bin/python -m pytest $(if $(NO_SKIPS),--no-skips)
+TEST := .venv/bin/python -m pytest$(if $(NO_SKIPS), --no-skips)
+after = log=$$(mktemp) && { $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-others test-slow test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,15 +115,18 @@ replay: setup ## Play recorded data forward to the end of a date; interrupted, i
 report: setup ## Write the page of a replay: live, frozen and weekly retrained model, drift and decisions (PROJECT)
 	@$(STACK) report $(PROJECT)
 
-# In two processes, as most tests of the running stack wait for it; the output of the other one comes when it has ended.
+# In three processes, as tests of services wait for them; the output of the last two comes when they have ended.
 test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones (NO_SKIPS=1: a skip fails)
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 lint test-running test-others
+	@$(MAKE) --no-print-directory --keep-going --jobs 3 test-running test-stack test-others lint
 
 test-running: setup-dev ## Start one stack and run the tests that ask it
-	@$(TEST) --ignore tests/compose -m "running and not slow"
+	@$(TEST) -m "running and not slow" tests/browser tests/end_to_end tests/services
 
-test-others: setup-dev ## Run the tests that need neither that stack nor a Docker engine, but the slow ones
-	@log=$$(mktemp) && { $(TEST) --ignore tests/compose -m "not running and not slow" >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
+test-stack: setup-dev ## Run the tests of the platform
+	@$(call after,$(TEST) -m "not slow" tests/stack)
+
+test-others: setup-dev ## Run the tests of flows, services, monitoring and projects
+	@$(call after,$(TEST) -m "not running and not slow" --ignore tests/compose --ignore tests/stack)
 
 test-slow: setup-dev ## Kill runs at every step and at random moments, and compare with undisturbed ones (minutes)
 	@$(TEST) tests/end_to_end tests/stack -m slow

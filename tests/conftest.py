@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,13 +15,16 @@ import pytest
 
 from stack.core import migrations, settings
 from stack.core.settings import Settings
-from stack.ops import compose_file
 from stack.specification import specs
+from tests.stacks import Service, own_environment
 
 # As in every service: on a busy machine two threads of a fit wait for each other, and take a hundred times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
+
+TESTS = Path(__file__).parent
+OF_RUNNING_STACK = ("browser", "end_to_end", "services")
+"""The folders that `make test-running` collects."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,10 +44,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(tryfirst=True)  # pytest selects by marker in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the running stack; those that change the checkout's projects come last."""
+    """Mark the tests of the running stack; those that change the checkout's projects come last.
+
+    Raises:
+        pytest.UsageError: such a test is in a folder that `make test-running` does not collect, so it would be missed.
+    """
     for item in items:
         if "running" in getattr(item, "fixturenames", ()):
             item.add_marker("running")
+            if item.path.relative_to(TESTS).parts[0] not in OF_RUNNING_STACK:
+                raise pytest.UsageError(
+                    f"{item.nodeid} uses `running`: move it to one of {', '.join(OF_RUNNING_STACK)}"
+                )
     items.sort(key=lambda item: "projects_alone" in getattr(item, "fixturenames", ()))
 
 
@@ -87,39 +97,37 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Prefect server for the flows that a test calls in its own process; it remembers nothing of an earlier one."""
-    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Prefect's server, which remembers nothing of an earlier one."""
+    own = settings.load(own_environment(tmp_path_factory.mktemp("prefect")), env_file=Path("/dev/null"))
+    service = Service(own, "prefect", lambda: httpx.get(f"{own.prefect_url}/api/health").is_success)
+    migrating = service.definition.environment | {"PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "true"}
+    service.definition = replace(service.definition, environment=migrating)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
 
-    own = {PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results"), PREFECT_SERVER_ANALYTICS_ENABLED: False}
-    with temporary_settings(own), prefect_test_harness(server_startup_timeout=120):
+
+@pytest.fixture(scope="session")
+def prefect(prefect_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prefect's server for the flows that a test calls in its own process."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_LOCAL_STORAGE_PATH,
+        temporary_settings,
+    )
+
+    own = {
+        PREFECT_API_URL: f"{prefect_service.settings.prefect_url}/api",
+        PREFECT_API_AUTH_STRING: prefect_service.settings.prefect_key,
+        PREFECT_LOCAL_STORAGE_PATH: tmp_path_factory.mktemp("results"),
+    }
+    with temporary_settings(own):
         yield
-
-
-def own_environment(home: Path) -> dict[str, str]:
-    """STACK_* keys of a stack that shares nothing with another one."""
-    ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
-    own = {"STACK_HOME": str(home), "STACK_RUNTIME": "local", "STACK_PREFECT_KEY": "key-of-the-tests"}
-    return own | {f"STACK_{name}".upper(): str(port) for name, port in ports}
-
-
-def shell(settings: Settings) -> dict[str, str]:
-    """The environment of a user's shell after ``eval "$(make env)"``."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return os.environ | compose_file.environment(settings) | {"PATH": path}
-
-
-def prefect_api(settings: Settings) -> httpx.Client:
-    """A client of a stack's Prefect API, with its key."""
-    url = f"{settings.prefect_url}/api"
-    return httpx.Client(base_url=url, headers=settings.prefect_headers, trust_env=False, timeout=30)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, held open together so that they differ."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for bound in sockets:
-            bound.bind(("127.0.0.1", 0))
-        return [bound.getsockname()[1] for bound in sockets]
+        APILogHandler.flush()
+        EventsWorker.drain_all()

@@ -10,11 +10,11 @@ WHOLE = ("flows", "monitoring", "feature_repo", "projects")
 
 
 def rooms() -> set[str]:
-    found = set(WHOLE)
+    rooms = set(WHOLE)
     for folder in SPLIT:
-        found |= {f"{folder}.{path.parent.name}" for path in (ROOT / folder).glob("*/*.py")}
-        found |= {f"{folder}.{path.stem}" for path in (ROOT / folder).glob("*.py") if path.stem != "__init__"}
-    return found
+        rooms |= {f"{folder}.{path.parent.name}" for path in (ROOT / folder).glob("*/*.py")}
+        rooms |= {f"{folder}.{path.stem}" for path in (ROOT / folder).glob("*.py") if path.stem != "__init__"}
+    return rooms
 
 
 def test_layers_name_every_room_once():

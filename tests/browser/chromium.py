@@ -32,7 +32,7 @@ class Seen:
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     width: int = 0
-    """Pixels that the page takes; more than the window has: it is to be pushed sideways."""
+    """Pixels that the page takes; more than the window has: it is to be scrolled sideways."""
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def look(
 
 
 def assert_sound(seen: Seen) -> None:
-    """The page asked nobody but this machine, and neither the console nor a script complained."""
+    """Assert that the page asked this machine alone, and that neither console nor scripts complained."""
     assert seen.outside == []
     assert seen.errors == []
 
@@ -115,22 +115,22 @@ def _keep_inside(route: Route, seen: Seen) -> None:
 
 
 def _listen(page: Page, seen: Seen) -> None:
-    def said(message: ConsoleMessage) -> None:
+    def log_error(message: ConsoleMessage) -> None:
         if message.type == "error":
             seen.errors.append(f"console: {message.text} ({message.location.get('url', '')})")
 
-    def answered(response: Response) -> None:
+    def log_status(response: Response) -> None:
         if response.status >= 400:
             seen.errors.append(f"HTTP {response.status}: {response.url}")
 
-    def failed(request: Request) -> None:
+    def log_failure(request: Request) -> None:
         if urlsplit(request.url).hostname in HERE and "ERR_ABORTED" not in (request.failure or ""):
             seen.errors.append(f"{request.failure}: {request.url}")
 
-    page.on("console", said)
+    page.on("console", log_error)
     page.on("pageerror", lambda error: seen.errors.append(f"script: {error}"))
-    page.on("response", answered)
-    page.on("requestfailed", failed)
+    page.on("response", log_status)
+    page.on("requestfailed", log_failure)
     page.on("websocket", lambda socket: _socket(socket.url, seen))
 
 

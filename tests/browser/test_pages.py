@@ -1,4 +1,4 @@
-"""Every page a user opens, in a real browser, on the running stack: it works and asks nobody else."""
+"""Every page a user opens, in a real browser, on the running stack: it works and asks no other machine."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from stack.specification import specs as projects
 from stack.training import sweep_page
 from stack.training.evaluation import Scorer
 from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
-from tests.conftest import prefect_api
 from tests.monitoring.replay.test_page import ten_weeks
+from tests.stacks import prefect_api
 
 pytestmark = [
     pytest.mark.services,
@@ -47,19 +47,19 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def made(running: Settings) -> Iterator[None]:
+def drawn_pages(running: Settings) -> Iterator[None]:
     """What a sweep and a replay would have left, drawn as they draw it."""
     spec = projects.load(PROJECT)
     compared = sweep_page.render(
         f"sweep of {PROJECT}", study(), Scorer.of(spec), "training:\n  initial_params:\n    linear: {C: 0.1}"
     )
-    found = [
+    files = [
         replay_page.save(running, ten_weeks(spec)),
         pages.write(running.pages / PROJECT / SWEEP, compared),
     ]
     yield
-    for page in found:
-        page.unlink()
+    for file in files:
+        file.unlink()
 
 
 def study() -> optuna.Study:
@@ -73,9 +73,9 @@ def study() -> optuna.Study:
         return 0.5 + bonus + abs(rate - 0.06) + 0.001 * trial.suggest_int("gradient_boosting.max_leaf_nodes", 7, 63)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    made = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    made.optimize(loss, n_trials=24)
-    return made
+    trials = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    trials.optimize(loss, n_trials=24)
+    return trials
 
 
 def report(running: Settings) -> dict[str, Any]:
@@ -169,7 +169,7 @@ PAGES = (
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
-def test_the_page_works_and_asks_nobody_else(
+def test_the_page_works_and_asks_no_other_machine(
     running: Settings, browser: Browser, shots: Path, page: Callable[[Settings], tuple[str, str]]
 ):
     url, shows = page(running)

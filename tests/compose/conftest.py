@@ -26,7 +26,7 @@ from stack.ops.compose.docker import Container
 from stack.project import Project, contract
 from stack.registry.registry import Version
 from stack.specification import example, specs
-from tests.conftest import own_environment
+from tests.stacks import own_environment
 
 RATE = 20
 """Requests a second while something is killed."""
@@ -44,13 +44,13 @@ class Containers:
     def stack(self, *words: str) -> str:
         """Run a command of ours; give what it prints."""
         command = [sys.executable, "-m", "stack", *words]
-        ran = subprocess.run(command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, text=True, check=True)
-        return ran.stdout
+        process = subprocess.run(command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, text=True, check=True)
+        return process.stdout
 
     def every(self) -> dict[str, Container]:
         """The containers that stay up, by service."""
         once = {service.name for service in compose_file.services(self.settings) if service.once}
-        return {name: one for name, one in docker.containers(self.settings).items() if name not in once}
+        return {name: row for name, row in docker.containers(self.settings).items() if name not in once}
 
     def kill(self, service: str) -> None:
         """Send SIGKILL to a container's first process from outside, as the kernel does when memory runs out."""
@@ -112,13 +112,13 @@ class Containers:
 
 
 class Upgraded(NamedTuple):
-    """What was there before an upgrade of the containers, and the archive that it has made."""
+    """The state before an upgrade of the containers, and the archive that it has written."""
 
     champion: Version
     predictions: int
     runs: int
     archive: Path
-    told: str
+    output: str
 
 
 @pytest.fixture(scope="session")
@@ -128,15 +128,17 @@ def upgraded(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -
     flights = specs.load("flights")
     before = Project(containers.settings, flights).registry.require_champion()
     predictions = int(containers.sql("SELECT count(*) FROM predictions")[0])
-    told = containers.stack("upgrade", "--out", str(archive))
-    return Upgraded(before, predictions, runs(containers.settings), archive, told)
+    output = containers.stack("upgrade", "--out", str(archive))
+    return Upgraded(before, predictions, runs(containers.settings), archive, output)
 
 
 def runs(of: Settings) -> int:
     """The number of MLflow's runs."""
     with httpx.Client(base_url=f"{of.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=30) as client:
-        found = client.post("experiments/search", json={"max_results": 100}).raise_for_status().json()["experiments"]
-        body = {"experiment_ids": [one["experiment_id"] for one in found], "max_results": 1000}
+        experiments = (
+            client.post("experiments/search", json={"max_results": 100}).raise_for_status().json()["experiments"]
+        )
+        body = {"experiment_ids": [experiment["experiment_id"] for experiment in experiments], "max_results": 1000}
         return len(client.post("runs/search", json=body).raise_for_status().json().get("runs", []))
 
 
@@ -145,17 +147,17 @@ def probabilities(of: Settings, count: int = 1000) -> list[float]:
     flights, march = specs.load("flights"), datetime(2013, 3, 1, tzinfo=UTC)
     asked = contract.request_source(flights.name).requests(march, march.replace(day=4)).head(count)
     rows = json.loads(asked[list(flights.request)].to_json(orient="records", date_format="iso", date_unit="us"))
-    found = []
+    answers = []
     for start in range(0, count, 200):
         body = {"rows": rows[start : start + 200]}
         answer = httpx.post(f"{of.prediction_url}/flights/predict", json=body, timeout=60, trust_env=False)
-        found += [one["probability"] for one in answer.raise_for_status().json()]
-    assert len(found) == count
-    return found
+        answers += [row["probability"] for row in answer.raise_for_status().json()]
+    assert len(answers) == count
+    return answers
 
 
 class First(NamedTuple):
-    """The first model of a stack: what it was made of, what it reached, what it answers."""
+    """The first model of a stack: its data, its metrics, its answers."""
 
     data: str
     """DVC's name of it; that of a git commit holds its time too."""
@@ -170,7 +172,7 @@ def first_model(of: Settings, data: str) -> First:
     run = Project(of, flights).registry.require_champion().run_id
     answer = httpx.get(f"{of.mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run}, trust_env=False)
     metrics = answer.raise_for_status().json()["run"]["data"]["metrics"]
-    return First(data, {one["key"]: one["value"] for one in metrics}, probabilities(of))
+    return First(data, {metric["key"]: metric["value"] for metric in metrics}, probabilities(of))
 
 
 def of_processes(folder: Path) -> First:

@@ -14,7 +14,7 @@ from stack.ops.compose import docker
 from stack.project import Project
 from stack.specification import specs
 from tests.compose.conftest import Containers, Upgraded, probabilities, runs
-from tests.conftest import own_environment
+from tests.stacks import own_environment
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -23,8 +23,8 @@ FLIGHTS = specs.load("flights")
 class Twins(NamedTuple):
     first: Containers
     second: Containers
-    told: str
-    """What restoring said."""
+    output: str
+    """Of the restore."""
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def twins(containers: Containers, upgraded: Upgraded, tmp_path_factory: pytest.T
     own |= {f"STACK_{name}".upper(): f"other-{name}" for name in credentials.FIELDS}
     second = Containers(os.environ | own)
     try:
-        told = second.stack("restore", str(upgraded.archive))
+        output = second.stack("restore", str(upgraded.archive))
         docker.compose(second.settings, "up", "--detach", "--wait", "mlflow", "prediction")
-        yield Twins(containers, second, told)
+        yield Twins(containers, second, output)
     finally:
         second.stack("clean", "--yes")
 
@@ -47,7 +47,7 @@ def test_champion_runs_and_the_log_are_the_same(twins: Twins, upgraded: Upgraded
     assert Project(twins.second.settings, FLIGHTS).registry.require_champion() == upgraded.champion
     assert runs(twins.second.settings) == upgraded.runs
     assert twins.second.sql("SELECT count(*) FROM predictions") == [str(upgraded.predictions)]
-    assert f"{upgraded.predictions} predictions" in twins.told
+    assert f"{upgraded.predictions} predictions" in twins.output
 
 
 def test_thousand_predictions_are_the_same(twins: Twins) -> None:

@@ -18,8 +18,8 @@ from stack.ops.compose import docker, image
 from stack.ops.compose.runtime import NOTEBOOK, ComposeRuntime
 from stack.specification import specs
 from tests.compose.conftest import Containers
-from tests.conftest import prefect_api
 from tests.polling import eventually
+from tests.stacks import prefect_api
 
 pytestmark = pytest.mark.services
 NAME = "new_flowers"
@@ -44,8 +44,8 @@ def remove() -> None:
 
 def began(containers: Containers) -> dict[str, tuple[str, str]]:
     """Which container each service has, and when it was started."""
-    found = docker.inspect([one.name for one in containers.every().values()])
-    return {one["Name"]: (one["Id"], one["State"]["StartedAt"]) for one in found}
+    states = docker.inspect([row.name for row in containers.every().values()])
+    return {state["Name"]: (state["Id"], state["State"]["StartedAt"]) for state in states}
 
 
 def served(containers: Containers) -> dict[str, Any]:
@@ -73,6 +73,8 @@ def test_the_notebook_runs_where_the_databases_are(containers: Containers) -> No
     image.build_with_jupyter()
     words = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "/app/notebooks/stack.ipynb"]
     command, environ = ComposeRuntime(containers.settings).notebook_command(NOTEBOOK, "python", "-m", *words)
-    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=specs.PROJECTS.parent)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    assert re.search(r"version \d+ is live; `make reproduce RUN=[0-9a-f]{32}`", ran.stdout)
+    process = subprocess.run(
+        command, env=environ, capture_output=True, text=True, check=False, cwd=specs.PROJECTS.parent
+    )
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert re.search(r"version \d+ is live; `make reproduce RUN=[0-9a-f]{32}`", process.stdout)

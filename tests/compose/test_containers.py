@@ -34,11 +34,11 @@ def test_every_service_is_healthy_and_within_its_limit(containers: Containers) -
 
 
 def test_only_the_gateway_listens_beyond_this_machine(containers: Containers) -> None:
-    published = {name: bindings(one.name) for name, one in containers.every().items()}
+    published = {name: bindings(row.name) for name, row in containers.every().items()}
     gateway = published.pop("gateway")
 
     assert {address for address, _ in gateway} == {"0.0.0.0"}
-    ours = {one for found in published.values() for one in found}
+    ours = {address for addresses in published.values() for address in addresses}
     assert ours == {
         ("127.0.0.1", str(port)) for service in compose_file.services(containers.settings) for port in service.ports
     }
@@ -47,7 +47,7 @@ def test_only_the_gateway_listens_beyond_this_machine(containers: Containers) ->
 def bindings(container: str) -> set[tuple[str, str]]:
     """Addresses and ports of this machine that lead into a container."""
     ports = docker.inspect([container])[0]["NetworkSettings"]["Ports"] or {}
-    return {(one["HostIp"], one["HostPort"]) for found in ports.values() for one in found or []}
+    return {(binding["HostIp"], binding["HostPort"]) for bindings in ports.values() for binding in bindings or []}
 
 
 def test_another_checkout_of_this_name_touches_nothing(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_a_killed_container_comes_back_and_no_acknowledged_prediction_is_lost(
         eventually(lambda: len(answered) > 20, 30)
         containers.kill(service)
         eventually(lambda: containers.every()[service].restarts > before, 20)
-        eventually(lambda: {one.health for one in containers.every().values()} == {"healthy"}, 60)
+        eventually(lambda: {row.health for row in containers.every().values()} == {"healthy"}, 60)
         after = len(answered)
         eventually(lambda: len(answered) > after + 20, 60)
 
@@ -98,13 +98,13 @@ def test_a_killed_container_comes_back_and_no_acknowledged_prediction_is_lost(
 def test_the_tools_commands_work_in_a_shell(containers: Containers) -> None:
     commands = "feast feature-services list && dvc list . flights --dvc-only"
     script = f"{containers.stack('env')}\n{commands}"
-    told = subprocess.check_output(["bash", "-c", script], text=True, env=containers.environ)
+    output = subprocess.check_output(["bash", "-c", script], text=True, env=containers.environ)
 
-    assert "flights_v1" in told and "2013-01" in told
+    assert "flights_v1" in output and "2013-01" in output
 
 
 def test_everything_is_still_there_after_an_upgrade(containers: Containers, upgraded: Upgraded) -> None:
-    assert "to go back: make clean YES=1 && git checkout" in upgraded.told
+    assert "to go back: make clean YES=1 && git checkout" in upgraded.output
     assert Project(containers.settings, FLIGHTS).registry.champion() == upgraded.champion
     assert runs(containers.settings) == upgraded.runs > 0
     assert int(containers.sql("SELECT count(*) FROM predictions")[0]) >= upgraded.predictions > 0

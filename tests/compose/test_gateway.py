@@ -1,4 +1,4 @@
-"""The gateway lets nobody in without the login, and what it says is signed by its own authority."""
+"""The gateway asks everybody for the login, and its certificate is signed by its own authority."""
 
 from __future__ import annotations
 
@@ -80,13 +80,15 @@ def test_links_stay_behind_the_gateway(containers: Containers, trusting: ssl.SSL
 
 
 def test_a_password_is_made_once_and_kept_as_a_hash(containers: Containers, tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     without = containers.settings.model_copy(update={"lan_password_hash": ""})
 
-    made = lan.with_login(without, told.append, tmp_path / ".env")
-    again = lan.with_login(settings.load({"STACK_PROFILES": "lan"}, tmp_path / ".env"), told.append, tmp_path / ".env")
+    configured = lan.with_login(without, messages.append, tmp_path / ".env")
+    again = lan.with_login(
+        settings.load({"STACK_PROFILES": "lan"}, tmp_path / ".env"), messages.append, tmp_path / ".env"
+    )
 
-    password = told[-1].rpartition(" ")[2]
+    password = messages[-1].rpartition(" ")[2]
     assert len(password) == 23 and password not in (tmp_path / ".env").read_text()
-    assert again.lan_password_hash == made.lan_password_hash and len(told) == 2
+    assert again.lan_password_hash == configured.lan_password_hash and len(messages) == 2
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600

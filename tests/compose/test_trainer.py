@@ -17,8 +17,8 @@ from stack.ops.runs import Runs
 from stack.project import Project
 from stack.specification import specs
 from tests.compose.conftest import PASSWORD, Containers
-from tests.conftest import own_environment, prefect_api
 from tests.polling import eventually
+from tests.stacks import own_environment, prefect_api
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -27,7 +27,7 @@ MARCH = "2013-03-08T00:00:00+00:00"
 
 @pytest.fixture(scope="module")
 def invitation(containers: Containers) -> tuple[str, ...]:
-    """What another machine is told to join."""
+    """The settings of another machine that joins."""
     url = containers.settings.through_gateway("portal", lan.address(containers.settings))
     return ("--url", url, "--key", f"{lan.fingerprint(containers.settings)}.{PASSWORD}")
 
@@ -62,14 +62,14 @@ def trials(of: Containers, run_id: str) -> list[dict[str, str]]:
     with httpx.Client(base_url=f"{of.settings.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=30) as client:
         run = client.get("runs/get", params={"run_id": run_id}).raise_for_status().json()["run"]
         below = {"filter": f"tags.`mlflow.parentRunId` = '{run_id}'", "experiment_ids": [run["info"]["experiment_id"]]}
-        found = client.post("runs/search", json=below).raise_for_status().json()["runs"]
-    return [{tag["key"]: tag["value"] for tag in one["data"]["tags"]} for one in found]
+        trials = client.post("runs/search", json=below).raise_for_status().json()["runs"]
+    return [{tag["key"]: tag["value"] for tag in trial["data"]["tags"]} for trial in trials]
 
 
 def host(of: Containers, service: str) -> str:
     """What a container calls itself."""
-    (found,) = docker.inspect([of.every()[service].name])
-    return str(found["Config"]["Hostname"])
+    (container,) = docker.inspect([of.every()[service].name])
+    return str(container["Config"]["Hostname"])
 
 
 def test_it_trains_what_the_first_machine_then_judges(containers: Containers, trainer: Containers) -> None:
@@ -77,33 +77,38 @@ def test_it_trains_what_the_first_machine_then_judges(containers: Containers, tr
     before = Project(containers.settings, FLIGHTS).registry.require_champion()
 
     containers.stack("ingest", "flights", "--until", MARCH)
-    told = containers.stack("train", "flights", "--until", MARCH)
+    output = containers.stack("train", "flights", "--until", MARCH)
 
     assert [(run["state_type"], run["work_pool_name"]) for run in fits(containers)] == [("COMPLETED", "training")]
-    assert "sent to a machine of the pool training" in told
-    made = Project(containers.settings, FLIGHTS).registry.numbered(str(int(before.version) + 1))
-    assert made.cutoff.isoformat() == MARCH and made.tag("stack.host") == host(trainer, "trainer")
-    tried = trials(containers, made.run_id)
+    assert "sent to a machine of the pool training" in output
+    challenger = Project(containers.settings, FLIGHTS).registry.numbered(str(int(before.version) + 1))
+    assert challenger.cutoff.isoformat() == MARCH and challenger.tag("stack.host") == host(trainer, "trainer")
+    tried = trials(containers, challenger.run_id)
     assert len(tried) == FLIGHTS.training.trials + 1  # and the baseline
-    assert {one["stack.host"] for one in tried} == {host(trainer, "dask-workers")}
+    assert {tags["stack.host"] for tags in tried} == {host(trainer, "dask-workers")}
     query = "SELECT kind, champion, numbers FROM decisions WHERE state = 'done' AND version = '{}'"
-    ((kind, champion, numbers),) = [line.split("|", 2) for line in containers.sql(query.format(made.version))]
+    ((kind, champion, numbers),) = [line.split("|", 2) for line in containers.sql(query.format(challenger.version))]
     judged = json.loads(numbers)
     assert champion == before.version and kind == ("promote" if judged["passed"] else "refuse")
-    assert {"auc", "brier_skill", "bias"} <= {one["name"] for one in judged["reasons"]}
+    assert {"auc", "brier_skill", "bias"} <= {reason["name"] for reason in judged["reasons"]}
     live = Project(containers.settings, FLIGHTS).registry.require_champion()
-    assert live.version == (made.version if judged["passed"] else before.version)
+    assert live.version == (challenger.version if judged["passed"] else before.version)
 
 
 def test_the_two_share_no_volume_and_no_network(containers: Containers, trainer: Containers) -> None:
-    there = docker.inspect([one.name for one in docker.containers(trainer.settings).values()])
-    here = docker.inspect([one.name for one in docker.containers(containers.settings).values()])
+    there = docker.inspect([row.name for row in docker.containers(trainer.settings).values()])
+    here = docker.inspect([row.name for row in docker.containers(containers.settings).values()])
 
-    def written(found: list[Any]) -> set[str]:
-        return {mount.get("Name", mount["Source"]) for one in found for mount in one["Mounts"] if mount["RW"]}
+    def written(containers: list[Any]) -> set[str]:
+        return {
+            mount.get("Name", mount["Source"])
+            for container in containers
+            for mount in container["Mounts"]
+            if mount["RW"]
+        }
 
-    def networks(found: list[Any]) -> set[str]:
-        return {name for one in found for name in one["NetworkSettings"]["Networks"]}
+    def networks(containers: list[Any]) -> set[str]:
+        return {name for container in containers for name in container["NetworkSettings"]["Networks"]}
 
     assert len(there) == 3 and not written(here) & written(there) and not networks(here) & networks(there)
     assert written(there) == {f"{trainer.settings.name}_state"}
@@ -119,24 +124,24 @@ def test_processes_join_too_and_one_that_comes_late_registers_nothing(
     containers: Containers, trainer: Containers, invitation: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert trainer.stack("down").startswith("stopped: dask-scheduler, dask-workers, trainer")
-    (done,) = fits(containers)
+    (completed,) = fits(containers)
     joined, runs = machine(tmp_path, invitation, "local", "scale"), Runs(containers.settings)
     try:
         joined.stack("join", *invitation)
         assert "trainer" in joined.stack("status")
-        told: list[str] = []
-        outcome = runs.follow(runs.start("fit", "flights", done["parameters"]), told.append)
+        lines: list[str] = []
+        outcome = runs.follow(runs.start("fit", "flights", completed["parameters"]), lines.append)
     finally:
         joined.stack("down")
 
     assert outcome.state == "COMPLETED", outcome.message
-    assert any("nothing to train" in line for line in told)
+    assert any("nothing to train" in line for line in lines)
     with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
         Project(containers.settings, FLIGHTS).registry.numbered("3")
 
 
 def test_a_rollback_goes_back_and_stands_in_the_audit(containers: Containers) -> None:
-    Project(containers.settings, FLIGHTS).registry.set_champion("2")  # whatever the gate has said
+    Project(containers.settings, FLIGHTS).registry.set_champion("2")  # whatever the gate decided
 
     containers.stack("rollback", "flights", "--reason", "a test")
 

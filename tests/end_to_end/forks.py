@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 300.0
 
 class Ended(NamedTuple):
     exit_code: int | None
-    said: str
+    output: str
 
 
 class Forks:
@@ -27,7 +27,7 @@ class Forks:
 
     Args:
         environ: of the shell.
-        folder: for what they say.
+        folder: for their output.
     """
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
@@ -54,15 +54,15 @@ class Forks:
         return Ended(started.exitcode, Path(started.name).read_text())
 
     def close(self) -> None:
-        """Kill what a test has left."""
-        for one in self._started:
-            if one.exitcode is None:
-                one.kill()
-                one.join()
+        """Kill the processes that a test has left."""
+        for process in self._started:
+            if process.exitcode is None:
+                process.kill()
+                process.join()
 
 
 def work(code: str, log: Path) -> None:
-    """What a fork does."""
+    """Run code in a fork, with its output in a file."""
     from prefect.events.worker import EventsWorker
 
     with log.open("w") as file:

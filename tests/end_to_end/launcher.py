@@ -2,7 +2,7 @@
 
 A job is ``{"flow": "module:name", "parameters": {...}, "kill": ["module:function#2", ...]}``: the run is killed when it
 returns from the second call of the function (``@word``: from one with that argument), and started again, until each
-place has been struck and a run ends well.
+place has been reached and a run succeeds.
 With ``"after": [3.2, 0.7]`` it is killed after so many seconds, and started again even where it failed: its servers are
 being killed too. ``{"state": "<project>"}`` asks for the state of a project. The answers are JSON lines on stdout.
 Every run is a fork of this process, which has imported everything, as that takes seconds.
@@ -32,26 +32,26 @@ PATIENCE_SECONDS = 300.0
 PLACE = re.compile(r"([^#@]+)(?:#(\d+))?(?:@(\w+))?")
 
 
-def attempts(job: dict[str, Any], struck: Path) -> Iterator[int]:
-    """Run a job again and again until it ends well, or fails though nothing disturbs it; gives the exit statuses."""
+def attempts(job: dict[str, Any], reached: Path) -> Iterator[int]:
+    """Run a job again and again until it succeeds, or fails undisturbed; yield the exit statuses."""
     after = job.get("after", [])
     for seconds in after:
-        yield attempt(job, struck, seconds)
+        yield attempt(job, reached, seconds)
     deadline = time.monotonic() + (PATIENCE_SECONDS if after else 0)
     while True:
-        status = attempt(job, struck, None)
+        status = attempt(job, reached, None)
         yield status
         if status != -signal.SIGKILL and (not status or time.monotonic() > deadline):
             return
 
 
-def attempt(job: dict[str, Any], struck: Path, seconds: float | None) -> int:
-    """Run a job in a fork, for so long; returns its exit status, negative for the signal that ended it."""
+def attempt(job: dict[str, Any], reached: Path, seconds: float | None) -> int:
+    """Run a job in a fork, for so many seconds; return its exit status, negative for the signal that ended it."""
     pid = os.fork()
     if not pid:
         try:
             os.dup2(2, 1)
-            spread(job.get("kill", []), struck)
+            set_kills(job.get("kill", []), reached)
             module, _, name = job["flow"].partition(":")
             getattr(import_module(module), name)(**typed(job["parameters"]))
             EventsWorker.drain_all(timeout=PATIENCE_SECONDS)
@@ -62,16 +62,16 @@ def attempt(job: dict[str, Any], struck: Path, seconds: float | None) -> int:
     if seconds is not None:
         signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
         signal.setitimer(signal.ITIMER_REAL, seconds)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # until it is reaped below, its number is nobody else's
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # until it is reaped below, its number is not given to another
     signal.setitimer(signal.ITIMER_REAL, 0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def spread(places: list[str], struck: Path) -> None:
-    """Lay a mine at each place that has not been struck yet."""
-    done = struck.read_text().splitlines() if struck.exists() else []
+def set_kills(places: list[str], reached: Path) -> None:
+    """Kill this process at each place where it has not been killed yet."""
+    earlier = reached.read_text().splitlines() if reached.exists() else []
     for place in places:
-        if place in done:
+        if place in earlier:
             continue
         function, number, argument = PLACE.fullmatch(place).groups()  # type: ignore[union-attr]
         module, _, path = function.partition(":")
@@ -79,14 +79,14 @@ def spread(places: list[str], struck: Path) -> None:
         *parents, name = path.split(".")
         for parent in parents:
             owner = getattr(owner, parent)
-        found = getattr(owner, name)
+        target = getattr(owner, name)
         # A task of Prefect runs its attribute `fn`.
-        owner, name = (found, "fn") if hasattr(found, "fn") else (owner, name)
-        setattr(owner, name, mined(getattr(owner, name), place, int(number or 1), argument, struck))
+        owner, name = (target, "fn") if hasattr(target, "fn") else (owner, name)
+        setattr(owner, name, killing(getattr(owner, name), place, int(number or 1), argument, reached))
 
 
-def mined(
-    function: Callable[..., Any], place: str, number: int, argument: str | None, struck: Path
+def killing(
+    function: Callable[..., Any], place: str, number: int, argument: str | None, reached: Path
 ) -> Callable[..., Any]:
     """Let a function kill the process when it returns from such a call."""
     count = 0
@@ -94,18 +94,18 @@ def mined(
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal count
-        given = function(*args, **kwargs)
-        count += argument is None or any(isinstance(one, str) and one == argument for one in args)
+        answer = function(*args, **kwargs)
+        count += argument is None or any(isinstance(value, str) and value == argument for value in args)
         if count == number:
-            with struck.open("a") as file:
+            with reached.open("a") as file:
                 file.write(place + "\n")
             os.kill(os.getpid(), signal.SIGKILL)
-        return given
+        return answer
 
     return call
 
 
-def tell(name: str) -> None:
+def print_state(name: str) -> None:
     """Print the state of a project. A fork looks it up: what is open here would be shared by all later runs."""
     if pid := os.fork():
         os.waitpid(pid, 0)
@@ -130,13 +130,13 @@ def main(folder: Path) -> None:
     for number, line in enumerate(sys.stdin):
         job = json.loads(line)
         if "state" in job:
-            tell(job["state"])
+            print_state(job["state"])
             continue
-        struck = folder / f"struck-{number}"
-        statuses = list(attempts(job, struck))
-        places = struck.read_text().splitlines() if struck.exists() else []
+        reached = folder / f"reached-{number}"
+        statuses = list(attempts(job, reached))
+        places = reached.read_text().splitlines() if reached.exists() else []
         killed = statuses.count(-signal.SIGKILL)
-        print(json.dumps({"status": statuses[-1], "killed": killed, "struck": places}), flush=True)
+        print(json.dumps({"status": statuses[-1], "killed": killed, "reached": places}), flush=True)
 
 
 if __name__ == "__main__":

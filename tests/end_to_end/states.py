@@ -1,4 +1,4 @@
-"""What a project has come to, without what depends on the wall clock or on the project's name."""
+"""The state of a project, without what depends on the wall clock or on the project's name."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def of(name: str) -> dict[str, Any]:
     """The state of a project in the stack of this environment."""
     here, spec = settings(), specs.load(name)
     with repository.opened(here) as repo:
-        known = repository.snapshot(repo, name, repo.scm.get_rev())
+        batches = repository.snapshot(repo, name, repo.scm.get_rev())
         subjects = [commit.message.partition("\n")[0] for commit in history.commits(repo.scm)]
-    found = {
-        "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in known.items()},
+    state = {
+        "lake": {f"{table}/{batch}": _hash(Path(path)) for (table, batch), path in batches.items()},
         "commits": sorted(subject for subject in subjects if subject.split()[1] == name),
         "features": {str(path.relative_to(here.feature_tables / name)): _rows(path) for path in _tables(here, name)},
         "served": feature_tables.served_until(Project(here, spec)).isoformat(),
@@ -41,31 +41,31 @@ def of(name: str) -> dict[str, Any]:
             for alias in (registry.CHAMPION, registry.CHALLENGER, registry.PREVIOUS)
         },
         "audit": [
-            [one.number, one.kind, one.version, one.champion, one.at.isoformat(), one.state]
-            for one in decisions.entries(Project(here, spec))
+            [entry.number, entry.kind, entry.version, entry.champion, entry.at.isoformat(), entry.state]
+            for entry in decisions.entries(Project(here, spec))
         ],
         "log": _log(here, name),
         "reports": sorted(path.name for path in (here.pages / name).glob("*")),
         "quarantine": sorted(path.name for path in (here.quarantine / name).glob("*")),
     }
-    text: dict[str, Any] = json.loads(json.dumps(found, default=str).replace(name, "project"))
+    text: dict[str, Any] = json.loads(json.dumps(state, default=str).replace(name, "project"))
     return text
 
 
 def _versions(here: Settings, name: str) -> list[Any]:
     """Each version with its metrics, and how its run ended."""
     api = f"{here.mlflow_url}/api/2.0/mlflow"
-    found = httpx.get(f"{api}/model-versions/search", params={"filter": f"name = '{name}'"}).raise_for_status().json()
+    answer = httpx.get(f"{api}/model-versions/search", params={"filter": f"name = '{name}'"}).raise_for_status().json()
     versions = []
-    for one in sorted(found.get("model_versions", []), key=lambda one: int(one["version"])):
-        run = httpx.get(f"{api}/runs/get", params={"run_id": one["run_id"]}).raise_for_status().json()["run"]
+    for version in sorted(answer.get("model_versions", []), key=lambda row: int(row["version"])):
+        run = httpx.get(f"{api}/runs/get", params={"run_id": version["run_id"]}).raise_for_status().json()["run"]
         metrics = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
-        versions.append([one["version"], run["info"]["status"], {key: metrics[key] for key in METRICS}])
+        versions.append([version["version"], run["info"]["status"], {key: metrics[key] for key in METRICS}])
     return versions
 
 
 def _log(here: Settings, name: str) -> list[Any]:
-    """Every prediction, without its id, which is made of the project's name, and the instant of the answer."""
+    """Every prediction, without its id, which is derived from the project's name, and the instant of the answer."""
     columns = [column for column in predictions.columns if column.name not in ("id", "project", "answered_at")]
     query = select(*columns).where(predictions.c.project == name).order_by(predictions.c.asked_at, *columns[1:2])
     with engine(here.state_database).connect() as connection:

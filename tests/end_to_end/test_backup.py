@@ -21,7 +21,7 @@ from stack.features import features
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import specs
-from tests.conftest import own_environment
+from tests.stacks import own_environment
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -32,8 +32,8 @@ class Twins(NamedTuple):
     first: Settings
     archive: Path
     second: Settings
-    told: str
-    """What restoring said."""
+    output: str
+    """Of the restore."""
 
 
 def stack(of: Settings, *words: str) -> subprocess.CompletedProcess[str]:
@@ -47,8 +47,8 @@ def twins(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The running stack, after 50 answers, and the one restored from its backup."""
     ask(running, 50)
     folder = tmp_path_factory.mktemp("restored")
-    made = stack(running, "backup", "--out", str(folder / "backup.tar.gz"))
-    assert made.returncode == 0, made.stderr
+    backup = stack(running, "backup", "--out", str(folder / "backup.tar.gz"))
+    assert backup.returncode == 0, backup.stderr
     second = settings.load(os.environ | own_environment(folder / "home"), env_file=Path("/dev/null"))
     restored = stack(second, "restore", str(folder / "backup.tar.gz"))
     assert restored.returncode == 0, restored.stderr
@@ -67,20 +67,20 @@ def ask(of: Settings, count: int) -> list[float]:
         datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 4, tzinfo=UTC)
     )
     text = requests.head(count)[list(FLIGHTS.request)].to_json(orient="records", date_format="iso", date_unit="us")
-    rows, found = json.loads(text), []
+    rows, answers = json.loads(text), []
     for start in range(0, count, 200):
         body = {"rows": rows[start : start + 200]}
         answer = httpx.post(f"{of.prediction_url}/flights/predict", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
-        found += [one["probability"] for one in answer.json()]
-    assert Project(of, FLIGHTS).clock.now() == now and len(found) == count
-    return found
+        answers += [row["probability"] for row in answer.json()]
+    assert Project(of, FLIGHTS).clock.now() == now and len(answers) == count
+    return answers
 
 
 def runs(of: Settings) -> list[str]:
     body = {"experiment_ids": ["1"], "max_results": 1000}
-    found = httpx.post(f"{of.mlflow_url}/api/2.0/mlflow/runs/search", json=body).raise_for_status().json()
-    return sorted(one["info"]["run_id"] for one in found["runs"])
+    answer = httpx.post(f"{of.mlflow_url}/api/2.0/mlflow/runs/search", json=body).raise_for_status().json()
+    return sorted(run["info"]["run_id"] for run in answer["runs"])
 
 
 def test_state_is_the_same(twins: Twins) -> None:
@@ -93,10 +93,10 @@ def test_state_is_the_same(twins: Twins) -> None:
     assert Project(second, FLIGHTS).clock.now() == Project(first, FLIGHTS).clock.now()
     until = Project(first, FLIGHTS).clock.now()
     logged = Project(first, FLIGHTS).log.read(START, until)
-    found = Project(second, FLIGHTS).log.read(START, until)
+    restored = Project(second, FLIGHTS).log.read(START, until)
     # Its start has asked an example of its own since.
-    assert_frame_equal(found[found["id"].isin(logged["id"])].reset_index(drop=True), logged)
-    assert f"{len(logged)} predictions" in twins.told
+    assert_frame_equal(restored[restored["id"].isin(logged["id"])].reset_index(drop=True), logged)
+    assert f"{len(logged)} predictions" in twins.output
 
 
 def test_thousand_predictions_are_the_same(twins: Twins) -> None:
@@ -109,7 +109,7 @@ def test_training_sets_are_the_same(twins: Twins) -> None:
     )
     events = requests.assign(event_timestamp=requests["asked_at"].dt.as_unit("us"))
 
-    first, second = (features.training_set(Project(one, FLIGHTS), events) for one in (twins.first, twins.second))
+    first, second = (features.training_set(Project(stack, FLIGHTS), events) for stack in (twins.first, twins.second))
 
     assert first["origin_delay_2h"].notna().any()
     assert_frame_equal(second, first)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from stack.core import settings
-from tests.conftest import own_environment
 from tests.end_to_end import checkouts
-from tests.end_to_end.harbours import Harbour
+from tests.end_to_end.faulty_stack import FaultyStack
 from tests.polling import eventually
+from tests.stacks import own_environment
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 # A review two days after the first model asks for no other one of the first three projects; two hours later, a training
@@ -69,90 +69,90 @@ FOLLOW = [
 
 
 @pytest.fixture(scope="module")
-def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
     """A stack of its own, as its servers are killed."""
-    folder = tmp_path_factory.mktemp("harbour")
+    folder = tmp_path_factory.mktemp("faulty")
     python = checkouts.make(folder, AGES)
     environ = checkouts.environment(folder, os.environ | own_environment(folder / "var"))
     command = [str(python), "-m", "stack"]
     try:
         subprocess.run([*command, "up", "--no-pipeline"], env=environ, cwd=folder, check=True, timeout=600)
-        launcher = Harbour(python, folder, settings.load(environ, env_file=Path("/dev/null")))
+        launcher = FaultyStack(python, folder, settings.load(environ, env_file=Path("/dev/null")))
         yield launcher
         launcher.close()
     finally:
         subprocess.run([*command, "down"], env=environ, cwd=folder, check=False, timeout=120)
 
 
-def test_ingests_killed_at_every_step(harbour: Harbour) -> None:
+def test_ingests_killed_at_every_step(faulty: FaultyStack) -> None:
     for day, places in enumerate([INGEST, *([place] for place in DONE_BEFORE)], start=2):
         until = f"2024-01-{day:02}T00:00:00Z"
-        harbour.flow("flows.ingest:ingest", "calm", until=until)
-        harbour.flow("flows.ingest:ingest", "stormy", places, until=until)
+        faulty.flow("flows.ingest:ingest", "calm", until=until)
+        faulty.flow("flows.ingest:ingest", "stormy", places, until=until)
 
-    calm, stormy = harbour.state("calm"), harbour.state("stormy")
+    calm, stormy = faulty.state("calm"), faulty.state("stormy")
     assert len(calm["lake"]) == len(calm["commits"]) == 1 + len(DONE_BEFORE)
     assert stormy == calm
 
 
-def test_first_pipeline_killed_at_every_step(harbour: Harbour) -> None:
-    harbour.flow("flows.pipeline:pipeline", "calm")
-    harbour.flow("flows.pipeline:pipeline", "stormy", ["stack.core.clock:Clock.advance", *TRAIN, *PROMOTE, *MONITOR])
+def test_first_pipeline_killed_at_every_step(faulty: FaultyStack) -> None:
+    faulty.flow("flows.pipeline:pipeline", "calm")
+    faulty.flow("flows.pipeline:pipeline", "stormy", ["stack.core.clock:Clock.advance", *TRAIN, *PROMOTE, *MONITOR])
 
-    calm, stormy = harbour.state("calm"), harbour.state("stormy")
+    calm, stormy = faulty.state("calm"), faulty.state("stormy")
     assert len(calm["versions"]) == len(calm["audit"]) == 1
     assert stormy == calm
 
 
-def test_replay_and_second_training_killed_at_every_step(harbour: Harbour) -> None:
-    harbour.flow("flows.replay:replay", "calm", until=LATER)
-    harbour.flow("flows.replay:replay", "stormy", REPLAY, until=LATER)
-    harbour.flow("flows.train:train", "calm", cutoff=LATER)
-    harbour.flow("flows.train:train", "stormy", FOLLOW, cutoff=LATER)
+def test_replay_and_second_training_killed_at_every_step(faulty: FaultyStack) -> None:
+    faulty.flow("flows.replay:replay", "calm", until=LATER)
+    faulty.flow("flows.replay:replay", "stormy", REPLAY, until=LATER)
+    faulty.flow("flows.train:train", "calm", cutoff=LATER)
+    faulty.flow("flows.train:train", "stormy", FOLLOW, cutoff=LATER)
 
-    calm, stormy = harbour.state("calm"), harbour.state("stormy")
+    calm, stormy = faulty.state("calm"), faulty.state("stormy")
     assert len(calm["log"]) == (2 * 24 + 2) * 4
     assert len(calm["versions"]) == len(calm["audit"]) == 2
     assert stormy == calm
 
 
-def test_runs_and_servers_killed_at_twenty_random_moments(harbour: Harbour) -> None:
+def test_runs_and_servers_killed_at_twenty_random_moments(faulty: FaultyStack) -> None:
     for day in range(2, 3 + len(DONE_BEFORE)):
-        harbour.flow("flows.ingest:ingest", "squally", until=f"2024-01-{day:02}T00:00:00Z")
-    killed = harbour.batter("flows.pipeline:pipeline", "squally", runs=11, servers=5)
-    killed += harbour.batter("flows.replay:replay", "squally", runs=11, servers=5, until=LATER)
-    killed += harbour.batter("flows.train:train", "squally", runs=4, servers=2, cutoff=LATER)
+        faulty.flow("flows.ingest:ingest", "squally", until=f"2024-01-{day:02}T00:00:00Z")
+    killed = faulty.run_and_kill("flows.pipeline:pipeline", "squally", runs=11, servers=5)
+    killed += faulty.run_and_kill("flows.replay:replay", "squally", runs=11, servers=5, until=LATER)
+    killed += faulty.run_and_kill("flows.train:train", "squally", runs=4, servers=2, cutoff=LATER)
 
     assert killed >= 20
-    assert harbour.state("squally") == harbour.state("calm")
+    assert faulty.state("squally") == faulty.state("calm")
 
 
-def test_worker_killed_in_a_replay_that_retrains(harbour: Harbour) -> None:
+def test_worker_killed_in_a_replay_that_retrains(faulty: FaultyStack) -> None:
     for name in ("fair", "gusty"):
-        harbour.flow("flows.pipeline:pipeline", name)
-    assert harbour.runs.follow(harbour.start("replay", "fair", until=REVIEW), print).good
+        faulty.flow("flows.pipeline:pipeline", name)
+    assert faulty.runs.follow(faulty.start("replay", "fair", until=REVIEW), print).good
 
-    with harbour.deaf("gusty"):
-        replaying = harbour.start("replay", "gusty", until=REVIEW)
-        eventually(lambda: (run := harbour.training("gusty", REVIEW)) and run.state == "RUNNING", 600)
-    dead = harbour.training("gusty", REVIEW)
-    assert harbour.kill("worker")
-    eventually(lambda: harbour.progress(replaying) == "COMPLETED", 600)
+    with faulty.ignoring_drift("gusty"):
+        replaying = faulty.start("replay", "gusty", until=REVIEW)
+        eventually(lambda: (run := faulty.training("gusty", REVIEW)) and run.state == "RUNNING", 600)
+    dead = faulty.training("gusty", REVIEW)
+    assert faulty.kill("worker")
+    eventually(lambda: faulty.progress(replaying) == "COMPLETED", 600)
 
-    assert dead and harbour.progress(dead.id) == "CRASHED"
-    fair, gusty = harbour.state("fair"), harbour.state("gusty")
+    assert dead and faulty.progress(dead.id) == "CRASHED"
+    fair, gusty = faulty.state("fair"), faulty.state("gusty")
     assert len(fair["versions"]) == len(fair["audit"]) == 2
     assert gusty == fair
 
 
-def test_lost_drift_event_is_made_up_for(harbour: Harbour) -> None:
+def test_lost_drift_event_is_made_up_for(faulty: FaultyStack) -> None:
     lost, next_one = "2024-01-25T00:00:00Z", "2024-01-26T00:00:00Z"
-    with harbour.deaf("fair"):
-        harbour.flow("flows.ingest:ingest", "fair", until=lost)
-        harbour.flow("flows.monitor:monitor", "fair", at=lost)
-        assert harbour.training("fair", lost) is None
+    with faulty.ignoring_drift("fair"):
+        faulty.flow("flows.ingest:ingest", "fair", until=lost)
+        faulty.flow("flows.monitor:monitor", "fair", at=lost)
+        assert faulty.training("fair", lost) is None
 
-    harbour.flow("flows.ingest:ingest", "fair", until=next_one)
-    harbour.flow("flows.monitor:monitor", "fair", at=next_one)
-    eventually(lambda: (run := harbour.training("fair", next_one)) and run.state == "COMPLETED", 600)
-    assert len(harbour.state("fair")["versions"]) == 3
+    faulty.flow("flows.ingest:ingest", "fair", until=next_one)
+    faulty.flow("flows.monitor:monitor", "fair", at=next_one)
+    eventually(lambda: (run := faulty.training("fair", next_one)) and run.state == "COMPLETED", 600)
+    assert len(faulty.state("fair")["versions"]) == 3

@@ -16,8 +16,8 @@ from stack.features import features
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import specs
-from tests.conftest import prefect_api
 from tests.end_to_end.forks import Forks
+from tests.stacks import prefect_api
 
 pytestmark = pytest.mark.services
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
@@ -42,17 +42,17 @@ def test_champion_is_as_good_as_the_reference(running: Settings) -> None:
 
 def test_features_served_are_the_features_of_the_offline_store(running: Settings) -> None:
     requests = contract.request_source(FLIGHTS.name).requests(NOW, NOW + timedelta(days=2)).head(1000)
-    answers = [one for start in range(0, 1000, 200) for one in ask(running, requests.iloc[start : start + 200])]
+    answers = [row for start in range(0, 1000, 200) for row in ask(running, requests.iloc[start : start + 200])]
 
     logged = Project(running, FLIGHTS).log.read(NOW - timedelta(seconds=1), NOW).set_index("id")
-    served = logged.loc[[one["prediction_id"] for one in answers]].reset_index(drop=True)
+    served = logged.loc[[row["prediction_id"] for row in answers]].reset_index(drop=True)
     events = requests.assign(event_timestamp=pd.Timestamp(NOW).as_unit("us"))
     offline = features.training_set(Project(running, FLIGHTS), events).reset_index(drop=True)
 
     numbers, categories = FLIGHTS.column_types("number"), FLIGHTS.column_types("category")
-    found = served[numbers].astype("float64").to_numpy(na_value=np.nan).astype("float32")
+    actual = served[numbers].astype("float64").to_numpy(na_value=np.nan).astype("float32")
     expected = offline[numbers].to_numpy("float32")
-    differ = ~((found == expected) | (np.isnan(found) & np.isnan(expected))).all(axis=1)
+    differ = ~((actual == expected) | (np.isnan(actual) & np.isnan(expected))).all(axis=1)
     differ |= (served[categories].to_numpy() != offline[categories].to_numpy()).any(axis=1)
     assert len(served) == 1000
     assert int(differ.sum()) == 0
@@ -73,17 +73,17 @@ def without_a_column(tables: Batch) -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"), [(duplicated, "one row of each"), (celsius, "humidity"), (without_a_column, "arr_delay")]
+    ("broken", "message"), [(duplicated, "one row of each"), (celsius, "humidity"), (without_a_column, "arr_delay")]
 )
 def test_bad_batch_is_quarantined_and_nothing_downstream_changes(
-    running: Settings, forks: Forks, broken: Callable[[Batch], Batch], said: str
+    running: Settings, forks: Forks, broken: Callable[[Batch], Batch], message: str
 ) -> None:
     before = lake.newest_revision(running), Project(running, FLIGHTS).lake.batches()["until"].max()
-    ran = forks.run(INGEST.format(broken=broken.__name__), 300)
-    assert ran.exit_code == 1, ran.said
+    ended = forks.run(INGEST.format(broken=broken.__name__), 300)
+    assert ended.exit_code == 1, ended.output
     run = last_run(running, "ingest")
     assert run["state"]["type"] == "FAILED"
-    assert said in run["state"]["message"].lower()
+    assert message in run["state"]["message"].lower()
 
     assert (lake.newest_revision(running), Project(running, FLIGHTS).lake.batches()["until"].max()) == before
     verdict = json.loads(
@@ -98,7 +98,7 @@ from datetime import UTC, datetime
 from projects.flights import source
 from flows.ingest import ingest
 from tests.end_to_end.test_flights import {broken} as broken
-from tests.conftest import prefect_api
+from tests.stacks import prefect_api
 fetch = source.fetch
 source.fetch = lambda since, until: broken(fetch(since, until))
 ingest("flights", until=datetime(2013, 3, 2, tzinfo=UTC))

@@ -18,15 +18,15 @@ import pytest
 from stack.core.settings import ROOT, Settings
 from stack.project import Project
 from stack.specification import specs
-from tests.conftest import prefect_api, shell
+from tests.stacks import prefect_api, shell
 
 pytestmark = pytest.mark.services
 NAME = "new_rentals"
 
 
 @pytest.fixture(scope="module")
-def said(running: Settings, projects_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """What ``stack new`` and ``stack run`` say; the project is gone afterwards."""
+def output(running: Settings, projects_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The output of ``stack new`` and ``stack run``; the project is gone afterwards."""
     file = tmp_path_factory.mktemp("table") / "rentals.csv"
     rentals().to_csv(file, index=False)
     try:
@@ -50,7 +50,7 @@ def stack(running: Settings, *words: str) -> str:
     """Run a command without a terminal; it must succeed."""
     environ = os.environ | running.environment()
     command = [sys.executable, "-m", "stack", *words]
-    ran = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=ROOT,
         env=environ,
@@ -60,8 +60,8 @@ def stack(running: Settings, *words: str) -> str:
         check=False,
         timeout=600,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 def remove() -> None:
@@ -75,10 +75,10 @@ def deployments(running: Settings) -> list[dict[str, object]]:
     return answer.json()  # type: ignore[no-any-return]
 
 
-def test_a_table_becomes_an_answered_request(running: Settings, said: str) -> None:
+def test_a_table_becomes_an_answered_request(running: Settings, output: str) -> None:
     spec = specs.load(NAME)
     assert (spec.task, spec.features.entities, spec.clock.kind) == ("regression", ["station"], "wall")
-    (answer,) = json.loads(said.splitlines()[-1])
+    (answer,) = json.loads(output.splitlines()[-1])
     assert 0 < answer["prediction"] < 100
     champion = Project(running, spec).registry.require_champion()
     assert champion.version == answer["model_version"]
@@ -86,27 +86,27 @@ def test_a_table_becomes_an_answered_request(running: Settings, said: str) -> No
     assert list((running.pages / NAME).glob("*.html"))
 
 
-def test_its_data_sets_are_listed(running: Settings, said: str) -> None:
+def test_its_data_sets_are_listed(running: Settings, output: str) -> None:
     answer = httpx.get(f"{running.portal_url}/catalog/{NAME}.json", timeout=60, trust_env=False)
-    found = {one["name"]: one for one in answer.json()}
-    assert found["rows"]["rows"] == 3000
-    assert found[f"{NAME}_station_past"]["rows"] > 500
-    assert found["of version 1"]["rows"] > 2900
-    assert found["predictions"]["rows"] == found["drift"]["rows"] == 1
+    data_sets = {row["name"]: row for row in answer.json()}
+    assert data_sets["rows"]["rows"] == 3000
+    assert data_sets[f"{NAME}_station_past"]["rows"] > 500
+    assert data_sets["of version 1"]["rows"] > 2900
+    assert data_sets["predictions"]["rows"] == data_sets["drift"]["rows"] == 1
 
 
-def test_its_schedules_stand_in_prefect(running: Settings, said: str) -> None:
-    crons = {one["entrypoint"].rpartition(".")[2]: one["schedules"] for one in deployments(running)}  # type: ignore[attr-defined]
+def test_its_schedules_stand_in_prefect(running: Settings, output: str) -> None:
+    crons = {row["entrypoint"].rpartition(".")[2]: row["schedules"] for row in deployments(running)}  # type: ignore[attr-defined]
     assert crons["ingest"][0]["schedule"] == {"cron": "5 0 * * *", "timezone": "UTC", "day_or": True}
     assert [flow for flow, schedules in crons.items() if schedules] and not crons["train"]
 
 
-def test_a_project_that_is_gone_is_withdrawn(running: Settings, said: str) -> None:
+def test_a_project_that_is_gone_is_withdrawn(running: Settings, output: str) -> None:
     assert deployments(running)
     remove()
     command = [sys.executable, "-m", "flows.deployments"]
-    told = subprocess.check_output(command, cwd=ROOT, env=shell(running), text=True, timeout=300)
-    assert f"deleted: deployments and automation of {NAME}" in told
+    registered = subprocess.check_output(command, cwd=ROOT, env=shell(running), text=True, timeout=300)
+    assert f"deleted: deployments and automation of {NAME}" in registered
     assert deployments(running) == []
     question = {"automations": {"name": {"any_": [f"Retrain {NAME} on drift"]}}}
     answer = prefect_api(running).post("/automations/filter", json=question)

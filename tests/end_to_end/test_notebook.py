@@ -45,7 +45,7 @@ def test_it_is_kept_without_outputs() -> None:
 def test_jupyter_knows_the_options_and_listens_here_alone() -> None:
     command, _ = LocalRuntime(settings.load({})).notebook({}, print)
     words = [*command, "--show-config-json"]
-    found = json.loads(subprocess.check_output(words, env=os.environ | {"HOME": "/nonexistent"}, text=True))
+    config = json.loads(subprocess.check_output(words, env=os.environ | {"HOME": "/nonexistent"}, text=True))
     assert words[0] == sys.executable
-    assert found["ServerApp"]["ip"] == "127.0.0.1"
-    assert found["LabApp"]["news_url"] is None or found["LabApp"]["news_url"] == "None"
+    assert config["ServerApp"]["ip"] == "127.0.0.1"
+    assert config["LabApp"]["news_url"] is None or config["LabApp"]["news_url"] == "None"

@@ -64,13 +64,13 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, f
     labelled = replayed["label"].notna()
     assert labelled.mean() > 0.8
     assert (replayed.loc[labelled, "label_at"] <= UNTIL).all()
-    found = skew.check(Project(running, FLIGHTS), FIRST, UNTIL)
-    assert found.rows > 1700
-    assert (found.differing, found.examples) == (0, ())
+    compared = skew.check(Project(running, FLIGHTS), FIRST, UNTIL)
+    assert compared.rows > 1700
+    assert (compared.differing, compared.examples) == (0, ())
 
 
 def test_a_replay_that_has_arrived_changes_nothing(running: Settings, forks: Forks) -> None:
     before = asked(running), lake.newest_revision(running)
-    ran = forks.run(REPLAY, 120)
-    assert ran.exit_code == 0, ran.said
+    ended = forks.run(REPLAY, 120)
+    assert ended.exit_code == 0, ended.output
     assert (asked(running), lake.newest_revision(running)) == before

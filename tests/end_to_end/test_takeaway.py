@@ -18,8 +18,8 @@ from stack.core.settings import ROOT, Settings
 from stack.project import Project, contract
 from stack.specification import example, specs
 from stack.takeaway import packages
-from tests.conftest import free_ports
 from tests.polling import eventually
+from tests.stacks import free_ports
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -37,10 +37,10 @@ def asked(running: Settings) -> tuple[Answers, Answers]:
     logged = Project(running, FLIGHTS).log.read(now - timedelta(seconds=1), now).set_index("id")
     stored = [name for name in FLIGHTS.features.columns if name.endswith("h")]
     stored += [view for view in ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "visib")]
-    features = logged.loc[[one["prediction_id"] for one in answers], stored].astype(float).to_dict("records")
-    known = [{name: value for name, value in one.items() if value == value} for one in features]  # noqa: PLR0124
-    assert sum(map(len, known)) > ROWS * 20
-    return [row | more for row, more in zip(rows, known, strict=True)], answers
+    features = logged.loc[[answer["prediction_id"] for answer in answers], stored].astype(float).to_dict("records")
+    stored_values = [{name: value for name, value in row.items() if value == value} for row in features]  # noqa: PLR0124
+    assert sum(map(len, stored_values)) > ROWS * 20
+    return [row | values for row, values in zip(rows, stored_values, strict=True)], answers
 
 
 def post(url: str, rows: Answers) -> Answers:
@@ -62,19 +62,19 @@ def test_the_wheel_answers_in_an_empty_environment(
     rows, answers = asked
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     command = [python.with_name("flights-predict"), tmp_path / "rows.json"]
-    done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [one["probability"] for one in found] == [one["probability"] for one in answers]
-    assert [one["decision"] for one in found] == [one["decision"] for one in answers]
+    process = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    predicted = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [row["probability"] for row in predicted] == [row["probability"] for row in answers]
+    assert [row["decision"] for row in predicted] == [row["decision"] for row in answers]
 
     script = (
         "import flights_model, importlib.util as u; print([n for n in ('feast', 'mlflow', 'stack') if u.find_spec(n)])"
     )
     assert subprocess.check_output([python, "-I", "-c", script], cwd=tmp_path, text=True).strip() == "[]"
     wrong = [python, "-I", "-c", "from flights_model import predict; predict([{'carier': 'UA'}])"]
-    said = subprocess.run(wrong, cwd=tmp_path, capture_output=True, text=True, check=False).stderr
-    assert "did you mean 'carrier'" in said
+    error = subprocess.run(wrong, cwd=tmp_path, capture_output=True, text=True, check=False).stderr
+    assert "did you mean 'carrier'" in error
 
 
 def installed(built: Path, folder: Path) -> Path:
@@ -83,9 +83,9 @@ def installed(built: Path, folder: Path) -> Path:
     subprocess.run([uv, "venv", "--quiet", "--offline", "--python", sys.executable, folder], check=True)
     words = ["pip", "install", "--quiet", "--offline", "--constraint", ROOT / "requirements.lock", built]
     python = folder / "bin/python"
-    done = subprocess.run([uv, *words, "--python", python], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"NOT TESTED: uv's cache lacks the wheel's packages: {done.stderr[-300:]}")
+    process = subprocess.run([uv, *words, "--python", python], cwd=folder, capture_output=True, text=True, check=False)
+    if process.returncode:
+        pytest.skip(f"NOT TESTED: uv's cache lacks the wheel's packages: {process.stderr[-300:]}")
     return python
 
 
@@ -112,10 +112,10 @@ def served(running: Settings, tmp_path: Path) -> Iterator[str]:
 
 def test_the_bento_keeps_the_contract_of_the_endpoint(asked: tuple[Answers, Answers], served: str) -> None:
     rows, answers = asked
-    found = post(served, rows)
-    assert [one["probability"] for one in found] == [one["probability"] for one in answers]
-    assert list(found[0]) == list(answers[0])
-    assert {one["model_version"] for one in found} == {one["model_version"] for one in answers}
+    predicted = post(served, rows)
+    assert [row["probability"] for row in predicted] == [row["probability"] for row in answers]
+    assert list(predicted[0]) == list(answers[0])
+    assert {row["model_version"] for row in predicted} == {row["model_version"] for row in answers}
 
     plain = example.row(FLIGHTS)
     (bare,) = post(served, [plain])

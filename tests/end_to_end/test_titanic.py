@@ -13,14 +13,14 @@ from stack.core.settings import Settings
 from stack.lake import lake
 from stack.project import Project
 from stack.specification import specs
-from tests.conftest import shell
+from tests.stacks import shell
 
 pytestmark = pytest.mark.services
 
 
 def run(settings: Settings, *command: str) -> str:
-    """Run a command of the stack to its good end; give what it says."""
-    done = subprocess.run(
+    """Run a command of the stack until it succeeds; return its output."""
+    process = subprocess.run(
         [sys.executable, "-m", "stack", *command],
         env=shell(settings),
         capture_output=True,
@@ -28,15 +28,15 @@ def run(settings: Settings, *command: str) -> str:
         timeout=400,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
     titanic = specs.load("titanic")
-    told = run(running, "run", "titanic")
-    assert "version 1 is champion" in told
-    assert '"model_version": "1"' in told
+    output = run(running, "run", "titanic")
+    assert "version 1 is champion" in output
+    assert '"model_version": "1"' in output
     champion = Project(running, titanic).registry.require_champion()
     assert float(champion.tag("auc")) == pytest.approx(0.82, abs=0.04)
     assert list(pages.folder(running, "titanic").glob("*.html"))
@@ -45,7 +45,7 @@ def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
     body = {"rows": [classic, classic | {"sex": "female", "pclass": 1}, {"sex": "female"}]}
     answer = httpx.post(f"{running.prediction_url}/titanic/predict", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
-    assert [one["decision"] for one in answer.json()] == [False, True, True]
+    assert [row["decision"] for row in answer.json()] == [False, True, True]
 
     version = lake.newest_revision(running)
     assert "nothing new" in run(running, "ingest", "titanic")

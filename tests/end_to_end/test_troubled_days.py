@@ -55,7 +55,7 @@ def shocked(tables: Batch, since: datetime, day_before: Batch) -> Batch:
 
 
 def renamed(rows: pd.DataFrame) -> pd.DataFrame:
-    """A carrier under a code that nobody has seen."""
+    """A carrier under a code that has not been seen before."""
     return rows.assign(carrier=rows["carrier"].replace("AA", "Z9"))
 
 
@@ -80,15 +80,15 @@ ingest("flights", march(NO_OUTCOMES[0]), march(NO_OUTCOMES[0]) + DAY)
 
 
 def run(forks: Forks, code: str) -> str:
-    """Run a flow to its good end; gives what it said."""
-    ran = forks.run(code, 900)
-    assert ran.exit_code == 0, ran.said[-3000:]
-    return ran.said
+    """Run a flow until it succeeds; return its output."""
+    ended = forks.run(code, 900)
+    assert ended.exit_code == 0, ended.output[-3000:]
+    return ended.output
 
 
 @pytest.fixture(scope="module")
-def told(forks: Forks) -> str:
-    """What the replay said, from the first shock to the last."""
+def output(forks: Forks) -> str:
+    """The output of the replay, from the first shock to the last."""
     return run(forks, REPLAY)
 
 
@@ -97,7 +97,7 @@ def verdict(settings: Settings, since: datetime) -> dict[str, Any]:
     return json.loads(file.read_text())  # type: ignore[no-any-return]
 
 
-def test_the_replay_goes_on_and_every_flight_is_answered_once(running: Settings, told: str) -> None:
+def test_the_replay_goes_on_and_every_flight_is_answered_once(running: Settings, output: str) -> None:
     assert Project(running, FLIGHTS).clock.now() == END
     due = contract.request_source(FLIGHTS.name).requests(BEGIN - MOMENT, END - MOMENT)
     answered = log(running, BEGIN, END)["id"]
@@ -105,40 +105,40 @@ def test_the_replay_goes_on_and_every_flight_is_answered_once(running: Settings,
     assert sorted(answered[answered.isin(asked := prediction_ids(FLIGHTS, due["event_id"]))]) == sorted(asked)
 
 
-def test_bad_batches_are_refused_and_the_others_are_in_the_lake(running: Settings, told: str) -> None:
+def test_bad_batches_are_refused_and_the_others_are_in_the_lake(running: Settings, output: str) -> None:
     loaded = set(Project(running, FLIGHTS).lake.batches()["since"])
     assert [day for day in pd.date_range(BEGIN, END - DAY) if day not in loaded] == REFUSED
     assert "delivered before" in " ".join(verdict(running, march(TWICE))["failures"])
     assert "humidity" in " ".join(verdict(running, march(CELSIUS))["failures"])
     for day in NO_OUTCOMES:
         assert "without an arrival" in " ".join(verdict(running, march(day))["failures"])
-    assert told.count("flights: batch refused") == len(REFUSED)
+    assert output.count("flights: batch refused") == len(REFUSED)
 
 
-def test_a_new_carrier_is_accepted_with_a_notice(running: Settings, told: str) -> None:
-    assert "carriers seen in recent weeks; found" in told and "Z9" in told
+def test_a_new_carrier_is_accepted_with_a_notice(running: Settings, output: str) -> None:
+    assert "carriers seen in recent weeks; found" in output and "Z9" in output
     asked = log(running, march(NEW_CARRIER), march(NEW_CARRIER) + DAY)
     new = asked[asked["carrier"] == "Z9"]
     assert len(new) > 50 and new["label"].notna().mean() > 0.5
 
 
-def test_labels_are_held_while_outcomes_are_missing(running: Settings, told: str) -> None:
+def test_labels_are_held_while_outcomes_are_missing(running: Settings, output: str) -> None:
     days = log(running, march(NO_OUTCOMES[0]) + DAY, march(NO_OUTCOMES[-1]))
     assert len(days) > 2000
     assert days["label"].isna().all()
 
 
-def test_lost_weather_is_an_alarm_and_nothing_is_retrained(running: Settings, told: str) -> None:
-    assert "the feed is down" in told
+def test_lost_weather_is_an_alarm_and_nothing_is_retrained(running: Settings, output: str) -> None:
+    assert "the feed is down" in output
     report = json.loads((running.pages / "flights" / f"{END:%Y%m%dT%H%M%SZ}.json").read_text())
     assert {"temp", "wind_speed", "visib"} <= set(report["lost"])
     assert report["verdict"]["action"] == "notice"
-    assert f"flights: notice: {report['verdict']['summary']}" in told
+    assert f"flights: notice: {report['verdict']['summary']}" in output
     assert Project(running, FLIGHTS).registry.challenger() is None
     assert Project(running, FLIGHTS).registry.require_champion().cutoff <= BEGIN
 
 
-def test_the_labels_that_were_held_would_have_retrained(running: Settings, told: str) -> None:
+def test_the_labels_that_were_held_would_have_retrained(running: Settings, output: str) -> None:
     """Even if so few labels decided, the policy would let the champion be; with those that were held it would not."""
     champion = Project(running, FLIGHTS).registry.require_champion()
     report = json.loads((running.pages / "flights" / f"{END:%Y%m%dT%H%M%SZ}.json").read_text())
@@ -157,12 +157,12 @@ def test_the_labels_that_were_held_would_have_retrained(running: Settings, told:
     assert [reason.name for reason in verdict.reasons if reason.action == "retrain"] == ["bias"]
 
 
-def test_a_day_that_is_mended_is_loaded_later(running: Settings, forks: Forks, told: str) -> None:
+def test_a_day_that_is_mended_is_loaded_later(running: Settings, forks: Forks, output: str) -> None:
     day = march(NO_OUTCOMES[0])
     before = stats(running, day)
     run(forks, INGEST)
-    found = Project(running, FLIGHTS).lake.batches()
-    assert day in set(found["since"])
+    batches = Project(running, FLIGHTS).lake.batches()
+    assert day in set(batches["since"])
 
     assert log(running, day, day + DAY)["label"].notna().mean() > 0.6
     after = stats(running, day)

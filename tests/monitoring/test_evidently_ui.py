@@ -15,8 +15,8 @@ import pytest
 
 from monitoring import reports, workspace
 from stack.project import Project
-from tests.conftest import free_ports
 from tests.polling import eventually
+from tests.stacks import free_ports
 
 pytestmark = pytest.mark.services
 AT = datetime(2013, 3, 15, tzinfo=UTC)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,45 +10,13 @@ import httpx
 import pytest
 
 from stack.core.settings import Settings
-from stack.ops import compose_file
 from stack.project import Project, contract
 from stack.specification import specs
 from stack.specification.sections import Training
 from stack.specification.specs import ProjectSpec
-from tests.conftest import own_environment, shell
-from tests.polling import eventually
+from tests.stacks import Service, own_environment
 
 SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
-
-
-class Service:
-    """A service of docker-compose.yml, run as a process of its own group."""
-
-    def __init__(self, settings: Settings, name: str, healthy: Callable[[], Any]) -> None:
-        self.settings, self.name, self.healthy = settings, name, healthy
-        self.definition = next(one for one in compose_file.services(settings) if one.name == name)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and wait until it is healthy."""
-        self.settings.logs.mkdir(parents=True, exist_ok=True)
-        with (self.settings.logs / f"{self.name}.log").open("ab") as log:
-            environ = shell(self.settings) | self.definition.environment
-            self.process = subprocess.Popen(
-                self.definition.command, env=environ, stdout=log, stderr=log, start_new_session=True
-            )
-        eventually(self.healthy)
-
-    def ensure(self) -> None:
-        """Start again what a test has killed."""
-        if self.process is None or self.process.poll() is not None:
-            self.start()
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Stop the process and what it started."""
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, how)
-            self.process.wait(timeout=20)
 
 
 def get(url: str) -> httpx.Response:

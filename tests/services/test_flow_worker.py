@@ -10,8 +10,8 @@ import pytest
 
 from services import flow_worker
 from stack.core.settings import Settings
-from tests.conftest import prefect_api
 from tests.polling import eventually
+from tests.stacks import prefect_api
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from services.guard import Guard
 from stack.core import settings
 from stack.core.settings import Settings
 from stack.ops import compose_file
-from tests.conftest import own_environment, prefect_api
+from tests.stacks import own_environment, prefect_api
 
 FOREIGN = "evil.example"
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")

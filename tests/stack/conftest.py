@@ -18,8 +18,8 @@ from pandas import DataFrame
 from stack.core.settings import Settings
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
-from tests.conftest import free_ports
 from tests.polling import eventually
+from tests.stacks import free_ports
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 DAYS = 20

@@ -13,7 +13,7 @@ from stack.core.settings import Settings
 from stack.features import feature_tables
 from stack.project import Project
 from stack.specification import specs
-from tests.conftest import free_ports
+from tests.stacks import free_ports
 
 FLIGHTS = specs.load("flights")
 START, END = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 3, tzinfo=UTC)

@@ -1,15 +1,11 @@
 """Prefect's server on SQLite goes on answering while its database is fought over, and to no page of another origin."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
 
-from stack.core import settings
-from tests.conftest import own_environment, prefect_api
-from tests.services.conftest import Service
+from tests.stacks import prefect_api
 
 WRITERS, RUNS = 3, 150
 SECONDS = 30
@@ -17,16 +13,8 @@ SECONDS = 30
 
 
 @pytest.fixture
-def api(tmp_path):
-    stack = settings.load(own_environment(tmp_path), env_file=Path("/dev/null"))
-    prefect = Service(stack, "prefect", lambda: httpx.get(f"{stack.prefect_url}/api/health").is_success)
-    migrating = prefect.definition.environment | {"PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "true"}
-    prefect.definition = replace(prefect.definition, environment=migrating)
-    try:
-        prefect.start()
-        yield prefect_api(stack)
-    finally:
-        prefect.stop()
+def api(prefect_service):
+    return prefect_api(prefect_service.settings)
 
 
 def test_server_answers_while_writers_fight_over_its_database(api):
@@ -45,8 +33,8 @@ def test_server_answers_while_writers_fight_over_its_database(api):
 
 def test_page_of_another_origin_may_not_post_json(api):
     def preflight(origin: str) -> httpx.Response:
-        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-        return api.options("/deployments/", headers={"Origin": origin, **asked})
+        headers = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        return api.options("/deployments/", headers={"Origin": origin, **headers})
 
     own = str(api.base_url).removesuffix("/api/")
     assert preflight("https://evil.example").status_code == httpx.codes.FORBIDDEN

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from services.portal.app import build
 from stack.core.settings import Settings
-from tests.conftest import free_ports
+from tests.stacks import free_ports
 
 SERVICES = ("prediction", "prefect", "mlflow", "features", "monitoring", "feast_ui")
 REPORT = {

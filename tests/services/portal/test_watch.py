@@ -12,8 +12,8 @@ from services.portal import watch
 from services.portal.watch import Watch
 from stack.core import disk
 from stack.core.settings import Settings
-from tests.conftest import prefect_api
 from tests.services.portal.conftest import home  # noqa: F401  # a stack of which no service runs
+from tests.stacks import prefect_api
 
 NOW, LOOK = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 

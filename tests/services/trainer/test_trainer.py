@@ -13,7 +13,7 @@ import pytest
 from services.trainer.__main__ import environment
 from stack.core.errors import StackError
 from stack.core.settings import Settings, load
-from tests.conftest import free_ports
+from tests.stacks import free_ports
 
 AUTHORITY = b"a certificate of an authority"
 

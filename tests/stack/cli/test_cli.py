@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from stack.cli import main
 from stack.core.settings import ROOT
-from tests.conftest import own_environment
+from tests.stacks import own_environment
 
 
 def stack(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

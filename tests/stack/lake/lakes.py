@@ -12,6 +12,7 @@ import pandas as pd
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
+from tests.forked import forked
 
 DAYS = [datetime(2013, 1, day, tzinfo=UTC) for day in range(1, 10)]
 SPEC = ProjectSpec.model_validate(
@@ -54,18 +55,13 @@ def dvc(settings: Settings, *command: str) -> str:
 
 def died(work: Callable[[], object], last_event: int) -> bool:
     """Work in a forked process that dies by SIGKILL at its n-th touch of the file system; say whether it died."""
-    child = os.fork()
-    if child == 0:
-        seen = 0
+    events = 0
 
-        def die(event: str, _: object) -> None:
-            nonlocal seen
-            if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"):
-                seen += 1
-                if seen == last_event:
-                    os.kill(os.getpid(), signal.SIGKILL)
+    def die(event: str, _: object) -> None:
+        nonlocal events
+        if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"):
+            events += 1
+            if events == last_event:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-        sys.addaudithook(die)
-        work()
-        os._exit(0)
-    return os.waitpid(child, 0)[1] != 0
+    return forked(lambda: (sys.addaudithook(die), work())) != 0

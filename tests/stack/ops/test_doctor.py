@@ -9,7 +9,7 @@ from stack.core.errors import StackError
 from stack.core.settings import load
 from stack.ops import doctor, ports, versions
 from stack.ops.local.runtime import LocalRuntime
-from tests.conftest import free_ports
+from tests.stacks import free_ports
 
 
 @pytest.fixture

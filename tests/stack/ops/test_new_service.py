@@ -13,7 +13,7 @@ import pytest
 
 from bench.checkouts import interpreter
 from stack.core.settings import ROOT
-from tests.conftest import free_ports
+from tests.stacks import free_ports
 
 SERVICE = """
   sample:

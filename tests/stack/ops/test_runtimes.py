@@ -10,7 +10,7 @@ from stack.ops.compose import docker, image, ownership
 from stack.ops.compose.runtime import ComposeRuntime
 from stack.ops.local.runtime import LocalRuntime
 from stack.ops.runtimes import Runtime
-from tests.conftest import own_environment
+from tests.stacks import own_environment
 
 
 @pytest.fixture

@@ -1,25 +1,26 @@
 """A decision is in the audit exactly once, wherever its process is killed, and the audit knows what was live when."""
 
+import os
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
+from mlflow import MlflowClient
 
 from stack.core.errors import StackError
 from stack.project import Project
 from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Judgement
+from stack.registry.registry import Registry
+from tests.forked import forked
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def client(tracked):
-    import mlflow  # 4 s that the processes which are killed need not spend
-
-    return mlflow.MlflowClient(tracked.mlflow_url)
+    return MlflowClient(tracked.mlflow_url)
 
 
 @pytest.fixture
@@ -165,45 +166,39 @@ def test_a_canary_is_promoted_or_withdrawn_and_the_next_one_takes_its_place(trac
     assert [span.version for span in decisions.live(Project(tracked, town))] == [first, third]
 
 
+def decide_and_die(project, kind, version, champion, *, step, call=0):
+    """Take a decision in a process that dies after the given call of a step."""
+    owner = decisions if hasattr(decisions, step) else Registry
+    function, calls = getattr(owner, step), count()
+
+    def then_die(*arguments):
+        answer = function(*arguments)
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    def work():
+        setattr(owner, step, then_die)
+        if kind == "rollback":
+            decisions.rollback(project, on(1), "")
+        else:
+            getattr(decisions, kind)(project, judged(version, champion), on(1))
+
+    assert forked(work) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(("kind", "step"), [(k, s) for k in ("try_out", "withdraw") for s in ("record", "drop_alias")])
 def test_a_killed_change_of_the_canary_is_completed(tracked, town, train, kind, step):
     first, second = train(), train()
     decisions.promote(Project(tracked, town), judged(first, None), on(0))
     if kind == "withdraw":
         decisions.try_out(Project(tracked, town), judged(second, first), on(0))
-    words = [tracked.model_dump_json(), town.model_dump_json(), kind, step, "0", second, first]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    decide_and_die(Project(tracked, town), kind, second, first, step=step)
     decisions.complete_pending(Project(tracked, town))
     assert told(tracked, town)[-1] == ("canary" if kind == "try_out" else "withdraw", second, first, "done")
     canary = Project(tracked, town).registry.canary()
     assert (canary and canary.version) == (second if kind == "try_out" else None)
     assert Project(tracked, town).registry.champion().version == first
-
-
-KILLED = """
-import os, signal, sys
-from stack.project import Project
-from stack.promotion import decisions
-from stack.registry.registry import Registry
-from stack.specification.specs import ProjectSpec
-from stack.core.settings import Settings
-from tests.stack.promotion.test_decisions import judged, on
-project = Project(Settings.model_validate_json(sys.argv[1]), ProjectSpec.model_validate_json(sys.argv[2]))
-kind, step, call, version, champion = sys.argv[3:]
-owner = decisions if hasattr(decisions, step) else Registry
-done, calls = getattr(owner, step), iter(range(9))
-def then_die(*arguments):
-    found = done(*arguments)
-    if next(calls) == int(call):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return found
-setattr(owner, step, then_die)
-if kind != "rollback":
-    getattr(decisions, kind)(project, judged(version, champion), on(1))
-decisions.rollback(project, on(1), "")
-"""
-"""Takes a decision in a process that dies after the given call of a step."""
 
 
 @pytest.mark.parametrize(
@@ -225,9 +220,7 @@ def test_killed_after_any_step_the_next_one_completes_it(tracked, town, train, k
     decisions.promote(Project(tracked, town), judged(first, None), on(0))
     if kind == "rollback":
         decisions.promote(Project(tracked, town), judged(second, first), on(0))
-    words = [tracked.model_dump_json(), town.model_dump_json(), kind, step, str(call), second, first]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    decide_and_die(Project(tracked, town), kind, second, first, step=step, call=call)
     assert Project(tracked, town).registry.champion().version in (first, second)
 
     decisions.complete_pending(Project(tracked, town))

@@ -17,8 +17,8 @@ from stack.ops.local import processes, supervisor
 from stack.ops.local.runtime import LocalRuntime
 from stack.ops.local.supervisor import Supervisor
 from stack.ops.status import Row, table
-from tests.conftest import free_ports
 from tests.polling import eventually
+from tests.stacks import free_ports
 
 # A server in a session of its own below a parent that only waits: what BentoML and `mlflow server` do.
 SERVER = """

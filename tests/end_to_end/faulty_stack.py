@@ -19,14 +19,14 @@ from stack.core.settings import Settings
 from stack.ops.local.runtime import LocalRuntime
 from stack.ops.local.supervisor import Supervisor
 from stack.ops.runs import Run, Runs
-from tests.conftest import prefect_api, shell
 from tests.end_to_end import checkouts
 from tests.polling import eventually
+from tests.stacks import prefect_api, shell
 
 SERVERS = ["mlflow", "prefect", "prediction"]
 
 
-class Harbour:
+class FaultyStack:
     """The running stack of a checkout, and the launcher that runs flows beside its worker.
 
     Args:
@@ -51,38 +51,38 @@ class Harbour:
         )
 
     def flow(self, flow: str, project: str, kill: list[str] | None = None, **parameters: str) -> None:
-        """Run a flow to a good end; with `kill`, it is killed at each of these places and started again."""
-        done = self._told({"flow": flow, "parameters": {"project": project, **parameters}, "kill": kill or []})
-        assert sorted(done["struck"]) == sorted(kill or [])
-        assert done["status"] == 0
+        """Run a flow until it succeeds; with `kill`, it is killed at each of these places and started again."""
+        answer = self._ask({"flow": flow, "parameters": {"project": project, **parameters}, "kill": kill or []})
+        assert sorted(answer["reached"]) == sorted(kill or [])
+        assert answer["status"] == 0
 
-    def batter(self, flow: str, project: str, *, runs: int, servers: int, **parameters: str) -> int:
-        """Run a flow to a good end, while it is killed `runs` times and its servers are, both at random moments.
+    def run_and_kill(self, flow: str, project: str, *, runs: int, servers: int, **parameters: str) -> int:
+        """Run a flow until it succeeds, while it is killed `runs` times and its servers are, both at random moments.
 
         Returns:
             Number of processes killed: the flow may end before its turn, or a server not be there.
         """
-        moments, over, struck = random.Random(f"{flow} {project}"), threading.Event(), list[str]()
+        moments, over, killed = random.Random(f"{flow} {project}"), threading.Event(), list[str]()
         after = [moments.uniform(0.2, 4) for _ in range(runs)]
-        storm = threading.Thread(target=self._storm, args=(moments, servers, over, struck))
-        storm.start()
+        killer = threading.Thread(target=self._kill_servers, args=(moments, servers, over, killed))
+        killer.start()
         try:
-            done = self._told({"flow": flow, "parameters": {"project": project, **parameters}, "after": after})
+            answer = self._ask({"flow": flow, "parameters": {"project": project, **parameters}, "after": after})
         finally:
             over.set()
-            storm.join()
-        assert done["status"] == 0
+            killer.join()
+        assert answer["status"] == 0
         eventually(lambda: all(row.well for row in LocalRuntime(self.settings).status()), 600)
-        return int(done["killed"]) + len(struck)
+        return int(answer["killed"]) + len(killed)
 
-    def _storm(self, moments: random.Random, servers: int, over: threading.Event, struck: list[str]) -> None:
-        while len(struck) < servers and not over.wait(moments.uniform(2, 8)):
+    def _kill_servers(self, moments: random.Random, servers: int, over: threading.Event, killed: list[str]) -> None:
+        while len(killed) < servers and not over.wait(moments.uniform(2, 8)):
             service = moments.choice(SERVERS)
             if self.kill(service):
-                struck.append(service)
+                killed.append(service)
 
     def kill(self, service: str) -> bool:
-        """Kill a service, which its supervisor starts again; say whether it was there."""
+        """Kill a service, which its supervisor starts again; return whether it ran."""
         pid = self._supervisor.states()[service].pid
         with suppress(ProcessLookupError):
             if pid:
@@ -91,25 +91,25 @@ class Harbour:
         return False
 
     def state(self, project: str) -> dict[str, Any]:
-        """What a project has come to."""
-        return self._told({"state": project})
+        """Return the state of a project."""
+        return self._ask({"state": project})
 
     def start(self, flow: str, project: str, **parameters: str) -> str:
-        """Start a run of a deployment, which the worker of the stack takes up; give its id."""
+        """Start a run of a deployment, which the worker of the stack takes up; return its id."""
         return self.runs.start(flow, project, parameters)
 
     def progress(self, run: str) -> str:
-        """The state that a run is in."""
+        """Return the state of a run."""
         answer = prefect_api(self.settings).get(f"/flow_runs/{run}").raise_for_status()
         return str(answer.json()["state"]["type"])
 
     def training(self, project: str, cutoff: str) -> Run | None:
-        """The newest run of the training deployment with this cut-off."""
+        """Return the newest run of the training deployment with this cut-off."""
         return self.runs.last("train", project, {"cutoff": datetime.fromisoformat(cutoff)})
 
     @contextmanager
-    def deaf(self, project: str) -> Iterator[None]:
-        """Let drift events of a project go by, as when the server is killed before it has read one."""
+    def ignoring_drift(self, project: str) -> Iterator[None]:
+        """Ignore the drift events of a project, as when the server is killed before it has read one."""
         self._listen(project, False)
         try:
             yield
@@ -119,8 +119,8 @@ class Harbour:
     def _listen(self, project: str, enabled: bool) -> None:
         api = prefect_api(self.settings)
         query = {"automations": {"name": {"any_": [retraining_name(project)]}}}
-        (found,) = api.post("/automations/filter", json=query).raise_for_status().json()
-        api.patch(f"/automations/{found['id']}", json={"enabled": enabled}).raise_for_status()
+        (automation,) = api.post("/automations/filter", json=query).raise_for_status().json()
+        api.patch(f"/automations/{automation['id']}", json={"enabled": enabled}).raise_for_status()
 
     def close(self) -> None:
         """End the launcher."""
@@ -128,7 +128,7 @@ class Harbour:
         self._process.communicate()
         self._log.close()
 
-    def _told(self, job: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()

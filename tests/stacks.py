@@ -1,0 +1,79 @@
+"""A stack of the tests' own: its ports, its environment, and single services of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from stack.core.settings import Settings
+from stack.ops import compose_file
+from tests.polling import eventually
+
+PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
+
+
+class Service:
+    """A service of docker-compose.yml, run as a process of its own group."""
+
+    def __init__(self, settings: Settings, name: str, healthy: Callable[[], Any]) -> None:
+        self.settings, self.name, self.healthy = settings, name, healthy
+        self.definition = next(service for service in compose_file.services(settings) if service.name == name)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it is healthy."""
+        self.settings.logs.mkdir(parents=True, exist_ok=True)
+        with (self.settings.logs / f"{self.name}.log").open("ab") as log:
+            environ = shell(self.settings) | self.definition.environment
+            self.process = subprocess.Popen(
+                self.definition.command, env=environ, stdout=log, stderr=log, start_new_session=True
+            )
+        eventually(self.healthy, 180, alive=lambda: self.process.poll() is None)
+
+    def ensure(self) -> None:
+        """Start the process again when a test has killed it."""
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
+        """Stop the process and what it started."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, sign)
+            self.process.wait(timeout=60)
+
+
+def own_environment(home: Path) -> dict[str, str]:
+    """STACK_* keys of a stack that shares nothing with another one."""
+    ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
+    own = {"STACK_HOME": str(home), "STACK_RUNTIME": "local", "STACK_PREFECT_KEY": "key-of-the-tests"}
+    return own | {f"STACK_{name}".upper(): str(port) for name, port in ports}
+
+
+def shell(settings: Settings) -> dict[str, str]:
+    """The environment of a user's shell after ``eval "$(make env)"``."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | compose_file.environment(settings) | {"PATH": path}
+
+
+def prefect_api(settings: Settings) -> httpx.Client:
+    """A client of a stack's Prefect API, with its key."""
+    url = f"{settings.prefect_url}/api"
+    return httpx.Client(base_url=url, headers=settings.prefect_headers, trust_env=False, timeout=30)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, held open together so that they differ."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]
