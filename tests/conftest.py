@@ -129,5 +129,5 @@ def prefect(prefect_service: Service, tmp_path_factory: pytest.TempPathFactory) 
     }
     with temporary_settings(own):
         yield
-        APILogHandler.flush()
+        APILogHandler().flush()
         EventsWorker.drain_all()
