@@ -53,9 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "running" in getattr(item, "fixturenames", ()):
             item.add_marker("running")
             if item.path.relative_to(TESTS).parts[0] not in OF_RUNNING_STACK:
-                raise pytest.UsageError(
-                    f"{item.nodeid} uses `running`: move it to one of {', '.join(OF_RUNNING_STACK)}"
-                )
+                raise pytest.UsageError(f"{item.nodeid} uses `running`, move it to {', '.join(OF_RUNNING_STACK)}")
     items.sort(key=lambda item: "projects_alone" in getattr(item, "fixturenames", ()))
 
 
