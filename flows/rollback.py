@@ -14,10 +14,10 @@ from stack.project import Project
 @task(timeout_seconds=5 * MINUTE, cache_policy=NO_CACHE)
 def go_back(project: Project, reason: str, wall: datetime) -> None:
     """Make the previous version champion; not retried, as a second rollback is another decision."""
-    from stack.promotion import rollback
+    from stack.promotion import rollout
     from stack.promotion.decisions import DecisionTime
 
-    rollback.run(project, DecisionTime(instant(project), wall), reason, get_run_logger().info)
+    rollout.roll_back_and_wait(project, DecisionTime(instant(project), wall), reason, get_run_logger().info)
 
 
 @task(timeout_seconds=10 * MINUTE, **RETRIES)

@@ -21,7 +21,7 @@ from pandas import DataFrame
 from typing_extensions import override
 
 from monitoring import _compat
-from stack.training.performance import NAMES, labelled, reliability
+from stack.training.evaluation import NAMES, labelled, reliability
 
 Metric = TypeVar("Metric", bound=SingleValueMetric)
 

@@ -11,7 +11,7 @@ from pandas import DataFrame, to_datetime, to_numeric
 from stack.core.errors import StackError
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training.performance import labelled, measure
+from stack.training.evaluation import labelled, measure
 
 TIME, FEATURES_AT = "event_timestamp", "features_at"
 AGE = "feature_age_minutes"

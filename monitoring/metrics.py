@@ -20,7 +20,7 @@ from monitoring.evidently_metrics import DriftTable, FeatureAge, LabelledScore, 
 from monitoring.frames import AGE
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training.performance import NAMES, measure, scores
+from stack.training.evaluation import NAMES, measure, scores
 
 Measure = Callable[[WindowComparison], float | None]
 Draw = Callable[[WindowComparison], Sequence[MetricOrContainer]]

@@ -20,7 +20,7 @@ from monitoring.comparison import WindowComparison, compare
 from stack.kit.drift import Verdict, Window
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
-from stack.training.performance import measure, scores
+from stack.training.evaluation import measure, scores
 
 SNAPSHOTS = 100
 """Of each project in Evidently's UI."""

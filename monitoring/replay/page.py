@@ -13,7 +13,7 @@ from monitoring.replay import plots
 from monitoring.replay.period import Period
 from stack.core.pages import REPLAY
 from stack.core.settings import Settings
-from stack.training.performance import NAMES, scores
+from stack.training.evaluation import NAMES, scores
 
 KINDS = {
     "live": "the answers that callers received",

@@ -25,7 +25,7 @@ from stack.serving import scoring
 from stack.serving.client import prediction_ids
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training.performance import measure
+from stack.training.evaluation import measure
 
 WEEK = timedelta(days=7)
 INSTANT = timedelta(microseconds=1)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from monitoring.replay.period import KINDS, Period
 from stack.specification import tasks
-from stack.training.performance import NAMES, scores
+from stack.training.evaluation import NAMES, scores
 
 COLOURS = {"live": "#1d4ed8", "frozen": "#94a3b8", "oracle": "#d97706"}
 STYLES: dict[str, dict[str, Any]] = {

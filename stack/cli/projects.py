@@ -179,13 +179,13 @@ flow_command("promote", "Judge the challenger of PROJECT, and make it champion w
 @click.option("--reason", default="asked for", show_default=True, help="Why; it stands in the audit.")
 def rollback(project: str, reason: str) -> None:
     """Make the previous version of PROJECT champion again, at once and without the worker."""
-    from stack.promotion import rollback
+    from stack.promotion import rollout
     from stack.promotion.decisions import DecisionTime
 
     subject = opened(project)
 
     def here() -> None:
-        rollback.run(subject, DecisionTime(subject.clock.now(), datetime.now(UTC)), reason, click.echo)
+        rollout.roll_back_and_wait(subject, DecisionTime(subject.clock.now(), datetime.now(UTC)), reason, click.echo)
 
     current_runtime().beside_state(here, ["rollback", project, "--reason", reason], click.echo)
 

@@ -1,7 +1,7 @@
-"""Challengers: each training registers one version, however often it is run.
+"""Challengers: a training registers a single version, however often it is run.
 
 A run that was killed after it had registered its version is completed by the next run of the same training. Where two
-machines have run the same training, because one was given up and came back, the first registered version stays.
+machines have run the same training, because the first seemed lost and came back, the first registered version stays.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def find_existing(project: Project, tags: Mapping[str, str]) -> Version | None:
         return None
     project.registry.finish(version)
     if not any(entry.version == version.version for entry in decisions.entries(project)):
-        project.registry.set_challenger(version)
+        decisions.make_challenger(project, version)
     return version
 
 
 def register_once(project: Project, registered: str, tags: Mapping[str, str]) -> str:
-    """Make a new version challenger, or delete it where the same training has registered an earlier one.
+    """Make a new version challenger, or delete it where the same training has registered a version before.
 
-    The registry numbers its versions one after the other, so all that register the same agree on which was first. That
-    one is challenger then: whoever registered it may have been killed before the registry answered.
+    The registry numbers its versions in order, so all machines agree on which was first. That is challenger then: its
+    run may have been killed before the registry answered.
 
     Args:
         tags: of the version, with those of `IDENTITY`.
@@ -70,5 +70,5 @@ def register_once(project: Project, registered: str, tags: Mapping[str, str]) ->
         project.registry.delete(registered)
         find_existing(project, same)
         return first.version
-    project.registry.set_challenger(project.registry.numbered(registered))
+    decisions.make_challenger(project, project.registry.numbered(registered))
     return registered

@@ -50,7 +50,7 @@ class Difference:
     high: float
     """The bootstrap interval of the mean; NaN where the sample is too small."""
     units: int
-    """Number of resampled units: days or rows."""
+    """Number of resampled days or rows."""
     rows: int
     champion: float
     """Mean loss of the champion."""
@@ -59,14 +59,13 @@ class Difference:
 def compare(project: Project, challenger: Version, holdout: DataFrame, champion: Version) -> ChampionComparison:
     """Compare the models on rows of the challenger's holdout that the champion was not fitted on either.
 
-    The champion was refitted on all labels known at its cut-off, so only rows asked later are new to its served form.
-    A champion trained shortly ago leaves few of those; then more rows are in both holdouts, and the predictions there
-    are those of each model before its own refit. Whichever gives more rows is used. Both hold for a random split too,
-    as a row's id decides whether it is held out.
+    The champion was refitted on all labels known at its cut-off, so only later rows are new to its served form. They
+    are few after a recent champion; then more rows are in both holdouts, with the predictions of each model before its
+    refit. The larger set is used. Both hold for a random split too, as a row's id decides whether it is held out.
     """
     cutoff = pd.Timestamp(champion.cutoff)
-    known = artifacts.holdout(project.settings, champion)[["event_id", *project.task.outputs]]
-    shared = holdout.merge(known, on="event_id", suffixes=("", CHAMPION_SUFFIX))
+    predictions = artifacts.holdout(project.settings, champion)[["event_id", *project.task.outputs]]
+    shared = holdout.merge(predictions, on="event_id", suffixes=("", CHAMPION_SUFFIX))
     later = holdout[holdout["event_timestamp"] > cutoff]
     with artifacts.folder(project.settings, champion, "served") as folder:
         model = ServedModel(folder)
@@ -87,7 +86,7 @@ def compare(project: Project, challenger: Version, holdout: DataFrame, champion:
 def difference(spec: ProjectSpec, comparison: ChampionComparison) -> Difference:
     """Measure the difference of the mean losses, and its interval by a paired bootstrap.
 
-    With a split by time, days (UTC) are drawn with all their rows, as the rows of one day share their weather: 13,000
+    With a split by time, days (UTC) are drawn with all their rows, as the rows of a day share their weather: 13,000
     flights of two weeks are a sample of 14. With a random split, rows are drawn. A resample is the number of times each
     unit was drawn, so that all of them are two matrix products.
     """
@@ -95,7 +94,11 @@ def difference(spec: ProjectSpec, comparison: ChampionComparison) -> Difference:
     change, rows = ours - theirs, len(comparison.rows)
     if not rows:
         return Difference(np.nan, np.nan, np.nan, 0, 0, np.nan)
-    unit, needed = _units(spec, comparison.rows)
+    if spec.training.split == "random":
+        unit, needed = np.arange(rows) % BLOCKS, MIN_ROWS
+    else:
+        unit = np.unique(comparison.rows["event_timestamp"].dt.floor("D"), return_inverse=True)[1]
+        needed = spec.gate.min_days
     units = int(unit.max()) + 1
     if units < needed:
         return Difference(float(change.mean()), np.nan, np.nan, units, rows, float(theirs.mean()))
@@ -124,17 +127,9 @@ def slices(spec: ProjectSpec, comparison: ChampionComparison, min_rows: int) -> 
     ours, theirs = _losses(spec, comparison)
     change = pd.Series(ours - theirs, index=comparison.rows.index)
     for column in spec.gate.max_slice_loss_increase:
-        groups = change.groupby(comparison.rows[column].astype(str))
-        for value, changes in groups:
+        for value, changes in change.groupby(comparison.rows[column].astype(str)):
             if len(changes) >= min_rows:
                 yield column, str(value), float(changes.mean()), len(changes)
-
-
-def _units(spec: ProjectSpec, rows: DataFrame) -> tuple[np.ndarray, int]:
-    """Return the number of the day or block of each row, and how many of those are needed."""
-    if spec.training.split == "random":
-        return np.arange(len(rows)) % BLOCKS, MIN_ROWS
-    return np.unique(rows["event_timestamp"].dt.floor("D"), return_inverse=True)[1], spec.gate.min_days
 
 
 def _losses(spec: ProjectSpec, comparison: ChampionComparison) -> tuple[np.ndarray, np.ndarray]:

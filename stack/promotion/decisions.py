@@ -1,7 +1,7 @@
-"""Decisions about which version is live: the only module that moves the aliases of champion, canary and previous.
+"""Decisions about which version is live: the only module that moves aliases.
 
-Every decision is in the audit, with its numbers. One that moves an alias is written first, as intended, then carried
-out, then marked as done. The next process carries out what a killed one left intended: a decision is in the audit
+Every decision is in the audit, with its numbers. A decision that moves an alias is written as intended, carried out,
+and marked as done. What a killed process left intended, the next process carries out: a decision is in the audit
 exactly once, and what the audit calls done has happened.
 """
 
@@ -19,7 +19,7 @@ from sqlalchemy import insert, select, update
 from stack.core.database import decisions, engine, in_utc
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.registry.registry import Registry
+from stack.registry.registry import Registry, Version
 
 Kind = Literal["promote", "refuse", "rollback", "canary", "withdraw"]
 State = Literal["intended", "done", "void"]
@@ -27,7 +27,7 @@ State = Literal["intended", "done", "void"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is to be said about a version, before anything is done about it."""
+    """The reason and the numbers for a decision about a version."""
 
     version: str
     """The version that is evaluated, tried out or withdrawn, or restored."""
@@ -39,7 +39,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Entry(Judgement):
-    """One decision about a project, as the audit has it."""
+    """A decision about a project, as the audit has it."""
 
     number: int
     """1, 2, ... in the order they were taken."""
@@ -54,11 +54,11 @@ class Entry(Judgement):
 
 @dataclass(frozen=True)
 class Live:
-    """A period in which one version answered, on the project's clock."""
+    """A period in which a version was champion, on the project's clock."""
 
     version: str
     since: datetime | None
-    """None when it was made champion without the audit."""
+    """None when it became champion by hand, without the audit."""
     until: datetime | None
     """None while it is live."""
     reason: str
@@ -70,6 +70,11 @@ class DecisionTime:
 
     at: datetime
     wall: datetime
+
+
+def make_challenger(project: Project, version: Version) -> None:
+    """Make a version challenger; the audit does not have it, as nothing is decided yet."""
+    project.registry.set_challenger(version)
 
 
 def promote(project: Project, judgement: Judgement, when: DecisionTime) -> Entry:
@@ -118,14 +123,14 @@ def refuse(project: Project, judgement: Judgement, when: DecisionTime) -> Entry:
         last = _last(project)
         if last and (last.kind, last.version, last.champion) == ("refuse", judgement.version, judgement.champion):
             return last
-        return record(project, _entry("refuse", judgement, when, "done"))
+        return record(project, "refuse", judgement, when, "done")
 
 
 def rollback(project: Project, when: DecisionTime, reason: str) -> Entry:
     """Make the previous version champion again.
 
-    It removes the alias ``previous``: the version that failed is not one to go back to, so a second rollback is an
-    error until a promotion has made a new previous version.
+    It removes the alias ``previous``, as no rollback returns to the version that failed: a second rollback is an error
+    until a promotion has set a new previous version.
 
     Raises:
         StackError: there is no previous version.
@@ -150,20 +155,18 @@ def complete_pending(project: Project) -> list[Entry]:
 
 def entries(project: Project, last: int | None = None) -> list[Entry]:
     """Return the decisions in the order they were taken; with `last`, only the newest ones."""
-    query = (
-        select(decisions)
-        .where(decisions.c.project == project.spec.name)
-        .order_by(decisions.c.number.desc())
-        .limit(last)
-    )
+    columns = [column for column in decisions.c if column.name != "project"]
+    query = select(*columns).where(decisions.c.project == project.name).order_by(decisions.c.number.desc()).limit(last)
     with engine(project.settings.state_database).connect() as connection:
-        return [_parsed(row._asdict()) for row in connection.execute(query)][::-1]
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    instants = ("at", "decided_at")
+    return [Entry(**(row | {name: in_utc(row[name]) for name in instants})) for row in reversed(rows)]
 
 
 def live(project: Project) -> list[Live]:
     """Return which version was live when, in order.
 
-    A version that was live before a decision although no decision made it champion was made champion by hand: its
+    A version that was live before a decision, although the audit has no promotion of it, became champion by hand: its
     start is not known, and the version before it counts as live up to that decision.
     """
     spans: list[Live] = []
@@ -184,25 +187,16 @@ def _end(spans: list[Live], at: datetime) -> None:
 
 
 def _require_champion(project: Project, judgement: Judgement) -> None:
-    """Check that the champion is still the one that a version was compared with."""
+    """Check that the champion is still the version that the judgement compares with."""
     champion = project.registry.champion()
-    live = champion.version if champion else None
-    if live != judgement.champion:
+    version = champion.version if champion else None
+    if version != judgement.champion:
         raise StackError(
             f"model {project.name}, version {judgement.version}",
-            found=f"champion version {live}, since a moment ago",
+            found=f"champion version {version}, since a moment ago",
             expected=f"champion version {judgement.champion}, which it was compared with",
             todo=f"make promote PROJECT={project.name}",
         )
-
-
-def _complete(project: Project) -> list[Entry]:
-    """Carry out the intended decisions; remove the alias ``challenger`` from a version that is champion already."""
-    completed = [carry_out(project, entry) for entry in entries(project) if entry.state == "intended"]
-    champion, challenger = project.registry.champion(), project.registry.challenger()
-    if champion and challenger and champion.version == challenger.version:
-        project.registry.set_champion(champion.version)
-    return completed
 
 
 MOVES: dict[str, Callable[[Registry, str], None]] = {
@@ -215,49 +209,46 @@ MOVES: dict[str, Callable[[Registry, str], None]] = {
 
 def _decide(project: Project, kind: Kind, judgement: Judgement, when: DecisionTime) -> Entry:
     """Record a decision as intended, then carry it out."""
-    return carry_out(project, record(project, _entry(kind, judgement, when, "intended")))
+    return carry_out(project, record(project, kind, judgement, when, "intended"))
 
 
 def carry_out(project: Project, entry: Entry) -> Entry:
     """Move the aliases and mark the decision as done; as void when a version that it does not know is champion."""
     champion = project.registry.champion()
-    state: State = "done"
-    if (champion and champion.version) in (entry.champion, entry.version):
+    state: State = "done" if (champion and champion.version) in (entry.champion, entry.version) else "void"
+    if state == "done":
         MOVES[entry.kind](project.registry, entry.version)
-    else:
-        state = "void"
     row = (decisions.c.project == project.name, decisions.c.number == entry.number)
     with engine(project.settings.state_database).begin() as connection:
         connection.execute(update(decisions).where(*row).values(state=state))
     return replace(entry, state=state)
 
 
-def record(project: Project, entry: Entry) -> Entry:
-    """Add a decision after the last one; its number is a primary key, so that two writers cannot take the same."""
+def record(project: Project, kind: Kind, judgement: Judgement, when: DecisionTime, state: State) -> Entry:
+    """Add a decision after the last; its number is a primary key, so that two writers cannot take the same."""
     last = _last(project)
-    numbered = replace(entry, number=last.number + 1 if last else 1)
+    entry = Entry(
+        judgement.version,
+        judgement.champion,
+        judgement.reason,
+        judgement.numbers,
+        number=last.number + 1 if last else 1,
+        kind=kind,
+        at=when.at.astimezone(UTC),
+        decided_at=when.wall.astimezone(UTC),
+        state=state,
+    )
     with engine(project.settings.state_database).begin() as connection:
-        connection.execute(insert(decisions).values(project=project.name, **vars(numbered)))
-    return numbered
-
-
-def _entry(kind: Kind, judgement: Judgement, when: DecisionTime, state: State) -> Entry:
-    facts = (judgement.version, judgement.champion, judgement.reason, judgement.numbers)
-    return Entry(*facts, 0, kind, when.at.astimezone(UTC), when.wall.astimezone(UTC), state)
+        connection.execute(insert(decisions).values(project=project.name, **vars(entry)))
+    return entry
 
 
 def _last(project: Project) -> Entry | None:
     return next(iter(entries(project, last=1)), None)
 
 
-def _parsed(row: dict[str, Any]) -> Entry:
-    instants = {name: in_utc(row[name]) for name in ("at", "decided_at")}
-    del row["project"]
-    return Entry(**(row | instants))
-
-
 def _since(last: Entry | None) -> str:
-    """Return that a rollback made the present champion, when one did."""
+    """Return when and from which version a rollback came to the present champion; empty after a promotion."""
     if last is None or last.kind != "rollback":
         return ""
     return f"; it came by the rollback from version {last.champion} at {last.decided_at:%Y-%m-%d %H:%M} UTC"
@@ -265,7 +256,9 @@ def _since(last: Entry | None) -> str:
 
 @contextmanager
 def _deciding(project: Project) -> Iterator[list[Entry]]:
-    """Let one process at a time decide about a project, after it has carried out what a killed one had intended.
+    """Let a single process decide about a project at a time, after it has carried out the intended decisions.
+
+    Removes the alias ``challenger`` from a version that is champion already.
 
     Yields:
         The decisions that were completed.
@@ -273,4 +266,8 @@ def _deciding(project: Project) -> Iterator[list[Entry]]:
     folder = project.settings.home / "state"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{project.name}.decisions.lock"):
-        yield _complete(project)
+        completed = [carry_out(project, entry) for entry in entries(project) if entry.state == "intended"]
+        champion, challenger = project.registry.champion(), project.registry.challenger()
+        if champion and challenger and champion.version == challenger.version:
+            project.registry.set_champion(champion.version)
+        yield completed

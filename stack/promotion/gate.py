@@ -16,11 +16,11 @@ Against a champion, on the same most recent labelled rows that neither was fitte
 from __future__ import annotations
 
 import json
+import timeit
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import ge, le, lt
 from statistics import median
-from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -46,17 +46,18 @@ COMPARED_ROWS = 500
 LATENCY_CALLS = 200
 LEAKS = ("auc", "accuracy", "r2", "skill", "brier_skill")
 """Metrics whose upper limit is there to catch target leakage."""
+Sign = Literal[">=", "<=", "<"]
 Kind = Literal["metric", "slice", "loss", "interval", "slice loss", "served form", "latency", "approval"]
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One limit, and the value that was held against it."""
+class LimitCheck:
+    """A limit, and the value that is compared with it."""
 
     kind: Kind
     name: str
     found: float
-    sign: Literal[">=", "<=", "<"]
+    sign: Sign
     limit: float
     note: str = ""
 
@@ -76,16 +77,18 @@ class Decision(Judgement):
 
     basis: str
     """The rows of the comparison, and whether the champion is due, in a sentence."""
-    reasons: tuple[Reason, ...]
+    reasons: tuple[LimitCheck, ...]
 
     @classmethod
-    def of(cls, version: str, champion: str | None, basis: str, reasons: Iterable[Reason]) -> Decision:
-        """Decide by the limits: every one must be met."""
-        checked = tuple(reasons)
+    def of(cls, version: str, champion: str | None, basis: str, reasons: Iterable[LimitCheck]) -> Decision:
+        """Decide by the limits: all must be met."""
+        checks = tuple(reasons)
+        missed = "; ".join(str(check) for check in checks if not check.ok)
+        loss = next((check for check in checks if check.kind == "loss"), None)
+        summary = missed or (f"{loss}; {basis}" if loss else "the first version that passed the gate")
+        details = [{**vars(check), "ok": check.ok} for check in checks]
         facts = {"version": version, "champion": champion, "basis": basis}
-        listed = [{**vars(reason), "ok": reason.ok} for reason in checked]
-        numbers = {**facts, "reasons": listed, "passed": all(reason.ok for reason in checked)}
-        return cls(version, champion, _summary(basis, checked), numbers, basis, checked)
+        return cls(version, champion, summary, {**facts, "reasons": details, "passed": not missed}, basis, checks)
 
     @property
     def passed(self) -> bool:
@@ -94,7 +97,7 @@ class Decision(Judgement):
 
     def answered(self, approved: bool, comment: str) -> Decision:
         """Return the decision with a person's approval or refusal."""
-        approval = Reason("approval", "a person's approval", float(approved), ">=", 1, comment)
+        approval = LimitCheck("approval", "a person's approval", float(approved), ">=", 1, comment)
         return self.of(self.version, self.champion, self.basis, (*self.reasons, approval))
 
     def markdown(self) -> str:
@@ -106,14 +109,6 @@ class Decision(Judgement):
             for reason in self.reasons
         )
         return head + "\n".join(["| | found | limit | | |", "|---|---|---|---|---|", *rows]) + "\n"
-
-
-def _summary(basis: str, reasons: tuple[Reason, ...]) -> str:
-    """Return why a version passed or was refused, in one line."""
-    if missed := [str(reason) for reason in reasons if not reason.ok]:
-        return "; ".join(missed)
-    loss = next((reason for reason in reasons if reason.kind == "loss"), None)
-    return f"{loss}; {basis}" if loss else "the first version that passed the gate"
 
 
 def judge(
@@ -130,9 +125,9 @@ def judge(
 
     Args:
         holdout: the label, the answers and the columns of the slices.
-        baseline: the constant answer, (outputs,), that fitted best the rows the model was fitted on.
+        baseline: the constant answer, (outputs,), that fits best the rows of the model's fit.
         served_difference: largest difference between served and trained form.
-        latency_ms: median time of one row through the served form.
+        latency_ms: median time of a row through the served form.
         comparison: None when the project has no champion yet.
     """
     off, slow = spec.gate.max_served_difference, spec.gate.max_latency_ms
@@ -140,10 +135,14 @@ def judge(
         *_limits(spec, holdout, baseline),
         *_slices(spec, holdout),
         *(_against_champion(spec, comparison) if comparison else ()),
-        Reason("served form", "served form", served_difference, "<=", off, "largest difference to the trained"),
-        Reason("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
+        LimitCheck("served form", "served form", served_difference, "<=", off, "largest difference to the trained"),
+        LimitCheck("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
     ]
-    return Decision.of(version, comparison.champion if comparison else None, _basis(spec, comparison), reasons)
+    if comparison is None:
+        return Decision.of(version, None, "There is no champion to compare with.", reasons)
+    why = due(spec, comparison)
+    basis = f"{comparison.basis} The champion is {f'due for replacement: {why}' if why else 'current'}."
+    return Decision.of(version, comparison.champion, basis, reasons)
 
 
 def run(project: Project) -> Decision:
@@ -178,14 +177,7 @@ def run(project: Project) -> Decision:
     return decision
 
 
-def _basis(spec: ProjectSpec, comparison: ChampionComparison | None) -> str:
-    if comparison is None:
-        return "There is no champion to compare with."
-    why = due(spec, comparison)
-    return f"{comparison.basis} The champion is {f'due for replacement: {why}' if why else 'current'}."
-
-
-def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[Reason]:
+def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[LimitCheck]:
     metrics = Scorer.of(spec).metrics(holdout[spec.label], answers(spec, holdout), baseline)
     for name, (least, most) in {**tasks.of(spec).skill_limits, **spec.gate.limits}.items():
         if name not in metrics:
@@ -196,52 +188,46 @@ def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iter
                 todo="name one of these",
             )
         if least is not None:
-            yield Reason("metric", name, metrics[name], ">=", least)
+            yield LimitCheck("metric", name, metrics[name], ">=", least)
         if most is not None:
             note = "a higher value suggests target leakage" if name in LEAKS else ""
-            yield Reason("metric", name, metrics[name], "<=", most, note)
+            yield LimitCheck("metric", name, metrics[name], "<=", most, note)
 
 
-def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[Reason]:
+def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[LimitCheck]:
     scorer = Scorer.of(spec)
     metric = scorer.headline[0]
     for column, limit in spec.gate.slices.items():
         sizes = holdout[column].astype(str).value_counts()
         for value, score in evaluation.slices(spec, holdout, column).items():
             if sizes[value] >= SLICE_ROWS:
-                sign: Literal[">=", "<="] = ">=" if scorer.greater_is_better(metric) else "<="
-                yield Reason("slice", f"{metric} of {column} {value}", score, sign, limit, f"{sizes[value]:,} rows")
+                sign: Sign = ">=" if scorer.greater_is_better(metric) else "<="
+                yield LimitCheck("slice", f"{metric} of {column} {value}", score, sign, limit, f"{sizes[value]:,} rows")
 
 
-def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iterable[Reason]:
+def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iterable[LimitCheck]:
     gate, change = spec.gate, difference(spec, comparison)
     name = f"{tasks.of(spec).loss.replace('_', '-')} - champion's"
     limit = TOLERANCE * change.champion if gate.max_loss_increase is None else gate.max_loss_increase
     days = "" if spec.training.split == "random" else f" of {change.units} days"
     interval = f"{gate.interval:.0%} interval {change.low:+.4f} to {change.high:+.4f}"
-    yield Reason("loss", name, change.mean, "<=", limit, f"{change.rows:,} rows{days}, {interval}")
+    yield LimitCheck("loss", name, change.mean, "<=", limit, f"{change.rows:,} rows{days}, {interval}")
     if not due(spec, comparison):
         unit = "rows" if spec.training.split == "random" else "days"
         note = f"champion is current: challenger must be significantly better (paired bootstrap over {unit})"
-        yield Reason("interval", "interval's upper end", change.high, "<", 0.0, note)
+        yield LimitCheck("interval", "interval's upper end", change.high, "<", 0.0, note)
     for column, value, worse, rows in slices(spec, comparison, COMPARED_ROWS):
         limit = gate.max_slice_loss_increase[column]
-        yield Reason("slice loss", f"{name}, {column} {value}", worse, "<=", limit, f"{rows:,} rows")
+        yield LimitCheck("slice loss", f"{name}, {column} {value}", worse, "<=", limit, f"{rows:,} rows")
 
 
 def served(spec: ProjectSpec, model: ServedModel, reference: DataFrame) -> tuple[float, float]:
-    """Compare the served form with the trained pipeline's predictions for the reference rows, and time one row.
+    """Compare the served form with the trained pipeline's predictions for the reference rows, and time a row.
 
     Returns:
-        The largest difference of a prediction, and the median milliseconds of one row.
+        The largest difference of a prediction, and the median milliseconds of a row.
     """
     predicted = model.predict({name: reference[name] for name in model.columns})
     row: dict[str, Any] = {name: [reference[name].iloc[0]] for name in model.columns}
-    latency = median(_milliseconds(model, row) for _ in range(LATENCY_CALLS))
-    return tasks.of(spec).difference(predicted, answers(spec, reference)), latency
-
-
-def _milliseconds(model: ServedModel, row: dict[str, Any]) -> float:
-    began = perf_counter()
-    model.predict(row)
-    return (perf_counter() - began) * 1000
+    seconds = timeit.repeat(lambda: model.predict(row), number=1, repeat=LATENCY_CALLS)
+    return tasks.of(spec).difference(predicted, answers(spec, reference)), 1000 * median(seconds)

@@ -1,4 +1,4 @@
-"""The review of a rollout: of a canary that has answered its share, and of a champion that is new.
+"""Rollouts: the review of a canary and of a new champion, and the way back to the previous version.
 
 :func:`broken` and :func:`worse` decide from figures alone; :func:`review` collects the figures and acts on them.
 A champion that came by a rollback is never rolled back automatically, and a rollback leaves no previous version, so
@@ -7,13 +7,18 @@ that two versions cannot alternate.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import httpx
 import numpy as np
 
 from stack.core import alerts
+from stack.core.errors import StackError
+from stack.core.wait import wait_until
 from stack.project import Project
 from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Entry, Judgement
@@ -22,10 +27,13 @@ from stack.serving import scoring
 from stack.specification.sections import Rollout
 from stack.specification.specs import ProjectSpec
 
+LOAD_SECONDS = 10.0
+"""Within these the prediction service loads another champion; it asks every second."""
+
 
 @dataclass(frozen=True)
 class Figures:
-    """Requests, errors and latency of a version, lately."""
+    """Recent requests, errors and latency of a version."""
 
     requests: int
     errors: int
@@ -66,7 +74,7 @@ def worse(rollout: Rollout, losses: Losses) -> str:
 
 
 def is_new(spec: ProjectSpec, entries: list[Entry], version: str, now: DecisionTime) -> Entry | None:
-    """Return the promotion that made a version champion, if it is the last move and within ``rollback_within``."""
+    """Return the promotion of the champion, if it is the last change of it and within ``rollback_within``."""
     moves = [entry for entry in entries if entry.kind in ("promote", "rollback") and entry.state == "done"]
     last = moves[-1] if moves else None
     if last is None or (last.kind, last.version) != ("promote", version) or last.champion is None:
@@ -78,7 +86,7 @@ def review(project: Project, now: DecisionTime) -> Entry | None:
     """Promote or withdraw the canary when its time is over; roll back a new champion that is worse.
 
     Returns:
-        The decision, when one was taken.
+        The decision; None where nothing is decided.
     """
     champion, canary = project.registry.champion(), project.registry.canary()
     if champion is None:
@@ -144,3 +152,42 @@ def compare(project: Project, version: Version, other: Version, since: datetime,
         with scoring.loaded(project.settings, compared) as model:
             means.append(float(np.mean(project.task.losses(rows["label"], model.predict(columns)))))
     return Losses(len(rows), *means)
+
+
+def roll_back_and_wait(project: Project, when: DecisionTime, reason: str, report: Callable[[str], None]) -> None:
+    """Make the previous version champion, and report when it answers; needs neither Prefect nor its worker.
+
+    Raises:
+        StackError: there is no previous version, or the registry does not answer.
+    """
+    try:
+        entry = decisions.rollback(project, when, reason)
+    except httpx.TransportError as error:
+        raise StackError(
+            f"MLflow at {project.settings.mlflow_url}", found=str(error), expected="an answer", todo="make up"
+        ) from error
+    report(f"{project.name}: version {entry.version} is champion again, after version {entry.champion}")
+    began = time.monotonic()
+    if _answers(project, entry.version):
+        report(f"version {entry.version} answers, {time.monotonic() - began:.1f} s after the decision")
+    else:
+        report(f"the prediction service at {project.settings.prediction_url} does not answer with it yet: make status")
+
+
+def _answers(project: Project, version: str) -> bool:
+    """Wait until the prediction service answers with a version; return whether it does in time."""
+
+    def is_champion() -> bool:
+        try:
+            projects = client.get("/readyz").json()["projects"]
+        except httpx.ConnectError:
+            raise
+        except httpx.HTTPError:
+            return False
+        return bool(projects.get(project.name, {}).get("champion") == version)
+
+    with httpx.Client(base_url=project.settings.prediction_url, timeout=2, trust_env=False) as client:
+        try:
+            return wait_until(is_champion, LOAD_SECONDS, pause=0.1)
+        except httpx.ConnectError:
+            return False

@@ -20,7 +20,7 @@ from stack.replay.replay import Ticks
 from stack.replay.trainings import Log, Trainings
 from stack.serving import observed
 from stack.serving.client import PredictionClient
-from stack.training.performance import measure
+from stack.training.evaluation import measure
 from stack.validation import batches
 from stack.validation.validation import BatchResult
 
@@ -130,16 +130,9 @@ class Player:
         outcomes = self.project.log.outcomes(until - timedelta(days=7), until)
         metrics = measure(self.project.spec, outcomes, "label")
         score = f"{self.project.task.loss} {metrics['loss']:.4f} over 7 days" if metrics else "no labels yet"
-        self.log.info(
-            "%s: %s asked of model %s, %s%s, %.1f s%s",
-            f"{since:%Y-%m-%d}",
-            f"{predicted:,}",
-            self.client.version,
-            score,
-            self._drift,
-            seconds,
-            f", {self.client.retried} requests sent again" if self.client.retried else "",
-        )
+        retried = f", {self.client.retried} requests sent again" if self.client.retried else ""
+        day, model = f"{since:%Y-%m-%d}", self.client.version
+        self.log.info(f"{day}: {predicted:,} asked of model {model}, {score}{self._drift}, {seconds:.1f} s{retried}")
 
     def review(self, at: datetime) -> None:
         """Monitor, and wait for the model that the drift event requests, so that every replay does the same."""
@@ -183,11 +176,10 @@ def retry(step: Callable[..., None], *instants: datetime, log: Log) -> None:
     """Run a step, again when it fails for a momentary reason: a step ends in the same state however often it begins."""
     for delay in RETRY_DELAYS:
         try:
-            step(*instants)
-            return
+            return step(*instants)
         except StackError:
             raise
         except Exception:
             log.warning("the step is tried again in %s s", delay, exc_info=True)
             time.sleep(delay)
-    step(*instants)
+    return step(*instants)

@@ -1,14 +1,15 @@
-"""The candidates of a training: scikit-learn pipelines over the feature columns, and the space that is searched.
+"""The candidates of a training: scikit-learn pipelines over the feature columns, and the spaces that are searched.
 
 A pipeline takes a frame as :func:`frame` makes it: number columns (float32) first, then category columns (strings).
-In that order the served form takes two tensors instead of one a column, which halves its time. A project adds its own
-in ``projects/<name>/model.py``: see :mod:`stack.kit.models`.
+In that order the served form takes two tensors instead of a tensor for each column, which halves its time. A project
+adds its own in ``projects/<name>/model.py``: see :mod:`stack.kit.models`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,10 +51,10 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     """Return the candidates of a project for a table of so many rows, each with the parameters of its first trial.
 
     Raises:
-        StackError: project.yaml names a candidate, or a parameter of one, that does not exist.
+        StackError: project.yaml names a candidate, or a parameter of a candidate, that does not exist.
     """
-    known = _built_in(spec, rows) | own(spec)
-    for name in [*spec.training.candidates, *spec.training.initial_params]:
+    known, configured = _built_in(spec, rows) | own(spec), spec.training.initial_params
+    for name in [*spec.training.candidates, *configured]:
         if name not in known:
             raise StackError(
                 f"{spec.folder / 'project.yaml'}, key training",
@@ -61,8 +62,18 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
                 expected=f"candidates among {', '.join(known)}",
                 todo="name a known candidate, or add it to CANDIDATES in model.py",
             )
-    wanted = spec.training.candidates or list(known)
-    return {name: _with_initial_params(spec, name, known[name]) for name in known if name in wanted}
+    chosen = {name: known[name] for name in known if name in (spec.training.candidates or known)}
+    for name, candidate in chosen.items():
+        params = candidate.initial_params
+        for key in configured.get(name, {}):
+            if key not in params:
+                raise StackError(
+                    f"{spec.folder / 'project.yaml'}, key training.initial_params.{name}",
+                    found=f"{key!r}{nearest(key, params)}",
+                    expected=f"parameters among {', '.join(params) or 'none'}",
+                )
+        chosen[name] = replace(candidate, initial_params={**params, **configured.get(name, {})})
+    return chosen
 
 
 def own(spec: ProjectSpec) -> dict[str, Candidate]:
@@ -91,7 +102,7 @@ def suggest(trial: Trial, known: dict[str, Candidate]) -> tuple[str, dict[str, A
 def suggest_params(trial: Trial, name: str, known: dict[str, Candidate]) -> dict[str, Any]:
     """Suggest the parameters of a candidate."""
     space = known[name].space
-    return space(_Named(trial, name)) if space else dict(known[name].initial_params)
+    return space(_Prefixed(trial, name)) if space else dict(known[name].initial_params)
 
 
 def params(suggested: dict[str, Any], name: str) -> dict[str, Any]:
@@ -121,7 +132,7 @@ def fit_on(spec: ProjectSpec, name: str, params: dict[str, Any], features: DataF
         return build(columns, spec.training.seed, **params).fit(features, outcomes)
 
 
-class _Named:
+class _Prefixed:
     """A trial that puts the candidate's name before a parameter's."""
 
     def __init__(self, trial: Trial, name: str) -> None:
@@ -139,32 +150,30 @@ class _Named:
         return self._trial.suggest_categorical(f"{self._name}.{name}", choices)
 
 
-def _with_initial_params(spec: ProjectSpec, name: str, candidate: Candidate) -> Candidate:
-    """Replace parameters of the first trial by those of project.yaml."""
-    wanted = spec.training.initial_params.get(name, {})
-    for key in wanted:
-        if key not in candidate.initial_params:
-            raise StackError(
-                f"{spec.folder / 'project.yaml'}, key training.initial_params.{name}",
-                found=f"{key!r}{nearest(key, candidate.initial_params)}",
-                expected=f"parameters among {', '.join(candidate.initial_params) or 'none'}",
-            )
-    return replace(candidate, initial_params={**candidate.initial_params, **wanted})
-
-
 def _built_in(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     """Return the candidates that every project of a task has."""
-    numeric = tasks.of(spec).numeric
-    return {
-        BASELINE: Candidate(_dummy_regressor if numeric else _dummy_classifier),
-        "gradient_boosting": _gradient_boosting(numeric, rows),
-        "linear": Candidate(_ridge, _ridge_space, {"alpha": 1.0})
-        if numeric
-        else Candidate(_logistic_regression, _logistic_regression_space, {"C": 0.1}),
-    }
+    if tasks.of(spec).numeric:
+        baseline: Candidate = Candidate(lambda _, seed, **params: Pipeline([("model", DummyRegressor(**params))]))
+        boosted: Any = HistGradientBoostingRegressor
+        linear = Candidate(
+            partial(_linear, Ridge),
+            lambda trial: {"alpha": trial.suggest_float("alpha", 1e-2, 1e3, log=True)},
+            {"alpha": 1.0},
+        )
+    else:
+        baseline = Candidate(
+            lambda _, seed, **params: Pipeline([("model", DummyClassifier(random_state=seed, **params))])
+        )
+        boosted = HistGradientBoostingClassifier
+        linear = Candidate(
+            partial(_linear, LogisticRegression, max_iter=300),
+            lambda trial: {"C": trial.suggest_float("C", 1e-3, 10, log=True)},
+            {"C": 0.1},
+        )
+    return {BASELINE: baseline, "gradient_boosting": _gradient_boosting(boosted, rows), "linear": linear}
 
 
-def _gradient_boosting(numeric: bool, rows: int) -> Candidate:
+def _gradient_boosting(estimator: Any, rows: int) -> Candidate:
     """Return boosted trees whose leaves fit the size of the table."""
     leaf = min(LARGEST_LEAF, max(LEAST_LEAF, rows // LEAVES))
 
@@ -186,51 +195,21 @@ def _gradient_boosting(numeric: bool, rows: int) -> Candidate:
         "l2_regularization": 1.0,
         "max_features": 0.25 if rows > SMALL else 0.5,
     }
-    return Candidate(_boosted_regressor if numeric else _boosted_classifier, space, initial_params)
+    return Candidate(partial(_trees, estimator), space, initial_params)
 
 
-def _boosted_classifier(columns: Columns, seed: int, **params: Any) -> Pipeline:
-    return _trees(columns, HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **params))
-
-
-def _boosted_regressor(columns: Columns, seed: int, **params: Any) -> Pipeline:
-    return _trees(columns, HistGradientBoostingRegressor(early_stopping=False, random_state=seed, **params))
-
-
-def _trees(columns: Columns, model: Any) -> Pipeline:
+def _trees(estimator: Any, columns: Columns, seed: int, **params: Any) -> Pipeline:
     # Ordered codes, not scikit-learn's native categories: ONNX trees have no split on a set. Measured on the
     # flights, the log-loss differs by less than 0.001.
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, dtype=np.float32)
+    model = estimator(early_stopping=False, random_state=seed, **params)
     return Pipeline([("columns", columns.through("passthrough", codes)), ("model", model)])
 
 
-def _logistic_regression_space(trial: Suggest) -> dict[str, Any]:
-    return {"C": trial.suggest_float("C", 1e-3, 10, log=True)}
-
-
-def _logistic_regression(columns: Columns, seed: int, **params: Any) -> Pipeline:
-    return _linear(columns, LogisticRegression(max_iter=300, random_state=seed, **params))
-
-
-def _ridge_space(trial: Suggest) -> dict[str, Any]:
-    return {"alpha": trial.suggest_float("alpha", 1e-2, 1e3, log=True)}
-
-
-def _ridge(columns: Columns, seed: int, **params: Any) -> Pipeline:
-    return _linear(columns, Ridge(random_state=seed, **params))
-
-
-def _linear(columns: Columns, model: Any) -> Pipeline:
+def _linear(estimator: Any, columns: Columns, seed: int, **params: Any) -> Pipeline:
     scaled = Pipeline(
         [("impute", SimpleImputer(strategy="median", keep_empty_features=True)), ("scale", StandardScaler())]
     )
     indicators = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+    model = estimator(random_state=seed, **params)
     return Pipeline([("columns", columns.through(scaled, indicators)), ("model", model)])
-
-
-def _dummy_classifier(columns: Columns, seed: int, **params: Any) -> Pipeline:
-    return Pipeline([("model", DummyClassifier(strategy="prior", random_state=seed, **params))])
-
-
-def _dummy_regressor(columns: Columns, seed: int, **params: Any) -> Pipeline:
-    return Pipeline([("model", DummyRegressor(strategy="mean", **params))])

@@ -1,8 +1,10 @@
-"""Evaluation of a model: the metrics of its task and its project, slices, plots and feature importance."""
+"""Evaluation of predictions: the metrics of a task and a project, slices, plots and feature importance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,22 @@ from stack.training import candidates
 
 IMPORTANCE_ROWS = 1000
 BINS = 20
+NAMES = {
+    "log_loss": "Log-loss",
+    "brier": "Brier score",
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "rmse": "RMSE",
+    "mae": "Mean absolute error",
+    "r2": "R²",
+    "bias": "Calibration bias (mean prediction − mean outcome)",
+}
+"""Titles of the scores that reports show."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """The metrics of a project: those of its task, and its own where it has one."""
+    """The metrics of a project: those of its task, and its own where its model.py has one."""
 
     task: Task
     own: Metric | None = None
@@ -44,12 +57,12 @@ class Scorer:
 
     @property
     def objective(self) -> str:
-        """Name of the metric that the search optimises."""
+        """Return the name of the metric that the search optimises."""
         return self.own.name if self.own else self.task.loss
 
     @property
     def sign(self) -> int:
-        """Factor that turns the objective into a loss: -1 where greater is better."""
+        """Return the factor that turns the objective into a loss: -1 where greater is better."""
         return -1 if self.own and self.own.greater_is_better else 1
 
     def greater_is_better(self, metric: str) -> bool:
@@ -60,8 +73,8 @@ class Scorer:
 
     def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
         """Measure answers (n, outputs) against encoded outcomes (n,)."""
-        mine = {self.own.name: self._own(label, answer)} if self.own else {}
-        return mine | self.task.metrics(label, answer, baseline)
+        own = {self.own.name: self._own(label, answer)} if self.own else {}
+        return own | self.task.metrics(label, answer, baseline)
 
     def loss(self, label: Any, answer: Any) -> float:
         """Return what the search minimises: the mean loss of the task, or the project's metric with its sign."""
@@ -93,19 +106,57 @@ def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
     }
 
 
+def scores(spec: ProjectSpec) -> tuple[str, ...]:
+    """Return the scores that a project's reports show."""
+    return (*Scorer.of(spec).headline, "bias")
+
+
+def labelled(frame: DataFrame, outputs: list[str], label: str) -> DataFrame:
+    """Return the rows with a prediction and its outcome; none where a column is missing."""
+    columns = [*outputs, label]
+    if not set(columns) <= set(frame):
+        return frame.iloc[:0]
+    rows: DataFrame = frame[np.isfinite(frame[columns].to_numpy("float64", na_value=np.nan)).all(axis=1)]
+    return rows
+
+
+def measure(spec: ProjectSpec, frame: DataFrame, label: str | None = None) -> dict[str, float | None] | None:
+    """Measure the rows with a prediction and its outcome; None when there are none.
+
+    Args:
+        label: name of the column of encoded outcomes; that of project.yaml when omitted.
+
+    Returns:
+        The metrics of the task and the project's own, skill against the constant prediction that fits these rows best;
+        ``loss``, the mean of the task's losses; None for what is not defined on these rows.
+    """
+    task, label = tasks.of(spec), label or spec.label
+    rows = labelled(frame, list(task.outputs), label)
+    if rows.empty:
+        return None
+    outcome, prediction = rows[label].to_numpy("float64"), rows[list(task.outputs)].to_numpy("float64")
+    metrics = Scorer.of(spec).metrics(outcome, prediction, task.baseline(outcome))
+    metrics["loss"] = float(task.losses(outcome, prediction).mean())
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def reliability(predicted: np.ndarray, observed: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Return mean prediction, mean outcome and rows of each equally filled bin, by rising prediction."""
+    order = np.argsort(predicted, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if part.size]
+    return [(float(predicted[part].mean()), float(observed[part].mean()), int(part.size)) for part in parts]
+
+
 def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label: Series[Any], seed: int) -> DataFrame:
     """Return the permutation importance: the increase of the task's loss when a column is shuffled.
 
-    Args:
-        features: as :func:`stack.training.candidates.frame` makes it; a sample of `IMPORTANCE_ROWS` is used.
-
     Returns:
-        Columns ``column``, ``importance`` and ``deviation``, the most important first.
+        Columns ``column``, ``importance`` and ``deviation``, the most important first; of `IMPORTANCE_ROWS` rows.
     """
     task = tasks.of(spec)
 
-    def score(fitted: Pipeline, rows: DataFrame, wanted: Any) -> float:
-        return -float(task.losses(wanted, task.predict(fitted, rows)).mean())
+    def score(fitted: Pipeline, rows: DataFrame, outcomes: Any) -> float:
+        return -float(task.losses(outcomes, task.predict(fitted, rows)).mean())
 
     sample = features.sample(min(IMPORTANCE_ROWS, len(features)), random_state=seed)
     result = permutation_importance(
@@ -116,11 +167,7 @@ def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label
 
 
 def calibration(label: Any, probability: Any, bins: int = BINS) -> DataFrame:
-    """Return mean probability and observed rate in bins of equal size.
-
-    Returns:
-        Columns ``probability``, ``rate``, ``rows``.
-    """
+    """Return the columns ``probability`` (mean), ``rate`` (observed) and ``rows`` of bins of equal size."""
     table = pd.DataFrame({"probability": np.asarray(probability), "rate": np.asarray(label)})
     binned = pd.qcut(table["probability"].rank(method="first"), min(bins, len(table)), labels=False)
     grouped = table.groupby(binned)
@@ -137,11 +184,17 @@ def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFr
     task = tasks.of(spec)
     for name in task.plots:
         PLOTS[name](task, np.asarray(label, dtype=float), answer, folder / f"{name}.png")
-    figure = Figure(figsize=(6, 0.22 * len(importances) + 1), layout="constrained")
-    axes = figure.subplots()
-    axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
-    axes.set_xlabel(f"increase of the {tasks.of(spec).loss.replace('_', '-')} when shuffled")
-    figure.savefig(folder / "importance.png", dpi=80)
+    with _axes(folder / "importance.png", (6, 0.22 * len(importances) + 1)) as axes:
+        axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
+        axes.set_xlabel(f"increase of the {task.loss.replace('_', '-')} when shuffled")
+
+
+@contextmanager
+def _axes(path: Path, size: tuple[float, float] = (5, 5)) -> Iterator[Any]:
+    """Yield the axes of a figure that is written in the end."""
+    figure = Figure(figsize=size, layout="constrained")
+    yield figure.subplots()
+    figure.savefig(path, dpi=80)
 
 
 def _calibration(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
@@ -156,18 +209,15 @@ def _roc(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
 
 def _confusion(task: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
     counts = confusion_matrix(label, answer.argmax(axis=1), labels=range(len(task.classes)))
-    side = 2 + 0.5 * len(counts)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        axes.text(column, row, str(count), ha="center", va="center", color="grey")
-    names = [str(name) for name in task.classes]
-    axes.set(xlabel="predicted class", ylabel="true class")
-    axes.set_xticks(range(len(names)), names, rotation=90)
-    axes.set_yticks(range(len(names)), names)
-    figure.colorbar(image, label="share of the true class")
-    figure.savefig(path, dpi=80)
+    side, names = 2 + 0.5 * len(counts), [str(name) for name in task.classes]
+    with _axes(path, (side + 1, side)) as axes:
+        image = axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(counts):
+            axes.text(column, row, str(count), ha="center", va="center", color="grey")
+        axes.set(xlabel="predicted class", ylabel="true class")
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+        axes.figure.colorbar(image, label="share of the true class")
 
 
 def _predicted(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
@@ -178,12 +228,10 @@ def _predicted(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> No
 
 def _residuals(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
     predicted = answer[:, 0]
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.axhline(0, linestyle="--", color="grey", linewidth=1)
-    axes.plot(predicted, label - predicted, ".")
-    axes.set(xlabel="predicted", ylabel="true - predicted")
-    figure.savefig(path, dpi=80)
+    with _axes(path) as axes:
+        axes.axhline(0, linestyle="--", color="grey", linewidth=1)
+        axes.plot(predicted, label - predicted, ".")
+        axes.set(xlabel="predicted", ylabel="true - predicted")
 
 
 PLOTS: dict[str, Callable[[Task, np.ndarray, np.ndarray, Path], None]] = {
@@ -199,9 +247,7 @@ PLOTS: dict[str, Callable[[Task, np.ndarray, np.ndarray, Path], None]] = {
 def _square(
     names: tuple[str, str], values: tuple[Any, Any], style: str, path: Path, span: tuple[float, float] = (0, 1)
 ) -> None:
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(span, span, "--", color="grey", linewidth=1)
-    axes.plot(*values, style)
-    axes.set(xlabel=names[0], ylabel=names[1], xlim=span, ylim=span)
-    figure.savefig(path, dpi=80)
+    with _axes(path) as axes:
+        axes.plot(span, span, "--", color="grey", linewidth=1)
+        axes.plot(*values, style)
+        axes.set(xlabel=names[0], ylabel=names[1], xlim=span, ylim=span)

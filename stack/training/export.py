@@ -42,12 +42,10 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
     Raises:
         StackError: neither form predicts within ``gate.max_served_difference`` of the pipeline.
     """
-    probes = _probes(spec, sample)
-    wanted = tasks.of(spec).predict(pipeline, candidates.frame(spec, probes))
-    problems = []
+    probes, problems = _probes(spec, sample), []
     for form in FORMS:
         with TemporaryDirectory() as written:
-            problem = _attempt(form, pipeline, spec, Path(written), probes, wanted)
+            problem = _attempt(form, pipeline, spec, Path(written), probes)
             if not problem:
                 shutil.copytree(written, folder, dirs_exist_ok=True)
                 return ServedModel(folder)
@@ -60,24 +58,18 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
     )
 
 
-def _attempt(
-    form: FormName,
-    pipeline: Pipeline,
-    spec: ProjectSpec,
-    folder: Path,
-    probes: DataFrame,
-    wanted: np.ndarray,
-) -> str:
-    """Write one form and compare it with the pipeline; return what is wrong with it, if anything."""
+def _attempt(form: FormName, pipeline: Pipeline, spec: ProjectSpec, folder: Path, probes: DataFrame) -> str:
+    """Write a form and compare it with the pipeline; return its problem, empty when there is none."""
+    task = tasks.of(spec)
+    expected = task.predict(pipeline, candidates.frame(spec, probes))
     try:
         FORMS[form](pipeline, spec, folder / f"model.{form}")
-        outputs = tasks.of(spec).outputs
-        Contract(form, dict(spec.features.columns), spec.label, spec.threshold, spec.task, outputs).write(folder)
+        Contract(form, dict(spec.features.columns), spec.label, spec.threshold, spec.task, task.outputs).write(folder)
         predicted = ServedModel(folder).predict({column: probes[column] for column in spec.features.columns})
     except Exception as error:  # noqa: BLE001  # converters raise anything; the next form is tried
         return f"{type(error).__name__} {str(error)[:200]}"
-    off = tasks.of(spec).difference(predicted, wanted)
-    return "" if off <= spec.gate.max_served_difference else f"predictions differ by {off:.1e}"
+    difference = task.difference(predicted, expected)
+    return "" if difference <= spec.gate.max_served_difference else f"predictions differ by {difference:.1e}"
 
 
 def _probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
@@ -90,12 +82,11 @@ def _probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
 
 
 def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
-    sizes = {kind: len(spec.column_types(kind)) for kind in ("number", "category")}
-    inputs = [("numbers", FloatTensorType([None, sizes["number"]]))] if sizes["number"] else []
-    inputs += [("categories", StringTensorType([None, sizes["category"]]))] if sizes["category"] else []
+    numbers, strings = len(spec.column_types("number")), len(spec.column_types("category"))
+    tensors = [("numbers", FloatTensorType, numbers), ("categories", StringTensorType, strings)]
     model = convert_sklearn(
         _convertible(pipeline),
-        initial_types=inputs,
+        initial_types=[(name, kind([None, size])) for name, kind, size in tensors if size],
         target_opset=OPSET,
         options={"zipmap": False} if tasks.of(spec).classes else None,
         custom_conversion_functions=_compat.boosting_converters(),
@@ -103,13 +94,9 @@ def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _write_skops(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
-    skops.io.dump(pipeline, path)
-
-
 FORMS: dict[FormName, Callable[[Pipeline, ProjectSpec, Path], None]] = {
     "onnx": _write_onnx,
-    "skops": _write_skops,
+    "skops": lambda pipeline, _, path: skops.io.dump(pipeline, path),
 }
 
 
@@ -118,5 +105,5 @@ def _convertible(pipeline: Pipeline) -> Pipeline:
     copied = deepcopy(pipeline)
     _compat.round_thresholds(copied[-1])
     if isinstance(copied[-1], VotingClassifier):
-        copied[-1].flatten_transform = False  # of its transform(), which nobody calls and skl2onnx cannot convert
+        copied[-1].flatten_transform = False  # of its transform(), which is not called and skl2onnx cannot convert
     return copied

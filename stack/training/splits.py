@@ -1,5 +1,4 @@
-"""Splits: by time, so that a model is tested only on events after all labels that it was fitted on were known, or at
-random for a table without time.
+"""Splits: by time, so that a model is tested only on events after all labels of its fit were known, or at random.
 
 A random split reports an AUC of 0.79 for the flights where the truth is 0.75 (flights of one evening share their
 weather). Rows before a boundary whose label became known after it belong to neither side.
@@ -45,7 +44,7 @@ def at(frame: DataFrame, boundary: Timestamp, until: Timestamp | None = None) ->
 
 
 def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
-    """Hold rows out of the search: the most recent ones, or at random ``training.holdout_share`` of them.
+    """Hold rows out of the search: the most recent, or at random ``training.holdout_share`` of them.
 
     Raises:
         StackError: the history is too short to hold a whole day out, or a side lacks an outcome.
@@ -71,15 +70,15 @@ def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
 
 
 def folds(spec: ProjectSpec, split: Split) -> Iterator[Split]:
-    """Folds over the fit rows of a split.
+    """Yield the folds of the fit rows of a split.
 
-    By time they expand: the second half of the rows' time in test blocks, in order. At random each row is in one test
-    block, the classes in proportion. A fold whose fit rows lack an outcome, or that has no test rows, is left out.
+    By time they expand: the second half of the rows' time in test blocks, in order. At random each row is in a single
+    test block, the classes in proportion. A fold whose fit rows lack an outcome, or that has no test rows, is left out.
     """
     count = spec.training.folds or FOLDS[spec.training.split]
-    random = spec.training.split == "random"
-    candidates = _random_folds(spec, split, count) if random else _expanding_folds(split, count)
-    yield from (fold for fold in candidates if fold.fit[spec.label].nunique() > 1 and len(fold.test))
+    by_time = spec.training.split == "time"
+    every = _expanding_folds(split, count) if by_time else _random_folds(spec, split, count)
+    yield from (fold for fold in every if fold.fit[spec.label].nunique() > 1 and len(fold.test))
 
 
 def _latest(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
@@ -105,11 +104,9 @@ def _expanding_folds(split: Split, count: int) -> Iterator[Split]:
 
 
 def _random_folds(spec: ProjectSpec, split: Split, count: int) -> Iterator[Split]:
-    if count == 1:  # one fold: the share of the holdout once more
-        rank, size = _shuffled(spec, split.fit, "folds")
-        blocks = (rank >= (spec.training.holdout_share * size).round()).astype(int)
-    else:
-        blocks = _shuffled(spec, split.fit, "folds")[0] % count
+    rank, size = _shuffled(spec, split.fit, "folds")
+    # The test rows of a single fold are the share of a holdout.
+    blocks = rank % count if count > 1 else (rank >= (spec.training.holdout_share * size).round()).astype(int)
     for number in range(count):
         yield Split(split.boundary, split.fit[blocks != number], split.fit[blocks == number])
 

@@ -67,14 +67,15 @@ class SearchSpace:
 
     @property
     def names(self) -> list[str]:
-        """Return the candidates that are compared: without the baseline, unless it is the only one."""
+        """Return the candidates that are compared: without the baseline, unless it is alone."""
         return [name for name in self.known if name != candidates.BASELINE] or list(self.known)
 
-    def suggest(self, trial: Trial) -> tuple[ProjectSpec, str, dict[str, Any]]:
-        """Suggest a feature set, a candidate and its parameters."""
+    def suggest(self, trial: Trial) -> tuple[ProjectSpec, TrialResult]:
+        """Suggest a feature set, and a candidate with its parameters that has no scores yet."""
         features = trial.suggest_categorical("features", list(feature_sets(self.spec)))
         name = trial.suggest_categorical("candidate", self.names)
-        return subset(self.spec, features), name, candidates.suggest_params(trial, name, self.known)
+        params = candidates.suggest_params(trial, name, self.known)
+        return subset(self.spec, features), TrialResult(trial.number, name, params, features=features)
 
     def initial_params(self) -> Iterator[dict[str, Any]]:
         """Yield the first trials: each candidate on each feature set, first on all columns."""
@@ -89,8 +90,8 @@ def feature_sets(spec: ProjectSpec) -> dict[str, list[str]]:
 
 def subset(spec: ProjectSpec, name: str) -> ProjectSpec:
     """Return the specification with the feature columns of a set, in the specification's order."""
-    wanted = feature_sets(spec)[name]
-    columns = {column: kind for column, kind in spec.features.columns.items() if column in wanted}
+    names = feature_sets(spec)[name]
+    columns = {column: kind for column, kind in spec.features.columns.items() if column in names}
     return spec.model_copy(update={"features": spec.features.model_copy(update={"columns": columns})})
 
 
@@ -133,14 +134,14 @@ def sweep(
 
 def advice(best: dict[str, Any], space: SearchSpace) -> str:
     """Return what to write into project.yaml so that a training starts from the best trial."""
-    wanted = feature_sets(space.spec)[best["features"]]
-    left_out = [column for column in space.spec.features.columns if column not in wanted]
+    columns = feature_sets(space.spec)[best["features"]]
+    left_out = [column for column in space.spec.features.columns if column not in columns]
     text = yaml.safe_dump({"training": {"initial_params": {best["candidate"]: best["params"]}}}, sort_keys=False)
     return text + (f"# and take out of features.columns: {', '.join(left_out)}\n" if left_out else "")
 
 
 def _study(settings: Settings, space: SearchSpace, cutoff: datetime, data_revision: str) -> Study:
-    """Open the study of a question, or begin it; what a killed sweep left unfinished is space again."""
+    """Open or create the study of a question; a trial that a killed sweep left unfinished is enqueued again."""
     spec = space.spec
     question = spec.training.model_dump(mode="json", exclude={"trials"}) | {"columns": dict(spec.features.columns)}
     text = json.dumps([question, spec.task, cutoff.isoformat(), data_revision, space.names], sort_keys=True)
@@ -151,7 +152,7 @@ def _study(settings: Settings, space: SearchSpace, cutoff: datetime, data_revisi
         storage=JournalStorage(JournalFileBackend(str(file))),
         study_name=f"{spec.name} {hashlib.sha256(text.encode()).hexdigest()[:16]}",
         load_if_exists=True,
-        pruner=MedianPruner(n_startup_trials=RANDOM_TRIALS // 2, n_warmup_steps=0),
+        pruner=MedianPruner(n_startup_trials=RANDOM_TRIALS // 2),
     )
     if not study.trials:
         for params in space.initial_params():
@@ -174,26 +175,22 @@ def _rounds(study: Study, space: SearchSpace, trials: int, workers: Workers) -> 
 
 
 def _round(study: Study, space: SearchSpace, batch: list[Trial], placed: list[Any], executor: Executor) -> None:
-    """Fit the trials of a round, fold by fold; unpromising ones are pruned in between."""
-    running = [(trial, space.suggest(trial), list[FoldScore]()) for trial in batch]
+    """Fit the trials of a round, fold by fold; unpromising trials are pruned in between."""
+    running = [(trial, *space.suggest(trial)) for trial in batch]
     for step, fold in enumerate(placed):
-        futures = [executor.submit(score_fold, spec, fold, name, params) for _, (spec, name, params), _ in running]
-        for (trial, _, scores), future in zip(running, futures, strict=True):
-            scores.append(future.result())
-            trial.report(_mean(scores), step)
-            trial.set_user_attr("losses", [score.loss for score in scores])
-            trial.set_user_attr("hosts", [score.host for score in scores])
+        futures = [executor.submit(score_fold, spec, fold, item.candidate, item.params) for _, spec, item in running]
+        for (trial, _, result), future in zip(running, futures, strict=True):
+            result.scores.append(future.result())
+            trial.report(result.loss, step)
+            trial.set_user_attr("losses", result.losses)
+            trial.set_user_attr("hosts", [score.host for score in result.scores])
         if step + 1 < len(placed):
-            pruned = [item for item in running if item[0].should_prune()]
-            for trial, _, _ in pruned:
+            pruned = [trial for trial, _, _ in running if trial.should_prune()]
+            for trial in pruned:
                 study.tell(trial, state=TrialState.PRUNED)
-            running = [item for item in running if item not in pruned]
-    for trial, _, scores in running:
-        study.tell(trial, _mean(scores))
-
-
-def _mean(scores: list[FoldScore]) -> float:
-    return sum(score.loss for score in scores) / len(scores)
+            running = [item for item in running if item[0] not in pruned]
+    for trial, _, result in running:
+        study.tell(trial, result.loss)
 
 
 def _finished(study: Study) -> list[FrozenTrial]:

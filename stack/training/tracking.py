@@ -46,8 +46,11 @@ class Tracker:
         self._url, self._name = project.settings.mlflow_url, project.name
         self._tags = {**tags, HOST: socket.gethostname()}
         self._client = mlflow.MlflowClient(self._url)
-        self._experiment = self._experiment_id()
         self._parent = ""
+        experiment = self._client.get_experiment_by_name(self._name)
+        if experiment and experiment.lifecycle_stage == LifecycleStage.DELETED:
+            self._client.restore_experiment(experiment.experiment_id)
+        self._experiment = experiment.experiment_id if experiment else self._client.create_experiment(self._name)
 
     @contextmanager
     def run(self, name: str, kind: str, resume: str | None = None) -> Iterator[str]:
@@ -56,8 +59,10 @@ class Tracker:
         Args:
             resume: id of the run, where a sweep was stopped; a deleted run is replaced.
         """
-        if kind == "training":
-            self._end_interrupted()
+        if kind == "training":  # A project has a single training at a time: what still runs was killed.
+            query = f"attributes.status = 'RUNNING' and tags.`{KIND}` = 'training'"
+            for run in self._client.search_runs([self._experiment], query):
+                self._client.set_terminated(run.info.run_id, "KILLED")
         if resume and self._client.get_run(resume).info.lifecycle_stage != LifecycleStage.DELETED:
             self._parent = resume
             self._client.update_run(resume, status="RUNNING")
@@ -129,21 +134,6 @@ class Tracker:
         now = time.time_ns() // 1_000_000
         points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
         self._client.log_batch(run_id, points, [Param(key, str(value)) for key, value in params.items()])
-
-    def _experiment_id(self) -> str:
-        """Return the project's experiment, created or restored where needed."""
-        experiment = self._client.get_experiment_by_name(self._name)
-        if experiment is None:
-            return str(self._client.create_experiment(self._name))
-        if experiment.lifecycle_stage == LifecycleStage.DELETED:
-            self._client.restore_experiment(experiment.experiment_id)
-        return str(experiment.experiment_id)
-
-    def _end_interrupted(self) -> None:
-        """Mark runs that a killed training left running; a project has one training at a time."""
-        query = f"attributes.status = 'RUNNING' and tags.`{KIND}` = 'training'"
-        for run in self._client.search_runs([self._experiment], query):
-            self._client.set_terminated(run.info.run_id, "KILLED")
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from datetime import datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from pandas import DataFrame
@@ -96,16 +95,24 @@ def train(
     }
     tracker = Tracker(project, tags)
     title = f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}"
+
+    def log_trial(result: TrialResult) -> None:
+        name = f"trial {result.number} of {spec.training.trials}" if result.number else "baseline"
+        report(f"{name}: {result.summary(scorer)}")
+        tracker.trial(f"{name}: {result.candidate}", result, scorer)
+
     with tracker.run(title, "training") as run_id, TemporaryDirectory() as artifacts:
         folder = Path(artifacts)
         side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else "at random"
         report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out {side}")
-        best = search(spec, split, lambda result: _log_trial(tracker, spec, scorer, result, report), workers)
+        best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
         metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
         final = refit(spec, rows, best, folder)
-        tracker.log(_params(spec, best, split), metrics)
+        protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
+        sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
+        tracker.log(best.choice | protocol | sizes, metrics)
         tracker.artifacts(folder)
         example = candidates.frame(spec, rows.head(5))
         version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics))
@@ -128,8 +135,7 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     for column in spec.gate.slices:
         scores = evaluation.slices(spec, rows, column)
         metrics |= {f"{scorer.headline[0]}.{column}.{value}": score for value, score in scores.items()}
-    kept = ["event_id", "event_timestamp", "label_available_at", *_columns(spec)]
-    _write(rows[kept], folder / "holdout" / "holdout.parquet")
+    _write(spec, rows, ["event_id", "event_timestamp", "label_available_at"], folder / "holdout" / "holdout.parquet")
     importances = evaluation.importance(pipeline, spec, features, label, spec.training.seed)
     importances.to_csv(folder / "importance.csv", index=False)
     evaluation.plots(spec, label, answer, importances, folder / "plots")
@@ -145,9 +151,8 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
     export(pipeline, spec, folder / "served", sample.head(EXPORT_ROWS))
-    answer = tasks.of(spec).predict(pipeline, candidates.frame(spec, sample))
-    kept = ["event_timestamp", *_columns(spec)]
-    _write(evaluation.answered(spec, sample, answer)[kept], folder / "reference" / "reference.parquet")
+    rows = evaluation.answered(spec, sample, tasks.of(spec).predict(pipeline, candidates.frame(spec, sample)))
+    _write(spec, rows, ["event_timestamp"], folder / "reference" / "reference.parquet")
     return pipeline
 
 
@@ -170,30 +175,6 @@ def ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
             expected=f"positions of classes, 0 to {len(classes) - 1}" if classes else "finite numbers",
         )
     return frame.sort_values(["event_timestamp", "event_id"], ignore_index=True)
-
-
-def _columns(spec: ProjectSpec) -> list[str]:
-    return [*spec.features.columns, spec.label, *tasks.of(spec).outputs]
-
-
-def _log_trial(
-    tracker: Tracker, spec: ProjectSpec, scorer: Scorer, result: TrialResult, report: Callable[[str], None]
-) -> None:
-    name = f"trial {result.number} of {spec.training.trials}" if result.number else "baseline"
-    report(f"{name}: {result.summary(scorer)}")
-    tracker.trial(f"{name}: {result.candidate}", result, scorer)
-
-
-def _params(spec: ProjectSpec, best: TrialResult, split: Split) -> dict[str, Any]:
-    return {
-        "candidate": best.candidate,
-        **best.params,
-        "seed": spec.training.seed,
-        "trials": spec.training.trials,
-        "fit_rows": len(split.fit),
-        "holdout_rows": len(split.test),
-        "boundary": split.boundary.isoformat(),
-    }
 
 
 def _version_tags(spec: ProjectSpec, scorer: Scorer, split: Split, metrics: dict[str, float]) -> dict[str, str]:
@@ -234,6 +215,8 @@ def _write_recipe(
     code.keep(uncommitted or [], folder / code.KEPT)
 
 
-def _write(rows: DataFrame, path: Path) -> None:
+def _write(spec: ProjectSpec, rows: DataFrame, keys: list[str], path: Path) -> None:
+    """Write the keys of rows with their features, label and predictions."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows.to_parquet(path, index=False)
+    columns = [*keys, *spec.features.columns, spec.label, *tasks.of(spec).outputs]
+    rows[columns].to_parquet(path, index=False)
