@@ -33,12 +33,20 @@ def train(
 ) -> TrainingResult:
     """Train a project's model, as :func:`stack.training.training.train`, and make the version challenger.
 
-    Where the same training has been registered meanwhile, that version stays, and this one is deleted.
+    Where the same training has registered a version before, that version stays, and the new version is deleted. The
+    registry numbers its versions in order, so all machines agree on which was first.
     """
     trained = training.train(project, data, report, workers)
-    version = register_once(project, trained.version, trained.tags)
-    report(f"version {version} is challenger")
-    return replace(trained, version=version)
+    tags = {key: trained.tags[key] for key in IDENTITY}
+    first = project.registry.tagged(tags)
+    if first is not None and first.version != trained.version:
+        project.registry.delete(trained.version)
+        find_existing(project, tags)  # its own run may have been killed before the registry answered
+        trained = replace(trained, version=first.version)
+    else:
+        decisions.make_challenger(project, project.registry.numbered(trained.version))
+    report(f"version {trained.version} is challenger")
+    return trained
 
 
 def find_existing(project: Project, tags: Mapping[str, str]) -> Version | None:
@@ -50,25 +58,3 @@ def find_existing(project: Project, tags: Mapping[str, str]) -> Version | None:
     if not any(entry.version == version.version for entry in decisions.entries(project)):
         decisions.make_challenger(project, version)
     return version
-
-
-def register_once(project: Project, registered: str, tags: Mapping[str, str]) -> str:
-    """Make a new version challenger, or delete it where the same training has registered a version before.
-
-    The registry numbers its versions in order, so all machines agree on which was first. That is challenger then: its
-    run may have been killed before the registry answered.
-
-    Args:
-        tags: of the version, with those of `IDENTITY`.
-
-    Returns:
-        The version that stays.
-    """
-    same = {key: tags[key] for key in IDENTITY}
-    first = project.registry.tagged(same)
-    if first is not None and first.version != registered:
-        project.registry.delete(registered)
-        find_existing(project, same)
-        return first.version
-    decisions.make_challenger(project, project.registry.numbered(registered))
-    return registered

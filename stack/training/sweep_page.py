@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
 from typing import Any
 
@@ -39,10 +39,27 @@ def render(title: str, study: Study, scorer: Scorer, advice: str) -> str:
 
 
 def _figures(study: Study, scorer: Scorer) -> Iterator[go.Figure]:
-    yield _overview(study, scorer)
-    shown: dict[str, Any] = {"target": _value(scorer), "target_name": scorer.objective}
+    trials = _complete(study)
+
+    def value(trial: FrozenTrial) -> float:
+        return scorer.sign * float(trial.value or 0.0)
+
+    shown: dict[str, Any] = {"target": value, "target_name": scorer.objective}
+    overview = go.Figure()
+    for features in sorted({trial.params["features"] for trial in trials}):
+        group = [trial for trial in trials if trial.params["features"] == features]
+        overview.add_box(
+            x=[trial.params["candidate"] for trial in group],
+            y=[value(trial) for trial in group],
+            text=[f"trial {trial.number}" for trial in group],
+            name=features,
+            boxpoints="all",
+        )
+    yield overview.update_layout(
+        title="Candidates and feature sets", boxmode="group", yaxis_title=scorer.objective, xaxis_title="candidate"
+    )
     yield optuna.visualization.plot_optimization_history(study, **shown)
-    for name in sorted({trial.params["candidate"] for trial in _complete(study)}):
+    for name in sorted({trial.params["candidate"] for trial in trials}):
         part = _of_candidate(study, name)
         params = sorted({param for trial in _complete(part) for param in trial.params})
         if params in ([], ["features"]) or len(_complete(part)) < MIN_TRIALS:
@@ -54,25 +71,8 @@ def _figures(study: Study, scorer: Scorer) -> Iterator[go.Figure]:
             yield bars.update_layout(title=f"{name}: importance of each parameter")
 
 
-def _overview(study: Study, scorer: Scorer) -> go.Figure:
-    """Draw every complete trial, by candidate and feature set."""
-    figure = go.Figure()
-    for features in sorted({trial.params["features"] for trial in _complete(study)}):
-        trials = [trial for trial in _complete(study) if trial.params["features"] == features]
-        figure.add_box(
-            x=[trial.params["candidate"] for trial in trials],
-            y=[_value(scorer)(trial) for trial in trials],
-            text=[f"trial {trial.number}" for trial in trials],
-            name=features,
-            boxpoints="all",
-        )
-    return figure.update_layout(
-        title="Candidates and feature sets", boxmode="group", yaxis_title=scorer.objective, xaxis_title="candidate"
-    )
-
-
 def _of_candidate(study: Study, candidate: str) -> Study:
-    """Return the complete trials of a candidate, with those of its parameters that took more than one value."""
+    """Return the complete trials of a candidate, with those of its parameters that took several values."""
     trials = [trial for trial in _complete(study) if trial.params["candidate"] == candidate]
     names = {
         name for trial in trials for name in trial.params if name == "features" or name.startswith(f"{candidate}.")
@@ -85,11 +85,6 @@ def _of_candidate(study: Study, candidate: str) -> Study:
         kinds = {label: trial.distributions[name] for name, label in short.items()}
         part.add_trial(optuna.trial.create_trial(value=trial.value, params=params, distributions=kinds))
     return part
-
-
-def _value(scorer: Scorer) -> Callable[[FrozenTrial], float]:
-    """Return what gives the objective of a trial, in the metric's own sign."""
-    return lambda trial: scorer.sign * float(trial.value or 0.0)
 
 
 def _complete(study: Study) -> list[FrozenTrial]:
