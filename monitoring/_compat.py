@@ -18,6 +18,7 @@ from evidently.legacy.metrics import DataDriftTable
 from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter, plotly_figure
 from evidently.presets import DataDriftPreset
 from plotly.graph_objects import Figure  # type: ignore[import-untyped]
+from typing_extensions import override
 
 from stack.core import files
 
@@ -117,12 +118,12 @@ class ValueDrift(metrics.ValueDrift):  # type: ignore[misc]
 class ValueDriftCalculation(SingleValueCalculation[ValueDrift]):  # type: ignore[misc]
     """Pass the score on."""
 
+    @override
     def calculate(self, context: Context, current_data: Dataset, reference_data: Dataset | None) -> SingleValue:
-        """Return the score."""
         return self.result(self.metric.score)
 
+    @override
     def display_name(self) -> str:
-        """Name the metric in the UI."""
         return f"Value drift for {self.metric.column}"
 
 
@@ -164,7 +165,7 @@ def counters(title: str, texts: list[str]) -> Any:
     """Draw the values of the current frame and of the reference.
 
     Tool: Evidently
-    Reach: evidently.legacy.renderers.html_widgets.counter
+    Reach: evidently.legacy.renderers.html_widgets.counter, plotly_figure
     Why: widgets of custom metrics have no place but the old API, which is going away.
     Upstream: none known
     """
@@ -173,11 +174,5 @@ def counters(title: str, texts: list[str]) -> Any:
 
 
 def figure(title: str, plot: Figure) -> Any:
-    """Draw a figure of Plotly.
-
-    Tool: Evidently
-    Reach: evidently.legacy.renderers.html_widgets.plotly_figure
-    Why: widgets of custom metrics have no place but the old API, which is going away.
-    Upstream: none known
-    """
+    """Draw a figure of Plotly, by the same old API."""
     return plotly_figure(title=title, figure=plot)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from pandas import DataFrame
 
+from stack.core.clock import spans
 from stack.features import features
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
@@ -33,17 +34,11 @@ class Skew:
 def check(project: Project, since: datetime, until: datetime) -> Skew:
     """Recompute the features of the predictions requested in (since, until], and count the rows that differ."""
     skew = Skew()
-    while since < until:
-        end = min(since + CHUNK, until)
-        served = project.log.read(since, end)
-        skew += compare(project.spec, served, recomputed(project, served))
-        since = end
+    for start, end in spans(since, until, CHUNK):
+        served = project.log.read(start, end)
+        offline = features.training_set(project, served[["event_timestamp", *project.spec.request]])
+        skew += compare(project.spec, served, offline)
     return skew
-
-
-def recomputed(project: Project, served: DataFrame) -> DataFrame:
-    """Return the offline store's features for each logged prediction."""
-    return features.training_set(project, served[["event_timestamp", *project.spec.request]])
 
 
 def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:
@@ -63,8 +58,8 @@ def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:
         differ[column] = served[column].to_numpy() != offline[column].to_numpy()
     rows, columns = np.nonzero(differ.to_numpy(bool))
     examples = tuple(
-        f"{served['id'].iloc[row]} asked at {served['event_timestamp'].iloc[row]}, {differ.columns[column]}: "
-        f"served {served[differ.columns[column]].iloc[row]}, offline {offline[differ.columns[column]].iloc[row]}"
-        for row, column in zip(rows[:EXAMPLES], columns[:EXAMPLES], strict=True)
+        f"{served['id'].iloc[row]} asked at {served['event_timestamp'].iloc[row]}, {column}: "
+        f"served {served[column].iloc[row]}, offline {offline[column].iloc[row]}"
+        for row, column in zip(rows[:EXAMPLES], differ.columns[columns[:EXAMPLES]], strict=True)
     )
     return Skew(len(served), len(np.unique(rows)), examples)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ Week = tuple[datetime, datetime]
 
 
 def answers(
-    folder: Path,
+    cache: Path,
     spec: ProjectSpec,
-    rows: DataFrame,
+    events: DataFrame,
     weeks: Sequence[Week],
     recipe: Callable[[datetime], Recipe],
     report: Callable[[str], object],
@@ -39,55 +39,46 @@ def answers(
     """Fit at the beginning of each week, and predict the events of that week.
 
     Args:
-        folder: cache of the answers; made if it is missing.
+        cache: folder of the answers; it need not exist.
         spec: the project.
-        rows: labelled events with their features, as :func:`stack.features.datasets.labelled` gives them.
+        events: labelled events with their features, as :func:`stack.features.datasets.labelled` gives them.
         weeks: since (exclusive for labels, inclusive for events) and until of each.
-        recipe: gives the one that was live at an instant.
+        recipe: returns the recipe that was live at an instant.
         report: receives the progress, line by line.
 
     Returns:
         ``event_id`` and the outputs of the task, for every labelled event of the weeks.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = rows.sort_values(["event_timestamp", "event_id"])
-    hashes = pd.util.hash_pandas_object(rows[[*spec.features.columns, spec.label]], index=False).to_numpy()
+    events, outputs = events.sort_values(["event_timestamp", "event_id"]), list(tasks.of(spec).outputs)
+    hashes = pd.util.hash_pandas_object(events[[*spec.features.columns, spec.label]], index=False).to_numpy()
     parts = []
     for number, (since, until) in enumerate(weeks, 1):
-        known = (rows["label_available_at"] <= since).to_numpy()
-        asked = ((rows["event_timestamp"] >= since) & (rows["event_timestamp"] < until)).to_numpy()
-        wanted = recipe(since)
-        path = folder / f"{_key(spec, wanted, hashes[known], hashes[asked])}.npy"
+        past = (events["label_available_at"] <= since).to_numpy()
+        current = ((events["event_timestamp"] >= since) & (events["event_timestamp"] < until)).to_numpy()
+        live = recipe(since)
+        path = cache / f"{_key(spec, live, hashes[past], hashes[current])}.npy"
         if not path.exists():
-            result = _answer(spec, wanted, rows[known], rows[asked])
-            files.write(path, partial(_save, result))
-            report(f"oracle: week {number} of {len(weeks)}, fitted on {known.sum():,} rows")
-        parts.append(_with_ids(spec, rows.loc[asked, "event_id"], np.load(path)))
+            content = BytesIO()
+            np.save(content, _predictions(spec, live, events[past], events[current]))
+            files.write(path, content.getvalue())
+            report(f"oracle: week {number} of {len(weeks)}, fitted on {past.sum():,} rows")
+        event_ids = events.loc[current, "event_id"].to_numpy()
+        parts.append(DataFrame(np.load(path), columns=outputs).assign(event_id=event_ids))
     return pd.concat(parts, ignore_index=True)
 
 
-def _answer(spec: ProjectSpec, recipe: Recipe, known: DataFrame, asked: DataFrame) -> np.ndarray:
+def _predictions(spec: ProjectSpec, recipe: Recipe, past: DataFrame, current: DataFrame) -> np.ndarray:
     task = tasks.of(spec)
-    if asked.empty:
+    if current.empty:
         return np.empty((0, len(task.outputs)))
-    pipeline = candidates.fit(spec, recipe["candidate"], dict(recipe["params"]), known)
-    return task.predict(pipeline, candidates.frame(spec, asked))
+    pipeline = candidates.fit(spec, recipe["candidate"], dict(recipe["params"]), past)
+    return task.predict(pipeline, candidates.frame(spec, current))
 
 
-def _key(spec: ProjectSpec, recipe: Recipe, known: np.ndarray, asked: np.ndarray) -> str:
+def _key(spec: ProjectSpec, recipe: Recipe, past: np.ndarray, current: np.ndarray) -> str:
     inputs = [spec.task, dict(spec.features.columns), spec.training.seed, recipe["candidate"], dict(recipe["params"])]
     digest = sha256(json.dumps(inputs, sort_keys=True).encode())
-    for part in (known, asked):
+    for part in (past, current):
         digest.update(len(part).to_bytes(8))
         digest.update(part.tobytes())
     return digest.hexdigest()[:32]
-
-
-def _save(answers: np.ndarray, path: Path) -> None:
-    with path.open("wb") as file:  # given a name, numpy would add its own ending
-        np.save(file, answers)
-
-
-def _with_ids(spec: ProjectSpec, event_ids: Any, answers: np.ndarray) -> DataFrame:
-    frame = DataFrame(answers, columns=list(tasks.of(spec).outputs))
-    return frame.assign(event_id=event_ids.to_numpy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,7 +14,7 @@ from pandas import DataFrame
 
 from monitoring import pages
 from monitoring.replay import oracle
-from monitoring.replay.oracle import Week
+from stack.core.clock import spans
 from stack.core.errors import StackError
 from stack.features import datasets
 from stack.project import Project, contract
@@ -86,7 +86,7 @@ def collect(project: Project, report: Report) -> Period:
             expected=f"a champion, and time played after {since:%Y-%m-%d %H:%M}",
             todo=f"make replay PROJECT={project.spec.name} UNTIL=...",
         )
-    weeks = list(_weeks(since, until))
+    weeks = list(spans(since, until, WEEK))
     rows = _logged(project, live[0].version, weeks[0][0], weeks[-1][1], report)
     rows, requests = _requests(project.spec, rows, since, until)
     labelled = rows[rows["label"].notna()]
@@ -97,43 +97,30 @@ def collect(project: Project, report: Report) -> Period:
     best = best.assign(id=prediction_ids(project.spec, best.pop("event_id")))
     joined = labelled.merge(best.rename(columns=_named(project.spec, "oracle")), on="id")
     report(f"{len(joined):,} labelled answers, {requests.lost:,} of {requests.due:,} events without one")
+    reviews = pages.summaries(project.settings, project.spec.name)
     return Period(
         project.spec,
         since,
         until,
         DataFrame(_week(project.spec, joined, *week) for week in weeks),
         {kind: _measured(project.spec, joined, kind) for kind in KINDS},
-        [
-            summary
-            for summary in pages.summaries(project.settings, project.spec.name)
-            if since < datetime.fromisoformat(summary["at"]) <= until
-        ],
+        [review for review in reviews if since < datetime.fromisoformat(review["at"]) <= until],
         decisions.entries(project),
         live,
         requests,
     )
 
 
-def _weeks(since: datetime, until: datetime) -> Iterator[Week]:
-    while since < until:
-        yield since, min(since + WEEK, until)
-        since += WEEK
-
-
 def _logged(project: Project, first: str, since: datetime, until: datetime, report: Report) -> DataFrame:
     """Read the log of [since, until), and add the answers of the first champion on the same features."""
-    frozen, outputs, parts = project.registry.numbered(first), project.task.outputs, []
-    kept = ["id", "event_timestamp", "label", *outputs]
-    start = since - INSTANT
-    while start < until - INSTANT:
-        end = min(start + CHUNK, until - INSTANT)
+    frozen, outputs, parts = project.registry.numbered(first), list(project.task.outputs), []
+    for start, end in spans(since - INSTANT, until - INSTANT, CHUNK):
         log = project.log.read(start, end)
         if len(log):
             inputs = log.drop(columns=[name for name in project.task.answer_dtypes if name in log])
-            answers = scoring.score(project, frozen, inputs)[list(outputs)]
-            parts.append(log[kept].join(answers.rename(columns=_named(project.spec, "frozen"))))
+            answers = scoring.score(project, frozen, inputs)[outputs].rename(columns=_named(project.spec, "frozen"))
+            parts.append(log[["id", "event_timestamp", "label", *outputs]].join(answers))
         report(f"frozen: answers of {first} up to {end:%Y-%m-%d}")
-        start = end
     if not parts:
         raise StackError(f"prediction log of {project.spec.name}", found="no row", expected="the answers of a replay")
     return pd.concat(parts, ignore_index=True).rename(columns=_named(project.spec, "live"))
@@ -145,8 +132,8 @@ def _named(spec: ProjectSpec, kind: str) -> dict[str, str]:
 
 def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: datetime) -> tuple[DataFrame, Requests]:
     """Leave out the predictions that are not of the replay, and count the others."""
-    asked = contract.request_source(spec.name).requests(since - INSTANT, until - INSTANT)
-    due = set(prediction_ids(spec, asked["event_id"]))
+    requests = contract.request_source(spec.name).requests(since - INSTANT, until - INSTANT)
+    due = set(prediction_ids(spec, requests["event_id"]))
     rows = rows[rows["id"].isin(due)]
     answered = rows["id"].nunique()
     return rows, Requests(
@@ -159,17 +146,17 @@ def _requests(spec: ProjectSpec, rows: DataFrame, since: datetime, until: dateti
 
 
 def _recipes(project: Project, live: list[Live]) -> Callable[[datetime], oracle.Recipe]:
-    """Give the recipe of the version that was live at an instant."""
+    """Return the function that gives the recipe of the version that was live at an instant."""
 
     @cache
-    def of(version: str) -> dict[str, Any]:
+    def of(version: str) -> oracle.Recipe:
         with artifacts.folder(project.settings, project.registry.numbered(version), "recipe") as folder:
-            recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_text())
+            recipe: oracle.Recipe = json.loads((folder / "recipe.json").read_text())
             return recipe
 
     def at(instant: datetime) -> oracle.Recipe:
-        began = [span for span in live if span.since is None or span.since <= instant]
-        return of((began or live)[-1 if began else 0].version)
+        began = [span for span in live if span.since is None or span.since <= instant] or live[:1]
+        return of(began[-1].version)
 
     return at
 

@@ -23,8 +23,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "oracle": {"linewidth": 1.4, "linestyle": (0, (4, 2)), "zorder": 3},
     "live": {"linewidth": 2.2, "zorder": 4},
 }
-PROMOTED, REFUSED, ROLLED_BACK = "#15803d", "#b91c1c", "#7c3aed"
-MARKS = {"promote": PROMOTED, "refuse": REFUSED, "rollback": ROLLED_BACK}
+MARKS = {"promote": "#15803d", "refuse": "#b91c1c", "rollback": "#7c3aed"}
 ACTIONS = {"none": "#cbd5e1", "notice": "#f59e0b", "retrain": "#dc2626"}
 BANDS = ("#dbeafe", "#bfdbfe")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -68,19 +67,14 @@ def svg(period: Period) -> str:
         axes[-1].xaxis.set_major_locator(locator)
         axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
         figure.align_ylabels(list(axes))
-        return _to_svg(figure)
+        buffer = StringIO()
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    _, tag, content = buffer.getvalue().partition("<svg ")
+    return f'{tag}role="img" {content}'.replace("'DejaVu Sans'", FONT)
 
 
-def _to_svg(figure: Figure) -> str:
-    buffer = StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace("'DejaVu Sans'", FONT)
-    return text.replace("<svg ", '<svg role="img" ', 1)
-
-
-def _day(instant: datetime) -> float:
-    return float(date2num(instant))
+def _day(instant: datetime | str) -> float:
+    return float(date2num(datetime.fromisoformat(instant) if isinstance(instant, str) else instant))
 
 
 def _scores(axes: Axes, period: Period, score: str) -> None:
@@ -95,8 +89,8 @@ def _scores(axes: Axes, period: Period, score: str) -> None:
 
 def _bias(axes: Axes, period: Period) -> None:
     policy = period.spec.monitoring
-    biases = [(review["at"], review["window"]["bias"]) for review in period.reviews]
-    points = [(_day(datetime.fromisoformat(at)), bias) for at, bias in biases if bias is not None]
+    biases = [(_day(review["at"]), review["window"]["bias"]) for review in period.reviews]
+    points = [(day, bias) for day, bias in biases if bias is not None]
     axes.axhline(0, color="#94a3b8", linewidth=0.8)
     if policy.max_bias is not None:
         axes.axhspan(-policy.max_bias, policy.max_bias, color="#f1f5f9", zorder=0)
@@ -111,10 +105,9 @@ def _drift(axes: Axes, period: Period) -> None:
     policy = period.spec.monitoring
     width = policy.every.total_seconds() / 86_400 * 0.75
     for review in period.reviews:
-        share = review["drift_share"]
-        if share is not None:
-            day = _day(datetime.fromisoformat(review["at"]))
-            axes.bar(day, share, width=width, color=ACTIONS[review["verdict"]["action"]])
+        if review["drift_share"] is not None:
+            colour = ACTIONS[review["verdict"]["action"]]
+            axes.bar(_day(review["at"]), review["drift_share"], width=width, color=colour)
     axes.axhline(policy.max_drift_share, color="#475569", linewidth=1, linestyle=":")
     axes.set(ylim=(0, 1))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -123,8 +116,8 @@ def _drift(axes: Axes, period: Period) -> None:
 
 def _live(axes: Axes, period: Period) -> None:
     for span, colour in zip(period.live, cycle(BANDS), strict=False):
-        since = max(_day(span.since), _day(period.since)) if span.since else _day(period.since)
-        until = min(_day(span.until), _day(period.until)) if span.until else _day(period.until)
+        since = _day(max(span.since or period.since, period.since))
+        until = _day(min(span.until or period.until, period.until))
         if until > since:
             axes.barh(0, until - since, left=since, height=1, color=colour, edgecolor="white")
             axes.text((since + until) / 2, 0, span.version, ha="center", va="center", color="#1e3a8a", fontsize=9)

@@ -6,8 +6,9 @@ instant on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, select
@@ -54,3 +55,10 @@ class Clock:
     def _stored(self, connection: Connection) -> datetime | None:
         stored = connection.execute(select(clocks.c.now).where(clocks.c.project == self.project)).scalar()
         return in_utc(stored) if stored else None
+
+
+def spans(since: datetime, until: datetime, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Split (since, until] into spans of a length; the last may be shorter."""
+    while since < until:
+        yield since, min(since + length, until)
+        since += length

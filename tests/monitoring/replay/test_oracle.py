@@ -23,19 +23,19 @@ def events(frame) -> pd.DataFrame:
 
 
 def run(folder, spec, rows, recipe=RECIPE):
-    told = []
-    found = oracle.answers(folder, spec, rows, WEEKS, lambda _: recipe, told.append)
-    return found.set_index("event_id")["probability"], len(told)
+    lines = []
+    answers = oracle.answers(folder, spec, rows, WEEKS, lambda _: recipe, lines.append)
+    return answers.set_index("event_id")["probability"], len(lines)
 
 
 def test_each_week_is_answered_by_what_was_known_at_its_beginning(tmp_path, spec, events):
-    found, fits = run(tmp_path / "a", spec, events)
+    answers, fits = run(tmp_path / "a", spec, events)
     later = events["event_timestamp"] >= WEEKS[1][0]
     changed, _ = run(tmp_path / "b", spec, events.assign(late=events["late"].where(~later, 1)))
 
     assert fits == 2
-    assert set(found.index) == set(events.loc[events["event_timestamp"] >= START, "event_id"])
-    pd.testing.assert_series_equal(found, changed)
+    assert set(answers.index) == set(events.loc[events["event_timestamp"] >= START, "event_id"])
+    pd.testing.assert_series_equal(answers, changed)
 
 
 def test_nothing_is_fitted_twice(tmp_path, spec, events):
