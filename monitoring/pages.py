@@ -40,20 +40,27 @@ def check(name: str) -> None:
         raise StackError("report name", found=repr(name), expected="letters, digits, '.', '_' and '-'")
 
 
-def save(settings: Settings, summary: dict[str, Any], html: str | None) -> Path:
+def save(settings: Settings, summary: dict[str, Any], html: str | None) -> None:
     """Write page and summary, each in one step, the summary last: a summary always has its page.
 
     Args:
         settings: the pages go to ``settings.pages``.
-        summary: at least project, name, at, title and verdict {action, reasons}.
-        html: Evidently's page; None when there were no rows to make one of.
+        summary: at least project, name, since, at and verdict {action, summary, reasons}.
+        html: Evidently's page; None of a window without rows.
     """
-    target = folder(settings, summary["project"])
-    page = target / f"{summary['name']}.html"
-    content = _with_verdict(html or "<!doctype html><html><body></body></html>", summary)
-    write(page, _with_shared_library(settings.pages / "assets", content))
-    write(target / f"{summary['name']}.json", json.dumps(summary, indent=1))
-    return page
+    from monitoring import _compat  # imports Evidently, 2 s that readers of summaries need not pay
+
+    def link(library: str) -> str:
+        """Return the address of the library's file beside the projects' folders."""
+        file = settings.pages / "assets" / f"{hashlib.sha256(library.encode()).hexdigest()[:16]}.js"
+        if not file.exists():
+            files.write(file, library, durable=True)
+        return f"../assets/{file.name}"
+
+    page = _with_verdict(html or "<!doctype html><html><body></body></html>", summary)
+    target = folder(settings, summary["project"]) / f"{summary['name']}.html"
+    files.write(target, _compat.link_library(page, link), durable=True)
+    files.write(target.with_name(f"{summary['name']}.json"), json.dumps(summary, indent=1), durable=True)
 
 
 def summaries(settings: Settings, project: str) -> list[dict[str, Any]]:
@@ -68,39 +75,16 @@ def remove(settings: Settings, project: str, name: str) -> None:
         (folder(settings, project) / f"{name}{suffix}").unlink(missing_ok=True)
 
 
-def write(path: Path, text: str) -> Path:
-    """Replace a file in one step."""
-    files.write(path, text, durable=True)
-    return path
-
-
-def _with_shared_library(assets: Path, html: str) -> str:
-    """Move the library of a page into a file beside the projects' folders."""
-    from monitoring import _compat  # imports Evidently, 2 s that readers of summaries need not pay
-
-    def link(library: str) -> str:
-        file = assets / f"{hashlib.sha256(library.encode()).hexdigest()[:16]}.js"
-        if not file.exists():
-            write(file, library)
-        return f"../assets/{file.name}"
-
-    return _compat.link_library(html, link)
-
-
-def _minute(instant: str) -> str:
-    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M}"
-
-
 def _with_verdict(html: str, summary: dict[str, Any]) -> str:
     """Put the policy's verdict and its numbers above Evidently's page."""
-    verdict = summary["verdict"]
+    verdict, instants = summary["verdict"], (datetime.fromisoformat(summary[key]) for key in ("since", "at"))
+    since, until = (f"{instant.astimezone(UTC):%Y-%m-%d %H:%M}" for instant in instants)
     items = "".join(f"<li>{escape(reason['text'])}</li>" for reason in verdict["reasons"])
     banner = (
         f'<header id="verdict" style="{STYLE.format(colour=COLOURS[verdict["action"]])}">'
-        f"<strong>{escape(summary['project'])}, {_minute(summary['since'])} to {_minute(summary['at'])} UTC: "
+        f"<strong>{escape(summary['project'])}, {since} to {until} UTC: "
         f'{escape(verdict["summary"])}</strong><ul style="margin:.4rem 0">{items}</ul>'
         '<a href="./" style="color:inherit">all reports</a></header>'
     )
     title = f"<title>{escape(summary['project'])} · drift report {escape(summary['name'])}</title>"
-    html = html.replace("<head>", f"<head>{title}", 1)
-    return html.replace("<body>", f"<body>{banner}", 1)
+    return html.replace("<head>", f"<head>{title}", 1).replace("<body>", f"<body>{banner}", 1)

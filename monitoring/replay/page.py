@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from monitoring import pages
 from monitoring.replay import plots
 from monitoring.replay.period import Period
+from stack.core import files
 from stack.core.pages import REPLAY
 from stack.core.settings import Settings
 from stack.training.evaluation import NAMES, scores
@@ -24,7 +25,9 @@ KINDS = {
 
 def save(settings: Settings, period: Period) -> Path:
     """Write the page beside the project's drift reports."""
-    return pages.write(pages.folder(settings, period.spec.name) / REPLAY, html(period))
+    path = pages.folder(settings, period.spec.name) / REPLAY
+    files.write(path, html(period), durable=True)
+    return path
 
 
 def html(period: Period) -> str:

@@ -18,16 +18,16 @@ COMMANDS: Mapping[str, Sequence[str]] = {
 
 
 def main() -> int:
-    """Run the commands, tell what each said, and return the exit code: that of the first that failed."""
+    """Run the commands, print the output of each, and return the exit code of the first that failed."""
     running = {
         name: subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for name, command in COMMANDS.items()
     }
-    told = {name: process.communicate()[0].strip() for name, process in running.items()}
+    outputs = {name: process.communicate()[0].strip() for name, process in running.items()}
     for name, process in running.items():
-        print(f"{name}: {'done' if not process.returncode else f'failed with exit code {process.returncode}'}")
-        if told[name]:
-            print(told[name])
+        print(f"{name}: {f'failed with exit code {process.returncode}' if process.returncode else 'done'}")
+        if outputs[name]:
+            print(outputs[name])
     return next((process.returncode for process in running.values() if process.returncode), 0)
 
 

@@ -1,6 +1,6 @@
 """Run Prefect's server: ``python -m services.orchestration``, as `prefect server start` does.
 
-Prefect on SQLite can stand still for a minute, answering nobody. A statement that has failed ("database is locked")
+Prefect on SQLite can hang for a minute without answering. A statement that has failed ("database is locked")
 leaves a cursor that only the garbage collector frees. Freeing it waits for the cursor's connection, where a thread may
 be waiting for the database's write lock. Collected on the event loop, this stops the loop, and with it the coroutine
 that is to give the lock back: nothing moves until SQLite gives up, after 60 s. So garbage is collected in a thread of

@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def environment(stack: Settings, folder: Path) -> Mapping[str, str]:
-    """What Prefect's and MLflow's clients need to know to pass the gateway.
+    """Return what Prefect's and MLflow's clients need to pass the gateway.
 
     Raises:
         StackError: the gateway does not answer, or has another authority than the key says.

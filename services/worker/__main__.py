@@ -1,8 +1,9 @@
 """Run the flows: ``python -m services.worker``, the one Prefect worker of the pool ``stack``.
 
-Every run of the pool lives in a process of this service, which ends with it. So a run that Prefect holds for alive when
-the worker starts died with the one before, as in a power cut. It would hold its flow's only place for ever, and each
-later run would be cancelled: the automation "Mark dead runs as crashed" sees only those that have sent a heartbeat.
+Every run of the pool lives in a process of this service, which ends with it. So a run that is still "running" in
+Prefect when the worker starts ended with the worker before, as in a power cut. It would occupy its flow's only slot for
+ever, and each later run would be cancelled: the automation "Mark dead runs as crashed" sees only runs that have sent a
+heartbeat.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ PATIENCE_SECONDS = 120.0
 
 def main() -> None:
     """Mark the dead runs, then work."""
-    for name in Runs(settings(), PATIENCE_SECONDS).mark_crashed(
-        POOL, "Its process ended with the worker before this one."
-    ):
+    runs = Runs(settings(), PATIENCE_SECONDS)
+    for name in runs.mark_crashed(POOL, "Its process ended with the worker before this one."):
         print(f"marked as crashed: {name}", flush=True)
     flow_worker.work(POOL, "worker")
 

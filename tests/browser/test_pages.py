@@ -11,7 +11,6 @@ import optuna
 import pytest
 from playwright.sync_api import Browser
 
-from monitoring import pages
 from monitoring.replay import page as replay_page
 from stack.core.pages import REPLAY
 from stack.core.settings import Settings
@@ -53,13 +52,11 @@ def drawn_pages(running: Settings) -> Iterator[None]:
     compared = sweep_page.render(
         f"sweep of {PROJECT}", study(), Scorer.of(spec), "training:\n  initial_params:\n    linear: {C: 0.1}"
     )
-    files = [
-        replay_page.save(running, ten_weeks(spec)),
-        pages.write(running.pages / PROJECT / SWEEP, compared),
-    ]
+    replay, sweep = replay_page.save(running, ten_weeks(spec)), running.pages / PROJECT / SWEEP
+    sweep.write_text(compared)
     yield
-    for file in files:
-        file.unlink()
+    for page in (replay, sweep):
+        page.unlink()
 
 
 def study() -> optuna.Study:
