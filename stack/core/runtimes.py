@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-# In the order in which they are asked whether they run: processes belong to one home, while containers of the same
+# In the order in which their state is queried: processes belong to a single home, while containers of the same
 # name may belong to another checkout.
 RuntimeName = Literal["local", "compose"]
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     feast_ui_port: Port = Field(8888, title="Feast UI", description="Port of Feast's own UI (profile feast-ui).")
     notebook_port: Port = Field(8889, description="Port of Jupyter, while `make notebook` is open.")
 
-    # The gateway of the profile lan: where it listens, what other machines call this one, a port a user interface.
+    # The gateway of the profile lan: where it listens, the name of this machine, a port for each user interface.
     lan_host: str = Field("0.0.0.0", description="Address at which the gateway (profile lan) listens.")  # noqa: S104  # with a login
     lan_address: str = Field("", description="Name or number of this machine in the network; detected when empty.")
     lan_portal_port: Port = Field(8443, description="Port of the home page at the gateway.")
@@ -91,14 +91,14 @@ class Settings(BaseSettings):
         "", description="Bcrypt hash of the password at the gateway; generated at the first start."
     )
 
-    # Of a machine that trains for another one: the gateway there, and what opens it.
+    # Of a machine that trains for another stack: the gateway there, and its key.
     join_url: str = Field(
         "", description="Gateway of the stack that this machine trains for; `make join` sets this and the next one."
     )
     join_key: Secret = Field("", description="Key of that gateway.")
     trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
 
-    # The cluster that searches candidates; the one of the profile dask where no other is named.
+    # The cluster that searches candidates; that of the profile dask where no other is named.
     dask_address: str = Field(
         "", description="Dask scheduler that the search of candidates uses; that of the profile dask when empty."
     )
@@ -148,19 +148,19 @@ class Settings(BaseSettings):
     lake: ClassVar = Folder("lake")
     """The data registry: a git and DVC repository."""
     feature_tables: ClassVar = Folder("features")
-    """Parquet files of the feature tables, one folder a project and view."""
+    """Parquet files of the feature tables, a folder for each project and view."""
     quarantine: ClassVar = Folder("quarantine")
-    """Refused batches and rows, one folder a batch."""
+    """Refused batches and rows, a folder for each batch."""
     data_docs: ClassVar = Folder("docs")
     """The static site of Great Expectations' Data Docs."""
     reports: ClassVar = Folder("reports")
     """Evidently's workspace."""
     pages: ClassVar = Folder("pages")
-    """Report pages with their summaries, one folder a project; the portal serves them."""
+    """Report pages with their summaries, a folder for each project; the portal serves them."""
     run: ClassVar = Folder("run")
     """Sockets, pid files and generated configuration of the running stack."""
     logs: ClassVar = Folder("logs")
-    """One log file a service."""
+    """A log file for each service."""
 
     @classmethod
     @override
@@ -227,12 +227,12 @@ class Settings(BaseSettings):
 
 
 def _reachable(host: str) -> str:
-    """Return a host to connect to for one to listen on: every interface includes the loopback one."""
+    """Return the host to connect to, for the host to listen on: every interface includes the loopback interface."""
     return "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # compared with, not bound to
 
 
 def _names(profiles: str) -> frozenset[str]:
-    """Return the names in a list; the word ``none`` stands for an empty one."""
+    """Return the names in a list; the word ``none`` stands for an empty list."""
     return frozenset(name.strip() for name in profiles.split(",")) - {"", "none"}
 
 

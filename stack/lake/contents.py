@@ -20,7 +20,7 @@ from stack.specification.specs import ProjectSpec
 def checked(
     spec: ProjectSpec, name: str, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime
 ) -> pa.Table:
-    """Check one table of a batch, order it by its key, and bring its instants to UTC microseconds."""
+    """Check a table of a batch, order it by its key, and bring its instants to UTC microseconds."""
     where, table = f"batch {batch_id(since, until)} of {spec.name}, table {name}", spec.tables[name]
     frame = tables.get(name)
     required = [*table.key, table.available_at]
@@ -39,7 +39,7 @@ def checked(
 
 
 def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
-    """Bring the instants of a table to microseconds, UTC; one without a zone is UTC."""
+    """Bring the instants of a table to microseconds, UTC; without a zone they are taken as UTC."""
     instants = frame.select_dtypes(["datetime", "datetimetz"])
     return frame.assign(**{str(name): pd.to_datetime(instants[name], utc=True).dt.as_unit("us") for name in instants})
 
@@ -64,9 +64,7 @@ def require_same_types(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.T
 
 
 def _require_unifiable(former: pa.Schema, new: pa.Schema, where: str) -> None:
-    for field in new:
-        if field.name not in former.names:
-            continue
+    for field in (field for field in new if field.name in former.names):
         known = former.field(field.name)
         try:
             pa.unify_schemas([pa.schema([known]), pa.schema([field])], promote_options="permissive")

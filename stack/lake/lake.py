@@ -1,4 +1,4 @@
-"""The lake: raw tables in daily or hourly batches, each batch one DVC version and one git commit.
+"""The lake: raw tables in daily or hourly batches, each batch a DVC version and a git commit.
 
 ``<lake>/<project>/<partition>/<table>/<batch>.parquet``, tracked by ``<lake>/<project>/<partition>.dvc``: a partition
 is a month of daily batches, ``2013-01/month``, or a day of shorter ones, ``2013-01/day-05``. What is not committed is

@@ -42,5 +42,5 @@ def may_overlap(name: str, since: datetime | None, until: datetime | None) -> bo
     if not day:
         return True
     start = datetime.strptime(f"{month} {'day-01' if day == MONTH else day}", "%Y-%m day-%d").replace(tzinfo=UTC)
-    # A batch of a day partition ends before the next day does; one of a month partition may be of any length.
+    # A batch of a day partition ends before the next day does; a batch of a month partition may be of any length.
     return (until is None or start < until) and (since is None or day == MONTH or start + 2 * DAY > since)

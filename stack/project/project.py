@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from stack.core.clock import Clock
 from stack.core.settings import Settings, settings
 from stack.project import contract
-from stack.project.contract import Checks, Drift, Features, Model, Source
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from stack.prediction_log.predictions import PredictionLog
     from stack.registry.registry import Registry
     from stack.specification.tasks import Task
+
+
+T = TypeVar("T")
+
+
+class Module(Generic[T]):
+    """A module of a project: ``projects/<name>/<attribute>.py``."""
+
+    def __init__(self, load: Callable[[str], T]) -> None:
+        self._load = load
+
+    def __get__(self, project: Project, _: type[Project]) -> T:
+        return self._load(project.name)
 
 
 @dataclass(frozen=True)
@@ -40,30 +53,11 @@ class Project:
         """The folder's name."""
         return self.spec.name
 
-    @cached_property
-    def source(self) -> Source:
-        """``source.py``."""
-        return contract.source(self.name)
-
-    @cached_property
-    def features(self) -> Features:
-        """``features.py``."""
-        return contract.features(self.name)
-
-    @cached_property
-    def checks(self) -> Checks:
-        """``checks.py``."""
-        return contract.checks(self.name)
-
-    @cached_property
-    def model(self) -> Model | None:
-        """``model.py``, if there is one."""
-        return contract.model(self.name)
-
-    @cached_property
-    def drift(self) -> Drift | None:
-        """``drift.py``, if there is one."""
-        return contract.drift(self.name)
+    source = Module(contract.source)
+    features = Module(contract.features)
+    checks = Module(contract.checks)
+    model = Module(contract.model)
+    drift = Module(contract.drift)
 
     @cached_property
     def task(self) -> Task:

@@ -1,4 +1,4 @@
-"""The example request of a project, made of the examples in project.yaml, and the command that sends it."""
+"""The example request of a project, from the examples in project.yaml, and the command that sends it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def row(spec: ProjectSpec) -> dict[str, Any]:
-    """Return one row: request field -> its example, as JSON has it."""
+    """Return a row: request field -> its example, as JSON has it."""
     return {name: field.example for name, field in spec.request.items()}
 
 
 def columns(spec: ProjectSpec) -> dict[str, list[Any]]:
-    """Return the row as features are computed from it: request field -> one value; instants are datetimes."""
+    """Return the row as features are computed from it: request field -> a list of its value; instants are datetimes."""
     return {name: [field.value] for name, field in spec.request.items()}
 
 
 def body(spec: ProjectSpec) -> str:
-    """Return the body of a request for one prediction."""
+    """Return the body of a request for a prediction."""
     return json.dumps({"rows": [row(spec)]})
 
 

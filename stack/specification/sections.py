@@ -80,13 +80,13 @@ class RequestField(Spec):
     description: str
     """Said in the API, and in errors."""
     example: Any
-    """A real value: the example request is made of them."""
+    """A real value, for the example request."""
     nullable: bool = False
     """The value may be missing: null, or left out."""
     unit: str = ""
     """Said with the description."""
     known: list[str] = []
-    """Values seen in training; another one is answered with a warning, never refused."""
+    """Values seen in training; another value is answered with a warning, never refused."""
     pattern: str = ""
     """Regular expression that a text matches; others are refused."""
     ge: float | None = None
@@ -172,9 +172,9 @@ class Gate(Spec):
     """Manual: what passed waits in Prefect's UI for a person before it follows a champion."""
     max_served_difference: float = 1e-5
     """Largest difference of a probability between the served and the trained form; of a number, as a share of the
-    largest one."""
+    largest value."""
     max_latency_ms: float = 50.0
-    """Median time of one row through the served form."""
+    """Median time of a row through the served form."""
 
 
 class Rollout(Spec):
@@ -279,5 +279,5 @@ class Schedules(Spec):
 
     @property
     def crons(self) -> dict[str, str]:
-        """Flow -> expression, of the flows that have one."""
+        """Flow -> its expression, if any."""
         return {flow: cron for flow in ("ingest", "monitor", "train") if (cron := getattr(self, flow))}

@@ -32,11 +32,11 @@ class ProjectSpec(Spec):
     title: str
     """The question that is answered."""
     task: TaskName = "binary"
-    """Whether it happens, which one it is, or how much."""
+    """Whether it happens, which class it is, or how much."""
     label: str
     """Column with the outcome."""
     classes: list[bool | int | str] = []
-    """The outcomes as the source names them: of two the second is the positive one; 0 and 1 when left out."""
+    """The outcomes as the source names them: of two the second is the positive outcome; 0 and 1 when left out."""
     threshold: float = Field(0.5, gt=0, lt=1)
     """Binary: the decision is positive from this probability on."""
     package: str = ""
@@ -71,7 +71,7 @@ class ProjectSpec(Spec):
         return PROJECTS / self.name
 
     def column_types(self, kind: Literal["number", "category"]) -> list[str]:
-        """Feature columns of one kind, in the model's order."""
+        """Return the feature columns of a kind, in the model's order."""
         return [column for column, read_as in self.features.columns.items() if read_as == kind]
 
 

@@ -83,7 +83,7 @@ class Task(ABC):
         return f"one of {', '.join(map(repr, self.classes))}"
 
     def encode(self, values: pd.Series, where: str) -> pd.Series:
-        """Turn outcomes of the source into floats; a missing one stays missing.
+        """Turn outcomes of the source into floats; a missing outcome stays missing.
 
         An unknown outcome is a StackError; `where` names the data.
         """

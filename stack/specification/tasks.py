@@ -30,7 +30,7 @@ class Binary(Task):
     rows, as it is then as high for a constant answer.
 
     Args:
-        classes: the negative outcome, then the positive one; 0 and 1 when left out.
+        classes: the negative outcome, then the positive outcome; 0 and 1 when left out.
     """
 
     name = "binary"
@@ -50,7 +50,7 @@ class Binary(Task):
 
     @classmethod
     def question(cls, label: str, classes: Sequence[Any]) -> str:
-        """Ask whether the outcome is the positive one."""
+        """Ask whether the outcome is positive."""
         return f"Is {label} {classes[1] if classes else 1}?"
 
     def predict(self, pipeline: Any, features: pd.DataFrame) -> np.ndarray:
@@ -88,7 +88,7 @@ class Binary(Task):
 class Multiclass(Task):
     """Which class is it? The answer is a probability for each, in the order of `classes`.
 
-    ``auc`` is the mean of each class against the rest, NaN where one is absent.
+    ``auc`` is the mean of each class against the rest, NaN where a class is absent.
     """
 
     name = "multiclass"
@@ -193,7 +193,7 @@ class Regression(Task):
         return f"How much is {label}?"
 
     def encode(self, values: pd.Series, where: str) -> pd.Series:
-        """Turn outcomes into floats; a missing one stays missing. StackError where an outcome is no number."""
+        """Turn outcomes into floats, missing ones into NaN. StackError where an outcome is no number."""
         import pandas as pd
 
         encoded = pd.to_numeric(values, errors="coerce").astype("float64")

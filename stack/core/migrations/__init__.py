@@ -19,7 +19,7 @@ LOCK = 1
 def upgrade(url: str) -> None:
     """Upgrade a state database to HEAD, from any earlier schema or from an empty database.
 
-    In one transaction: a killed upgrade changes nothing, and the second of two processes has nothing to do. StackError
+    In a transaction: a killed upgrade changes nothing, and the second of two processes has nothing to do. StackError
     where a newer version of the stack wrote the database.
     """
     engine = _engine(url)

@@ -30,7 +30,7 @@ def upgrade() -> None:
 
 
 def _fill(name: str, columns: tuple[str, ...], answer: Callable[[Any], dict[str, Any]]) -> None:
-    """Fill `answer` of every row from `columns`: the key, and the values it is made of."""
+    """Fill `answer` of every row from `columns`: the key, and the values that the answer holds."""
     bind, key = op.get_bind(), [column for column in columns if column in ("id", "model_version")]
     table = sa.table(name, *map(sa.column, columns), sa.column("answer", sa.JSON))
     rows = bind.execute(sa.select(*(table.c[column] for column in columns))).all()
