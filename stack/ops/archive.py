@@ -240,8 +240,8 @@ def _foreign_entry(path: Path, info: tarfile.TarInfo) -> StackError:
 
 def _refused(
     path: Path,
-    found: str,
+    problem: str,
     expected: str = "a whole archive of `make backup`",
     todo: str = "name another one with FILE=; nothing has been changed",
 ) -> StackError:
-    return StackError(str(path), found=found, expected=expected, todo=todo)
+    return StackError(str(path), found=problem, expected=expected, todo=todo)

@@ -69,7 +69,7 @@ def ready(kind: str, wanted: str) -> bool:
 def install(kind: str) -> None:
     """Make the environment and install what the locks name, hash by hash, then the project itself."""
     _say("setting up .venv (once; a few minutes when nothing is cached)")
-    if not (VENV / "bin" / "pip").exists():  # none, or one whose making was interrupted
+    if not (VENV / "bin" / "pip").exists():  # there is none, or its set-up was interrupted
         _run(sys.executable, "-m", "venv", "--clear", VENV)
     pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     _run(*pip, "--require-hashes", "--requirement", ROOT / "requirements-setup.lock")
@@ -101,8 +101,8 @@ def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _fail(found: str, todo: str) -> int:
-    _say("error: " + found + "\n  to do     " + todo)
+def _fail(problem: str, todo: str) -> int:
+    _say("error: " + problem + "\n  to do     " + todo)
     return 1
 
 

@@ -90,5 +90,5 @@ def lake_data(settings: Settings) -> list[tuple[str, Path]]:
 
 
 def _transient(path: Path) -> bool:
-    """Return whether a file is a mark, which is archived first, or one that the next start makes anew."""
+    """Return whether a file is a mark, which is archived first, or a file that the next start makes anew."""
     return path.name == MARK or path.name.endswith((".lock", PARTIAL, FORMER_PARTIAL))

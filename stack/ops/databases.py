@@ -86,7 +86,7 @@ def copy(file: Path, into: Path) -> None:
 
 
 def size(settings: Settings) -> int:
-    """Bytes that the dumps made here take at most; those of a server are compressed, and made elsewhere."""
+    """Return the bytes that the dumps take at most; those of a server are compressed, and written elsewhere."""
     logs = [file.with_name(f"{file.name}-wal") for file in files(settings).values()]
     return sum(path.stat().st_size for path in (*files(settings).values(), *logs) if path.exists())
 

@@ -1,4 +1,4 @@
-"""Which ports the services want, and who holds one that is taken."""
+"""Which ports the services want, and which process holds a taken port."""
 
 from __future__ import annotations
 

@@ -147,10 +147,10 @@ def _class(name: str) -> type[Runtime]:
 
 
 def to_start(settings: Settings, report: Report) -> Runtime:
-    """Return the runtime for `up`: the one asked for, or containers where an engine answers.
+    """Return the runtime for `up`: the requested one, or containers where an engine answers.
 
     Raises:
-        StackError: another one runs, or the one asked for cannot be used here.
+        StackError: another runtime runs, or the requested one cannot be used here.
     """
     chosen = _preferred(settings)
     others = [other for other in every(settings) if other.name != chosen.name]

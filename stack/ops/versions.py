@@ -39,7 +39,7 @@ def current() -> dict[str, str | int]:
 
 
 def stored(settings: Settings) -> dict[str, str | int]:
-    """Return the versions that last used the state; empty for a new one."""
+    """Return the versions that last used the state; empty for a new state."""
     return dict(json.loads(file(settings).read_text())) if file(settings).exists() else {}
 
 
@@ -70,7 +70,7 @@ def check(settings: Settings) -> None:
 
 
 def write(settings: Settings, used: Mapping[str, str | int] | None = None) -> None:
-    """Note which versions use the state, and which commit: those that are installed, or those that are given."""
+    """Note which versions use the state, and which commit: those that are installed, or `used`."""
     files.write(file(settings), json.dumps(dict(used or current() | {"code": code.version()}), indent=1) + "\n")
 
 
@@ -90,8 +90,8 @@ def exclusive(settings: Settings, lock: Path, task: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            found, todo = f"another {task} at work on this stack", "wait for its end"
-            raise StackError(str(settings.home), found=found, expected="one at a time", todo=todo) from None
+            problem, todo = f"another {task} at work on this stack", "wait for its end"
+            raise StackError(str(settings.home), found=problem, expected="one at a time", todo=todo) from None
         yield
 
 

@@ -50,7 +50,7 @@ def restore(
 ) -> Manifest:
     """Fill new volumes with what an archive holds.
 
-    Volumes cannot be renamed, so there must be none; when it fails, those that it made are deleted again.
+    Volumes cannot be renamed, so there must be none; when it fails, the new volumes are deleted again.
     """
     manifest = backups.read_manifest(file, dict.fromkeys(databases.SERVED, inside.KIND), report, secrets=secrets)
     _require_own_servers(settings)

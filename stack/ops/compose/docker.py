@@ -41,7 +41,7 @@ class Container:
     restarts: int
     started: datetime
     last_check: str
-    """What the last health check said."""
+    """Output of the last health check."""
     checkout: str
     """Folder of the docker-compose.yml that it comes from."""
 
@@ -67,7 +67,7 @@ def engine() -> str | None:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Docker's; where Docker is not installed, it ends as a shell says it."""
+    """Run a command of Docker's; where Docker is not installed, it ends with a shell's code for that."""
     command = ["docker", *words]
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -106,8 +106,8 @@ def compose(
 
 def failure(what: str, output: str) -> StackError:
     """Return the error of a command of Docker's, with the end of its output."""
-    found = indented(output.splitlines()[-12:])
-    return StackError(what, found=found, expected="an exit code of 0", todo="run `make doctor`")
+    end = indented(output.splitlines()[-12:])
+    return StackError(what, found=end, expected="an exit code of 0", todo="run `make doctor`")
 
 
 def indented(lines: Sequence[str]) -> str:
@@ -155,20 +155,20 @@ def values(settings: Settings) -> dict[str, str]:
     """Return the variables of docker-compose.yml that the user's settings decide; the file has the others."""
     places = [name for name in Settings.model_fields if name in ("home", "host", "profiles") or name.endswith("_port")]
     derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
-    # To stop a stack none is needed.
+    # To stop a stack no password is needed.
     unset = {_key(name): "unset" for name in (*credentials.FIELDS, "lan_password_hash")}
     always = {_key(name): str(getattr(settings, name)) for name in places}
     ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
-    given = unset | always | ours | lan.variables(settings)
+    variables = unset | always | ours | lan.variables(settings)
     if settings.dask_address == derived[_key("dask_address")] != "":
-        given[_key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
-    return {key: value for key, value in given.items() if key not in OF_THE_HOST}
+        variables[_key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
+    return {key: value for key, value in variables.items() if key not in OF_THE_HOST}
 
 
 def containers(settings: Settings) -> dict[str, Container]:
-    """Every container of the stack's services, by service; none where no engine answers.
+    """Return the containers of the stack's services, by service; none where no engine answers.
 
-    Those of a single command, as `make notebook` has one, are the user's.
+    Containers of a single command, as of `make notebook`, are the user's.
     """
     words = ("ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.oneoff=False", "--format", "{{.ID}}")
     return {container.service: container for container in map(_container, inspect(_listed(settings, *words)))}
@@ -180,7 +180,7 @@ def running(settings: Settings) -> list[str]:
 
 
 def volumes(settings: Settings) -> list[str]:
-    """Names of the stack's volumes; none where no engine answers."""
+    """Return the names of the stack's volumes; none where no engine answers."""
     return sorted(_listed(settings, "volume", "ls", "--format", "{{.Name}}"))
 
 

@@ -21,7 +21,7 @@ FOLDER = f"{HOME}/exchange"
 
 @contextmanager
 def lent(settings: Settings, source: Path | None, target: Path | None) -> Iterator[Paths]:
-    """Give paths in the containers' volume: the file to read is copied there, the one written is brought back."""
+    """Give paths in the containers' volume: the file to read is copied there, the written file is brought back."""
     read, written = (f"{FOLDER}/{uuid4()}{path.suffix}" if path else None for path in (source, target))
     with ExitStack() as after:
         for copy in filter(None, (read, written)):

@@ -1,4 +1,4 @@
-"""Whose the containers and volumes of a name are: two checkouts with one STACK_NAME would share them unnoticed.
+"""The checkout that owns containers and volumes: two with the same STACK_NAME would share them unnoticed.
 
 Docker Compose says of a container which folder it comes from, and nothing of a volume. So the volume of the state is
 made here before Compose would make it, with a label that says it.
@@ -20,7 +20,7 @@ VOLUME = "state"
 
 
 def claim(settings: Settings) -> None:
-    """Make the volume of the state as this checkout's, unless there is one."""
+    """Make the volume of the state as this checkout's, unless it exists."""
     ours = {LABEL: str(ROOT), docker.PROJECT: settings.name, "com.docker.compose.volume": VOLUME}
     options = [word for key, value in ours.items() for word in ("--label", f"{key}={value}")]
     ran = docker.run("volume", "create", *options, f"{settings.name}_{VOLUME}")

@@ -65,7 +65,7 @@ def _signal(processes: list[psutil.Process], number: signal.Signals, patience: f
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Return whether it runs; a zombie holds nothing, and where nobody reaps it stays for ever."""
+    """Return whether it runs; a zombie holds nothing, and where no parent reaps it, it stays for ever."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -34,7 +34,8 @@ def up(settings: Settings, report: Report, notify: Report, file: Path = compose_
     for folder in (*folders, *(file.parent for file in databases.files(settings).values())):
         folder.mkdir(parents=True, exist_ok=True)
     # Data, predictions and models are no other account's; DVC makes folders that all may write.
-    settings.home.chmod(0o700)
+    for folder in (settings.home, settings.run):
+        folder.chmod(0o700)
     with versions.exclusive(settings, settings.run / "up.lock", "`up`"):
         versions.check(settings)
         supervisor.render(settings, services)

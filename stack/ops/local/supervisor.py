@@ -158,7 +158,7 @@ class Supervisor:
             return False
 
     def ensure(self) -> None:
-        """Start the daemon unless it runs; what a dead one has left behind is ended first."""
+        """Start the daemon unless it runs; what a dead daemon has left behind is ended first."""
         if self.alive():
             return
         processes.kill(self.leftovers())

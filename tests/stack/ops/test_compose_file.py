@@ -36,7 +36,7 @@ def test_runs_what_is_built_here_and_leaves_out_database_servers(tmp_path):
     names = {service.name for service in services(settings(tmp_path))}
 
     assert names == set(RAW["services"]) - EMBEDDED - ELSEWHERE
-    assert "feast-ui" in {one.name for one in services(settings(tmp_path, STACK_PROFILES="feast-ui"))}
+    assert "feast-ui" in {service.name for service in services(settings(tmp_path, STACK_PROFILES="feast-ui"))}
 
 
 def test_a_service_follows_those_that_it_needs(tmp_path):
@@ -155,33 +155,33 @@ def test_a_machine_that_has_joined_runs_its_profile_alone(tmp_path):
     joined = settings(tmp_path, STACK_PROFILES="scale", STACK_JOIN_URL="https://nas:8443")
     dask = settings(tmp_path, STACK_PROFILES="scale,dask", STACK_JOIN_URL="https://nas:8443")
 
-    assert [one.name for one in services(joined)] == ["trainer"] and compose_file.servers(joined) == []
-    assert {one.name for one in services(dask)} == {"trainer", "dask-scheduler", "dask-workers"}
+    assert [service.name for service in services(joined)] == ["trainer"] and compose_file.servers(joined) == []
+    assert {service.name for service in services(dask)} == {"trainer", "dask-scheduler", "dask-workers"}
     assert docker.values(joined)["STACK_PREFECT_URL"] == "https://nas:8443/prefect"
 
 
 def test_a_changed_environment_changes_the_fingerprint(tmp_path):
-    before = {one.name: one.fingerprint for one in services(settings(tmp_path))}
-    after = {one.name: one.fingerprint for one in services(settings(tmp_path, STACK_KEEP_DAYS="30"))}
+    before = {service.name: service.fingerprint for service in services(settings(tmp_path))}
+    after = {service.name: service.fingerprint for service in services(settings(tmp_path, STACK_KEEP_DAYS="30"))}
 
-    assert before == {one.name: one.fingerprint for one in services(settings(tmp_path))}
+    assert before == {service.name: service.fingerprint for service in services(settings(tmp_path))}
     assert before["prefect"] != after["prefect"]
 
 
 def test_services_that_wait_for_each_other_are_refused(tmp_path):
     need = {"condition": "service_started"}
-    one = {"build": ".", "command": ["a"], "depends_on": {"two": need}}
-    two = {"build": ".", "command": ["b"], "depends_on": {"one": need}}
+    first = {"build": ".", "command": ["a"], "depends_on": {"second": need}}
+    second = {"build": ".", "command": ["b"], "depends_on": {"first": need}}
 
-    with pytest.raises(StackError, match="one, two wait for each other"):
-        services(settings(tmp_path), written(tmp_path, one=one, two=two))
+    with pytest.raises(StackError, match="first, second wait for each other"):
+        services(settings(tmp_path), written(tmp_path, first=first, second=second))
 
 
 def test_a_check_that_only_one_runtime_understands_is_refused(tmp_path):
     check = {"test": ["CMD", "curl", "x"], "interval": "1s", "timeout": "1s", "retries": 1, "start_period": "1s"}
 
-    with pytest.raises(StackError, match=r"services\.one\.healthcheck\.test"):
-        services(settings(tmp_path), written(tmp_path, one={"build": ".", "command": ["a"], "healthcheck": check}))
+    with pytest.raises(StackError, match=r"services\.first\.healthcheck\.test"):
+        services(settings(tmp_path), written(tmp_path, first={"build": ".", "command": ["a"], "healthcheck": check}))
 
 
 def test_an_unknown_profile_names_the_nearest(tmp_path):

@@ -44,6 +44,6 @@ def test_the_file_is_its_owner_s_alone(tmp_path):
 
 
 def test_no_password_shows_in_what_is_printed(tmp_path):
-    made = credentials.complete(load({}, tmp_path / ".env"), tmp_path / ".env")
+    settings = credentials.complete(load({}, tmp_path / ".env"), tmp_path / ".env")
 
-    assert not [name for name in credentials.FIELDS if getattr(made, name) in repr(made)]
+    assert not [name for name in credentials.FIELDS if getattr(settings, name) in repr(settings)]

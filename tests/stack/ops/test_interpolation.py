@@ -3,20 +3,20 @@ import pytest
 from stack.core.errors import StackError
 from stack.ops.interpolation import interpolate
 
-VALUES = {"SET": "one", "EMPTY": "", "PORT": "5000"}
+VALUES = {"SET": "first", "EMPTY": "", "PORT": "5000"}
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("$SET and ${SET}", "one and one"),
+        ("$SET and ${SET}", "first and first"),
         ("${UNSET}", ""),
-        ("${SET:-two}${UNSET:-two}${EMPTY:-two}", "onetwotwo"),
+        ("${SET:-two}${UNSET:-two}${EMPTY:-two}", "firsttwotwo"),
         ("${EMPTY-two}${UNSET-two}", "two"),
         ("${SET:+three}${EMPTY:+three}${EMPTY+three}", "threethree"),
         ("${UNSET:-http://mlflow:${PORT:-1}}/api", "http://mlflow:5000/api"),
-        ("${SET:?needed}", "one"),
-        ("${SET:-a${UNSET:?never asked for}}", "one"),
+        ("${SET:?needed}", "first"),
+        ("${SET:-a${UNSET:?never asked for}}", "first"),
         ("costs $$5, $${SET}", "costs $5, ${SET}"),
     ],
 )
@@ -27,7 +27,7 @@ def test_substitutes_as_docker_compose_does(text, expected):
 def test_reaches_every_string_of_a_node():
     node = {"command": ["run", "${SET}"], "limit": 3, "nested": {"port": "${PORT}"}}
 
-    assert interpolate(node, VALUES, "file") == {"command": ["run", "one"], "limit": 3, "nested": {"port": "5000"}}
+    assert interpolate(node, VALUES, "file") == {"command": ["run", "first"], "limit": 3, "nested": {"port": "5000"}}
 
 
 def test_a_missing_required_variable_is_named_with_its_place():

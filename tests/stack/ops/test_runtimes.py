@@ -46,7 +46,7 @@ def test_one_runtime_is_refused_while_the_other_runs(tmp_path, monkeypatch):
     assert runtimes.current(settings(tmp_path)).name == "local"
 
 
-def test_lost_passwords_of_a_kept_volume_are_told(tmp_path, monkeypatch):
+def test_lost_passwords_of_a_kept_volume_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(docker, "engine", lambda: None)
     monkeypatch.setattr(docker, "volumes", lambda _: ["never-started_postgres"])
 
@@ -79,7 +79,7 @@ def test_shells_get_what_is_reached_from_outside(tmp_path):
     assert "feast() { docker exec" in text
 
 
-def test_profiles_of_a_start_are_found_by_every_later_command(tmp_path):
+def test_profiles_of_a_start_are_read_by_every_later_command(tmp_path):
     file = tmp_path / ".env"
     runtimes.remember(ComposeRuntime(settings(tmp_path, STACK_PROFILES="lan, dask")), file)
     assert load({}, file).optional == {"lan", "dask"}
@@ -109,10 +109,10 @@ def test_another_checkout_owns_what_it_has_made_until_it_is_gone(tmp_path):
 
 def test_every_runtime_has_the_same_files_and_all_that_the_interface_asks_for(tmp_path):
     parts = {"runtime", "startup", "status", "logs", "backup"}
-    for one in runtimes.every(settings(tmp_path)):
-        folder = Path(runtimes.__file__).parent / one.name
+    for runtime in runtimes.every(settings(tmp_path)):
+        folder = Path(runtimes.__file__).parent / runtime.name
         assert parts <= {path.stem for path in folder.glob("*.py")}
-        assert one.name in RUNTIMES and isinstance(one, Runtime)
+        assert runtime.name in RUNTIMES and isinstance(runtime, Runtime)
 
 
 def test_a_command_beside_the_state_runs_here_for_processes(tmp_path):

@@ -37,22 +37,22 @@ def service(name: str, *probe: str, timeout: float = 2.0) -> Service:
 
 def test_asks_each_service_its_own_question():
     with serving() as url:
-        found = status.problems(
+        problems = status.problems(
             [service("good", url, "--find", "fine"), service("odd", url, "--find", "splendid"), service("silent")]
         )
 
-    assert found["good"] is None and found["silent"] is None
-    assert found["odd"] == "the answer lacks splendid: fine"
+    assert problems["good"] is None and problems["silent"] is None
+    assert problems["odd"] == "the answer lacks splendid: fine"
 
 
-def test_a_slow_service_is_not_healthy_and_keeps_nobody_waiting():
+def test_a_slow_service_is_not_healthy_and_delays_no_other():
     with serving(pause=1.0) as slow, serving() as quick:
         began = time.monotonic()
-        found = status.problems(
+        problems = status.problems(
             [service("slow", slow, timeout=0.2), service("slower", slow, timeout=0.2), service("quick", quick)]
         )
 
-    assert "timed out" in found["slow"] and found["quick"] is None
+    assert "timed out" in problems["slow"] and problems["quick"] is None
     assert time.monotonic() - began < 1.9
 
 

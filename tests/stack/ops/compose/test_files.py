@@ -16,7 +16,7 @@ def test_processes_are_given_absolute_paths(tmp_path, monkeypatch):
         assert paths == (str(tmp_path / "a.csv"), None)
 
 
-def test_a_copy_into_a_container_that_is_not_there_is_told(tmp_path):
+def test_a_copy_into_a_container_that_is_not_there_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("a")
     settings = load({"STACK_NAME": "never-started"}, Path("/dev/null"))
 

@@ -74,7 +74,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, toy: ProjectSpec) -> Settin
 
 
 @pytest.fixture(scope="module")
-def made(source: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(source: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return backup.backup(source, tmp_path_factory.mktemp("out"), AT, print)
 
 
@@ -90,9 +90,9 @@ def logged(settings: Settings, toy: ProjectSpec) -> DataFrame:
     return Project(settings, toy).log.read(SINCE - timedelta(days=1), UNTIL)
 
 
-def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path):
+def test_all_that_counts_comes_back_in_another_home(source, written, toy, tmp_path):
     target = Settings(home=tmp_path / "new" / "home")
-    backup.restore(target, made, AT, print)
+    backup.restore(target, written, AT, print)
 
     assert_frame_equal(Project(target, toy).lake.read()["days"], Project(source, toy).lake.read()["days"])
     assert lake.newest_revision(target) == lake.newest_revision(source)
@@ -110,12 +110,12 @@ def test_all_that_counts_comes_back_in_another_home(source, made, toy, tmp_path)
     assert len(Project(target, toy).lake.read()["days"]) == 4
 
 
-def test_archive_is_whole_private_and_says_what_it_holds(made):
-    manifest = archive.verify(made)
+def test_archive_is_whole_private_and_says_what_it_holds(written):
+    manifest = archive.verify(written)
 
-    assert made.name == "stack-20240201T120000Z.tar.gz"
-    assert made.stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in made.parent.iterdir()] == [made.name]
+    assert written.name == "stack-20240201T120000Z.tar.gz"
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in written.parent.iterdir()] == [written.name]
     assert manifest.counts.predictions == 20
     assert manifest.databases == {"state": "sqlite"}
     assert not [
@@ -125,17 +125,18 @@ def test_archive_is_whole_private_and_says_what_it_holds(made):
 
 def test_backup_during_writes_holds_every_answer_given_before_it(tmp_path, toy):
     settings = fill(tmp_path / "home", toy)
-    ended, written = threading.Event(), []
+    ended, answers = threading.Event(), []
 
     def go_on() -> None:
         while not ended.is_set():
-            Project(settings, toy).log.write([one := answer()])
-            written.append(one.id)
+            prediction = answer()
+            Project(settings, toy).log.write([prediction])
+            answers.append(prediction.id)
 
     writer = threading.Thread(target=go_on)
     writer.start()
     try:
-        acknowledged = set(written)
+        acknowledged = set(answers)
         file = backup.backup(settings, tmp_path / "out", AT, print)
     finally:
         ended.set()
@@ -143,10 +144,10 @@ def test_backup_during_writes_holds_every_answer_given_before_it(tmp_path, toy):
     target = Settings(home=tmp_path / "second")
     manifest = backup.restore(target, file, AT, print)
 
-    found = set(logged(target, toy)["id"])
-    assert len(written) > len(acknowledged)
-    assert acknowledged <= found <= set(written) | set(logged(settings, toy)["id"])
-    assert manifest.counts.predictions == len(found)
+    restored = set(logged(target, toy)["id"])
+    assert len(answers) > len(acknowledged)
+    assert acknowledged <= restored <= set(answers) | set(logged(settings, toy)["id"])
+    assert manifest.counts.predictions == len(restored)
 
 
 def test_damaged_database_is_not_archived(tmp_path):
@@ -164,16 +165,16 @@ def test_damaged_database_is_not_archived(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.9999])
-def test_truncated_archive_is_refused(made, tmp_path, share):
+def test_truncated_archive_is_refused(written, tmp_path, share):
     cut = tmp_path / "cut.tar.gz"
-    cut.write_bytes(made.read_bytes()[: int(made.stat().st_size * share)])
+    cut.write_bytes(written.read_bytes()[: int(written.stat().st_size * share)])
 
     refused(Settings(home=tmp_path / "home"), cut, "expected  a whole archive")
 
 
-def rewritten(made: Path, path: Path, change) -> Path:
+def rewritten(written: Path, path: Path, change) -> Path:
     """The archive again, each of its members as `change` makes it."""
-    with tarfile.open(made) as old, tarfile.open(path, "w:gz") as new:
+    with tarfile.open(written) as old, tarfile.open(path, "w:gz") as new:
         for info in old:
             content = change(info, old.extractfile(info).read())
             info.size = len(content)
@@ -181,31 +182,31 @@ def rewritten(made: Path, path: Path, change) -> Path:
     return path
 
 
-def test_changed_archive_is_refused(made, tmp_path):
+def test_changed_archive_is_refused(written, tmp_path):
     def change(info: tarfile.TarInfo, content: bytes) -> bytes:
         return content.replace(b"of a user", b"of others") if info.name.startswith("artifacts") else content
 
-    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "differ from the manifest")
+    refused(Settings(home=tmp_path / "home"), rewritten(written, tmp_path / "x", change), "differ from the manifest")
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "artifacts/../../evil"])
-def test_entry_that_leaves_the_folder_is_refused(made, tmp_path, name):
+def test_entry_that_leaves_the_folder_is_refused(written, tmp_path, name):
     def change(info: tarfile.TarInfo, content: bytes) -> bytes:
         if info.name.startswith("artifacts"):
             info.name = name
         return content.replace(b"artifacts/1/poetry.lock", name.encode()) if info.name == archive.MANIFEST else content
 
-    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "an entry that no backup has")
+    refused(Settings(home=tmp_path / "home"), rewritten(written, tmp_path / "x", change), "an entry that no backup has")
 
 
-def test_link_is_refused(made, tmp_path):
+def test_link_is_refused(written, tmp_path):
     def change(info: tarfile.TarInfo, content: bytes) -> bytes:
         if info.name.startswith("artifacts"):
             info.type, info.linkname = tarfile.SYMTYPE, "/etc"
             return b""
         return content
 
-    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "an entry that no backup has")
+    refused(Settings(home=tmp_path / "home"), rewritten(written, tmp_path / "x", change), "an entry that no backup has")
 
 
 @pytest.mark.parametrize(
@@ -215,11 +216,11 @@ def test_link_is_refused(made, tmp_path):
         ({"format": archive.FORMAT, "version": archive.VERSION + 1}, "format 2"),
     ],
 )
-def test_foreign_or_newer_archive_is_refused(made, tmp_path, header, match):
+def test_foreign_or_newer_archive_is_refused(written, tmp_path, header, match):
     def change(info: tarfile.TarInfo, content: bytes) -> bytes:
         return json.dumps(header).encode() if info.name == archive.HEADER else content
 
-    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), match)
+    refused(Settings(home=tmp_path / "home"), rewritten(written, tmp_path / "x", change), match)
 
 
 def test_file_of_another_kind_is_refused(tmp_path):
@@ -229,19 +230,19 @@ def test_file_of_another_kind_is_refused(tmp_path):
     refused(Settings(home=tmp_path / "home"), tmp_path / "missing", "no such file")
 
 
-def test_archive_of_newer_tools_is_refused(made, tmp_path):
+def test_archive_of_newer_tools_is_refused(written, tmp_path):
     def change(info: tarfile.TarInfo, content: bytes) -> bytes:
         return content.replace(b'"mlflow": "', b'"mlflow": "9') if info.name == archive.MANIFEST else content
 
-    refused(Settings(home=tmp_path / "home"), rewritten(made, tmp_path / "x", change), "newer versions: mlflow 9")
+    refused(Settings(home=tmp_path / "home"), rewritten(written, tmp_path / "x", change), "newer versions: mlflow 9")
 
 
-def test_home_that_is_not_empty_is_refused_or_moved_aside(made, tmp_path):
+def test_home_that_is_not_empty_is_refused_or_moved_aside(written, tmp_path):
     settings = Settings(home=tmp_path / "home")
     write(settings.home / "mine", "precious")
-    refused(settings, made, "state that the archive would replace")
+    refused(settings, written, "state that the archive would replace")
 
-    backup.restore(settings, made, AT, print, replace=True)
+    backup.restore(settings, written, AT, print, replace=True)
 
     assert (tmp_path / "home.before-20240201T120000Z" / "mine").read_text() == "precious"
     assert not (settings.home / "mine").exists()
@@ -255,7 +256,7 @@ def test_state_of_a_broken_off_restore_does_not_start(tmp_path):
         versions.check(settings)
 
 
-def test_secrets_come_along_only_when_asked(source, made, tmp_path, monkeypatch):
+def test_secrets_come_along_only_when_asked(source, written, tmp_path, monkeypatch):
     monkeypatch.setattr(contents, "ENV", tmp_path / ".env")
     write(contents.ENV, "STACK_ALERT_URLS=ntfy://token@host/topic\n")
     without = backup.backup(source, tmp_path / "without", AT, print)
@@ -271,9 +272,9 @@ def test_secrets_come_along_only_when_asked(source, made, tmp_path, monkeypatch)
     assert not (target.home / "secrets").exists()
 
 
-def test_archive_that_is_there_is_kept(source, made):
+def test_archive_that_is_there_is_kept(source, written):
     with pytest.raises(StackError, match="a file of this name"):
-        backup.backup(source, made, AT, print)
+        backup.backup(source, written, AT, print)
 
 
 def test_nothing_to_back_up(tmp_path):

@@ -32,10 +32,10 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRe
 @pytest.fixture
 def stack(tmp_path):
     """A stack of two servers and a one-shot service; `write` changes its services."""
-    made = Stack(tmp_path)
-    yield made
-    made.runtime.down()
-    assert processes.by_service(supervisor.address(made.settings)) == {}
+    stack = Stack(tmp_path)
+    yield stack
+    stack.runtime.down()
+    assert processes.by_service(supervisor.address(stack.settings)) == {}
 
 
 class Stack:
@@ -46,7 +46,7 @@ class Stack:
         self.script = folder / "server.py"
         self.script.write_text(SERVER)
         self.ports = free_ports(2)
-        self.said: list[str] = []
+        self.reports: list[str] = []
         self.write(first=self.server(0, needs={"once": "service_completed_successfully"}), second=self.server(1))
 
     def server(self, index: int, *, needs: dict[str, str] | None = None, **environment: str) -> dict:
@@ -72,7 +72,7 @@ class Stack:
         self.file.write_text(yaml.safe_dump({"services": {"once": one_shot} | servers}))
 
     def up(self) -> dict[str, int]:
-        self.runtime.up(self.said.append)
+        self.runtime.up(self.reports.append)
         return self.pids()
 
     def pids(self) -> dict[str, int]:
@@ -94,9 +94,8 @@ def test_up_starts_all_in_order_and_down_leaves_nothing(stack):
         "first": "healthy",
         "second": "healthy",
     }
-    assert [said.split()[0] for said in stack.said].index("once") < [said.split()[0] for said in stack.said].index(
-        "first"
-    )
+    services = [line.split()[0] for line in stack.reports]
+    assert services.index("once") < services.index("first")
     assert rows["first"].memory > 2**20
     assert "sum" in table(list(rows.values()))
 
@@ -157,16 +156,16 @@ def test_a_one_shot_service_runs_again_only_when_it_changed(stack):
     assert mark.read_text() == "xx"
 
 
-def test_what_a_one_shot_service_leaves_out_is_told(stack):
+def test_what_a_one_shot_service_leaves_out_is_reported(stack):
     stack.write(
         once="from stack.core import notices; notices.emit('left out: birds: projects/birds:\\n  found     nothing')",
         first=stack.server(0),
     )
     stack.up()
 
-    told = [line.split("once", 1)[1].strip() for line in stack.said if "once" in line]
-    assert told[:2] == ["left out: birds: projects/birds:", "found     nothing"]
-    assert len(told) == 3
+    lines = [line.split("once", 1)[1].strip() for line in stack.reports if "once" in line]
+    assert lines[:2] == ["left out: birds: projects/birds:", "found     nothing"]
+    assert len(lines) == 3
 
 
 def test_a_service_that_cannot_start_is_named_with_the_end_of_its_log(stack):
