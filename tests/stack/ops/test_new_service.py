@@ -39,8 +39,9 @@ INSERTED = {
 PORTAL = """
 import json, time
 from starlette.testclient import TestClient
-from services.portal.app import app
-with TestClient(app(), base_url="http://127.0.0.1") as client:
+from services.portal.app import build
+from stack.core.settings import settings
+with TestClient(build(settings()), base_url="http://127.0.0.1") as client:
     while "nothing answers on port" not in (page := client.get("/").text):
         time.sleep(0.05)
 print(json.dumps(page))
