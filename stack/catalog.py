@@ -32,7 +32,7 @@ Kind = Literal["raw table", "feature view", "training set", "model", "prediction
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set; empty texts and None where unknown or not applicable."""
+    """A data set; empty texts and None where unknown or not applicable."""
 
     kind: Kind
     name: str
@@ -71,7 +71,7 @@ def _features(project: Project) -> Iterator[DataSet]:
     online = served_until(project) if stored else None
     for folder in stored:
         rows, since, until = _parquet(sorted(folder.glob("*.parquet")), TIME)
-        note = f"online up to {online:%Y-%m-%d %H:%M} UTC" if online else ""
+        note = f"online up to {_minute(online)} UTC" if online else ""
         yield DataSet("feature view", folder.name, str(folder), project.spec.features.service, rows, since, until, note)
     place = f"projects/{project.spec.name}/features.py"
     yield DataSet("feature view", "on request", place, project.spec.features.service, note="computed from each request")
@@ -82,18 +82,17 @@ def _models(project: Project) -> Iterator[DataSet]:
     aliases = (CHAMPION, CHALLENGER, PREVIOUS)
     aliased = {alias: version for alias in aliases if (version := project.registry.aliased(alias))}
     versions = {version.version: version for version in aliased.values()}
-    params_of = {name: _params(project.settings, version) for name, version in versions.items()}
     for name, version in versions.items():
-        params, tags = params_of[name], version.tags
+        params, tags = _params(project.settings, version), version.tags
         rows = sum(int(params.get(key, 0)) for key in ("fit_rows", "holdout_rows")) or None
-        data, note = tags.get("stack.data_revision", "")[:8], f"holdout from {_day(params.get('boundary'))}"
-        place, until = f"MLflow run {version.run_id}", _day(tags.get("stack.cutoff"))
+        data, note = tags.get("stack.data_revision", "")[:8], f"holdout from {_minute(params.get('boundary'))}"
+        place, until = f"MLflow run {version.run_id}", _minute(tags.get("stack.cutoff"))
         yield DataSet("training set", f"of version {name}", place, data, rows, until=until, note=note)
     for name, version in versions.items():
-        names = [alias for alias, holder in aliased.items() if holder.version == name]
-        scores = [f"{key} {value:.4f}" for key, value in version.metrics.items()][:3]
+        names = ", ".join(alias for alias, holder in aliased.items() if holder.version == name)
+        note = " · ".join([names, *(f"{key} {value:.4f}" for key, value in version.metrics.items())][:4])
         place = f"{project.settings.address('mlflow')}/#/models/{project.spec.name}/versions/{name}"
-        note, until = " · ".join([", ".join(names), *scores]), _day(version.tags.get("stack.cutoff"))
+        until = _minute(version.tags.get("stack.cutoff"))
         yield DataSet("model", f"{project.spec.name} {name}", place, name, until=until, note=note)
 
 
@@ -135,12 +134,10 @@ def _parquet(files: Iterable[Path], time: str) -> tuple[int | None, str, str]:
         except (ArrowInvalid, OSError):  # replaced just now
             continue
         rows += footer.num_rows
-        for number in range(footer.num_row_groups):
-            group = footer.row_group(number)
-            columns = (group.column(index) for index in range(group.num_columns))
-            statistics = next((column.statistics for column in columns if column.path_in_schema == time), None)
-            if statistics is not None and statistics.has_min_max:
-                spans += [statistics.min, statistics.max]
+        index = footer.schema.names.index(time) if time in footer.schema.names else None
+        groups = range(footer.num_row_groups) if index is not None else ()
+        for statistics in (footer.row_group(number).column(index).statistics for number in groups):
+            spans += [statistics.min, statistics.max] if statistics is not None and statistics.has_min_max else []
     return (rows, _minute(min(spans)), _minute(max(spans))) if spans else (rows or None, "", "")
 
 
@@ -155,21 +152,17 @@ def _head(repository: Path) -> str:
 
 
 def _minute(value: Any) -> str:
-    """Return an instant as text, to the minute in UTC; SQLite returns it without its zone."""
-    if value is None:
+    """Return an instant as text, to the minute in UTC, "" for none; SQLite returns it without its zone."""
+    if not value:
         return ""
     instant: datetime = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return (instant.astimezone(UTC) if instant.tzinfo else instant).strftime("%Y-%m-%d %H:%M")
 
 
-def _day(text: str | None) -> str:
-    return _minute(datetime.fromisoformat(text)) if text else ""
-
-
 def _instant(report: str) -> str:
     """Return the instant in a report's name."""
     try:
-        return datetime.strptime(report, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).strftime("%Y-%m-%d %H:%M")
+        return _minute(datetime.strptime(report, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
     except ValueError:
         return ""
 

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -45,7 +46,7 @@ TYPES = (
 
 def markdown() -> str:
     """Return the reference: a table of the top level, and one for each section."""
-    return "\n\n".join(f"{title}\n\n{body}" if title else body for title, body in _sections(ProjectSpec, ""))
+    return "\n\n".join(_tables(ProjectSpec, ""))
 
 
 def update(text: str) -> str:
@@ -54,33 +55,31 @@ def update(text: str) -> str:
     return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{rest.partition(END)[2]}"
 
 
-def _sections(model: type[Spec], place: str) -> Iterator[tuple[str, str]]:
-    documented, inner = _documented(model), []
+def _tables(model: type[Spec], place: str) -> Iterator[str]:
+    if place:
+        yield f"### {place.rstrip('.')}\n\n{inspect.getdoc(model)}"
+    annotations, meanings, inner = inspect.get_annotations(model), _meanings(model), []
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        section = _section(field)
-        if section:
-            several = "" if field.annotation is section else ".<name>"
-            inner.append((section, f"{place}{name}{several}."))
-        annotation, meaning = documented[name]
-        kind = "section" if section else _type(field, annotation)
-        meaning = meaning or (inspect.getdoc(section) or "" if section else "")
+        kind, meaning = _type(annotations[name]), meanings.get(name, "")
+        if section := _section(field):
+            inner.append((section, f"{place}{name}{'' if field.annotation is section else '.<name>'}."))
+            kind, meaning = "section", meaning or inspect.getdoc(section) or ""
         rows.append(f"| `{place}{name}` | {kind} | {_default(field)} | {_cell(meaning)} |")
-    yield (f"### {place.rstrip('.')}\n\n{inspect.getdoc(model)}" if place else ""), "\n".join(rows)
+    yield "\n".join(rows)
     for section, where in inner:
-        yield from _sections(section, where)
+        yield from _tables(section, where)
 
 
-def _documented(model: type[Spec]) -> dict[str, tuple[str, str]]:
-    """Return the annotation of each key as written, and the docstring below it."""
-    tree = ast.parse(inspect.getsource(model)).body[0]
-    body = tree.body if isinstance(tree, ast.ClassDef) else []
-    documented = {}
-    for statement, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
-            documented[statement.target.id] = (ast.unparse(statement.annotation), inspect.cleandoc(str(text)))
-    return documented
+def _meanings(model: type[Spec]) -> dict[str, str]:
+    """Return the docstring below each key."""
+    (tree,) = ast.parse(inspect.getsource(model)).body
+    keys = {
+        statement: text.value
+        for statement, text in pairwise(getattr(tree, "body", []))
+        if isinstance(statement, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+    return {ast.unparse(key.target): inspect.cleandoc(ast.literal_eval(text)) for key, text in keys.items()}
 
 
 def _section(field: FieldInfo) -> type[Spec] | None:
@@ -89,7 +88,7 @@ def _section(field: FieldInfo) -> type[Spec] | None:
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Spec)), None)
 
 
-def _type(field: FieldInfo, annotation: str) -> str:
+def _type(annotation: str) -> str:
     for pattern, text in TYPES:
         annotation = re.sub(pattern, text, annotation)
     return _cell(annotation)

@@ -12,9 +12,9 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
@@ -34,9 +34,8 @@ To upgrade a tool: raise its version in `pyproject.toml`, run `make lock`, then 
 """
 
 
-@dataclass(frozen=True)
-class Reach:
-    """One place that uses what is not a tool's public API."""
+class Reach(NamedTuple):
+    """A use of what is not a tool's public API."""
 
     tool: str
     name: str
@@ -59,11 +58,7 @@ def markdown(root: Path = ROOT) -> str:
 
 
 def reaches(root: Path) -> Iterator[Reach]:
-    """Read the reaches of every ``_compat.py``.
-
-    Raises:
-        StackError: a docstring has some of the lines and lacks others.
-    """
+    """Read the reaches of every ``_compat.py``; refuse a docstring that has some of the lines and lacks others."""
     for room in ROOMS:
         for path in sorted((root / room).rglob("_compat.py")):
             module = path.relative_to(root)
@@ -73,14 +68,14 @@ def reaches(root: Path) -> Iterator[Reach]:
 
 
 def _read(doc: str, module: str, function: str) -> Iterator[Reach]:
-    lines = dict(re.findall(rf"^({'|'.join(KEYS)}):\s+(.+(?:\n(?!\w+:|\n).+)*)", doc, re.MULTILINE))
-    values = {key: " ".join(value.split()) for key, value in lines.items()}
-    if not values:
-        return
-    if missing := [f"{key}:" for key in KEYS if key not in values]:
+    lines = re.findall(rf"^({'|'.join(KEYS)}):\s+(.+(?:\n(?!\w+:|\n).+)*)", doc, re.MULTILINE)
+    values = {key: " ".join(value.split()) for key, value in lines}
+    missing = [f"{key}:" for key in KEYS if key not in values]
+    if values and missing:
         raise StackError(f"{module}, {function}", found=f"no line {', '.join(missing)}", expected=", ".join(KEYS))
-    purpose = " ".join(doc.partition("\n\n")[0].split())
-    yield Reach(values["Tool"], values["Reach"], purpose, values["Why"], values["Upstream"], module, function)
+    if values:
+        purpose = " ".join(doc.partition("\n\n")[0].split())
+        yield Reach(values["Tool"], values["Reach"], purpose, values["Why"], values["Upstream"], module, function)
 
 
 def _entry(reach: Reach) -> str:

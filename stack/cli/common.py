@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def settings_with(**options: str | None) -> Settings:
-    """Return the settings of the environment and .env; an option that is given wins."""
+    """Return the settings of the environment and .env; options override them."""
     from stack.core.settings import load
 
     return load(os.environ | {f"STACK_{name}".upper(): value for name, value in options.items() if value})
@@ -81,6 +81,11 @@ def instant_option(*names: str, text: str) -> Option:
         return instant(value).isoformat() if value else None
 
     return click.option(*names, callback=iso, help=text)
+
+
+def project_command(function: Callable[..., None]) -> click.Command:
+    """Add a command with the argument PROJECT."""
+    return main.command()(click.argument("project")(function))
 
 
 def flow_command(flow: str, text: str, *options: Option) -> None:

@@ -18,6 +18,7 @@ from stack.cli.common import (
     main,
     opened,
     out_option,
+    project_command,
     settings_with,
 )
 from stack.core.errors import StackError
@@ -26,6 +27,7 @@ from stack.specification import tasks
 END = "End of the window, ISO 8601 with a zone, inclusive."
 SINCE = instant_option("--since", text="Start of the window, ISO 8601 with a zone, exclusive.")
 UNTIL = instant_option("--until", text=END)
+WINDOW = (SINCE, UNTIL)
 CUTOFF = instant_option("--until", "cutoff", text=END)
 
 
@@ -49,9 +51,8 @@ def new(name: str, file: Path, **wishes: str | None) -> None:
     click.echo("\n".join(f"  {note}" for note in written.notes))
     for finding in check.findings(name, datetime.now(UTC)):
         click.echo(f"\n{finding}")
-    click.echo(
-        f"\n{written.lines} lines, {written.to_read} to read: README.md, project.yaml and those marked `# review`"
-    )
+    marked = "README.md, project.yaml and those marked `# review`"
+    click.echo(f"\n{written.lines} lines, {written.to_read} to read: {marked}")
     click.echo(f"then `make run PROJECT={name}`")
 
 
@@ -63,8 +64,7 @@ def _ask(question: str, default: str, known: Sequence[str]) -> str:
     return str(click.prompt(f"{question}{choices}", default=default))
 
 
-@main.command()
-@click.argument("project")
+@project_command
 def check(project: str) -> None:
     """Report what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
     from stack.authoring import check
@@ -76,8 +76,7 @@ def check(project: str) -> None:
     sys.exit(1 if findings else 0)
 
 
-@main.command()
-@click.argument("project")
+@project_command
 def catalog(project: str) -> None:
     """List every data set of PROJECT: where it is stored, its version, rows and time span."""
     import httpx
@@ -100,8 +99,7 @@ def catalog(project: str) -> None:
     click.echo(f"\n{settings.address('portal')}/catalog/{project}")
 
 
-@main.command()
-@click.argument("project")
+@project_command
 def run(project: str) -> None:
     """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
     from stack.ops import welcome
@@ -115,12 +113,10 @@ def run(project: str) -> None:
 flow_command(
     "ingest",
     "Fetch, check and append the rows of PROJECT that became known in a window; by default since the last batch.",
-    *(SINCE, UNTIL),
+    *WINDOW,
 )
 flow_command(
-    "train",
-    "Train PROJECT on the labels known at --until; the gate decides whether the model goes live.",
-    CUTOFF,
+    "train", "Train PROJECT on the labels known at --until; the gate decides whether the model goes live.", CUTOFF
 )
 flow_command(
     "sweep",
@@ -130,8 +126,7 @@ flow_command(
 )
 
 
-@main.command()
-@click.argument("project")
+@project_command
 @SINCE
 @UNTIL
 @click.option("--input", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV or Parquet to score.")
@@ -153,12 +148,11 @@ flow_command(
 flow_command(
     "skew",
     "Recompute the features of the predictions of PROJECT asked in a window; end with 1 if any differs.",
-    *(SINCE, UNTIL),
+    *WINDOW,
 )
 
 
-@main.command()
-@click.argument("project")
+@project_command
 @click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
 def replay(project: str, until: str) -> None:
     """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
@@ -168,14 +162,12 @@ def replay(project: str, until: str) -> None:
 
 
 flow_command(
-    "report",
-    "Write the page of a replay of PROJECT: live, frozen and weekly retrained model, drift and decisions.",
+    "report", "Write the page of a replay of PROJECT: live, frozen and weekly retrained model, drift and decisions."
 )
 flow_command("promote", "Judge the challenger of PROJECT, and make it champion when it passes.")
 
 
-@main.command()
-@click.argument("project")
+@project_command
 @click.option("--reason", default="asked for", show_default=True, help="Why; it stands in the audit.")
 def rollback(project: str, reason: str) -> None:
     """Make the previous version of PROJECT champion again, at once and without the worker."""
@@ -190,8 +182,7 @@ def rollback(project: str, reason: str) -> None:
     current_runtime().beside_state(here, ["rollback", project, "--reason", reason], click.echo)
 
 
-@main.command()
-@click.argument("project")
+@project_command
 @click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
 def audit(project: str, last: int) -> None:
     """Show the decisions about which version of PROJECT is live."""
@@ -213,11 +204,11 @@ def audit(project: str, last: int) -> None:
 @click.option("--anyway", is_flag=True, help="With the code and the packages as they are now.")
 def reproduce(run: str, anyway: bool) -> None:
     """Rebuild the model of RUN, a training in MLflow, and compare metrics and predictions with the recorded ones."""
-    from stack.reproduce import reproduce
+    from stack.reproduce import checkouts, reproduce
 
     runtime = current_runtime()
     recipe = reproduce.recipe_of(runtime.settings, run)
-    if anyway or reproduce.is_of_this_code(recipe):
+    if anyway or checkouts.is_of_this_code(recipe):
 
         def here() -> None:
             reproduce.reproduce(runtime.settings, run, click.echo, as_it_is=anyway)
@@ -228,8 +219,7 @@ def reproduce(run: str, anyway: bool) -> None:
         reproduce.reproduce(settings, run, click.echo)
 
 
-@main.command()
-@click.argument("project")
+@project_command
 @out_option("dist", "Folder.")
 def package(project: str, out: Path) -> None:
     """Pack the champion of PROJECT: a wheel that predicts without the stack, and a Bento."""
@@ -243,8 +233,7 @@ def package(project: str, out: Path) -> None:
     click.echo(f"{bento_file}\n  bentoml import it, then bentoml serve or bentoml containerize {tag[0]}:{tag[2]}")
 
 
-@main.command()
-@click.argument("project")
+@project_command
 @click.option("--to", type=click.Choice(["kubeflow"]), required=True, help="The orchestrator.")
 @click.option(
     "--image", default="homelab-mlops:0.1.0", show_default=True, help="The stack's image, where it is pulled."

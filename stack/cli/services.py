@@ -1,4 +1,4 @@
-"""The stack as a whole: start, stop, inspect, wipe, back up, upgrade, and train for another one."""
+"""The stack as a whole: start, stop, inspect, wipe, back up, upgrade, and train for another stack."""
 
 from __future__ import annotations
 

@@ -30,12 +30,9 @@ class Checkout:
     python: Path
 
     def run(self, words: list[str], environ: Mapping[str, str], report: Callable[[str], None]) -> None:
-        """Run a module of the checkout and report its output line by line.
-
-        Raises:
-            StackError: it fails; holds its last lines.
-        """
-        module = words[0] if _path(self.folder, words[0]).is_file() else FORMER.get(words[0], words[0])
+        """Run a module of the checkout and report its output line by line; a StackError holds the last lines."""
+        path = self.folder.joinpath(*words[0].split(".")).with_suffix(".py")
+        module = words[0] if path.is_file() else FORMER.get(words[0], words[0])
         process = subprocess.Popen(
             [str(self.python), "-m", module, *words[1:]],
             cwd=self.folder,
@@ -53,6 +50,11 @@ class Checkout:
             raise StackError(f"{words[0]} in {self.folder}", found=last, expected="a run that ends well")
 
 
+def is_of_this_code(recipe: Mapping[str, Any]) -> bool:
+    """Return whether this checkout has the code and the packages of a recipe."""
+    return not rebuild.differences(recipe) and recipe.get("code_digest") == code.digest(recipe["project"])
+
+
 @contextmanager
 def recorded(
     recipe: Mapping[str, Any],
@@ -66,8 +68,7 @@ def recorded(
 
     Args:
         recipe: ``recipe.json`` of the run.
-        folder: where a worktree is made, if one is needed; it is gone afterwards.
-        report: receives what is used.
+        folder: for a worktree, if one is needed; it is removed afterwards.
         kept: the files that no commit has, as the run kept them.
         as_it_is: this checkout with its packages, whatever the recipe names.
 
@@ -75,8 +76,7 @@ def recorded(
         StackError: no commit has that code, or its packages cannot be installed.
     """
     here, commit = Checkout(ROOT, Path(sys.executable)), recipe["code_version"].removesuffix(code.DIRTY)
-    off = rebuild.differences(recipe)
-    if as_it_is or (not off and recipe.get("code_digest") == code.digest(recipe["project"])):
+    if as_it_is or is_of_this_code(recipe):
         report(f"code of this checkout{', as it is' if as_it_is else ''}; recorded: {recipe['code_version'][:12]}")
         yield here
         return
@@ -88,23 +88,15 @@ def recorded(
         if kept and recipe["uncommitted"]:
             code.put_back(recipe["uncommitted"], kept, folder)
             report(f"with {len(recipe['uncommitted'])} files that were not committed, as the run kept them")
-        if off:
+        if off := rebuild.differences(recipe):
             report(f"building its environment: {rebuild.describe(off)}")
-            Checkout(folder, here.python).run(
-                ["stack.ops.bootstrap", *_bootstrap_options(folder, recipe["project"])], os.environ, report
-            )
+            # An example is a project only where the package of its data is installed.
+            examples = bool(specs.package(folder / "projects" / recipe["project"] / "project.yaml"))
+            words = ["stack.ops.bootstrap", *["--examples"] * examples]
+            Checkout(folder, here.python).run(words, os.environ, report)
         yield Checkout(folder, folder / ".venv/bin/python" if off else here.python)
     finally:
         code.git("worktree", "remove", "--force", str(folder))
-
-
-def _path(folder: Path, module: str) -> Path:
-    return folder.joinpath(*module.split(".")).with_suffix(".py")
-
-
-def _bootstrap_options(folder: Path, project: str) -> list[str]:
-    """Have the package of an example's data installed: without it the project is not known."""
-    return ["--examples"] if specs.package(folder / "projects" / project / "project.yaml") else []
 
 
 def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -> None:
@@ -112,11 +104,10 @@ def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -
     where = f"code of the run, {recipe['code_version']}"
     files = recipe.get("uncommitted")
     if (files and kept is None) or (files is None and recipe["code_version"].endswith(code.DIRTY)):
-        files = files or []
-        named = ", ".join(files[:8]) + (" ..." if files[8:] else "")
+        names = ", ".join(files[:8]) + (" ..." if files[8:] else "") if files else "not named"
         raise StackError(
             where,
-            found=f"changes that were not committed: {named or 'not named'}",
+            found=f"changes that were not committed: {names}",
             expected="a training of committed code, or a checkout that is still as it was then",
             todo=f"commit, then train; {ANYWAY}",
         )

@@ -22,16 +22,12 @@ from stack.project import Project
 
 
 def rebuild(recipe: dict[str, Any], out: Path) -> None:
-    """Fit the recorded candidate before the holdout, measure it, and fit it on everything.
-
-    Args:
-        recipe: ``recipe.json`` of the run.
-        out: folder for the results; made if it is missing.
-    """
+    """Fit the candidate of a run's ``recipe.json`` before the holdout, measure it, and fit it on everything."""
     from stack.core import settings
     from stack.reproduce import steps
     from stack.specification import sections, specs
     from stack.training import training
+    from stack.training.search import TrialResult
 
     # Warnings of libraries about libraries: Feast, which enables them when it is imported, calls what DuckDB renames.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -41,14 +37,14 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
     frame = steps.training_set(spec, tables, cutoff)
     print(f"{len(frame):,} labelled rows with their features; the recipe has {recipe['rows']:,}", flush=True)
-    frame, choice = training.ordered(spec, frame, cutoff), steps.Choice(recipe["candidate"], recipe["params"])
+    frame, choice = training.ordered(spec, frame, cutoff), TrialResult(0, recipe["candidate"], recipe["params"])
     steps.evaluate(spec, frame, cutoff, choice, out)
-    steps.fit(spec, frame, choice, out)
+    training.refit(spec, frame, choice, out)
     print(f"{recipe['candidate']} is fitted before the holdout, measured there, and fitted on all rows", flush=True)
 
 
 def differences(recipe: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the packages of another version than the recorded one: name -> (recorded, installed)."""
+    """Return the packages whose version is not the recorded version: name -> (recorded, installed)."""
     versions = {name: (wanted, _installed(name)) for name, wanted in recipe["packages"].items()}
     return {name: pair for name, pair in versions.items() if pair[0] != pair[1]}
 

@@ -1,10 +1,11 @@
-"""Rebuild a registered model from its run: recorded code, data and packages; same metrics, same predictions?"""
+"""Rebuild a registered model from its run with the recorded code, data and packages, and compare the two."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
@@ -21,7 +22,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.registry import artifacts
 from stack.registry.registry import Version
-from stack.reproduce import checkouts, rebuild, steps
+from stack.reproduce import checkouts, steps
 
 TOLERANCE = 1e-9
 """Largest difference of a metric; features and predictions have to be equal."""
@@ -35,12 +36,12 @@ class Recorded:
     recipe: dict[str, Any]
     metrics: dict[str, float]
     folder: Path
-    """``holdout/`` and ``reference/``: rows with their features and the answers that were given."""
+    """``holdout/`` and ``reference/``: rows with their features and their answers."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rebuilt model against the recorded one."""
+    """The differences between the rebuilt and the recorded model."""
 
     metrics: int
     """How many there are."""
@@ -65,7 +66,6 @@ def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *,
 
     Args:
         settings: the stack whose MLflow has the run and whose lake has the data; nothing is changed there.
-        report: receives each step, in one line.
         as_it_is: use this checkout and its packages, whatever the run recorded.
 
     Raises:
@@ -78,11 +78,11 @@ def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *,
         recipe, rebuilt = known.recipe, folder / "rebuilt"
         report(f"{recipe['project']}: {recipe['candidate']} on labels known at {recipe['cutoff']}")
         words = ["stack.reproduce.rebuild", str(known.folder / "recipe/recipe.json"), str(rebuilt)]
-        kept = known.folder / "recipe" / code.KEPT
-        with checkouts.recorded(
-            recipe, folder / "code", report, kept=kept if kept.exists() else None, as_it_is=as_it_is
-        ) as checkout:
-            checkout.run([*words, *(["--as-it-is"] if as_it_is else [])], _environment(settings, folder), report)
+        words += ["--as-it-is"] if as_it_is else []
+        folder_kept = known.folder / "recipe" / code.KEPT
+        kept = folder_kept if folder_kept.exists() else None
+        with checkouts.recorded(recipe, folder / "code", report, kept=kept, as_it_is=as_it_is) as checkout:
+            checkout.run(words, _environment(settings, folder), report)
         comparison = compare(known, rebuilt)
     report(str(comparison))
     if not comparison.same:
@@ -97,66 +97,45 @@ def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *,
 
 
 def recipe_of(settings: Settings, run_id: str) -> dict[str, Any]:
-    """Return the recipe of a training's run.
-
-    Raises:
-        StackError: MLflow has no such training.
-    """
-    with TemporaryDirectory() as folder:
-        return _recipe(settings, run_id, Path(folder))
-
-
-def is_of_this_code(recipe: Mapping[str, Any]) -> bool:
-    """Whether this checkout has the code and the packages of a recipe."""
-    return not rebuild.differences(recipe) and recipe.get("code_digest") == code.digest(recipe["project"])
+    """Return the recipe of a training's run."""
+    with _of_a_training(run_id), artifacts.folder(settings, Version("", "", run_id), "recipe") as folder:
+        return dict(json.loads((folder / "recipe.json").read_text()))
 
 
 def fetch(settings: Settings, run_id: str, folder: Path) -> Recorded:
-    """Download a training's recipe, metrics and answers.
-
-    Raises:
-        StackError: MLflow has no such training.
-    """
-    client = mlflow.MlflowClient(settings.mlflow_url)
-    folder.mkdir(parents=True)
-    try:
-        run = client.get_run(run_id)
-        for name in TABLES:
+    """Download a training's recipe, metrics and answers."""
+    with _of_a_training(run_id):
+        run = mlflow.MlflowClient(settings.mlflow_url).get_run(run_id)
+        for name in ("recipe", *TABLES):
             artifacts.download(settings, Version("", "", run_id), name, folder / name)
-    except (MlflowException, httpx.HTTPError, StackError, OSError) as error:
-        raise _no_training(run_id, error) from None
-    metrics = {name: value for name, value in run.data.metrics.items() if isfinite(value)}
-    return Recorded(_recipe(settings, run_id, folder), metrics, folder)
+        recipe = json.loads((folder / "recipe/recipe.json").read_text())
+    return Recorded(recipe, {name: value for name, value in run.data.metrics.items() if isfinite(value)}, folder)
 
 
-def _recipe(settings: Settings, run_id: str, folder: Path) -> dict[str, Any]:
-    """Download a recipe into ``recipe/`` of a folder."""
+@contextmanager
+def _of_a_training(run_id: str) -> Iterator[None]:
+    """Raise a StackError that names the run where MLflow lacks what a training records."""
     try:
-        artifacts.download(settings, Version("", "", run_id), "recipe", folder / "recipe")
-        return dict(json.loads((folder / "recipe/recipe.json").read_text()))
-    except (httpx.HTTPError, StackError, OSError) as error:
-        raise _no_training(run_id, error) from None
-
-
-def _no_training(run_id: str, error: Exception) -> StackError:
-    return StackError(
-        f"run {run_id}",
-        found=" ".join(str(error).split())[:300],
-        expected="the run of a training that ended well, with its recipe, holdout and reference",
-        todo="take the run's id from the page of the model's version in MLflow",
-    )
+        yield
+    except (MlflowException, httpx.HTTPError, StackError, OSError) as error:
+        raise StackError(
+            f"run {run_id}",
+            found=" ".join(str(error).split())[:300],
+            expected="the run of a training that ended well, with its recipe, holdout and reference",
+            todo="take the run's id from the page of the model's version in MLflow",
+        ) from None
 
 
 def compare(known: Recorded, rebuilt: Path) -> Comparison:
     """Compare rebuilt metrics and rows with the recorded ones."""
     metrics = json.loads((rebuilt / steps.METRICS).read_text())
-    pairs = {name: (wanted, metrics.get(name, nan)) for name, wanted in known.metrics.items()}
+    pairs = {name: (recorded, metrics.get(name, nan)) for name, recorded in known.metrics.items()}
     off = {name: pair for name, pair in pairs.items() if not abs(pair[0] - pair[1]) <= TOLERANCE}
     return Comparison(len(pairs), off, {name: _rows(known.folder, rebuilt, name) for name in TABLES})
 
 
 def _rows(recorded: Path, rebuilt: Path, name: str) -> tuple[int, int]:
-    """Rows of a table, and how many are not the same in both: features, outcome and answer."""
+    """Return the rows of a table, and how many differ in features, outcome or answer."""
     old, new = (pd.read_parquet(folder / name / f"{name}.parquet") for folder in (recorded, rebuilt))
     if list(old.columns) != list(new.columns) or len(old) != len(new):
         return len(old), len(old)

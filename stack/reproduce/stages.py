@@ -6,7 +6,6 @@ pipeline each in its own container; `mlflow run` runs all of them, as ``MLprojec
 
 from __future__ import annotations
 
-import functools
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,69 +16,69 @@ from typing import Any, TypeVar
 
 import click
 import pandas as pd
+from typing_extensions import override
 
 from stack.core.errors import StackError
 from stack.reproduce import steps
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec, instant, load
+from stack.training import training
 
 ROWS = "training.parquet"
 F = TypeVar("F", bound=Callable[..., Any])
-PROTOCOL = ("trials", "folds", "seed", "holdout_days")
+Option = Callable[[Any], Any]
+PROTOCOL = [click.option(f"--{name}", type=int) for name in ("trials", "folds", "seed", "holdout_days")]
+"""Options of the training protocol; those left out are as in project.yaml."""
 
 
-@click.group(help=__doc__)
+class Stages(click.Group):
+    """Commands whose `StackError` is shown without a traceback."""
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        # Warnings of libraries about libraries: Feast calls what DuckDB's binding renames.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        try:
+            return super().invoke(ctx)
+        except StackError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Stages, help=__doc__)
 def main() -> None:
     """Run a stage."""
 
 
-def stage(*options: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Make a command of a stage with the option ``--project`` and more of them; errors in one line."""
+def stage(*options: Option) -> Callable[[F], F]:
+    """Add a stage as a command with the option ``--project`` and more; the function can be called as before."""
 
     def decorate(function: F) -> F:
-        @functools.wraps(function)
-        def run(**given: Any) -> None:
-            # Warnings of libraries about libraries: Feast calls what DuckDB's binding renames.
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            try:
-                function(**given)
-            except StackError as error:
-                click.echo(f"error: {error}", err=True)
-                sys.exit(1)
-
-        command: Any = run
-        for option in reversed((click.option("--project", required=True), *options)):
-            command = option(command)
-        main.command(name=function.__name__, help=function.__doc__)(command)
+        command = main.command()(function)
+        for option in (click.option("--project", required=True), *options):
+            option(command)
         return function
 
     return decorate
 
 
-def instant_option(name: str) -> Callable[[Any], Any]:
-    """Make an option that is an instant with its zone."""
+def instant_option(name: str) -> Option:
+    """Return an option that is an instant with its zone."""
     return click.option(f"--{name}", required=True, callback=lambda _, __, text: instant(text))
 
 
-def path(name: str) -> Callable[[Any], Any]:
-    """Make an argument that is a path."""
+def path(name: str) -> Option:
+    """Return an argument that is a path."""
     return click.argument(name, type=click.Path(path_type=Path))
 
 
-def protocol(function: Any) -> Any:
-    """Add the options of the training protocol; those left out are as in project.yaml."""
-    for name in PROTOCOL:
-        function = click.option(f"--{name}", type=int)(function)
-    return function
-
-
 def specification(project: str, **protocol: int | None) -> ProjectSpec:
-    """Load a project, with the given options in its training protocol."""
+    """Load a project with the options in its training protocol."""
     spec = load(project)
-    given: dict[str, Any] = {name: value for name, value in protocol.items() if value is not None}
-    if "holdout_days" in given:
-        given["holdout"] = timedelta(days=given.pop("holdout_days"))
-    return spec.model_copy(update={"training": spec.training.model_copy(update=given)})
+    chosen: dict[str, Any] = {name: value for name, value in protocol.items() if value is not None}
+    if "holdout_days" in chosen:
+        chosen["holdout"] = timedelta(days=chosen.pop("holdout_days"))
+    return spec.model_copy(update={"training": spec.training.model_copy(update=chosen)})
 
 
 def reporter(stage: str) -> Callable[[str], None]:
@@ -108,23 +107,20 @@ def features(project: str, cutoff: datetime, raw: Path, rows: Path) -> None:
     reporter("features")(f"{len(frame):,} labelled rows with {len(spec.features.columns)} features")
 
 
-@stage(instant_option("cutoff"), protocol, path("rows"), path("model"))
+@stage(instant_option("cutoff"), *PROTOCOL, path("rows"), path("model"))
 def train(project: str, cutoff: datetime, rows: Path, model: Path, **chosen: int | None) -> None:
     """Train on ROWS; write the served form, its reference and the choice of the search into the folder MODEL."""
     spec, frame, report = specification(project, **chosen), pd.read_parquet(rows), reporter("train")
     choice = steps.search(spec, frame, cutoff, report)
-    steps.fit(spec, frame, choice, model)
-    choice.write(model)
+    training.refit(spec, frame, choice, model)
+    steps.write_choice(choice, model)
     report(f"{choice.candidate} is fitted on {len(frame):,} rows")
 
 
 @stage(
     instant_option("cutoff"),
-    protocol,
-    click.option("--gate", is_flag=True),
-    path("rows"),
-    path("model"),
-    path("out"),
+    *PROTOCOL,
+    *(click.option("--gate", is_flag=True), path("rows"), path("model"), path("out")),
 )
 def evaluate(
     project: str, cutoff: datetime, rows: Path, model: Path, out: Path, gate: bool = False, **chosen: int | None
@@ -134,7 +130,7 @@ def evaluate(
     With --gate, end with 1 unless the limits of the gate are met.
     """
     spec, frame, report = specification(project, **chosen), pd.read_parquet(rows), reporter("evaluate")
-    metrics = steps.evaluate(spec, frame, cutoff, steps.Choice.read(model), out)
+    metrics = steps.evaluate(spec, frame, cutoff, steps.read_choice(model), out)
     report(", ".join(f"{name} {metrics[name]:.4f}" for name in tasks.of(spec).headline))
     if gate:
         steps.check_gate(spec, frame, cutoff, model, out)
@@ -142,7 +138,7 @@ def evaluate(
     return metrics
 
 
-@stage(instant_option("until"), protocol)
+@stage(instant_option("until"), *PROTOCOL)
 def run(project: str, until: datetime, **chosen: int | None) -> None:
     """Fetch what was known at --until, train, and log parameters, metrics, served form and plots to MLflow."""
     import mlflow

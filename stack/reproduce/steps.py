@@ -1,17 +1,15 @@
 """The steps of a training as plain functions of rows and folders: what rebuilds a run, and what the stages call.
 
-None needs a server: features are computed and joined in a scratch home beside the live one.
+None needs a server: features are computed and joined in a scratch home beside the live home.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
@@ -34,35 +32,20 @@ CHOICE = "model.json"
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The candidate that a search has chosen, and its hyper-parameters."""
+def write_choice(best: TrialResult, model: Path) -> None:
+    """Write the candidate that a search has chosen, and its hyper-parameters, into a model's folder."""
+    choice = {"candidate": best.candidate, "params": best.params, "loss": best.loss}
+    (model / CHOICE).write_text(json.dumps(choice, indent=2) + "\n")
 
-    candidate: str
-    params: dict[str, Any]
-    loss: float = 0.0
 
-    @classmethod
-    def read(cls, model: Path) -> Choice:
-        """Read the choice of a model's folder."""
-        return cls(**json.loads((model / CHOICE).read_text()))
-
-    def write(self, model: Path) -> None:
-        """Write the choice into a model's folder."""
-        (model / CHOICE).write_text(json.dumps(asdict(self), indent=2) + "\n")
-
-    @property
-    def result(self) -> TrialResult:
-        """The trial that training functions take."""
-        return TrialResult(0, self.candidate, self.params)
+def read_choice(model: Path) -> TrialResult:
+    """Read the choice of a model's folder."""
+    choice = json.loads((model / CHOICE).read_text())
+    return TrialResult(0, choice["candidate"], choice["params"], [choice["loss"]])
 
 
 def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -> dict[str, DataFrame]:
-    """Return the clean rows that became known in (since, until].
-
-    Raises:
-        StackError: the batch is refused.
-    """
+    """Return the clean rows that became known in (since, until]; raise a StackError where the batch is refused."""
     with TemporaryDirectory() as home:
         project = Project(Settings(home=Path(home)), spec)
         tables = batches.fetch(project, since, until)
@@ -82,15 +65,8 @@ def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -
 def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: datetime) -> DataFrame:
     """Join the events whose label was known at the cut-off with the features of their own instant.
 
-    The feature tables and the Feast registry are made anew, and deleted afterwards.
-
-    Args:
-        spec: the project.
-        tables: the raw rows known at the cut-off.
-        cutoff: later labels are left out.
-
-    Returns:
-        As :func:`stack.features.datasets.labelled`.
+    The feature tables and the Feast registry are created for it, and deleted afterwards. `tables` are the raw rows
+    known at the cut-off; the result is that of :func:`stack.features.datasets.labelled`.
     """
     build = contract.features(spec.name).build
     with TemporaryDirectory(prefix="features-") as home:
@@ -102,36 +78,26 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
         return features.training_set(project, datasets.answered(spec, tables, cutoff))
 
 
-def search(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, report: Report) -> Choice:
+def search(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, report: Report) -> TrialResult:
     """Search the candidates on the rows before the holdout."""
     split = splits.holdout(spec, frame, cutoff)
     report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out")
-    best = search_candidates(spec, split, lambda trial: report(f"{trial.candidate}, loss {trial.loss:.4f}"))
-    return Choice(best.candidate, best.params, best.loss)
+    return search_candidates(spec, split, lambda trial: report(f"{trial.candidate}, loss {trial.loss:.4f}"))
 
 
-def fit(spec: ProjectSpec, frame: DataFrame, choice: Choice, out: Path) -> None:
-    """Fit a choice on every row; write ``served/`` and ``reference/``."""
-    training.refit(spec, frame, choice.result, out)
-
-
-def evaluate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, choice: Choice, out: Path) -> dict[str, float]:
+def evaluate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, choice: TrialResult, out: Path) -> dict[str, float]:
     """Fit a choice before the holdout and measure it there; return the metrics.
 
     Writes ``metrics.json``, ``plots/``, ``importance.csv`` and ``holdout/``.
     """
     out.mkdir(parents=True, exist_ok=True)
-    metrics = training.evaluate(spec, splits.holdout(spec, frame, cutoff), choice.result, out)
+    metrics = training.evaluate(spec, splits.holdout(spec, frame, cutoff), choice, out)
     (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
     return metrics
 
 
 def check_gate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, model: Path, out: Path) -> None:
-    """Hold the holdout's answers against the limits of the gate, without a champion; write ``gate.md``.
-
-    Raises:
-        StackError: a limit is not met.
-    """
+    """Compare the holdout's answers with the limits of the gate, without a champion; write ``gate.md``."""
     split = splits.holdout(spec, frame, cutoff)
     reference = pd.read_parquet(model / "reference/reference.parquet")
     difference, latency = gate.served(spec, ServedModel(model / "served"), reference)

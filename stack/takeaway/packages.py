@@ -97,14 +97,7 @@ packages = {packages}
 
 
 def wheel(project: Project, out: Path) -> Path:
-    """Build the wheel of a project's champion; its version is the registered one.
-
-    Args:
-        out: folder for the wheel; created if it is missing.
-
-    Raises:
-        StackError: the project has no champion, or its feature code cannot be packed.
-    """
+    """Build the wheel of a project's champion into a folder; its version is that of the registry."""
     champion = project.registry.require_champion()
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
@@ -163,17 +156,7 @@ def describe(spec: ProjectSpec, folder: Path) -> dict[str, Any]:
 
 
 def bento(project: Project, out: Path) -> Path:
-    """Build the Bento ``<project>:<version>`` of a project's champion, in BentoML's store and as a file.
-
-    `bentoml containerize` makes an image of it.
-
-    Args:
-        project: its settings name the store, unless BENTOML_HOME does.
-        out: folder for the file; created if it is missing.
-
-    Raises:
-        StackError: the project has no champion, or BentoML refuses.
-    """
+    """Build the Bento ``<project>:<version>`` of a project's champion, in BentoML's store and as a file in a folder."""
     champion = project.registry.require_champion()
     tag, environ = f"{project.spec.name}:{champion.version}", environment(project.settings)
     path = out.resolve() / f"{project.spec.name}-{champion.version}.bento"
@@ -192,7 +175,7 @@ def bento(project: Project, out: Path) -> Path:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment of BentoML's command: its store is where `make env` points it."""
+    """Return the environment of BentoML's command: its store is where `make env` points it, or BENTOML_HOME."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("STACK_")}
     return {"BENTOML_HOME": str(settings.home / "cache/bentoml"), "BENTOML_DO_NOT_TRACK": "true"} | kept
 

@@ -60,16 +60,12 @@ class PortableModel:
 
 
 def reply(contract: Contract, answer: Sequence[float]) -> dict[str, Any]:
-    """Return one answer (outputs,) as the endpoint does."""
+    """Return an answer (outputs,) as the endpoint does."""
     return tasks.answering(contract.task, contract.outputs).reply(answer, contract.threshold)
 
 
 def checked(request: Row, number: int, row: Row) -> dict[str, Any]:
-    """Return the request fields of a row, each as its type.
-
-    Raises:
-        StackError: a field is missing, unknown or of another type.
-    """
+    """Return the request fields of a row, each as its type; refuse fields that are unknown, missing or of another."""
     fields, stored = request["fields"], request["stored"]
     known = [*fields, *stored]
     for name in row:

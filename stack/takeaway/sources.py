@@ -54,17 +54,13 @@ def of(roots: Iterable[str]) -> Sources:
 
 
 def requirements(names: Iterable[str]) -> list[str]:
-    """Name distributions from the installed version on, up to the next major one."""
+    """Name distributions from the installed version on, below the next major version."""
     releases = {name: version(name) for name in sorted(names)}
     return [f"{name}>={release},<{int(release.split('.')[0]) + 1}" for name, release in releases.items()]
 
 
 def moved(path: Path, package: str) -> str:
-    """Return the text of a module with its imports of ours moved below a package.
-
-    Raises:
-        StackError: it imports a module of ours in a form that cannot be moved.
-    """
+    """Return the text of a module with its imports of ours moved below a package; refuse all but `from ... import`."""
     lines = path.read_text().splitlines(keepends=True)
     for node in _imports(ast.parse("".join(lines))):
         if not any(map(_is_ours, _names(node))):

@@ -24,11 +24,7 @@ def run(
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the output of a command.
-
-    Raises:
-        StackError: the command failed; `found` holds the last three lines of its errors.
-    """
+    """Return the output of a command; where it fails, raise a StackError with the last three lines of its errors."""
     parts = [str(part) for part in command]
     result = subprocess.run(parts, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -43,10 +39,7 @@ def kubeflow(spec: ProjectSpec, image: str, until: datetime, out: Path) -> Path:
     Args:
         image: the stack's image as the cluster pulls it.
         until: end of the window when a run names none.
-        out: folder for the file; created if it is missing.
-
-    Raises:
-        StackError: the packages of requirements-export.lock cannot be had, or the compiler refuses.
+        out: folder for the file.
     """
     path = out.resolve() / f"{spec.name}-kubeflow.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)

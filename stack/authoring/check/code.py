@@ -140,7 +140,7 @@ def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
 
 
 def _names(tree: ast.Module, kind: str) -> dict[str | None, int]:
-    """Return the ``name=`` of each call of a class, with its line; None for one that is computed."""
+    """Return the ``name=`` of each call of a class, with its line; None for a computed name."""
     names: dict[str | None, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == kind:

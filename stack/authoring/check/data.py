@@ -22,11 +22,7 @@ MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features
 
 
 def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
-    """Return what is wrong with the rows of the first window, the events and the features computed from them.
-
-    Args:
-        now: end of the window of a project on the wall clock.
-    """
+    """Return what is wrong with the rows of the first window, which ends now on the wall clock, and their features."""
     since, until = spec.clock.start, spec.clock.first_now or now
     try:
         tables = _run(spec, "source", "fetch", since, until)

@@ -21,7 +21,7 @@ RESERVED = ("prediction_id", "asked_at")
 def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
     """Return the specification as far as it can be understood, and what is wrong with it.
 
-    A misspelt key is taken for the nearest one, so that the rest of the project can be looked at as well.
+    A misspelt key is read as the nearest known key, so that the rest of the project is checked as well.
     """
     try:
         raw = yaml_errors.read(path)
@@ -65,18 +65,18 @@ def _duplicates(node: Any, lines: dict[Loc, int], loc: Loc = ()) -> Iterator[tup
             yield from _duplicates(value, lines, key)
 
 
-def _renamed(model: type[Spec], given: Any, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
+def _renamed(model: type[Spec], section: Any, loc: Loc = ()) -> Iterator[tuple[Loc, StackError]]:
     """Yield keys by a former name."""
-    if not isinstance(given, dict):
+    if not isinstance(section, dict):
         return
-    for key, value in given.items():
+    for key, value in section.items():
         if key in model.renamed:
             todo = "rename the key: the former name is read for one more release"
             error = StackError("", found=f"the former name {key}", expected=model.renamed[key], todo=todo)
             yield (*loc, key), error
-        section = model.model_fields[key].annotation if key in model.model_fields else None
-        if isinstance(section, type) and issubclass(section, Spec):
-            yield from _renamed(section, value, (*loc, key))
+        inner = model.model_fields[key].annotation if key in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, Spec):
+            yield from _renamed(inner, value, (*loc, key))
 
 
 def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, StackError]]:
@@ -95,7 +95,7 @@ def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, Stack
 
 
 def _rename(raw: Any, loc: Loc) -> str | None:
-    """Give a misspelt key its nearest known name, in place; remove one without any."""
+    """Give a misspelt key its nearest known name, in place; remove a key that resembles none."""
     for part in loc[:-1]:
         raw = raw[part]
     value = raw.pop(loc[-1])

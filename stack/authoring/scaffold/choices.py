@@ -156,11 +156,7 @@ def suspects(table: pd.DataFrame, choices: Choices) -> dict[str, float]:
 
 
 def _named(columns: Sequence[Column], name: str, option: str) -> Column:
-    """Return the column of a name, as in the file or as in the project.
-
-    Raises:
-        StackError: there is none of this name.
-    """
+    """Return the column of a name, as in the file or as in the project."""
     named = [column for column in columns if name in (column.source, column.name)]
     if not named:
         known = [column.source for column in columns]
@@ -184,7 +180,7 @@ def _target(columns: list[Column], name: str, wishes: Wishes, ask: Ask) -> Colum
 
 
 def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[Any]]:
-    """Return the task that fits a target's values, and its classes; of two the second is the positive one."""
+    """Return the task that fits a target's values, and its classes; the second of two is positive."""
     few = target.kind == "integer" and target.distinct <= FEW and len(values) >= 20 * target.distinct
     classed = target.distinct == 2 or target.kind in ("string", "boolean") or few
     regression = tasks.KINDS[wishes.task].numeric if wishes.task else not classed

@@ -55,7 +55,7 @@ class Column:
     most: float | None = None
     example: Any = None
     zoned: bool = False
-    """Datetimes: every one names its zone."""
+    """Datetimes: each of them names its zone."""
     parsing: str = ""
     """Datetimes: arguments of ``pandas.to_datetime``, as Python."""
 

@@ -72,11 +72,7 @@ class Source:
         return cls(file.name, "read_csv", options | {"low_memory": False})
 
     def read(self, file: Path) -> pd.DataFrame:
-        """Read the table as the project will.
-
-        Raises:
-            StackError: it cannot be read, or has too few rows.
-        """
+        """Read the table as the project will; refuse a table of too few rows."""
         table = pd.read_parquet(file) if self.reader == "read_parquet" else _read_csv(file, self.options)
         if len(table) < LEAST or len(table.columns) < 2:
             found = f"{len(table)} rows, {len(table.columns)} columns"
@@ -130,7 +126,7 @@ def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
 
     Args:
         texts: the file, or its first rows, as text.
-        separator: of the columns; beside another one than a comma, 1,234 is a little more than one.
+        separator: of the columns; beside a semicolon, 1,234 has a decimal comma.
     """
     columns, missing = {}, set()
     for name, values in texts.dropna(axis="columns", how="all").items():
