@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState, RunDeployment
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from flows.monitor import DRIFT_DETECTED
@@ -31,68 +32,56 @@ def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:
         "reason": {"__prefect_kind": "jinja", "template": "{{ event.payload.reason }}"},
         "cutoff": {"__prefect_kind": "jinja", "template": "{{ event.payload.at }}"},
     }
-    return AutomationCore(
-        name=retraining_name(name),
-        description="The monitoring flow emits the event when the drift policy asks for a new model.",
-        trigger=EventTrigger(
-            expect={DRIFT_DETECTED},
-            match={"prefect.resource.id": f"stack.project.{name}"},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(seconds=0),
-        ),
-        actions=[RunDeployment(source="selected", deployment_id=deployment, parameters={"project": name} | from_event)],
+    return _automation(
+        retraining_name(name),
+        "The monitoring flow emits the event when the drift policy asks for a new model.",
+        RunDeployment(source="selected", deployment_id=deployment, parameters={"project": name} | from_event),
+        expect={DRIFT_DETECTED},
+        match={"prefect.resource.id": f"stack.project.{name}"},
     )
 
 
 def mark_dead_runs() -> AutomationCore:
     """Mark a run as crashed when its heartbeat has stopped, as after a power cut."""
-    return AutomationCore(
-        name="Mark dead runs as crashed",
-        description="Without it a run whose process is gone would stay in 'Running' for ever and block the next one.",
-        trigger=EventTrigger(
-            after={HEARTBEAT},
-            expect={HEARTBEAT, *ENDED},
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=120),
-        ),
-        actions=[
-            ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for two minutes: its process died.")
-        ],
+    return _automation(
+        "Mark dead runs as crashed",
+        "Without it a run whose process is gone would stay in 'Running' for ever and block the next one.",
+        ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for two minutes: its process died."),
+        after={HEARTBEAT},
+        expect={HEARTBEAT, *ENDED},
+        match={"prefect.resource.id": ["prefect.flow-run.*"]},
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        within=timedelta(seconds=120),
     )
 
 
 def resume_replays() -> AutomationCore:
     """Schedule a replay again whose process died: it goes on where it was."""
-    return AutomationCore(
-        name="Take up killed replays",
-        description="Other flows are started again by their schedule, by the next drift event, or by whoever asked.",
-        trigger=EventTrigger(
-            expect={"prefect.flow-run.Crashed"},
-            match={
-                "prefect.resource.id": "prefect.flow-run.*",
-                "prefect.run-count": [str(count) for count in range(1, MAX_STARTS)],
-            },
-            match_related={"prefect.resource.role": "flow", "prefect.resource.name": replay.name},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(seconds=0),
-        ),
-        actions=[
-            ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="Its process died: it goes on.")
-        ],
+    starts = [str(count) for count in range(1, MAX_STARTS)]
+    return _automation(
+        "Take up killed replays",
+        "Other flows are started again by their schedule, by the next drift event, or by whoever asked.",
+        ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="Its process died: it goes on."),
+        expect={"prefect.flow-run.Crashed"},
+        match={"prefect.resource.id": "prefect.flow-run.*", "prefect.run-count": starts},
+        match_related={"prefect.resource.role": "flow", "prefect.resource.name": replay.name},
     )
+
+
+def _automation(name: str, description: str, action: ActionTypes, **trigger: Any) -> AutomationCore:
+    """Take one action at each event of a trigger: at once, where the trigger names no posture."""
+    reactive = {"posture": Posture.Reactive, "within": timedelta(0)}
+    when = EventTrigger(threshold=1, **reactive | trigger)
+    return AutomationCore(name=name, description=description, trigger=when, actions=[action])
 
 
 def register(client: SyncPrefectClient, automation: AutomationCore) -> None:
     """Create an automation, or update the one of the same name."""
-    known = client.read_automations_by_name(automation.name)
-    if not known:
+    existing = client.read_automations_by_name(automation.name)
+    if not existing:
         client.create_automation(automation)
         return
-    client.update_automation(known[0].id, automation)
-    for twin in known[1:]:
+    client.update_automation(existing[0].id, automation)
+    for twin in existing[1:]:
         client.delete_automation(twin.id)

@@ -14,11 +14,7 @@ from uuid import UUID
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import (
-    ConcurrencyLimitConfig,
-    ConcurrencyLimitStrategy,
-    VersionInfo,
-)
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, VersionInfo
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
@@ -46,21 +42,7 @@ from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
 POOL = "stack"
-FLOWS: tuple[Flow[..., Any], ...] = (
-    ingest,
-    train,
-    sweep,
-    fit,
-    promote,
-    rollback,
-    reproduce,
-    predict,
-    monitor,
-    skew,
-    pipeline,
-    replay,
-    report,
-)
+FLOWS = (ingest, train, sweep, fit, promote, rollback, reproduce, predict, monitor, skew, pipeline, replay, report)
 # One run of a flow and project at a time; a second one is cancelled, as it would do the same work again.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 SCHEDULE = "project-yaml"
@@ -76,11 +58,11 @@ def register() -> list[str]:
     """
     with get_client(sync_client=True) as client:
         create_pools(client)
-        known = registered(client)
-        names = [name for spec in specs.load_valid(notices.emit) for name in deploy(client, spec, known)]
+        existing = registered(client)
+        names = [name for spec in specs.load_valid(notices.emit) for name in deploy(client, spec, existing)]
         automations.register(client, automations.mark_dead_runs())
         automations.register(client, automations.resume_replays())
-        for project in withdraw(client, known, set(specs.names())):
+        for project in withdraw(client, existing, set(specs.names())):
             notices.emit(f"deleted: deployments and automation of {project}, as projects/{project} is gone")
     return names
 
@@ -98,8 +80,7 @@ def registered(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
     deployments: list[DeploymentResponse] = []
     while page := client.read_deployments(offset=len(deployments), limit=PAGE):
         deployments += page
-    flows = {flow.name for flow in FLOWS}
-    by_name = {}
+    flows, by_name = {flow.name for flow in FLOWS}, {}
     for deployment in deployments:
         flow = str(deployment.entrypoint).rpartition(".")[2]
         ours = deployment.tags == [deployment.name] and deployment.work_pool_name in (POOL, TRAINING_POOL)
@@ -108,34 +89,38 @@ def registered(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
     return by_name
 
 
-def deploy(client: SyncPrefectClient, spec: ProjectSpec, known: Mapping[str, DeploymentResponse]) -> list[str]:
+def deploy(client: SyncPrefectClient, spec: ProjectSpec, existing: Mapping[str, DeploymentResponse]) -> list[str]:
     """Create or update the deployments of one project, their schedules, and the automation that retrains it.
 
     Args:
         client: of the Prefect server.
         spec: the project.
-        known: what is registered; a deployment whose definition is the same is left alone.
+        existing: what is registered; a deployment whose definition is the same is left alone.
     """
-    ids = {flow.name: apply(client, flow, spec, known.get(f"{flow.name}/{spec.name}")) for flow in FLOWS}
+    ids = {flow.name: apply(client, flow, spec, existing.get(f"{flow.name}/{spec.name}")) for flow in FLOWS}
     automations.register(client, automations.retrain_on_drift(spec.name, ids[train.name]))
     return [f"{flow}/{spec.name}" for flow in ids]
 
 
-def apply(client: SyncPrefectClient, flow: Flow[..., Any], spec: ProjectSpec, known: DeploymentResponse | None) -> UUID:
+def apply(
+    client: SyncPrefectClient, flow: Flow[..., Any], spec: ProjectSpec, existing: DeploymentResponse | None
+) -> UUID:
     """Create or update the deployment of a flow, unless its definition is the same; return its id."""
     deployment = definition(flow, spec)
-    if known and known.version == deployment.version:
-        return known.id
+    if existing and existing.version == deployment.version:
+        return existing.id
     # Typed as perhaps awaitable; outside an event loop it is not. Without a version it would ask git for one.
     info = VersionInfo(type="prefect:simple", version=str(deployment.version))
     deployment_id = cast(UUID, deployment.apply(version_info=info))
-    if known and not deployment.schedules:
-        unschedule(client, known)
+    for schedule in existing.schedules if existing and not deployment.schedules else ():
+        # Those that were made in Prefect's UI stay.
+        if schedule.slug == SCHEDULE:
+            client.delete_deployment_schedule(deployment_id, schedule.id)
     return deployment_id
 
 
 def definition(flow: Flow[..., Any], spec: ProjectSpec) -> RunnerDeployment:
-    """Return the deployment of a flow and project."""
+    """Return the deployment of a flow and project; its version is a hash of all that defines it."""
     cron = spec.schedules.crons.get(flow.name)
     deployment = RunnerDeployment.from_flow(
         flow,
@@ -147,37 +132,21 @@ def definition(flow: Flow[..., Any], spec: ProjectSpec) -> RunnerDeployment:
         schedules=[Cron(cron, timezone=spec.schedules.timezone, slug=SCHEDULE)] if cron else [],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    deployment.version = version(flow, deployment)
+    content = deployment.model_dump_json(exclude={"version"}) + parameter_schema(flow).model_dump_json()
+    deployment.version = sha256(content.encode()).hexdigest()[:12]
     return deployment
 
 
-def version(flow: Flow[..., Any], deployment: RunnerDeployment) -> str:
-    """Return a hash of a deployment's definition and its flow's parameters."""
-    content = deployment.model_dump_json(exclude={"version"}) + parameter_schema(flow).model_dump_json()
-    return sha256(content.encode()).hexdigest()[:12]
-
-
-def unschedule(client: SyncPrefectClient, deployment: DeploymentResponse) -> None:
-    """Delete the schedule that project.yaml no longer has; those that were made in Prefect's UI stay."""
-    for schedule in deployment.schedules:
-        if schedule.slug == SCHEDULE:
-            client.delete_deployment_schedule(deployment.id, schedule.id)
-
-
-def withdraw(client: SyncPrefectClient, known: Mapping[str, DeploymentResponse], names: set[str]) -> list[str]:
-    """Delete the deployments and automations of projects that are none of `names`.
-
-    Returns:
-        Names of the projects whose deployments were deleted.
-    """
-    orphans = [deployment for deployment in known.values() if deployment.name not in names]
+def withdraw(client: SyncPrefectClient, existing: Mapping[str, DeploymentResponse], names: set[str]) -> list[str]:
+    """Delete the deployments and automations of projects that are none of `names`; return the projects' names."""
+    orphans = [deployment for deployment in existing.values() if deployment.name not in names]
     for deployment in orphans:
         client.delete_deployment(deployment.id)
-    projects = {deployment.name for deployment in orphans}
+    projects = sorted({deployment.name for deployment in orphans})
     for project in projects:
         for automation in client.read_automations_by_name(automations.retraining_name(project)):
             client.delete_automation(automation.id)
-    return sorted(projects)
+    return projects
 
 
 if __name__ == "__main__":

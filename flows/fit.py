@@ -12,13 +12,13 @@ from prefect import flow, get_run_logger
 
 from flows.cluster import fitters
 from flows.common import MINUTE
+from stack.core import code
 from stack.core.errors import StackError
+from stack.ops.runs import Runs
 from stack.project import Project
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-    from stack.ops.runs import Runs
 
 POOL = "training"
 """The work pool of machines that have joined."""
@@ -33,7 +33,7 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Args:
         project: name of the project.
         cutoff: no label of the rows became known after it.
-        rows: their name in :func:`stack.training.tracking.upload_rows`.
+        rows: their name in ``stack.training.parcels``.
         data_revision: of the lake that they come from.
         code_version: of the machine that sent them.
         digest: of the files there that decide what a training gives.
@@ -41,12 +41,10 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Returns:
         The registered version.
     """
-    from stack.core import code
     from stack.promotion import challengers
-    from stack.training import tracking
-    from stack.training.training import TrainingSet
+    from stack.training import transfer
 
-    opened, log = Project.open(project), get_run_logger()
+    opened = Project.open(project)
     if code.digest(project) != digest:
         raise StackError(
             "checkout of the training machine",
@@ -55,12 +53,26 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
             todo=f"git checkout {code_version.removesuffix('-dirty')} there, and `make join` again",
         )
     # This machine may come back after the other one has given it up and trained for itself.
-    if known := opened.registry.tagged(challengers.identity(opened.spec, cutoff, data_revision)):
-        log.info("version %s has the same data, cut-off and code: nothing to train", known.version)
-        return known.version
-    data = TrainingSet(tracking.download_rows(opened.settings, rows), cutoff, data_revision, code_version)
-    with fitters(opened.settings) as workers:
-        return challengers.train(opened, data, log.info, workers).version
+    if version := opened.registry.tagged(challengers.identity(opened.spec, cutoff, data_revision)):
+        get_run_logger().info("version %s has the same data, cut-off and code: nothing to train", version.version)
+        return version.version
+    return train_here(opened, transfer.download_rows(opened.settings, rows), cutoff, data_revision, code_version)
+
+
+def train_here(project: Project, frame: DataFrame, cutoff: datetime, data_revision: str, code_version: str) -> str:
+    """Search, evaluate on the holdout, refit and register the challenger; return its version."""
+    from stack.promotion import challengers
+
+    with fitters(project.settings) as workers:
+        return challengers.train(
+            project,
+            frame,
+            data_revision=data_revision,
+            cutoff=cutoff,
+            code_version=code_version,
+            report=get_run_logger().info,
+            workers=workers,
+        ).version
 
 
 def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str | None:
@@ -69,29 +81,27 @@ def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str 
     Returns:
         The registered version; None where no machine is there, or where it has registered none: then train here.
     """
-    from stack.ops.runs import Runs
     from stack.promotion import challengers
 
-    runs, log = Runs(project.settings, patience=60), get_run_logger()
+    runs = Runs(project.settings, patience=60)
     if not runs.online(POOL):
         return None
     revision = project.lake.revision()
     send(project, frame, cutoff, revision, runs)
     version = challengers.find_existing(project, challengers.identity(project.spec, cutoff, revision))
     if version is None:
-        log.warning("nothing was registered there; training here")
+        get_run_logger().warning("nothing was registered there; training here")
     return version.version if version else None
 
 
 def send(project: Project, frame: DataFrame, cutoff: datetime, revision: str, runs: Runs) -> None:
     """Upload the rows, start the run that trains on them, and follow it to its end."""
-    from stack.core import code
-    from stack.training import tracking
+    from stack.training import transfer
 
     log, name = get_run_logger(), f"{project.name}-{cutoff:%Y%m%dT%H%M%SZ}"
     parameters = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
     parameters |= {"code_version": code.version(), "digest": code.digest(project.name)}
-    with tracking.upload_rows(project.settings, name, frame):
+    with transfer.upload_rows(project.settings, name, frame):
         run = runs.start("fit", project.name, parameters)
         log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
         if not runs.begins(run, START_SECONDS):

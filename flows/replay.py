@@ -11,6 +11,7 @@ from prefect import flow, get_run_logger
 from flows import ingest
 from flows.common import alert_full_disk, instant
 from flows.monitor import monitor
+from stack.ops.runs import Runs
 from stack.project import Project
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ def replay(project: str, until: datetime) -> datetime:
 
 def player(project: Project, until: datetime) -> Player:
     """Make a player whose monitoring is a subflow and whose trainings are runs of the deployment."""
-    from stack.ops.runs import Runs
     from stack.replay.player import START_SECONDS, Player
     from stack.replay.trainings import Trainings
 

@@ -9,13 +9,13 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.common import MINUTE, RETRIES, instant
 from stack.project import Project
+from stack.promotion.decisions import DecisionTime
 
 
 @task(timeout_seconds=5 * MINUTE, cache_policy=NO_CACHE)
 def go_back(project: Project, reason: str, wall: datetime) -> None:
     """Make the previous version champion; not retried, as a second rollback is another decision."""
     from stack.promotion import rollout
-    from stack.promotion.decisions import DecisionTime
 
     rollout.roll_back_and_wait(project, DecisionTime(instant(project), wall), reason, get_run_logger().info)
 
@@ -24,7 +24,6 @@ def go_back(project: Project, reason: str, wall: datetime) -> None:
 def review_rollout(project: Project, at: datetime, wall: datetime) -> None:
     """End a canary whose time is over, and roll back a new champion that does worse than the one before."""
     from stack.promotion import rollout
-    from stack.promotion.decisions import DecisionTime
 
     if entry := rollout.review(project, DecisionTime(at, wall)):
         get_run_logger().info("%s version %s: %s", entry.kind, entry.version, entry.reason)

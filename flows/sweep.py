@@ -9,6 +9,7 @@ from prefect import flow, get_run_logger
 from flows.cluster import fitters
 from flows.common import MINUTE, instant
 from flows.train import training_set
+from stack.core import code
 from stack.project import Project
 
 
@@ -24,7 +25,6 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
     Returns:
         Name of the page that compares the trials.
     """
-    from stack.core import code
     from stack.training import sweep as sweeps
     from stack.training.training import TrainingSet
 

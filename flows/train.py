@@ -7,10 +7,10 @@ from datetime import datetime
 from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 
-from flows.cluster import fitters
 from flows.common import MINUTE, RETRIES, instant
-from flows.fit import train_remotely
+from flows.fit import train_here, train_remotely
 from flows.promote import run_gate
+from stack.core import code
 from stack.project import Project
 
 
@@ -33,14 +33,8 @@ def training_set(project: Project, cutoff: datetime) -> DataFrame:
 
 @task(timeout_seconds=120 * MINUTE, **RETRIES)
 def search(project: Project, frame: DataFrame, cutoff: datetime) -> str:
-    """Search, evaluate on the holdout, refit and register the challenger; return its version."""
-    from stack.core import code
-    from stack.promotion import challengers
-    from stack.training.training import TrainingSet
-
-    with fitters(project.settings) as workers:
-        data = TrainingSet(frame, cutoff, project.lake.revision(), code.version())
-        return challengers.train(project, data, get_run_logger().info, workers).version
+    """Train on this machine; return the registered version."""
+    return train_here(project, frame, cutoff, project.lake.revision(), code.version())
 
 
 @flow(name="train", flow_run_name="train {project}", timeout_seconds=180 * MINUTE)

@@ -50,7 +50,7 @@ LINKS = {
 }
 """Address in a page of Great Expectations -> file below the site's ``assets``."""
 FAVICON = "great-expectations/favicon.ico"
-_one_at_a_time = threading.Lock()
+_lock = threading.Lock()
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +79,7 @@ def validate(frames: Mapping[str, pd.DataFrame], suites: Mapping[str, Sequence[A
         Frame -> results of its expectations, with the positions of all wrong rows.
     """
     results = {}
-    with _one_at_a_time:
+    with _lock:
         for name, expectations in suites.items():
             batch = context().data_sources.pandas_default.read_dataframe(frames[name])
             suite = gx.ExpectationSuite(name=name, expectations=list(expectations))

@@ -39,15 +39,15 @@ def fetch(project: Project, since: datetime, until: datetime) -> Tables:
     return tables
 
 
-def _new_rows(table: Table, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def _new_rows(table: Table, rows: pd.DataFrame, existing: pd.DataFrame) -> pd.DataFrame:
     """Return the rows whose key is unknown, or whose values differ from those of their key."""
-    if known.empty or not set(table.key) <= set(rows.columns):
+    if existing.empty or not set(table.key) <= set(rows.columns):
         return rows
-    known = known.set_index(table.key)
+    existing = existing.set_index(table.key)
     new = rows.drop(columns=table.available_at, errors="ignore").set_index(table.key).astype(object)
-    old = known.reindex(index=new.index, columns=new.columns).astype(object)
+    old = existing.reindex(index=new.index, columns=new.columns).astype(object)
     differs = (new.ne(old) & ~(new.isna() & old.isna())).any(axis=1).to_numpy()
-    return rows[differs | ~new.index.isin(known.index)]
+    return rows[differs | ~new.index.isin(existing.index)]
 
 
 def unchanged(spec: ProjectSpec, tables: Tables) -> bool:

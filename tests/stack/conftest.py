@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -16,6 +17,8 @@ import pytest
 from pandas import DataFrame
 
 from stack.core.settings import Settings
+from stack.project import Project
+from stack.registry.registry import CHALLENGER, CHAMPION, PREVIOUS
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 from tests.polling import eventually
@@ -97,3 +100,23 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def client(tracked: Settings) -> Any:
+    """MLflow's own client of the server."""
+    import mlflow  # 4 s that tests without the server need not spend
+
+    return mlflow.MlflowClient(tracked.mlflow_url)
+
+
+@pytest.fixture
+def town(toy: ProjectSpec, request: pytest.FixtureRequest) -> ProjectSpec:
+    """A project of the test's own."""
+    return toy.model_copy(update={"name": f"town_{abs(hash(request.node.nodeid))}"})
+
+
+def aliases(settings: Settings, spec: ProjectSpec) -> tuple[str | None, ...]:
+    """Return the versions that are champion, challenger and previous."""
+    versions = [Project(settings, spec).registry.aliased(alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)]
+    return tuple(version.version if version else None for version in versions)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
-from mlflow import MlflowClient
 
 from stack.core.errors import StackError
 from stack.project import Project
@@ -14,19 +13,9 @@ from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.registry.registry import Registry
 from tests.forked import forked
+from tests.stack.conftest import aliases
 
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def client(tracked):
-    return MlflowClient(tracked.mlflow_url)
-
-
-@pytest.fixture
-def town(toy, request):
-    """A project of the test's own."""
-    return toy.model_copy(update={"name": f"audited_{abs(hash(request.node.name))}"})
 
 
 @pytest.fixture
@@ -50,15 +39,6 @@ def on(day):
 
 def judged(version, champion, reason="better"):
     return Judgement(version, champion, reason, {"log_loss": 0.48, "auc": float("nan")})
-
-
-def aliases(settings, spec):
-    found = (
-        Project(settings, spec).registry.champion(),
-        Project(settings, spec).registry.challenger(),
-        Project(settings, spec).registry.previous(),
-    )
-    return tuple(version.version if version else None for version in found)
 
 
 def told(settings, spec):

@@ -5,17 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import mlflow
-import pytest
 
 from stack.core.settings import Settings
 from stack.registry import _compat, rest
 
 CHANGED = f"mlflow {version('mlflow')} has changed, see stack/registry/_compat.py: "
-
-
-@pytest.fixture
-def client(tracked: Settings) -> mlflow.MlflowClient:
-    return mlflow.MlflowClient(tracked.mlflow_url)
 
 
 def test_an_artifact_goes_there_and_back_through_the_server(tracked: Settings, client: mlflow.MlflowClient) -> None:

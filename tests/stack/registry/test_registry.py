@@ -1,23 +1,12 @@
 """Aliases move so that there is always one whole champion; files arrive whole or not at all."""
 
-import mlflow
 import pytest
 
 from stack.core.errors import StackError
 from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import Version
-
-
-@pytest.fixture
-def client(tracked):
-    return mlflow.MlflowClient(tracked.mlflow_url)
-
-
-@pytest.fixture
-def town(toy, request):
-    """A project of the test's own."""
-    return toy.model_copy(update={"name": request.node.name.removeprefix("test_")[:60]})
+from tests.stack.conftest import aliases
 
 
 @pytest.fixture
@@ -37,15 +26,6 @@ def register(client, town, tmp_path):
         return str(made.version)
 
     return make
-
-
-def aliases(settings, spec):
-    found = (
-        Project(settings, spec).registry.champion(),
-        Project(settings, spec).registry.challenger(),
-        Project(settings, spec).registry.previous(),
-    )
-    return tuple(version.version if version else None for version in found)
 
 
 def test_a_project_without_a_model_has_no_champion(tracked, town):
