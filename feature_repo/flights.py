@@ -79,14 +79,8 @@ schedule = RequestSource(
 @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast ships no types
     sources=[schedule],
     # Feast infers these from the function and takes no description here; features.on_request documents them.
-    schema=[
-        Field(name="dep_minute", dtype=Float64),
-        Field(name="dep_weekday", dtype=Float64),
-        Field(name="sched_elapsed", dtype=Float64),
-        Field(name="carrier_id", dtype=String),
-        Field(name="origin_id", dtype=String),
-        Field(name="dest_id", dtype=String),
-    ],
+    schema=[Field(name=name, dtype=Float64) for name in ("dep_minute", "dep_weekday", "sched_elapsed")]
+    + [Field(name=name, dtype=String) for name in ("carrier_id", "origin_id", "dest_id")],
     mode="python",
 )
 def flights_on_request(columns: dict[str, list[object]]) -> dict[str, list[object]]:

@@ -6,30 +6,16 @@ from feast.types import Float64, Int64, String
 
 person = RequestSource(
     name="titanic_person",
-    schema=[
-        Field(name="pclass", dtype=Int64),
-        Field(name="sex", dtype=String),
-        Field(name="age", dtype=Float64),
-        Field(name="fare", dtype=Float64),
-        Field(name="sibsp", dtype=Int64),
-        Field(name="parch", dtype=Int64),
-        Field(name="embarked", dtype=String),
-        Field(name="crew", dtype=String),
-    ],
+    schema=[Field(name=name, dtype=Int64) for name in ("pclass", "sibsp", "parch")]
+    + [Field(name=name, dtype=Float64) for name in ("age", "fare")]
+    + [Field(name=name, dtype=String) for name in ("sex", "embarked", "crew")],
 )
 
 
 @on_demand_feature_view(  # type: ignore[untyped-decorator]  # Feast ships no types
     sources=[person],
-    schema=[
-        Field(name="age", dtype=Float64),
-        Field(name="fare", dtype=Float64),
-        Field(name="sibsp", dtype=Float64),
-        Field(name="parch", dtype=Float64),
-        Field(name="sex", dtype=String),
-        Field(name="rank", dtype=String),
-        Field(name="embarked", dtype=String),
-    ],
+    schema=[Field(name=name, dtype=Float64) for name in ("age", "fare", "sibsp", "parch")]
+    + [Field(name=name, dtype=String) for name in ("sex", "rank", "embarked")],
     mode="python",
 )
 def titanic_on_request(columns: dict[str, list[object]]) -> dict[str, list[object]]:

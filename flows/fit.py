@@ -28,7 +28,7 @@ START_SECONDS = 60.0
 
 @flow(name="fit", flow_run_name="fit {project}", timeout_seconds=120 * MINUTE)
 def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_version: str, digest: str) -> str:
-    """Train a project on rows that its own machine has sent.
+    """Train a project on rows that its own machine has sent; return the registered version.
 
     Args:
         project: name of the project.
@@ -37,9 +37,6 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
         data_revision: of the lake that they come from.
         code_version: of the machine that sent them.
         digest: of the files there that decide what a training gives.
-
-    Returns:
-        The registered version.
     """
     from stack.promotion import challengers
     from stack.training import transfer

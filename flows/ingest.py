@@ -67,18 +67,12 @@ def join_labels(project: Project, since: datetime, until: datetime) -> int:
 
 @flow(name="ingest", flow_run_name="ingest {project}", timeout_seconds=60 * MINUTE, on_failure=[alert_full_disk])
 def ingest(project: str, since: datetime | None = None, until: datetime | None = None) -> str:
-    """Ingest the rows of a project that became known in (since, until].
+    """Ingest the rows of a project that became known in (since, until]; return the data version that holds them.
 
     Args:
         project: name of the project.
         since: the end of the last batch when omitted.
         until: the project's "now" when omitted.
-
-    Returns:
-        The data revision that holds the window.
-
-    Raises:
-        BatchRefusedError: the batch does not meet the expectations of checks.py.
     """
     from stack.features import datasets, feature_tables
 

@@ -61,14 +61,11 @@ def prune_predictions(project: Project, now: datetime) -> int:
 
 @flow(name="monitor", flow_run_name="monitor {project}", timeout_seconds=60 * MINUTE)
 def monitor(project: str, at: datetime | None = None) -> bool:
-    """Report on the window before `at` and decide whether a new model is due.
+    """Report on the window before `at`; return whether a new model is due, as `stack.drift.detected` then says.
 
     Args:
         project: name of the project.
         at: end of the window; the project's "now" when omitted.
-
-    Returns:
-        Whether retraining was asked for, by the event `stack.drift.detected`.
     """
     opened = Project.open(project)
     at = instant(opened, at)

@@ -42,9 +42,6 @@ def predict(
         until: end of the window; a day after `since` when omitted.
         input: CSV or Parquet file with the request fields, instead of a window.
         output: CSV or Parquet file for the predictions; below the stack's home when omitted.
-
-    Returns:
-        The path of the predictions.
     """
     opened = Project.open(project)
     now = instant(opened)

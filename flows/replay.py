@@ -25,9 +25,6 @@ def replay(project: str, until: datetime) -> datetime:
     Args:
         project: name of a project on the replay clock.
         until: the clock stands here in the end.
-
-    Returns:
-        The instant the clock stands at.
     """
     from stack.replay.replay import require_replay
 

@@ -14,9 +14,6 @@ def report(project: str) -> str:
 
     Args:
         project: name of a project that has been replayed.
-
-    Returns:
-        The address of the page.
     """
     from monitoring.replay import page, period
 

@@ -24,12 +24,6 @@ def reproduce(project: str, run_id: str, as_it_is: bool = False) -> str:
         project: name of the project.
         run_id: of the training in MLflow.
         as_it_is: use the code and the packages of the worker, whatever the run recorded.
-
-    Returns:
-        What was compared.
-
-    Raises:
-        StackError: the code or the packages cannot be had, or the result differs.
     """
     get_run_logger().info("rebuilding the model of run %s of %s", run_id, project)
     return rebuild(run_id, as_it_is)

@@ -32,12 +32,6 @@ def skew(project: str, since: datetime | None = None, until: datetime | None = N
         project: name of the project.
         since: exclusive start of the window; the monitoring window before `until` when omitted.
         until: inclusive end; the project's "now" when omitted.
-
-    Returns:
-        Number of predictions compared.
-
-    Raises:
-        StackError: some differ; the alert has been sent.
     """
     opened = Project.open(project)
     until = instant(opened, until)

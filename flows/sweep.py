@@ -21,9 +21,6 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
         project: name of the project.
         trials: until so many are done; those of an earlier sweep of the same data count.
         cutoff: labels known later are not used; the project's "now" when omitted.
-
-    Returns:
-        Name of the page that compares the trials.
     """
     from stack.training import sweep as sweeps
     from stack.training.training import TrainingSet

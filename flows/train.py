@@ -45,9 +45,6 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
         project: name of the project.
         cutoff: labels known later are not used; the project's "now" when omitted.
         reason: why this run was started; it is logged.
-
-    Returns:
-        The registered version.
     """
     opened = Project.open(project)
     cutoff = instant(opened, cutoff)

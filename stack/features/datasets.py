@@ -27,9 +27,8 @@ def events(project: Project, until: datetime) -> DataFrame:
 def labelled(project: Project, cutoff: datetime) -> DataFrame:
     """Return the events whose label was known at the cut-off, with the features of their own instant.
 
-    Returns:
-        One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and
-        the columns of ``features.columns``.
+    One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and the
+    columns of ``features.columns``.
     """
     return features.training_set(project, answered(project.spec, project.lake.read(until=cutoff), cutoff))
 

@@ -26,11 +26,7 @@ def folder(project: Project) -> Path:
 def replace(table: Path, frame: pd.DataFrame, since: datetime, until: datetime) -> None:
     """Replace the rows of (since, until] in a feature table's folder; readers see whole files only.
 
-    Args:
-        table: the folder.
-        frame: entity columns, ``event_timestamp`` and features of the window; it may be empty.
-        since: exclusive start of the window.
-        until: inclusive end of the window.
+    The frame has entity columns, ``event_timestamp`` and features; it may be empty.
     """
     frame = frame.assign(**{TIME: frame[TIME].dt.tz_convert("UTC").dt.as_unit("us")})
     first, last = pd.Timestamp(since).tz_convert("UTC"), pd.Timestamp(until).tz_convert("UTC")

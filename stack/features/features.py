@@ -86,10 +86,9 @@ def prepare(settings: Settings) -> None:
 
 
 def update(project: Project, since: datetime, until: datetime) -> dict[str, int]:
-    """Compute the feature tables of (since, until] from the lake; a window computed again replaces itself.
+    """Compute the feature tables of (since, until] from the lake; return feature view -> number of rows.
 
-    Returns:
-        Feature view -> rows of the window.
+    A window computed again replaces itself.
     """
     tables = project.lake.recent(since - project.features.LOOKBACK, until)
     built = project.features.build(tables, since, until)
@@ -116,11 +115,8 @@ def materialise(project: Project, since: datetime, until: datetime) -> None:
 def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     """Join each event with the features that were known at its ``event_timestamp``.
 
-    Args:
-        events: at least the request fields and ``event_timestamp``.
-
-    Returns:
-        The events in their order, and all feature columns: numbers as float32 (missing: NaN), categories as str.
+    Events have at least that column and the request fields. They are returned in their order, with all feature columns:
+    numbers as float32 (missing: NaN), categories as str.
     """
     kinds = project.spec.features.columns
     columns = {name: column(kind, []) for name, kind in kinds.items()}

@@ -56,11 +56,7 @@ class OnlineFeatures:
     """The online features of a project; the store and the service stay open between requests."""
 
     def __init__(self, project: Project) -> None:
-        """Open the store and read once, which loads a second's worth of modules.
-
-        Raises:
-            StackError: the project's definitions have not been applied.
-        """
+        """Open the store and read once, which loads a second's worth of modules."""
         self.spec, kinds = project.spec, project.spec.features.columns
         self.store = _store(project.settings)
         self.service = features.service(self.store, project.spec)

@@ -52,12 +52,7 @@ class Prediction:
 
 
 class PredictionLog:
-    """The predictions of a project, and what its challengers would have answered.
-
-    Args:
-        database: SQLAlchemy URL of the state database.
-        spec: the project's; it names the request fields, the features and the outputs.
-    """
+    """The predictions of a project, and what its challengers would have answered."""
 
     def __init__(self, database: str, spec: ProjectSpec) -> None:
         self._database, self.spec, self._task = database, spec, tasks.of(spec)
@@ -113,13 +108,10 @@ class PredictionLog:
         return frame.astype(dict.fromkeys(names[2:], "float64"))
 
     def label_events(self, labels: pd.DataFrame) -> int:
-        """Write the labels of every prediction about these events; an earlier label is replaced.
+        """Write the labels of every prediction about these events; return the number of predictions.
 
-        Args:
-            labels: the request fields, `label` (encoded) and `label_at` (instant it was known).
-
-        Returns:
-            Number of predictions that now have their label.
+        An earlier label is replaced. The columns are the request fields, `label` (encoded) and `label_at`, the instant
+        it was known.
         """
         rows = [
             {

@@ -46,11 +46,7 @@ class Version:
         return {key: number for key, number in numbers.items() if isfinite(number)}
 
     def tag(self, key: str) -> str:
-        """Return a tag that every training sets.
-
-        Raises:
-            StackError: the version has none; it was not registered by a training of the stack.
-        """
+        """Return a tag that every training sets; raise a `StackError` where the version has another origin."""
         if key not in self.tags:
             raise StackError(
                 f"model {self.name}, version {self.version}",
@@ -65,10 +61,6 @@ class Registry:
     """The registered model of a project, in MLflow. Only :mod:`stack.promotion` moves aliases.
 
     Every method raises ``httpx.HTTPError`` where the registry does not answer; another try may pass.
-
-    Args:
-        settings: the stack's; its ``mlflow_url``.
-        name: of the project and of its registered model.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
@@ -90,11 +82,7 @@ class Registry:
     """Return the version that answers a share of the requests."""
 
     def require_champion(self) -> Version:
-        """Return the champion.
-
-        Raises:
-            StackError: the project has no champion.
-        """
+        """Return the champion, or raise a `StackError` where there is none."""
         champion = self.champion()
         if champion is None:
             raise StackError(
@@ -106,11 +94,7 @@ class Registry:
         return champion
 
     def numbered(self, version: str) -> Version:
-        """Return a registered version by its number.
-
-        Raises:
-            httpx.HTTPError: the registry does not answer, or has no such version.
-        """
+        """Return a registered version by its number; an unknown one is an ``httpx.HTTPError`` too."""
         query = {"name": self.name, "version": version}
         return _version(self._call("GET", "model-versions/get", params=query)["model_version"])
 

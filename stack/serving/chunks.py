@@ -19,14 +19,9 @@ ROWS = 50_000
 
 
 def read(path: Path, types: Mapping[str, Any]) -> Iterator[tuple[DataFrame, float]]:
-    """Yield the rows of a file chunk by chunk, each with the share of the file that has been read.
+    """Yield the rows of a Parquet or CSV file chunk by chunk, each with the share of the file that has been read.
 
-    Args:
-        path: a Parquet file, or one of comma-separated values with a header.
-        types: column -> dtype in a CSV file; its other columns are text, whatever they hold.
-
-    Raises:
-        StackError: a value is not of its column's type.
+    Of a CSV file, columns without a type are text, whatever they hold; a value of another type is a `StackError`.
     """
     if path.suffix == ".parquet":
         file, done = pq.ParquetFile(path), 0

@@ -39,8 +39,7 @@ class PredictionClient:
     def predict(self, rows: DataFrame) -> int:
         """Predict each row as of its own instant; return the number of predictions, which are logged by then.
 
-        Args:
-            rows: ``prediction_id``, ``asked_at`` and the request fields.
+        Rows have ``prediction_id``, ``asked_at`` and the request fields.
         """
         rows = rows[["prediction_id", "asked_at", *self.spec.request]]
         for start in range(0, len(rows), MAX_ROWS):
@@ -64,8 +63,7 @@ class PredictionClient:
         Raises:
             StackError: the service refuses it, or does not come back.
         """
-        sent = 0
-        problem = ""
+        sent, problem = 0, ""
 
         def answered() -> bool:
             nonlocal sent, problem

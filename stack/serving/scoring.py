@@ -24,11 +24,7 @@ from stack.specification.specs import ProjectSpec
 
 
 def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
-    """Add a version's predictions to rows that hold the feature columns.
-
-    Returns:
-        `frame` with the columns of an answer (:attr:`Task.answer_dtypes`) and ``model_version``.
-    """
+    """Add a version's predictions to rows with feature columns: :attr:`Task.answer_dtypes` and ``model_version``."""
     with loaded(project.settings, version) as model:
         return _answered(project.spec, version, model, frame)
 
@@ -44,7 +40,6 @@ def file(project: Project, source: Path, target: Path, now: datetime, report: Ca
     """Score the rows of a CSV or Parquet file that holds the request fields, however many there are.
 
     Args:
-        project: its champion scores.
         source: the rows; a column ``asked_at`` gives the instant of each row's features.
         target: CSV or Parquet file for the rows with their features and predictions; whole, or not there.
         now: the instant of rows without a column ``asked_at``.

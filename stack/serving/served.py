@@ -56,11 +56,7 @@ class Contract:
 
 
 class ServedModel:
-    """A loaded model.
-
-    Args:
-        folder: as :func:`stack.training.export.export` writes it.
-    """
+    """A model loaded from a folder that :func:`stack.training.export.export` has written."""
 
     def __init__(self, folder: Path) -> None:
         self.contract = contract = Contract.read(folder)
@@ -71,14 +67,10 @@ class ServedModel:
         self._predict = load(folder / f"model.{self.form}", contract)
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Predict rows given as columns.
+        """Predict n rows from every column of the contract, each a list, an array or a series of n values.
 
-        Args:
-            columns: every column of the contract, n values each in a list, an array or a series; None and NaN
-                are missing values.
-
-        Returns:
-            Predictions, float64, (n, outputs): the probability of the positive class, of each class, or a number.
+        None and NaN are missing values. Predictions are float64, (n, outputs): the probability of the positive class,
+        of each class, or a number.
         """
         rows = len(columns[next(iter(self.columns))])
         if not rows:

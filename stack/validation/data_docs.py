@@ -26,8 +26,8 @@ def publish(site: Path, results: Mapping[str, list[Any]], record: Mapping[str, A
     """Write the page of one validation, and the index; return the page.
 
     Args:
-        site: Data Docs of all projects; this one's are in the folder of its name.
-        results: the results of Great Expectations, by frame.
+        site: Data Docs of all projects; a project's are in the folder of its name.
+        results: of Great Expectations, by frame.
         record: the content of ``verdict.json``, for the index.
     """
     _copy_assets(site / "assets")

@@ -25,14 +25,9 @@ class Plan(NamedTuple):
 
 
 def make(project: Project, batch: Tables, history: Tables, since: datetime, until: datetime) -> Plan:
-    """Choose frames and expectations; where columns are missing, nothing else can be checked.
+    """Choose frames and expectations for the rows of (since, until] and the accepted ones before them.
 
-    Args:
-        project: has the checks.
-        batch: the rows that became known in (since, until].
-        history: the accepted rows before them.
-        since: exclusive start of the window.
-        until: inclusive end.
+    Where columns are missing, nothing else can be checked.
     """
     checks, tables = project.checks, project.spec.tables
     needed = {name: {*checks.COLUMNS.get(name, ()), *table.key, table.available_at} for name, table in tables.items()}

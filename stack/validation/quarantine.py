@@ -14,13 +14,7 @@ from stack.core import files
 
 
 def keep(folder: Path, tables: Mapping[str, DataFrame], record: dict[str, Any]) -> None:
-    """Keep the rows of a batch that are not accepted, with the verdict; replace an earlier one in one step.
-
-    Args:
-        folder: of the batch, below the project's quarantine.
-        tables: the rows taken out, or the whole refused batch.
-        record: the content of ``verdict.json``.
-    """
+    """Keep the rows of a batch that are not accepted, with the verdict; replace an earlier one in one step."""
     partial = files.partial(folder)
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -84,11 +84,7 @@ def validate(
     """Check the rows that became known in (since, until]; validating a batch again replaces its page and quarantine.
 
     Args:
-        project: its settings name the folders of Data Docs and quarantine.
-        tables: raw tables of the batch.
-        history: accepted rows of the project's ``checks.HISTORY`` before `since`; may be empty.
-        since: exclusive start of the window.
-        until: inclusive end.
+        history: as :func:`history` reads it; may be empty.
         now: instant on the wall clock; where it is given, pages and quarantine older than ``keep_days`` are deleted.
     """
     rows = {name: tables.get(name, pd.DataFrame()).reset_index(drop=True) for name in project.spec.tables}

@@ -20,8 +20,8 @@ DAY = datetime(2013, 1, 3, tzinfo=UTC)
 
 def asked(spec: ProjectSpec, since: datetime, until: datetime) -> pd.DataFrame:
     """The flights of which the lake's three days tell, as they would be asked about in a window."""
-    found: pd.DataFrame = contract.request_source(spec.name).requests(since, until)
-    return found.rename(columns={"asked_at": "event_timestamp"})
+    requests: pd.DataFrame = contract.request_source(spec.name).requests(since, until)
+    return requests.rename(columns={"asked_at": "event_timestamp"})
 
 
 def served(online: OnlineFeatures, spec: ProjectSpec, requests: pd.DataFrame) -> pd.DataFrame:
@@ -29,8 +29,8 @@ def served(online: OnlineFeatures, spec: ProjectSpec, requests: pd.DataFrame) ->
     rows = []
     for request in requests.to_dict("records"):
         given: dict[str, Any] = {name: request[name] for name in spec.request}
-        found = online.read([given], request["event_timestamp"].to_pydatetime())
-        rows.append({name: values[0] for name, values in found.columns.items()})
+        answer = online.read([given], request["event_timestamp"].to_pydatetime())
+        rows.append({name: values[0] for name, values in answer.columns.items()})
     return pd.DataFrame(rows)
 
 
@@ -59,9 +59,9 @@ def test_online_is_offline_at_every_hour_of_a_day(three_days: Settings, flights:
 
 def test_training_values_are_those_of_an_independent_join(three_days: Settings, flights: ProjectSpec) -> None:
     requests = asked(flights, DAY, DAY + 24 * HOUR).sample(frac=1, random_state=1)
-    found = features.training_set(Project(three_days, flights), requests)
-    assert found["event_id"].tolist() == requests["event_id"].tolist()
-    assert found.index.equals(requests.index)
+    rows = features.training_set(Project(three_days, flights), requests)
+    assert rows["event_id"].tolist() == requests["event_id"].tolist()
+    assert rows.index.equals(requests.index)
     for view, key, ttl in (("dest_stats", "dest", 2), ("weather", "origin", 3)):
         table = pd.concat(pd.read_parquet(path) for path in (three_days.feature_tables / "flights" / view).iterdir())
         expected = pd.merge_asof(
@@ -72,23 +72,23 @@ def test_training_values_are_those_of_an_independent_join(three_days: Settings, 
             tolerance=pd.Timedelta(hours=ttl),
         ).set_index("index")
         columns = [name for name in table if name in flights.features.columns]
-        pd.testing.assert_frame_equal(found[columns], expected.loc[requests.index, columns], check_names=False)
+        pd.testing.assert_frame_equal(rows[columns], expected.loc[requests.index, columns], check_names=False)
 
 
 def test_columns_have_the_types_that_the_model_reads(three_days: Settings, flights: ProjectSpec) -> None:
-    found = features.training_set(Project(three_days, flights), asked(flights, DAY, DAY + HOUR))
-    assert [str(found[name].dtype) for name in flights.column_types("number")] == ["float32"] * 28
+    rows = features.training_set(Project(three_days, flights), asked(flights, DAY, DAY + HOUR))
+    assert [str(rows[name].dtype) for name in flights.column_types("number")] == ["float32"] * 28
     assert (
-        found[["carrier_id", "origin_id", "dest_id"]].to_numpy().tolist()
-        == found[["carrier", "origin", "dest"]].to_numpy().tolist()
+        rows[["carrier_id", "origin_id", "dest_id"]].to_numpy().tolist()
+        == rows[["carrier", "origin", "dest"]].to_numpy().tolist()
     )
-    assert found["dep_minute"].between(0, 1439).all()
+    assert rows["dep_minute"].between(0, 1439).all()
 
 
 def test_no_events_give_an_empty_training_set(three_days: Settings, flights: ProjectSpec) -> None:
-    found = features.training_set(Project(three_days, flights), asked(flights, DAY, DAY))
-    assert len(found) == 0
-    assert set(flights.features.columns) <= set(found.columns)
+    rows = features.training_set(Project(three_days, flights), asked(flights, DAY, DAY))
+    assert len(rows) == 0
+    assert set(flights.features.columns) <= set(rows.columns)
 
 
 def test_a_window_computed_again_in_parts_is_the_same(
@@ -103,9 +103,9 @@ def test_a_window_computed_again_in_parts_is_the_same(
     Project(other, flights).lake.append(contract.source(flights.name).fetch(start, end), start, end)
     for since, until in ((start, middle), (middle, end), (start, middle)):
         features.update(Project(other, flights), since, until)
-    made, expected = content(other), content(three_days)
-    assert set(made) == {"origin_stats", "carrier_stats", "dest_stats", "weather"}
-    for view, table in made.items():
+    rebuilt, expected = content(other), content(three_days)
+    assert set(rebuilt) == {"origin_stats", "carrier_stats", "dest_stats", "weather"}
+    for view, table in rebuilt.items():
         pd.testing.assert_frame_equal(table, expected[view])
 
 
@@ -114,9 +114,9 @@ def test_an_older_window_again_brings_no_older_value_online(three_days: Settings
     features.materialise(Project(three_days, flights), DAY, end)
     features.materialise(Project(three_days, flights), DAY - 24 * HOUR, DAY)
     request = asked(flights, end - HOUR, end).iloc[-1].to_dict()
-    found = OnlineFeatures(Project(three_days, flights)).read([request], end)
-    assert found.times == [end]
-    assert found.warnings == [[]]
+    rows = OnlineFeatures(Project(three_days, flights)).read([request], end)
+    assert rows.times == [end]
+    assert rows.warnings == [[]]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -125,11 +125,11 @@ def test_what_the_store_does_not_know_is_a_warning(three_days: Settings, flights
     features.materialise(Project(three_days, flights), DAY, end)
     known = asked(flights, end - HOUR, end).iloc[-1].to_dict()
     unknown = known | {"carrier": "ZZ", "dest": "XXX"}
-    found = OnlineFeatures(Project(three_days, flights)).read([known, unknown, known][:count][::-1], end)
-    assert found.columns["carrier_id"][-1] == known["carrier"]
+    rows = OnlineFeatures(Project(three_days, flights)).read([known, unknown, known][:count][::-1], end)
+    assert rows.columns["carrier_id"][-1] == known["carrier"]
     if count == 3:
-        assert np.isnan(found.columns["dest_late_24h"][1])
-        assert found.warnings == [
+        assert np.isnan(rows.columns["dest_late_24h"][1])
+        assert rows.warnings == [
             [],
             ["carrier_stats: nothing known of carrier ZZ", "dest_stats: nothing known of dest XXX"],
             [],

@@ -19,8 +19,8 @@ DAY, HOUR = datetime(2013, 1, 3, tzinfo=UTC), timedelta(hours=1)
 def served(online: OnlineFeatures, spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
     """Ask about many rows at once, each at its own instant."""
     instants = [instant.to_pydatetime() for instant in events["event_timestamp"]]
-    found = online.read(events[list(spec.request)].to_dict("records"), instants)
-    return pd.DataFrame(found.columns).assign(id=events["event_id"].to_numpy(), event_timestamp=instants)
+    rows = online.read(events[list(spec.request)].to_dict("records"), instants)
+    return pd.DataFrame(rows.columns).assign(id=events["event_id"].to_numpy(), event_timestamp=instants)
 
 
 def test_rows_between_two_ticks_are_served_what_the_offline_store_gives(
@@ -41,9 +41,9 @@ def test_rows_between_two_ticks_are_served_what_the_offline_store_gives(
     offline = features.training_set(
         Project(three_days, flights), asked[["event_id", "event_timestamp", *flights.request]]
     )
-    found = compare(flights, asked.assign(id=asked["event_id"]), offline)
-    assert found.rows > 150
-    assert (found.differing, found.examples) == (0, ())
+    skew = compare(flights, asked.assign(id=asked["event_id"]), offline)
+    assert skew.rows > 150
+    assert (skew.differing, skew.examples) == (0, ())
 
 
 def test_rows_that_are_all_null_hide_older_values(three_days: Settings, flights: ProjectSpec) -> None:

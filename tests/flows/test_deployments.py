@@ -14,6 +14,10 @@ def flights(**crons: str) -> ProjectSpec:
     return specs.load("flights").model_copy(update={"schedules": schedules})
 
 
+def updates(deployed):
+    return {deployment.id: deployment.updated for deployment in deployed.values()}
+
+
 def test_only_what_has_changed_is_registered_anew(prefect):
     with get_client(sync_client=True) as client:
 
@@ -24,11 +28,11 @@ def test_only_what_has_changed_is_registered_anew(prefect):
         deployments.create_pools(client)
         first = deployed()
         assert len(first) == len(deployments.FLOWS)
-        assert {one.id: one.updated for one in deployed().values()} == {one.id: one.updated for one in first.values()}
+        assert updates(deployed()) == updates(first)
 
         second = deployed(ingest="0 5 * * *")
         assert [name for name in first if second[name].updated != first[name].updated] == ["ingest/flights"]
-        assert [one.schedule.cron for one in second["ingest/flights"].schedules] == ["0 5 * * *"]
+        assert [schedule.schedule.cron for schedule in second["ingest/flights"].schedules] == ["0 5 * * *"]
 
         assert deployed()["ingest/flights"].schedules == []
 
@@ -40,9 +44,9 @@ def test_registering_twice_changes_nothing_and_a_project_that_is_gone_leaves_not
 
         def state():
             names = (automations.retraining_name("flights"), "Mark dead runs as crashed", "Take up killed replays")
-            found = [one for name in names for one in client.read_automations_by_name(name)]
+            existing = [automation for name in names for automation in client.read_automations_by_name(name)]
             deployed = deployments.registered(client)
-            return {one.id: one.updated for one in deployed.values()}, [(one.id, one.name) for one in found]
+            return updates(deployed), [(automation.id, automation.name) for automation in existing]
 
         assert len(deployments.register()) == len(deployments.FLOWS)
         first = state()

@@ -24,8 +24,8 @@ CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """A real scheduler with a worker, in this process."""
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as found:
-        yield found
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as running:
+        yield running
 
 
 @pytest.mark.parametrize("place", ["cores", "cluster"])

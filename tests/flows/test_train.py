@@ -1,4 +1,4 @@
-"""A training is made once for the same data, cut-off and code, and each ends at the gate."""
+"""A model is trained once for the same data, cut-off and code, and each ends at the gate."""
 
 from __future__ import annotations
 

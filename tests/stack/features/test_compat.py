@@ -33,7 +33,7 @@ def test_the_warning_about_the_registry_comes_from_one_logger(caplog: pytest.Log
     options = {"registry_type": "sql", "path": "sqlite://", "cache_mode": "thread"}
     logging.getLogger("feast.repo_config").setLevel(logging.NOTSET)
     RegistryConfig(**options, serve_features_while_materializing=True)
-    assert [one.name for one in caplog.records] == ["feast.repo_config"], f"{CHANGED}the warning, or its logger"
+    assert [record.name for record in caplog.records] == ["feast.repo_config"], f"{CHANGED}the warning, or its logger"
     caplog.clear()
     _compat.silence_registry_warnings()
     RegistryConfig(**options, serve_features_while_materializing=True)

@@ -32,9 +32,9 @@ def test_a_window_replaces_its_own_rows_only(tmp_path: Path) -> None:
     feature_tables.replace(folder, ticks(4), START, START + timedelta(hours=4))
     inner = ticks(4, value=1.0).iloc[1:2]
     feature_tables.replace(folder, inner, START + timedelta(hours=1), START + timedelta(hours=3))
-    found = stored(folder)
-    assert found["event_timestamp"].tolist() == ticks(4)["event_timestamp"].iloc[[0, 1, 3]].tolist()
-    assert found["delay"].tolist() == [0.0, 1.0, 0.0]
+    rows = stored(folder)
+    assert rows["event_timestamp"].tolist() == ticks(4)["event_timestamp"].iloc[[0, 1, 3]].tolist()
+    assert rows["delay"].tolist() == [0.0, 1.0, 0.0]
 
 
 def test_a_month_without_rows_has_no_file(tmp_path: Path) -> None:

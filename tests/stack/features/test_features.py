@@ -109,13 +109,13 @@ def question(train: str, at: datetime) -> dict[str, Any]:
 
 
 def offline(settings: Settings, spec: ProjectSpec, *asked: tuple[str, datetime]) -> list[float]:
-    events = pd.DataFrame([question(*one) | {"event_timestamp": one[1]} for one in asked])
+    events = pd.DataFrame([question(train, at) | {"event_timestamp": at} for train, at in asked])
     return [float(value) for value in features.training_set(Project(settings, spec), events)["delay"]]
 
 
 def online(settings: Settings, spec: ProjectSpec, *asked: tuple[str, datetime]) -> list[float]:
     store = OnlineFeatures(Project(settings, spec))
-    return [store.read([question(*one)], one[1]).columns["delay"][0] for one in asked]
+    return [store.read([question(train, at)], at).columns["delay"][0] for train, at in asked]
 
 
 def test_a_value_lives_from_its_tick_to_the_end_of_its_ttl(checkout: Path, settings: Settings) -> None:
@@ -146,12 +146,12 @@ def test_definitions_of_a_removed_project_leave_the_registry(checkout: Path, set
 
 
 def registered(settings: Settings) -> set[str]:
-    """Projects of which the registry has any definition, and all of one has all."""
+    """Projects of which the registry has definitions: all five of each."""
     store = features.store(settings)
     views = [*store.list_feature_views(), *store.list_on_demand_feature_views()]
-    found = [one.name for one in (*views, *store.list_feature_services(), *store.list_data_sources())]
-    projects = {name.partition("_")[0] for name in found}
-    assert len(found) == 5 * len(projects), found
+    names = [item.name for item in (*views, *store.list_feature_services(), *store.list_data_sources())]
+    projects = {name.partition("_")[0] for name in names}
+    assert len(names) == 5 * len(projects), names
     return projects
 
 
@@ -172,7 +172,7 @@ def test_many_rows_come_back_in_their_order(checkout: Path, settings: Settings) 
     asked = [(f"ICE {number}", TICK) for number in (49, 3, 3, 17, 0)]
     assert offline(settings, spec, *asked) == [49.0, 3.0, 3.0, 17.0, 0.0]
     features.materialise(Project(settings, spec), TICK - timedelta(hours=1), TICK)
-    rows = OnlineFeatures(Project(settings, spec)).read([question(*one) for one in asked], TICK)
+    rows = OnlineFeatures(Project(settings, spec)).read([question(train, at) for train, at in asked], TICK)
     assert rows.columns["delay"] == [49.0, 3.0, 3.0, 17.0, 0.0]
     assert rows.columns["train_id"] == [train for train, _ in asked]
     assert rows.columns["hour"] == [12.0] * 5

@@ -33,8 +33,8 @@ def spec():
     return specs.load("flights")
 
 
-def one(name: str, **changes) -> Prediction:
-    given = {
+def prediction(name: str, **changes) -> Prediction:
+    fields = {
         "id": name,
         "asked_at": ASKED,
         "answered_at": datetime(2024, 5, 1, tzinfo=UTC),
@@ -44,7 +44,7 @@ def one(name: str, **changes) -> Prediction:
         "model_version": "1",
         "answer": {"probability": 0.25, "decision": False},
     }
-    return Prediction(**(given | changes))
+    return Prediction(**(fields | changes))
 
 
 def read(settings, spec) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def read(settings, spec) -> pd.DataFrame:
 
 
 def test_a_prediction_is_read_as_it_was_logged(settings, spec):
-    Project(settings, spec).log.write([one("a")])
+    Project(settings, spec).log.write([prediction("a")])
     frame = read(settings, spec)
     row = frame.iloc[0]
     assert row["sched_dep"] == pd.Timestamp("2013-03-01T13:00:00Z")
@@ -63,15 +63,15 @@ def test_a_prediction_is_read_as_it_was_logged(settings, spec):
 
 
 def test_an_empty_window_has_the_same_columns_and_types(settings, spec):
-    Project(settings, spec).log.write([one("a")])
+    Project(settings, spec).log.write([prediction("a")])
     empty = Project(settings, spec).log.read(ASKED, ASKED + timedelta(days=1))
     assert len(empty) == 0
     pd.testing.assert_series_equal(empty.dtypes, read(settings, spec).dtypes)
 
 
 def test_the_same_id_is_logged_once(settings, spec):
-    Project(settings, spec).log.write([one("a")])
-    Project(settings, spec).log.write([one("a", answer={"probability": 0.9, "decision": True}), one("b")])
+    Project(settings, spec).log.write([prediction("a")])
+    Project(settings, spec).log.write([prediction("a", answer={"probability": 0.9, "decision": True}), prediction("b")])
     assert read(settings, spec).set_index("id")["probability"].to_dict() == {"a": 0.25, "b": 0.25}
 
 
@@ -83,38 +83,40 @@ def weather(spec, **changes):
 def test_the_answers_of_every_task_are_read_as_its_outputs(settings, spec):
     odds = {"rain": 0.1 + 0.2, "sun": 0.5, "3": 0.2}
     kinds = weather(spec, task="multiclass", classes=["rain", "sun", 3])
-    Project(settings, kinds).log.write([one("a", answer={"probabilities": odds, "decision": "sun"})])
+    Project(settings, kinds).log.write([prediction("a", answer={"probabilities": odds, "decision": "sun"})])
     row = read(settings, kinds).iloc[0]
     assert (row["probability_rain"], row["probability_sun"], row["probability_3"]) == (0.1 + 0.2, 0.5, 0.2)
     assert row["decision"] == "sun" and "answer" not in row and "probability" not in row
 
     degrees = weather(spec, name="degrees", task="regression")
-    Project(settings, degrees).log.write([one("b", answer={"prediction": -1e-17})])
+    Project(settings, degrees).log.write([prediction("b", answer={"prediction": -1e-17})])
     labels = {"b": (2.5, datetime(2013, 3, 2, tzinfo=UTC))}
     assert Project(settings, degrees).log.label_predictions(labels) == {"b"}
     row = read(settings, degrees).iloc[0]
     assert (row["prediction"], row["label"]) == (-1e-17, 2.5) and "decision" not in row
-    found = Project(settings, degrees).log.outcomes(ASKED - timedelta(hours=1), ASKED)
-    assert list(found) == ["event_timestamp", "model_version", "prediction", "label"]
+    outcomes = Project(settings, degrees).log.outcomes(ASKED - timedelta(hours=1), ASKED)
+    assert list(outcomes) == ["event_timestamp", "model_version", "prediction", "label"]
 
 
 def test_another_project_is_not_read(settings, spec):
-    Project(settings, spec.model_copy(update={"name": "energy"})).log.write([one("a")])
+    Project(settings, spec.model_copy(update={"name": "energy"})).log.write([prediction("a")])
     assert len(read(settings, spec)) == 0
 
 
 def test_labels_find_predictions_by_event_whatever_the_zone_of_its_instants(settings, spec):
-    Project(settings, spec).log.write([one("a"), one("b"), one("c", request=FLIGHT | {"carrier": "DL"})])
+    Project(settings, spec).log.write(
+        [prediction("a"), prediction("b"), prediction("c", request=FLIGHT | {"carrier": "DL"})]
+    )
     event = FLIGHT | {name: pd.Timestamp(FLIGHT[name]).tz_convert("UTC") for name in ("sched_dep", "sched_arr")}
     labels = pd.DataFrame([event | {"label": 1, "label_at": pd.Timestamp("2013-03-02", tz="UTC")}])
     assert Project(settings, spec).log.label_events(labels) == 2
-    found = read(settings, spec).set_index("id")
-    assert found["label"].dropna().to_dict() == {"a": 1, "b": 1}
-    assert found["label_at"]["a"] == pd.Timestamp("2013-03-02", tz="UTC")
+    rows = read(settings, spec).set_index("id")
+    assert rows["label"].dropna().to_dict() == {"a": 1, "b": 1}
+    assert rows["label_at"]["a"] == pd.Timestamp("2013-03-02", tz="UTC")
 
 
 def test_labels_find_predictions_by_id_and_replace_earlier_ones(settings, spec):
-    Project(settings, spec).log.write([one("a"), one("b")])
+    Project(settings, spec).log.write([prediction("a"), prediction("b")])
     for outcome in (1, 0):
         labels = {"a": (outcome, datetime(2013, 3, 2, tzinfo=UTC))}
         assert Project(settings, spec).log.label_predictions(labels) == {"a"}
@@ -129,7 +131,7 @@ def test_prune_deletes_by_the_wall_clock(settings, spec, monkeypatch):
     monkeypatch.setattr(predictions, "PRUNED_AT_ONCE", 2)
     old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)
     Project(settings, spec).log.write(
-        [one("new", answered_at=new), *(one(f"old{n}", answered_at=old) for n in range(5))]
+        [prediction("new", answered_at=new), *(prediction(f"old{n}", answered_at=old) for n in range(5))]
     )
     assert predictions.prune(settings.state_database, new) == 5
     assert predictions.prune(settings.state_database, new) == 0
@@ -152,14 +154,16 @@ def test_importing_the_log_pulls_in_no_heavy_tool():
 
 def test_outcomes_are_the_labelled_predictions_of_a_window(settings, spec):
     other = FLIGHT | {"dest": "LAX"}
-    Project(settings, spec).log.write([one("a"), one("b", request=other), one("c", asked_at=ASKED + timedelta(days=1))])
+    Project(settings, spec).log.write(
+        [prediction("a"), prediction("b", request=other), prediction("c", asked_at=ASKED + timedelta(days=1))]
+    )
     labels = pd.DataFrame([FLIGHT | {"label": 1, "label_at": pd.Timestamp(ASKED + timedelta(hours=9))}])
     Project(settings, spec).log.label_events(labels)
-    found = Project(settings, spec).log.outcomes(ASKED - timedelta(hours=1), ASKED)
-    assert found.to_dict("records") == [
+    outcomes = Project(settings, spec).log.outcomes(ASKED - timedelta(hours=1), ASKED)
+    assert outcomes.to_dict("records") == [
         {"event_timestamp": pd.Timestamp(ASKED), "model_version": "1", "probability": 0.25, "label": 1}
     ]
-    assert str(found["event_timestamp"].dtype) == "datetime64[us, UTC]"
+    assert str(outcomes["event_timestamp"].dtype) == "datetime64[us, UTC]"
     empty = Project(settings, spec).log.outcomes(ASKED + timedelta(days=2), ASKED + timedelta(days=3))
-    assert list(empty) == list(found) and empty.empty
+    assert list(empty) == list(outcomes) and empty.empty
     assert Project(settings, spec).log.ids(ASKED - timedelta(hours=1), ASKED) == {"a", "b"}

@@ -26,9 +26,9 @@ def train(client, town):
 
     def make():
         run = client.create_run(experiment).info
-        made = client.create_model_version(town.name, f"{run.artifact_uri}/served", run.run_id)
-        client.set_registered_model_alias(town.name, "challenger", made.version)
-        return str(made.version)
+        version = client.create_model_version(town.name, f"{run.artifact_uri}/served", run.run_id)
+        client.set_registered_model_alias(town.name, "challenger", version.version)
+        return str(version.version)
 
     return make
 

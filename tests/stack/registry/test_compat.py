@@ -18,7 +18,7 @@ def test_an_artifact_goes_there_and_back_through_the_server(tracked: Settings, c
         path = _compat.proxied(run.artifact_uri, "a b/file.txt")
         assert http.put(path, content=b"rows").is_success, f"{CHANGED}PUT {path}"
         assert http.get(path).content == b"rows", f"{CHANGED}GET {path}"
-    assert [one.path for one in client.list_artifacts(run.run_id, "a b")] == ["a b/file.txt"]
+    assert [file.path for file in client.list_artifacts(run.run_id, "a b")] == ["a b/file.txt"]
 
 
 def test_an_alias_that_no_version_has_is_told_from_a_failure(tracked: Settings, client: mlflow.MlflowClient) -> None:

@@ -21,9 +21,9 @@ def register(client, town, tmp_path):
         (tmp_path / "deep").mkdir(exist_ok=True)
         (tmp_path / "deep" / "tree.txt").write_text("leaf")
         client.log_artifacts(run.run_id, str(tmp_path), "served")
-        made = client.create_model_version(town.name, f"{run.artifact_uri}/served", run.run_id, tags={"auc": "0.7"})
-        client.set_registered_model_alias(town.name, "challenger", made.version)
-        return str(made.version)
+        version = client.create_model_version(town.name, f"{run.artifact_uri}/served", run.run_id, tags={"auc": "0.7"})
+        client.set_registered_model_alias(town.name, "challenger", version.version)
+        return str(version.version)
 
     return make
 

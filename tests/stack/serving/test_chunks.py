@@ -15,14 +15,14 @@ def small(monkeypatch):
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_what_is_written_in_chunks_is_read_in_chunks(tmp_path, suffix):
     path = tmp_path / f"rows{suffix}"
-    frame = pd.DataFrame({"number": [0.1 * one for one in range(8)], "code": [f"00{one}" for one in range(8)]})
+    frame = pd.DataFrame({"number": [0.1 * row for row in range(8)], "code": [f"00{row}" for row in range(8)]})
     with chunks.writing(path) as writer:
         for first in (0, 3, 6):
             writer.write(frame[first : first + 3])
         assert not path.exists()
-    found, shares = zip(*chunks.read(path, {"number": "float64"}), strict=True)
-    assert [len(one) for one in found] == [3, 3, 2]
-    pd.testing.assert_frame_equal(pd.concat(found, ignore_index=True), frame)
+    parts, shares = zip(*chunks.read(path, {"number": "float64"}), strict=True)
+    assert [len(part) for part in parts] == [3, 3, 2]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), frame)
     assert list(shares) == sorted(shares) and shares[-1] == 1
 
 
@@ -39,8 +39,8 @@ def test_a_file_without_rows_is_read_and_written(tmp_path, suffix):
     path = tmp_path / f"rows{suffix}"
     with chunks.writing(path) as writer:
         writer.write(pd.DataFrame({"code": pd.Series([], dtype=str)}))
-    ((found, share),) = chunks.read(path, {})
-    assert list(found) == ["code"] and found.empty and share == 1
+    ((rows, share),) = chunks.read(path, {})
+    assert list(rows) == ["code"] and rows.empty and share == 1
 
 
 def test_an_empty_file_is_named(tmp_path):
@@ -55,4 +55,4 @@ def test_what_fails_leaves_the_old_file(tmp_path):
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), chunks.writing(path) as writer:
         writer.write(pd.DataFrame({"code": [1 / 0]}))
-    assert [one.name for one in tmp_path.iterdir()] == ["rows.csv"] and path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.csv"] and path.read_text() == "old"

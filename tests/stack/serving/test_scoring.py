@@ -26,17 +26,17 @@ ROW = {
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"sched_dep": "2013-03-01T08:00:00"}, "without a zone"),
         ({"asked_at": "2013-03-01 06:00"}, "without a zone"),
         ({"sched_arr": None}, "without a zone"),
     ],
 )
-def test_instants_without_a_zone_are_refused(tmp_path: Path, change: dict[str, str], said: str) -> None:
+def test_instants_without_a_zone_are_refused(tmp_path: Path, change: dict[str, str], message: str) -> None:
     file = tmp_path / "in.csv"
     pd.DataFrame([ROW, ROW | change]).to_csv(file, index=False)
-    with pytest.raises(StackError, match=said) as caught:
+    with pytest.raises(StackError, match=message) as caught:
         scoring.file(Project(Settings(home=tmp_path), specs.load("flights")), file, tmp_path / "out.csv", NOW, print)
     assert str(file) in str(caught.value)
     assert next(iter(change)) in str(caught.value)

@@ -38,9 +38,9 @@ def stale(home, toy, hours: int, rows: int = 0, length: int = 1) -> dict[str, ob
 
 def test_each_week_without_rows_is_reported_once(home, toy):
     assert toy.monitoring.max_silence == timedelta(days=7)
-    found = [hours for hours in range(1, 24 * 15, 12) if stale(home, toy, hours, length=12)]
+    reported = [hours for hours in range(1, 24 * 15, 12) if stale(home, toy, hours, length=12)]
 
-    assert found == [1 + 24 * 7 - 12, 1 + 24 * 14 - 12]
+    assert reported == [1 + 24 * 7 - 12, 1 + 24 * 14 - 12]
     assert stale(home, toy, 24 * 7) == {"days": SINCE + HOUR}
 
 

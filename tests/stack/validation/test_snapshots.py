@@ -209,11 +209,11 @@ def test_what_is_missing_is_missing_online_and_offline(shop: ProjectSpec, settin
     ]
     for row in asked:
         row["age"] = None if row["age"] is None else int(row["age"])
-    for order in (asked, asked[::-1], *[[one] for one in asked]):
+    for order in (asked, asked[::-1], *[[event] for event in asked]):
         online = OnlineFeatures(Project(settings, shop)).read(order, MONDAY)
         assert online.times == [None] * len(order)
         for column in shop.features.columns:
-            wanted = [offline[column].iloc[asked.index(one)] for one in order]
+            wanted = [offline[column].iloc[asked.index(event)] for event in order]
             assert [none(value) for value in online.columns[column]] == [none(value) for value in wanted], column
 
 

@@ -126,7 +126,7 @@ def test_a_derived_frame_names_its_day(home, spec):
 
 
 @pytest.mark.parametrize(
-    ("batch", "history", "found"),
+    ("batch", "history", "message"),
     [
         (readings().drop(columns="celsius"), None, "found no celsius"),
         (pd.DataFrame(), None, "found no available_at, celsius, id, room"),
@@ -138,10 +138,10 @@ def test_a_derived_frame_names_its_day(home, spec):
     ],
     ids=["column", "table", "type", "twice", "again", "key", "window"],
 )
-def test_a_broken_delivery_is_refused(home, spec, batch, history, found):
+def test_a_broken_delivery_is_refused(home, spec, batch, history, message):
     verdict = check(home, spec, batch, history)
     assert not verdict.accepted
-    assert found in " ".join(verdict.failures)
+    assert message in " ".join(verdict.failures)
 
 
 def test_the_start_of_the_window_is_outside_and_its_end_inside(home, spec):
@@ -184,10 +184,10 @@ def test_the_index_shows_the_latest_first_with_its_reasons(home, spec):
 
 def test_pages_and_quarantine_are_kept_for_as_long_as_the_settings_say(home, spec):
     check(home, spec, readings(2))
-    made, later = datetime.now(UTC), timedelta(days=1)
+    now, later = datetime.now(UTC), timedelta(days=1)
     batch = readings().assign(available_at=lambda frame: frame["available_at"] + later)
     for kept, pages in ((home.keep_days - 1, 2), (home.keep_days + 1, 0)):
-        at = made + timedelta(days=kept)
+        at = now + timedelta(days=kept)
         validation.validate(Project(home, spec), {"readings": batch}, {}, SINCE + later, UNTIL + later, at)
         assert len(list((home.data_docs / "house" / "validations").glob("*.html"))) == pages
         assert len(list((home.quarantine / "house").iterdir())) == bool(pages)
