@@ -33,13 +33,13 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     Args:
         project: name of the project.
         cutoff: no label of the rows became known after it.
-        rows: their name in ``stack.training.parcels``.
+        rows: their name in :func:`stack.training.tracking.upload_rows`.
         data_revision: of the lake that they come from.
         code_version: of the machine that sent them.
         digest: of the files there that decide what a training gives.
     """
     from stack.promotion import challengers
-    from stack.training import transfer
+    from stack.training import tracking
 
     opened = Project.open(project)
     if code.digest(project) != digest:
@@ -53,23 +53,17 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
     if version := opened.registry.tagged(challengers.identity(opened.spec, cutoff, data_revision)):
         get_run_logger().info("version %s has the same data, cut-off and code: nothing to train", version.version)
         return version.version
-    return train_here(opened, transfer.download_rows(opened.settings, rows), cutoff, data_revision, code_version)
+    return train_here(opened, tracking.download_rows(opened.settings, rows), cutoff, data_revision, code_version)
 
 
 def train_here(project: Project, frame: DataFrame, cutoff: datetime, data_revision: str, code_version: str) -> str:
     """Search, evaluate on the holdout, refit and register the challenger; return its version."""
     from stack.promotion import challengers
+    from stack.training.training import TrainingSet
 
+    data = TrainingSet(frame, cutoff, data_revision, code_version)
     with fitters(project.settings) as workers:
-        return challengers.train(
-            project,
-            frame,
-            data_revision=data_revision,
-            cutoff=cutoff,
-            code_version=code_version,
-            report=get_run_logger().info,
-            workers=workers,
-        ).version
+        return challengers.train(project, data, get_run_logger().info, workers).version
 
 
 def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str | None:
@@ -93,12 +87,12 @@ def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str 
 
 def send(project: Project, frame: DataFrame, cutoff: datetime, revision: str, runs: Runs) -> None:
     """Upload the rows, start the run that trains on them, and follow it to its end."""
-    from stack.training import transfer
+    from stack.training import tracking
 
     log, name = get_run_logger(), f"{project.name}-{cutoff:%Y%m%dT%H%M%SZ}"
     parameters = {"cutoff": cutoff.isoformat(), "rows": name, "data_revision": revision}
     parameters |= {"code_version": code.version(), "digest": code.digest(project.name)}
-    with transfer.upload_rows(project.settings, name, frame):
+    with tracking.upload_rows(project.settings, name, frame):
         run = runs.start("fit", project.name, parameters)
         log.info("%s rows sent to a machine of the pool %s: %s", f"{len(frame):,}", POOL, runs.url(run))
         if not runs.begins(run, START_SECONDS):
