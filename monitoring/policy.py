@@ -23,21 +23,22 @@ def verdict(project: Project, windows: Sequence[Window], *, at: datetime, cutoff
     """Decide as ``monitoring`` in project.yaml says, or as the project's own ``drift.py`` does.
 
     Raises:
-        StackError: ``drift.py`` has no ``decide``, or it answers something else than a verdict.
+        StackError: ``drift.py`` has no ``decide``, or does not return a verdict.
     """
     policy, own = project.spec.monitoring, project.drift
     usual = decide(policy, windows, at=at, cutoff=cutoff)
     if own is None:
         return usual
-    answer = own.decide(usual, policy, windows, at=at, cutoff=cutoff) if hasattr(own, "decide") else None
-    if not isinstance(answer, Verdict):
-        raise StackError(
-            f"{project.spec.folder / 'drift.py'}, decide",
-            found=f"the answer {answer!r}" if hasattr(own, "decide") else "no such function",
-            expected="decide(usual, policy, history, *, at, cutoff) -> stack.kit.drift.Verdict",
-            todo="return `usual`, or a Verdict of your own reasons",
-        )
-    return answer
+    has_function = hasattr(own, "decide")
+    answer = own.decide(usual, policy, windows, at=at, cutoff=cutoff) if has_function else None
+    if isinstance(answer, Verdict):
+        return answer
+    raise StackError(
+        f"{project.spec.folder / 'drift.py'}, decide",
+        found=f"the answer {answer!r}" if has_function else "no such function",
+        expected="decide(usual, policy, history, *, at, cutoff) -> stack.kit.drift.Verdict",
+        todo="return `usual`, or a Verdict of your own reasons",
+    )
 
 
 def decide(policy: Monitoring, windows: Sequence[Window], *, at: datetime, cutoff: datetime | None) -> Verdict:
@@ -48,13 +49,13 @@ def decide(policy: Monitoring, windows: Sequence[Window], *, at: datetime, cutof
 
     Args:
         policy: ``spec.monitoring``.
-        windows: by rising instant; the last one is judged.
+        windows: by rising instant.
         at: the project's present instant.
-        cutoff: the champion's training cut-off; None without a champion, then nothing retrains.
+        cutoff: the champion's training cut-off; without a champion nothing retrains.
     """
     history = History(policy, windows, at, cutoff)
-    reasons = [reason for metric in metrics.METRICS if (reason := metric.rule(history))]
-    return Verdict(tuple(_cooled(history, reason) for reason in reasons))
+    reasons = (metric.rule(history) for metric in metrics.METRICS)
+    return Verdict(tuple(_cooled(history, reason) for reason in reasons if reason))
 
 
 def _cooled(history: History, reason: Reason) -> Reason:

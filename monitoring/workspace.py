@@ -69,7 +69,7 @@ def add(project: Project, name: str, snapshot: Snapshot) -> None:
 
 
 def remove(project: Project, name: str) -> None:
-    """Delete the snapshot of the report `name`; one that is gone already is no error."""
+    """Delete the snapshot of the report `name`, if there is any."""
     _snapshot_file(project, name).unlink(missing_ok=True)
 
 
@@ -84,5 +84,6 @@ def _draw(project: EvidentlyProject, spec: ProjectSpec) -> None:
     panels = [panel for metric in metrics.METRICS for panel in metrics.dashboard_panels(metric, spec)]
     for panel in sorted(panels, key=lambda panel: PLOTS.index(panel.plot_params["plot_type"])):
         project.dashboard.add_panel(panel, tab="Monitoring")
-    for panel in (panel for metric in metrics.METRICS for panel in metric.feature_panels(spec)):
-        project.dashboard.add_panel(panel, tab="Features")
+    for metric in metrics.METRICS:
+        for panel in metric.feature_panels(spec):
+            project.dashboard.add_panel(panel, tab="Features")

@@ -40,7 +40,7 @@ class RequestSource(Source, Protocol):
     """A source of recorded data, for a replay."""
 
     def requests(self, since: datetime, until: datetime) -> DataFrame:
-        """Return the events that were asked about in (since, until]: the request fields and ``event_timestamp``."""
+        """Return the requests of (since, until]: ``event_id``, ``asked_at`` and the request fields."""
 
 
 class Features(Protocol):
