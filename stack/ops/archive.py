@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stack.core.errors import StackError
 
@@ -29,25 +29,21 @@ LEVEL = 1
 CHUNK = MIB = 2**20
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Header(_Frozen):
+class Header(BaseModel, frozen=True):
     """The first file of an archive."""
 
     format: Literal["homelab-mlops-backup"]
     version: int
 
 
-class Member(_Frozen):
+class Member(BaseModel, frozen=True):
     """Size in bytes and hash of a file in the archive."""
 
     size: int
     sha256: str
 
 
-class Counts(_Frozen):
+class Counts(BaseModel, frozen=True):
     """What the databases hold; compared after a restore."""
 
     champions: dict[str, str]
@@ -56,7 +52,7 @@ class Counts(_Frozen):
     predictions: int
 
 
-class Manifest(_Frozen):
+class Manifest(BaseModel, frozen=True):
     """What an archive holds, and which stack wrote it."""
 
     version: int
@@ -199,7 +195,14 @@ def _entries(path: Path) -> Iterator[Iterator[tuple[tarfile.TarInfo, IO[bytes]]]
     try:
         with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             first = tar.next()
-            _require_ours(path, _content(path, tar, first).read(CHUNK) if first and first.name == HEADER else b"")
+            header = _content(path, tar, first).read(CHUNK) if first and first.name == HEADER else b""
+            try:
+                version = Header.model_validate_json(header).version
+            except ValidationError:
+                raise _refused(path, "an archive of something else") from None
+            if version > VERSION:
+                expected, todo = f"format {VERSION} or older", "use the newer checkout"
+                raise _refused(path, f"format {version}", expected, todo)
             yield ((info, _content(path, tar, info)) for info in iter(tar.next, None))
             while whole.read(CHUNK):  # to its checksum
                 pass
@@ -217,15 +220,6 @@ def _content(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[byte
     if content is None:
         raise _foreign_entry(path, info)
     return content
-
-
-def _require_ours(path: Path, header: bytes) -> None:
-    try:
-        version = Header.model_validate_json(header).version
-    except ValidationError:
-        raise _refused(path, "an archive of something else") from None
-    if version > VERSION:
-        raise _refused(path, f"format {version}", expected=f"format {VERSION} or older", todo="use the newer checkout")
 
 
 def _is_safe(name: str) -> bool:

@@ -107,7 +107,7 @@ def definition(settings: Settings, name: str) -> Path:
     return settings.run / f"{name}.json"
 
 
-def render(settings: Settings, services: Iterable[Service]) -> Path:
+def render(settings: Settings, services: Iterable[Service]) -> None:
     """Write the daemon's configuration and a definition file for each service, readable by their owner only.
 
     Commands and environment stand in the definition files, as supervisord's own format has no quoting for them.
@@ -131,7 +131,6 @@ def render(settings: Settings, services: Iterable[Service]) -> Path:
             )
         )
     files.write(settings.run / "supervisord.conf", "".join(parts), mode=0o600)
-    return settings.run / "supervisord.conf"
 
 
 class Supervisor:
