@@ -49,9 +49,9 @@ def commits(scm: Git, revision: str = "HEAD") -> Iterator[GitCommit]:
 def revisions(scm: Git, project: str) -> Iterator[tuple[str, str]]:
     """Iterate over (batch, revision) of a project, newest first."""
     for commit in commits(scm):
-        owner, batch = _appended(commit)
-        if owner == project:
-            yield batch, commit.hexsha
+        trailers, old = _trailers(commit), OLD_SUBJECT.fullmatch(commit.message.partition("\n")[0])
+        if trailers.get("Project", old and old[1]) == project:
+            yield str(trailers.get("Batch", old and old[2])), commit.hexsha
 
 
 def last_change(scm: Git, project: str) -> str:
@@ -69,15 +69,6 @@ def last_change(scm: Git, project: str) -> str:
 def _sha(scm: Git, revision: str, path: str) -> str:
     node = entry(scm, revision, path)
     return "" if node is None else str(node.sha)
-
-
-def _appended(commit: GitCommit) -> tuple[str, str]:
-    """Read which project and batch a commit added; empty strings for other commits."""
-    trailers = _trailers(commit)
-    if "Batch" in trailers:
-        return str(trailers["Project"]), str(trailers["Batch"])
-    old = OLD_SUBJECT.fullmatch(commit.message.partition("\n")[0])
-    return (old[1], old[2]) if old else ("", "")
 
 
 def _trailers(commit: GitCommit) -> Message:

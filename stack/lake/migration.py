@@ -80,17 +80,15 @@ def _partition(repo: Repo, project: str) -> list[Path]:
             new = home / partition(former.stem) / path
             new.parent.mkdir(parents=True, exist_ok=True)
             former.replace(new)
-    tracked = [_track(repo, home / name, listed) for name, listed in parts.items()]
+    changed = [home / repository.OLD_FILE]
+    for name, listed in parts.items():
+        cached = [Path(_compat.cached(repo, oid)) for oid in listed.values()]
+        size = sum(path.stat().st_size for path in cached if path.exists())
+        changed.append(repository.track_list(repo, home / name, listed, size))
     for folder in [*(home / OLD_FOLDER).glob("*"), home / OLD_FOLDER]:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-    old = home / repository.OLD_FILE
-    old.unlink(missing_ok=True)
+    changed[0].unlink(missing_ok=True)
     for keys in repository.scratch(repo).glob("keys-*.npz"):
         keys.unlink()
-    return [*tracked, old]
-
-
-def _track(repo: Repo, folder: Path, listed: dict[str, str]) -> Path:
-    cached = [Path(_compat.cached(repo, oid)) for oid in listed.values()]
-    return repository.track_list(repo, folder, listed, sum(path.stat().st_size for path in cached if path.exists()))
+    return changed
