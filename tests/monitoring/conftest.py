@@ -45,7 +45,7 @@ def frame() -> Callable[..., pd.DataFrame]:
     def make(rows: int = 600, shift: float = 0.0, bias: float = 0.0, seed: int = 0) -> pd.DataFrame:
         random = np.random.default_rng(seed)
         truth = random.uniform(0.1, 0.5, rows)
-        made = pd.DataFrame(
+        rows_of_two_weeks = pd.DataFrame(
             {
                 "calm": random.normal(size=rows).astype("float32"),
                 "moved": random.normal(shift, 1, rows).astype("float32"),
@@ -54,7 +54,7 @@ def frame() -> Callable[..., pd.DataFrame]:
                 "late": (random.uniform(size=rows) < truth).astype(int),
             }
         )
-        made["event_timestamp"] = pd.date_range(AT - timedelta(days=14), AT, rows, unit="us")
-        return made
+        rows_of_two_weeks["event_timestamp"] = pd.date_range(AT - timedelta(days=14), AT, rows, unit="us")
+        return rows_of_two_weeks
 
     return make

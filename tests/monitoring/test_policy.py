@@ -19,16 +19,16 @@ AT = datetime(2013, 4, 1, tzinfo=UTC)
 POLICY = Monitoring(min_rows=1000, min_labelled=8000, max_bias=0.04, max_drift_share=0.3, max_age=timedelta(days=60))
 
 
-def window(**found) -> Window:
+def window(**values) -> Window:
     usual = {"at": AT, "rows": 13_000, "drift_share": 0.1, "prediction_drift": False, "labelled": 20_000, "bias": 0.01}
-    return Window(**usual | found)
+    return Window(**usual | values)
 
 
 @pytest.mark.parametrize(
-    ("case", "found", "age", "action"),
+    ("case", "values", "age", "action"),
     [
         ("a quiet fortnight", {}, 20, "none"),
-        ("every feature drifts: somebody looks, nobody retrains", {"drift_share": 1.0}, 20, "notice"),
+        ("every feature drifts: a notice, no retraining", {"drift_share": 1.0}, 20, "notice"),
         ("just under the share", {"drift_share": 0.29}, 20, "none"),
         ("the predictions drift", {"prediction_drift": True}, 20, "notice"),
         ("a weather feed is gone", {"lost": ("temp", "dewp")}, 20, "notice"),
@@ -44,8 +44,8 @@ def window(**found) -> Window:
         ("an empty window", {"rows": 0, "drift_share": None, "prediction_drift": None, "bias": None}, 20, "none"),
     ],
 )
-def test_the_policy_answers(case, found, age, action):
-    assert decide(POLICY, [window(**found)], at=AT, cutoff=AT - timedelta(days=age)).action == action, case
+def test_the_policy_answers(case, values, age, action):
+    assert decide(POLICY, [window(**values)], at=AT, cutoff=AT - timedelta(days=age)).action == action, case
 
 
 def test_without_a_champion_nothing_retrains():
@@ -66,7 +66,7 @@ def test_the_summary_names_number_and_limit():
 def weeks(*windows: Window) -> list[Window]:
     """Put windows a week apart, the last at `AT`."""
     last = len(windows) - 1
-    return [replace(one, at=AT - timedelta(days=7 * (last - number))) for number, one in enumerate(windows)]
+    return [replace(window, at=AT - timedelta(days=7 * (last - number))) for number, window in enumerate(windows)]
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def weeks(*windows: Window) -> list[Window]:
 def test_n_of_m_windows_break_the_limit_before_it_counts(biases, action):
     policy = POLICY.model_copy(update={"breaches": 2, "windows": 3})
 
-    found = decide(policy, weeks(*(window(bias=bias) for bias in biases)), at=AT, cutoff=AT - timedelta(days=50))
+    decision = decide(policy, weeks(*(window(bias=bias) for bias in biases)), at=AT, cutoff=AT - timedelta(days=50))
 
-    assert found.action == action
+    assert decision.action == action
 
 
 def test_windows_of_the_former_champion_do_not_count():
@@ -109,18 +109,18 @@ def test_drift_gives_notice_when_n_of_m_windows_drift():
 def test_after_a_retraining_the_next_one_waits(days, action):
     asked = window(at=AT - timedelta(days=days), retrained=True)
 
-    found = decide(POLICY, [asked, window(bias=0.06)], at=AT, cutoff=AT - timedelta(days=80))
+    decision = decide(POLICY, [asked, window(bias=0.06)], at=AT, cutoff=AT - timedelta(days=80))
 
-    assert found.action == action
-    assert (f"requested {days} days ago, cool-down 14" in found.summary) == (action == "notice")
+    assert decision.action == action
+    assert (f"requested {days} days ago, cool-down 14" in decision.summary) == (action == "notice")
 
 
 def test_the_loss_retrains_where_a_limit_is_set():
     policy = POLICY.model_copy(update={"max_bias": None, "max_loss": 0.55})
 
-    found = [decide(policy, [window(loss=loss, bias=0.3)], at=AT, cutoff=AT).action for loss in (0.54, 0.56, None)]
+    actions = [decide(policy, [window(loss=loss, bias=0.3)], at=AT, cutoff=AT).action for loss in (0.54, 0.56, None)]
 
-    assert found == ["none", "retrain", "none"]
+    assert actions == ["none", "retrain", "none"]
 
 
 @pytest.fixture
@@ -145,13 +145,13 @@ def test_a_project_decides_for_itself(own_policy):
     project = own_policy(
         "tiny",
         "from stack.kit.drift import Verdict\n\n\ndef decide(usual, policy, history, *, at, cutoff):\n"
-        "    return Verdict(tuple(one for one in usual.reasons if one.name != 'age'))\n",
+        "    return Verdict(tuple(reason for reason in usual.reasons if reason.name != 'age'))\n",
     )
 
-    found = verdict(project, [window()], at=AT, cutoff=AT - timedelta(days=500))
+    decision = verdict(project, [window()], at=AT, cutoff=AT - timedelta(days=500))
 
-    assert found.action == "none"
-    assert [one.name for one in found.reasons] == ["drift", "predictions", "missing", "bias"]
+    assert decision.action == "none"
+    assert [reason.name for reason in decision.reasons] == ["drift", "predictions", "missing", "bias"]
 
 
 def test_an_answer_that_is_no_verdict_is_named(own_policy):

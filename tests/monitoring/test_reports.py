@@ -48,9 +48,13 @@ def test_every_method_of_the_specification_gives_the_scores_that_evidently_gives
 
     assert report.drifted == ("moved",)
     methods = dict.fromkeys(["calm", "moved"], method) | {"origin_id": CATEGORY_METHODS[method]}
-    alone = evidently.Report([evidently.metrics.ValueDrift(column=one, method=test) for one, test in methods.items()])
+    alone = evidently.Report(
+        [evidently.metrics.ValueDrift(column=column, method=test) for column, test in methods.items()]
+    )
     expected = alone.run(evidently.Dataset.from_pandas(current), evidently.Dataset.from_pandas(reference)).dict()
-    assert report.drift == pytest.approx({one["config"]["column"]: one["value"] for one in expected["metrics"]})
+    assert report.drift == pytest.approx(
+        {metric["config"]["column"]: metric["value"] for metric in expected["metrics"]}
+    )
 
 
 def test_too_few_rows_decide_nothing(home, spec, frame):
@@ -129,13 +133,13 @@ def test_reports_are_kept_once_a_name_and_for_the_days_of_the_settings(home, spe
 
 def test_what_every_page_repeats_is_kept_once(home, spec, frame, monkeypatch):
     monkeypatch.setattr(reports, "SNAPSHOTS", 2)
-    found = [
+    paths = [
         reports.run(Project(home, spec), frame(seed=1), frame(), at=AT, name=name).path for name in ("r1", "r2", "r3")
     ]
     [library] = (home.pages / "assets").iterdir()
 
     assert library.stat().st_size > 1_000_000
-    for page in found:
+    for page in paths:
         assert f'src="../assets/{library.name}"' in page.read_text()
         assert page.stat().st_size < 2_000_000
     kept = Workspace(str(home.reports)).list_runs(workspace.project_id(spec))
@@ -228,4 +232,4 @@ def test_a_retraining_that_came_to_nothing_is_no_reason_to_wait(home, spec, fram
         Project(home, spec), frame(seed=1), frame(rows=50), at=AT + 2 * day, name="r3", cutoff=old, trained=AT + day
     )
 
-    assert [one.verdict.action for one in (first, lost, came)] == ["retrain", "retrain", "notice"]
+    assert [report.verdict.action for report in (first, lost, came)] == ["retrain", "retrain", "notice"]

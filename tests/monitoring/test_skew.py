@@ -23,18 +23,18 @@ def test_equal_features_do_not_differ_though_their_types_do(toy):
 
 def test_a_row_counts_once_however_many_of_its_cells_differ(toy):
     served, offline = frames(toy)
-    found = compare(toy, served, offline.assign(cold=np.float32(9), town_id=["Bath", "Bath", "Oban"]))
-    assert (found.rows, found.differing) == (3, 3)
-    assert "a asked at 2024-01-01 00:00:00+00:00, cold: served 1.0, offline 9.0" in found.examples
-    assert any("town_id: served Cork, offline Bath" in one for one in found.examples)
+    skew = compare(toy, served, offline.assign(cold=np.float32(9), town_id=["Bath", "Bath", "Oban"]))
+    assert (skew.rows, skew.differing) == (3, 3)
+    assert "a asked at 2024-01-01 00:00:00+00:00, cold: served 1.0, offline 9.0" in skew.examples
+    assert any("town_id: served Cork, offline Bath" in example for example in skew.examples)
 
 
 def test_the_next_float_and_a_lost_value_differ(toy):
     served, offline = frames(toy)
     near = offline.assign(wet=np.array([np.nextafter(np.float32(0.1), 1, dtype="float32"), np.nan, np.nan], "float32"))
-    found = compare(toy, served, near)
-    assert found.differing == 2
-    assert (found + found).differing == 4
+    skew = compare(toy, served, near)
+    assert skew.differing == 2
+    assert (skew + skew).differing == 4
 
 
 def test_no_prediction_is_no_skew(toy):

@@ -107,5 +107,5 @@ def test_a_refused_day_does_not_refuse_the_next(check):
 
 
 def test_humidity_follows_from_temperature_and_dew_point():
-    found = checks._humidity(pd.Series([39.02, 86.0]), pd.Series([26.06, 86.0]))
-    assert found.round(1).tolist() == [59.4, 100.0]
+    humidity = checks._humidity(pd.Series([39.02, 86.0]), pd.Series([26.06, 86.0]))
+    assert humidity.round(1).tolist() == [59.4, 100.0]

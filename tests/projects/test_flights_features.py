@@ -94,9 +94,9 @@ def test_running_sums_equal_a_plain_mean(tables, views):
                 tick = row["event_timestamp"]
                 recent = flights["landed"].between(tick - pd.Timedelta(hours=hours), tick, inclusive="right")
                 landed = flights.loc[recent & (flights[entity] == row[entity]), "arr_delay"]
-                found = [row[f"{entity}_{what}_{hours}h"] for what in ("delay", "late")]
+                means = [row[f"{entity}_{what}_{hours}h"] for what in ("delay", "late")]
                 late = (landed >= 15).mean() if len(landed) else np.nan
-                np.testing.assert_allclose(found, [landed.mean(), late], rtol=1e-6)
+                np.testing.assert_allclose(means, [landed.mean(), late], rtol=1e-6)
 
 
 @pytest.mark.parametrize("instant", ["2013-02-08T15:00Z", "2013-02-09T03:20Z", "2013-02-10T23:59Z"])
@@ -142,9 +142,9 @@ def test_a_day_at_a_time_gives_the_same_features(tables, views):
 def test_weather_is_stamped_when_it_is_known(tables, views):
     weather = views["weather"]
     assert list(weather.columns) == ["origin", "event_timestamp", *features.WEATHER]
-    one = tables["weather"].set_index(["origin", "time_hour"]).loc[("JFK", pd.Timestamp("2013-02-08T12:00Z"))]
+    noon = tables["weather"].set_index(["origin", "time_hour"]).loc[("JFK", pd.Timestamp("2013-02-08T12:00Z"))]
     then = weather[(weather["origin"] == "JFK") & (weather["event_timestamp"] == pd.Timestamp("2013-02-08T13:00Z"))]
-    assert then["temp"].item() == np.float32(one["temp"])
+    assert then["temp"].item() == np.float32(noon["temp"])
 
 
 def test_events_carry_the_label_and_when_it_was_known(tables):
@@ -183,8 +183,8 @@ def test_request_features_of_one_flight():
     ],
 )
 def test_the_local_clock_follows_new_york(departure, minute, weekday):
-    found = features.on_request(REQUEST | {"sched_dep": [datetime.fromisoformat(departure)]})
-    assert (found["dep_minute"], found["dep_weekday"]) == ([minute], [weekday])
+    values = features.on_request(REQUEST | {"sched_dep": [datetime.fromisoformat(departure)]})
+    assert (values["dep_minute"], values["dep_weekday"]) == ([minute], [weekday])
 
 
 def test_request_features_of_many_rows_equal_those_of_each(tables):
@@ -192,8 +192,8 @@ def test_request_features_of_many_rows_equal_those_of_each(tables):
     columns = {name: events[name].tolist() for name in source.REQUEST}
     many = features.on_request(columns)
     for number in range(0, 500, 50):
-        one = features.on_request({name: [values[number]] for name, values in columns.items()})
-        assert one == {name: [values[number]] for name, values in many.items()}
+        single = features.on_request({name: [values[number]] for name, values in columns.items()})
+        assert single == {name: [values[number]] for name, values in many.items()}
 
 
 def test_request_features_of_one_row_cost_microseconds():

@@ -1,4 +1,4 @@
-"""The page of a replayed period, made of figures that a replay gives."""
+"""The page of a replayed period, from the figures of a replay."""
 
 from __future__ import annotations
 

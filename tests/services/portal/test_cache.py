@@ -20,9 +20,9 @@ def test_what_was_true_long_ago_is_not_shown():
 
         seen = [(await cache.read({"mlflow": at_once}, patience=1.0))["mlflow"]]
         seen.append((await cache.read({"mlflow": slowly}))["mlflow"])
-        while (found := (await cache.read({"mlflow": slowly}))["mlflow"]) == "connection refused":
+        while (result := (await cache.read({"mlflow": slowly}))["mlflow"]) == "connection refused":
             await asyncio.sleep(0.01)
         late.set()
-        return [*seen, found, (await cache.read({"mlflow": slowly}, patience=1.0))["mlflow"]]
+        return [*seen, result, (await cache.read({"mlflow": slowly}, patience=1.0))["mlflow"]]
 
     assert asyncio.run(asyncio.wait_for(live(), 10)) == ["connection refused", "connection refused", None, "answers"]

@@ -46,7 +46,7 @@ def test_the_data_sets_of_a_project_are_listed_with_their_picture(reported, port
     client = portal(reported)
     page = client.get("/catalog/flights").text
     assert page.count('class="box"') >= 4 and "2 batches" in page and "<svg" in page
-    kinds = [one["kind"] for one in client.get("/catalog/flights.json").json()]
+    kinds = [data_set["kind"] for data_set in client.get("/catalog/flights.json").json()]
     assert kinds[0] == "raw table" and kinds[-1] == "reports"
     assert client.get("/catalog/fligths").status_code == 404
 
@@ -192,10 +192,10 @@ def test_an_unknown_project_has_no_reports(home, portal):
 def test_the_headers_keep_a_page_to_this_machine(reported, portal):
     client = portal(reported)
 
-    ours, made = client.get("/"), client.get("/reports/flights/20130315T000000Z.html")
+    ours, report = client.get("/"), client.get("/reports/flights/20130315T000000Z.html")
 
     assert "unsafe" not in ours.headers["content-security-policy"]
-    for answer in (ours, made):
+    for answer in (ours, report):
         assert answer.headers["content-security-policy"].startswith("default-src 'self'")
         assert "http" not in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -225,6 +225,6 @@ def test_the_portal_stays_light():
     heavy = "{'mlflow', 'feast', 'evidently', 'pandas', 'numpy', 'great_expectations', 'bentoml', 'prefect', 'dvc'}"
     code = f"import sys, services.portal.app; print({heavy} & set(sys.modules))"
 
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert found.stdout.strip() == "set()"
+    assert process.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""The watch tells what lasts, once a day, and nothing that passes."""
+"""The watch raises an alarm of what lasts, once a day, and of nothing that passes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.stacks import prefect_api
 NOW, LOOK = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)
 
 
-def told(looks: list[str]) -> list[tuple[int, str]]:
-    """What is told at which look, when `looks` say what each saw: m for MLflow, d for the disk."""
+def alarms(looks: list[str]) -> list[tuple[int, str]]:
+    """Number of the check and title of each alarm; `looks` say what the checks saw: m for MLflow, d for the disk."""
     watching = Watch()
     return [
         (number, title)
@@ -28,17 +28,17 @@ def told(looks: list[str]) -> list[tuple[int, str]]:
     ]
 
 
-def test_a_restart_is_not_told_and_what_lasts_is():
-    assert told(["m", "m", *["-"] * 20]) == []
-    assert told(["m", "-", "md", "d", "m", "d"]) == [(4, "m"), (5, "d")]
+def test_a_restart_raises_no_alarm_and_what_lasts_does():
+    assert alarms(["m", "m", *["-"] * 20]) == []
+    assert alarms(["m", "-", "md", "d", "m", "d"]) == [(4, "m"), (5, "d")]
 
 
-def test_what_lasts_is_told_once_a_day_and_so_is_its_end():
+def test_what_lasts_raises_an_alarm_once_a_day_and_so_does_its_end():
     day = 24 * 12
-    found = told([*["m"] * (2 * day + 10), *["-"] * 20, "m", "m", "m"])
+    raised = alarms([*["m"] * (2 * day + 10), *["-"] * 20, "m", "m", "m"])
 
     over = 2 * day + 10 + watch.CHECKS - 1
-    assert found == [(2, "m"), (day + 2, "m"), (2 * day + 2, "m"), (over, "over: m"), (2 * day + 32, "m")]
+    assert raised == [(2, "m"), (day + 2, "m"), (2 * day + 2, "m"), (over, "over: m"), (2 * day + 32, "m")]
 
 
 def run(state: str, *, scheduled: bool = True, by: str | None = None) -> dict[str, object]:
@@ -64,9 +64,9 @@ def run(state: str, *, scheduled: bool = True, by: str | None = None) -> dict[st
     ],
 )
 def test_the_last_run_of_a_flow_decides(last, title):
-    found = watch.failure_of(last)
+    failure = watch.failure_of(last)
 
-    assert (found and found[0]) == title
+    assert (failure and failure[0]) == title
 
 
 def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):
@@ -78,9 +78,9 @@ def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):
         async with httpx.AsyncClient() as client:
             return await watch.problems(home, client, NOW)
 
-    found = asyncio.run(look())
-    assert {"MLflow does not answer", "Prefect worker does not answer", "the disk fills up"} <= set(found)
-    assert "MiB free" in found["the disk fills up"]
+    problems = asyncio.run(look())
+    assert {"MLflow does not answer", "Prefect worker does not answer", "the disk fills up"} <= set(problems)
+    assert "MiB free" in problems["the disk fills up"]
     assert watch.restarts(home, 1010.0) == {
         "mlflow starts again and again": "5 times within an hour: make logs SERVICE=mlflow"
     }
@@ -88,17 +88,17 @@ def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):
 
 
 @pytest.mark.services
-def test_the_questions_are_ones_that_a_running_stack_answers(running: Settings, monkeypatch):
+def test_a_running_stack_answers_the_queries(running: Settings, monkeypatch):
     monkeypatch.setattr(disk, "WARNING", 0)
 
     async def look() -> tuple[dict[str, str], dict[str, str]]:
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-            found = await watch.runs(client, running, datetime.now(UTC))
-            return found, await watch.problems(running, client, datetime.now(UTC))
+            problems = await watch.runs(client, running, datetime.now(UTC))
+            return problems, await watch.problems(running, client, datetime.now(UTC))
 
-    runs, found = asyncio.run(look())
+    runs, problems = asyncio.run(look())
     assert "runs are not taken up" not in runs
-    assert [title for title in found if title.endswith(("answer", "up"))] == []
+    assert [title for title in problems if title.endswith(("answer", "up"))] == []
 
 
 @pytest.mark.services
@@ -114,13 +114,13 @@ def test_the_runs_of_a_project_that_is_gone_hide_no_others(running: Settings):
 
     with prefect_api(running) as prefect:
 
-        def made(path: str, **body: object) -> str:
+        def post(path: str, **body: object) -> str:
             return prefect.post(path, json=body).raise_for_status().json()["id"]
 
-        flow = made("/flows/", name="gone")
-        deployment = made("/deployments/", name="gone", flow_id=flow, entrypoint="flows.gone.gone")
+        flow = post("/flows/", name="gone")
+        deployment = post("/deployments/", name="gone", flow_id=flow, entrypoint="flows.gone.gone")
         for _ in range(watch.CANCELLED_IN_A_ROW):
-            made(f"/deployments/{deployment}/create_flow_run", state={"type": "CANCELLED", "message": "why"})
+            post(f"/deployments/{deployment}/create_flow_run", state={"type": "CANCELLED", "message": "why"})
         before = look()
         prefect.delete(f"/deployments/{deployment}").raise_for_status()
         after = look()
