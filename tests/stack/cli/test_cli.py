@@ -42,7 +42,7 @@ def test_help_is_there_at_once():
     assert first < 5  # 0.1 s on an idle machine
 
 
-def test_a_mistake_of_the_user_is_told_without_a_traceback(env):
+def test_an_error_of_the_user_is_shown_without_a_traceback(env):
     answer = stack("status", env=env | {"STACK_MLFLOW_PORT": "high"})
 
     assert answer.returncode == 1
@@ -60,13 +60,13 @@ def test_a_misspelt_project_names_the_nearest(env):
     assert answer.returncode == 1 and "did you mean 'flights'?" in answer.stderr
 
 
-def test_a_run_without_a_server_says_how_to_start_it(env):
+def test_a_run_without_a_server_names_the_command_that_starts_it(env):
     answer = stack("train", "flights", "--until", "2013-03-01T00:00:00Z", env=env)
 
     assert answer.returncode == 1 and "make up" in answer.stderr
 
 
-def test_a_key_that_names_no_authority_is_refused_and_not_told(env):
+def test_a_key_that_names_no_authority_is_refused_and_not_shown(env):
     answer = stack("join", "--url", "https://127.0.0.1:9", "--key", ".secret", env=env)
 
     assert answer.returncode == 1 and "KEY:" in answer.stderr and "secret" not in answer.stderr
@@ -107,12 +107,12 @@ def test_the_exports_can_be_evaluated(env):
     ]
     script = f'eval "$({shlex.quote(sys.executable)} -m stack env)"; printenv {" ".join(keys)}; command -v feast'
 
-    told = subprocess.check_output(["bash", "-c", script], cwd=ROOT, env=os.environ | env, text=True).splitlines()
+    lines = subprocess.check_output(["bash", "-c", script], cwd=ROOT, env=os.environ | env, text=True).splitlines()
 
-    assert told[0] == f"http://127.0.0.1:{env['STACK_PREFECT_PORT']}/api"
-    assert told[1] == f"http://127.0.0.1:{env['STACK_MLFLOW_PORT']}"
-    assert told[2] == str(ROOT / "feature_repo" / "feature_store.yaml")
-    assert told[-1].startswith(str(sys.prefix))
+    assert lines[0] == f"http://127.0.0.1:{env['STACK_PREFECT_PORT']}/api"
+    assert lines[1] == f"http://127.0.0.1:{env['STACK_MLFLOW_PORT']}"
+    assert lines[2] == str(ROOT / "feature_repo" / "feature_store.yaml")
+    assert lines[-1].startswith(str(sys.prefix))
 
 
 def test_logs_of_an_unknown_service_name_the_nearest(env, tmp_path):

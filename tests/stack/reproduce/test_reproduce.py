@@ -1,4 +1,4 @@
-"""A model is rebuilt from its run alone; code that no commit has is refused, and a difference is found."""
+"""A model is rebuilt from its run alone; code that no commit has is refused; differences are counted."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SINCE, CUTOFF = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 13, tzinfo=U
 
 @pytest.fixture(scope="module")
 def spec() -> specs.ProjectSpec:
-    found = specs.load("flights")
-    changed = {"candidates": ["linear"], "trials": 1, "folds": 1}
-    return found.model_copy(update={"training": found.training.model_copy(update=changed)})
+    flights = specs.load("flights")
+    changes = {"candidates": ["linear"], "trials": 1, "folds": 1}
+    return flights.model_copy(update={"training": flights.training.model_copy(update=changes)})
 
 
 @pytest.fixture(scope="module")
 def run_id(tracked: Settings, spec: specs.ProjectSpec) -> str:
-    """A training on the first of two batches of the lake: the second one is none of its business."""
+    """A training on the first of two batches of the lake: the second batch came later."""
     fetch = contract.source(spec.name).fetch
     revision = Project(tracked, spec).lake.append(fetch(SINCE, CUTOFF), SINCE, CUTOFF)
     frame = steps.training_set(spec, Project(tracked, spec).lake.read(until=CUTOFF), CUTOFF)
@@ -50,13 +50,13 @@ def known(tracked: Settings, run_id: str, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_metrics_and_predictions_are_the_recorded_ones(tracked: Settings, run_id: str) -> None:
-    said: list[str] = []
-    found = reproduce.reproduce(tracked, run_id, said.append)
-    assert found.same
-    assert found.metrics > 8
-    assert {name: off for name, (_, off) in found.rows.items()} == {"holdout": 0, "reference": 0}
-    assert min(rows for rows, _ in found.rows.values()) > 1000
-    assert any("labelled rows" in line for line in said)
+    lines: list[str] = []
+    comparison = reproduce.reproduce(tracked, run_id, lines.append)
+    assert comparison.same
+    assert comparison.metrics > 8
+    assert {name: off for name, (_, off) in comparison.rows.items()} == {"holdout": 0, "reference": 0}
+    assert min(rows for rows, _ in comparison.rows.values()) > 1000
+    assert any("labelled rows" in line for line in lines)
     assert [path.name for path in tracked.home.glob("reproduce-*")] == []
 
 
@@ -74,14 +74,14 @@ def test_what_differs_is_counted(known: reproduce.Recorded, tmp_path: Path) -> N
         (tmp_path / name).mkdir()
         rows.to_parquet(tmp_path / name / f"{name}.parquet")
     (tmp_path / steps.METRICS).write_text(json.dumps(known.metrics | {"auc": known.metrics["auc"] + 1e-8}))
-    found = reproduce.compare(known, tmp_path)
-    assert set(found.differing) == {"auc"}
-    assert {off for _, off in found.rows.values()} == {3}
-    assert not found.same
+    comparison = reproduce.compare(known, tmp_path)
+    assert set(comparison.differing) == {"auc"}
+    assert {off for _, off in comparison.rows.values()} == {3}
+    assert not comparison.same
 
 
 @pytest.mark.parametrize(
-    ("recorded", "said"),
+    ("recorded", "message"),
     [
         (
             {"code_version": "0" * 40 + "-dirty", "uncommitted": ["stack/specification/project.py"]},
@@ -92,10 +92,10 @@ def test_what_differs_is_counted(known: reproduce.Recorded, tmp_path: Path) -> N
     ],
 )
 def test_code_that_cannot_be_had_is_refused(
-    known: reproduce.Recorded, tmp_path: Path, recorded: dict[str, Any], said: str
+    known: reproduce.Recorded, tmp_path: Path, recorded: dict[str, Any], message: str
 ) -> None:
     recipe = known.recipe | recorded | {"code_digest": "another"}
-    with pytest.raises(StackError, match=said), checkouts.recorded(recipe, tmp_path / "code", print):
+    with pytest.raises(StackError, match=message), checkouts.recorded(recipe, tmp_path / "code", print):
         pass
     with checkouts.recorded(recipe, tmp_path / "code", print, as_it_is=True) as checkout:
         assert checkout.folder == ROOT
@@ -113,10 +113,10 @@ def test_other_code_is_checked_out_beside_this_one(known: reproduce.Recorded, tm
     with checkouts.recorded(recipe, tmp_path / "code", print) as checkout:
         assert checkout.folder == tmp_path / "code"
         assert (checkout.folder / "stack/reproduce/rebuild.py").is_file()
-        said: list[str] = []
+        lines: list[str] = []
         with pytest.raises(StackError, match="No such file"):
-            checkout.run(["stack.reproduce.rebuild", str(tmp_path / "absent.json"), str(tmp_path)], {}, said.append)
-        assert str(checkout.folder) in "\n".join(said)
+            checkout.run(["stack.reproduce.rebuild", str(tmp_path / "absent.json"), str(tmp_path)], {}, lines.append)
+        assert str(checkout.folder) in "\n".join(lines)
     assert not (tmp_path / "code").exists()
     assert str(tmp_path) not in subprocess.check_output(["git", "worktree", "list"], cwd=ROOT, text=True)
 
