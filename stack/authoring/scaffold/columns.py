@@ -56,8 +56,8 @@ class Column:
     example: Any = None
     zoned: bool = False
     """Datetimes: each of them names its zone."""
-    parsing: str = ""
-    """Datetimes: arguments of ``pandas.to_datetime``, as Python."""
+    format: str | None = None
+    """Datetimes in text: the format by which pandas reads them."""
 
     @property
     def usable(self) -> bool:
@@ -100,8 +100,7 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
     facts["example"] = _plain(present.iloc[len(present) // 2])
     kind = _kind(present, facts["distinct"])
     if kind == "datetime":
-        facts["zoned"] = _zoned(present)
-        facts["parsing"] = f', format="{pattern}"' if (pattern := _format(present)) else ""
+        facts |= {"zoned": _zoned(present), "format": _format(present)}
     elif kind in ("number", "integer"):
         facts |= {"least": float(present.min()), "most": float(present.max())}
     if kind in ("string", "boolean", "integer") and facts["distinct"] <= KNOWN:

@@ -74,8 +74,8 @@ def _time_notes(choices: Choices) -> list[str]:
         return ["There is no time: rows are held out at random, and all features come with the request."]
     zone = "" if time.zoned else f"; it names no zone, {choices.zone} is taken (`ZONE` in `source.py`)"
     lines = [f"`{time.source}` is the instant at which a row is asked about and its outcome is known{zone}."]
-    if "%" in time.parsing:
-        lines.append(f"`{time.source}` is read{time.parsing.replace(', format=', ' as ')}, like {time.example}.")
+    if time.format and "%" in time.format:
+        lines.append(f'`{time.source}` is read as "{time.format}", like {time.example}.')
     clock = "is replayed: its last row is old" if choices.replayed else "runs on the wall clock, with schedules"
     return [*lines, f"The project {clock}."]
 
