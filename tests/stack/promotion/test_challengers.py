@@ -33,9 +33,9 @@ def test_what_is_registered_is_taken_up_once(
     tags = challengers.identity(spec, CUTOFF, "3f2a")
     assert challengers.find_existing(Project(tracked, spec), tags) is None
 
-    made = train(tracked, spec, toy_rows())
-    found = challengers.find_existing(Project(tracked, spec), tags)
-    assert found is not None and found.version == made.version
+    trained = train(tracked, spec, toy_rows())
+    existing = challengers.find_existing(Project(tracked, spec), tags)
+    assert existing is not None and existing.version == trained.version
     assert (
         challengers.find_existing(
             Project(tracked, spec), challengers.identity(spec, CUTOFF + timedelta(days=1), "3f2a")
@@ -44,7 +44,7 @@ def test_what_is_registered_is_taken_up_once(
     )
 
     # A version that the gate has judged is not brought before it again.
-    judged = Judgement(made.version, None, "passed", {})
+    judged = Judgement(trained.version, None, "passed", {})
     decisions.promote(Project(tracked, spec), judged, DecisionTime(CUTOFF, CUTOFF))
     assert challengers.find_existing(Project(tracked, spec), tags) == Project(tracked, spec).registry.champion()
     assert Project(tracked, spec).registry.challenger() is None
@@ -52,9 +52,9 @@ def test_what_is_registered_is_taken_up_once(
     # A machine that had been given up comes back and has trained the same: it registers no second version, and the
     # decision stands.
     late = train(tracked, spec, toy_rows())
-    assert late.version == made.version and late.run_id != made.run_id
+    assert late.version == trained.version and late.run_id != trained.run_id
     with pytest.raises(httpx.HTTPStatusError, match="RESOURCE_DOES_NOT_EXIST"):
-        Project(tracked, spec).registry.numbered(str(int(made.version) + 1))
+        Project(tracked, spec).registry.numbered(str(int(trained.version) + 1))
     assert Project(tracked, spec).registry.tagged(tags) == Project(tracked, spec).registry.champion()
     assert Project(tracked, spec).registry.challenger() is None
 
@@ -71,12 +71,12 @@ def test_a_training_is_known_again_after_another_project_has_ingested(
 
     def again() -> str | None:
         tags = challengers.identity(spec, CUTOFF, Project(home, spec).lake.revision())
-        found = challengers.find_existing(Project(tracked, spec), tags)
-        return found.version if found else None
+        existing = challengers.find_existing(Project(tracked, spec), tags)
+        return existing.version if existing else None
 
     ingest(spec, 0)
-    made = train(tracked, spec, toy_rows(), Project(home, spec).lake.revision())
+    trained = train(tracked, spec, toy_rows(), Project(home, spec).lake.revision())
     ingest(other, 0)
-    assert again() == made.version
+    assert again() == trained.version
     ingest(spec, 1)
     assert again() is None

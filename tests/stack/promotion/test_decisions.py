@@ -41,8 +41,9 @@ def judged(version, champion, reason="better"):
     return Judgement(version, champion, reason, {"log_loss": 0.48, "auc": float("nan")})
 
 
-def told(settings, spec):
-    return [(one.kind, one.version, one.champion, one.state) for one in decisions.entries(Project(settings, spec))]
+def audit(settings, spec):
+    entries = decisions.entries(Project(settings, spec))
+    return [(entry.kind, entry.version, entry.champion, entry.state) for entry in entries]
 
 
 def test_what_was_live_when_and_why(tracked, town, train):
@@ -53,14 +54,14 @@ def test_what_was_live_when_and_why(tracked, town, train):
     third = train()
     decisions.promote(Project(tracked, town), judged(third, first), on(14))
     decisions.rollback(Project(tracked, town), on(15), "complaints")
-    assert told(tracked, town) == [
+    assert audit(tracked, town) == [
         ("promote", first, None, "done"),
         ("refuse", second, first, "done"),
         ("promote", third, first, "done"),
         ("rollback", first, third, "done"),
     ]
-    found = [(span.version, span.since, span.until, span.reason) for span in decisions.live(Project(tracked, town))]
-    assert found == [
+    result = [(span.version, span.since, span.until, span.reason) for span in decisions.live(Project(tracked, town))]
+    assert result == [
         (first, on(0).at, on(14).at, "the first"),
         (third, on(14).at, on(15).at, "better"),
         (first, on(15).at, None, "complaints"),
@@ -134,7 +135,7 @@ def test_a_canary_is_promoted_or_withdrawn_and_the_next_one_takes_its_place(trac
     decisions.try_out(Project(tracked, town), judged(fourth, third), on(5))
     decisions.withdraw(Project(tracked, town), judged(fourth, third, "it fails"), on(6))
     assert aliases(tracked, town) == (third, None, first) and Project(tracked, town).registry.canary() is None
-    assert told(tracked, town) == [
+    assert audit(tracked, town) == [
         ("promote", first, None, "done"),
         ("canary", second, first, "done"),
         ("withdraw", second, first, "done"),
@@ -175,7 +176,7 @@ def test_a_killed_change_of_the_canary_is_completed(tracked, town, train, kind, 
         decisions.try_out(Project(tracked, town), judged(second, first), on(0))
     decide_and_die(Project(tracked, town), kind, second, first, step=step)
     decisions.complete_pending(Project(tracked, town))
-    assert told(tracked, town)[-1] == ("canary" if kind == "try_out" else "withdraw", second, first, "done")
+    assert audit(tracked, town)[-1] == ("canary" if kind == "try_out" else "withdraw", second, first, "done")
     canary = Project(tracked, town).registry.canary()
     assert (canary and canary.version) == (second if kind == "try_out" else None)
     assert Project(tracked, town).registry.champion().version == first
@@ -206,6 +207,6 @@ def test_killed_after_any_step_the_next_one_completes_it(tracked, town, train, k
     decisions.complete_pending(Project(tracked, town))
     decisions.complete_pending(Project(tracked, town))
     wanted = ("promote", second, first, "done") if kind == "promote" else ("rollback", first, second, "done")
-    assert told(tracked, town)[-1] == wanted
-    assert len(told(tracked, town)) == (2 if kind == "promote" else 3)
+    assert audit(tracked, town)[-1] == wanted
+    assert len(audit(tracked, town)) == (2 if kind == "promote" else 3)
     assert aliases(tracked, town) == ((second, None, first) if kind == "promote" else (first, None, None))

@@ -66,7 +66,7 @@ def test_a_good_challenger_passes(toy, holdout):
             ["auc of town_id Cork"],
         ),
     ],
-    ids=["says nothing", "knows too much", "promises too little", "fails one town"],
+    ids=["says nothing", "knows too much", "promises too little", "fails in a town"],
 )
 def test_a_limit_that_is_missed_is_named(toy, holdout, change, names):
     limits = limited(toy, bias=(-0.06, 0.06))
@@ -110,7 +110,14 @@ def sharper(rows, by):
         (-0.001, OLD, []),
         (-0.1, OLD, ["log-loss - champion's"]),
     ],
-    ids=["better", "as good", "as good as an old one", "hardly worse", "hardly worse than an old one", "worse"],
+    ids=[
+        "better",
+        "as good",
+        "as good as an old champion",
+        "hardly worse",
+        "hardly worse than an old champion",
+        "worse",
+    ],
 )
 def test_a_champion_is_followed_by_the_better_or_when_it_is_old_by_the_not_worse(toy, holdout, by, days, names):
     rows = sharper(holdout, max(by, 0)).assign(probability_champion=sharper(holdout, max(-by, 0))["probability"])
@@ -126,12 +133,12 @@ def test_a_champion_that_is_off_is_due_however_young(toy, holdout, by, names):
 
 
 def test_one_good_day_proves_nothing(toy, holdout):
-    """The challenger is much better on one day of 28, and a little worse on the others."""
+    """The challenger is much better on a single day of 28, and a little worse on the others."""
     lucky = holdout["event_timestamp"].dt.day == 5
     rows = holdout.assign(probability_champion=holdout["probability"].where(~lucky, 0.6))
     rows["probability"] = holdout["probability"].where(lucky, holdout["probability"] * 0.97 + 0.01)
-    found = difference(toy, ChampionComparison("1", "", timedelta(), rows))
-    assert found.mean < 0 < found.high
+    result = difference(toy, ChampionComparison("1", "", timedelta(), rows))
+    assert result.mean < 0 < result.high
     by_rows = rows.assign(event_timestamp=pd.date_range("2024-01-01", periods=2000, freq="D", tz="UTC"))
     assert difference(toy, ChampionComparison("1", "", timedelta(), by_rows)).high < 0, (
         "rows as the sample would be sure"
@@ -146,8 +153,8 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(toy):
         luck = random.normal(0, 0.05, 28).repeat(20)
         rows = {"event_timestamp": asked, "rain": 0, "probability": 0.3 + luck.clip(-0.2, 0.2)}
         rows["probability_champion"] = 0.3 + random.permutation(luck.reshape(28, 20)).ravel().clip(-0.2, 0.2)
-        found = difference(toy, ChampionComparison("1", "", timedelta(), pd.DataFrame(rows)))
-        missed += not found.low <= 0 <= found.high
+        result = difference(toy, ChampionComparison("1", "", timedelta(), pd.DataFrame(rows)))
+        missed += not result.low <= 0 <= result.high
     assert missed <= 14
 
 
@@ -162,12 +169,12 @@ def test_the_interval_is_the_same_each_time_and_soon_there(toy, holdout):
 
 def test_few_days_prove_nothing(toy, holdout):
     rows = sharper(holdout, 0.1).assign(probability_champion=holdout["probability"])
-    found = [
+    results = [
         difference(toy, ChampionComparison("1", "", timedelta(), rows[rows["event_timestamp"] < end]))
         for end in ("2024-01-07", "2024-01-08")
     ]
-    assert [one.units for one in found] == [6, 7]
-    assert [one.high < 0 for one in found] == [False, True]
+    assert [result.units for result in results] == [6, 7]
+    assert [result.high < 0 for result in results] == [False, True]
 
 
 def test_a_slice_that_gets_worse_is_refused(toy, holdout):
@@ -230,7 +237,7 @@ def test_without_a_challenger_there_is_nothing_to_judge(tracked, towns):
 
 
 def test_from_the_first_model_to_the_next(tracked, towns, toy_rows):
-    """The first has nobody to beat, the second little new to show it on, the third much."""
+    """The first has no champion to beat, the second few new rows to be compared on, the third many."""
     rows = toy_rows(6000, days=40)
     first = train(tracked, towns, rows, DAYS)
     decision = gate.run(Project(tracked, towns))
@@ -279,7 +286,7 @@ def test_numbers_of_a_table_without_time(tracked, cold, toy_rows):
     train(tracked, cold, rows, 1)
     decision = gate.run(Project(tracked, cold))
     assert "rows in the holdout of both" in decision.basis
-    reason = next(one for one in decision.reasons if one.name == "mse - champion's")
+    reason = next(reason for reason in decision.reasons if reason.name == "mse - champion's")
     assert reason.ok
     assert int(reason.note.split()[0].replace(",", "")) >= 240, "a row that was held out is held out again"
     assert "rows," in reason.note

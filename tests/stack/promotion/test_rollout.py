@@ -16,7 +16,7 @@ BOUNDS = Rollout(max_error_rate=0.1, max_latency_ms=50, max_loss_increase=0.01, 
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("figures", "reason"),
     [
         (Figures(100, 11, 5.0), "11 of 100 requests failed, more than 10%"),
         (Figures(100, 10, 5.0), ""),
@@ -25,8 +25,8 @@ BOUNDS = Rollout(max_error_rate=0.1, max_latency_ms=50, max_loss_increase=0.01, 
         (Figures(100, 0, 50.0), ""),
     ],
 )
-def test_errors_and_latency_break_their_bounds_where_there_are_enough_requests(found, said):
-    assert rollout.broken(BOUNDS, found) == said
+def test_errors_and_latency_break_their_bounds_where_there_are_enough_requests(figures, reason):
+    assert rollout.broken(BOUNDS, figures) == reason
 
 
 def test_what_has_no_bound_is_not_judged():
@@ -35,7 +35,7 @@ def test_what_has_no_bound_is_not_judged():
 
 
 @pytest.mark.parametrize(
-    ("found", "is_worse"),
+    ("losses", "is_worse"),
     [
         (Losses(500, 0.52, 0.5), True),
         (Losses(499, 0.52, 0.5), False),
@@ -44,8 +44,8 @@ def test_what_has_no_bound_is_not_judged():
         (Losses(0, float("nan"), float("nan")), False),
     ],
 )
-def test_a_loss_is_compared_on_enough_labelled_requests(found, is_worse):
-    assert bool(rollout.worse(BOUNDS, found)) == is_worse
+def test_a_loss_is_compared_on_enough_labelled_requests(losses, is_worse):
+    assert bool(rollout.worse(BOUNDS, losses)) == is_worse
 
 
 def entry(kind: str, version: str, champion: str | None, day: int, state: str = "done") -> Entry:

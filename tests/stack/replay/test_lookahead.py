@@ -32,9 +32,9 @@ def examined():
 
 ahead.begin(*window)
 assert ahead.started and ahead.take(*window) is None, "examined by a process that was not up yet"
-found, given = examined(), contract.source("flights").fetch(*window)
-assert found.accepted
-assert {name: len(table) for name, table in found.tables.items()} == {name: len(table) for name, table in given.items()}
+result, given = examined(), contract.source("flights").fetch(*window)
+assert result.accepted
+assert {name: len(rows) for name, rows in result.tables.items()} == {name: len(rows) for name, rows in given.items()}
 assert ahead.take(*window) is None, "the same verdict twice"
 
 (first,) = active_children()
@@ -54,8 +54,8 @@ def test_a_batch_is_examined_ahead_as_in_its_turn_and_no_process_stays(tmp_path:
     environ = os.environ | {"STACK_HOME": str(tmp_path)}
     process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environ, stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    said = (line.split() for line in process.stdout)
-    child = next((int(words[1]) for words in said if words[:1] == ["child"]), None)
+    lines = (line.split() for line in process.stdout)
+    child = next((int(words[1]) for words in lines if words[:1] == ["child"]), None)
     process.kill()
     process.wait()
     assert child, "the script failed: see its error above"

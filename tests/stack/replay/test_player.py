@@ -44,7 +44,7 @@ class Run:
 
 @dataclass
 class Runs:
-    """Runs that end in the given states, one after the other."""
+    """Runs that end in the given states, in order."""
 
     states: list[str]
     begun: list[Run] = field(default_factory=list)
@@ -58,9 +58,9 @@ class Runs:
         return self.begun[-1].id
 
     def follow(self, run: str, report: Any) -> Run:
-        (found,) = [one for one in self.begun if one.id == run]
-        found.state = self.states.pop(0)
-        return found
+        (begun,) = [item for item in self.begun if item.id == run]
+        begun.state = self.states.pop(0)
+        return begun
 
 
 @pytest.fixture

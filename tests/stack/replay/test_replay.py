@@ -15,13 +15,13 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def test_days_end_at_midnight_and_at_the_end():
-    found = list(replay.days(FLIGHTS, FIRST, FIRST + DAY + 6 * HOUR))
-    assert found == [(FIRST, FIRST + DAY), (FIRST + DAY, FIRST + DAY + 6 * HOUR)]
+    days = list(replay.days(FLIGHTS, FIRST, FIRST + DAY + 6 * HOUR))
+    assert days == [(FIRST, FIRST + DAY), (FIRST + DAY, FIRST + DAY + 6 * HOUR)]
 
 
 def test_an_interrupted_day_is_played_again_from_its_start():
-    found = list(replay.days(FLIGHTS, FIRST + DAY + 5 * HOUR, FIRST + 2 * DAY))
-    assert found == [(FIRST + DAY, FIRST + 2 * DAY)]
+    days = list(replay.days(FLIGHTS, FIRST + DAY + 5 * HOUR, FIRST + 2 * DAY))
+    assert days == [(FIRST + DAY, FIRST + 2 * DAY)]
 
 
 def test_a_replay_begins_where_the_first_pipeline_left_the_clock():

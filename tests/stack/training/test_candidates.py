@@ -1,4 +1,4 @@
-"""Candidates learn what there is to learn, and take their input in one shape."""
+"""Candidates learn what there is to learn, and take their input in a single shape."""
 
 import numpy as np
 import optuna
@@ -14,10 +14,10 @@ from stack.training import candidates
 
 def test_the_input_is_numbers_then_categories(toy, toy_rows):
     rows = toy_rows(4).assign(town_id=["Bath", None, np.nan, "Cork"])
-    made = candidates.frame(toy, rows)
-    assert list(made.columns) == ["wet", "cold", "town_id"]
-    assert made.dtypes[["wet", "cold"]].tolist() == [np.float32, np.float32]
-    assert made["town_id"].tolist() == ["Bath", "", "", "Cork"]
+    frame = candidates.frame(toy, rows)
+    assert list(frame.columns) == ["wet", "cold", "town_id"]
+    assert frame.dtypes[["wet", "cold"]].tolist() == [np.float32, np.float32]
+    assert frame["town_id"].tolist() == ["Bath", "", "", "Cork"]
 
 
 @pytest.mark.parametrize(("name", "at_least"), [("gradient_boosting", 0.7), ("linear", 0.75), ("dummy", 0.5)])
@@ -33,30 +33,30 @@ def test_a_candidate_learns(toy, toy_rows, name, at_least):
 def test_a_project_may_have_one_kind_of_column(toy, toy_rows, name):
     rows = toy_rows(400)
     for kind in ("number", "category"):
-        columns = {column: found for column, found in toy.features.columns.items() if found == kind}
+        columns = {column: dtype for column, dtype in toy.features.columns.items() if dtype == kind}
         spec = toy.model_copy(update={"features": toy.features.model_copy(update={"columns": columns})})
         assert candidates.fit(spec, name, {}, rows).n_features_in_ == len(columns)
 
 
-def drawn(spec, found):
+def drawn(spec, known):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    for name in candidates.searched(found):
-        study.enqueue_trial(candidates.initial_params(name, found))
-    return [candidates.suggest(study.ask(), found) for _ in candidates.searched(found)]
+    for name in candidates.searched(known):
+        study.enqueue_trial(candidates.initial_params(name, known))
+    return [candidates.suggest(study.ask(), known) for _ in candidates.searched(known)]
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
 @pytest.mark.parametrize("rows", [300, 5000, 300_000])
 def test_trials_begin_at_the_centres(toy, rows, task):
-    found = candidates.available(toy.model_copy(update={"task": task}), rows)
-    assert drawn(toy, found) == [(name, found[name].initial_params) for name in ("gradient_boosting", "linear")]
+    known = candidates.available(toy.model_copy(update={"task": task}), rows)
+    assert drawn(toy, known) == [(name, known[name].initial_params) for name in ("gradient_boosting", "linear")]
 
 
 def test_leaves_fit_the_table(toy):
     centres = [
         candidates.available(toy, rows)["gradient_boosting"].initial_params for rows in (400, 6000, 30_000, 300_000)
     ]
-    assert [one["min_samples_leaf"] for one in centres] == [5, 40, 200, 200]
+    assert [params["min_samples_leaf"] for params in centres] == [5, 40, 200, 200]
 
 
 def trained(toy, **update):
@@ -64,15 +64,15 @@ def trained(toy, **update):
 
 
 def test_only_the_candidates_of_the_project_are_searched(toy):
-    found = candidates.available(trained(toy, candidates=["dummy", "linear"]), 1000)
-    assert list(found) == ["dummy", "linear"]
-    assert candidates.searched(found) == ["linear"]
+    known = candidates.available(trained(toy, candidates=["dummy", "linear"]), 1000)
+    assert list(known) == ["dummy", "linear"]
+    assert candidates.searched(known) == ["linear"]
 
 
 def test_a_project_moves_a_centre(toy):
-    found = candidates.available(trained(toy, initial_params={"linear": {"C": 2.0}}), 1000)
-    assert found["linear"].initial_params == {"C": 2.0}
-    assert drawn(toy, found)[1] == ("linear", {"C": 2.0})
+    known = candidates.available(trained(toy, initial_params={"linear": {"C": 2.0}}), 1000)
+    assert known["linear"].initial_params == {"C": 2.0}
+    assert drawn(toy, known)[1] == ("linear", {"C": 2.0})
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def woods(toy, tmp_path, monkeypatch):
 
 def test_a_project_brings_its_own_candidates(woods, toy_rows):
     fit, test = toy_rows(1000, seed=1), toy_rows(1000, seed=2)
-    found = candidates.available(woods, len(fit))
-    assert list(found) == ["dummy", "gradient_boosting", "linear", "forest"]
-    assert drawn(woods, found)[2] == ("forest", found["forest"].initial_params)
-    pipeline = candidates.fit(woods, "forest", dict(found["forest"].initial_params), fit)
+    known = candidates.available(woods, len(fit))
+    assert list(known) == ["dummy", "gradient_boosting", "linear", "forest"]
+    assert drawn(woods, known)[2] == ("forest", known["forest"].initial_params)
+    pipeline = candidates.fit(woods, "forest", dict(known["forest"].initial_params), fit)
     assert pipeline[-1].n_estimators == 20
     assert roc_auc_score(test["rain"], pipeline.predict_proba(candidates.frame(woods, test))[:, 1]) > 0.7
 

@@ -57,9 +57,9 @@ def test_what_the_outcome_follows_from_is_important(toy, toy_rows):
     rows = toy_rows(1500)
     features = candidates.frame(toy, rows)
     pipeline = candidates.fit(toy, "linear", {"C": 0.1}, rows)
-    found = evaluation.importance(pipeline, toy, features, rows["rain"], seed=7)
-    assert found["column"].tolist() == ["wet", "cold", "town_id"]
-    assert found["importance"].iloc[0] > 0.05
+    importances = evaluation.importance(pipeline, toy, features, rows["rain"], seed=7)
+    assert importances["column"].tolist() == ["wet", "cold", "town_id"]
+    assert importances["importance"].iloc[0] > 0.05
 
 
 @pytest.mark.parametrize(

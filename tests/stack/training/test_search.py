@@ -24,25 +24,25 @@ def trials(toy, split):
     return best, tried
 
 
-def test_every_trial_is_told_of_once(toy, trials):
+def test_every_trial_is_reported_once(toy, trials):
     _, tried = trials
-    assert [one.number for one in tried] == list(range(toy.training.trials + 1))
-    assert [one.candidate for one in tried[:3]] == ["dummy", "gradient_boosting", "linear"]
+    assert [trial.number for trial in tried] == list(range(toy.training.trials + 1))
+    assert [trial.candidate for trial in tried[:3]] == ["dummy", "gradient_boosting", "linear"]
 
 
-def test_the_best_is_the_one_with_the_smallest_loss(trials):
+def test_the_best_has_the_smallest_loss(trials):
     best, tried = trials
-    whole = [one for one in tried if not one.pruned]
-    assert best.loss == min(one.loss for one in whole)
+    whole = [trial for trial in tried if not trial.pruned]
+    assert best.loss == min(trial.loss for trial in whole)
     assert best.loss < tried[0].loss - 0.05
-    assert all(len(one.losses) == 2 for one in whole)
+    assert all(len(trial.losses) == 2 for trial in whole)
 
 
 def test_hopeless_trials_are_given_up_after_a_fold(toy, trials):
     _, tried = trials
-    given_up = [one for one in tried if one.pruned]
+    given_up = [trial for trial in tried if trial.pruned]
     assert given_up
-    assert all(len(one.losses) == 1 for one in given_up)
+    assert all(len(trial.losses) == 1 for trial in given_up)
     assert "(pruned)" in given_up[0].summary(Scorer.of(toy))
 
 

@@ -87,7 +87,7 @@ def test_random_folds_test_each_row_once(toy, toy_rows):
     spec = holding(toy, split="random", folds=4)
     split = splits.holdout(spec, toy_rows(1000), CUTOFF)
     folds = list(splits.folds(spec, split))
-    assert sorted(one for fold in folds for one in fold.test.index) == sorted(split.fit.index)
+    assert sorted(row for fold in folds for row in fold.test.index) == sorted(split.fit.index)
     for fold in folds:
         assert not set(fold.fit.index) & set(fold.test.index)
         assert fold.test["rain"].mean() == pytest.approx(split.fit["rain"].mean(), abs=0.01)

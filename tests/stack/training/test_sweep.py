@@ -51,8 +51,8 @@ def threads():
 
 @pytest.fixture(scope="module")
 def first(tracked, towns, rows, threads):
-    said = []
-    return swept(tracked, towns, rows, threads, report=said.append), said
+    lines = []
+    return swept(tracked, towns, rows, threads, report=lines.append), lines
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ def client(tracked):
 
 def children(client, run_id):
     run = client.get_run(run_id)
-    found = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
-    return {one.info.run_name: one.data for one in found}
+    runs = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    return {child.info.run_name: child.data for child in runs}
 
 
 def losses(client, run_id):
@@ -71,10 +71,10 @@ def losses(client, run_id):
 
 
 def test_each_trial_is_a_run_below_the_sweep(client, first):
-    found, said = first
-    runs = children(client, found.run_id)
+    result, lines = first
+    runs = children(client, result.run_id)
     assert set(runs) == {f"trial {number}" for number in range(8)}
-    assert len(said) == 8
+    assert len(lines) == 8
     centres = [(runs[f"trial {at}"].params["features"], runs[f"trial {at}"].params["candidate"]) for at in range(4)]
     assert centres == [
         ("all", "gradient_boosting"),
@@ -82,30 +82,30 @@ def test_each_trial_is_a_run_below_the_sweep(client, first):
         ("without_rain", "gradient_boosting"),
         ("without_rain", "linear"),
     ]
-    parent = client.get_run(found.run_id)
+    parent = client.get_run(result.run_id)
     assert (parent.info.status, parent.data.tags["stack.kind"]) == ("FINISHED", "sweep")
-    whole = [one.metrics["log_loss"] for one in runs.values() if one.tags["stack.pruned"] == "False"]
-    assert parent.data.metrics["log_loss"] == min(whole) == found.best["log_loss"]
+    whole = [data.metrics["log_loss"] for data in runs.values() if data.tags["stack.pruned"] == "False"]
+    assert parent.data.metrics["log_loss"] == min(whole) == result.best["log_loss"]
 
 
 def test_the_columns_that_matter_are_found_to_matter(client, first):
-    found, _ = first
-    assert found.best["features"] == "all"
-    runs = children(client, found.run_id)
+    result, _ = first
+    assert result.best["features"] == "all"
+    runs = children(client, result.run_id)
     assert runs["trial 1"].metrics["log_loss"] < runs["trial 3"].metrics["log_loss"] - 0.03
 
 
 def test_the_page_stands_alone_and_the_advice_can_be_pasted(tracked, towns, client, first):
-    found, _ = first
-    assert {one.path for one in client.list_artifacts(found.run_id)} == {"best.yaml", "sweep.html", "trials.csv"}
-    page = found.page.read_text()
-    assert found.page.parent == tracked.pages / "swept"
+    result, _ = first
+    assert {file.path for file in client.list_artifacts(result.run_id)} == {"best.yaml", "sweep.html", "trials.csv"}
+    page = result.page.read_text()
+    assert result.page.parent == tracked.pages / "swept"
     assert "<script src=" not in page
     assert page.count("plotly.js v") == 1
     assert "every trial is a line" in page
-    advice = Path(client.download_artifacts(found.run_id, "best.yaml")).read_text()
+    advice = Path(client.download_artifacts(result.run_id, "best.yaml")).read_text()
     params = yaml.safe_load(advice)["training"]["initial_params"]
-    assert params == {found.best["candidate"]: found.best["params"]}
+    assert params == {result.best["candidate"]: result.best["params"]}
     raw = towns.model_dump(mode="json")
     assert ProjectSpec.model_validate(raw | {"training": raw["training"] | {"initial_params": params}})
 
@@ -117,9 +117,9 @@ def test_a_cluster_finds_the_same(tracked, towns, rows, client, first, tmp_path)
         Client(cluster) as dask,
     ):
         workers = Workers(dask.get_executor(), lambda folds: dask.scatter(folds, broadcast=True, hash=False))
-        found = swept(home(tracked, tmp_path), towns, rows, workers)
-    assert found.best == first[0].best
-    assert losses(client, found.run_id) == losses(client, first[0].run_id)
+        result = swept(home(tracked, tmp_path), towns, rows, workers)
+    assert result.best == first[0].best
+    assert losses(client, result.run_id) == losses(client, first[0].run_id)
 
 
 def test_a_sweep_goes_on_where_it_was_stopped(tracked, towns, rows, threads, client, first, tmp_path):
@@ -134,11 +134,11 @@ def test_a_sweep_goes_on_where_it_was_stopped(tracked, towns, rows, threads, cli
 
     with Killed(1) as executor, pytest.raises(KeyboardInterrupt):
         swept(settings, towns, rows, Workers(executor))
-    found = swept(settings, towns, rows, threads)
-    assert sorted(losses(client, found.run_id).values()) == sorted(losses(client, first[0].run_id).values())
-    before = len(children(client, found.run_id))
+    result = swept(settings, towns, rows, threads)
+    assert sorted(losses(client, result.run_id).values()) == sorted(losses(client, first[0].run_id).values())
+    before = len(children(client, result.run_id))
     more = swept(settings, towns, rows, threads, trials=9)
-    assert more.run_id == found.run_id
+    assert more.run_id == result.run_id
     assert len(children(client, more.run_id)) == before + 1 == 9
 
 
@@ -151,8 +151,8 @@ def test_a_set_with_a_column_that_is_none_is_refused(towns):
 
 def test_other_data_is_another_question(tracked, towns, rows, threads, first, tmp_path):
     data = TrainingSet(rows, CUTOFF, "4e1b", "c0de")
-    found = sweep.sweep(Project(tracked, towns), data, trials=1, workers=threads, report=lambda _: None)
-    assert found.run_id != first[0].run_id
+    result = sweep.sweep(Project(tracked, towns), data, trials=1, workers=threads, report=lambda _: None)
+    assert result.run_id != first[0].run_id
 
 
 def test_too_few_rows_are_refused(tracked, towns, toy_rows, threads):

@@ -1,4 +1,4 @@
-"""A training leaves a challenger with everything that is to be known about it, and the same one each time."""
+"""A training leaves a challenger with all that describes it, and with the same model each time."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def client(tracked):
 
 
 @pytest.fixture(scope="module")
-def said():
+def lines():
     return []
 
 
@@ -42,8 +42,8 @@ def no_address_in_the_environment():
 
 
 @pytest.fixture(scope="module")
-def trained(tracked, toy, toy_rows, said):
-    return train(tracked, toy, toy_rows(), said.append)
+def trained(tracked, toy, toy_rows, lines):
+    return train(tracked, toy, toy_rows(), lines.append)
 
 
 def test_the_challenger_is_the_version_that_was_trained(tracked, toy, trained):
@@ -76,14 +76,14 @@ def test_the_run_holds_figures_and_files(client, trained):
     assert files >= {"served", "reference", "holdout", "plots", "importance.csv", "recipe"}
 
 
-def test_each_candidate_is_a_nested_run(client, toy, trained, said):
+def test_each_candidate_is_a_nested_run(client, toy, trained, lines):
     experiment = client.get_experiment_by_name("toy").experiment_id
     runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{trained.run_id}'")
     assert Counter(run.data.tags["stack.kind"] for run in runs) == {"trial": toy.training.trials + 1}
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert {run.data.tags["stack.data_revision"] for run in runs} == {"3f2a"}
     assert min(run.data.metrics["log_loss"] for run in runs) < 0.55
-    assert sum(line.startswith("trial") for line in said) == toy.training.trials
+    assert sum(line.startswith("trial") for line in lines) == toy.training.trials
 
 
 def test_the_holdout_metrics_are_those_of_its_rows(tracked, toy, trained):
