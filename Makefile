@@ -4,7 +4,8 @@ PROJECT ?= flights
 STACK := .venv/bin/stack
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 TEST := .venv/bin/python -m pytest$(if $(NO_SKIPS), --no-skips)
-after = log=$$(mktemp) && { $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
+# With lower priority, as the tests of the running stack take longest.
+after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
