@@ -25,8 +25,10 @@ def labelled(spec: ProjectSpec) -> DataFrame:
     tables = {name: table.assign(available_at=AT) for name, table in contract.source(spec.name).fetch(AT, AT).items()}
     rows = contract.features(spec.name).events(tables)
     asked = {name: [None if pd.isna(value) else value for value in rows[name]] for name in spec.request}
-    made = contract.features(spec.name).on_request(asked)
-    rows = rows.assign(**{name: features.column(kind, made[name]) for name, kind in spec.features.columns.items()})
+    on_request = contract.features(spec.name).on_request(asked)
+    rows = rows.assign(
+        **{name: features.column(kind, on_request[name]) for name, kind in spec.features.columns.items()}
+    )
     return rows.assign(**{spec.label: tasks.of(spec).encode(rows[spec.label], spec.name)})
 
 
@@ -53,12 +55,12 @@ def measured(name: str, candidate: str = "gradient_boosting") -> dict[str, float
 
 
 def test_titanic() -> None:
-    found = measured("titanic")
-    assert found["rows"] == 2207
-    assert found["auc"] >= 0.81
-    assert found["accuracy"] >= 0.79
-    assert found["auc"] == pytest.approx(0.820, abs=0.01)
-    assert found["accuracy"] == pytest.approx(0.805, abs=0.01)
+    metrics = measured("titanic")
+    assert metrics["rows"] == 2207
+    assert metrics["auc"] >= 0.81
+    assert metrics["accuracy"] >= 0.79
+    assert metrics["auc"] == pytest.approx(0.820, abs=0.01)
+    assert metrics["accuracy"] == pytest.approx(0.805, abs=0.01)
 
 
 def test_women_survive_is_the_rule_to_beat() -> None:
@@ -67,18 +69,18 @@ def test_women_survive_is_the_rule_to_beat() -> None:
 
 
 def test_housing() -> None:
-    found = measured("housing")
-    assert found["rows"] == 506
-    assert found["rmse"] <= 3.8
-    assert found["r2"] >= 0.80
-    assert measured("housing", "linear")["rmse"] > found["rmse"] + 1
+    metrics = measured("housing")
+    assert metrics["rows"] == 506
+    assert metrics["rmse"] <= 3.8
+    assert metrics["r2"] >= 0.80
+    assert measured("housing", "linear")["rmse"] > metrics["rmse"] + 1
 
 
 def test_insurance() -> None:
-    found = measured("insurance")
-    assert found["rows"] == 5822
-    assert found["rate"] == pytest.approx(0.060, abs=0.0005)
-    assert found["top_fifth"] >= 0.50
-    assert found["auc"] >= 0.74
+    metrics = measured("insurance")
+    assert metrics["rows"] == 5822
+    assert metrics["rate"] == pytest.approx(0.060, abs=0.0005)
+    assert metrics["top_fifth"] >= 0.50
+    assert metrics["auc"] >= 0.74
     # The threshold of project.yaml keeps the budget: a fifth of the customers is called.
-    assert found["called"] == pytest.approx(0.20, abs=0.02)
+    assert metrics["called"] == pytest.approx(0.20, abs=0.02)

@@ -21,7 +21,7 @@ def march(between):
 
 @pytest.mark.parametrize("name", ["averaged_boosting", "linear", "dummy"])
 def test_the_served_form_is_the_trained_form(spec, fit, between, march, tmp_path, name):
-    """On every row of March, and again with a carrier and an airport that nobody knows and half the numbers gone."""
+    """On every row of March, and again with a carrier and an airport that are unknown and half the numbers gone."""
     pipeline = fit(between("2013-01-15", "2013-02-15"), name)
     model = export(pipeline, spec, tmp_path / "served", march.head(500))
     strange = march.assign(carrier_id="ZZ", dest_id="XXX")

@@ -47,7 +47,7 @@ def rows_of(task, count=600, seed=3):
     rain[random.uniform(size=count) < 0.05] = np.nan
     return pd.DataFrame(
         {
-            "event_id": [f"plot-{one}" for one in range(count)],
+            "event_id": [f"plot-{number}" for number in range(count)],
             "event_timestamp": CUTOFF,
             "label_available_at": CUTOFF,
             "rain": rain.astype("float32"),
@@ -77,7 +77,7 @@ def test_a_model_beats_the_constant_answer(trained):
     spec, split, tried, metrics, _ = trained
     assert len(tried) == 4
     assert tried[0].candidate == "dummy"
-    assert min(one.loss for one in tried) < 0.6 * tried[0].loss
+    assert min(trial.loss for trial in tried) < 0.6 * tried[0].loss
     assert metrics["skill" if spec.task == "regression" else "brier_skill"] > 0.5
     assert metrics["rows"] == len(split.test) == pytest.approx(150, abs=2)
     assert f"{Scorer.of(spec).headline[0]}.soil.clay" in metrics
@@ -88,8 +88,8 @@ def test_the_holdout_is_measured_by_a_model_that_has_not_seen_it(trained):
     judge, rows = Scorer.of(spec), pd.read_parquet(folder / "holdout" / "holdout.parquet")
     assert set(rows["event_id"]) == set(split.test["event_id"])
     baseline = judge.task.baseline(split.fit["grows"])
-    found = judge.metrics(rows["grows"], rows[list(judge.task.outputs)].to_numpy(), baseline)
-    assert found == pytest.approx({name: metrics[name] for name in found}, abs=1e-12)
+    recomputed = judge.metrics(rows["grows"], rows[list(judge.task.outputs)].to_numpy(), baseline)
+    assert recomputed == pytest.approx({name: metrics[name] for name in recomputed}, abs=1e-12)
 
 
 def test_the_plots_are_those_of_the_task(trained):
@@ -110,20 +110,20 @@ def test_the_served_form_is_the_refitted_one(trained):
 @pytest.mark.parametrize("name", ["gradient_boosting", "linear", "dummy"])
 @pytest.mark.parametrize("task", TASKS)
 def test_every_candidate_is_served_as_trained(tmp_path, task, name):
-    """On rows it was not fitted on, with a soil that nobody knows and missing numbers."""
+    """On rows it was not fitted on, with a soil that is unknown and missing numbers."""
     spec, rows, others = spec_of(task), rows_of(task), rows_of(task, 300, seed=9)
     best = training.TrialResult(1, name, dict(candidates.available(spec, len(rows))[name].initial_params))
     pipeline = training.refit(spec, rows, best, tmp_path)
     others.loc[::3, "soil"] = "chalk"
     others.loc[::4, "sun"] = np.nan
-    found, judge = ServedModel(tmp_path / "served"), Scorer.of(spec)
+    served, judge = ServedModel(tmp_path / "served"), Scorer.of(spec)
     wanted = judge.task.predict(pipeline, candidates.frame(spec, others))
-    assert judge.task.difference(found.predict(others), wanted) <= 1e-5
-    assert found.form == ("skops" if name == "dummy" else "onnx")
+    assert judge.task.difference(served.predict(others), wanted) <= 1e-5
+    assert served.form == ("skops" if name == "dummy" else "onnx")
     if spec.classes:
-        assert (found.predict(others) >= 0).all()
+        assert (served.predict(others) >= 0).all()
     if task == "multiclass":
-        assert found.predict(others).sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert served.predict(others).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_a_number_is_as_far_off_as_it_says(trained):

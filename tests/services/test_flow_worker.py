@@ -27,9 +27,9 @@ from tests.stacks import prefect_api
     ],
 )
 def test_only_own_deployments_are_run(entrypoint, pull_steps, problem):
-    told = flow_worker.foreign(SimpleNamespace(entrypoint=entrypoint, pull_steps=pull_steps))
-    assert (told is None) == (problem is None)
-    assert problem is None or problem in str(told)
+    error = flow_worker.foreign(SimpleNamespace(entrypoint=entrypoint, pull_steps=pull_steps))
+    assert (error is None) == (problem is None)
+    assert problem is None or problem in str(error)
 
 
 def test_a_run_without_a_deployment_is_foreign():

@@ -56,9 +56,9 @@ def test_a_request_is_never_divided():
 
 def test_an_error_reaches_every_request_of_its_batch_and_no_later_one():
     work = Work()
-    found = asyncio.run(behind_a_first_batch(work, [[1], [-1], [2]], most=2))
-    assert [type(one) for one in found] == [ValueError, ValueError, list]
-    assert found[2] == [4]
+    answers = asyncio.run(behind_a_first_batch(work, [[1], [-1], [2]], most=2))
+    assert [type(answer) for answer in answers] == [ValueError, ValueError, list]
+    assert answers[2] == [4]
 
 
 def test_a_caller_who_leaves_does_not_shift_the_others_answers():

@@ -1,4 +1,4 @@
-"""A canary's whole trial, and a new champion's: asked over HTTP, told what was true, judged by the monitoring flow."""
+"""A canary's whole trial, and a new champion's: asked over HTTP, given the labels, judged by the monitoring flow."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Trial:
         with scoring.loaded(self.settings, version) as model:
             late = model.predict({name: log[name] for name in self.spec.features.columns})[:, 0]
         late = late > np.median(late)
-        labels = [{"prediction_id": one, "label": int(was)} for one, was in zip(log["id"], late, strict=True)]
+        labels = [{"prediction_id": key, "label": int(was)} for key, was in zip(log["id"], late, strict=True)]
         (noted,) = self.loop.run(self._post("feedback", "labels", [labels]))
         assert noted == {"labelled": FLIGHTS, "unknown": []}
 
@@ -105,8 +105,8 @@ class Trial:
     def aliases(self) -> dict[str, str]:
         """The model behind each alias."""
         names = {version: name for name, version in self.versions.items()}
-        found = {alias: self.project.registry.aliased(alias) for alias in ("champion", "canary", "previous")}
-        return {alias: names[version.version] for alias, version in found.items() if version}
+        versions = {alias: self.project.registry.aliased(alias) for alias in ("champion", "canary", "previous")}
+        return {alias: names[version.version] for alias, version in versions.items() if version}
 
     def last(self) -> Entry:
         return decisions.entries(self.project)[-1]
@@ -136,10 +136,10 @@ def trial(home, spec, trained, prefect, tmp_path, monkeypatch) -> Iterator[Trial
 def registered(settings: Settings, spec: ProjectSpec, version: Version) -> str:
     """Register the run of another project's version as one of this project."""
     body = {"name": spec.name, "source": f"models:/{version.name}/{version.version}", "run_id": version.run_id}
-    made = post(f"{settings.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
+    created = post(f"{settings.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
     project = Project(settings, spec)
-    project.registry.tag(project.registry.numbered(made["version"]), version.tags)
-    return str(made["version"])
+    project.registry.tag(project.registry.numbered(created["version"]), version.tags)
+    return str(created["version"])
 
 
 def text(value: Any) -> Any:

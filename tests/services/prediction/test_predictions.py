@@ -49,8 +49,8 @@ def another(home, spec, version: str) -> str:
     """Register the run of a version once more."""
     run_id = Project(home, spec).registry.aliased("champion").run_id
     body = {"name": spec.name, "source": f"models:/{spec.name}/{version}", "run_id": run_id}
-    made = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body)
-    return made.raise_for_status().json()["model_version"]["version"]
+    created = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body)
+    return created.raise_for_status().json()["model_version"]["version"]
 
 
 def readiness(home) -> dict:
@@ -67,8 +67,8 @@ def test_before_there_is_a_champion_the_service_says_what_to_do(home, url):
     assert answer.json() == {"error": "flights has no champion yet", "todo": "make train PROJECT=flights"}
     assert answer.headers["retry-after"]
     assert get(f"{home.prediction_url}/readyz").status_code == 200
-    nobody = dict.fromkeys(["champion", "canary", "shadow", "previous", "since"])
-    assert readiness(home) == nobody | {"problem": ""}
+    nothing = dict.fromkeys(["champion", "canary", "shadow", "previous", "since"])
+    assert readiness(home) == nothing | {"problem": ""}
 
 
 def test_an_answer_is_complete_and_in_the_log(home, spec, url, champion):
@@ -92,27 +92,27 @@ def test_a_row_with_an_id_and_an_instant_of_its_own_is_logged_once_at_that_insta
     later = ROW | {"asked_at": (NOW + timedelta(hours=1)).isoformat()}
     first, capped = post(url, {"rows": [row, later]}).json()
     again = post(url, {"rows": [row]}).json()[0]
-    found = logged(home, spec)
+    log = logged(home, spec)
     assert first["prediction_id"] == again["prediction_id"] == own
-    assert found.loc[own, "event_timestamp"] == asked_at
+    assert log.loc[own, "event_timestamp"] == asked_at
     # The store holds the values of NOW only, and those are of this row's future.
-    assert pd.isna(found.loc[own, "features_at"])
-    assert pd.isna(found.loc[own, "temp"])
-    assert found.loc[capped["prediction_id"], "event_timestamp"] == NOW
+    assert pd.isna(log.loc[own, "features_at"])
+    assert pd.isna(log.loc[own, "temp"])
+    assert log.loc[capped["prediction_id"], "event_timestamp"] == NOW
 
 
 def test_many_rows_are_answered_in_their_order(home, spec, url, champion):
     rows = [ROW | {"dest": dest} for dest in ("ORD", "LAX", "ATL", "SFO") for _ in range(250)]
     answers = post(url, {"rows": rows}).json()
-    found = logged(home, spec).loc[[one["prediction_id"] for one in answers]]
-    assert found["dest"].tolist() == [row["dest"] for row in rows]
-    assert found["probability"].tolist() == [one["probability"] for one in answers]
-    assert found["probability"].nunique() == 4
+    log = logged(home, spec).loc[[answer["prediction_id"] for answer in answers]]
+    assert log["dest"].tolist() == [row["dest"] for row in rows]
+    assert log["probability"].tolist() == [answer["probability"] for answer in answers]
+    assert log["probability"].nunique() == 4
 
 
 def test_one_row_and_a_batch_give_the_same_probability(url, champion):
     rows = [ROW | {"dest": dest} for dest in ("ORD", "LAX", "ATL")]
-    together = [one["probability"] for one in post(url, {"rows": rows}).json()]
+    together = [answer["probability"] for answer in post(url, {"rows": rows}).json()]
     assert together == [post(url, {"rows": [row]}).json()[0]["probability"] for row in rows]
 
 
@@ -137,10 +137,10 @@ WRONG = [
 def test_a_wrong_request_is_refused_with_its_place(url, champion, body, status, place):
     answer = post(url, body)
     assert answer.status_code == status
-    told = answer.json()["detail"][0]
-    assert told["loc"] == place
-    assert told["msg"].startswith("found ")
-    assert ", expected " in told["msg"]
+    error = answer.json()["detail"][0]
+    assert error["loc"] == place
+    assert error["msg"].startswith("found ")
+    assert ", expected " in error["msg"]
 
 
 def test_a_body_is_json_whatever_it_calls_itself(url, champion):
@@ -175,26 +175,29 @@ def feedback(url: str, *labels: dict) -> httpx.Response:
 
 
 def test_what_was_true_is_told_by_prediction_id(home, spec, url, champion):
-    one, two = (answer["prediction_id"] for answer in post(url, {"rows": [ROW, ROW]}).json())
+    first, second = (answer["prediction_id"] for answer in post(url, {"rows": [ROW, ROW]}).json())
     known_at = NOW - timedelta(minutes=5)
-    labels = ({"prediction_id": one, "label": 1, "known_at": known_at.isoformat()}, {"prediction_id": two, "label": 0})
+    labels = (
+        {"prediction_id": first, "label": 1, "known_at": known_at.isoformat()},
+        {"prediction_id": second, "label": 0},
+    )
     for _ in range(2):
         assert feedback(url, *labels).json() == {"labelled": 2, "unknown": []}
-    found = logged(home, spec)
-    assert found.loc[[one, two], "label"].tolist() == [1, 0]
-    assert found.loc[[one, two], "label_at"].tolist() == [known_at, NOW]
-    # The same label, told again later, was known when it was first told; another one replaces it.
-    assert feedback(url, {"prediction_id": one, "label": True}).json() == {"labelled": 1, "unknown": []}
-    assert logged(home, spec).loc[one, "label_at"] == known_at
-    feedback(url, {"prediction_id": one, "label": 0})
-    assert logged(home, spec).loc[one, ["label", "label_at"]].tolist() == [0, NOW]
+    log = logged(home, spec)
+    assert log.loc[[first, second], "label"].tolist() == [1, 0]
+    assert log.loc[[first, second], "label_at"].tolist() == [known_at, NOW]
+    # The same label, sent again later, was known when it was first sent; another label replaces it.
+    assert feedback(url, {"prediction_id": first, "label": True}).json() == {"labelled": 1, "unknown": []}
+    assert logged(home, spec).loc[first, "label_at"] == known_at
+    feedback(url, {"prediction_id": first, "label": 0})
+    assert logged(home, spec).loc[first, ["label", "label_at"]].tolist() == [0, NOW]
 
 
 def test_ids_that_are_not_in_the_log_are_named(url, champion):
     (answer,) = post(url, {"rows": [ROW]}).json()
     strange, known = str(uuid4()), {"prediction_id": answer["prediction_id"], "label": 1}
-    told = feedback(url, {"prediction_id": strange, "label": 1}, known)
-    assert (told.status_code, told.json()) == (200, {"labelled": 1, "unknown": [strange]})
+    answer = feedback(url, {"prediction_id": strange, "label": 1}, known)
+    assert (answer.status_code, answer.json()) == (200, {"labelled": 1, "unknown": [strange]})
 
 
 WRONG_LABELS = [
@@ -205,12 +208,12 @@ WRONG_LABELS = [
 ]
 
 
-@pytest.mark.parametrize(("label", "place", "said"), WRONG_LABELS)
-def test_a_wrong_label_is_refused_with_its_place(url, label, place, said):
-    told = feedback(url, label)
-    assert told.status_code == 400
-    mistakes = {one["loc"][-1]: one["msg"] for one in told.json()["detail"]}
-    assert said in mistakes[place]
+@pytest.mark.parametrize(("label", "place", "message"), WRONG_LABELS)
+def test_a_wrong_label_is_refused_with_its_place(url, label, place, message):
+    answer = feedback(url, label)
+    assert answer.status_code == 400
+    mistakes = {error["loc"][-1]: error["msg"] for error in answer.json()["detail"]}
+    assert message in mistakes[place]
 
 
 def test_the_page_loads_nothing_from_elsewhere(home, url):
@@ -240,13 +243,13 @@ def test_a_moved_alias_drops_no_request(home, spec, url, champion):
         bodies = [json.dumps({"rows": [ROW] * 3}).encode()]
 
         def answered(body: bytes) -> None:
-            (one,) = {row["model_version"] for row in json.loads(body)}
-            versions.add(one)
+            (version,) = {row["model_version"] for row in json.loads(body)}
+            versions.add(version)
 
         while moves.is_alive():
-            found = await load(url, bodies, clients=4, seconds=1, answered=answered)
-            assert found.failed == 0
-            assert found.statuses[200] > 0
+            sent = await load(url, bodies, clients=4, seconds=1, answered=answered)
+            assert sent.failed == 0
+            assert sent.statuses[200] > 0
 
     moves.start()
     asyncio.run(ask())

@@ -62,8 +62,8 @@ def test_a_broken_project_is_left_out_and_the_others_are_served(folder, projects
     async def look():
         await projects.refresh()
         async with asking(projects) as client:
-            told = await client.post("/energy/predict", json={})
-            assert told.status_code == 503 and reason in told.json()["error"]
+            answer = await client.post("/energy/predict", json={})
+            assert answer.status_code == 503 and reason in answer.json()["error"]
             ready = (await client.get("/readyz")).json()["projects"]
             assert list(ready) == ["energy", "flights"] and reason in ready["energy"]["problem"]
         await projects.stop()
@@ -103,7 +103,7 @@ def test_a_project_comes_changes_breaks_and_goes_while_the_others_answer(folder,
             assert "energy" not in (await client.get("/readyz")).json()["projects"]
 
             asked.cancel()
-            assert projects.services["flights"] is flights, "nobody touched it"
+            assert projects.services["flights"] is flights, "it is untouched"
             assert len(answers) > 20 and set(answers) == {200}
         await projects.stop()
 
@@ -134,8 +134,8 @@ def test_changed_code_answers_and_broken_code_takes_nothing_away(folder, home, s
     written, row = file.read_text(), {"rows": [example.row(spec)]}
 
     def weekday(served: ProjectRegistry) -> float:
-        found, _ = served.services["flights"].models.champion.predict([parsed_example(spec)], [NOW])
-        return found.columns["dep_weekday"][0]
+        features, _ = served.services["flights"].models.champion.predict([parsed_example(spec)], [NOW])
+        return features.columns["dep_weekday"][0]
 
     async def live():
         served = ProjectRegistry(home)
@@ -168,7 +168,7 @@ def test_requests_active_requests_end_as_they_began(folder, projects):
         await asyncio.sleep(0.1)
         assert projects.services == {} and served.app is not None
         ending = list(projects.background)
-        assert [one.done() for one in ending] == [False]
+        assert [task.done() for task in ending] == [False]
         served.active_requests = 0
         await asyncio.wait_for(ending[0], 5)
 
@@ -179,6 +179,6 @@ def test_ids_are_uuids_in_the_order_of_time():
     now = datetime(2024, 5, 1, tzinfo=UTC)
     ids = [str(uuid7(at)) for at in (now, now + timedelta(milliseconds=1)) for _ in range(100)]
     assert len(set(ids)) == 200
-    assert {UUID(one).version for one in ids} == {7}
-    assert {UUID(one).variant for one in ids} == {UUID(int=0x8 << 60).variant}
+    assert {UUID(key).version for key in ids} == {7}
+    assert {UUID(key).variant for key in ids} == {UUID(int=0x8 << 60).variant}
     assert max(ids[:100]) < min(ids[100:])

@@ -44,10 +44,10 @@ def crowned(home, spec, version, prediction) -> tuple[str, str]:
     Project(home, spec).registry.set_champion(version)
     run_id = Project(home, spec).registry.require_champion().run_id
     body = {"name": spec.name, "source": f"models:/{spec.name}/{version}", "run_id": run_id}
-    made = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
-    decisions.promote(Project(home, spec), Judgement(made["version"], version, "better", {}), WHEN)
-    eventually(lambda: answering(home) == made["version"])
-    return version, made["version"]
+    created = post(f"{home.mlflow_url}/api/2.0/mlflow/model-versions/create", body).json()["model_version"]
+    decisions.promote(Project(home, spec), Judgement(created["version"], version, "better", {}), WHEN)
+    eventually(lambda: answering(home) == created["version"])
+    return version, created["version"]
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def asked(spec, count: int) -> list:
 
 def shadowed_since(home, spec, answers, count):
     """The shadow's rows of these answers, when there are so many."""
-    found = Project(home, spec).log.read_shadows(NOW - timedelta(days=1), NOW)
-    found = found[found["id"].isin([str(one.prediction_id) for one in answers])]
-    return found if len(found) == count else None
+    shadow_rows = Project(home, spec).log.read_shadows(NOW - timedelta(days=1), NOW)
+    shadow_rows = shadow_rows[shadow_rows["id"].isin([str(answer.prediction_id) for answer in answers])]
+    return shadow_rows if len(shadow_rows) == count else None
 
 
 def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shadowed):
@@ -77,12 +77,14 @@ def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shado
     before = answer(shadowed, False, asked(spec, 3))
     shadowed.shadow.refresh()
     answers = answer(shadowed, False, asked(spec, 3))
-    assert {one.model_version for one in answers} == {second}
-    found = eventually(lambda: [rows] if (rows := shadowed_since(home, spec, answers, 3)) is not None else None)[0]
-    assert set(found["model_version"]) == {second} and set(found["shadow_version"]) == {first}
+    assert {answer.model_version for answer in answers} == {second}
+    shadow_rows = eventually(lambda: [rows] if (rows := shadowed_since(home, spec, answers, 3)) is not None else None)[
+        0
+    ]
+    assert set(shadow_rows["model_version"]) == {second} and set(shadow_rows["shadow_version"]) == {first}
     # Both versions are the same training, so that the shadow must say the same.
-    assert found["shadow_probability"].tolist() == found["probability"].tolist()
-    assert shadowed_since(home, spec, before, 0) is not None, "nobody was the shadow yet"
+    assert shadow_rows["shadow_probability"].tolist() == shadow_rows["probability"].tolist()
+    assert shadowed_since(home, spec, before, 0) is not None, "there was no shadow yet"
 
 
 def test_a_shadow_that_falls_behind_leaves_out_and_never_holds_up(home, spec, shadowed, monkeypatch):
@@ -137,21 +139,21 @@ def tried(home, spec, crowned) -> Iterator[Tried]:
     """Flights, whose canary, the version that was live first, answers a third of the requests."""
     first, second = crowned
     decisions.try_out(Project(home, spec), Judgement(first, second, "better", {}), WHEN)
-    with serving(home, spec.model_copy(update={"rollout": Rollout(canary=1 / 3, min_requests=20)})) as found:
-        yield found
+    with serving(home, spec.model_copy(update={"rollout": Rollout(canary=1 / 3, min_requests=20)})) as running:
+        yield running
     decisions.withdraw(Project(home, spec), Judgement(first, second, "the end", {}), WHEN)
 
 
 def test_a_canary_answers_its_share_and_no_request_is_answered_by_both(home, spec, crowned, tried):
     first, second = crowned
     ids = [str(UUID(int=number, version=4)) for number in range(200)]
-    requests = [[example.row(spec) | {"prediction_id": one}, example.row(spec), example.row(spec)] for one in ids]
+    requests = [[example.row(spec) | {"prediction_id": key}, example.row(spec), example.row(spec)] for key in ids]
     answers = tried.ask(requests)
-    by = {one: {row["model_version"] for row in answer} for one, answer in zip(ids, answers, strict=True)}
+    by = {key: {row["model_version"] for row in answer} for key, answer in zip(ids, answers, strict=True)}
     assert {len(versions) for versions in by.values()} == {1}
-    canarys = [one for one in ids if by[one] == {first}]
+    canarys = [key for key in ids if by[key] == {first}]
     assert 40 <= len(canarys) <= 95  # 200 / 3, four standard deviations either way
-    assert canarys == [one for one in ids if hash_fraction(first, one) < 1 / 3]
+    assert canarys == [key for key in ids if hash_fraction(first, key) < 1 / 3]
     log = Project(home, spec).log.read(NOW - timedelta(days=1), NOW).set_index("id")["model_version"]
     assert all(log[row["prediction_id"]] == row["model_version"] for answer in answers for row in answer)
     assert tried.served.models.canary.requests.summary().requests == len(canarys)
@@ -181,7 +183,7 @@ def test_a_canary_that_does_not_load_is_withdrawn(home, spec, crowned, monkeypat
     monkeypatch.setattr(
         LiveModels,
         "load",
-        lambda one, version, folder: loaded(one, version, folder / ("x" if version == first else "")),
+        lambda models, version, folder: loaded(models, version, folder / ("x" if version == first else "")),
     )
     models.refresh()
     assert models.champion.version == second and models.canary is None and Project(home, spec).registry.canary() is None
@@ -222,11 +224,11 @@ def stack(home, *words: str) -> subprocess.CompletedProcess[str]:
 def test_rollback_is_one_command(home, spec, crowned):
     first, second = crowned
     began = time.monotonic()
-    told = stack(home, "rollback", "flights", "--reason", "complaints")
+    process = stack(home, "rollback", "flights", "--reason", "complaints")
     assert time.monotonic() - began < 30
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith(f"flights: version {first} is champion again, after version {second}\n")
-    assert float(re.search(r"answers, ([\d.]+) s after", told.stdout)[1]) < 3
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith(f"flights: version {first} is champion again, after version {second}\n")
+    assert float(re.search(r"answers, ([\d.]+) s after", process.stdout)[1]) < 3
     answers = post(f"{home.prediction_url}/flights/predict", {"rows": [example.row(spec)]}).json()
     assert [answer["model_version"] for answer in answers] == [first]
 

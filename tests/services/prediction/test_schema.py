@@ -17,7 +17,7 @@ REQUEST = schema.request_model(FLIGHTS)
 
 
 def mistakes(body: str | bytes) -> list[dict]:
-    """What the caller is told about a wrong body."""
+    """Return the errors that the caller of a wrong body gets."""
     with pytest.raises(ValidationError) as raised:
         REQUEST.model_validate_json(body)
     return schema.explain(REQUEST, raised.value).errors(include_context=False, include_input=False)
@@ -58,26 +58,26 @@ INVALID = [
 
 @pytest.mark.parametrize(("body", "place", "found", "expected"), INVALID)
 def test_a_mistake_names_its_place_what_was_found_and_what_was_expected(body, place, found, expected):
-    told = mistakes(body)[0]
-    assert list(told["loc"]) == place
-    saw, _, wanted = told["msg"].partition(", expected ")
+    error = mistakes(body)[0]
+    assert list(error["loc"]) == place
+    saw, _, wanted = error["msg"].partition(", expected ")
     assert found in saw
     assert expected in wanted
 
 
 def test_a_missing_field_is_described():
     without = {name: value for name, value in ROW.items() if name != "dest"}
-    (told,) = mistakes(json.dumps({"rows": [without]}))
-    assert told["loc"] == ("rows", 0, "dest")
+    (error,) = mistakes(json.dumps({"rows": [without]}))
+    assert error["loc"] == ("rows", 0, "dest")
     assert (
-        told["msg"] == "found nothing, expected a text matching ^[A-Z]{3}$, like 'ORD' (Airport of arrival, IATA code)"
+        error["msg"] == "found nothing, expected a text matching ^[A-Z]{3}$, like 'ORD' (Airport of arrival, IATA code)"
     )
 
 
 def test_a_long_value_is_cut_and_many_mistakes_are_twenty():
-    told = mistakes(json.dumps({"rows": [ROW | {"dest": "x" * 500}] * 30}))
-    assert len(told) == 20
-    assert len(told[0]["msg"]) < 250
+    error = mistakes(json.dumps({"rows": [ROW | {"dest": "x" * 500}] * 30}))
+    assert len(error) == 20
+    assert len(error[0]["msg"]) < 250
 
 
 def test_limits_and_unit_of_a_number_are_told():
@@ -89,8 +89,8 @@ def test_limits_and_unit_of_a_number_are_told():
     for value in ("120", '"7"', "NaN", "true"):
         with pytest.raises(ValidationError) as raised:
             model.model_validate_json(f'{{"rows": [{{"wind": {value}}}]}}')
-        told = schema.explain(model, raised.value).errors()[0]["msg"]
-        assert "a number of at least 0 of at most 100 in mph, like 7.5 (Wind)" in told, told
+        error = schema.explain(model, raised.value).errors()[0]["msg"]
+        assert "a number of at least 0 of at most 100 in mph, like 7.5 (Wind)" in error, error
 
 
 def test_a_field_may_not_take_a_name_that_every_request_has():
@@ -116,12 +116,12 @@ def test_the_json_schema_has_names_units_examples_and_patterns():
 def test_a_value_that_may_be_missing_is_null_or_left_out():
     age = RequestField(type="number", description="Age", example=22, nullable=True, ge=0)
     model = schema.request_model(FLIGHTS.model_copy(update={"name": "titanic", "request": {"age": age}}))
-    for body, found in (("{}", None), ('{"age": null}', None), ('{"age": 7.5}', 7.5)):
-        assert model.model_validate_json(f'{{"rows": [{body}]}}').rows[0].age == found
+    for body, age in (("{}", None), ('{"age": null}', None), ('{"age": 7.5}', 7.5)):
+        assert model.model_validate_json(f'{{"rows": [{body}]}}').rows[0].age == age
     with pytest.raises(ValidationError) as raised:
         model.model_validate_json('{"rows": [{"age": -1}]}')
-    told = schema.explain(model, raised.value).errors()[0]["msg"]
-    assert told == "found -1, expected a number of at least 0 or null, like 22 (Age)"
+    error = schema.explain(model, raised.value).errors()[0]["msg"]
+    assert error == "found -1, expected a number of at least 0 or null, like 22 (Age)"
 
 
 ANSWERS = {
@@ -136,8 +136,8 @@ def test_an_answer_begins_with_the_reply_of_its_task(task):
     classes, outputs, reply = ANSWERS[task]
     spec = FLIGHTS.model_copy(update={"task": task, "classes": classes})
     common = {"model_version": "1", "prediction_id": "x", "features_at": None, "warnings": []}
-    made = schema.answer_model(spec).model_validate(tasks.of(spec).reply(outputs, spec.threshold) | common)
-    assert made.model_dump() == reply | common
-    assert list(made.model_dump())[: len(reply)] == list(reply)
+    answer = schema.answer_model(spec).model_validate(tasks.of(spec).reply(outputs, spec.threshold) | common)
+    assert answer.model_dump() == reply | common
+    assert list(answer.model_dump())[: len(reply)] == list(reply)
     fields = schema.answer_model(spec).model_json_schema()["properties"]
     assert all(fields[name]["description"] for name in fields)

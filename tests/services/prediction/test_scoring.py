@@ -18,13 +18,13 @@ def test_a_file_is_scored_in_chunks_of_any_size(home, spec, version, tmp_path, m
     rows = [example.row(spec) | {"dest": dest, "note": note} for dest in ("ORD", "LAX", "ATL") for note in ("x", 1, 2)]
     source = tmp_path / "in.csv"
     pd.DataFrame(rows).to_csv(source, index=False)
-    scored, told = [], []
+    scored, lines = [], []
     for size, name in ((4, "out.parquet"), (1000, "out.csv")):
         monkeypatch.setattr(chunks, "ROWS", size)
-        assert scoring.file(Project(home, spec), source, tmp_path / name, NOW, told.append) == len(rows)
+        assert scoring.file(Project(home, spec), source, tmp_path / name, NOW, lines.append) == len(rows)
         target = tmp_path / name
         scored.append(pd.read_parquet(target) if target.suffix == ".parquet" else pd.read_csv(target))
-    assert told == ["4 rows scored, 100%", "8 rows scored, 100%", "9 rows scored, 100%"] + told[3:]
+    assert lines == ["4 rows scored, 100%", "8 rows scored, 100%", "9 rows scored, 100%"] + lines[3:]
     parquet, csv = scored
     assert parquet["dest"].tolist() == [row["dest"] for row in rows] and parquet["event_id"].tolist() == list(range(9))
     assert parquet["note"].tolist() == [str(row["note"]) for row in rows]
