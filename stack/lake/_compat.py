@@ -17,9 +17,12 @@ from dvc.repo import Repo
 from dvc_data.hashfile.hash import hash_file
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
+from dvc_objects.errors import ObjectFormatError
 from dvc_objects.fs.local import localfs
 
 ALGORITHM = "md5"
+UNREADABLE_LIST = (ObjectFormatError,)
+"""What `read_list` raises where the list in the cache is damaged."""
 
 
 def open_repo(root: Path) -> Repo:

@@ -25,7 +25,7 @@ from scmrepo.exceptions import SCMError
 from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.lake import _compat, contents, history, keys, migration, repository, windows
+from stack.lake import _compat, contents, history, integrity, keys, migration, repository, windows
 from stack.lake.repository import Repository
 from stack.lake.windows import batch_id as batch_id
 from stack.lake.windows import window
@@ -66,6 +66,7 @@ class Lake:
     def __init__(self, repository: Repository, spec: ProjectSpec) -> None:
         self._settings, self.spec = repository.settings, spec
 
+    @integrity.guarded
     def append(self, tables: Mapping[str, pd.DataFrame], since: datetime, until: datetime) -> str:
         """Add the rows that became known in (since, until] as a new version; return the git revision of the batch.
 
@@ -94,6 +95,7 @@ class Lake:
                 repository.push_all_once(repo, self._settings.lake_remote)
             return revision
 
+    @integrity.guarded
     def read(
         self, *, since: datetime | None = None, until: datetime | None = None, revision: str | None = None
     ) -> dict[str, pd.DataFrame]:
@@ -122,6 +124,7 @@ class Lake:
         """Return the newest revision that has changed the project's data, whatever others added."""
         return newest_revision(self._settings, self.spec.name)
 
+    @integrity.guarded
     def batches(self) -> pd.DataFrame:
         """List a project's batches in the order of time: batch, since, until, revision, and the rows of each table."""
         with repository.opened(self._settings) as repo:
@@ -136,6 +139,7 @@ class Lake:
         revisions = [commits.get(name, "") for name in names]
         return pd.DataFrame({"batch": names, "since": since, "until": until, "revision": revisions} | rows)
 
+    @integrity.guarded
     def newest(self) -> dict[str, datetime]:
         """Return, for each table with a row, the end of the last batch that has one."""
         ends: dict[str, datetime] = {}

@@ -27,6 +27,7 @@ from scmrepo.git.objects import GitObject
 
 from stack.core.files import write as write
 from stack.core.settings import Settings
+from stack.core.wait import wait_until
 from stack.lake import _compat, history, windows
 
 REMOTE = "stack"
@@ -35,6 +36,8 @@ IGNORED = "/*/[0-9][0-9][0-9][0-9]-[0-9][0-9]/*/*\n"
 """What git ignores: the content of the folders that DVC tracks."""
 MONTH = re.compile(r"\d{4}-\d{2}")
 JOURNAL = "append.json"
+LOCK_SECONDS = 5.0
+"""For which a lock of a git command of the user's is waited for."""
 OLD_FILE = "raw.dvc"
 """One folder a project, as the layout before partitions had it; old revisions have it still."""
 
@@ -53,6 +56,7 @@ def opened(settings: Settings) -> Iterator[Repo]:
     with FileLock(settings.home / "lake.lock"):
         if not settings.lake.exists():
             _make(settings)
+        _unlock(settings.lake / ".git")
         _configure(settings)
         with _compat.open_repo(settings.lake) as repo:
             _recover(repo)
@@ -77,10 +81,9 @@ def _newest_first(folder: GitObject) -> list[GitObject]:
 
 def files(repo: Repo, file: GitObject, revision: str) -> dict[tuple[str, str], str]:
     """Return what a .dvc file of a revision tracks: (table, batch) -> file in DVC's cache, in the order of batches."""
-    version = _out(file)["md5"]
-    if not _compat.has(repo, version):
+    if not _compat.has(repo, version(file)):
         fetch(repo, revision)
-    listed = {PurePosixPath(path): oid for path, oid in _compat.read_list(repo, version).items()}
+    listed = {PurePosixPath(path): oid for path, oid in _compat.read_list(repo, version(file)).items()}
     return _ordered({(path.parent.name, path.stem): _compat.cached(repo, oid) for path, oid in listed.items()})
 
 
@@ -95,6 +98,11 @@ def snapshot(
 
 def _ordered(files: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
     return dict(sorted(files.items(), key=lambda item: item[0][::-1]))
+
+
+def version(file: GitObject) -> str:
+    """Return the hash of the list that a .dvc file refers to."""
+    return str(_out(file)["md5"])
 
 
 def _out(file: GitObject) -> dict[str, Any]:
@@ -198,6 +206,14 @@ def _configure(settings: Settings) -> None:
     path, text = settings.lake / ".dvc/config.local", "\n".join([*wanted, ""])
     if not path.exists() or path.read_text() != text:
         write(path, text)
+
+
+def _unlock(git: Path) -> None:
+    """Delete the locks of a git command that was killed: one that works still releases its own within moments."""
+    locks = [path for pattern in ("*.lock", "refs/heads/*.lock") for path in git.glob(pattern)]
+    if not wait_until(lambda: not any(path.exists() for path in locks), LOCK_SECONDS):
+        for lock in locks:
+            lock.unlink(missing_ok=True)
 
 
 def _recover(repo: Repo) -> None:
