@@ -26,7 +26,8 @@ OBJECTS = ".dvc/cache/files/md5"
 ASIDE = ".dvc/tmp/damaged"
 UNREADABLE = (None, errno.ENOENT, errno.EIO)
 """Numbers of an OSError that a damaged file raises; Arrow's own have none."""
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -86,7 +87,7 @@ def _intact(path: Path) -> bool:
     """Return whether an object's content has the MD5 that it is named by; an unreadable one has not."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest() == _hash(path)  # type: ignore[arg-type]
+            return hashlib.file_digest(file, "md5").hexdigest() == _hash(path)
     except OSError:
         return False
 
