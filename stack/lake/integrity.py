@@ -60,7 +60,7 @@ def guarded(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
     """Let a method that meets an unreadable file raise the StackError of :func:`check`, or try again once healed."""
 
     @wraps(method)
-    def call(self: S, *arguments: P.args, **options: P.kwargs) -> T:
+    def call(self: S, /, *arguments: P.args, **options: P.kwargs) -> T:
         try:
             return method(self, *arguments, **options)
         except (pa.ArrowException, OSError, *_compat.UNREADABLE_LIST) as error:
