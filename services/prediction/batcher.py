@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -20,6 +21,14 @@ LOOP_TURNS = 5
 """Turns of the event loop before a batch starts: requests that arrive meanwhile join it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[In, Out]):
+    """A request that waits for its answers."""
+
+    rows: list[In]
+    answers: asyncio.Future[list[Out]]
+
+
 class Batcher(Generic[In, Out]):
     """Collects the rows of concurrent requests, at most `max_rows`, while the previous batch is processed in a thread.
 
@@ -28,18 +37,18 @@ class Batcher(Generic[In, Out]):
 
     def __init__(self, work: Callable[[list[In]], list[Out]], max_rows: int) -> None:
         self.work, self.max_rows = work, max_rows
-        self._queue: deque[tuple[list[In], asyncio.Future[list[Out]]]] = deque()
+        self._queue: deque[Waiting[In, Out]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batcher")
 
     async def answer(self, rows: list[In]) -> list[Out]:
-        """Answer the rows of one request, or raise what `work` raised for its batch."""
+        """Answer the rows of one request, or raise what `work` raises for them alone."""
         loop = asyncio.get_running_loop()
-        result: asyncio.Future[list[Out]] = loop.create_future()
-        self._queue.append((rows, result))
+        request: Waiting[In, Out] = Waiting(rows, loop.create_future())
+        self._queue.append(request)
         if self._task is None:
             self._task = loop.create_task(self._process())
-        return await result
+        return await request.answers
 
     def close(self) -> None:
         """Release the thread; no request may follow."""
@@ -47,30 +56,37 @@ class Batcher(Generic[In, Out]):
 
     async def _process(self) -> None:
         """Answer the requests that wait, batch after batch, until none is left."""
-        loop = asyncio.get_running_loop()
         while self._queue:
             for _ in range(LOOP_TURNS):
                 await asyncio.sleep(0)
-            batch = self._next_batch()
-            rows = [row for request, _ in batch for row in request]
-            try:
-                answers = iter(await loop.run_in_executor(self._thread, self.work, rows))
-            except Exception as error:  # noqa: BLE001  # each caller gets it
-                for _, result in batch:
-                    if not result.done():
-                        result.set_exception(error)
-                continue
-            for request, result in batch:
-                answered = list(islice(answers, len(request)))
-                if not result.done():  # the caller has not disconnected
-                    result.set_result(answered)
+            await self._answer_batch(self._next_batch())
         self._task = None
 
-    def _next_batch(self) -> list[tuple[list[In], asyncio.Future[list[Out]]]]:
+    async def _answer_batch(self, batch: Sequence[Waiting[In, Out]]) -> None:
+        """Answer requests together; where that fails, each alone, so that only the guilty request gets the error."""
+        batch = [request for request in batch if not request.answers.done()]  # the others' callers have left
+        if not batch:
+            return
+        rows = [row for request in batch for row in request.rows]
+        try:
+            answers = iter(await asyncio.get_running_loop().run_in_executor(self._thread, self.work, rows))
+        except Exception as error:  # noqa: BLE001  # it is the caller's
+            if len(batch) > 1:
+                for request in batch:
+                    await self._answer_batch([request])
+            elif not batch[0].answers.done():
+                batch[0].answers.set_exception(error)
+            return
+        for request in batch:
+            own = list(islice(answers, len(request.rows)))
+            if not request.answers.done():
+                request.answers.set_result(own)
+
+    def _next_batch(self) -> list[Waiting[In, Out]]:
         """Return the requests of the next batch: the oldest first, at least one."""
         batch = [self._queue.popleft()]
-        rows = len(batch[0][0])
-        while self._queue and rows + len(self._queue[0][0]) <= self.max_rows:
+        rows = len(batch[0].rows)
+        while self._queue and rows + len(self._queue[0].rows) <= self.max_rows:
             batch.append(self._queue.popleft())
-            rows += len(batch[-1][0])
+            rows += len(batch[-1].rows)
         return batch

@@ -54,11 +54,37 @@ def test_a_request_is_never_divided():
     assert work.batches == [[0], [1, 2], [3, 4], [5, 6, 7, 8]]
 
 
-def test_an_error_reaches_every_request_of_its_batch_and_no_later_one():
+def test_an_error_reaches_the_guilty_request_alone():
     work = Work()
-    answers = asyncio.run(behind_a_first_batch(work, [[1], [-1], [2]], most=2))
-    assert [type(answer) for answer in answers] == [ValueError, ValueError, list]
-    assert answers[2] == [4]
+    answers = asyncio.run(behind_a_first_batch(work, [[1], [-1], [2, 3], [4, -1], [5]]))
+    assert [type(answer) for answer in answers] == [list, ValueError, list, ValueError, list]
+    assert [answers[at] for at in (0, 2, 4)] == [[2], [4, 6], [10]]
+
+
+def test_a_caller_who_leaves_while_a_batch_fails_is_not_answered_again():
+    async def ask() -> list[list[int]]:
+        work = Work()
+        batches = Batcher(work, 100)
+        work.gate.clear()
+        first = asyncio.ensure_future(batches.answer([0]))
+        while not batches._thread._threads:
+            await asyncio.sleep(0)
+        bad, gone = (asyncio.ensure_future(batches.answer([row])) for row in (-1, 1))
+        await asyncio.sleep(0)
+        work.gate.set()
+        await first
+        work.gate.clear()
+        for _ in range(20):  # until the second batch is in its thread
+            await asyncio.sleep(0)
+        gone.cancel()
+        work.gate.set()
+        with pytest.raises(ValueError, match="a bad row"):
+            await bad
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        return work.batches
+
+    assert asyncio.run(ask()) == [[0], [-1, 1], [-1]]
 
 
 def test_a_caller_who_leaves_does_not_shift_the_others_answers():
