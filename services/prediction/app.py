@@ -11,7 +11,6 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -23,9 +22,6 @@ from services.prediction.live_models import LiveModels
 from services.prediction.projects import ProjectRegistry
 from services.prediction.service import ProjectService
 from stack.core.errors import nearest
-
-MAX_BYTES = 4_000_000
-"""A thousand rows need about 200 kB."""
 
 STATIC = Path(__file__).with_name("static")
 ABOUT = "Two routes for each project. Answers are in the prediction log before they are sent."
@@ -52,7 +48,7 @@ class PredictionApp:
         elif verb == "predict":
             await _predict(running, scope, receive, send)
         else:
-            await (_too_large(scope) or running)(scope, receive, send)
+            await running(scope, receive, send)
 
     def _unknown(self, project: str) -> Response:
         if project in self.projects.errors:
@@ -70,7 +66,7 @@ async def _predict(running: ProjectService, scope: Scope, receive: Receive, send
         await send(message)
 
     try:
-        await (_no_champion(running.models) or _too_large(scope) or running)(scope, receive, counted)
+        await (_no_champion(running.models) or running)(scope, receive, counted)
     finally:
         metrics.REQUESTS.labels(project, status).inc()
         metrics.SECONDS.labels(project).observe(perf_counter() - started)
@@ -84,13 +80,6 @@ def _no_champion(models: LiveModels) -> Response | None:
     if models.problem:
         body = {"error": f"the champion of {project} is not loaded: {models.problem}", "todo": "make status"}
     return JSONResponse(body, 503, {"retry-after": "5"})
-
-
-def _too_large(scope: Scope) -> Response | None:
-    length = int(Headers(scope=scope).get("content-length", 0))
-    if length <= MAX_BYTES:
-        return None
-    return JSONResponse({"error": f"found a body of {length} bytes, expected at most {MAX_BYTES}"}, 413)
 
 
 def readiness(projects: ProjectRegistry) -> dict[str, Any]:

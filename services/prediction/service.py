@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.prediction import _compat, metrics
 from services.prediction.batcher import Batcher
+from services.prediction.body_limit import BodyLimit
 from services.prediction.canary import uuid7
 from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
 from services.prediction.live_models import LiveModels, ModelError
@@ -95,10 +96,10 @@ class ProjectService:
         await self.lifespan.__aexit__(None, None, None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request, unless its body is too large."""
         self.active_requests += 1
         try:
-            await self.app(scope, receive, send)
+            await BodyLimit(self.app)(scope, receive, send)
         finally:
             self.active_requests -= 1
 

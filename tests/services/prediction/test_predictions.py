@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pandas as pd
+import psutil
 import pytest
 
 from bench.load import load
@@ -153,6 +154,14 @@ def test_a_body_is_json_whatever_it_calls_itself(url, champion):
 
 def test_a_huge_body_is_refused_unread(url, champion):
     assert httpx.post(url, content=b" " * 5_000_000, trust_env=False).status_code == 413
+
+
+def test_a_huge_body_in_chunks_is_refused_and_not_held(url, champion, prediction):
+    process = psutil.Process(prediction.process.pid)
+    before = process.memory_info().rss
+    chunks = (b" " * 100_000 for _ in range(600))
+    assert httpx.post(url, content=chunks, trust_env=False, timeout=60).status_code == 413
+    assert process.memory_info().rss - before < 30_000_000
 
 
 def test_an_unknown_project_is_answered_with_the_known_ones(home, url):
