@@ -64,17 +64,6 @@ def api(path: str, name: str, doc: str, request: type[Any], response: Any) -> Ca
     return decorate
 
 
-def openapi(service: Any) -> dict[str, Any]:
-    """Return the OpenAPI document of a service.
-
-    Tool: BentoML
-    Reach: bentoml.Service.openapi_spec
-    Why: The documents of all projects are joined into one, for a page that loads nothing from elsewhere.
-    Upstream: none known
-    """
-    return cast(dict[str, Any], service.openapi_spec.asdict())
-
-
 def lifespan(app: Any) -> AbstractAsyncContextManager[Any]:
     """Return the context in which BentoML's application has its service instance.
 

@@ -19,16 +19,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from services.prediction import _compat, metrics
 from services.prediction.live_models import LiveModels
+from services.prediction.openapi import openapi
 from services.prediction.projects import ProjectRegistry
 from services.prediction.service import ProjectService
 from stack.core.errors import nearest
 
 STATIC = Path(__file__).with_name("static")
-ABOUT = "Two routes for each project. Answers are in the prediction log before they are sent."
-RESPONSES = {
-    "413": {"description": "The body is too large"},
-    "503": {"description": "The project has no champion yet: the response says what to do"},
-}
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 
@@ -41,10 +37,13 @@ class PredictionApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
         project, _, verb = scope.get("path", "")[1:].partition("/")
-        if verb not in ("predict", "feedback") or scope.get("method") != "POST":
+        if scope["type"] != "http" or verb not in ("predict", "feedback"):
             await self.pages(scope, receive, send)
         elif (running := self.projects.services.get(project)) is None:
             await self._unknown(project)(scope, receive, send)
+        elif scope["method"] != "POST":
+            error = f"found {scope['method']}, expected POST"
+            await JSONResponse({"error": error}, 405, {"allow": "POST"})(scope, receive, send)
         elif verb == "predict":
             await _predict(running, scope, receive, send)
         else:
@@ -98,22 +97,6 @@ def readiness(projects: ProjectRegistry) -> dict[str, Any]:
     return {"status": "ready", "projects": report}
 
 
-def openapi(projects: ProjectRegistry) -> dict[str, Any]:
-    """Return one OpenAPI document of all projects."""
-    document: dict[str, Any] = {"paths": {}, "components": {"schemas": {}}, "tags": []}
-    for name, running in sorted(projects.services.items()):
-        part = _compat.openapi(running.service)
-        paths = {path: item for path, item in part["paths"].items() if path.startswith(f"/{name}/")}
-        for operation in (operation for item in paths.values() for operation in item.values()):
-            operation["responses"] |= RESPONSES
-            operation["tags"] = [name]
-        document["openapi"] = part["openapi"]
-        document["paths"] |= paths
-        document["components"]["schemas"] |= part["components"]["schemas"]
-        document["tags"].append({"name": name, "description": running.models.spec.title})
-    return {"openapi": "3.0.2", "info": {"title": "Predictions", "version": "1", "description": ABOUT}} | document
-
-
 def pages(projects: ProjectRegistry) -> Starlette:
     """Return the application of the routes that belong to no project: readiness, metrics, the API's page.
 
@@ -128,7 +111,7 @@ def pages(projects: ProjectRegistry) -> Starlette:
 
     answers: dict[str, Callable[[], Response]] = {
         "/": lambda: FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY}),
-        "/docs.json": lambda: JSONResponse(openapi(projects)),
+        "/docs.json": lambda: JSONResponse(openapi(projects.services)),
         "/metrics": lambda: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST),
         # 200 as soon as requests are accepted, with or without a champion.
         "/readyz": lambda: JSONResponse(readiness(projects)),

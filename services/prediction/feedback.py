@@ -38,7 +38,7 @@ class FeedbackResult(BaseModel):
 def feedback_model(spec: ProjectSpec) -> type[Body]:
     """Return the model of a feedback body: ``{"labels": [...]}``."""
     task = tasks.of(spec)
-    outcome = Field(description=f"The outcome: {spec.label}", json_schema_extra={"example": task.outcome_example})
+    outcome = Field(description=f"The outcome: {spec.label}", examples=[task.outcome_example])
     label = create_model(f"{title(spec)}Label", __base__=Label, label=(task.outcome_type, outcome))
     body = {"labels": [{"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": task.outcome_example}]}
     expected = {

@@ -87,8 +87,7 @@ def body_model(
 ) -> type[Body]:
     """Return the model of a body of 1 to MAX_ROWS items; `body` is an example with one."""
     ((key, items),) = body.items()
-    schema: dict[str, Any] = {"examples": [items], "json_schema_extra": {"example": items}}
-    field = Field(min_length=1, max_length=MAX_ROWS, description=f"1 to {MAX_ROWS} {key}{note}", **schema)
+    field = Field(min_length=1, max_length=MAX_ROWS, description=f"1 to {MAX_ROWS} {key}{note}", examples=[items])
     model = create_model(f"{title(spec)}{name}", __base__=Body, **{key: (list[item], field)})  # type: ignore[call-overload, valid-type]
     model.project, model.key, model.names, model.expected = spec.name, key, list(items[0]), expected
     return cast(type[Body], model)
@@ -185,8 +184,6 @@ def _field(field: RequestField) -> Any:
             None if field.nullable else ...,
             description=f"{field.description}{unit}",
             examples=[field.example],
-            # OpenAPI 3.0, which BentoML writes, knows the singular only.
-            json_schema_extra={"example": field.example},
             pattern=field.pattern or None,
             ge=field.ge,
             le=field.le,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import bentoml
+from sqlalchemy.exc import DataError
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from services.prediction import _compat, metrics
@@ -19,57 +22,24 @@ from services.prediction.body_limit import BodyLimit
 from services.prediction.canary import uuid7
 from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
 from services.prediction.live_models import LiveModels, ModelError
-from services.prediction.schema import MAX_ROWS, Answer, Row, new_values, request_model
+from services.prediction.problems import invalid
+from services.prediction.schema import MAX_ROWS, Answer, Body, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 
 TIMEOUT_SECONDS = 30
 """BentoML's limit for a request, and how long active requests may take when their project changes or goes."""
 
+logger = logging.getLogger("stack.prediction")
 
-def service(models: LiveModels) -> bentoml.Service[Any]:
-    """Return the service of a project. Rows of concurrent requests are answered as one batch, in one thread."""
-    spec = models.spec
-    # One for the champion, one for the canary: no batch, and so no request, is answered by both.
-    batchers = tuple(Batcher(partial(answer, models, by_canary), max_rows=MAX_ROWS) for by_canary in (False, True))
 
-    async def predict(self: Any, rows: list[Any]) -> list[Answer]:
-        started, by_canary = perf_counter(), models.routes_to_canary(rows)
-        try:
-            answers = await batchers[by_canary].answer(rows)
-        except ModelError:
-            if failed := (models.canary if by_canary else models.champion):
-                failed.requests.add(perf_counter() - started, failed=True)
-            raise
-        models.requests(answers[0].model_version).add(perf_counter() - started)
-        return answers
+class Endpoint(NamedTuple):
+    """What ``POST /<project>/<verb>`` does."""
 
-    async def feedback(self: Any, labels: list[Any]) -> FeedbackResult:
-        return await asyncio.to_thread(record_labels, models.project, labels)
-
-    def close(self: Any) -> None:
-        for batcher in batchers:
-            batcher.close()
-
-    feedback_title = f"True outcomes of predictions: {spec.label}. Sending the same label again changes nothing."
-    endpoints: dict[str, tuple[Any, ...]] = {
-        "predict": (predict, spec.title, request_model(spec), list[models.answer]),  # type: ignore[name-defined]
-        "feedback": (feedback, feedback_title, feedback_model(spec), FeedbackResult),
-    }
-    members = {"__doc__": spec.title, "__module__": __name__, "close": bentoml.on_shutdown(close)}
-    members |= {
-        f"{verb}_{spec.name}": _compat.api(f"/{spec.name}/{verb}", f"{verb}_{spec.name}", *types)(work)
-        for verb, (work, *types) in endpoints.items()
-    }
-    return bentoml.service(
-        name=spec.name,
-        workers=1,
-        traffic={"timeout": TIMEOUT_SECONDS},
-        # Replaced by ours: BentoML's label requests with any path a caller thinks of, and log each one.
-        metrics={"enabled": False},
-        logging={"access": {"enabled": False}},
-        tracing={"excluded_urls": ".*"},
-    )(type("Predictions", (), members))
+    work: Any
+    title: str
+    request: type[Body]
+    response: Any
 
 
 class ProjectService:
@@ -78,8 +48,10 @@ class ProjectService:
     def __init__(self, project: Project) -> None:
         self.models = LiveModels(project)
         self.models.refresh()
-        self.service = service(self.models)
-        self.app = self.service.to_asgi()
+        # One for the champion, one for the canary: no batch, and so no request, is answered by both.
+        self.batchers = [Batcher(partial(answer, self.models, by_canary), MAX_ROWS) for by_canary in (False, True)]
+        self.endpoints = endpoints(self.models, self.batchers)
+        self.app = _application(project, self.endpoints)
         self.active_requests = 0
 
     async def start(self) -> None:
@@ -94,6 +66,8 @@ class ProjectService:
                 while self.active_requests:
                     await asyncio.sleep(0.05)
         await self.lifespan.__aexit__(None, None, None)
+        for batcher in self.batchers:
+            batcher.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, unless its body is too large."""
@@ -102,6 +76,51 @@ class ProjectService:
             await BodyLimit(self.app)(scope, receive, send)
         finally:
             self.active_requests -= 1
+
+
+def endpoints(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> dict[str, Endpoint]:
+    """Return the endpoints of a project. Rows of concurrent requests are answered as one batch, in one thread."""
+    project, spec = models.project, models.spec
+
+    async def predict(self: Any, rows: list[Any]) -> list[Answer] | Response:
+        started, by_canary = perf_counter(), models.routes_to_canary(rows)
+        try:
+            answers = await batchers[by_canary].answer(rows)
+        except ModelError:
+            if failed := (models.canary if by_canary else models.champion):
+                failed.requests.add(perf_counter() - started, failed=True)
+            raise
+        except (ValueError, ArithmeticError, DataError) as error:
+            logger.warning("%s: the values of a request cannot be used", spec.name, exc_info=True)
+            return invalid("rows", f"found values that cannot be used ({error}), expected values like the example's")
+        models.requests(answers[0].model_version).add(perf_counter() - started)
+        return answers
+
+    async def feedback(self: Any, labels: list[Any]) -> FeedbackResult:
+        return await asyncio.to_thread(record_labels, project, labels)
+
+    title = f"True outcomes of predictions: {spec.label}. Sending the same label again changes nothing."
+    return {
+        "predict": Endpoint(predict, spec.title, request_model(spec), list[models.answer]),  # type: ignore[name-defined]
+        "feedback": Endpoint(feedback, title, feedback_model(spec), FeedbackResult),
+    }
+
+
+def _application(project: Project, endpoints: Mapping[str, Endpoint]) -> Any:
+    """Return BentoML's application of the endpoints."""
+    members = {
+        f"{verb}_{project.name}": _compat.api(f"/{project.name}/{verb}", f"{verb}_{project.name}", *types)(work)
+        for verb, (work, *types) in endpoints.items()
+    }
+    return bentoml.service(
+        name=project.name,
+        workers=1,
+        traffic={"timeout": TIMEOUT_SECONDS},
+        # Replaced by ours: BentoML's label requests with any path a caller thinks of, and log each one.
+        metrics={"enabled": False},
+        logging={"access": {"enabled": False}},
+        tracing={"excluded_urls": ".*"},
+    )(type("Predictions", (), {"__doc__": project.spec.title, "__module__": __name__} | members)).to_asgi()
 
 
 def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:
@@ -137,10 +156,10 @@ def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Ans
             rows, instants, requests, values, features.times, outputs, strict=True
         )
     ]
+    warnings = [[*new_values(spec, request), *more] for request, more in zip(requests, features.warnings, strict=True)]
     project.log.write(predictions)
     if models.shadow:
         models.shadow.answer(features.columns, predictions)
-    warnings = [[*new_values(spec, request), *more] for request, more in zip(requests, features.warnings, strict=True)]
     metrics.ROWS.labels(spec.name).observe(len(rows))
     metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
     # Their types are known, so they are not validated again.

@@ -36,10 +36,6 @@ def test_endpoint_has_the_types_made_at_run_time(service):
     assert "value" in str(method.output_spec.model_json_schema()), CHANGED
 
 
-def test_openapi_document_has_the_endpoint(service):
-    assert "/any/predict" in _compat.openapi(service)["paths"], CHANGED
-
-
 def test_lifespan_creates_and_removes_the_instance(service):
     async def enter():
         async with _compat.lifespan(service.to_asgi()):

@@ -11,6 +11,7 @@ from importlib import import_module
 from uuid import UUID
 
 import httpx
+import jsonschema
 import pytest
 
 from services.prediction.app import PredictionApp
@@ -122,6 +123,43 @@ async def until(holds: Callable[[], object], seconds: float = 30) -> None:
     while not holds():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.02)
+
+
+def test_a_wrong_method_is_refused_with_the_right_method(folder, projects):
+    async def ask():
+        await projects.refresh()
+        async with asking(projects) as client:
+            answers = [await client.request(method, "/flights/predict") for method in ("GET", "PUT", "DELETE", "PATCH")]
+            unknown = await client.get("/energy/predict")
+        await projects.stop()
+        return answers, unknown
+
+    answers, unknown = asyncio.run(ask())
+    assert {(answer.status_code, answer.headers["allow"]) for answer in answers} == {(405, "POST")}
+    assert answers[0].json() == {"error": "found GET, expected POST"}
+    assert unknown.status_code == 404
+
+
+def test_the_openapi_document_describes_every_body_of_a_refusal(folder, projects):
+    async def ask():
+        await projects.refresh()
+        async with asking(projects) as client:
+            document = (await client.get("/docs.json")).json()
+            bodies = [
+                await client.post("/flights/predict", json={"rows": []}),
+                await client.post("/flights/feedback", json={"labels": [{}]}),
+                await client.post("/flights/feedback", content=b" " * 5_000_000),
+                await client.post("/flights/feedback", headers={"content-type": "application/vnd.bentoml+pickle"}),
+            ]
+        await projects.stop()
+        return document, bodies
+
+    document, answers = asyncio.run(ask())
+    assert [answer.status_code for answer in answers] == [503, 400, 413, 415]
+    for answer in answers:
+        responses = document["paths"][answer.request.url.path]["post"]["responses"]
+        schema = responses[str(answer.status_code)]["content"]["application/json"]["schema"]
+        jsonschema.validate(answer.json(), schema | {"components": document["components"]})
 
 
 @pytest.mark.services

@@ -108,7 +108,7 @@ def test_only_a_replayed_project_takes_the_instant_of_a_row():
 def test_the_json_schema_has_names_units_examples_and_patterns():
     fields = schema.row_model(FLIGHTS).model_json_schema()["properties"]
     assert fields["origin"]["pattern"] == "^[A-Z]{3}$"
-    assert fields["origin"]["example"] == "EWR"
+    assert fields["origin"]["examples"] == ["EWR"]
     assert fields["sched_dep"]["format"] == "date-time"
     assert fields["carrier"]["description"] == "Two-character airline code"
 
