@@ -43,7 +43,7 @@ predictions = Table(
     Column("project", String, nullable=False),
     Column("asked_at", DateTime(timezone=True), nullable=False),  # on the project's clock
     Column("answered_at", DateTime(timezone=True), nullable=False),  # on the wall clock
-    Column("event_key", String, nullable=False),
+    Column("event_key", String, nullable=False),  # a hash: no text exceeds what an index holds
     Column("request", JSON, nullable=False),
     Column("features", JSON, nullable=False),
     Column("features_at", DateTime(timezone=True)),

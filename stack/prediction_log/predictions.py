@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -205,8 +206,9 @@ def prune(database: str, before: datetime) -> int:
 
 
 def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
-    """Return the key of the event that a request asks about: its fields in project.yaml's order, instants in UTC."""
-    return to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null").decode()
+    """Return the key of the event that a request asks about: a hash of its fields in project.yaml's order."""
+    fields = to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null")
+    return blake2b(fields, digest_size=16).hexdigest()
 
 
 def _row(spec: ProjectSpec, prediction: Prediction) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
 import shutil
 import signal
 import sqlite3
+import string
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +29,7 @@ from sqlalchemy.exc import OperationalError, StatementError
 from stack.core import database, migrations
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 from stack.promotion import decisions
 from stack.specification import specs
@@ -148,6 +152,50 @@ def test_a_database_of_the_first_version_keeps_its_rows(tmp_path):
 
 def test_a_server_s_database_of_the_first_version_keeps_its_rows(postgres):
     check(old(postgres, FIRST))
+
+
+KEYS = ['["UA","EWR"]', '["' + "x" * 2000 + '"]']
+
+
+def hashed(url: str) -> list[str]:
+    """The keys of two events, upgraded from a schema that stored them as text."""
+    made = create_engine(url)
+    settings = old(url, FIRST)
+    with made.begin() as connection:
+        for name, key in zip("ab", KEYS, strict=True):
+            connection.execute(text("UPDATE predictions SET event_key = :key WHERE id = :id"), {"key": key, "id": name})
+    made.dispose()
+    check(settings)
+    with database.engine(settings.state_database).connect() as connection:
+        return list(connection.execute(text("SELECT event_key FROM predictions ORDER BY id")).scalars())
+
+
+def test_the_keys_of_events_become_hashes(tmp_path):
+    expected = [blake2b(key.encode(), digest_size=16).hexdigest() for key in (*KEYS, "key")]
+    assert hashed(f"sqlite:///{tmp_path}/state.db") == expected
+
+
+def test_a_server_s_keys_of_events_become_hashes_and_long_texts_are_logged(postgres):
+    expected = [blake2b(key.encode(), digest_size=16).hexdigest() for key in (*KEYS, "key")]
+    assert hashed(postgres) == expected
+    spec, at = specs.load("flights"), datetime(2013, 3, 2, tzinfo=UTC)
+    log = Project(Settings(state_database=postgres), spec).log
+    noise = random.Random(0).choices(string.ascii_letters, k=4000)  # which PostgreSQL cannot compress
+    request = dict.fromkeys(spec.request, at) | {"carrier": "".join(noise), "origin": "EWR", "dest": "ORD"}
+    log.write([Prediction("d", at, at, request, {}, None, "7", {"probability": 0.5, "decision": True})])
+    frame = log.read(at - timedelta(hours=1), at)
+    assert frame["id"].tolist() == ["d"] and frame.attrs["unreadable"] == 0
+
+
+def test_a_server_s_rows_that_cannot_be_read_are_left_out(postgres):
+    settings = old(postgres, FIRST)
+    migrations.upgrade(postgres)
+    changes = ["label_at = 'infinity'", "features_at = '0044-03-15 BC'", "answer = '[]'"]
+    with database.engine(postgres).begin() as connection:
+        for (name, *_), change in zip(ROWS, changes, strict=True):
+            connection.execute(text(f"UPDATE predictions SET {change} WHERE id = '{name}'"))
+    frame = opened(settings)
+    assert frame.empty and frame.attrs["unreadable"] == 3
 
 
 def test_shadows_are_kept(tmp_path):
