@@ -42,7 +42,9 @@ def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
         column: frame[column].astype(object).where(frame[column].notna(), None)
         for column in spec.column_types("category")
     }
-    return DataFrame(numbers | categories, index=frame.index).join(prediction_columns(spec, frame))
+    columns = DataFrame(numbers | categories, index=frame.index).join(prediction_columns(spec, frame))
+    columns.attrs = frame.attrs
+    return columns
 
 
 def prediction_columns(spec: ProjectSpec, frame: DataFrame) -> DataFrame:

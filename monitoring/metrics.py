@@ -190,6 +190,7 @@ METRICS: tuple[MonitoredMetric, ...] = (
             _line(NAMES.get(score, score), _panel_metric("LabelledScore", score=score)) for score in scores(spec)
         ],
     ),
+    MonitoredMetric("unreadable", measure=lambda window: window.current.attrs.get("unreadable"), rule=rules.unreadable),
     MonitoredMetric("bias", measure=lambda window: window.outcomes.bias, rule=rules.bias),
     MonitoredMetric("loss", measure=lambda window: window.outcomes.loss, rule=rules.loss),
     MonitoredMetric("age", rule=rules.age),

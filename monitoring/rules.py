@@ -80,6 +80,14 @@ def missing(history: History) -> Reason:
     return Reason("missing", len(lost), limit, "notice", text)
 
 
+def unreadable(history: History) -> Reason | None:
+    """Tell how many logged predictions cannot be read; they are in no figure of the report."""
+    count = history.last.measured.get("unreadable")
+    if not count:
+        return None
+    return Reason("unreadable", count, None, "none", f"unreadable: {count:,.0f} logged predictions are left out")
+
+
 def _labelled(name: Literal["bias", "loss"], history: History) -> Reason | None:
     """Retrain when enough labelled rows since the champion's cut-off are beyond the limit."""
     policy, cutoff = history.policy, history.cutoff

@@ -5,7 +5,8 @@ A row is on the disk before its answer leaves the prediction service.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -13,8 +14,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic_core import to_json
-from sqlalchemy import Select, Table, bindparam, delete, or_, select, update
+from pydantic_core import from_json, to_json
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    DateTime,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    bindparam,
+    cast,
+    delete,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.core.database import engine, predictions, shadows
@@ -24,11 +40,16 @@ from stack.specification.specs import ProjectSpec
 
 TIME = "event_timestamp"
 """What a frame calls the instant that a row was asked at; the table calls it ``asked_at``."""
-ASKED_AT = predictions.c.asked_at.label(TIME)
-COLUMNS = [ASKED_AT if column.name == "asked_at" else column for column in predictions.c if column.name != "project"]
 TIMES = [TIME, "answered_at", "features_at", "label_at"]
 PRUNED_AT_ONCE = 5000
+UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+"""What reading a stored value may raise."""
+SPREAD = ("answer", "request", "features")
+"""Columns of JSON, whose fields are columns of a frame."""
+Read = Callable[[Sequence[RowMapping]], pd.DataFrame]
 SET_LABEL = update(predictions).values(label=bindparam("new_label"), label_at=bindparam("known_at"))
+
+logger = logging.getLogger("stack.prediction_log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,15 @@ class Prediction:
     """The reply of the project's task, as the caller receives it."""
 
 
+def _as_text(column: Column[Any]) -> ColumnElement[Any]:
+    """Select instants and JSON as text, so that an unreadable value ends no query; `asked_at` is `TIME`."""
+    name = TIME if column.name == "asked_at" else column.name
+    return (cast(column, String) if isinstance(column.type, DateTime | JSON) else column).label(name)
+
+
+COLUMNS = {column.name: _as_text(column) for column in predictions.c if column.name != "project"}
+
+
 class PredictionLog:
     """The predictions of a project, and what its challengers would have answered."""
 
@@ -72,27 +102,15 @@ class PredictionLog:
         Returns:
             The columns of the log, with ``event_timestamp`` for ``asked_at``; `request` and `features` spread into a
             column a field, `answer` into those of :attr:`Task.answer_dtypes`, instants as ``datetime64[us, UTC]``,
-            `label` encoded, as float64 (NaN until it is known). A feature named as a request field wins.
+            `label` encoded, as float64 (NaN until it is known). A feature named as a request field wins. Rows that
+            cannot be read are left out; ``attrs["unreadable"]`` is their number.
         """
-        spec, answer_dtypes = self.spec, self._task.answer_dtypes
-        rows = self._rows(self._asked(COLUMNS, since, until))
-        for row in rows:
-            row |= self._task.columns(row.pop("answer")) | row.pop("request") | row.pop("features")
-        names = ["id", TIME, "answered_at", "event_key", "features_at", "model_version", *answer_dtypes, "label"]
-        names += ["label_at", *spec.request, *spec.features.columns]
-        frame = pd.DataFrame(rows, columns=list(dict.fromkeys(names)))
-        for column in TIMES:
-            frame[column] = Datetime().from_log(frame[column])
-        for column, field in spec.request.items():
-            frame[column] = field.field_type.from_log(frame[column])
-        for column in spec.column_types("number"):
-            frame[column] = frame[column].astype("Float32")
-        categories = dict.fromkeys(spec.column_types("category"), object)
-        return frame.astype({"label": "float64", **answer_dtypes, **categories})
+        return self._readable(self._asked([*COLUMNS.values()], since, until), self._frame)
 
     def ids(self, since: datetime, until: datetime) -> set[str]:
         """Return the ids of the predictions asked in (since, until]."""
-        return {row["id"] for row in self._rows(self._asked([predictions.c.id], since, until))}
+        with engine(self._database).connect() as connection:
+            return set(connection.execute(self._asked([predictions.c.id], since, until)).scalars())
 
     def outcomes(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the labelled predictions asked in (since, until], without their features.
@@ -101,12 +119,18 @@ class PredictionLog:
             ``event_timestamp`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and
             ``label``, ordered by ``event_timestamp``.
         """
-        columns = [ASKED_AT, predictions.c.model_version, predictions.c.answer, predictions.c.label]
-        rows = self._rows(self._asked(columns, since, until).where(predictions.c.label.is_not(None)))
+        columns = [COLUMNS[name] for name in ("asked_at", "model_version", "answer", "label")]
+        query = self._asked(columns, since, until).where(predictions.c.label.is_not(None))
         names = [TIME, "model_version", *self._task.outputs, "label"]
-        frame = pd.DataFrame([row | self._task.columns(row["answer"]) for row in rows], columns=names)
-        frame[TIME] = Datetime().from_log(frame[TIME])
-        return frame.astype(dict.fromkeys(names[2:], "float64"))
+
+        def frame(rows: Sequence[RowMapping]) -> pd.DataFrame:
+            outcomes = pd.DataFrame(map(self._values, rows), columns=names)
+            outcomes[TIME] = Datetime().from_log(outcomes[TIME])
+            outcomes = outcomes.astype(dict.fromkeys(names[2:], "float64"))
+            _require_finite(outcomes[names[2:]])
+            return outcomes
+
+        return self._readable(query, frame)
 
     def label_events(self, labels: pd.DataFrame) -> int:
         """Write the labels of every prediction about these events; return the number of predictions.
@@ -163,13 +187,53 @@ class PredictionLog:
             The columns of :meth:`read`, ``shadow_version``, and the columns of its answer after ``shadow_``; a row for
             each challenger.
         """
-        columns = shadows.c.id, shadows.c.model_version.label("version"), shadows.c.answer
-        rows = self._rows(select(*columns).where(shadows.c.project == self.spec.name))
-        answers = pd.DataFrame(
-            [row | self._task.columns(row["answer"]) for row in rows],
-            columns=["id", "version", *self._task.answer_dtypes],
-        )
+        columns = shadows.c.id, shadows.c.model_version.label("version"), _as_text(shadows.c.answer)
+        names = ["id", "version", *self._task.answer_dtypes]
+        query = select(*columns).where(shadows.c.project == self.spec.name)
+        answers = self._readable(query, lambda rows: pd.DataFrame(map(self._values, rows), columns=names))
         return self.read(since, until).merge(answers.set_index("id").add_prefix("shadow_"), on="id")
+
+    def _values(self, row: RowMapping) -> dict[str, Any]:
+        """Return the columns of a stored row, those of JSON spread into their fields; the later ones win."""
+        values = {name: value for name, value in row.items() if name not in SPREAD}
+        for name in SPREAD:
+            if name in row:
+                fields_of = from_json(row[name])
+                values = values | (self._task.columns(fields_of) if name == "answer" else fields_of)
+        return values
+
+    def _frame(self, rows: Sequence[RowMapping]) -> pd.DataFrame:
+        """Return stored rows as :meth:`read` describes them."""
+        spec, answer_dtypes = self.spec, self._task.answer_dtypes
+        names = ["id", TIME, "answered_at", "event_key", "features_at", "model_version", *answer_dtypes, "label"]
+        names += ["label_at", *spec.request, *spec.features.columns]
+        frame = pd.DataFrame(map(self._values, rows), columns=list(dict.fromkeys(names)))
+        for column in TIMES:
+            frame[column] = Datetime().from_log(frame[column])
+        for column, field in spec.request.items():
+            frame[column] = field.field_type.from_log(frame[column])
+        for column in spec.column_types("number"):
+            frame[column] = frame[column].astype("Float32")
+        categories = dict.fromkeys(spec.column_types("category"), object)
+        if frame[[*answer_dtypes]].isna().any(axis=None):
+            raise ValueError("found a row without an answer")
+        frame = frame.astype({"label": "float64", **answer_dtypes, **categories})
+        _require_finite(frame[[*self._task.outputs]])
+        _require_finite(frame[["label"]].dropna())
+        return frame
+
+    def _readable(self, query: Select[Any], read: Read) -> pd.DataFrame:
+        """Return the frame of the rows that can be read, with the number of the others in ``attrs["unreadable"]``."""
+        with engine(self._database).connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        try:
+            frame = read(rows)
+        except UNREADABLE as error:
+            frame = read(_select_readable(rows, read))
+            counts = f"{len(rows) - len(frame)} of {len(rows)} logged predictions"
+            logger.warning("%s: %s cannot be read and are left out: %s", self.spec.name, counts, error)
+        frame.attrs["unreadable"] = len(rows) - len(frame)
+        return frame
 
     def _asked(self, columns: Sequence[Any], since: datetime, until: datetime) -> Select[Any]:
         """Select columns of the project's predictions asked in (since, until], in the order they were asked."""
@@ -177,15 +241,26 @@ class PredictionLog:
         conditions = predictions.c.project == self.spec.name, asked_at > window[0], asked_at <= window[1]
         return select(*columns).where(*conditions).order_by(asked_at, predictions.c.id)
 
-    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        with engine(self._database).connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
-
     def _insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows in one commit; a row whose primary key is there stays as it is."""
         with engine(self._database).begin() as connection:
             insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
             connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def _select_readable(rows: Sequence[RowMapping], read: Read) -> list[RowMapping]:
+    """Return the rows that can be read: each half that can, and the readable rows of each that cannot."""
+    try:
+        read(rows)
+    except UNREADABLE:
+        half = len(rows) // 2
+        return [*_select_readable(rows[:half], read), *_select_readable(rows[half:], read)] if half else []
+    return [*rows]
+
+
+def _require_finite(values: pd.DataFrame) -> None:
+    if not np.isfinite(values.to_numpy("float64", na_value=np.nan)).all():
+        raise ValueError("found an answer or a label that is no finite number")
 
 
 def prune(database: str, before: datetime) -> int:

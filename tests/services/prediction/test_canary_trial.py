@@ -17,8 +17,10 @@ import yaml
 
 import stack.project.project
 from flows.monitor import monitor
+from monitoring import pages, skew
 from services.prediction.app import PredictionApp
 from services.prediction.projects import ProjectRegistry
+from stack.core.database import engine
 from stack.core.settings import Settings
 from stack.project import Project, contract
 from stack.promotion import challengers, decisions
@@ -164,6 +166,25 @@ def test_a_canary_that_does_well_answers_its_share_and_is_promoted(trial: Trial)
     assert entry.numbers["canary"]["rows"] == FLIGHTS
     assert entry.numbers["canary"]["mean"] < entry.numbers["canary"]["other"]
     assert trial.ask() == {"good": FLIGHTS}
+
+
+def test_rows_that_cannot_be_read_stop_neither_monitoring_nor_rollout_nor_skew(trial: Trial) -> None:
+    trial.crown("good")
+    trial.try_out("poor", after="good")
+    trial.ask()
+    trial.tell()
+    log = trial.project.log.read(NOW, trial.when().at)
+    damages = {"label_at": "0001-01-01 00:00:00", "request": '{"sched_dep": "1600-01-01T00:00:00Z"}', "answer": "x"}
+    with engine(trial.settings.state_database).begin() as connection:
+        for name, (column, value) in zip(log["id"], damages.items(), strict=False):
+            connection.exec_driver_sql(f"UPDATE predictions SET {column} = ? WHERE id = ?", (value, name))
+
+    monitor(trial.spec.name, NOW + DAY)
+    assert trial.last().kind == "withdraw", "the canary was judged on the rows that can be read"
+    assert trial.last().numbers["canary"]["rows"] == FLIGHTS - len(damages)
+    reasons = [reason["text"] for reason in pages.summaries(trial.settings, trial.spec.name)[-1]["verdict"]["reasons"]]
+    assert "unreadable: 3 logged predictions are left out" in reasons
+    assert skew.check(trial.project, NOW, trial.when().at).rows == FLIGHTS - len(damages)
 
 
 def test_a_canary_that_does_worse_is_withdrawn_with_an_alarm(trial: Trial, caplog) -> None:

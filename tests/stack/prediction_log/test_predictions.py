@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from stack.core.database import engine
 from stack.core.settings import Settings
 from stack.prediction_log import predictions
 from stack.prediction_log.predictions import Prediction
@@ -73,6 +76,76 @@ def test_the_same_id_is_logged_once(settings, spec):
     Project(settings, spec).log.write([prediction("a")])
     Project(settings, spec).log.write([prediction("a", answer={"probability": 0.9, "decision": True}), prediction("b")])
     assert read(settings, spec).set_index("id")["probability"].to_dict() == {"a": 0.25, "b": 0.25}
+
+
+BAD = [
+    ("asked_at", "2013-03-01 yesterday"),
+    ("answered_at", "soon"),
+    ("features_at", "0000-00-00"),
+    ("label_at", "0001-01-01 00:00:00.000000"),
+    ("label", "late"),
+    ("label", 9e999),
+    ("request", "{"),
+    ("request", "[]"),
+    ("request", json.dumps(FLIGHT | {"sched_dep": "1600-01-01T00:00:00Z"}, default=str)),
+    ("request", json.dumps(FLIGHT | {"sched_arr": "9999-12-31T23:59:59Z"}, default=str)),
+    ("request", json.dumps(FLIGHT | {"sched_arr": "tomorrow"}, default=str)),
+    ("features", '{"temp": "warm"}'),
+    ("features", "null"),
+    ("answer", "7"),
+    ("answer", "{}"),
+    ("answer", '{"probability": 1e999, "decision": true}'),
+]
+
+
+@pytest.fixture
+def damaged(settings, spec):
+    """A log of which some rows hold what cannot be read, written past the log."""
+    log = Project(settings, spec).log
+    names = [f"bad{number}" for number in range(len(BAD))]
+    log.write([one(name) for name in ("a", *names, "z")])
+    log.label_predictions({name: (1.0, ASKED) for name in ("a", *names, "z")})
+    with engine(settings.state_database).begin() as connection:
+        for name, (column, value) in zip(names, BAD, strict=True):
+            statement = f"UPDATE predictions SET {column} = ? WHERE id = ?"
+            connection.exec_driver_sql(statement, (value, name))
+    return log
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_counted(damaged, settings, spec, caplog):
+    frame = read(settings, spec)
+    assert frame["id"].tolist() == ["a", "z"]
+    assert frame.attrs["unreadable"] == len(BAD)
+    assert f"flights: {len(BAD)} of {len(BAD) + 2} logged predictions cannot be read and are left out" in caplog.text
+    whole = damaged.outcomes(ASKED - timedelta(days=1), ASKED + timedelta(days=1))
+    assert whole.attrs["unreadable"] == 6 and len(whole) == len(BAD) + 2 - 6
+
+
+def test_a_log_of_unreadable_rows_alone_is_an_empty_frame(damaged, settings, spec):
+    with engine(settings.state_database).begin() as connection:
+        connection.exec_driver_sql("DELETE FROM predictions WHERE id IN ('a', 'z')")
+    frame = read(settings, spec)
+    assert frame.empty and frame.attrs["unreadable"] == len(BAD)
+
+
+def test_a_challenger_s_answer_that_cannot_be_read_is_left_out(settings, spec):
+    log = Project(settings, spec).log
+    log.write([one("a"), one("b")])
+    log.write_shadows("2", [one("a"), one("b")], np.array([[0.5], [0.75]]))
+    with engine(settings.state_database).begin() as connection:
+        connection.exec_driver_sql("UPDATE shadows SET answer = 'x' WHERE id = 'a'")
+    frame = log.read_shadows(ASKED - timedelta(days=1), ASKED + timedelta(days=1))
+    assert frame[["id", "shadow_probability"]].values.tolist() == [["b", 0.75]]
+
+
+def test_the_key_of_an_event_is_short_however_long_its_fields_are(settings, spec):
+    long = FLIGHT | {"carrier": "x" * 100_000}
+    key = predictions.event_key(spec, long)
+    assert len(key) == 32 and key != predictions.event_key(spec, FLIGHT)
+    log = Project(settings, spec).log
+    log.write([one("a", request=long)])
+    label = pd.DataFrame([long | {"label": 1.0, "label_at": pd.Timestamp(ASKED)}])
+    assert log.label_events(label) == 1
 
 
 def weather(spec, **changes):
