@@ -103,7 +103,7 @@ def damaged(settings, spec):
     """A log of which some rows hold what cannot be read, written past the log."""
     log = Project(settings, spec).log
     names = [f"bad{number}" for number in range(len(BAD))]
-    log.write([one(name) for name in ("a", *names, "z")])
+    log.write([prediction(name) for name in ("a", *names, "z")])
     log.label_predictions({name: (1.0, ASKED) for name in ("a", *names, "z")})
     with engine(settings.state_database).begin() as connection:
         for name, (column, value) in zip(names, BAD, strict=True):
@@ -130,8 +130,8 @@ def test_a_log_of_unreadable_rows_alone_is_an_empty_frame(damaged, settings, spe
 
 def test_a_challenger_s_answer_that_cannot_be_read_is_left_out(settings, spec):
     log = Project(settings, spec).log
-    log.write([one("a"), one("b")])
-    log.write_shadows("2", [one("a"), one("b")], np.array([[0.5], [0.75]]))
+    log.write([prediction("a"), prediction("b")])
+    log.write_shadows("2", [prediction("a"), prediction("b")], np.array([[0.5], [0.75]]))
     with engine(settings.state_database).begin() as connection:
         connection.exec_driver_sql("UPDATE shadows SET answer = 'x' WHERE id = 'a'")
     frame = log.read_shadows(ASKED - timedelta(days=1), ASKED + timedelta(days=1))
@@ -143,7 +143,7 @@ def test_the_key_of_an_event_is_short_however_long_its_fields_are(settings, spec
     key = predictions.event_key(spec, long)
     assert len(key) == 32 and key != predictions.event_key(spec, FLIGHT)
     log = Project(settings, spec).log
-    log.write([one("a", request=long)])
+    log.write([prediction("a", request=long)])
     label = pd.DataFrame([long | {"label": 1.0, "label_at": pd.Timestamp(ASKED)}])
     assert log.label_events(label) == 1
 
