@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pandas as pd
-from pydantic import AwareDatetime, BaseModel, Field, create_model
+from pydantic import BaseModel, Field, create_model
 
-from services.prediction.schema import STRICT, Body, body_model, title
+from services.prediction.problems import InvalidValuesError, mistake
+from services.prediction.schema import STRICT, Body, Instant, body_model, title
 from stack.project import Project
 from stack.specification import tasks
 from stack.specification.fields import Datetime
@@ -23,7 +24,7 @@ class Label(BaseModel):
     model_config = STRICT
 
     prediction_id: UUID = Field(description="Id of the prediction, as in its answer")
-    known_at: AwareDatetime | None = Field(
+    known_at: Instant | None = Field(
         None, description="Instant on the project's clock at which it became known, at most now; default: now"
     )
 
@@ -50,8 +51,19 @@ def feedback_model(spec: ProjectSpec) -> type[Body]:
 
 
 def record_labels(project: Project, labels: Sequence[Any]) -> FeedbackResult:
-    """Attach labels to their predictions; of two for the same prediction the last counts."""
-    now = project.clock.now()
+    """Attach labels to their predictions; of two for the same prediction the last counts.
+
+    Raises:
+        InvalidValuesError: a label was known before its prediction was asked for.
+    """
+    now, asked_at = project.clock.now(), project.log.asked_at({str(label.prediction_id) for label in labels})
+    early = [
+        mistake(["labels", position, "known_at"], label.known_at, f"at least the instant of the prediction, {asked}")
+        for position, label in enumerate(labels)
+        if label.known_at and (asked := asked_at.get(str(label.prediction_id))) and label.known_at < asked
+    ]
+    if early:
+        raise InvalidValuesError(early)
     values = project.task.encode(
         pd.Series([label.label for label in labels], dtype=object), f"feedback to {project.name}"
     )

@@ -40,6 +40,14 @@ class InvalidBody(Problem):
     detail: list[Mistake]
 
 
+class InvalidValuesError(ValueError):
+    """Values of a well-formed body cannot be used."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__(mistakes[0].msg)
+        self.mistakes = mistakes
+
+
 PROBLEMS: dict[int, tuple[str, Any]] = {
     400: ("The body or a value in it is wrong: the response says where", InvalidBody),
     404: ("The project is no longer served", UnknownProject),
@@ -51,7 +59,12 @@ PROBLEMS: dict[int, tuple[str, Any]] = {
 }
 
 
-def invalid(where: str, message: str) -> JSONResponse:
-    """Return the response to a body whose values cannot be used."""
-    mistake = Mistake(type="value_error", loc=[where], msg=message)
-    return JSONResponse(InvalidBody(error="1 validation error", detail=[mistake]).model_dump(), 400)
+def mistake(where: list[str | int], found: object, expected: str) -> Mistake:
+    """Return a mistake in the value at a place of the body."""
+    return Mistake(type="value_error", loc=where, msg=f"found {found}, expected {expected}")
+
+
+def invalid(mistakes: list[Mistake]) -> JSONResponse:
+    """Return the response to a well-formed body whose values cannot be used."""
+    body = InvalidBody(error=f"{len(mistakes)} values cannot be used", detail=mistakes)
+    return JSONResponse(body.model_dump(), 400)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 from uuid import UUID
 
 from bentoml import IODescriptor
@@ -18,6 +18,7 @@ from stack.specification.sections import RequestField
 from stack.specification.specs import ProjectSpec
 
 MAX_ROWS = 1000
+Instant = Annotated[AwareDatetime, Field(ge=Datetime.least, le=Datetime.greatest)]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Types are strict: "5" is no number."""
 
@@ -108,7 +109,7 @@ def row_model(spec: ProjectSpec) -> type[Row]:
     base: type[Row] = Row
     if spec.clock.kind == "replay":
         note = "Instant on the project's clock, at most now, at which features are read; default: now"
-        base = create_model("ReplayedRow", __base__=Row, asked_at=(AwareDatetime | None, Field(None, description=note)))
+        base = create_model("ReplayedRow", __base__=Row, asked_at=(Instant | None, Field(None, description=note)))
     if reserved := set(base.model_fields) & set(spec.request):
         raise StackError(
             f"projects/{spec.name}/project.yaml, key request.{min(reserved)}",
@@ -156,10 +157,27 @@ def _expected_value(body: type[Body], mistake: Any) -> str:
     if mistake["type"] == "extra_forbidden":
         return f"only {', '.join(body.expected)}" if len(loc) > 1 else f"only {body.key}"
     if len(loc) > 2 and loc[2] in body.expected:
-        return body.expected[loc[2]]
+        expected, limit = body.expected[loc[2]], _limit(mistake)
+        return expected if limit in expected else f"{expected}, {limit}"
     if len(loc) == 2:
         return f"an object with {', '.join(body.names)}"
     return f'{{"{body.key}": [...]}} with 1 to {MAX_ROWS} {body.key}'
+
+
+def _limit(mistake: Any) -> str:
+    """Describe the limit that a value exceeds; empty when it exceeds none."""
+    match mistake["type"], mistake.get("ctx", {}):
+        case "greater_than_equal", {"ge": limit}:
+            return f"of at least {limit}"
+        case "less_than_equal", {"le": limit}:
+            return f"of at most {limit}"
+        case "string_too_long", {"max_length": limit}:
+            return f"of at most {limit} characters"
+    return ""
+
+
+def _text(bound: Any) -> str:
+    return to_json(bound).decode().strip('"')
 
 
 def _expected(field: RequestField) -> str:
@@ -167,8 +185,8 @@ def _expected(field: RequestField) -> str:
     parts = [
         field.field_type.description,
         f"matching {field.pattern}" if field.pattern else "",
-        f"of at least {field.ge:g}" if field.ge is not None else "",
-        f"of at most {field.le:g}" if field.le is not None else "",
+        f"of at least {_text(field.ge)}" if field.ge is not None else "",
+        f"of at most {_text(field.le)}" if field.le is not None else "",
         f"in {field.unit}" if field.unit else "",
         "or null" if field.nullable else "",
     ]
@@ -178,15 +196,16 @@ def _expected(field: RequestField) -> str:
 def _field(field: RequestField) -> Any:
     """Return a request field's type and description for pydantic; a nullable field may also be left out."""
     annotation, unit = field.field_type.annotation(), f" [{field.unit}]" if field.unit else ""
+    bounds = {"ge": "formatMinimum", "le": "formatMaximum"} if field.field_type.python is datetime else {}
     return (
         annotation | None if field.nullable else annotation,
         Field(
             None if field.nullable else ...,
             description=f"{field.description}{unit}",
             examples=[field.example],
-            pattern=field.pattern or None,
-            ge=field.ge,
-            le=field.le,
+            # Of instants, pydantic writes no bounds into a JSON schema.
+            json_schema_extra={name: _text(field.limits[limit]) for limit, name in bounds.items()},
+            **field.limits,
         ),
     )
 

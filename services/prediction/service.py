@@ -22,7 +22,7 @@ from services.prediction.body_limit import BodyLimit
 from services.prediction.canary import uuid7
 from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
 from services.prediction.live_models import LiveModels, ModelError
-from services.prediction.problems import invalid
+from services.prediction.problems import InvalidValuesError, invalid, mistake
 from services.prediction.schema import MAX_ROWS, Answer, Body, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
@@ -92,12 +92,16 @@ def endpoints(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> d
             raise
         except (ValueError, ArithmeticError, DataError) as error:
             logger.warning("%s: the values of a request cannot be used", spec.name, exc_info=True)
-            return invalid("rows", f"found values that cannot be used ({error}), expected values like the example's")
+            found = f"values that cannot be used ({error})"
+            return invalid([mistake(["rows"], found, "values like those of the example")])
         models.requests(answers[0].model_version).add(perf_counter() - started)
         return answers
 
-    async def feedback(self: Any, labels: list[Any]) -> FeedbackResult:
-        return await asyncio.to_thread(record_labels, project, labels)
+    async def feedback(self: Any, labels: list[Any]) -> FeedbackResult | Response:
+        try:
+            return await asyncio.to_thread(record_labels, project, labels)
+        except InvalidValuesError as error:
+            return invalid(error.mistakes)
 
     title = f"True outcomes of predictions: {spec.label}. Sending the same label again changes nothing."
     return {

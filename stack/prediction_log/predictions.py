@@ -6,7 +6,7 @@ A row is on the disk before its answer leaves the prediction service.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -111,6 +111,14 @@ class PredictionLog:
         """Return the ids of the predictions asked in (since, until]."""
         with engine(self._database).connect() as connection:
             return set(connection.execute(self._asked([predictions.c.id], since, until)).scalars())
+
+    def asked_at(self, ids: Collection[str]) -> dict[str, pd.Timestamp]:
+        """Return the instants at which predictions were asked, by id; NaT where it cannot be read."""
+        query = select(predictions.c.id, COLUMNS["asked_at"])
+        with engine(self._database).connect() as connection:
+            rows = connection.execute(query.where(predictions.c.project == self.spec.name, predictions.c.id.in_(ids)))
+            names, instants = list(zip(*rows, strict=True)) or ((), ())
+        return dict(zip(names, pd.to_datetime(instants, utc=True, format="ISO8601", errors="coerce"), strict=True))
 
     def outcomes(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the labelled predictions asked in (since, until], without their features.

@@ -39,6 +39,10 @@ class FieldType:
     """The name in :class:`feast.ValueType`, as a join key."""
     sample: ClassVar[Any] = "a"
     """A value for Feast, which tries definitions out."""
+    least: ClassVar[Any] = None
+    """Least value of a request where project.yaml names none; None for any."""
+    greatest: ClassVar[Any] = None
+    """Greatest value of a request where project.yaml names none; None for any."""
 
     def annotation(self) -> Any:
         """Return the type of the field in a pydantic model of strict types."""
@@ -81,6 +85,7 @@ class Integer(FieldType):
     name, description, python, accepted = "integer", "a whole number", int, (int,)
     frame_dtype, file_dtype, kinds = "Int64", "int64", "biuf"  # pandas reads integers with gaps as floats
     feast, entity, sample = "Int64", "INT64", 1
+    least, greatest = -(2**63), 2**63 - 1
 
     def read(self, value: Any) -> int:
         """Return a whole number; pandas writes 3.0 where others of the column are missing."""
@@ -123,6 +128,7 @@ class Datetime(FieldType):
 
     name, description, python = "datetime", "ISO 8601 date and time with its zone", datetime
     feast, sample = "UnixTimestamp", datetime(2024, 1, 1, tzinfo=UTC)
+    least, greatest = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
     def annotation(self) -> Any:
         """Return the type of an instant that names its zone."""

@@ -89,10 +89,25 @@ class RequestField(Spec):
     """Values seen in training; another value is answered with a warning, never refused."""
     pattern: str = ""
     """Regular expression that a text matches; others are refused."""
-    ge: float | None = None
-    """Least value."""
-    le: float | None = None
-    """Largest value."""
+    max_length: int = Field(1000, gt=0)
+    """Greatest number of characters of a text."""
+    ge: int | float | datetime | None = None
+    """Least value; -2^63 for an integer and 1900-01-01 for a datetime when left out."""
+    le: int | float | datetime | None = None
+    """Greatest value; 2^63 - 1 for an integer and 2200-01-01 for a datetime when left out."""
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        is_instant = self.field_type.python is datetime
+        if any(isinstance(bound, datetime) != is_instant for bound in (self.ge, self.le) if bound is not None):
+            raise ValueError(f"ge and le that are {'instants' if is_instant else 'numbers'}")
+        return self
+
+    @field_validator("ge", "le")
+    @classmethod
+    def _in_utc(cls, bound: Any) -> Any:
+        """Read an instant without a zone as UTC: YAML has dates without one."""
+        return bound.replace(tzinfo=bound.tzinfo or UTC) if isinstance(bound, datetime) else bound
 
     @field_validator("example")
     @classmethod
@@ -109,6 +124,17 @@ class RequestField(Spec):
     def field_type(self) -> FieldType:
         """What the stack knows of the type."""
         return fields.TYPES[self.type]
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The bounds of a value, as arguments of a pydantic field."""
+        limits = {
+            "ge": self.field_type.least if self.ge is None else self.ge,
+            "le": self.field_type.greatest if self.le is None else self.le,
+            "pattern": self.pattern or None,
+            "max_length": self.max_length if self.field_type.python is str else None,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 class Features(Spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,4 +132,10 @@ def _example(field: RequestField) -> str:
     """Return what a request field's example should be; empty when it is that."""
     if field.example is None:
         return "" if field.nullable else f"a value of type {field.type}, as the field is not nullable"
-    return field.field_type.example_problem(field.example)
+    if problem := field.field_type.example_problem(field.example):
+        return problem
+    value, limits = field.value, field.limits
+    if len(str(value)) > limits.get("max_length", math.inf):
+        return f"at most {field.max_length} characters, or a greater max_length"
+    within = limits.get("ge", value) <= value <= limits.get("le", value)
+    return "" if within else "a value within the bounds ge and le"

@@ -184,7 +184,8 @@ def feedback(url: str, *labels: dict) -> httpx.Response:
 
 
 def test_what_was_true_is_told_by_prediction_id(home, spec, url, champion):
-    first, second = (answer["prediction_id"] for answer in post(url, {"rows": [ROW, ROW]}).json())
+    asked_at = (NOW - timedelta(minutes=10)).isoformat()
+    one, two = (a["prediction_id"] for a in post(url, {"rows": [ROW | {"asked_at": asked_at}] * 2}).json())
     known_at = NOW - timedelta(minutes=5)
     labels = (
         {"prediction_id": first, "label": 1, "known_at": known_at.isoformat()},
@@ -202,6 +203,17 @@ def test_what_was_true_is_told_by_prediction_id(home, spec, url, champion):
     assert logged(home, spec).loc[first, ["label", "label_at"]].tolist() == [0, NOW]
 
 
+def test_a_label_cannot_be_known_before_its_prediction_was_asked_for(home, spec, url, champion):
+    first, second = (answer["prediction_id"] for answer in post(url, {"rows": [ROW, ROW]}).json())
+    early = {"prediction_id": second, "label": 1, "known_at": (NOW - timedelta(seconds=1)).isoformat()}
+    answer = feedback(url, {"prediction_id": first, "label": 1, "known_at": NOW.isoformat()}, early)
+    assert answer.status_code == 400
+    (mistake,) = answer.json()["detail"]
+    assert mistake["loc"] == ["labels", 1, "known_at"]
+    assert mistake["msg"].endswith("expected at least the instant of the prediction, 2013-01-12 15:00:00+00:00")
+    assert logged(home, spec).loc[[first, second], "label"].isna().all(), "no label of a refused body is written"
+
+
 def test_ids_that_are_not_in_the_log_are_named(url, champion):
     (answer,) = post(url, {"rows": [ROW]}).json()
     strange, known = str(uuid4()), {"prediction_id": answer["prediction_id"], "label": 1}
@@ -213,6 +225,7 @@ WRONG_LABELS = [
     ({"label": 1}, "prediction_id", "found nothing, expected a UUID"),
     ({"prediction_id": str(UUID(int=7)), "label": 2}, "label", "found 2, expected one of 0, 1 (late)"),
     ({"prediction_id": str(UUID(int=7)), "label": "1"}, "label", "found '1', expected one of 0, 1 (late)"),
+    ({"prediction_id": str(UUID(int=7)), "label": 1, "known_at": "0213-05-01T00:00:00Z"}, "known_at", "at least 1900"),
     ({"prediction_id": str(UUID(int=7)), "lable": 1}, "lable", "did you mean 'label'?"),
 ]
 

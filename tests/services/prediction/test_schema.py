@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from pydantic import ValidationError
@@ -53,6 +53,9 @@ INVALID = [
     (row(sched_dep=1362142800), ["rows", 0, "sched_dep"], "1362142800", "with its zone"),
     (row(dest="{found}"), ["rows", 0, "dest"], "'{found}'", "like 'ORD'"),
     (row(prediction_id="7"), ["rows", 0, "prediction_id"], "'7'", "a UUID"),
+    (row(sched_dep="0001-01-01T00:00:00+23:00"), ["rows", 0, "sched_dep"], "'0001", "of at least 1900-01-01T00:00:00Z"),
+    (row(sched_arr="9999-12-31T23:59:59-23:00"), ["rows", 0, "sched_arr"], "'9999", "of at most 2200-01-01T00:00:00Z"),
+    (row(asked_at="1600-01-01T00:00:00Z"), ["rows", 0, "asked_at"], "'1600", "of at least 1900-01-01T00:00:00Z"),
 ]
 
 
@@ -91,6 +94,54 @@ def test_limits_and_unit_of_a_number_are_told():
             model.model_validate_json(f'{{"rows": [{{"wind": {value}}}]}}')
         error = schema.explain(model, raised.value).errors()[0]["msg"]
         assert "a number of at least 0 of at most 100 in mph, like 7.5 (Wind)" in error, error
+
+
+TEXT, COUNT = {"type": "string", "example": "a"}, {"type": "integer", "example": 1}
+AT = {"type": "datetime", "example": "2013-01-01T00:00:00Z"}
+OWN = {"ge": date(1500, 1, 1), "le": "2013-01-01T00:00:00Z"}
+BOUNDS = [
+    # the field's keys, a value within, values beyond, what is expected
+    (TEXT, "x" * 1000, ["x" * 1001], "a text, like 'a' (Any), of at most 1000 characters"),
+    (TEXT | {"max_length": 3000}, "x" * 3000, ["x" * 3001], "of at most 3000 characters"),
+    (COUNT, 2**63 - 1, [2**63, 10**4000], "of at most 9223372036854775807"),
+    (COUNT, -(2**63), [-(2**63) - 1], "of at least -9223372036854775808"),
+    (COUNT | {"le": 5}, 5, [6, 2**63], "a whole number of at most 5, like 1 (Any)"),
+    (AT, "1900-01-01T00:00:00Z", ["1899-12-31T23:59:59Z"], "of at least 1900-01-01T00:00:00Z"),
+    (AT, "2200-01-01T00:00:00Z", ["2200-01-01T00:00:00-01:00"], "of at most 2200-01-01T00:00:00Z"),
+    (
+        AT | OWN,
+        "1500-01-01T00:00:00Z",
+        ["1499-12-31T23:59:59Z"],
+        "of at least 1500-01-01T00:00:00Z of at most 2013",
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "within", "beyond", "expected"), BOUNDS)
+def test_a_value_is_bounded_by_its_type_or_by_project_yaml(keys, within, beyond, expected):
+    field = RequestField.model_validate({"description": "Any"} | keys)
+    model = schema.request_model(FLIGHTS.model_copy(update={"request": {"any": field}}))
+    model.model_validate_json(json.dumps({"rows": [{"any": within}]}))
+    for value in beyond:
+        with pytest.raises(ValidationError) as raised:
+            model.model_validate_json(json.dumps({"rows": [{"any": value}]}))
+        assert expected in schema.explain(model, raised.value).errors()[0]["msg"]
+
+
+def test_bounds_are_of_the_type_of_their_field():
+    for keys in ({"type": "datetime", "ge": 5}, {"type": "number", "le": "2013-01-01T00:00:00Z"}):
+        with pytest.raises(ValidationError, match="ge and le that are"):
+            RequestField.model_validate({"description": "Any", "example": 1} | keys)
+
+
+def test_the_json_schema_has_the_bounds():
+    keys = {"text": "string", "count": "integer", "at": "datetime", "part": "number"}
+    request = {name: RequestField(type=kind, description="Any", example=1) for name, kind in keys.items()}
+    fields = schema.row_model(FLIGHTS.model_copy(update={"request": request})).model_json_schema()["properties"]
+    assert fields["text"]["maxLength"] == 1000
+    assert (fields["count"]["minimum"], fields["count"]["maximum"]) == (-(2**63), 2**63 - 1)
+    assert fields["at"]["formatMinimum"] == "1900-01-01T00:00:00Z"
+    assert fields["at"]["formatMaximum"] == "2200-01-01T00:00:00Z"
 
 
 def test_a_field_may_not_take_a_name_that_every_request_has():
