@@ -185,7 +185,8 @@ def feedback(url: str, *labels: dict) -> httpx.Response:
 
 def test_what_was_true_is_told_by_prediction_id(home, spec, url, champion):
     asked_at = (NOW - timedelta(minutes=10)).isoformat()
-    one, two = (a["prediction_id"] for a in post(url, {"rows": [ROW | {"asked_at": asked_at}] * 2}).json())
+    answers = post(url, {"rows": [ROW | {"asked_at": asked_at}] * 2}).json()
+    first, second = (answer["prediction_id"] for answer in answers)
     known_at = NOW - timedelta(minutes=5)
     labels = (
         {"prediction_id": first, "label": 1, "known_at": known_at.isoformat()},
