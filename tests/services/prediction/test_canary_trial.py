@@ -119,7 +119,7 @@ def trial(home, spec, trained, prefect, tmp_path, monkeypatch) -> Iterator[Trial
     name = f"trial{next(NUMBERS)}"
     raw = yaml.safe_load((specs.PROJECTS / "flights" / "project.yaml").read_text())
     raw |= {"name": name, "rollout": ROLLOUT}
-    raw["monitoring"] |= {"min_rows": FLIGHTS}
+    raw["monitoring"] |= {"min_rows": FLIGHTS // 2}
     (tmp_path / name).mkdir()
     (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
     rows = contract.request_source(spec.name).requests(NOW, NOW + DAY)[list(spec.request)].head(FLIGHTS)
