@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import bentoml
-from sqlalchemy.exc import DataError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -90,7 +89,7 @@ def endpoints(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> d
             if failed := (models.canary if by_canary else models.champion):
                 failed.requests.add(perf_counter() - started, failed=True)
             raise
-        except (ValueError, ArithmeticError, DataError) as error:
+        except (ValueError, ArithmeticError) as error:
             logger.warning("%s: the values of a request cannot be used", spec.name, exc_info=True)
             found = f"values that cannot be used ({error})"
             return invalid([mistake(["rows"], found, "values like those of the example")])
