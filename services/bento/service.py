@@ -15,7 +15,7 @@ from services.prediction.schema import Answer, Row, answer_model, new_values, re
 from stack.core.settings import ROOT
 from stack.project import contract
 from stack.specification import specs, yaml_errors
-from stack.specification.sections import RequestField
+from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
 from stack.takeaway.portable import PortableModel
 

@@ -14,7 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 from stack.core.errors import StackError, nearest
 from stack.specification import example, tasks
 from stack.specification.fields import Datetime
-from stack.specification.sections import RequestField
+from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
 
 MAX_ROWS = 1000

@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnElement,
     DateTime,
     Engine,
     Float,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    cast,
     create_engine,
     event,
 )
@@ -90,6 +92,11 @@ def engine(url: str) -> Engine:
     if is_file:
         event.listen(new, "connect", _configure)
     return new
+
+
+def as_text(column: Column[Any]) -> ColumnElement[Any]:
+    """Select an instant or JSON as text, so that a value that cannot be read ends no query."""
+    return cast(column, String) if isinstance(column.type, DateTime | JSON) else column
 
 
 def in_utc(stored: datetime) -> datetime:

@@ -15,25 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic_core import from_json, to_json
-from sqlalchemy import (
-    JSON,
-    Column,
-    ColumnElement,
-    DateTime,
-    RowMapping,
-    Select,
-    String,
-    Table,
-    bindparam,
-    cast,
-    delete,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import RowMapping, Select, Table, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core.database import engine, predictions, shadows
+from stack.core.database import as_text, engine, predictions, shadows
 from stack.specification import tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
@@ -73,13 +58,11 @@ class Prediction:
     """The reply of the project's task, as the caller receives it."""
 
 
-def _as_text(column: Column[Any]) -> ColumnElement[Any]:
-    """Select instants and JSON as text, so that an unreadable value ends no query; `asked_at` is `TIME`."""
-    name = TIME if column.name == "asked_at" else column.name
-    return (cast(column, String) if isinstance(column.type, DateTime | JSON) else column).label(name)
-
-
-COLUMNS = {column.name: _as_text(column) for column in predictions.c if column.name != "project"}
+COLUMNS = {
+    column.name: as_text(column).label(TIME if column.name == "asked_at" else column.name)
+    for column in predictions.c
+    if column.name != "project"
+}
 
 
 class PredictionLog:
@@ -195,7 +178,7 @@ class PredictionLog:
             The columns of :meth:`read`, ``shadow_version``, and the columns of its answer after ``shadow_``; a row for
             each challenger.
         """
-        columns = shadows.c.id, shadows.c.model_version.label("version"), _as_text(shadows.c.answer)
+        columns = shadows.c.id, shadows.c.model_version.label("version"), as_text(shadows.c.answer).label("answer")
         names = ["id", "version", *self._task.answer_dtypes]
         query = select(*columns).where(shadows.c.project == self.spec.name)
         answers = self._readable(query, lambda rows: pd.DataFrame(map(self._values, rows), columns=names))

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import available_timezones
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
-from stack.specification import fields
-from stack.specification.fields import FieldType
 
 
 def key_of(table: Mapping[str, object]) -> AfterValidator:
@@ -28,9 +26,6 @@ def key_of(table: Mapping[str, object]) -> AfterValidator:
         return name
 
     return AfterValidator(check)
-
-
-FieldTypeName = Annotated[str, key_of(fields.TYPES)]
 
 
 class Spec(BaseModel):
@@ -70,71 +65,6 @@ class Table(Spec):
     snapshot: bool = False
     """The source gives the whole table each time, without the instants: rows that the lake lacks, or has with other
     values, are the batch, known from its end on."""
-
-
-class RequestField(Spec):
-    """A field that a caller sends with each prediction request."""
-
-    type: FieldTypeName
-    """What a caller sends; a datetime names its zone."""
-    description: str
-    """Said in the API, and in errors."""
-    example: Any
-    """A real value, for the example request."""
-    nullable: bool = False
-    """The value may be missing: null, or left out."""
-    unit: str = ""
-    """Said with the description."""
-    known: list[str] = []
-    """Values seen in training; another value is answered with a warning, never refused."""
-    pattern: str = ""
-    """Regular expression that a text matches; others are refused."""
-    max_length: int = Field(1000, gt=0)
-    """Greatest number of characters of a text."""
-    ge: int | float | datetime | None = None
-    """Least value; -2^63 for an integer and 1900-01-01 for a datetime when left out."""
-    le: int | float | datetime | None = None
-    """Greatest value; 2^63 - 1 for an integer and 2200-01-01 for a datetime when left out."""
-
-    @model_validator(mode="after")
-    def _check_bounds(self) -> Self:
-        is_instant = self.field_type.python is datetime
-        if any(isinstance(bound, datetime) != is_instant for bound in (self.ge, self.le) if bound is not None):
-            raise ValueError(f"ge and le that are {'instants' if is_instant else 'numbers'}")
-        return self
-
-    @field_validator("ge", "le")
-    @classmethod
-    def _in_utc(cls, bound: Any) -> Any:
-        """Read an instant without a zone as UTC: YAML has dates without one."""
-        return bound.replace(tzinfo=bound.tzinfo or UTC) if isinstance(bound, datetime) else bound
-
-    @field_validator("example")
-    @classmethod
-    def _as_json(cls, example: Any) -> Any:
-        """YAML reads an instant without quotes as one; in requests it is a text."""
-        return example.isoformat() if isinstance(example, date) else example
-
-    @property
-    def value(self) -> Any:
-        """The example as features are computed from it: an instant is a datetime."""
-        return self.field_type.value(self.example)
-
-    @property
-    def field_type(self) -> FieldType:
-        """What the stack knows of the type."""
-        return fields.TYPES[self.type]
-
-    @property
-    def limits(self) -> dict[str, Any]:
-        """The bounds of a value, as arguments of a pydantic field."""
-        limits = {
-            "ge": self.field_type.least if self.ge is None else self.ge,
-            "le": self.field_type.greatest if self.le is None else self.le,
-            "pattern": self.pattern or None,
-            "max_length": self.max_length if self.field_type.python is str else None,
-        }
-        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 class Features(Spec):

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from stack.core.errors import StackError, nearest
 from stack.core.settings import ROOT
 from stack.specification import sections, tasks, yaml_errors
+from stack.specification.request import RequestField
 from stack.specification.sections import Spec, key_of
 
 TaskName = Annotated[str, key_of(tasks.KINDS)]
@@ -43,7 +44,7 @@ class ProjectSpec(Spec):
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
     clock: sections.Clock = sections.Clock()
     tables: dict[str, sections.Table]
-    request: dict[str, sections.RequestField]
+    request: dict[str, RequestField]
     features: sections.Features
     training: sections.Training = sections.Training()
     gate: sections.Gate = sections.Gate()

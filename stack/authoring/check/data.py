@@ -13,7 +13,7 @@ import pandas as pd
 from stack.core.errors import StackError, nearest
 from stack.project import contract
 from stack.specification import example, frames, tasks
-from stack.specification.sections import RequestField
+from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
 
 Tables = dict[str, pd.DataFrame]

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from stack.core.errors import StackError, meant, nearest
 from stack.specification import yaml_errors
-from stack.specification.sections import RequestField, Spec
+from stack.specification.request import RequestField
+from stack.specification.sections import Spec
 from stack.specification.specs import ProjectSpec, parse
 from stack.specification.yaml_errors import Loc
 

@@ -75,7 +75,7 @@ def test_an_instant_needs_no_quotes(toy):
         (YAML, "key: [order_no]", "key: [order_n]", "table rows", "did you mean 'order_no'"),
         (YAML, "example: '2024", "example: 'in 2024", "request.sold_at.example", "ISO 8601 with a zone"),
         (YAML, "example: '2024", "example: '1024", "request.sold_at.example", "within the bounds ge and le"),
-        (YAML, "type: datetime, ", "type: datetime, ge: 5, ", "request.sold_at", "ge and le that are instants"),
+        (YAML, "type: datetime, ", "type: datetime, ge: 5, ", "request.sold_at.ge", "an instant, as the field is"),
         (YAML, "classes: [false, true]", "classes: [false, true, 2]", "key classes", "a binary task has two classes"),
         (YAML, "threshold: 0.2", "threshold: 0.2\n  breaches: 2", "key monitoring.breaches", "of 1 windows can never"),
         (YAML, "trials: 8", "centres: {}", "key training.centres", "expected  initial_params"),

@@ -13,7 +13,7 @@ from stack.core.settings import Settings
 from stack.project import Project
 from stack.serving import scoring
 from stack.specification import specs
-from stack.specification.sections import RequestField
+from stack.specification.request import RequestField
 
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
 ROW = {

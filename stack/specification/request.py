@@ -1,0 +1,76 @@
+"""The fields of a request in ``projects/<name>/project.yaml``: types, examples and bounds."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+
+from stack.specification import fields
+from stack.specification.fields import Datetime, FieldType
+from stack.specification.sections import Spec, key_of
+
+FieldTypeName = Annotated[str, key_of(fields.TYPES)]
+
+
+class RequestField(Spec):
+    """A field that a caller sends with each prediction request."""
+
+    type: FieldTypeName
+    """What a caller sends; a datetime names its zone."""
+    description: str
+    """Said in the API, and in errors."""
+    example: Any
+    """A real value, for the example request."""
+    nullable: bool = False
+    """The value may be missing: null, or left out."""
+    unit: str = ""
+    """Said with the description."""
+    known: list[str] = []
+    """Values seen in training; another value is answered with a warning, never refused."""
+    pattern: str = ""
+    """Regular expression that a text matches; others are refused."""
+    max_length: int = Field(1000, gt=0)
+    """Greatest number of characters of a text."""
+    ge: float | int | AwareDatetime | None = None
+    """Least value; -2^63 for an integer and 1900-01-01 for a datetime when left out."""
+    le: float | int | AwareDatetime | None = None
+    """Greatest value; 2^63 - 1 for an integer and 2200-01-01 for a datetime when left out."""
+
+    @field_validator("ge", "le")
+    @classmethod
+    def _of_type(cls, bound: Any, info: ValidationInfo) -> Any:
+        """Refuse a bound that is not of the field's type."""
+        is_instant = info.data.get("type") == Datetime.name
+        if bound is not None and isinstance(bound, datetime) != is_instant:
+            raise ValueError("an instant, as the field is a datetime" if is_instant else "a number")
+        return bound
+
+    @field_validator("example")
+    @classmethod
+    def _as_json(cls, example: Any) -> Any:
+        """YAML reads an instant without quotes as one; in requests it is a text."""
+        return example.isoformat() if isinstance(example, date) else example
+
+    @property
+    def value(self) -> Any:
+        """The example as features are computed from it: an instant is a datetime."""
+        return self.field_type.value(self.example)
+
+    @property
+    def field_type(self) -> FieldType:
+        """What the stack knows of the type."""
+        return fields.TYPES[self.type]
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The bounds of a value, as arguments of a pydantic field."""
+        kind = self.field_type
+        limits = {
+            "ge": kind.least if self.ge is None else self.ge,
+            "le": kind.greatest if self.le is None else self.le,
+            "pattern": self.pattern or None,
+            "max_length": self.max_length if kind.python is str else None,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
