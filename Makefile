@@ -9,7 +9,7 @@ after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; r
 option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose bench lock lint
+.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -134,6 +134,9 @@ test-slow: setup-dev ## Kill runs at every step and at random moments, and compa
 
 test-compose: setup-dev ## Build the image and test the stack in containers; skipped where no Docker engine answers (NO_SKIPS=1: a skip fails)
 	@$(TEST) tests/compose
+
+fuzz: setup-dev ## Send generated requests to every route of a stack that it starts (CASES=10000 SEED=1)
+	@.venv/bin/python -m tests.fuzz $(call option,CASES,cases) $(call option,SEED,seed)
 
 bench: setup-dev ## Measure start-up and serving
 	@.venv/bin/python -m bench

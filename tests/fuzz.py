@@ -1,0 +1,135 @@
+"""Send generated requests, valid and invalid, to the routes of the running services, and count the answers.
+
+``python -m tests.fuzz --cases 10000 --seed 1`` starts a stack of its own, fuzzes it and stops it. The exit code is 1
+when a route answered with a status of 500 or more that its OpenAPI document does not name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import hypothesis
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given
+from schemathesis import Case, GenerationMode
+from schemathesis.schemas import APIOperation
+from starlette.routing import Mount, Route
+
+from bench.__main__ import stack
+from services.portal import app as portal
+from stack.core.settings import Settings
+
+WITHOUT_END = ("/materialize", "/materialize-incremental")
+"""Routes that compute for minutes when a generated window is wide."""
+
+
+@dataclass
+class Account:
+    """The answers to the requests of a run."""
+
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Route and status -> number."""
+    undocumented: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Route and status of 500 or more that its document does not name -> a request that led to it."""
+
+    def add(self, case: Case, response: Any) -> None:
+        """Count the answer to a request."""
+        key = (case.operation.label, response.status_code)
+        self.answers[key] += 1
+        documented = case.operation.definition.raw["responses"]
+        if response.status_code >= 500 and str(response.status_code) not in documented:
+            self.undocumented.setdefault(key, case.as_curl_command()[:2000])
+
+    def __str__(self) -> str:
+        lines = [f"{number:6}  {status}  {label}" for (label, status), number in sorted(self.answers.items())]
+        lines += [f"undocumented: {status} {label}\n  {curl}" for (label, status), curl in self.undocumented.items()]
+        lines += [f"{self.answers.total()} requests, {len(self.undocumented)} kinds of undocumented failures"]
+        return "\n".join(lines)
+
+
+def fuzz(settings: Settings, *, cases: int, seed: int) -> Account:
+    """Send about `cases` requests, half of them invalid, spread evenly over the routes."""
+    account = Account()
+    routes = list(operations(settings))
+    with requests.Session() as session:
+        session.trust_env = False
+        for url, operation in routes:
+            _send(account, session, url, operation, max(2, cases // len(routes)), seed)
+    return account
+
+
+def operations(settings: Settings) -> Iterator[tuple[str, APIOperation]]:
+    """Yield the routes of the prediction service, Feast's server and the portal, each with the service's URL."""
+    documents = {
+        settings.prediction_url: httpx.get(f"{settings.prediction_url}/docs.json", trust_env=False).json(),
+        settings.features_url: httpx.get(f"{settings.features_url}/openapi.json", trust_env=False).json(),
+        settings.portal_url: portal_document(settings),
+    }
+    for url, document in documents.items():
+        for result in schemathesis.openapi.from_dict(document).get_all_operations():
+            operation = result.ok()
+            if operation.path not in WITHOUT_END:
+                yield url, operation
+
+
+def portal_document(settings: Settings) -> dict[str, Any]:
+    """Describe the portal's routes, which have no document of their own; none may answer with 500 or more."""
+    paths = {}
+    for route in portal.build(settings).routes:
+        assert isinstance(route, Route | Mount)
+        path = route.path if isinstance(route, Route) else f"{route.path}/{{path}}"
+        names = [name for name in ("project", "path") if f"{{{name}}}" in path]
+        place = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+        query = {"name": "q", "in": "query", "schema": {"type": "string"}}
+        paths[path] = {"get": {"parameters": [*place, query], "responses": {"200": {"description": "The page"}}}}
+    return {"openapi": "3.1.0", "info": {"title": "Portal", "version": "1"}, "paths": paths}
+
+
+def _send(
+    account: Account, session: requests.Session, url: str, operation: APIOperation, cases: int, seed: int
+) -> None:
+    for mode in GenerationMode:
+
+        @hypothesis.seed(seed)
+        @hypothesis.settings(
+            max_examples=cases // 2,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def send(case: Case) -> None:
+            account.add(case, case.call(base_url=url, session=session, timeout=60))
+
+        try:
+            send()
+        except (hypothesis.errors.Unsatisfiable, schemathesis.errors.InvalidSchema):
+            continue  # nothing of the route can be invalid
+
+
+def main() -> int:
+    """Fuzz a stack of its own; return 1 when a failure was undocumented."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as home, stack(Path(home)) as (settings, _):
+        began = time.monotonic()
+        account = fuzz(settings, cases=arguments.cases, seed=arguments.seed)
+    print(f"{account} in {time.monotonic() - began:.0f} s, seed {arguments.seed}")
+    return 1 if account.undocumented else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
