@@ -168,16 +168,16 @@ def _limit(mistake: Any) -> str:
     """Describe the limit that a value exceeds; empty when it exceeds none."""
     match mistake["type"], mistake.get("ctx", {}):
         case "greater_than_equal", {"ge": limit}:
-            return f"of at least {limit}"
+            return f"of at least {_text(limit)}"
         case "less_than_equal", {"le": limit}:
-            return f"of at most {limit}"
+            return f"of at most {_text(limit)}"
         case "string_too_long", {"max_length": limit}:
             return f"of at most {limit} characters"
     return ""
 
 
 def _text(bound: Any) -> str:
-    return to_json(bound).decode().strip('"')
+    return f"{bound:g}" if isinstance(bound, float) else to_json(bound).decode().strip('"')
 
 
 def _expected(field: RequestField) -> str:
