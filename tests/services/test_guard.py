@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,13 +15,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.guard import Guard
 from stack.core import settings
-from stack.core.settings import Settings
 from stack.ops import compose_file
+from tests import foreigners
+from tests.foreigners import CHANGING, CONTENT_TYPES, FOREIGN
 from tests.stacks import own_environment, prefect_api
-
-FOREIGN = "evil.example"
-CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-CONTENT_TYPES = (None, "application/json", "text/plain", "application/x-www-form-urlencoded")
 
 
 async def ok(_: object) -> PlainTextResponse:
@@ -107,29 +103,11 @@ def published() -> list[str]:
     return sorted(name for name, body in services.items() if body.get("ports") and name not in ("gateway", "notebook"))
 
 
-@pytest.fixture(scope="module")
-def urls(running: Settings) -> Iterator[dict[str, str]]:
-    """The address of each running service that publishes a port."""
-    ports = {service.name: service.ports for service in compose_file.services(running) if service.ports}
-    yield {name: f"http://127.0.0.1:{port}" for name, (port, *_) in ports.items()}
-
-
 @pytest.mark.services
-def test_every_published_service_refuses_foreigners(urls):
+def test_every_published_service_refuses_foreigners(running):
+    urls = foreigners.urls(running)
     assert set(published()) - {"feast-ui"} == set(urls)
-    for name, url in urls.items():
-        with httpx.Client(base_url=url, trust_env=False, timeout=20) as asked:
-            rebound = {"Host": f"{FOREIGN}:{httpx.URL(url).port}"}
-            assert asked.get("/", headers=rebound).status_code == 403, name
-            for method in CHANGING:
-                for headers in ({"Origin": f"http://{FOREIGN}"}, {"Sec-Fetch-Site": "cross-site"}, rebound):
-                    for content_type in CONTENT_TYPES:
-                        sent = headers | ({"Content-Type": content_type} if content_type else {})
-                        answer = asked.request(method, "/", headers=sent, content=b"{}")
-                        assert answer.status_code == 403, (name, method, sent)
-            preflight = {"Origin": f"http://{FOREIGN}", "Access-Control-Request-Method": "POST"}
-            answer = asked.options("/", headers=preflight)
-            assert "access-control-allow-origin" not in answer.headers, name
+    foreigners.assert_refused(urls)
 
 
 @pytest.mark.services
