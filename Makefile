@@ -1,12 +1,21 @@
 # Every target is one call of the `stack` command line, after the set-up that it needs.
+
+# A value may be the name of a downloaded file, or a text from elsewhere: neither make nor the shell reads it. Make takes it as it stands,
+# and a recipe hands it on by the environment; use `option`, `argument` and `switch`, and `$(value X)` in place of `$(X)`.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+option = $(if $(value $(1)),"--$(2)=$$$(1)")
+argument = $(if $(value $(1)),-- "$$$(1)")
+require = $(if $(value $(1)),,$(error $(2)))
+switch = $(if $(value $(1)),--$(2))
+
 PYTHON ?= python3
 PROJECT ?= flights
+export PROJECT
 STACK := .venv/bin/stack
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-TEST := .venv/bin/python -m pytest$(if $(NO_SKIPS), --no-skips)
+TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 # With lower priority, as the tests of the running stack take longest.
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
-option = $(if $($(1)),--$(2) "$($(1))")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz bench lock lint
@@ -23,8 +32,9 @@ setup-dev:
 up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui,lan)
 	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
 
-join: setup ## Train for the stack on another machine (URL=https://<machine>:8443 KEY RUNTIME PROFILES=dask)
-	@$(STACK) join --url "$(or $(URL),$(error name the gateway there: make join URL=https://<machine>:8443 KEY=...))" --key "$(KEY)" $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
+join: setup ## Train for the stack on another machine (URL=https://<machine>:8443 RUNTIME PROFILES=dask; asks for the key, or KEY)
+	@$(call require,URL,name the gateway there: make join URL=https://<machine>:8443)
+	@JOIN_KEY="$$KEY" $(STACK) join $(call option,URL,url) $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
 
 down: setup ## Stop every service; the state stays
 	@$(STACK) down
@@ -33,7 +43,7 @@ status: setup ## Show health, port, memory, restarts and uptime of every service
 	@$(STACK) status
 
 logs: setup ## Show and follow the log of a service, or of all (SERVICE=mlflow)
-	@$(STACK) logs $(SERVICE)
+	@$(STACK) logs $(call argument,SERVICE)
 
 doctor: setup ## Look for what is wrong and say what to do
 	@$(STACK) doctor
@@ -42,79 +52,83 @@ env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and 
 	@$(STACK) env
 
 clean: setup ## Delete all state, after asking (YES=1 does not ask)
-	@$(STACK) clean $(if $(YES),--yes)
+	@$(STACK) clean $(call switch,YES,yes)
 
 backup: setup ## Write all state into one archive, while the stack runs (OUT=backups SECRETS=1)
-	@$(STACK) backup $(call option,OUT,out) $(if $(SECRETS),--secrets)
+	@$(STACK) backup $(call option,OUT,out) $(call switch,SECRETS,secrets)
 
 restore: setup ## Bring back the state of an archive (FILE=backups/... RUNTIME SECRETS=1; YES=1 moves old state aside)
-	@$(STACK) restore $(call option,RUNTIME,runtime) $(if $(YES),--yes) $(if $(SECRETS),--secrets) "$(or $(FILE),$(error name the archive: make restore FILE=backups/stack-....tar.gz))"
+	@$(call require,FILE,name the archive: make restore FILE=backups/stack-....tar.gz)
+	@$(STACK) restore $(call option,RUNTIME,runtime) $(call switch,YES,yes) $(call switch,SECRETS,secrets) $(call argument,FILE)
 
 # With the packages that wrote the state; `stack upgrade` installs the new ones after the backup.
 upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
 	@$(STACK) upgrade $(call option,OUT,out)
 
 new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KEYS=a,b TASK ZONE)
-	@$(STACK) new "$(or $(NAME),$(error name the project: make new NAME=churn FROM=file.csv))" $(call option,FROM,from) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone)
+	@$(call require,NAME,name the project: make new NAME=churn FROM=file.csv)
+	@$(STACK) new $(call option,FROM,from) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone) $(call argument,NAME)
 
 check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
-	@$(STACK) check $(PROJECT)
+	@$(STACK) check $(call argument,PROJECT)
 
 example: ## Install the data of the examples, then run one: titanic, housing, insurance (NAME=titanic)
 	@$(PYTHON) -m stack.ops.bootstrap --examples
 	@$(STACK) up --no-pipeline
-	@$(STACK) run "$(or $(NAME),$(error name the example: make example NAME=titanic))"
+	@$(call require,NAME,name the example: make example NAME=titanic)
+	@$(STACK) run $(call argument,NAME)
 
 catalog: setup ## List every data set of a project, and where its page is (PROJECT)
-	@$(STACK) catalog $(PROJECT)
+	@$(STACK) catalog $(call argument,PROJECT)
 
 run: setup ## Run the whole pipeline of a project (PROJECT=flights)
-	@$(STACK) run $(PROJECT)
+	@$(STACK) run $(call argument,PROJECT)
 
 ingest: setup ## Ingest a window of a project (PROJECT SINCE UNTIL)
-	@$(STACK) ingest $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until)
+	@$(STACK) ingest $(call option,SINCE,since) $(call option,UNTIL,until) $(call argument,PROJECT)
 
 train: setup ## Train a project; the gate decides whether the model goes live (PROJECT UNTIL)
-	@$(STACK) train $(PROJECT) $(call option,UNTIL,until)
+	@$(STACK) train $(call option,UNTIL,until) $(call argument,PROJECT)
 
 sweep: setup ## Compare models, feature sets and parameters of a project on one page (PROJECT TRIALS=50 UNTIL)
-	@$(STACK) sweep $(PROJECT) $(call option,TRIALS,trials) $(call option,UNTIL,until)
+	@$(STACK) sweep $(call option,TRIALS,trials) $(call option,UNTIL,until) $(call argument,PROJECT)
 
 promote: setup ## Judge the challenger of a project and promote it when it passes (PROJECT)
-	@$(STACK) promote $(PROJECT)
+	@$(STACK) promote $(call argument,PROJECT)
 
 rollback: setup ## Make the previous version of a project champion again, at once (PROJECT REASON)
-	@$(STACK) rollback $(PROJECT) $(call option,REASON,reason)
+	@$(STACK) rollback $(call option,REASON,reason) $(call argument,PROJECT)
 
 audit: setup ## Show the decisions about which version of a project is live (PROJECT)
-	@$(STACK) audit $(PROJECT)
+	@$(STACK) audit $(call argument,PROJECT)
 
 reproduce: setup ## Rebuild a model from its run, compare metrics and predictions (RUN=<MLflow run id>; ANYWAY=1: code as it is)
-	@$(STACK) reproduce $(if $(ANYWAY),--anyway) "$(or $(RUN),$(error name the run: make reproduce RUN=<MLflow run id>))"
+	@$(call require,RUN,name the run: make reproduce RUN=<MLflow run id>)
+	@$(STACK) reproduce $(call switch,ANYWAY,anyway) $(call argument,RUN)
 
 package: setup ## Pack the champion: a wheel that predicts without the stack, and a Bento (PROJECT OUT=dist)
-	@$(STACK) package $(PROJECT) $(call option,OUT,out)
+	@$(STACK) package $(call option,OUT,out) $(call argument,PROJECT)
 
 export: setup ## Compile a project's pipeline for another orchestrator (PROJECT TO=kubeflow IMAGE OUT=dist)
-	@$(STACK) export $(PROJECT) --to "$(or $(TO),kubeflow)" $(call option,IMAGE,image) $(call option,OUT,out)
+	@$(STACK) export --to="$${TO:-kubeflow}" $(call option,IMAGE,image) $(call option,OUT,out) $(call argument,PROJECT)
 
 notebook: setup-dev ## Open Jupyter with the environment of the running stack
 	@$(STACK) notebook
 
 predict: setup ## Score a file or a window with the champion (PROJECT SINCE UNTIL INPUT OUTPUT)
-	@$(STACK) predict $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until) $(call option,INPUT,input) $(call option,OUTPUT,output)
+	@$(STACK) predict $(call option,SINCE,since) $(call option,UNTIL,until) $(call option,INPUT,input) $(call option,OUTPUT,output) $(call argument,PROJECT)
 
 monitor: setup ## Report drift and performance of a project (PROJECT UNTIL)
-	@$(STACK) monitor $(PROJECT) $(call option,UNTIL,until)
+	@$(STACK) monitor $(call option,UNTIL,until) $(call argument,PROJECT)
 
 skew: setup ## Compare the features of logged predictions with the offline store's (PROJECT SINCE UNTIL)
-	@$(STACK) skew $(PROJECT) $(call option,SINCE,since) $(call option,UNTIL,until)
+	@$(STACK) skew $(call option,SINCE,since) $(call option,UNTIL,until) $(call argument,PROJECT)
 
 replay: setup ## Play recorded data forward to the end of a date; interrupted, it goes on (PROJECT UNTIL=2013-12-31)
-	@$(STACK) replay $(PROJECT) $(call option,UNTIL,until)
+	@$(STACK) replay $(call option,UNTIL,until) $(call argument,PROJECT)
 
 report: setup ## Write the page of a replay: live, frozen and weekly retrained model, drift and decisions (PROJECT)
-	@$(STACK) report $(PROJECT)
+	@$(STACK) report $(call argument,PROJECT)
 
 # In three processes, as tests of services wait for them; the output of the last two comes when they have ended.
 test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones (NO_SKIPS=1: a skip fails)

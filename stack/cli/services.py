@@ -152,7 +152,13 @@ def upgrade(out: Path) -> None:
 
 @main.command()
 @click.option("--url", required=True, help="Address of the gateway there: https://<machine>:8443.")
-@click.option("--key", required=True, help="What `make up PROFILES=lan` prints there, with the password.")
+@click.option(
+    "--key",
+    envvar="JOIN_KEY",
+    prompt=True,
+    hide_input=True,
+    help="What `make up PROFILES=lan` prints there, with the password; in JOIN_KEY or typed, no other user sees it.",
+)
 @click.option("--profiles", help="Optional services for the training there: dask, a cluster of that machine.")
 @runtime_option
 def join(url: str, key: str, profiles: str | None, runtime: str | None) -> None:

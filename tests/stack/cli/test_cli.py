@@ -67,7 +67,7 @@ def test_a_run_without_a_server_names_the_command_that_starts_it(env):
 
 
 def test_a_key_that_names_no_authority_is_refused_and_not_shown(env):
-    answer = stack("join", "--url", "https://127.0.0.1:9", "--key", ".secret", env=env)
+    answer = stack("join", "--url", "https://127.0.0.1:9", env=env | {"JOIN_KEY": ".secret"})
 
     assert answer.returncode == 1 and "KEY:" in answer.stderr and "secret" not in answer.stderr
 
