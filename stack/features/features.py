@@ -104,7 +104,8 @@ def materialise(project: Project, since: datetime, until: datetime) -> None:
     """
     feast = store(project.settings)
     stored = views(feast, project.spec)
-    end = max([until, *(view.most_recent_end_time for view in stored if view.materialization_intervals)])
+    ends = [view.most_recent_end_time for view in stored if view.materialization_intervals]
+    end = max(until, feature_tables.served_until(project), *ends)
     filled = feature_tables.filled(feature_tables.folder(project), [view.name for view in stored])
     if filled:
         feast.materialize(since, end, feature_views=filled)

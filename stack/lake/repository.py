@@ -31,7 +31,14 @@ from stack.core.wait import wait_until
 from stack.lake import _compat, history, windows
 
 REMOTE = "stack"
-IDENTITY = "[user]\n\tname = stack\n\temail = stack@localhost\n"
+CONFIGURATION = {
+    ".git/config": "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
+    "\tlogallrefupdates = true\n[user]\n\tname = stack\n\temail = stack@localhost\n",
+    # One copy of the data: the working tree links to the cache, write-protected.
+    ".dvc/config": "[core]\n    analytics = False\n    check_update = False\n    autostage = True\n"
+    "[cache]\n    type = hardlink, copy\n",
+}
+"""File -> text: the configuration of git and of DVC."""
 IGNORED = "/*/[0-9][0-9][0-9][0-9]-[0-9][0-9]/*/*\n"
 """What git ignores: the content of the folders that DVC tracks."""
 MONTH = re.compile(r"\d{4}-\d{2}")
@@ -184,14 +191,10 @@ def _make(settings: Settings) -> None:
     new.mkdir()
     Git.init(str(new)).close()
     (new / ".git/HEAD").write_text("ref: refs/heads/main\n")
-    with (new / ".git/config").open("a") as config:
-        config.write(IDENTITY)
     (new / ".gitignore").write_text(IGNORED)
     with Repo.init(str(new)) as repo:
-        with repo.config.edit() as config:
-            config["core"] |= {"analytics": False, "check_update": False, "autostage": True}
-            # One copy of the data: the working tree links to the cache, write-protected.
-            config["cache"]["type"] = ["hardlink", "copy"]
+        for name, text in CONFIGURATION.items():
+            (new / name).write_text(text)
         repo.scm.add([str(new / name) for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")])
         repo.scm.commit("Prepare the data registry", no_verify=True)
         shutil.rmtree(repo.site_cache_dir, ignore_errors=True)

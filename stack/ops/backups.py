@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.lake import repository
+from stack.lake import foreign, repository
 from stack.ops import archive, contents, databases, versions
 from stack.ops.archive import MIB, Manifest, Writer
 from stack.ops.databases import Dumps
@@ -25,8 +25,6 @@ from stack.ops.runtimes import Report
 
 PREFIX = ".stack-backup-"
 """Of the folder beside the archive in which it is written."""
-MIGRATED = ("mlflow", "prefect")
-"""Tools whose databases go forward with their versions, and never back."""
 
 
 def target(out: Path, at: datetime) -> Path:
@@ -117,7 +115,7 @@ def write(
             _add(writer, "secrets", [("secrets/.env", secrets)], report)
         manifest = Manifest(
             version=archive.VERSION,
-            made_at=at.isoformat(),
+            made_at=at,
             product=metadata.version("homelab-mlops"),
             versions=versions.stored(settings),
             databases=dumps.kinds,
@@ -171,7 +169,7 @@ def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets:
     written, installed = manifest.versions, versions.current()
     newer = [
         f"{name} {written[name]}, installed {installed[name]}"
-        for name in MIGRATED
+        for name in archive.MIGRATED
         if name in written and Version(str(written[name])) > Version(str(installed[name]))
     ]
     if int(written.get("layout", 0)) > versions.LAYOUT:
@@ -215,7 +213,8 @@ def put_files(
     A home whose restore was killed is not taken for whole.
     """
     with versions.unfinished(settings) as aside:
-        archive.extract(file, aside, manifest)
+        archive.extract(file, aside, manifest, contents.is_known)
+        foreign.secure(aside / "lake")
         load(aside)
         places = {folder.name: folder.path for folder in contents.folders(settings)}
         for name, path in {**places, "lake": settings.lake}.items():
@@ -223,15 +222,12 @@ def put_files(
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(aside / name, path)
         if settings.lake.exists():
-            for name in ("refs/heads", "objects/pack"):  # an archive has no empty folders
-                (settings.lake / ".git" / name).mkdir(parents=True, exist_ok=True)
-            with repository.opened(settings) as repo:
-                repo.checkout(force=True)
+            foreign.check_out(settings)
         versions.write(settings, manifest.versions)
 
 
 def write_secrets(file: Path, manifest: Manifest) -> None:
     """Write ``.env`` from a verified archive."""
     with TemporaryDirectory() as folder:
-        archive.extract(file, Path(folder), manifest, below="secrets/")
+        archive.extract(file, Path(folder), manifest, "secrets/.env".__eq__)
         shutil.move(Path(folder) / "secrets/.env", contents.ENV)

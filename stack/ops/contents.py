@@ -10,6 +10,7 @@ Left out are what the stack makes anew (generated configuration, logs, caches, t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,20 @@ FORMER_PARTIAL = ".new"
 """Ending of a half-written file that an earlier release has left."""
 LEFT_OUT = (".dvc/tmp/", ".dvc/cache/", ".dvc/config.local")
 """Of the lake: scratch, the cache (which has a part of its own) and what may hold a remote's password."""
+
+PARTS = ("databases", "secrets", "features", "reports", "pages", "docs", "quarantine", "artifacts")
+LAKE = re.compile(
+    r"lake/(\.dvcignore|\.gitignore|\.dvc/(config|\.gitignore|cache/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?)"
+    r"|\.git/(HEAD|config|index|packed-refs|(logs/)?(HEAD|refs/(heads|tags)/[\w./-]+)"
+    r"|objects/([0-9a-f]{2}/[0-9a-f]{38}|pack/pack-[0-9a-f]{40}\.(pack|idx|rev)))"
+    r"|[a-z]\w*/(\d{4}-\d{2}/)?(\.gitignore|[\w-]+\.dvc))"
+)
+"""What git, DVC and an append write there: no hooks, no stages, no attributes, nothing else that a tool would run."""
+
+
+def is_known(name: str) -> bool:
+    """Return whether a backup has files of such a name."""
+    return bool(LAKE.fullmatch(name)) or name.partition("/")[0] in PARTS
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ def lake(settings: Settings) -> list[tuple[str, Path]]:
     return [
         (name, path)
         for name, path in files
-        if not name.removeprefix("lake/").startswith(left_out) and not name.endswith(".lock")
+        if is_known(name) and not name.removeprefix("lake/").startswith(left_out) and not name.endswith(".lock")
     ]
 
 

@@ -18,6 +18,9 @@ KIND = "sqlite"
 SERVED = ("prefect", "state", "mlflow", "feast")
 """The databases of the server in containers, in the order of `urls`; Redis there is filled from the feature tables."""
 
+MADE_ANEW = {"feast"}
+"""Not restored, as Feast keeps pickled functions in its registry: the next start applies those of the checkout."""
+
 
 class Dumps(NamedTuple):
     """Dumps in a folder, each in a file of its database's name."""
@@ -75,10 +78,19 @@ def copy(file: Path, into: Path) -> None:
         source.backup(target, pages=-1)
         # One file: else the copy's own log would hold a part of it.
         target.execute("PRAGMA journal_mode=DELETE")
-        verdict = target.execute("PRAGMA quick_check(1)").fetchone()[0]
+    check(into, str(file))
+
+
+def check(file: Path, name: str) -> None:
+    """Refuse a damaged database, `name` in the StackError."""
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        verdict = str(error)
     if verdict != "ok":
         raise StackError(
-            str(file),
+            name,
             found=f"a damaged database: {verdict}",
             expected="a database that SQLite's quick_check accepts",
             todo="restore it from an older archive, or repair it with `sqlite3 FILE .recover`",

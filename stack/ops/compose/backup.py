@@ -33,7 +33,7 @@ def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secre
         dumps.mkdir()
         for name in databases.SERVED:
             with (dumps / name).open("wb") as dump:
-                _server(settings, "pg_dump", "--format=custom", "--username=postgres", name, stdout=dump)
+                _server(settings, "pg_dump", "--format=custom", f"--username={name}", name, stdout=dump)
         (dumps / inside.COUNTS).write_text(_counts(settings).model_dump_json())
         if secrets and secrets.exists():
             shutil.copy(secrets, dumps / contents.ENV.name)
@@ -68,7 +68,7 @@ def restore(
         backups.write_secrets(file, manifest)
         settings = load()
     _fill(credentials.complete(settings), file, manifest, report)
-    report(f"restored {settings.name} as of {manifest.made_at}; {manifest.summary}")
+    report(f"restored {settings.name} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC; {manifest.summary}")
     return manifest
 
 
@@ -78,11 +78,12 @@ def _fill(settings: Settings, file: Path, manifest: Manifest, report: Report) ->
     try:
         docker.compose(settings, "up", "--detach", "--wait", "--quiet-pull", "postgres", "redis")
         with TemporaryDirectory() as folder:
-            archive.extract(file, Path(folder), manifest, below="databases/")
-            for name in databases.SERVED:  # each as the user that it belongs to
-                words = ("--exit-on-error", "--no-owner", "--no-comments", f"--role={name}", f"--dbname={name}")
+            archive.extract(file, Path(folder), manifest, lambda name: name.startswith("databases/"))
+            for name in manifest.databases.keys() - databases.MADE_ANEW:
+                # As the user that it belongs to: a superuser would run programs for a dump that names some.
+                words = ("--exit-on-error", "--no-owner", "--no-comments", f"--username={name}", f"--dbname={name}")
                 with (Path(folder) / "databases" / name).open("rb") as dump:
-                    _server(settings, "pg_restore", "--username=postgres", *words, stdin=dump)
+                    _server(settings, "pg_restore", *words, stdin=dump)
         with file.open("rb") as source:
             _inside(settings, report, "restore", stdin=source, stdout=subprocess.DEVNULL)
         backups.require_counts(settings.name, manifest, _counts(settings))
@@ -96,7 +97,7 @@ def _counts(settings: Settings) -> Counts:
     """Count what a user would miss first."""
 
     def query(database: str, text: str) -> list[str]:
-        words = ("--username=postgres", "--no-align", "--tuples-only", "--command", text, database)
+        words = (f"--username={database}", "--no-align", "--tuples-only", "--command", text, database)
         return _server(settings, "psql", *words, stdout=subprocess.PIPE).splitlines()
 
     return Counts(

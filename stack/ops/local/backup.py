@@ -55,7 +55,8 @@ def restore(
 
     def load(unpacked: Path) -> None:
         report(f"  unpacked {len(manifest.members):,} files, {manifest.size / MIB:.1f} MiB")
-        for name in manifest.databases:
+        for name in manifest.databases.keys() - databases.MADE_ANEW:
+            databases.check(unpacked / "databases" / name, f"{file}, database {name}")
             places[name].parent.mkdir(parents=True, exist_ok=True)
             shutil.move(unpacked / "databases" / name, places[name])
         backups.require_counts(str(settings.home), manifest, databases.counts(places["mlflow"], places["state"]))
@@ -63,7 +64,7 @@ def restore(
     backups.put_files(settings, file, manifest, load)
     if secrets:
         backups.write_secrets(file, manifest)
-    report(f"restored {settings.home} as of {manifest.made_at}; {manifest.summary}")
+    report(f"restored {settings.home} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC; {manifest.summary}")
     return manifest
 
 
