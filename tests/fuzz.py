@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import httpx
 import hypothesis
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, Phase, given, strategies
 from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
 from starlette.routing import Mount, Route
@@ -29,6 +30,9 @@ from bench.__main__ import stack
 from services.portal import app as portal
 from stack.core.settings import Settings
 
+DAYS = strategies.timedeltas(timedelta(), timedelta(days=60))
+ANY_INSTANTS = strategies.datetimes(timezones=strategies.timezones() | strategies.just(timezone(timedelta(hours=23))))
+INSTANTS = DAYS.map(lambda after: datetime(2013, 1, 1, tzinfo=UTC) + after) | ANY_INSTANTS
 WITHOUT_END = ("/materialize", "/materialize-incremental")
 """Routes that compute for minutes when a generated window is wide."""
 
@@ -55,6 +59,9 @@ class Account:
         lines += [f"undocumented: {status} {label}\n  {curl}" for (label, status), curl in self.undocumented.items()]
         lines += [f"{self.answers.total()} requests, {len(self.undocumented)} kinds of undocumented failures"]
         return "\n".join(lines)
+
+
+schemathesis.openapi.format("date-time", INSTANTS.map(datetime.isoformat))
 
 
 def fuzz(settings: Settings, *, cases: int, seed: int) -> Account:
