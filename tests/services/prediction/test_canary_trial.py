@@ -17,7 +17,7 @@ import yaml
 
 import stack.project.project
 from flows.monitor import monitor
-from monitoring import pages, skew
+from monitoring import pages
 from services.prediction.app import PredictionApp
 from services.prediction.projects import ProjectRegistry
 from stack.core.database import engine
@@ -168,7 +168,7 @@ def test_a_canary_that_does_well_answers_its_share_and_is_promoted(trial: Trial)
     assert trial.ask() == {"good": FLIGHTS}
 
 
-def test_rows_that_cannot_be_read_stop_neither_monitoring_nor_rollout_nor_skew(trial: Trial) -> None:
+def test_rows_that_cannot_be_read_stop_neither_monitoring_nor_a_rollout(trial: Trial) -> None:
     trial.crown("good")
     trial.try_out("poor", after="good")
     trial.ask()
@@ -184,7 +184,6 @@ def test_rows_that_cannot_be_read_stop_neither_monitoring_nor_rollout_nor_skew(t
     assert trial.last().numbers["canary"]["rows"] == FLIGHTS - len(damages)
     reasons = [reason["text"] for reason in pages.summaries(trial.settings, trial.spec.name)[-1]["verdict"]["reasons"]]
     assert "unreadable: 3 logged predictions are left out" in reasons
-    assert skew.check(trial.project, NOW, trial.when().at).rows == FLIGHTS - len(damages)
 
 
 def test_a_canary_that_does_worse_is_withdrawn_with_an_alarm(trial: Trial, caplog) -> None:

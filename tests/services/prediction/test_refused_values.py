@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
 import pytest
 
 from bench.load import Load, load
+from monitoring import skew
 from services.prediction.live_models import LoadedModel
 from services.prediction.service import ProjectService
+from stack.core.database import engine
 from stack.project import Project
 from stack.specification import example
 from tests.polling import eventually
-from tests.services.conftest import NOW, get
+from tests.services.conftest import NOW, get, post
 
 pytestmark = pytest.mark.services
 
@@ -53,6 +56,20 @@ def test_good_callers_beside_hostile_callers_all_get_their_answers(home, spec, c
     of_good, of_hostile = asyncio.run(both())
     assert of_good.failed == 0 and of_good.statuses[200] > 20
     assert set(of_hostile.statuses) == {400} and of_hostile.statuses[400] > 8
+
+
+def test_a_row_that_cannot_be_read_does_not_stop_the_check_of_skew(home, spec, champion):
+    project, window = Project(home, spec), (NOW - timedelta(seconds=1), NOW)
+    answers = post(f"{home.prediction_url}/flights/predict", {"rows": [row(spec)] * 2}).json()
+    ids = [answer["prediction_id"] for answer in answers]
+    before = skew.check(project, *window).rows
+    with engine(home.state_database).begin() as connection:
+        connection.exec_driver_sql("UPDATE predictions SET request = '{' WHERE id = ?", (ids[0],))
+    try:
+        assert skew.check(project, *window).rows == before - 1
+    finally:
+        with engine(home.state_database).begin() as connection:
+            connection.exec_driver_sql("DELETE FROM predictions WHERE id = ?", (ids[0],))
 
 
 @pytest.fixture
