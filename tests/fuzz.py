@@ -30,9 +30,8 @@ from bench.__main__ import stack
 from services.portal import app as portal
 from stack.core.settings import Settings
 
-KNOWN = strategies.timedeltas(timedelta(), timedelta(days=60)).map(
-    lambda after: datetime(2013, 1, 1, tzinfo=UTC) + after
-)
+FIRST = datetime(2013, 1, 1, tzinfo=UTC)
+KNOWN = strategies.timedeltas(timedelta(), timedelta(days=60)).map(lambda after: FIRST + after)
 ANY = strategies.datetimes(timezones=strategies.timezones() | strategies.just(timezone(timedelta(hours=23))))
 INSTANTS = strategies.one_of(*[KNOWN] * 9, ANY)
 """Most within the data of the examples, so that some requests are answered."""
