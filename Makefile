@@ -18,7 +18,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,13 @@ up: setup ## Start the stack, wait until it is healthy, run the first pipeline (
 join: setup ## Train for the stack on another machine (URL=https://<machine>:8443 RUNTIME PROFILES=dask; asks for the key, or KEY)
 	@$(call require,URL,name the gateway there: make join URL=https://<machine>:8443)
 	@JOIN_KEY="$$KEY" $(STACK) join $(call option,URL,url) $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
+
+token: setup ## Make a token and print it once, or revoke one (PROJECT=churn|all FOR=predict,feedback,rows,admin|train NAME; REVOKE=<id>)
+	@$(if $(value REVOKE),,$(call require,FOR,name the purpose: make token PROJECT=churn FOR=predict))
+	@$(STACK) token $(if $(value REVOKE),$(call option,REVOKE,revoke),$(call option,PROJECT,project) $(call option,FOR,for) $(call option,NAME,name))
+
+tokens: setup ## List the tokens: id, name, project, purposes, when each was made and last used
+	@$(STACK) tokens
 
 down: setup ## Stop every service; the state stays
 	@$(STACK) down

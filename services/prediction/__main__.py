@@ -9,6 +9,7 @@ import logging
 
 from services import guard
 from services.prediction import _compat
+from services.prediction.access import TokenCheck
 from services.prediction.app import PredictionApp
 from services.prediction.projects import ProjectRegistry
 from stack.core.settings import settings
@@ -19,7 +20,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     _compat.drop_client_errors()
-    guard.serve(PredictionApp(ProjectRegistry(settings())), settings(), "prediction", log_config=None)
+    app = TokenCheck(PredictionApp(ProjectRegistry(settings())), settings())
+    guard.serve(app, settings(), "prediction", log_config=None)
 
 
 if __name__ == "__main__":

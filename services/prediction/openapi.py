@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from services.prediction import access
 from services.prediction.problems import PROBLEMS
 from services.prediction.service import ProjectService
 
@@ -30,6 +31,7 @@ def openapi(services: Mapping[str, ProjectService]) -> dict[str, Any]:
                 "tags": [name],
                 "operationId": f"{verb}_{name}",
                 "summary": endpoint.title,
+                "security": access.OPTIONAL,
                 "requestBody": {"required": True, "content": content(endpoint.request, "validation")},
                 "responses": {
                     str(status): {"description": text, "content": content(kind)}
@@ -42,5 +44,5 @@ def openapi(services: Mapping[str, ProjectService]) -> dict[str, Any]:
         "info": {"title": "Predictions", "version": "1", "description": ABOUT},
         "tags": [{"name": name, "description": running.models.spec.title} for name, running in services.items()],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": access.SCHEMES},
     }

@@ -50,6 +50,8 @@ class InvalidValuesError(ValueError):
 
 PROBLEMS: dict[int, tuple[str, Any]] = {
     400: ("The body or a value in it is wrong: the response says where", InvalidBody),
+    401: ("A token is needed: the response says how to make one", FixableProblem),
+    403: ("The token is for another project or purpose", FixableProblem),
     404: ("The project is no longer served", UnknownProject),
     413: ("The body is too large", Problem),
     415: ("The content type is refused", list[Problem]),

@@ -1,6 +1,7 @@
 """Train for the stack on another machine: ``python -m services.trainer``, a Prefect worker of the pool ``training``.
 
-It reaches Prefect and MLflow through the gateway there, and needs its URL and key alone.
+It reaches Prefect and MLflow through the gateway there, by a token that opens nothing else, and needs its URL and key
+alone.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ def environment(stack: Settings, folder: Path) -> Mapping[str, str]:
     Raises:
         StackError: the gateway does not answer, or has another authority than the key says.
     """
-    trusted, _, password = stack.join_key.partition(".")
+    trusted, _, token = stack.join_key.partition(".")
     certificate = folder / lan.AUTHORITY
     certificate.write_text(lan.authority(stack.join_url, trusted))
-    login = base64.b64encode(f"{lan.USER}:{password}".encode()).decode()
+    login = base64.b64encode(f"{lan.TRAINER}:{token}".encode()).decode()
     return {
-        # Of requests and of websockets alike, which PREFECT_API_AUTH_STRING is not.
+        # The gateway replaces it by the key of Prefect's API, for requests and websockets alike.
         "PREFECT_CLIENT_CUSTOM_HEADERS": json.dumps({"Authorization": f"Basic {login}"}),
         "PREFECT_API_SSL_CERT_FILE": str(certificate),
-        "MLFLOW_TRACKING_USERNAME": lan.USER,
-        "MLFLOW_TRACKING_PASSWORD": password,
+        "MLFLOW_TRACKING_USERNAME": lan.TRAINER,
+        "MLFLOW_TRACKING_PASSWORD": token,
         "MLFLOW_TRACKING_SERVER_CERT_PATH": str(certificate),
     }
 

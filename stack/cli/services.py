@@ -157,7 +157,7 @@ def upgrade(out: Path) -> None:
     envvar="JOIN_KEY",
     prompt=True,
     hide_input=True,
-    help="What `make up PROFILES=lan` prints there, with the password; in JOIN_KEY or typed, no other user sees it.",
+    help="What `make token FOR=train` prints there; in JOIN_KEY or typed, no other user sees it.",
 )
 @click.option("--profiles", help="Optional services for the training there: dask, a cluster of that machine.")
 @runtime_option
@@ -169,8 +169,8 @@ def join(url: str, key: str, profiles: str | None, runtime: str | None) -> None:
         raise StackError(
             "KEY",
             found="a text of another form" if key else "nothing",
-            expected="the SHA-256 of the gateway's authority, a dot, and the password",
-            todo="take the first part from what `make up PROFILES=lan` prints there",
+            expected="the SHA-256 of the gateway's authority, a dot, and a token",
+            todo="take what `make token FOR=train` prints there",
         )
     joined = {"profiles": ",".join(["scale", *filter(None, [profiles])]), "join_url": url.rstrip("/"), "join_key": key}
     settings = settings_with(runtime=runtime, **joined)

@@ -1,4 +1,4 @@
-"""The tables of the state database: clocks, the prediction log, decisions; ``stack/core/migrations`` creates them.
+"""The state database: clocks, the prediction log, decisions, tokens; ``stack/core/migrations`` creates the tables.
 
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; the URL decides.
 """
@@ -80,6 +80,18 @@ decisions = Table(
     Column("reason", String, nullable=False),
     Column("numbers", JSON, nullable=False),
     Column("state", String, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("hash", String, nullable=False),  # SHA-256 of the whole token
+    Column("project", String, nullable=False),  # or "all"
+    Column("purposes", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),  # on the wall clock, as is the next one
+    Column("used_at", DateTime(timezone=True)),
 )
 
 

@@ -75,7 +75,12 @@ class Settings(BaseSettings):
     features_port: Port = Field(6566, description="Port of Feast's feature server.")
     monitoring_port: Port = Field(8000, title="Evidently", description="Port of Evidently's UI.")
     feast_ui_port: Port = Field(8888, title="Feast UI", description="Port of Feast's own UI (profile feast-ui).")
+    access_port: Port = Field(8081, description="Port of the service that checks logins for the gateway.")
     notebook_port: Port = Field(8889, description="Port of Jupyter, while `make notebook` is open.")
+
+    require_tokens: bool = Field(
+        False, description="Whether the prediction service asks for a token on 127.0.0.1 too; elsewhere it always does."
+    )
 
     # The gateway of the profile lan: where it listens, the name of this machine, a port for each user interface.
     lan_host: str = Field("0.0.0.0", description="Address at which the gateway (profile lan) listens.")  # noqa: S104  # with a login
@@ -87,8 +92,9 @@ class Settings(BaseSettings):
     lan_features_port: Port = Field(6443, description="Port of the feature server at the gateway.")
     lan_monitoring_port: Port = Field(7443, description="Port of Evidently's UI at the gateway.")
     lan_feast_ui_port: Port = Field(9443, description="Port of Feast's own UI at the gateway.")
+    gateway_port: Port = Field(2015, description="Port of the gateway's health check, on 127.0.0.1.")
     lan_password_hash: Secret = Field(
-        "", description="Bcrypt hash of the password at the gateway; generated at the first start."
+        "", description="Hash of the password at the gateway; generated at the first start."
     )
 
     # Of a machine that trains for another stack: the gateway there, and its key.
@@ -114,6 +120,8 @@ class Settings(BaseSettings):
     mlflow_url: str = Field("", description="Where other services reach MLflow.")
     features_url: str = Field("", description="Where other services reach the feature server.")
     monitoring_url: str = Field("", description="Where other services reach Evidently's UI.")
+    feast_ui_url: str = Field("", description="Where the gateway reaches Feast's own UI.")
+    access_url: str = Field("", description="Where the gateway has logins checked.")
 
     # The table of differences between the two ways to run; derived from `home` unless given. Addresses hold passwords.
     mlflow_database: Secret = Field(
@@ -128,8 +136,11 @@ class Settings(BaseSettings):
     )
     artifacts: str = Field("", description="Folder or S3 URL of MLflow's artifacts.")
 
-    # stack/ops/credentials.py makes them up: the key in both runtimes, the passwords for the servers of Docker Compose.
+    # stack/ops/credentials.py makes them up: the keys in both runtimes, the passwords for servers of Docker Compose.
     prefect_key: Secret = Field("", description="Key of Prefect's API; generated at the first start.")
+    access_key: Secret = Field(
+        "", description="Token of the stack's own requests for predictions; generated at the first start."
+    )
     postgres_password: Secret = Field(
         "", description="Password of PostgreSQL; this and the next five are generated in containers."
     )
@@ -179,7 +190,7 @@ class Settings(BaseSettings):
         home, host = cls._absolute(Path(values["home"])), _reachable(values["host"])
         derived = {
             f"{name}_url": f"http://{host}:{values[f'{name}_port']}"
-            for name in ("portal", "prediction", "prefect", "mlflow", "features", "monitoring")
+            for name in ("portal", "prediction", "prefect", "mlflow", "features", "monitoring", "feast_ui", "access")
         }
         if values["join_url"]:
             derived |= {f"{name}_url": f"{values['join_url']}/{name}" for name in ("prefect", "mlflow")}
@@ -220,6 +231,11 @@ class Settings(BaseSettings):
     def prefect_headers(self) -> dict[str, str]:
         """Headers of a request to Prefect's API."""
         return {"Authorization": f"Basic {b64encode(self.prefect_key.encode()).decode()}"} if self.prefect_key else {}
+
+    @property
+    def prediction_headers(self) -> dict[str, str]:
+        """Headers of a request to the prediction service."""
+        return {"Authorization": f"Bearer {self.access_key}"} if self.access_key else {}
 
     def environment(self) -> dict[str, str]:
         """Return every setting as ``STACK_<FIELD>``, resolved, for a child process or a Compose file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -15,10 +16,15 @@ import yaml
 
 from stack.core.errors import StackError, nearest
 from stack.core.settings import ROOT, Settings
+from stack.ops import lan
 from stack.ops.interpolation import interpolate
 
 FILE = ROOT / "docker-compose.yml"
 PROBE = ["CMD", "python", "-m", "stack.ops.probe"]
+WGET = ["CMD", "wget", "--quiet", "--output-document=-"]
+"""The same in an image without Python."""
+PROGRAM = "x-program"
+"""The program on the PATH by which the local runtime runs a service of another image."""
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -62,9 +68,10 @@ class Service:
 
 
 def services(settings: Settings, file: Path = FILE) -> list[Service]:
-    """Read the services that run locally: those of our own image, in the order in which they start.
+    """Read the services that run locally, in the order in which they start.
 
-    A service of another image (a database server) is a default of Docker Compose that the embedded ones replace.
+    They are those of our own image, or of a program of the machine. Another service of another image (a database
+    server) is a default of Docker Compose that the embedded ones replace.
 
     Raises:
         StackError: the file, a variable, a profile or a health check is not as it should be.
@@ -91,7 +98,7 @@ def image(service: str) -> str:
 
 
 def servers(settings: Settings) -> list[str]:
-    """Names of the services that only containers have: those of another image."""
+    """Names of the services that only containers have."""
     return list(_active(settings, FILE, ours=False))
 
 
@@ -108,7 +115,7 @@ def require_known(settings: Settings, file: Path = FILE) -> None:
 
 
 def require_processes(settings: Settings, file: Path = FILE) -> None:
-    """Refuse a profile whose services only containers have."""
+    """Refuse a profile whose services only containers have, or whose program is not on this machine."""
     for body in _active(settings, file, ours=False).values():
         if profiles := body.get("profiles"):
             raise StackError(
@@ -117,10 +124,19 @@ def require_processes(settings: Settings, file: Path = FILE) -> None:
                 expected="containers",
                 todo=f"make up RUNTIME=compose PROFILES={settings.profiles}",
             )
+    for name, body in _active(settings, file, ours=True).items():
+        if PROGRAM in body and not shutil.which(body[PROGRAM]):
+            raise StackError(
+                f"profile {body['profiles'][0]}, service {name}",
+                found=f"no program {body[PROGRAM]} on the PATH",
+                expected=f"{body[PROGRAM]}, which runs as a process of this stack",
+                todo=f"install it (Debian, Ubuntu: apt install {body[PROGRAM]}), or make up RUNTIME=compose",
+            )
 
 
 def _values(settings: Settings) -> dict[str, str]:
-    return settings.environment() | {"CHECKOUT": str(ROOT)}
+    ours = {"CHECKOUT": str(ROOT)} | lan.process_variables(settings)
+    return settings.environment() | ours | lan.variables(settings)
 
 
 def _parsed(file: Path) -> dict[str, Any]:
@@ -132,7 +148,7 @@ def _parsed(file: Path) -> dict[str, Any]:
 
 
 def _active(settings: Settings, file: Path, *, ours: bool) -> dict[str, Any]:
-    """Return the services, of our own image or of another, that run with these settings, as they are in the file.
+    """Return the services, those that may be processes or the others, that run with these settings, as in the file.
 
     Those with a profile that is asked for, and those without a profile unless they run elsewhere.
     """
@@ -140,7 +156,7 @@ def _active(settings: Settings, file: Path, *, ours: bool) -> dict[str, Any]:
     return {
         name: body
         for name, body in _parsed(file)["services"].items()
-        if ("build" in body) == ours
+        if ("build" in body or PROGRAM in body) == ours
         and (wanted & set(body.get("profiles", ())) or not (elsewhere or body.get("profiles")))
     }
 
@@ -162,14 +178,15 @@ def _service(name: str, raw: Any, values: Mapping[str, str], active: Collection[
 
 def _health(body: Mapping[str, Any], where: str) -> Health:
     test = body["test"]
-    if test[: len(PROBE)] != PROBE:
+    asks = next((words for words in (PROBE, WGET) if test[: len(words)] == words), None)
+    if asks is None:
         raise StackError(
             f"{where}.healthcheck.test",
             found=str(test),
             expected=f"{json.dumps(PROBE)[:-1]}, URL, ...], which runs the same in both runtimes",
         )
     times = {name: seconds(body[name]) for name in ("interval", "timeout", "start_period")}
-    return Health(probe=tuple(str(word) for word in test[len(PROBE) :]), retries=int(body["retries"]), **times)
+    return Health(probe=tuple(str(word) for word in test[len(asks) :]), retries=int(body["retries"]), **times)
 
 
 def _strings(environment: Mapping[str, Any]) -> dict[str, str]:

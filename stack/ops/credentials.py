@@ -1,4 +1,4 @@
-"""Prefect's key and the passwords of the database servers: generated once, kept in ``.env`` for its owner alone."""
+"""The keys of services and the passwords of database servers: generated once, kept in ``.env`` for its owner alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stack.core import files
 from stack.core.settings import PREFIX, ROOT, Settings
 
 FILE = ROOT / ".env"
-KEYS = ("prefect_key",)
+KEYS = ("prefect_key", "access_key")
 """Of both runtimes."""
 PASSWORDS = tuple(name for name in Settings.model_fields if name.endswith("_password"))
 """Of the servers of Docker Compose, which keep those of their first start."""

@@ -7,17 +7,19 @@ import secrets
 import socket
 import ssl
 import string
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
+from stack.access import passwords
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import compose_file, credentials
+from stack.ops import credentials
 
-PROFILE, SERVICE, USER = "lan", "gateway", "stack"
+PROFILE = "lan"
+USER, TRAINER = "stack", "trainer"
+"""User names at the gateway: of people, and of a machine that trains, whose password is its token."""
 AUTHORITY = "ca.crt"
 """Where the gateway hands out the certificate of its authority, without a login."""
 LETTERS = string.ascii_lowercase.replace("l", "") + "23456789"
@@ -75,12 +77,21 @@ def _sha256(pem: str) -> str:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """Return the variables of the gateway: the address of links, and all names that it answers to."""
+    """Return the variables of the gateway: the address of links, all names that it answers to, and Prefect's login."""
     if not wanted(settings):
         return {"STACK_LAN_ADDRESS": ""}
     name, own = address(settings), socket.gethostname().lower()
     names = dict.fromkeys([name, own, f"{own}.local", "localhost", "127.0.0.1"])
-    return {"STACK_LAN_ADDRESS": name, "LAN_NAMES": ", ".join(names)}
+    return {
+        "STACK_LAN_ADDRESS": name,
+        "GATEWAY_NAMES": ", ".join(f"https://{name}:{settings.lan_portal_port}" for name in names),
+        "GATEWAY_PREFECT_LOGIN": settings.prefect_headers.get("Authorization", ""),
+    }
+
+
+def process_variables(settings: Settings) -> dict[str, str]:
+    """Return the variables of a gateway that is a process: a container has its own folders and addresses."""
+    return {"GATEWAY_HOME": str(settings.home / "gateway"), "GATEWAY_BIND": settings.lan_host}
 
 
 def with_login(settings: Settings, report: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
@@ -88,24 +99,8 @@ def with_login(settings: Settings, report: Callable[[str], None], file: Path = c
     if not wanted(settings) or settings.lan_password_hash:
         return settings
     password = "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
-    generated = {"lan_password_hash": hashed(password)}
+    generated = {"lan_password_hash": passwords.hashed(password)}
     credentials.keep(generated, file)
     report(f"the login at the gateway, shown only now and kept as a hash in {file.name}:")
     report(f"  user {USER}, password {password}")
     return settings.model_copy(update=generated)
-
-
-def hashed(password: str) -> str:
-    """Return the bcrypt hash of a password, as the gateway's own program makes it."""
-    command = ["docker", "run", "--rm", "--interactive", "--network", "none", compose_file.image(SERVICE)]
-    ran = subprocess.run(
-        [*command, "caddy", "hash-password"], input=f"{password}\n", capture_output=True, text=True, check=False
-    )
-    if ran.returncode:
-        raise StackError(
-            f"image {compose_file.image(SERVICE)}",
-            found=ran.stderr.strip()[-500:],
-            expected="a hash of `caddy hash-password`",
-            todo="run `make doctor`",
-        )
-    return ran.stdout.strip().splitlines()[-1]

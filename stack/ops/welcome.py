@@ -78,7 +78,7 @@ def answer(project: Project) -> str:
     url, body = f"{project.settings.prediction_url}/{project.name}/predict", example.body(project.spec)
 
     def ask() -> httpx.Response:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"} | project.settings.prediction_headers
         try:
             return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
         except httpx.HTTPError as error:

@@ -34,7 +34,10 @@ class PredictionClient:
         """Model version of the last response."""
         self.retried = 0
         """Number of requests that were sent again."""
-        self._http = httpx.Client(base_url=project.settings.prediction_url, timeout=60, trust_env=False)
+        stack = project.settings
+        self._http = httpx.Client(
+            base_url=stack.prediction_url, headers=stack.prediction_headers, timeout=60, trust_env=False
+        )
 
     def predict(self, rows: DataFrame) -> int:
         """Predict each row as of its own instant; return the number of predictions, which are logged by then.

@@ -156,7 +156,7 @@ def values(settings: Settings) -> dict[str, str]:
     places = [name for name in Settings.model_fields if name in ("home", "host", "profiles") or name.endswith("_port")]
     derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
     # To stop a stack no password is needed.
-    unset = {_key(name): "unset" for name in (*credentials.FIELDS, "lan_password_hash")}
+    unset = {_key(name): "unset" for name in credentials.PASSWORDS}
     always = {_key(name): str(getattr(settings, name)) for name in places}
     ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
     variables = unset | always | ours | lan.variables(settings)

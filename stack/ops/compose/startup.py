@@ -43,8 +43,6 @@ def up(settings: Settings, report: Report) -> None:
     _Start(settings, services, report).run()
     if not settings.join_url:
         _note_applied(settings)
-    if lan.wanted(settings):
-        report(f"other machines join for training with KEY={lan.fingerprint(settings)}.<password>")
 
 
 def apply_changes(settings: Settings, report: Report) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import compose_file, databases, ports, status, versions
+from stack.ops import compose_file, databases, lan, ports, status, versions
 from stack.ops.compose_file import Service
 from stack.ops.local import launch, logs, supervisor
 from stack.ops.local.supervisor import State, Supervisor
@@ -28,8 +28,11 @@ def up(settings: Settings, report: Report, notify: Report, file: Path = compose_
         notify: receives the notices of one-shot services.
         file: the list of services.
     """
-    services = compose_file.services(settings, file)
+    compose_file.require_known(settings, file)
     compose_file.require_processes(settings, file)
+    if not settings.join_url:
+        settings = lan.with_login(settings, report)
+    services = compose_file.services(settings, file)
     folders = (settings.run, settings.logs, settings.reports, settings.data_docs)
     for folder in (*folders, *(file.parent for file in databases.files(settings).values())):
         folder.mkdir(parents=True, exist_ok=True)

@@ -47,8 +47,8 @@ def test_the_key_opens_prefect_and_mlflow(url: str, tmp_path: Path) -> None:
 
     given = environment(stack, tmp_path)
 
-    assert json.loads(given["PREFECT_CLIENT_CUSTOM_HEADERS"]) == {"Authorization": "Basic c3RhY2s6cGFzcy13b3Jk"}
-    assert (given["MLFLOW_TRACKING_USERNAME"], given["MLFLOW_TRACKING_PASSWORD"]) == ("stack", "pass-word")
+    assert json.loads(given["PREFECT_CLIENT_CUSTOM_HEADERS"]) == {"Authorization": "Basic dHJhaW5lcjpwYXNzLXdvcmQ="}
+    assert (given["MLFLOW_TRACKING_USERNAME"], given["MLFLOW_TRACKING_PASSWORD"]) == ("trainer", "pass-word")
     assert ssl.PEM_cert_to_DER_cert(Path(given["PREFECT_API_SSL_CERT_FILE"]).read_text()) == AUTHORITY
     assert (stack.prefect_url, stack.mlflow_url) == (f"{url}/prefect", f"{url}/mlflow")
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings, load
+from stack.core.settings import ROOT, Settings, load
 from stack.ops import compose_file, credentials
 from stack.ops.compose import docker
 from stack.ops.compose_file import seconds, services
@@ -17,8 +17,8 @@ PASSWORDS = {f"STACK_{name}".upper() for name in credentials.PASSWORDS}
 OF_THE_TRAINER = {"STACK_JOIN_URL", "STACK_JOIN_KEY", "STACK_TRAINER_PORT"}
 OF_DASK = {f"STACK_DASK_{name}" for name in ("PORT", "STATUS_PORT", "WORKERS", "URL")}
 OF_JUPYTER = {"STACK_NOTEBOOK_PORT"}
-ELSEWHERE = {GATEWAY, "feast-ui", "trainer", "dask-scheduler", "dask-workers", "notebook"}
-LOGIN = "STACK_LAN_PASSWORD_HASH"
+ELSEWHERE = {GATEWAY, "access", "feast-ui", "trainer", "dask-scheduler", "dask-workers", "notebook"}
+OF_THE_GATEWAY = {"STACK_LAN_PASSWORD_HASH", "STACK_GATEWAY_PORT"}
 OF_ONE_SERVER = {"STACK_MLFLOW_DATABASE", "STACK_PREFECT_DATABASE"}
 
 
@@ -66,7 +66,7 @@ def test_every_setting_reaches_the_services():
 
     assert (
         keys - set(RAW["x-environment"])
-        == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | {LOGIN} | OF_THE_TRAINER | OF_DASK | OF_JUPYTER
+        == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | OF_THE_GATEWAY | OF_THE_TRAINER | OF_DASK | OF_JUPYTER
     )
 
 
@@ -115,26 +115,43 @@ def test_the_databases_stay_on_the_internal_network():
         assert RAW["services"][name]["networks"] == ["back"] and RAW["services"][name]["read_only"]
 
 
-def test_a_login_is_required_at_the_gateway_which_sees_no_database():
+def test_the_gateway_sees_no_database_and_not_the_password():
     gateway = RAW["services"][GATEWAY]
 
-    assert gateway["profiles"] == ["lan"] and gateway["networks"] == ["front"]
-    assert gateway["environment"][LOGIN].startswith(f"${{{LOGIN}:?")
+    assert gateway["profiles"] == RAW["services"]["access"]["profiles"] == ["lan"] and gateway["networks"] == ["front"]
+    assert not [key for key in gateway["environment"] if "DATABASE" in key or "PASSWORD" in key]
 
 
-def test_processes_have_no_gateway(tmp_path):
-    with pytest.raises(StackError, match="RUNTIME=compose PROFILES=lan"):
-        compose_file.require_processes(settings(tmp_path, STACK_PROFILES="lan"))
+def test_the_gateway_is_the_same_as_a_process(tmp_path, monkeypatch):
+    with_gateway = settings(tmp_path, STACK_PROFILES="lan", STACK_LAN_HOST="192.168.1.5", STACK_PREFECT_KEY="key")
+    gateway = next(service for service in services(with_gateway) if service.name == GATEWAY)
+
+    assert gateway.command[0] == "caddy" and gateway.command[-1] == str(ROOT / "docker/Caddyfile")
+    assert set(gateway.environment) == set(RAW["services"][GATEWAY]["environment"])
+    assert gateway.environment["XDG_DATA_HOME"] == str(tmp_path / "gateway")
+    assert gateway.environment["GATEWAY_BIND"] == "192.168.1.5"
+    assert "reverse_proxy http://127.0.0.1:5000 {" in gateway.environment["GATEWAY_SITES"]
+    assert gateway.health and gateway.health.probe == ("http://127.0.0.1:2015/",)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match="no program caddy on the PATH") as refused:
+        compose_file.require_processes(with_gateway)
+    assert "apt install caddy" in str(refused.value)
     compose_file.require_processes(settings(tmp_path, STACK_PROFILES="feast-ui"))
+
+
+def test_a_profile_that_only_containers_have_is_refused(tmp_path):
+    with pytest.raises(StackError, match="RUNTIME=compose PROFILES=notebook"):
+        compose_file.require_processes(settings(tmp_path, STACK_PROFILES="notebook"))
 
 
 def test_links_lead_to_the_gateway_only_where_there_is_one(tmp_path):
     address = {"STACK_LAN_ADDRESS": "nas.local"}
     with_gateway = docker.values(settings(tmp_path, STACK_PROFILES="lan", **address))
-    names = with_gateway.pop("LAN_NAMES").split(", ")
+    names = with_gateway.pop("GATEWAY_NAMES").split(", ")
+    assert with_gateway.pop("GATEWAY_PREFECT_LOGIN") == ""
     without = docker.values(settings(tmp_path, **address))
 
-    assert names[0] == "nas.local" and "localhost" in names
+    assert names[0] == "https://nas.local:8443" and "https://localhost:8443" in names
     assert load(with_gateway, Path("/dev/null")).link("portal") == "https://nas.local:8443"
     assert load(without, Path("/dev/null")).link("portal") == "http://127.0.0.1:8080"
 

@@ -1,0 +1,1 @@
+"""The check of logins and tokens for the gateway."""

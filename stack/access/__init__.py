@@ -1,0 +1,1 @@
+"""Who may use the services from outside: people by a login, programs by tokens."""
