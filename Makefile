@@ -37,8 +37,7 @@ join: setup ## Train for the stack on another machine (URL=https://<machine>:844
 	@JOIN_KEY="$$KEY" $(STACK) join $(call option,URL,url) $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
 
 token: setup ## Make a token and print it once, or revoke one (PROJECT=churn|all FOR=predict,feedback,rows,admin|train NAME; REVOKE=<id>)
-	@$(if $(value REVOKE),,$(call require,FOR,name the purpose: make token PROJECT=churn FOR=predict))
-	@$(STACK) token $(if $(value REVOKE),$(call option,REVOKE,revoke),$(call option,PROJECT,project) $(call option,FOR,for) $(call option,NAME,name))
+	@$(STACK) token $(call option,PROJECT,project) $(call option,FOR,for) $(call option,NAME,name) $(call option,REVOKE,revoke)
 
 tokens: setup ## List the tokens: id, name, project, purposes, when each was made and last used
 	@$(STACK) tokens

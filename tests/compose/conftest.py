@@ -18,9 +18,10 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from stack.access import passwords
 from stack.core import settings
 from stack.core.settings import ROOT, Settings
-from stack.ops import compose_file, credentials, lan, welcome
+from stack.ops import compose_file, credentials, welcome
 from stack.ops.compose import docker
 from stack.ops.compose.docker import Container
 from stack.project import Project, contract
@@ -198,7 +199,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Containers,
     own = own_environment(tmp_path_factory.mktemp("compose"))
     own |= {"STACK_RUNTIME": "compose", "STACK_NAME": f"stack-test-{os.getpid()}"}
     own |= {f"STACK_{name}".upper(): f"of-{name}" for name in credentials.FIELDS}
-    own |= {"STACK_PROFILES": "lan", "STACK_LAN_PASSWORD_HASH": lan.hashed(PASSWORD)}
+    own |= {"STACK_PROFILES": "lan", "STACK_LAN_PASSWORD_HASH": passwords.hashed(PASSWORD)}
     running = Containers(os.environ | own)
     try:
         running.stack("up", "--no-pipeline")

@@ -16,7 +16,7 @@ from stack.ops.compose import docker
 from stack.ops.runs import Runs
 from stack.project import Project
 from stack.specification import specs
-from tests.compose.conftest import PASSWORD, Containers
+from tests.compose.conftest import Containers
 from tests.polling import eventually
 from tests.stacks import own_environment, prefect_api
 
@@ -29,7 +29,7 @@ MARCH = "2013-03-08T00:00:00+00:00"
 def invitation(containers: Containers) -> tuple[str, ...]:
     """The settings of another machine that joins."""
     url = containers.settings.through_gateway("portal", lan.address(containers.settings))
-    return ("--url", url, "--key", f"{lan.fingerprint(containers.settings)}.{PASSWORD}")
+    return ("--url", url, "--key", containers.stack("token", "--for", "train").split()[-1])
 
 
 def machine(folder: Path, invitation: tuple[str, ...], runtime: str, profiles: str) -> Containers:
