@@ -48,23 +48,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
     home: Path = Field(ROOT / "var", description="Folder of all state; a relative one is below the checkout.")
-    runtime: Literal["auto", RuntimeName] = Field(
-        "auto", description="auto, local (processes) or compose (containers)."
-    )
+    runtime: Literal["auto", RuntimeName] = Field("auto", description="auto, local (processes) or compose.")
     name: str = Field(
         "homelab-mlops",
         pattern="^[a-z0-9][a-z0-9_-]*$",
         description="Name of containers and volumes; two stacks need two.",
     )
-    profiles: str = Field(
-        "", description="Optional services, by commas: feast-ui, lan, scale, dask; `make up PROFILES=` sets it."
-    )
-    host: str = Field(
-        "127.0.0.1", description="Address at which the stack is reached; beyond 127.0.0.1 it asks for no login."
-    )
+    profiles: str = Field("", description="Optional services: feast-ui, lan, scale, dask; `make up PROFILES=` sets it.")
+    host: str = Field("127.0.0.1", description="Address of the stack; beyond 127.0.0.1 only predictions want a token.")
     allowed_hosts: str = Field(
-        "",
-        description="Further host names that the services answer to, by commas: those of a proxy of your own.",
+        "", description="Further host names of the services, by commas: those of a proxy of yours."
     )
     bind: str = Field("", description="Address the server processes bind to; STACK_HOST when empty.")
 
@@ -78,9 +71,7 @@ class Settings(BaseSettings):
     access_port: Port = Field(8081, description="Port of the service that checks logins for the gateway.")
     notebook_port: Port = Field(8889, description="Port of Jupyter, while `make notebook` is open.")
 
-    require_tokens: bool = Field(
-        False, description="Whether the prediction service asks for a token on 127.0.0.1 too; elsewhere it always does."
-    )
+    require_tokens: bool = Field(False, description="Whether predictions want a token on 127.0.0.1 too.")
 
     # The gateway of the profile lan: where it listens, the name of this machine, a port for each user interface.
     lan_host: str = Field("0.0.0.0", description="Address at which the gateway (profile lan) listens.")  # noqa: S104  # with a login
@@ -93,14 +84,10 @@ class Settings(BaseSettings):
     lan_monitoring_port: Port = Field(7443, description="Port of Evidently's UI at the gateway.")
     lan_feast_ui_port: Port = Field(9443, description="Port of Feast's own UI at the gateway.")
     gateway_port: Port = Field(2015, description="Port of the gateway's health check, on 127.0.0.1.")
-    lan_password_hash: Secret = Field(
-        "", description="Hash of the password at the gateway; generated at the first start."
-    )
+    lan_password_hash: Secret = Field("", description="Hash of the gateway's password; made at the first start.")
 
     # Of a machine that trains for another stack: the gateway there, and its key.
-    join_url: str = Field(
-        "", description="Gateway of the stack that this machine trains for; `make join` sets this and the next one."
-    )
+    join_url: str = Field("", description="Gateway of the stack that this machine trains for, set by `make join`.")
     join_key: Secret = Field("", description="Key of that gateway.")
     trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
 
@@ -124,9 +111,7 @@ class Settings(BaseSettings):
     access_url: str = Field("", description="Where the gateway has logins checked.")
 
     # The table of differences between the two ways to run; derived from `home` unless given. Addresses hold passwords.
-    mlflow_database: Secret = Field(
-        "", description="SQLAlchemy URL of MLflow's database; SQLite below STACK_HOME when empty."
-    )
+    mlflow_database: Secret = Field("", description="SQLAlchemy URL of MLflow's database; SQLite when empty.")
     prefect_database: Secret = Field("", description="Async SQLAlchemy URL of Prefect's database.")
     feast_registry: Secret = Field("", description="SQLAlchemy URL of Feast's registry.")
     state_database: Secret = Field("", description="SQLAlchemy URL of the prediction log and the clocks.")
@@ -138,9 +123,7 @@ class Settings(BaseSettings):
 
     # stack/ops/credentials.py makes them up: the keys in both runtimes, the passwords for servers of Docker Compose.
     prefect_key: Secret = Field("", description="Key of Prefect's API; generated at the first start.")
-    access_key: Secret = Field(
-        "", description="Token of the stack's own requests for predictions; generated at the first start."
-    )
+    access_key: Secret = Field("", description="Token of the stack's own requests for predictions; generated too.")
     postgres_password: Secret = Field(
         "", description="Password of PostgreSQL; this and the next five are generated in containers."
     )
