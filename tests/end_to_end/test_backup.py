@@ -39,7 +39,7 @@ class Twins(NamedTuple):
 def stack(of: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stack", *words]
     environ = os.environ | of.environment()
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")
