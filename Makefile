@@ -18,7 +18,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -157,6 +157,9 @@ test-compose: setup-dev ## Build the image and test the stack in containers; ski
 
 fuzz: setup-dev ## Send generated requests to every route of a stack that it starts (CASES=10000 SEED=1)
 	@.venv/bin/python -m tests.fuzz $(call option,CASES,cases) $(call option,SEED,seed)
+
+soak: setup-dev ## Kill services of a stack of its own at random under load, then account for all of it (MINUTES=60 SEED)
+	@.venv/bin/python -m tests.soak $(call option,MINUTES,minutes) $(call option,SEED,seed)
 
 bench: setup-dev ## Measure start-up and serving
 	@.venv/bin/python -m bench

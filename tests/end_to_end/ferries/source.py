@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 START, DAYS, A_DAY = pd.Timestamp("2024-01-01", tz="UTC"), 30, 24
+TICK = pd.Timedelta(hours=1)
+"""Between two feature rows of a harbour."""
 HARBOURS = ["Craignure", "Mallaig", "Oban", "Ullapool"]
 REQUEST = ["harbour", "due", "wind"]
 
