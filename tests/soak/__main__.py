@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -55,7 +54,7 @@ def main() -> int:
         say("the kills and requests are over: one undisturbed ingest and training, then the account")
         soak.settle()
         journal = folder / "journal.json"
-        journal.write_text(json.dumps(asdict(soak.traffic.journal)))
+        journal.write_text(json.dumps(vars(soak.traffic.journal) | {"kills": soak.killer.kills}))
         account = [command[0], str(Path(__file__).with_name("account.py")), str(journal)]
         compared = subprocess.run(account, **process(folder), check=True, stdout=subprocess.PIPE, text=True)
         problem = soak.killer.problem()
