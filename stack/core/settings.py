@@ -136,8 +136,11 @@ class Settings(BaseSettings):
     lake_remote: str = Field("", description="URL of a DVC remote that the lake is pushed to; none when empty.")
     alert_urls: Secret = Field("", description="Apprise URLs, separated by commas, that alarms go to.")
     keep_days: int = Field(
-        90, ge=1, description="Days that runs, reports, predictions, pages of data checks and quarantine are kept."
+        90, ge=1, description="Days that runs, reports, predictions, checks and quarantine are kept."
     )
+    backup_folder: Path = Field(ROOT / "backups", description="Folder of the daily backups, best on another disk.")
+    backup_daily: int = Field(7, ge=0, description="Days whose last backup is kept; 0: no backup is made by itself.")
+    backup_weekly: int = Field(4, ge=0, description="Weeks whose last backup is kept.")
 
     lake: ClassVar = Folder("lake")
     """The data registry: a git and DVC repository."""
@@ -161,10 +164,10 @@ class Settings(BaseSettings):
     def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[PydanticBaseSettingsSource, ...]:
         return (sources["init_settings"],)
 
-    @field_validator("home")
+    @field_validator("home", "backup_folder")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return home.expanduser() if home.expanduser().is_absolute() else (ROOT / home).resolve()
+    def _absolute(cls, folder: Path) -> Path:
+        return folder.expanduser() if folder.expanduser().is_absolute() else (ROOT / folder).resolve()
 
     @model_validator(mode="before")
     @classmethod

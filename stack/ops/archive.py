@@ -74,6 +74,8 @@ class Manifest(BaseModel, frozen=True):
     databases: dict[Word, Word]
     """Name -> kind of dump."""
     counts: Counts
+    damaged: list[str] = []
+    """Errors of the lake's files, each in words: the archive holds them as they are."""
     members: dict[str, Member] = {}
 
     @field_validator("versions")

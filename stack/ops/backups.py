@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from packaging.version import Version
 
+from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.lake import foreign, repository
+from stack.lake import foreign, integrity, repository
 from stack.ops import archive, contents, databases, versions
 from stack.ops.archive import MIB, Manifest, Writer
 from stack.ops.databases import Dumps
@@ -33,6 +34,28 @@ def target(out: Path, at: datetime) -> Path:
     if file.exists():
         raise StackError(str(file), found="a file of this name", expected="none", todo="name another one with OUT=")
     return file
+
+
+def tag(settings: Settings) -> str:
+    """Return what tells the files of this stack from those of another one in the same folder."""
+    return hashlib.sha256(f"{settings.name} {settings.home}".encode()).hexdigest()[:8]
+
+
+def newest(folder: Path) -> Path:
+    """Return the newest archive in a folder, by its name."""
+    archives = sorted(folder.glob("stack-*.tar.gz"))
+    if not archives:
+        raise StackError(
+            str(folder), found="no archive", expected="one of `make backup`", todo="name another one with FILE="
+        )
+    return archives[-1]
+
+
+def create(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Manifest:
+    """Write an archive of this home and the databases that the settings name; return what it holds."""
+    file = target(out, at)
+    with exclusive(settings), new_archive(settings, file, report) as path:
+        return write(settings, path, at, report, secrets=secrets)
 
 
 @contextmanager
@@ -55,7 +78,7 @@ def new_archive(settings: Settings, file: Path, report: Report) -> Iterator[Path
 
     The folder is beside the archive; what a killed backup of this stack has left there is deleted.
     """
-    began, stack = time.monotonic(), hashlib.sha256(f"{settings.name} {settings.home}".encode()).hexdigest()[:8]
+    began, stack = time.monotonic(), tag(settings)
     file.parent.mkdir(parents=True, exist_ok=True)
     for leftover in file.parent.glob(f"{PREFIX}{stack}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -83,8 +106,10 @@ def write(
     *,
     secrets: Path | None = None,
     dump: Callable[[Path], Dumps] | None = None,
-) -> None:
-    """Write an archive of everything, in the order of `contents`; the dumps lie beside it for a moment.
+) -> Manifest:
+    """Write an archive of everything, in the order of `contents`, and return what it holds.
+
+    The dumps lie beside it for a moment. Damaged files of the lake are archived as they are, and listed.
 
     Args:
         settings: the stack.
@@ -106,6 +131,7 @@ def write(
             writer.add_bytes(name, content, at.timestamp())
         for part in contents.folders(settings):
             _add(writer, part.name, part.files(), report)
+        damaged = [str(problem) for problem in integrity.check(settings)]
         if settings.lake.exists():
             with repository.opened(settings):
                 data = contents.lake_data(settings)
@@ -113,15 +139,23 @@ def write(
             _add(writer, "lake, data", data, report, required=True)
         if secrets and secrets.exists():
             _add(writer, "secrets", [("secrets/.env", secrets)], report)
-        manifest = Manifest(
-            version=archive.VERSION,
-            made_at=at,
-            product=metadata.version("homelab-mlops"),
-            versions=versions.stored(settings),
-            databases=dumps.kinds,
-            counts=dumps.counts,
-        )
+        manifest = _manifest(settings, at, dumps, damaged)
         writer.finish(manifest, at.timestamp())
+    for problem in damaged:
+        report(f"  DAMAGED {problem}")
+    return manifest
+
+
+def _manifest(settings: Settings, at: datetime, dumps: Dumps, damaged: list[str]) -> Manifest:
+    return Manifest(
+        version=archive.VERSION,
+        made_at=at,
+        product=metadata.version("homelab-mlops"),
+        versions=versions.stored(settings),
+        databases=dumps.kinds,
+        counts=dumps.counts,
+        damaged=damaged,
+    )
 
 
 def _add(
@@ -144,7 +178,8 @@ def _require_room_for_all(settings: Settings, folder: Path) -> None:
     parts = [path for part in contents.folders(settings) for _, path in part.files()]
     parts += [path for _, path in contents.lake_data(settings)]
     needed = 2 * databases.size(settings) + sum(path.stat().st_size for path in parts if path.exists())
-    require_room(folder, needed, ", should nothing compress", "another folder: make backup OUT=/mnt/disk")
+    purpose, alternative = ", should nothing compress, with the reserve", "another folder: STACK_BACKUP_FOLDER, or OUT="
+    require_room(folder, needed + disk.RESERVE, purpose, alternative)
 
 
 def require_room(folder: Path, needed: int, purpose: str, alternative: str) -> None:
@@ -199,10 +234,15 @@ def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets:
     return manifest
 
 
-def require_counts(stack: str, manifest: Manifest, counts: archive.Counts) -> None:
-    """Refuse restored databases that do not hold what the archive says."""
-    if counts != manifest.counts:
-        raise StackError(stack, found=str(counts), expected=f"what the archive says: {manifest.counts}")
+def require_undamaged(file: Path, manifest: Manifest) -> None:
+    """Refuse an archive whose lake was damaged when it was written."""
+    if manifest.damaged:
+        raise StackError(
+            str(file),
+            found=f"{len(manifest.damaged)} damaged files of the lake in it, among them {manifest.damaged[0]}",
+            expected="a lake whose files have the MD5s that they are named by; older archives are kept meanwhile",
+            todo="run `make doctor DEEP=1`; restore an older archive, or fetch the files from STACK_LAKE_REMOTE",
+        )
 
 
 def put_files(

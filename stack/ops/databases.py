@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import make_url
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops.archive import Counts
+from stack.ops.archive import Counts, Manifest
 
 KIND = "sqlite"
 """The name of a kind is SQLAlchemy's."""
@@ -81,6 +82,26 @@ def copy(file: Path, into: Path) -> None:
     check(into, str(file))
 
 
+def put(settings: Settings, file: Path, manifest: Manifest, unpacked: Path) -> None:
+    """Check the databases of an unpacked archive and move them to their places.
+
+    Raises:
+        StackError: one is damaged, or they do not hold what the archive says.
+    """
+    places = files(settings)
+    for name in manifest.databases.keys() - MADE_ANEW:
+        check(unpacked / "databases" / name, f"{file}, database {name}")
+        places[name].parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(unpacked / "databases" / name, places[name])
+    require_counts(str(settings.home), manifest, counts(places["mlflow"], places["state"]))
+
+
+def require_counts(stack: str, manifest: Manifest, counts: Counts) -> None:
+    """Refuse restored databases that do not hold what the archive says."""
+    if counts != manifest.counts:
+        raise StackError(stack, found=str(counts), expected=f"what the archive says: {manifest.counts}")
+
+
 def check(file: Path, name: str) -> None:
     """Refuse a damaged database, `name` in the StackError."""
     try:
@@ -119,6 +140,11 @@ def _rows(file: Path, table: str, query: str) -> list[Any]:
     """Query a table that may not exist yet."""
     if not file.exists():
         return []
-    with closing(sqlite3.connect(file)) as database:
-        exists = database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [table]).fetchone()
-        return database.execute(query.format(table)).fetchall() if exists else []
+    master = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            exists = database.execute(master, [table]).fetchone()
+            return database.execute(query.format(table)).fetchall() if exists else []
+    except sqlite3.Error as error:
+        expected, todo = f"a database with the table {table}", "take another archive"
+        raise StackError(str(file), found=str(error), expected=expected, todo=todo) from None

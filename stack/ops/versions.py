@@ -83,6 +83,10 @@ def sources() -> str:
     return hashlib.sha256(b"".join([available.encode(), *(path.read_bytes() for path in paths)])).hexdigest()[:16]
 
 
+class BusyError(StackError):
+    """Another process does the same to this stack at this moment."""
+
+
 @contextmanager
 def exclusive(settings: Settings, lock: Path, task: str) -> Iterator[None]:
     """Let one task of a kind at a time work on a state."""
@@ -91,7 +95,7 @@ def exclusive(settings: Settings, lock: Path, task: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             problem, todo = f"another {task} at work on this stack", "wait for its end"
-            raise StackError(str(settings.home), found=problem, expected="one at a time", todo=todo) from None
+            raise BusyError(str(settings.home), found=problem, expected="one at a time", todo=todo) from None
         yield
 
 

@@ -86,7 +86,7 @@ def _fill(settings: Settings, file: Path, manifest: Manifest, report: Report) ->
                     _server(settings, "pg_restore", *words, stdin=dump)
         with file.open("rb") as source:
             _inside(settings, report, "restore", stdin=source, stdout=subprocess.DEVNULL)
-        backups.require_counts(settings.name, manifest, _counts(settings))
+        databases.require_counts(settings.name, manifest, _counts(settings))
     except BaseException:
         docker.compose(settings, "down", "--volumes", check=False)
         raise

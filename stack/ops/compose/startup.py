@@ -115,7 +115,7 @@ class _Start:
                 ended = container.state == "exited" and container.exit_code == 0
                 ready, state = ended and container.started >= self._since.replace(microsecond=0), "done"
             else:
-                ready, state = container.health == "healthy", "healthy"
+                ready, state = (container.health or container.state) in ("healthy", "running"), "healthy"
             if not ready:
                 self._ready.discard(name)  # it was replaced by a container of the new image
             elif name not in self._ready:

@@ -39,7 +39,7 @@ def _health(service: Service | None, container: Container) -> str:
         return f"does not run ({container.state}); see `make logs SERVICE={container.service}`"
     if container.health == "unhealthy":
         return f"unhealthy ({container.last_check})"
-    return container.health or container.state
+    return container.health or ("healthy" if service and not service.health else container.state)
 
 
 def findings(settings: Settings, *, running: bool) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from stack.ops.runtimes import Report
 def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
     """Write an archive of everything and return its path."""
     file = backups.target(out, at)
-    with backups.exclusive(settings), backups.new_archive(settings, file, report) as path:
-        backups.write(settings, path, at, report, secrets=secrets)
+    backups.create(settings, file, at, report, secrets=secrets)
     return file
 
 
@@ -55,11 +53,7 @@ def restore(
 
     def load(unpacked: Path) -> None:
         report(f"  unpacked {len(manifest.members):,} files, {manifest.size / MIB:.1f} MiB")
-        for name in manifest.databases.keys() - databases.MADE_ANEW:
-            databases.check(unpacked / "databases" / name, f"{file}, database {name}")
-            places[name].parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(unpacked / "databases" / name, places[name])
-        backups.require_counts(str(settings.home), manifest, databases.counts(places["mlflow"], places["state"]))
+        databases.put(settings, file, manifest, unpacked)
 
     backups.put_files(settings, file, manifest, load)
     if secrets:
