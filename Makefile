@@ -63,8 +63,7 @@ clean: setup ## Delete all state, after asking (YES=1 does not ask)
 backup: setup ## Write all state into one archive, while the stack runs (OUT=backups SECRETS=1)
 	@$(STACK) backup $(call option,OUT,out) $(call switch,SECRETS,secrets)
 
-restore: setup ## Bring back the state of an archive (FILE=backups/... RUNTIME SECRETS=1; YES=1 moves old state aside)
-	@$(call require,FILE,name the archive: make restore FILE=backups/stack-....tar.gz)
+restore: setup ## Bring back the state of an archive, the newest without FILE (FILE RUNTIME SECRETS=1; YES=1 moves old state aside)
 	@$(STACK) restore $(call option,RUNTIME,runtime) $(call switch,YES,yes) $(call switch,SECRETS,secrets) $(call argument,FILE)
 
 # With the packages that wrote the state; `stack upgrade` installs the new ones after the backup.

@@ -112,7 +112,7 @@ def test_the_key_is_on_no_command_line():
 
 @pytest.mark.parametrize(
     ("target", "name"),
-    [("new", "NAME"), ("example", "NAME"), ("restore", "FILE"), ("join", "URL"), ("reproduce", "RUN")],
+    [("new", "NAME"), ("example", "NAME"), ("join", "URL"), ("reproduce", "RUN")],
 )
 def test_what_is_missing_is_named(target, name):
     environ = {name: value for name, value in os.environ.items() if name not in names()}

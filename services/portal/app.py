@@ -32,6 +32,7 @@ from services.portal.projects import Card, card
 from services.portal.tools import TIMEOUT_SECONDS, Origin, ToolState, ask, inside, outside, tools
 from stack.core import pages
 from stack.core.settings import Settings
+from stack.ops import scheduled
 from stack.specification import example, specs
 
 HERE = Path(__file__).parent
@@ -110,6 +111,8 @@ async def home(request: Request) -> Response:
         ],
         names=names,
         cards=cards,
+        backups=settings.backup_daily > 0,
+        backup=await asyncio.to_thread(scheduled.read, settings),
         checked=any(isinstance(card, Card) and card.data_docs for card in cards),
         reported=any(isinstance(card, Card) and card.report for card in cards),
         mlflow=outside(settings, "mlflow", origin),

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import click
 
-from stack.cli.common import current_runtime, main, out_option, runtime_option, settings_with
+from stack.cli.common import current_runtime, main, runtime_option, settings_with
 from stack.core.errors import StackError
 
 KEY = re.compile(r"[0-9a-f]{64}\..+")
 """Without the first part, any authority would be trusted with the password."""
+OUT = "Folder or file; by default STACK_BACKUP_FOLDER."
+archive_option = click.option("--out", type=click.Path(path_type=Path), help=OUT)
 
 
 @main.command()
@@ -121,33 +123,41 @@ def apply() -> None:
 
 
 @main.command()
-@out_option("backups", "Folder or file.")
+@archive_option
 @click.option("--secrets", is_flag=True, help="Put .env in too.")
-def backup(out: Path, secrets: bool) -> None:
+def backup(out: Path | None, secrets: bool) -> None:
     """Write all state into one archive, while the stack runs."""
     from stack.ops import contents
 
-    env = contents.ENV if secrets else None
-    current_runtime().backup(out, datetime.now(UTC), click.echo, secrets=env)
+    env, runtime = contents.ENV if secrets else None, current_runtime()
+    runtime.backup(out or runtime.settings.backup_folder, datetime.now(UTC), click.echo, secrets=env)
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @runtime_option
 @click.option("--yes", is_flag=True, help="Move the state that is there aside.")
 @click.option("--secrets", is_flag=True, help="Write .env from the archive.")
-def restore(file: Path, runtime: str | None, yes: bool, secrets: bool) -> None:
-    """Bring back the state in FILE, an archive of `backup`; the stack must be down."""
-    current_runtime(runtime=runtime).restore(file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
+def restore(file: Path | None, runtime: str | None, yes: bool, secrets: bool) -> None:
+    """Bring back the state in FILE, an archive of `backup`, by default the newest one; the stack must be down."""
+    chosen = current_runtime(runtime=runtime)
+    if file is None:
+        from stack.ops import backups
+
+        file = backups.newest(chosen.settings.backup_folder)
+        if not yes:
+            click.confirm(f"Restore {file}, the newest archive?", abort=True)
+    chosen.restore(file, datetime.now(UTC), click.echo, replace=yes, secrets=secrets)
 
 
 @main.command()
-@out_option("backups", "Folder or file.")
-def upgrade(out: Path) -> None:
+@archive_option
+def upgrade(out: Path | None) -> None:
     """Back up, install the locked packages, and start the checked-out version, which migrates the databases."""
     from stack.ops import upgrade
 
-    upgrade.upgrade(settings_with(), out, datetime.now(UTC), click.echo)
+    settings = settings_with()
+    upgrade.upgrade(settings, out or settings.backup_folder, datetime.now(UTC), click.echo)
 
 
 @main.command()

@@ -3,7 +3,8 @@
 ``python -m stack.ops.scheduled`` does what is due; the service ``backups`` runs it.
 
 What is due follows from the record of the last ones, not from a timer: a machine that was off or asleep, a service
-that was killed and a clock that was set are no exception.
+that was killed and a clock that was set are no exception. What makes a backup is imported when one is due, as it takes
+seconds and 150 MB.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from stack.core import files
 from stack.core.errors import StackError
 from stack.core.settings import Settings, settings
-from stack.ops import backups, rehearsal
-from stack.ops.runtimes import Report
 from stack.ops.versions import BusyError
 
+Report = Callable[[str], None]
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 FIRST = timedelta(minutes=15)
 """How long the first backup waits for the first models."""
@@ -105,6 +105,8 @@ def _passed(last: datetime, now: datetime, span: timedelta) -> bool:
 
 def _back_up(stack: Settings, record: Record, now: datetime, report: Report) -> None:
     """Write an archive, and delete the oldest that no rule keeps; never after one that has something wrong."""
+    from stack.ops import backups
+
     folder = stack.backup_folder
     out = folder / f"stack-{now:%Y%m%dT%H%M%SZ}-{backups.tag(stack)}.tar.gz"
 
@@ -140,6 +142,8 @@ def superfluous(archives: Iterable[Path], daily: int, weekly: int) -> list[Path]
 
 
 def _verify(stack: Settings, record: Record, now: datetime, report: Report) -> None:
+    from stack.ops import rehearsal
+
     record.tried = record.file
     record.verify_problem = _problem(partial(rehearsal.rehearse, stack, Path(record.file or ""), report), report)
     if not record.verify_problem:

@@ -41,6 +41,26 @@ def test_with_every_service_down_the_page_says_so(home, portal):
     assert "no batch has been checked yet" in page
 
 
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ({}, "The first backup is made"),
+        (
+            {"at": "2026-11-29T07:00:00Z", "file": "<b>", "verified_at": "2026-11-28T07:00:00Z"},
+            'title="&lt;b&gt;">2026-11-29 07:00 UTC</span>\n· last restore that was tried and compared: 2026-11-28',
+        ),
+        ({"at": "2026-11-29T07:00:00Z", "problem": "full"}, "2026-11-29 07:00 UTC</span>, since then it fails"),
+        ({"problem": "full"}, ">none</span>, since then it fails"),
+        ({"at": "2026-11-29T07:00:00Z", "verify_problem": "rot"}, "compared: none, since then it fails"),
+    ],
+)
+def test_last_backup_and_the_last_restore_that_was_tried_are_shown(home, portal, known, shown):
+    home.run.mkdir(parents=True, exist_ok=True)
+    (home.run / "backup.json").write_text(json.dumps({"since": "2026-11-01T00:00:00Z"} | known))
+
+    assert shown in portal(home).get("/").text
+
+
 def test_the_data_sets_of_a_project_are_listed_with_their_picture(reported, portal):
     migrations.upgrade(reported.state_database)  # the catalog is read in another process
     client = portal(reported)

@@ -96,6 +96,18 @@ def test_clean_asks_first(env):
     assert answer.exit_code == 1 and "Delete all state in" in answer.output
 
 
+def test_restore_takes_the_newest_archive_and_asks_first(env, tmp_path):
+    env |= {"STACK_BACKUP_FOLDER": str(tmp_path)}
+    none = stack("restore", env=env)
+    for name in ("stack-20261128T000000Z.tar.gz", "stack-20261129T000000Z-ab.tar.gz"):
+        (tmp_path / name).write_text("no archive")
+    asked, sure = stack("restore", env=env), stack("restore", "--yes", env=env)
+
+    assert "no archive" in none.stderr and none.returncode == 1
+    assert f"Restore {tmp_path}/stack-20261129T000000Z-ab.tar.gz, the newest archive?" in asked.stdout
+    assert "stack-20261129T000000Z-ab.tar.gz" in sure.stderr and "Traceback" not in sure.stderr
+
+
 def test_the_exports_can_be_evaluated(env):
     keys = [
         "PREFECT_API_URL",
