@@ -16,6 +16,7 @@ from services.prediction import metrics, model_cache
 from services.prediction.canary import RequestWindow, hash_fraction, uuid7
 from services.prediction.schema import Row, answer_model, parsed_example
 from services.prediction.shadow import Shadow
+from stack.core.errors import StackError
 from stack.features.online import OnlineFeatures, OnlineRows
 from stack.project import Project
 from stack.promotion import decisions, rollout
@@ -25,12 +26,27 @@ from stack.registry.registry import Version
 from stack.serving.served import ServedModel
 
 RETRY_SECONDS = 3.0
+FETCH_AGAIN_SECONDS = 5.0
+"""After which a version that does not load is downloaded again: its artifact may have been mended."""
 
 logger = logging.getLogger("stack.prediction")
 
 
 class ModelError(Exception):
     """A model failed to predict: the model's own fault, unlike an unreachable database."""
+
+
+class UnloadableError(Exception):
+    """The files of a model cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class FailedVersion:
+    """A version of the registry that could not be loaded, and until when it is not downloaded again."""
+
+    version: str
+    error: Exception
+    until: float
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,11 @@ class LiveModels:
     problem: str = ""
     """Why the registry's champion is not the one that answers; empty when it is, or when there is none."""
     retry_at: float = 0.0
+    _registered: Version | None = None
+    """The registry's champion, where it answers."""
+    _failed: FailedVersion | None = None
+    _stamps: model_cache.Stamps | None = None
+    """Of the champion's copy, as it was loaded."""
 
     def __init__(self, project: Project) -> None:
         self.project, self.spec, self.answer = project, project.spec, answer_model(project.spec)
@@ -88,16 +109,19 @@ class LiveModels:
     def refresh_live(self) -> None:
         """Load champion and canary where their aliases have moved; leaves the shadow as it is."""
         try:
-            version = self.project.registry.champion()
+            self._registered = None
+            self._registered = version = self.project.registry.champion()
             if version and (self.champion is None or self.champion.version != version.version):
-                self._promote(version.version, model_cache.fetch(self.project, version))
+                self._promote(version)
+            elif version and self._stamps != model_cache.stamps(model_cache.path(self.project, version)):
+                self._stamps = model_cache.stamps(model_cache.fetch(self.project, version))
             if self.spec.rollout.canary:
                 self._update_canary(self.project.registry.canary())
             self.problem = ""
         except Exception as error:
-            self._retry_later(error)
             if self.champion is None:
                 self._load_cached()
+            self._retry_later(error)
 
     def routes_to_canary(self, rows: Sequence[Row]) -> bool:
         """Return whether the canary answers all rows of a request; assigns the first row an id if it has none."""
@@ -113,15 +137,35 @@ class LiveModels:
         return next((model.requests for model in live), RequestWindow())
 
     def load(self, version: str, folder: Path) -> LoadedModel:
-        """Load a version and warm it up with the example request."""
-        model = LoadedModel(version, ServedModel(folder), OnlineFeatures(self.project), datetime.now(UTC))
+        """Load a version and warm it up with the example request. UnloadableError: its files are damaged."""
+        try:
+            served = ServedModel(folder)
+        except Exception as error:
+            raise UnloadableError(f"{type(error).__name__}: {error}") from error
+        model = LoadedModel(version, served, OnlineFeatures(self.project), datetime.now(UTC))
         model.predict([parsed_example(self.spec)], [datetime.now(UTC)])
         return model
 
-    def _promote(self, version: str, folder: Path) -> None:
+    def _promote(self, version: Version) -> None:
+        """Make a version live; a copy of it that does not load is downloaded anew, once."""
+        if self._failed and self._failed.version == version.version and time.monotonic() < self._failed.until:
+            raise self._failed.error
+        try:
+            folder = model_cache.fetch(self.project, version)
+            try:
+                self._go_live(version.version, folder)
+            except UnloadableError:
+                model_cache.delete(folder)
+                self._go_live(version.version, model_cache.fetch(self.project, version))
+        except (UnloadableError, StackError) as error:
+            self._failed = FailedVersion(version.version, error, time.monotonic() + FETCH_AGAIN_SECONDS)
+            raise
+        model_cache.mark_champion(folder)
+
+    def _go_live(self, version: str, folder: Path) -> None:
         """Load and warm up a version while the current one answers, then make it live."""
         self.previous, self.champion = self.champion, self.load(version, folder)
-        model_cache.mark_champion(folder)
+        self._stamps = model_cache.stamps(folder)
         metrics.CHAMPION.labels(self.spec.name).set(float(version))
         logger.info("%s: version %s is live", self.spec.name, version)
 
@@ -161,16 +205,31 @@ class LiveModels:
         return DecisionTime(self.project.clock.now(), datetime.now(UTC))
 
     def _load_cached(self) -> None:
-        """Answer with the last champion's copy until the registry answers."""
-        if folder := model_cache.last_champion(self.project):
+        """Answer with a copy, the last champion's if it can be, until the registry's champion is loaded."""
+        for folder in model_cache.whole_copies(self.project):
             try:
-                self._promote(folder.name.partition("-")[0], folder)
+                self._go_live(folder.name.partition("-")[0], folder)
             except Exception:
                 logger.exception("%s: the copy %s does not load", self.spec.name, folder)
+            else:
+                return
 
     def _retry_later(self, error: Exception) -> None:
         """Keep a problem for /readyz, and log it once."""
-        problem = f"{type(error).__name__}: {error}"
+        problem = self._describe(error)
         if problem != self.problem:
-            logger.warning("%s: the registry's champion is not loaded: %s", self.spec.name, problem)
+            logger.warning("%s: %s", self.spec.name, problem)
         self.problem, self.retry_at = problem, time.monotonic() + RETRY_SECONDS
+
+    def _describe(self, error: Exception) -> str:
+        """Say which version answers instead of which, and why."""
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, StackError):
+            text = f"{error.where}: found {error.found}, expected {error.expected}. {error.todo}"
+        elif isinstance(error, UnloadableError):
+            text = str(error)
+        answering = self.champion.version if self.champion else "none"
+        if self._registered is None:
+            return f"the registry does not answer, {answering} answers: {text}"
+        wanted = self._registered.version
+        return text if wanted == answering else f"registry says {wanted}, {answering} answers: {text}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from stack.core import files
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.registry import _compat, rest
@@ -19,14 +22,31 @@ from stack.registry.registry import Version
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+SERVED = "served"
+HASHES = "stack.served"
+"""Tag of a version: the SHA-256 of each file of its served form, a JSON object."""
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below a folder, by its path there."""
+    digests = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
+
 
 def fetch(settings: Settings, version: Version, folder: Path) -> None:
     """Download a version's served form into a new or empty folder, whole or not at all."""
-    download(settings, version, "served", folder)
+    download(settings, version, SERVED, folder)
 
 
 def download(settings: Settings, version: Version, name: str, folder: Path) -> None:
-    """Download an artifact folder of the version's run into `folder`, whole or not at all."""
+    """Download an artifact folder of the version's run into `folder`: whole and on the disk, or not at all.
+
+    Raises:
+        StackError: the run has no such folder, or the served form is not the one that was registered.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -44,8 +64,13 @@ def download(settings: Settings, version: Version, name: str, folder: Path) -> N
                 target = aside / Path(path).relative_to(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _save(client, root, path, target)
+        if name == SERVED:
+            _require_registered(version, hashes(aside))
+        for written in (*aside.rglob("*"), aside):
+            files.sync(written)
         # rename(2) replaces an empty folder in one step.
         aside.replace(folder)
+        files.sync(folder.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -83,6 +108,18 @@ def folder(settings: Settings, version: Version, name: str) -> Iterator[Path]:
         downloaded = Path(parent) / name
         download(settings, version, name, downloaded)
         yield downloaded
+
+
+def _require_registered(version: Version, found: Mapping[str, str]) -> None:
+    """Refuse a served form of other content than was registered; a version of before the tag has no hashes."""
+    recorded = json.loads(version.tags.get(HASHES, "{}"))
+    for name in (name for name, digest in recorded.items() if found.get(name) != digest):
+        raise StackError(
+            f"model {version.name}, version {version.version}, run {version.run_id}, artifact {SERVED}/{name}",
+            found=f"a damaged file, SHA-256 {found[name]}" if name in found else "no such file",
+            expected=f"the file that was registered, SHA-256 {recorded[name]}",
+            todo=f"run `make restore` with a backup from before the damage, or `make train PROJECT={version.name}`",
+        )
 
 
 def _root(client: httpx.Client, version: Version) -> str:

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from stack.core import code
 from stack.core.errors import StackError
 from stack.project import Project
+from stack.registry import artifacts
 from stack.registry.registry import METRICS
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
@@ -101,8 +102,8 @@ def train(
         report(f"{name}: {result.summary(scorer)}")
         tracker.trial(f"{name}: {result.candidate}", result, scorer)
 
-    with tracker.run(title, "training") as run_id, TemporaryDirectory() as artifacts:
-        folder = Path(artifacts)
+    with tracker.run(title, "training") as run_id, TemporaryDirectory() as logged:
+        folder = Path(logged)
         side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else "at random"
         report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out {side}")
         best = search(spec, split, log_trial, workers)
@@ -115,7 +116,8 @@ def train(
         tracker.log(best.choice | protocol | sizes, metrics)
         tracker.artifacts(folder)
         example = candidates.frame(spec, rows.head(5))
-        version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics))
+        served = {artifacts.HASHES: json.dumps(artifacts.hashes(folder / artifacts.SERVED))}
+        version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics) | served)
         report(f"version {version} registered: {best.candidate}, fitted on {len(rows):,} rows")
     return TrainingResult(run_id, version, metrics, tags)
 
@@ -150,7 +152,7 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
     """
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
-    export(pipeline, spec, folder / "served", sample.head(EXPORT_ROWS))
+    export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
     rows = evaluation.answered(spec, sample, tasks.of(spec).predict(pipeline, candidates.frame(spec, sample)))
     _write(spec, rows, ["event_timestamp"], folder / "reference" / "reference.parquet")
     return pipeline

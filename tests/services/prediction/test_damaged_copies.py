@@ -1,0 +1,105 @@
+"""A damaged copy of a model is fetched anew, another version answers where it cannot be, and /readyz says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.prediction import model_cache
+from stack.project import Project
+from stack.registry import artifacts
+from tests.polling import eventually
+from tests.services.conftest import post
+from tests.services.prediction.test_predictions import ROW, another, champion, crown, readiness, url  # noqa: F401
+
+pytestmark = pytest.mark.services
+HEALS_SECONDS = 10
+
+
+@pytest.fixture
+def copy(home, spec, champion) -> Path:
+    """The champion's copy on disk."""
+    return model_cache.path(Project(home, spec), Project(home, spec).registry.champion())
+
+
+def cut_off(model: Path) -> bytes:
+    whole = model.read_bytes()
+    os.truncate(model, 500)
+    return whole
+
+
+def flip(model: Path) -> bytes:
+    """Change a bit that the loader does not notice."""
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    return whole
+
+
+@pytest.mark.parametrize("damage", [cut_off, flip, lambda model: (model.read_bytes(), model.unlink())[0]])
+def test_a_damaged_copy_heals_while_the_service_runs(home, url, champion, copy, damage):
+    whole = damage(copy / "model.onnx")
+    eventually(lambda: (copy / "model.onnx").exists() and (copy / "model.onnx").read_bytes() == whole, HEALS_SECONDS)
+    assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
+
+
+@pytest.mark.parametrize(("damage", "hashes"), [(cut_off, True), (flip, True), (cut_off, False)])
+def test_a_damaged_copy_heals_after_a_kill(home, url, champion, copy, prediction, damage, hashes):
+    prediction.stop(signal.SIGKILL)
+    whole = damage(copy / "model.onnx")
+    if not hashes:  # as in a copy of a former release
+        (copy / model_cache.HASHES).unlink()
+    prediction.start()
+
+    eventually(lambda: readiness(home)["champion"] == champion, HEALS_SECONDS)
+    assert post(url, {"rows": [ROW]}).status_code == 200
+    assert readiness(home)["problem"] == "" and (copy / "model.onnx").read_bytes() == whole
+
+
+@pytest.fixture
+def damaged_artifact(home, copy) -> Iterator[None]:
+    """The artifact of the champion's run is damaged, its copy is whole."""
+    (artifact,) = Path(home.artifacts).glob(f"*/{copy.name.partition('-')[2]}/artifacts/served/model.onnx")
+    whole = cut_off(artifact)
+    yield
+    artifact.write_bytes(whole)
+
+
+def test_the_other_version_answers_while_the_artifact_is_damaged(
+    home, spec, url, champion, prediction, copy, damaged_artifact, request
+):
+    second = another(home, spec, champion)
+    Project(home, spec).registry.set_champion(second)
+
+    problem = eventually(lambda: readiness(home)["problem"], HEALS_SECONDS)
+    assert problem.startswith(f"registry says {second}, {champion} answers: ") and "InvalidProtobuf" in problem
+    assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
+    prediction.stop(signal.SIGKILL)
+    prediction.start()
+    assert eventually(lambda: readiness(home)["problem"], HEALS_SECONDS) == problem
+    assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
+
+    request.getfixturevalue("mended")(home, copy)
+    eventually(lambda: readiness(home)["champion"] == second, 3 * HEALS_SECONDS)
+    assert readiness(home)["problem"] == ""
+    crown(home, spec, champion)
+
+
+@pytest.fixture
+def mended():
+    def mend(home, copy) -> None:
+        (artifact,) = Path(home.artifacts).glob(f"*/{copy.name.partition('-')[2]}/artifacts/served/model.onnx")
+        artifact.write_bytes((copy / "model.onnx").read_bytes())
+
+    return mend
+
+
+def test_a_registered_artifact_is_compared_with_its_hashes(home, spec, version, champion, damaged_artifact, tmp_path):
+    registered = Project(home, spec).registry.numbered(version)
+    assert set(registered.tags) >= {artifacts.HASHES}
+    with pytest.raises(Exception, match=r"artifact served/model.onnx:\n  found     a damaged file"):
+        artifacts.fetch(home, registered, tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []
