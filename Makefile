@@ -51,8 +51,11 @@ status: setup ## Show health, port, memory, restarts and uptime of every service
 logs: setup ## Show and follow the log of a service, or of all (SERVICE=mlflow)
 	@$(STACK) logs $(call argument,SERVICE)
 
-doctor: setup ## Look for what is wrong and say what to do
-	@$(STACK) doctor
+doctor: setup ## Look for what is wrong and say what to do; DEEP=1 compares all data with its hashes
+	@$(STACK) doctor $(if $(DEEP),--deep)
+
+trust-clock: setup ## Believe the clock as it is now, where it was taken to have jumped
+	@$(STACK) trust-clock
 
 env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and prefect work on the stack
 	@$(STACK) env

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
@@ -56,7 +56,7 @@ def publish(project: Project, report: Report) -> None:
 @task(cache_policy=NO_CACHE)
 def prune_predictions(project: Project, now: datetime) -> int:
     """Delete predictions that are older than the settings keep them; return their number."""
-    return predictions.prune(project.settings.state_database, now - timedelta(days=project.settings.keep_days))
+    return predictions.prune(project.settings, now)
 
 
 @flow(name="monitor", flow_run_name="monitor {project}", timeout_seconds=60 * MINUTE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pandas import DataFrame
 
 from monitoring import _compat, frames, metrics, pages, policy, workspace
 from monitoring.comparison import WindowComparison, compare
+from stack.core import clock
 from stack.kit.drift import Verdict, Window
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
@@ -198,8 +199,9 @@ def _delete_old(project: Project, summaries: list[dict[str, Any]], now: datetime
     """
     for summary in summaries[: -SNAPSHOTS + 1]:
         workspace.remove(project, summary["name"])
-    oldest = now - timedelta(days=project.settings.keep_days)
-    for summary in summaries:
-        if datetime.fromisoformat(summary.get("made", summary["at"])) < oldest:
+    made = [datetime.fromisoformat(summary.get("made", summary["at"])) for summary in summaries]
+    oldest = clock.oldest_kept(project.settings, now, max(made, default=None))
+    for summary, instant in zip(summaries, made, strict=True):
+        if oldest and instant < oldest:
             workspace.remove(project, summary["name"])
             pages.remove(project.settings, project.spec.name, summary["name"])

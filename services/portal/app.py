@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -28,11 +29,13 @@ from starlette.staticfiles import StaticFiles
 from services import guard
 from services.portal import _compat, catalog_page, formats, headers, report_index, watch
 from services.portal.cache import Cache
+from services.portal.links import Origin, outside
 from services.portal.projects import Card, card
-from services.portal.tools import TIMEOUT_SECONDS, Origin, ToolState, ask, inside, outside, tools
 from stack.core import pages
+from stack.core.problems import Problem
 from stack.core.settings import Settings
-from stack.ops import scheduled
+from stack.ops import health, scheduled
+from stack.ops.tools import TIMEOUT_SECONDS, ToolState, ask, inside, tools
 from stack.specification import example, specs
 
 HERE = Path(__file__).parent
@@ -76,7 +79,8 @@ def build(settings: Settings) -> Starlette:
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=headers.add)],
         routes=[
             Route("/", home),
-            Route("/healthz", health),
+            Route("/healthz", healthy),
+            Route("/problems.json", problems_json),
             Route("/reports/", every_report),
             Route("/reports/{project}/", reports),
             Route("/catalog/{project}.json", catalog_json),
@@ -98,7 +102,8 @@ async def home(request: Request) -> Response:
     settings, origin, names = portal.settings, _origin(request), specs.names()
     shown = tools(settings)
     results = await portal.cache.read(
-        {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
+        {"problems": partial(_problems, portal)}
+        | {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
         | {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
     )
     cards = [results[f"project {name}"] for name in names]
@@ -111,6 +116,7 @@ async def home(request: Request) -> Response:
         ],
         names=names,
         cards=cards,
+        problems=results["problems"] if isinstance(results["problems"], list) else [],
         backups=settings.backup_daily > 0,
         backup=await asyncio.to_thread(scheduled.read, settings),
         checked=any(isinstance(card, Card) and card.data_docs for card in cards),
@@ -172,7 +178,17 @@ async def data_docs(request: Request) -> Response:
     return _page(portal, "docs.html", names=names)
 
 
-async def health(_: Request) -> Response:
+async def _problems(portal: Portal) -> list[Problem]:
+    return await health.problems(portal.settings, portal.client, datetime.now(UTC))
+
+
+async def problems_json(request: Request) -> Response:
+    """List what is wrong as JSON, for command lines that cannot see the state."""
+    problems = await _problems(request.state.portal)
+    return JSONResponse([asdict(problem) for problem in problems])
+
+
+async def healthy(_: Request) -> Response:
     """Report that this process answers."""
     return JSONResponse({"status": "ok"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,11 +59,14 @@ def down() -> None:
 
 @main.command()
 def status() -> None:
-    """Show health, port, memory, restarts and uptime of every service; end with 1 if one is unwell."""
+    """Show health, port, memory, restarts and uptime of every service, and problems; end with 1 if one is unwell."""
     from stack.ops import status
 
-    rows = current_runtime().status()
+    runtime = current_runtime()
+    rows = runtime.status()
     click.echo(status.table(rows))
+    for problem in runtime.problems(datetime.now(UTC)):
+        click.echo(str(problem))
     sys.exit(0 if all(row.well for row in rows) else 1)
 
 
@@ -78,12 +82,49 @@ def logs(service: str | None, lines: int, follow: bool | None) -> None:
 
 
 @main.command()
-def doctor() -> None:
-    """Check what the stack needs to run well; end with 1 if something is to be done."""
-    findings = current_runtime().findings()
+@click.option("--deep", is_flag=True, help="Read all data, models and databases, and compare them with their hashes.")
+def doctor(deep: bool) -> None:
+    """Check what the stack needs to run well, and list its problems; end with 1 if something is to be done."""
+    from stack.ops.doctor import Finding
+
+    runtime = current_runtime()
+    if deep:
+        runtime.beside_state(lambda: _verify(click.echo), ["verify"], click.echo)
+    problems = runtime.problems(datetime.now(UTC))
+    findings = [
+        *runtime.findings(),
+        *(Finding(problem.title, False, problem.text, problem.todo) for problem in problems),
+    ]
+    if not problems:
+        findings.append(Finding("problems", True, "none"))
     for finding in findings:
         click.echo(str(finding))
     sys.exit(0 if all(finding.good for finding in findings) else 1)
+
+
+@main.command(hidden=True)
+def verify() -> None:
+    """Read all data, models and databases, compare them with their hashes, and record what is damaged."""
+    _verify(click.echo)
+
+
+def _verify(report: Callable[[str], None]) -> None:
+    from stack.ops import integrity
+
+    damaged = integrity.check(settings_with(), report)
+    report(f"{len(damaged)} damaged" if damaged else "data, models and databases are as they were written")
+
+
+@main.command("trust-clock")
+def trust_clock() -> None:
+    """Believe the clock as it is now, where it was taken to have jumped."""
+    from stack.core import wall_clock
+
+    def trust() -> None:
+        wall_clock.trust(settings_with())
+        click.echo(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC is believed")
+
+    current_runtime().beside_state(trust, ["trust-clock"], click.echo)
 
 
 @main.command()

@@ -15,6 +15,32 @@ from sqlalchemy import Connection, delete, insert, select
 
 from stack.core.database import clocks, engine, in_utc
 from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.core.wall_clock import FAR, TODO, observe
+
+
+def require_vouched(settings: Settings, clock: Clock, until: datetime) -> None:
+    """Refuse an instant of the wall clock that lies beyond what this machine can vouch for; a replay's is stored."""
+    seen = observe(settings)
+    if clock.kind == "wall" and until > seen.trusted:
+        problem = seen.problem or f"it is {seen.trusted:%Y-%m-%d %H:%M} UTC"
+        raise StackError(
+            f"window of {clock.project}, until {until:%Y-%m-%d %H:%M} UTC",
+            found=problem,
+            expected="an instant that has come; nothing is lost, a later run fetches from where the last one ended",
+            todo=TODO if seen.jump else "give an earlier instant",
+        )
+
+
+def oldest_kept(settings: Settings, now: datetime, newest: datetime | None) -> datetime | None:
+    """Return the instant before which records of a table may be deleted at `now`; None where none may.
+
+    None may where the clock has jumped, or `now` lies far after the newest record, made before the clock was watched.
+    """
+    seen = observe(settings)
+    if newest is None or seen.jump or now > seen.trusted or (newest < seen.since and now - newest > FAR):
+        return None
+    return now - timedelta(days=settings.keep_days)
 
 
 @dataclass(frozen=True)

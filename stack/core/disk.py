@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from stack.core.errors import StackError
+from stack.core.problems import Problem
 from stack.core.settings import Settings
 
 MIB = 2**20
@@ -13,6 +14,8 @@ RESERVE = 2**30
 """Bytes. No batch is added below it: it is for the prediction log, runs and databases."""
 WARNING = 3 * RESERVE
 """Bytes. Below it an alarm is raised."""
+
+TODO = "free some space (docs/operations.md says what may go), or move the state with STACK_HOME"
 
 
 class DiskFullError(StackError):
@@ -34,6 +37,12 @@ def filling(settings: Settings) -> bool:
     return free(settings.home) < WARNING
 
 
+def problems(settings: Settings) -> list[Problem]:
+    """Return what is wrong with the free space."""
+    stopped = "; ingestion has stopped" if low(settings) else ""
+    return [Problem("the disk fills up", f"{free_space(settings)}{stopped}", TODO)] if filling(settings) else []
+
+
 def free_space(settings: Settings) -> str:
     """Return the free space as a sentence."""
     return f"{free(settings.home) / MIB:,.0f} MiB free on the disk of {settings.home}"
@@ -46,5 +55,5 @@ def require_reserve(settings: Settings, what: str) -> None:
             what,
             found=free_space(settings),
             expected=f"at least {RESERVE / MIB:,.0f} MiB; nothing is lost, and serving goes on",
-            todo="free some space (docs/operations.md says what may go), then run it again: it fetches what it missed",
+            todo=f"{TODO}; then run it again: it fetches what it missed",
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from stack.core.errors import StackError
+from stack.core.problems import Problem
 from stack.core.runtimes import RUNTIMES
 from stack.core.settings import Settings
 from stack.ops import compose_file, credentials
@@ -79,6 +80,10 @@ class Runtime(ABC):
     @abstractmethod
     def findings(self) -> list[Finding]:
         """Check what the stack needs to run well."""
+
+    @abstractmethod
+    def problems(self, now: datetime) -> list[Problem]:
+        """Return what is wrong with services and projects, as the home page shows it."""
 
     @abstractmethod
     def exports(self, inherited: Mapping[str, str]) -> str:

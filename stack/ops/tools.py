@@ -1,17 +1,17 @@
-"""The user interfaces of the stack: where a browser finds each, and whether it answers."""
+"""The user interfaces of the stack: where this process reaches each, and whether it answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from stack.core.settings import Settings
 
 TIMEOUT_SECONDS = 2.0
+WORKER = "Prefect worker"
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,16 @@ class Tool:
     profile: str = ""
     """The profile that it is started with, where it is optional."""
 
+    @property
+    def log(self) -> str:
+        """Name of the service whose log says more."""
+        return "worker" if self.title == WORKER else self.service.replace("_", "-")
+
 
 TOOLS = (
     Tool("Prefect", "Runs, schedules, automations", "prefect", "/api/work_pools/filter", {"limit": 1}),
     Tool(
-        "Prefect worker",
+        WORKER,
         "Executes the runs",
         "prefect",
         "/api/work_pools/stack/workers/filter",
@@ -75,16 +80,6 @@ class ToolState:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Origin:
-    """How the browser has reached the portal."""
-
-    host: str
-    """The name or number that it uses; the services of the same machine answer there too, on their own ports."""
-    gateway: bool = False
-    """Whether it came through the gateway, behind which every service has another port."""
-
-
 def tools(settings: Settings) -> list[Tool]:
     """Return the user interfaces of this stack."""
     return [tool for tool in TOOLS if not tool.profile or tool.profile in settings.optional]
@@ -93,16 +88,6 @@ def tools(settings: Settings) -> list[Tool]:
 def inside(settings: Settings, service: str) -> str:
     """Return where this process reaches a service."""
     return str(getattr(settings, f"{service}_url", settings.address(service))).rstrip("/")
-
-
-def outside(settings: Settings, service: str, origin: Origin) -> str:
-    """Return where the browser reaches a service; one that the settings put on another machine keeps its address."""
-    if origin.gateway:
-        return settings.through_gateway(service, origin.host)
-    address = inside(settings, service)
-    name = urlsplit(address).hostname or ""
-    elsewhere = "." in name and name != urlsplit(settings.address(service)).hostname
-    return address if elsewhere else f"http://{origin.host}:{getattr(settings, f'{service}_port')}"
 
 
 async def ask(client: httpx.AsyncClient, settings: Settings, tool: Tool) -> ToolState:

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic_core import from_json, to_json
-from sqlalchemy import RowMapping, Select, Table, bindparam, delete, or_, select, update
+from sqlalchemy import RowMapping, Select, Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core.database import as_text, engine, predictions, shadows
+from stack.core import clock
+from stack.core.database import as_text, engine, in_utc, predictions, shadows
+from stack.core.settings import Settings
 from stack.specification import tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
@@ -254,12 +256,18 @@ def _require_finite(values: pd.DataFrame) -> None:
         raise ValueError("found an answer or a label that is no finite number")
 
 
-def prune(database: str, before: datetime) -> int:
-    """Delete the predictions answered before an instant of the wall clock; return their number.
+def prune(settings: Settings, now: datetime) -> int:
+    """Delete the predictions answered longer ago than the settings keep them; return their number.
 
-    In many short transactions: an answer waits while another process writes.
+    In many short transactions: an answer waits while another process writes. None is deleted on the word of a clock
+    that has jumped.
     """
-    id_, answered_at = predictions.c.id, predictions.c.answered_at
+    id_, answered_at, database = predictions.c.id, predictions.c.answered_at, settings.state_database
+    with engine(database).connect() as connection:
+        newest = connection.execute(select(func.max(answered_at))).scalar()
+    before = clock.oldest_kept(settings, now, newest and in_utc(newest))
+    if before is None:
+        return 0
     old = select(id_).where(answered_at < before.astimezone(UTC)).order_by(answered_at, id_).limit(PRUNED_AT_ONCE)
     pruned = 0
     while True:

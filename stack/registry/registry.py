@@ -105,6 +105,12 @@ class Registry:
         versions = self._call("GET", "model-versions/search", params=query).get("model_versions")
         return _version(versions[0]) if versions else None
 
+    def versions(self) -> list[Version]:
+        """Return all versions, the newest first."""
+        query = {"filter": f"name = '{self.name}'", "order_by": "version_number DESC", "max_results": "10000"}
+        found = self._call("GET", "model-versions/search", params=query).get("model_versions", [])
+        return [_version(raw) for raw in found]
+
     def set_champion(self, version: str) -> None:
         """Make a version champion; the old champion becomes previous.
 

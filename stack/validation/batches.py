@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from stack.core import alerts
+from stack.core import alerts, clock, problems
 from stack.core.errors import StackError
+from stack.core.problems import Problem
 from stack.lake import contents
 from stack.project import Project
 from stack.project.contract import Tables
 from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
-from stack.validation import validation
+from stack.validation import quarantine, validation
 from stack.validation.validation import BatchResult
 
 
@@ -27,7 +28,11 @@ def fetch(project: Project, since: datetime, until: datetime) -> Tables:
     The source delivers a snapshot table whole: of its rows, those that the lake lacked at `since` are the batch, and
     they are known from `until` on. A row with a known key and other values is new as well, and replaces the former one
     from `until` on. A row that is no longer in the source stays in the lake.
+
+    Raises:
+        StackError: `until` has not come yet, or so a clock says that has jumped.
     """
+    clock.require_vouched(project.settings, project.clock, until)
     tables = dict(project.source.fetch(since, until))
     snapshots = {name: table for name, table in project.spec.tables.items() if table.snapshot and name in tables}
     if snapshots:
@@ -85,7 +90,7 @@ def require_accepted(project: Project, result: BatchResult) -> None:
     """
     if result.accepted:
         return
-    alerts.notify(project.settings, f"{project.name}: batch refused", summary(result))
+    alerts.notify(project.settings, quarantine.refusal(project.name, result.failures).title, summary(result))
     raise BatchRefusedError(
         f"project {project.name}, batch quarantined",
         found="; ".join(result.failures),
@@ -97,8 +102,29 @@ def require_accepted(project: Project, result: BatchResult) -> None:
 def alert_stale(project: Project, tables: Tables, since: datetime, until: datetime) -> None:
     """Alert about the tables whose source has delivered no rows for long; the batch is in the lake."""
     for table, last in newly_stale(project, tables, since, until).items():
-        text = f"The last row of {table} arrived at {last:%Y-%m-%d %H:%M} UTC. Check its source."
-        alerts.notify(project.settings, f"{project.name}: no new rows", text)
+        problem = _silence(project, table, last)
+        alerts.notify(project.settings, problem.title, f"{problem.text} {problem.todo}")
+    problems.record(project.settings, f"{quarantine.SILENCE}{project.name}", stale(project, tables, until))
+
+
+def stale(project: Project, tables: Tables, until: datetime) -> list[Problem]:
+    """Return the tables without a row for ``monitoring.max_silence`` as problems."""
+    last, limit = _last(project, tables), project.spec.monitoring.max_silence
+    return [_silence(project, name, last[name]) for name in last if until - last[name] >= limit]
+
+
+def _silence(project: Project, table: str, last: datetime) -> Problem:
+    text = f"The last row of {table} arrived at {last:%Y-%m-%d %H:%M} UTC."
+    return Problem(f"{project.name}: no new rows of {table}", text, f"Check the source of {table}.")
+
+
+def _last(project: Project, tables: Tables) -> dict[str, datetime]:
+    """Return the instant of the last row of each table that a batch has no rows of."""
+    empty = [name for name, table in project.spec.tables.items() if not table.snapshot and tables[name].empty]
+    if not empty:
+        return {}
+    last = {name: project.spec.clock.start for name in empty} | project.lake.newest()
+    return {name: last[name] for name in empty}
 
 
 def newly_stale(project: Project, tables: Tables, since: datetime, until: datetime) -> dict[str, datetime]:
@@ -107,13 +133,9 @@ def newly_stale(project: Project, tables: Tables, since: datetime, until: dateti
     Stale is a table without a row for ``monitoring.max_silence``: nothing fails, and the model is trained on older data
     each day. Each multiple of it falls into one window, so that hourly batches raise one alarm and not one an hour.
     """
-    empty = [name for name, table in project.spec.tables.items() if not table.snapshot and tables[name].empty]
-    if not empty:
-        return {}
-    last = {name: project.spec.clock.start for name in empty} | project.lake.newest()
-    limit = project.spec.monitoring.max_silence
+    last, limit = _last(project, tables), project.spec.monitoring.max_silence
     return {
-        name: last[name]
-        for name in empty
-        if last[name] <= since and (since - last[name]) // limit < (until - last[name]) // limit
+        name: instant
+        for name, instant in last.items()
+        if instant <= since and (since - instant) // limit < (until - instant) // limit
     }

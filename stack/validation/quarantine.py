@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from pandas import DataFrame
+from typing import TYPE_CHECKING, Any
 
 from stack.core import files
+from stack.core.problems import Problem
+from stack.core.settings import Settings
+
+if TYPE_CHECKING:  # the portal needs no pandas
+    from pandas import DataFrame
+
+SILENCE = "silence-"
+"""Start of the name of a project's record of tables whose source has gone silent."""
 
 
 def keep(folder: Path, tables: Mapping[str, DataFrame], record: dict[str, Any]) -> None:
@@ -38,3 +45,17 @@ def _supersede(folder: Path) -> None:
     for verdict in folder.parent.glob(f"{since}_*/verdict.json"):
         if verdict.parent.name < folder.name and not json.loads(verdict.read_text())["accepted"]:
             shutil.rmtree(verdict.parent)
+
+
+def refused(settings: Settings, project: str, since: datetime) -> Iterator[Problem]:
+    """Yield the refused batch of a project that no good one has followed, if it was refused after an instant."""
+    for verdict in sorted((settings.quarantine / project).glob("*/verdict.json"), reverse=True)[:1]:
+        record = json.loads(verdict.read_text())
+        if not record.get("accepted", True) and verdict.stat().st_mtime >= since.timestamp():
+            yield refusal(project, record["failures"])
+
+
+def refusal(project: str, failures: list[str]) -> Problem:
+    """Return the refusal of a batch as a problem."""
+    todo = f"read the batch's page of Data Docs, fix the source, then `make ingest PROJECT={project}`"
+    return Problem(f"{project}: batch refused", "; ".join(failures), todo)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from stack.core import clock
+from stack.core.settings import Settings
 from stack.lake.windows import batch_id
 from stack.project import Project
 from stack.project.contract import Tables
@@ -115,7 +117,7 @@ def validate(
     page = data_docs.publish(settings.data_docs, results, record)
     quarantine.keep(settings.quarantine / project.name / batch, taken_out, record)
     if now:
-        _forget(project, now - timedelta(days=settings.keep_days))
+        _forget(project, now)
     clean = {name: table.drop(index=wrong[name]).reset_index(drop=True) for name, table in rows.items()}
     return BatchResult(
         tables={} if findings.failures else clean,
@@ -126,21 +128,26 @@ def validate(
     )
 
 
-def _forget(project: Project, before: datetime) -> None:
-    """Delete pages and quarantined batches written before an instant of the wall clock."""
-
-    def old(folder: Path, pattern: str) -> list[Path]:
-        return [path for path in folder.glob(pattern) if path.stat().st_mtime < before.timestamp()]
-
-    for verdict in old(project.settings.quarantine / project.name, "*/verdict.json"):
-        shutil.rmtree(verdict.parent)
+def _forget(project: Project, now: datetime) -> None:
+    """Delete the pages and quarantined batches that were written longer ago than the settings keep them."""
     site = project.settings.data_docs / project.name
-    records = old(site / "validations", "*.json")
-    for record in records:
+    verdicts = list((project.settings.quarantine / project.name).glob("*/verdict.json"))
+    records = list((site / "validations").glob("*.json"))
+    for verdict in _old(project.settings, verdicts, now):
+        shutil.rmtree(verdict.parent)
+    old = _old(project.settings, records, now)
+    for record in old:
         record.with_suffix(".html").unlink(missing_ok=True)
         record.unlink()
-    if records:
+    if old:
         data_docs.index(site, project.name)
+
+
+def _old(settings: Settings, paths: list[Path], now: datetime) -> list[Path]:
+    """Return the files that were written longer ago than the settings say."""
+    written = {path: datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in paths}
+    before = clock.oldest_kept(settings, now, max(written.values(), default=None))
+    return [path for path, at in written.items() if before and at < before]
 
 
 def _observed(frame: pd.DataFrame, result: Any) -> str:

@@ -12,8 +12,9 @@ from subprocess import PIPE
 from typing_extensions import override
 
 from stack.core.errors import StackError
+from stack.core.problems import Problem
 from stack.core.settings import Settings
-from stack.ops import compose_file
+from stack.ops import compose_file, health
 from stack.ops.archive import Manifest
 from stack.ops.compose import backup, docker, files, image, logs, ownership, startup, status
 from stack.ops.doctor import Finding
@@ -77,6 +78,11 @@ class ComposeRuntime(Runtime):
     @override
     def findings(self) -> list[Finding]:
         return status.findings(self.settings, running=self.running())
+
+    @override
+    def problems(self, now: datetime) -> list[Problem]:
+        # The state is in a volume: the home page reads it.
+        return health.of_home_page(self.settings) if self.running() else []
 
     @override
     def exports(self, inherited: Mapping[str, str]) -> str:

@@ -52,7 +52,7 @@ def findings(settings: Settings, *, running: bool) -> list[Finding]:
     findings = [
         Finding("Docker", True, "an engine with Compose answers"),
         doctor.secrets(settings),
-        doctor.disk(settings.home),
+        *doctor.disk(settings),
         doctor.memory(running=running),
     ]
     if not running:

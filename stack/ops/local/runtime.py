@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing_extensions import override
 
 from stack.core.errors import StackError
+from stack.core.problems import Problem
 from stack.core.settings import Settings
-from stack.ops import compose_file, shell, versions
+from stack.ops import compose_file, health, shell, versions
 from stack.ops.archive import Manifest
 from stack.ops.doctor import Finding
 from stack.ops.local import backup, logs, startup, status
@@ -102,6 +104,12 @@ class LocalRuntime(Runtime):
     @override
     def findings(self) -> list[Finding]:
         return status.findings(self.settings)
+
+    @override
+    def problems(self, now: datetime) -> list[Problem]:
+        if not self.running():
+            return health.standing(self.settings, now)
+        return asyncio.run(health.of_this_moment(self.settings, now))
 
     @override
     def exports(self, inherited: Mapping[str, str]) -> str:

@@ -66,7 +66,7 @@ def findings(settings: Settings) -> list[Finding]:
         doctor.python(sys.version_info[:2]),
         doctor.packages(),
         doctor.secrets(settings),
-        doctor.disk(settings.home),
+        *doctor.disk(settings),
         doctor.memory(running=bool(states)),
         doctor.state_versions(settings),
         Finding("leftovers", not orphans, detail, "`make down` ends them, `make up` starts the stack anew"),

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from services.portal.tools import Origin, outside
+from services.portal.links import Origin, outside
 from stack.core import migrations
 from stack.core.database import decisions, engine
 from stack.core.settings import Settings

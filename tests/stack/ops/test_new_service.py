@@ -33,7 +33,7 @@ INSERTED = {
     "stack/core/settings.py": {
         "    notebook_port: Port": '    sample_port: Port = Field(7777, title="Sample", description="A port.")\n'
     },
-    "services/portal/tools.py": {'    Tool("Evidently"': '    Tool("Sample", "Shows a folder", "sample", "/"),\n'},
+    "stack/ops/tools.py": {'    Tool("Evidently"': '    Tool("Sample", "Shows a folder", "sample", "/"),\n'},
 }
 """File -> line -> text that is inserted before it."""
 PORTAL = """

@@ -206,8 +206,8 @@ def test_prune_deletes_by_the_wall_clock(settings, spec, monkeypatch):
     Project(settings, spec).log.write(
         [prediction("new", answered_at=new), *(prediction(f"old{n}", answered_at=old) for n in range(5))]
     )
-    assert predictions.prune(settings.state_database, new) == 5
-    assert predictions.prune(settings.state_database, new) == 0
+    assert predictions.prune(settings, new) == 5
+    assert predictions.prune(settings, new) == 0
     assert read(settings, spec)["id"].tolist() == ["new"]
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -186,12 +187,15 @@ def test_pages_and_quarantine_are_kept_for_as_long_as_the_settings_say(home, spe
     check(home, spec, readings(2))
     now, later = datetime.now(UTC), timedelta(days=1)
     batch = readings().assign(available_at=lambda frame: frame["available_at"] + later)
-    for kept, pages in ((home.keep_days - 1, 2), (home.keep_days + 1, 0)):
-        at = now + timedelta(days=kept)
-        validation.validate(Project(home, spec), {"readings": batch}, {}, SINCE + later, UNTIL + later, at)
-        assert len(list((home.data_docs / "house" / "validations").glob("*.html"))) == pages
-        assert len(list((home.quarantine / "house").iterdir())) == bool(pages)
-    assert "0 batches validated" in (home.data_docs / "house" / "index.html").read_text()
+    pages = home.data_docs / "house" / "validations"
+    written = [*pages.glob("*.json"), *(home.quarantine / "house").glob("*/verdict.json")]
+    for kept, batches in ((home.keep_days - 1, 2), (home.keep_days + 1, 1)):
+        for path in written:
+            os.utime(path, ((now - timedelta(days=kept)).timestamp(),) * 2)
+        validation.validate(Project(home, spec), {"readings": batch}, {}, SINCE + later, UNTIL + later, now)
+        assert len(list(pages.glob("*.html"))) == batches
+        assert len(list((home.quarantine / "house").iterdir())) == batches - 1
+    assert "1 batch validated" in (home.data_docs / "house" / "index.html").read_text()
 
 
 def test_a_source_that_stays_broken_is_in_quarantine_once(home, spec):
