@@ -18,7 +18,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor trust-clock env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ logs: setup ## Show and follow the log of a service, or of all (SERVICE=mlflow)
 	@$(STACK) logs $(call argument,SERVICE)
 
 doctor: setup ## Look for what is wrong and say what to do; DEEP=1 compares all data with its hashes
-	@$(STACK) doctor $(if $(DEEP),--deep)
+	@$(STACK) doctor $(call switch,DEEP,deep)
 
 trust-clock: setup ## Believe the clock as it is now, where it was taken to have jumped
 	@$(STACK) trust-clock

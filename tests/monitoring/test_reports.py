@@ -122,7 +122,7 @@ def test_a_name_that_leaves_the_folder_is_refused(home, spec, frame):
 
 def test_reports_are_kept_once_a_name_and_for_the_days_of_the_settings(home, spec, frame):
     old, new = AT, AT + timedelta(days=31)
-    for at, name in ((old, "r1"), (old, "r1"), (old + timedelta(days=5), "r2"), (new, "r3")):
+    for at, name in ((old, "r1"), (old, "r1"), (old + timedelta(days=25), "r2"), (new, "r3")):
         report = reports.run(Project(home, spec), frame(seed=1), frame(), at=at, name=name)
 
     kept = Workspace(str(home.reports)).list_runs(workspace.project_id(spec))
