@@ -1,0 +1,1 @@
+"""The backups that are made by themselves."""
