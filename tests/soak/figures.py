@@ -64,10 +64,8 @@ def rows(soak: Soak, account: dict[str, Any], problem: str) -> list[Row]:
     journal = soak.traffic.journal
     answers = journal.statuses["predict 200"]
     late = sorted(journal.latencies)
-    aliases = {name: account[name] for name in account if "champion" in name or "previous" in name}
-    champion_is_one = (
-        len({aliases[name] for name in aliases if "champion" in name}) == 1
-        and len({aliases[name] for name in aliases if "previous" in name}) == 1
+    champion, previous = (
+        {name: account[name] for name in account if word in name} for word in ("champion", "previous")
     )
     load = sum(soak.loads) / len(soak.loads)
     failures = {status: count for status, count in sorted(journal.statuses.items()) if not status.endswith(" 200")}
@@ -83,7 +81,8 @@ def rows(soak: Soak, account: dict[str, Any], problem: str) -> list[Row]:
         *(_bar(what, account[name]) for name, what in NONE.items()),
         _bar("feedback to acknowledged predictions that was not taken", len(journal.unknown)),
         _bar("runs that did not end", len(soak.alive)),
-        Row("champion: registry, audit, service", str(aliases), bar="one", met=champion_is_one),
+        _agreement("champion", champion),
+        _agreement("previous champion", previous),
         Row(
             "undisturbed ingest and training",
             str(soak.last_runs),
@@ -98,6 +97,11 @@ def rows(soak: Soak, account: dict[str, Any], problem: str) -> list[Row]:
 
 def _bar(what: str, count: int) -> Row:
     return Row(what, str(count), bar="0", met=not count)
+
+
+def _agreement(alias: str, versions: dict[str, str | None]) -> Row:
+    found = ", ".join(f"version {version}" for version in dict.fromkeys(versions.values()))
+    return Row(f"{alias}, by all who know it", found, bar="one", met=len(set(versions.values())) == 1)
 
 
 def _recoveries(kills: list[Kill]) -> list[Row]:
