@@ -61,7 +61,8 @@ def _events(spec: ProjectSpec, tables: Tables) -> DataFrame:
     events, where = contract.features(spec.name).events(tables), f"projects/{spec.name}/features.py, events()"
     for problem in frames.problems(where, events, [*frames.EVENT, *spec.request, spec.label]):
         raise problem
-    return events.assign(**{spec.label: tasks.of(spec).encode(events[spec.label], f"{where}, column {spec.label}")})
+    outcomes = tasks.of(spec).encode(events[spec.label], f"{where}, column {spec.label}")
+    return frames.with_columns(events, {spec.label: outcomes})
 
 
 def _is_labelled(spec: ProjectSpec, events: DataFrame, at: datetime) -> Series[bool]:

@@ -13,6 +13,7 @@ from dvc.repo import Repo
 from stack.core.errors import StackError
 from stack.lake import repository
 from stack.lake.windows import batch_id
+from stack.specification import frames
 from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
 
@@ -41,7 +42,8 @@ def checked(
 def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
     """Bring the instants of a table to microseconds, UTC; without a zone they are taken as UTC."""
     instants = frame.select_dtypes(["datetime", "datetimetz"])
-    return frame.assign(**{str(name): pd.to_datetime(instants[name], utc=True).dt.as_unit("us") for name in instants})
+    converted = {str(name): pd.to_datetime(instants[name], utc=True).dt.as_unit("us") for name in instants}
+    return frames.with_columns(frame, converted)
 
 
 def first_key(frame: pd.DataFrame, table: Table) -> str:

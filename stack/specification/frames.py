@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from stack.core.errors import StackError, nearest
 
@@ -12,8 +12,18 @@ if TYPE_CHECKING:
 
 INSTANT: Final = "datetime64[us, UTC]"
 """The dtype of every instant inside the stack; what enters has any zone and unit."""
+LARGEST: Final = 3.4028235e38
+"""The largest 32-bit number, as which models take all numbers."""
 EVENT: Final = ("event_id", "event_timestamp", "label_available_at")
 """Columns of events besides the request fields and the label: the unique name, and two instants."""
+
+
+def with_columns(frame: DataFrame, columns: Mapping[str, Any]) -> DataFrame:
+    """Return the frame with columns set; ``DataFrame.assign`` takes none that is called ``self``."""
+    frame = frame.copy(deep=False)
+    for name, values in columns.items():
+        frame[name] = values
+    return frame
 
 
 def problems(

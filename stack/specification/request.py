@@ -5,13 +5,20 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator
 
-from stack.specification import fields
+from stack.specification import fields, frames
 from stack.specification.fields import Datetime, FieldType
 from stack.specification.sections import Spec, key_of
 
 FieldTypeName = Annotated[str, key_of(fields.TYPES)]
+OF_THE_STACK = frozenset({"prediction_id", "asked_at", "stack_row", *frames.EVENT})
+"""What requests and events have besides the project's fields."""
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether a request field cannot have a name: the stack or pydantic, whose model a request is, has it."""
+    return name in OF_THE_STACK or name.startswith("_") or hasattr(BaseModel, name)
 
 
 class RequestField(Spec):

@@ -27,7 +27,7 @@ from stack.kit.models import Candidate, Columns, Metric, Suggest
 from stack.project import contract
 from stack.project.contract import ModelCandidates, ModelMetric
 from stack.serving.served import categories
-from stack.specification import tasks
+from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def frame(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
     """Return the model's input from rows with the feature columns: numbers, then categories, nothing else."""
     numbers, strings = spec.column_types("number"), spec.column_types("category")
     codes = categories({name: rows[name] for name in strings}, strings, len(rows))
-    return rows[numbers].astype(np.float32).assign(**dict(zip(strings, codes.T, strict=True)))
+    return frames.with_columns(rows[numbers].astype(np.float32), dict(zip(strings, codes.T, strict=True)))
 
 
 def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 
 from stack.core.errors import StackError
 from stack.serving.served import Contract, ServedModel
-from stack.specification import tasks
+from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import _compat, candidates
 
@@ -78,7 +78,7 @@ def _probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
     holes = sample.copy()
     for position, column in enumerate(numbers):
         holes.loc[np.arange(len(holes)) % 3 == position % 3, column] = np.nan
-    return pd.concat([sample, holes, sample.assign(**dict.fromkeys(strings, UNKNOWN))], ignore_index=True)
+    return pd.concat([sample, holes, frames.with_columns(sample, dict.fromkeys(strings, UNKNOWN))], ignore_index=True)
 
 
 def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:

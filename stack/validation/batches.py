@@ -12,6 +12,7 @@ from stack.core.problems import Problem
 from stack.lake import contents
 from stack.project import Project
 from stack.project.contract import Tables
+from stack.specification import frames
 from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
 from stack.validation import quarantine, validation
@@ -40,7 +41,7 @@ def fetch(project: Project, since: datetime, until: datetime) -> Tables:
         known_at = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
         for name, table in snapshots.items():
             new = _new_rows(table, contents.in_utc(tables[name]), lake[name])
-            tables[name] = new.assign(**{table.available_at: known_at}).reset_index(drop=True)
+            tables[name] = frames.with_columns(new, {table.available_at: known_at}).reset_index(drop=True)
     return tables
 
 

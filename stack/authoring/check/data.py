@@ -33,7 +33,9 @@ def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
         # As in the lake, rows of a snapshot are available from the end of their batch on.
         end = pd.Timestamp(until).as_unit("us")
         snapshots = {name: table for name, table in spec.tables.items() if table.snapshot}
-        known = {**tables} | {name: tables[name].assign(**{snapshots[name].available_at: end}) for name in snapshots}
+        known = {**tables}
+        for name, table in snapshots.items():
+            known[name] = frames.with_columns(tables[name], {table.available_at: end})
         errors = list(_rows(spec, known, since, until))
         events = _run(spec, "features", "events", known)
         return [*errors, *_events(spec, events), *_views(spec, known, until)]
@@ -116,6 +118,9 @@ def _field(where: str, values: pd.Series, field: RequestField) -> Iterator[Stack
     if expected := field.field_type.column_problem(values):
         found = f"{values.dtype}, like {values.iloc[0]!r}" if len(values) else str(values.dtype)
         yield StackError(where, found=found, expected=expected)
+    if values.dtype.kind == "f" and (infinite := (values.abs() > frames.LARGEST).sum()):
+        todo = "leave such values out in source.py, or make them missing"
+        yield StackError(where, found=f"{infinite} values that no 32-bit number holds", expected="numbers", todo=todo)
     if values.isna().any() and not field.nullable:
         todo = "set `nullable: true` in project.yaml, or fill them in"
         yield StackError(where, found=f"{values.isna().sum()} missing values", expected="none", todo=todo)

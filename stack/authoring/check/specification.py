@@ -12,12 +12,10 @@ from pydantic import ValidationError
 
 from stack.core.errors import StackError, meant, nearest
 from stack.specification import yaml_errors
-from stack.specification.request import RequestField
+from stack.specification.request import RequestField, is_reserved
 from stack.specification.sections import Spec
 from stack.specification.specs import ProjectSpec, parse
 from stack.specification.yaml_errors import Loc
-
-RESERVED = ("prediction_id", "asked_at")
 
 
 def findings(path: Path) -> tuple[ProjectSpec | None, list[StackError]]:
@@ -117,8 +115,8 @@ def _contradictions(spec: ProjectSpec) -> Iterator[tuple[Loc, StackError]]:
         if column not in spec.features.columns:
             yield ("gate", section, column), _unknown(column, spec.column_types("category"), "a feature column")
     for name, field in spec.request.items():
-        if name in RESERVED:
-            found, expected = "a name that every request has", "another name"
+        if is_reserved(name):
+            found, expected = "a name that the stack or pydantic uses in every request", "another name"
             yield ("request", name), StackError("", found=found, expected=expected, todo="rename the field")
         if expected := _example(field):
             yield ("request", name, "example"), StackError("", found=repr(field.example), expected=expected)

@@ -11,14 +11,19 @@ from itertools import chain, count
 from typing import Any, Literal
 
 import pandas as pd
+import yaml
 
 from stack.specification.fields import TYPES, FieldType
+from stack.specification.request import is_reserved
 
 Kind = Literal["number", "integer", "boolean", "string", "datetime", "text", "id", "constant", "empty"]
 RESERVED = {
-    *("event_id", "event_timestamp", "label_available_at", "available_at", "asked_at", "prediction_id", "row", "label"),
-    *("probability", "prediction", "decision", "model_version", "probabilities", "warnings", "features_at", "id"),
+    *("available_at", "row", "label", "id"),
+    *("probability", "prediction", "decision", "model_version", "probabilities", "warnings", "features_at"),
+    "self",  # `DataFrame.assign` takes no column of this name
 }
+DERIVED = re.compile(r"(.+)_(?:hour|weekday|month|category|past|\d+[dh])")
+"""What the names of derived features look like."""
 LONG_TEXT, MANY = 60, 1000
 """Characters, and different values, from which on strings are no category."""
 FEW = 20
@@ -80,16 +85,28 @@ def look(table: pd.DataFrame) -> list[Column]:
 
 def identifiers(sources: Iterable[Any]) -> list[str]:
     """Return a unique name for each column that Python, Feast and JSON accept."""
+    plain = [_plain_name(source) for source in sources]
     names: list[str] = []
-    for source in sources:
-        latin = unicodedata.normalize("NFKD", str(source).replace("ß", "ss"))
-        plain = "".join(sign for sign in latin if not unicodedata.combining(sign))
-        name = re.sub(r"[^0-9a-z]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain).lower()).strip("_") or "column"
-        name = f"c_{name}" if name[0].isdigit() else name
-        name = f"{name}_given" if name in RESERVED or keyword.iskeyword(name) else name
+    for name in plain:
+        derived = DERIVED.fullmatch(name)
+        taken = _is_taken(name) or (derived and any(derived[1].startswith(other) for other in plain))
+        name = f"{name}_given" if taken else name
         numbered = (f"{name}_{number}" for number in count(2))
         names.append(next(free for free in chain([name], numbered) if free not in names))
     return names
+
+
+def _plain_name(source: Any) -> str:
+    latin = unicodedata.normalize("NFKD", str(source).replace("ß", "ss"))
+    plain = "".join(sign for sign in latin if not unicodedata.combining(sign))
+    name = re.sub(r"[^0-9a-z]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain).lower()).strip("_") or "column"
+    return f"c_{name}" if name[0].isdigit() else name
+
+
+def _is_taken(name: str) -> bool:
+    """Return whether Python, YAML, pydantic, Feast or the stack mean something else by a name."""
+    word_of_yaml = not isinstance(yaml.safe_load(name), str)
+    return word_of_yaml or keyword.iskeyword(name) or is_reserved(name) or name in RESERVED
 
 
 def _column(values: pd.Series, source: str, name: str) -> Column:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from stack.core.errors import StackError
+from stack.specification import frames
 
 SEPARATORS = ",;\t|"
 SNIFFED = 200
@@ -28,6 +30,8 @@ POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?([eE][+-]?\d+)?")
 CODE = re.compile(r"0\d+")
 WITH_UNIT = re.compile(rf"[€$£¥]\s?({NUMBER.pattern})|({NUMBER.pattern})\s?([%‰€$£¥]|[a-zA-Zµ°][a-zA-Z²³/]{{0,7}})")
+MOST_COLUMNS = 500
+"""Of more, each request would name more values than a person can look after, and the files are past reading."""
 MARKS, SHARE = 3, 0.8
 """A column of numbers has at most so many marks for a missing value; with words, numbers in this share of its rows."""
 
@@ -51,12 +55,14 @@ class Source:
             expected = "a CSV, TSV or Parquet file"
             raise StackError("FROM", found=f"no file {file}", expected=expected, todo="fix the path")
         if file.suffix == ".parquet":
+            _require_few(file, pq.read_schema(file).names)
             return cls(file.name, "read_parquet")
         if not {".csv", ".tsv", ".txt"} & {*file.suffixes}:
             raise StackError(f"FROM={file}", found=f"a file {file.suffix}", expected=".csv, .csv.gz, .tsv or .parquet")
         encoding, lines = _decoded(file)
         separator = _separator(lines)
         names = next(csv.reader(lines, delimiter=separator), [])
+        _require_few(file, names)
         if 2 * sum(bool(NUMBER.fullmatch(name.strip())) for name in names) >= len(names) > 0:  # a row, no names
             raise StackError(
                 f"FROM={file}, line 1",
@@ -77,6 +83,11 @@ class Source:
         if len(table) < LEAST or len(table.columns) < 2:
             found = f"{len(table)} rows, {len(table.columns)} columns"
             raise StackError(f"FROM={file}", found=found, expected=f"at least {LEAST} rows and 2 columns")
+        for name, values in table.select_dtypes("number").items():
+            if infinite := int((values.abs() > frames.LARGEST).sum()):
+                found = f"{infinite} values that no 32-bit number holds"
+                todo = "leave them empty in the file"
+                raise StackError(f"FROM={file}, column {name}", found=found, expected="numbers", todo=todo)
         return table
 
 
@@ -84,6 +95,16 @@ def has_unit(values: pd.Series) -> bool:
     """Return whether texts are numbers with a sign of currency, a percent sign or a unit."""
     texts = values.dropna().astype(str).str.strip().head(1000)
     return len(texts) > 0 and bool(texts.str.fullmatch(WITH_UNIT).mean() > 0.95)
+
+
+def _require_few(file: Path, names: list[str]) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise StackError(
+            f"FROM={file}",
+            found=f"{len(names):,} columns",
+            expected=f"at most {MOST_COLUMNS}",
+            todo="keep those that a caller knows when asking, or make one of many in a file of your own",
+        )
 
 
 def _read_csv(file: Path, options: dict[str, Any]) -> pd.DataFrame:

@@ -92,6 +92,8 @@ def _render(template: str, values: dict[str, Any]) -> str:
     jinja.filters |= {
         "py": wording.python,
         "yaml": wording.flow,
+        "line": wording.line,
+        "code": wording.code,
         "feast": lambda column: column.field_type.feast,
         "entity": lambda column: column.field_type.entity,
     }

@@ -35,11 +35,21 @@ def flow(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
+def line(text: Any) -> str:
+    """Return a text of the file on one line, without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(str(text).split()))
+
+
+def code(text: str) -> str:
+    """Return the name of a column or file as a word of Markdown."""
+    return "`" + line(text).replace("`", "'") + "`"
+
+
 def what(choices: Choices) -> str:
     """Return a short description of the project."""
-    when = f"in the order of `{choices.time.source}`" if choices.time else "without time"
+    when = f"in the order of {code(choices.time.source)}" if choices.time else "without time"
     known = f", with the past of {_quoted(choices.keys)}" if choices.keys else ""
-    return f"{choices.task} of `{choices.target.source}`, {when}{known}"
+    return f"{choices.task} of {code(choices.target.source)}, {when}{known}"
 
 
 def notes(choices: Choices, suspects: Mapping[str, float], units: Iterable[str]) -> list[str]:
@@ -50,19 +60,19 @@ def notes(choices: Choices, suspects: Mapping[str, float], units: Iterable[str])
         units: columns whose numbers are texts, as they have a unit.
     """
     classes = f" of {len(choices.classes)} classes" if choices.classes else ""
-    classes = f"; {choices.positive} is the positive outcome" if len(choices.classes) == 2 else classes
-    lines = [f"`{choices.target.source}` is predicted ({choices.task}{classes}).", *_time_notes(choices)]
+    classes = f"; {line(choices.positive)} is the positive outcome" if len(choices.classes) == 2 else classes
+    lines = [f"{code(choices.target.source)} is predicted ({choices.task}{classes}).", *_time_notes(choices)]
     if choices.keys:
         lines.append(f"The past of {_quoted(choices.keys)} is averaged over earlier rows.")
-    lines += [f"`{column}` is left out: {reason}." for column, reason in choices.left_out.items()]
+    lines += [f"{code(column)} is left out: {reason}." for column, reason in choices.left_out.items()]
     lines += [
-        f"**Review** `{column}`: numbers with a unit are text to a model. To use them, convert them to numbers in the "
-        "file, and write the project anew."
+        f"**Review** {code(column)}: numbers with a unit are text to a model. To use them, convert them to numbers in "
+        "the file, and write the project anew."
         for column in units
     ]
     lines += [
-        f"**Review** `{column}`: alone it explains {share:.1%} of the target. If it is only known afterwards, take it "
-        "out of `request`, `features.py` and the Feast module."
+        f"**Review** {code(column)}: alone it explains {share:.1%} of the target. If it is only known afterwards, take "
+        "it out of `request`, `features.py` and the Feast module."
         for column, share in suspects.items()
     ]
     return lines
@@ -73,9 +83,9 @@ def _time_notes(choices: Choices) -> list[str]:
     if time is None:
         return ["There is no time: rows are held out at random, and all features come with the request."]
     zone = "" if time.zoned else f"; it names no zone, {choices.zone} is taken (`ZONE` in `source.py`)"
-    lines = [f"`{time.source}` is the instant at which a row is asked about and its outcome is known{zone}."]
+    lines = [f"{code(time.source)} is the instant at which a row is asked about and its outcome is known{zone}."]
     if time.format and "%" in time.format:
-        lines.append(f'`{time.source}` is read as "{time.format}", like {time.example}.')
+        lines.append(f'{code(time.source)} is read as "{time.format}", like {time.example}.')
     clock = "is replayed: its last row is old" if choices.replayed else "runs on the wall clock, with schedules"
     return [*lines, f"The project {clock}."]
 
@@ -91,7 +101,7 @@ def expectations(choices: Choices) -> tuple[list[str], list[tuple[str, list[Any]
         elif column.kind == "string" and column.values:
             known = python(column.values)
             if len(known) + len(column.name) > WIDTH - 50:
-                constants.append((f"{column.name}s".upper(), column.values))
+                constants.append((f"KNOWN_{column.name}".upper(), column.values))
                 known = constants[-1][0]
             lines.append(f'among("{column.name}", {known}),  # review')
         elif column.least is not None and column.most is not None and column not in choices.keys:
@@ -113,4 +123,4 @@ def _round(value: float) -> str:
 
 
 def _quoted(columns: Iterable[Column]) -> str:
-    return ", ".join(f"`{column.source}`" for column in columns)
+    return ", ".join(f"{code(column.source)}" for column in columns)
