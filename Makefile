@@ -57,8 +57,8 @@ doctor: setup ## Look for what is wrong and say what to do; DEEP=1 compares all 
 trust-clock: setup ## Believe the clock as it is now, where it was taken to have jumped
 	@$(STACK) trust-clock
 
-env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and prefect work on the stack
-	@$(STACK) env
+env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and prefect work on the stack (SECRETS=1)
+	@$(STACK) env $(call switch,SECRETS,secrets)
 
 clean: setup ## Delete all state, after asking (YES=1 does not ask)
 	@$(STACK) clean $(call switch,YES,yes)

@@ -8,11 +8,15 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stack.cli.common import current_runtime, main, runtime_option, settings_with
 from stack.core.errors import StackError
+
+if TYPE_CHECKING:
+    from stack.ops.status import Row
 
 KEY = re.compile(r"[0-9a-f]{64}\..+")
 """Without the first part, any authority would be trusted with the password."""
@@ -35,10 +39,14 @@ def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     if profiles:
         runtimes.remember(chosen)
     click.echo(f"starting the services ({chosen.name})")
-    chosen.up(click.echo)
+    try:
+        chosen.up(click.echo)
+        outcomes = welcome.first_pipelines(settings, click.echo) if pipeline and not settings.join_url else {}
+    except KeyboardInterrupt:
+        click.echo(_interrupted(chosen.status()))
+        sys.exit(130)
     if settings.join_url:
         return
-    outcomes = welcome.first_pipelines(settings, click.echo) if pipeline else {}
     click.echo(welcome.page(settings))
     for name, outcome in outcomes.items():
         if not outcome.good:
@@ -48,6 +56,19 @@ def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
                 expected="a champion",
                 todo=f"read {outcome.url}, then `make run PROJECT={name}`",
             )
+
+
+def _interrupted(rows: list[Row]) -> str:
+    """Say what of an interrupted start goes on, and what does not."""
+    on = [row.name for row in rows if row.memory]
+    off = [row.name for row in rows if not row.memory and row.health != "done"]
+    lines = [
+        "\ninterrupted",
+        f"  runs on:     {', '.join(on) or 'nothing'}; a pipeline that has begun goes on too",
+        f"  not started: {', '.join(off) or 'nothing'}",
+        "`make up` completes the start, `make down` stops everything",
+    ]
+    return "\n".join(lines)
 
 
 @main.command()
@@ -128,9 +149,14 @@ def trust_clock() -> None:
 
 
 @main.command()
-def env() -> None:
+@click.option("--secrets", is_flag=True, help="Addresses of alarms, keys and passwords too.")
+def env(secrets: bool) -> None:
     """Print shell exports, for eval "$(make env)": the tools' addresses and the virtual environment on PATH."""
-    click.echo(current_runtime().exports(os.environ))
+    runtime = current_runtime()
+    lines, key = runtime.exports(os.environ, secrets=secrets), runtime.settings.prefect_key
+    # What stands on a terminal is read by people, and pasted elsewhere.
+    hidden = key and not secrets and sys.stdout.isatty()
+    click.echo(lines.replace(key, "hidden-on-a-terminal") if hidden else lines)
 
 
 @main.command()

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     state_db_password: Secret = Field("", description="Password of the prediction log.")
     redis_password: Secret = Field("", description="Password of Redis.")
 
-    lake_remote: str = Field("", description="URL of a DVC remote that the lake is pushed to; none when empty.")
+    lake_remote: Secret = Field("", description="URL of a DVC remote that the lake is pushed to; none when empty.")
     alert_urls: Secret = Field("", description="Apprise URLs, separated by commas, that alarms go to.")
     keep_days: int = Field(
         90, ge=1, description="Days that runs, reports, predictions, checks and quarantine are kept."

@@ -86,8 +86,8 @@ class Runtime(ABC):
         """Return what is wrong with services and projects, as the home page shows it."""
 
     @abstractmethod
-    def exports(self, inherited: Mapping[str, str]) -> str:
-        """Return shell commands after which the tools' own commands work on the stack."""
+    def exports(self, inherited: Mapping[str, str], *, secrets: bool) -> str:
+        """Return shell commands after which the tools' own commands work on the stack; with all secrets, or few."""
 
     @abstractmethod
     def notebook(self, inherited: Mapping[str, str], report: Report) -> Command:

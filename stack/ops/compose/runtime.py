@@ -85,7 +85,7 @@ class ComposeRuntime(Runtime):
         return health.of_home_page(self.settings) if self.running() else []
 
     @override
-    def exports(self, inherited: Mapping[str, str]) -> str:
+    def exports(self, inherited: Mapping[str, str], *, secrets: bool) -> str:
         # What is reached from outside; `feast` and `dvc` run in a container, where their files are.
         internal = {"STACK_BIND", "STACK_ONLINE_STORE_TYPE", "FEAST_FS_YAML_FILE_PATH"}
         shared, home = compose_file.environment(self.settings), str(self.settings.home)
@@ -93,7 +93,7 @@ class ComposeRuntime(Runtime):
         run = f"docker exec --interactive --workdir {{}} {docker.container(self.settings)}"
         return "\n".join(
             [
-                export_lines(reachable, inherited),
+                export_lines(reachable, inherited, secrets=secrets),
                 f'feast() {{ {run.format("/app/feature_repo")} feast "$@"; }}',
                 f'dvc() {{ {run.format("/var/lib/stack/lake")} dvc "$@"; }}',
             ]

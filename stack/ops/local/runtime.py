@@ -112,8 +112,8 @@ class LocalRuntime(Runtime):
         return asyncio.run(health.of_this_moment(self.settings, now))
 
     @override
-    def exports(self, inherited: Mapping[str, str]) -> str:
-        return shell.export_lines(compose_file.environment(self.settings), inherited)
+    def exports(self, inherited: Mapping[str, str], *, secrets: bool) -> str:
+        return shell.export_lines(compose_file.environment(self.settings), inherited, secrets=secrets)
 
     @override
     def notebook(self, inherited: Mapping[str, str], report: Report) -> Command:

@@ -72,6 +72,17 @@ def test_a_key_that_names_no_authority_is_refused_and_not_shown(env):
     assert answer.returncode == 1 and "KEY:" in answer.stderr and "secret" not in answer.stderr
 
 
+def test_the_key_of_prefect_is_hidden_on_a_terminal_alone(env):
+    words = shlex.join([sys.executable, "-m", "stack", "env"])
+    terminal = subprocess.run(
+        ["script", "--quiet", "--command", words, "/dev/null"],
+        cwd=ROOT, env=os.environ | env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert "PREFECT_API_AUTH_STRING=hidden" in terminal.stdout and env["STACK_PREFECT_KEY"] not in terminal.stdout
+    assert f"PREFECT_API_AUTH_STRING={env['STACK_PREFECT_KEY']}" in stack("env", env=env).stdout
+
+
 def test_an_instant_without_a_zone_is_refused(env):
     answer = stack("ingest", "flights", "--since", "2013-03-01", env=env)
 

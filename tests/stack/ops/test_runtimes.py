@@ -1,3 +1,4 @@
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from stack.core.settings import load
 from stack.ops import compose_file, runtimes
 from stack.ops.compose import docker, image, ownership
 from stack.ops.compose.runtime import ComposeRuntime
+from stack.ops.credentials import PASSWORDS
 from stack.ops.local.runtime import LocalRuntime
 from stack.ops.runtimes import Runtime
 from tests.stacks import own_environment
@@ -72,11 +74,31 @@ def test_the_fingerprint_of_the_image_follows_what_it_holds(tmp_path):
 
 
 def test_shells_get_what_is_reached_from_outside(tmp_path):
-    text = ComposeRuntime(settings(tmp_path, "compose")).exports({"PATH": "/usr/bin"})
+    text = ComposeRuntime(settings(tmp_path, "compose")).exports({"PATH": "/usr/bin"}, secrets=False)
 
     assert "export MLFLOW_TRACKING_URI=http://127.0.0.1:" in text
     assert str(tmp_path) not in text and "sqlite" not in text
     assert "feast() { docker exec" in text
+
+
+SECRET = "s3cret'$(touch pwned)"
+
+
+@pytest.mark.parametrize("runtime", [LocalRuntime, ComposeRuntime])
+@pytest.mark.parametrize("secrets", [False, True])
+def test_shells_get_no_secret_but_the_key_of_prefect_unless_asked(tmp_path, runtime, secrets):
+    database = f"postgresql://stack:{SECRET}@db.example/state"
+    given = {"STACK_ALERT_URLS": f"ntfy://{SECRET}", "STACK_STATE_DATABASE": database, "STACK_PREFECT_KEY": "key"}
+    given |= {"STACK_LAKE_REMOTE": f"webdav://me:{SECRET}@nas"}
+    stack = settings(tmp_path, runtime.name, **given, **{f"STACK_{name}".upper(): SECRET for name in PASSWORDS})
+
+    text = runtime(stack).exports({"PATH": "/usr/bin"}, secrets=secrets)
+
+    assert "export PREFECT_API_AUTH_STRING=key" in text and "export MLFLOW_TRACKING_URI=" in text
+    assert (SECRET in text.replace("""'"'"'""", "'")) is secrets
+    assert ("# STACK_ALERT_URLS is left out" in text) is not secrets
+    shown = subprocess.check_output(["sh", "-c", f'{text}\nprintf %s "$STACK_ALERT_URLS"'], cwd=tmp_path, text=True)
+    assert shown == (given["STACK_ALERT_URLS"] if secrets else "") and not (tmp_path / "pwned").exists()
 
 
 def test_profiles_of_a_start_are_read_by_every_later_command(tmp_path):
