@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,12 @@ def test_an_unknown_profile_names_the_nearest(tmp_path):
 @pytest.mark.parametrize(("text", "expected"), [("10s", 10), ("1m30s", 90), ("500ms", 0.5), ("1h", 3600)])
 def test_reads_durations(text, expected):
     assert seconds(text) == expected
+
+
+def test_no_command_holds_a_secret():
+    """What stands there is seen in `ps` and `docker inspect`; a secret goes by the environment or a file."""
+    secrets = {f"STACK_{name}".upper() for name, field in Settings.model_fields.items() if not field.repr}
+    for name, service in RAW["services"].items():
+        words = str([service.get(key) for key in ("command", "entrypoint", "labels", "container_name")])
+        words += str(service.get("healthcheck", {}).get("test"))
+        assert set(re.findall(r"STACK_[A-Z_]+", words)) & secrets == set(), name
