@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from importlib import metadata
 
 import pytest
 
@@ -88,6 +89,26 @@ def test_the_locked_versions_are_those_of_the_project():
     assert pinned
     for name, version in pinned:
         assert locked[name].startswith(version), name
+
+
+def test_the_page_of_licences_names_every_copyleft_package():
+    locks = "\n".join(lock.read_text() for lock in ROOT.glob("requirements*.lock"))
+    locked = set(re.findall(r"^([a-z0-9-]+)==", locks, re.MULTILINE))
+    named = set(re.findall(r"`([\w-]+)`", (ROOT / "docs" / "licences.md").read_text()))
+    copyleft = {
+        re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower()
+        for package in metadata.distributions()
+        if re.search(r"GPL|MPL|EPL|CDDL|SSPL|GNU|Mozilla|Eclipse", _licence(package.metadata))
+    }
+
+    assert "psycopg" in copyleft and (copyleft & locked) - named == set()
+    assert (ROOT / "LICENSE").read_text().split()[:4] == ["Apache", "License", "Version", "2.0,"]
+
+
+def _licence(package):
+    """What a package's metadata says, without the text of a licence."""
+    stated = [package.get("License-Expression"), *(package.get_all("Classifier") or []), package.get("License")]
+    return " ".join(line.splitlines()[0] for line in stated if line and ("License" in line or len(line) < 100))
 
 
 def test_plain_make_lists_every_target_with_a_line():
