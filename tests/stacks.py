@@ -55,7 +55,7 @@ def own_environment(home: Path) -> dict[str, str]:
     """STACK_* keys of a stack that shares nothing with another one."""
     ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
     own = {"STACK_HOME": str(home), "STACK_RUNTIME": "local", "STACK_PREFECT_KEY": "key-of-the-tests"}
-    own |= {"STACK_BACKUP_DAILY": "0"}
+    own |= {"STACK_BACKUP_DAILY": "0", "STACK_ACCESS_KEY": "access-key-of-the-tests"}
     return own | {f"STACK_{name}".upper(): str(port) for name, port in ports}
 
 

@@ -11,13 +11,14 @@ import logging
 import time
 from base64 import b64decode
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from stack.access import passwords
-from stack.access.tokens import EVERY_PROJECT, digest
+from stack.access.tokens import EVERY_PROJECT, Token, digest
 from stack.access.verifier import Verifier
 from stack.core.settings import Settings
 
@@ -68,13 +69,14 @@ class AccessApp:
             return PlainTextResponse("a login is needed", 401, CHALLENGE)
         address = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         if given.user == USER:
-            return await self._people(given.secret, address)
-        token = await self._verifier.find(given.secret)
-        if token is None:
-            return await self._refused(address)
-        if token.allows("admin", EVERY_PROJECT) or (path == TRAINING and "train" in token.purposes):
-            return PlainTextResponse("ok")
-        return PlainTextResponse(f"this token is for {token.scope}, and not for this address", 403)
+            answer = await self._people(given.secret, address)
+        elif token := await self._verifier.find(given.secret):
+            answer = _scoped(token, path)
+        else:
+            answer = await self._refused(address)
+        if answer.status_code == HTTPStatus.OK:
+            self._delays.forget(address)
+        return answer
 
     async def _people(self, password: str, address: str) -> Response:
         if passwords.is_slow(self._password_hash) and digest(password) != self._right_password:
@@ -127,6 +129,10 @@ class Delays:
             del self._wrong[next(iter(self._wrong))]  # the one that was wrong least recently
         return float(min(FIRST_DELAY_SECONDS * 2 ** min(count - 1, 10), LONGEST_DELAY_SECONDS))
 
+    def forget(self, address: str) -> None:
+        """Begin anew for an address, from which a right login has come."""
+        self._wrong.pop(address, None)
+
 
 def credentials(header: str) -> Credentials | None:
     """Read an Authorization header; None where there is none, or one of another form."""
@@ -140,6 +146,13 @@ def credentials(header: str) -> Credentials | None:
     except ValueError:
         return None
     return Credentials(user, secret) if colon else None
+
+
+def _scoped(token: Token, path: str) -> Response:
+    """Answer a known token, which may be for something else."""
+    if token.allows("admin", EVERY_PROJECT) or (path == TRAINING and "train" in token.purposes):
+        return PlainTextResponse("ok")
+    return PlainTextResponse(f"this token is for {token.scope}, and not for this address", 403)
 
 
 def _too_many() -> Response:

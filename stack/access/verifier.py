@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,7 +13,9 @@ from stack.access import tokens
 from stack.access.tokens import EVERY_PROJECT, Token
 
 REFRESH_SECONDS = 2.0
-"""After which a revoked token is refused, and a new one known."""
+"""After which a revoked token is refused."""
+UNKNOWN_SECONDS = 0.2
+"""After which the table is read for a token that is not in the copy: it may be new."""
 RECORDED_EVERY = timedelta(minutes=1)
 """How exact the last use is that `make tokens` shows."""
 OWN = Token("", "the stack's own requests", EVERY_PROJECT, ("admin",), datetime.min.replace(tzinfo=UTC), None)
@@ -29,7 +32,7 @@ class Verifier:
     def __init__(self, url: str, own: str) -> None:
         self._url, self._own = url, own.encode()
         self._known: dict[str, Token] = {}
-        self._read_at = -REFRESH_SECONDS
+        self._read_at = -math.inf
         self._refreshing = asyncio.Lock()
         self._used: dict[str, datetime] = {}
         self._background: set[asyncio.Future[None]] = set()
@@ -38,23 +41,25 @@ class Verifier:
         """Return the token with this text; None where there is none, or none any more."""
         if self._own and hmac.compare_digest(text.encode(errors="surrogateescape"), self._own):
             return OWN
-        await self._refresh()
-        token = self._known.get(tokens.digest(text))
+        digest = tokens.digest(text)
+        await self._refresh(REFRESH_SECONDS if digest in self._known else UNKNOWN_SECONDS)
+        token = self._known.get(digest)
         if token:
             self._note_use(token, datetime.now(UTC))
         return token
 
-    async def _refresh(self) -> None:
-        if not self._is_stale():
+    async def _refresh(self, oldest: float) -> None:
+        """Read the table, unless the copy is younger than `oldest` seconds; several callers wait for one read."""
+        if self._age() < oldest:
             return
         async with self._refreshing:
-            if self._is_stale():
+            if self._age() >= oldest:
                 began = time.monotonic()
                 self._known = await asyncio.to_thread(tokens.by_hash, self._url)
                 self._read_at = began
 
-    def _is_stale(self) -> bool:
-        return time.monotonic() - self._read_at >= REFRESH_SECONDS
+    def _age(self) -> float:
+        return time.monotonic() - self._read_at
 
     def _note_use(self, token: Token, now: datetime) -> None:
         last = self._used.get(token.id) or token.used_at

@@ -110,6 +110,8 @@ def test_delays_grow_with_each_wrong_login_of_an_address():
     first = [delays.after_another("10.0.0.1") for _ in range(8)]
     assert first == sorted(first) and first[0] == app.FIRST_DELAY_SECONDS and first[-1] == app.LONGEST_DELAY_SECONDS
     assert delays.after_another("10.0.0.2") == app.FIRST_DELAY_SECONDS
+    delays.forget("10.0.0.1")
+    assert delays.after_another("10.0.0.1") == app.FIRST_DELAY_SECONDS
 
 
 def test_a_flood_of_wrong_logins_is_refused_at_once(stack, monkeypatch):

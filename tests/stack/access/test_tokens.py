@@ -64,6 +64,7 @@ def test_an_unknown_purpose_and_an_unknown_id_are_named(url):
 
 def test_a_new_token_is_known_and_a_revoked_one_is_not_within_seconds(url, monkeypatch):
     monkeypatch.setattr(verifier, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(verifier, "UNKNOWN_SECONDS", 0.05)
 
     async def scenario() -> None:
         checking = Verifier(url, "own-secret")
