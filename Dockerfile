@@ -33,17 +33,30 @@ COPY requirements-dev.lock ./
 RUN --mount=type=cache,target=/root/.cache \
     uv pip install --quiet --link-mode copy --target /opt/jupyter --constraint requirements-dev.lock ipykernel jupyterlab
 
+# The dump of a database wants PostgreSQL's tools of the server's version. They bring every library along, so that
+# this image and the server's need not be of the same Debian.
+FROM postgres:17.6-bookworm AS postgres
+WORKDIR /opt/postgresql
+RUN cp --dereference /usr/lib/postgresql/17/bin/pg_dump /usr/lib/postgresql/17/bin/pg_restore . \
+    && ldd pg_dump pg_restore | grep --only-matching '/lib[^ ]*' | sort --unique | xargs cp --dereference --target-directory . \
+    && mkdir bin \
+    && for tool in pg_dump pg_restore; do \
+        echo '#!/bin/sh\nexec /opt/postgresql/ld-linux*.so.* --library-path /opt/postgresql /opt/postgresql/'$tool' "$@"' > bin/$tool; \
+    done \
+    && chmod 755 bin/*
+
 FROM base AS stack
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --home-dir /tmp --no-create-home stack \
     && install --directory --owner stack --group stack /var/lib/stack
+COPY --from=postgres /opt/postgresql /opt/postgresql
 COPY --from=own /opt/venv /opt/venv
 COPY . /app
 ARG CODE_VERSION=""
 ARG SOURCES=""
-ENV HOME=/tmp CODE_VERSION=$CODE_VERSION
+ENV HOME=/tmp CODE_VERSION=$CODE_VERSION PATH=$PATH:/opt/postgresql/bin
 LABEL homelab-mlops.sources=$SOURCES
 WORKDIR /app
 USER 1000:1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from types import ModuleType
 
 from packaging.version import Version
 
@@ -19,7 +21,7 @@ from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import foreign, integrity, repository
-from stack.ops import archive, contents, databases, versions
+from stack.ops import archive, contents, databases, servers, versions
 from stack.ops.archive import MIB, Manifest, Writer
 from stack.ops.databases import Dumps
 from stack.ops.runtimes import Report
@@ -79,10 +81,15 @@ def new_archive(settings: Settings, file: Path, report: Report) -> Iterator[Path
     The folder is beside the archive; what a killed backup of this stack has left there is deleted.
     """
     began, stack = time.monotonic(), tag(settings)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in file.parent.glob(f"{PREFIX}{stack}-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder = Path(mkdtemp(prefix=f"{PREFIX}{stack}-", dir=file.parent))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in file.parent.glob(f"{PREFIX}{stack}-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        folder = Path(mkdtemp(prefix=f"{PREFIX}{stack}-", dir=file.parent))
+    except OSError as error:
+        user = os.getuid()
+        expected, todo = f"a folder that user {user} may write to", f"chown {user} the folder, or name another"
+        raise StackError(str(file.parent), found=str(error), expected=expected, todo=todo) from error
     try:
         yield folder / file.name
         report("  reading it back")
@@ -122,7 +129,7 @@ def write(
     _require_room_for_all(settings, file.parent)
     with archive.create(file, at.timestamp()) as writer:
         marks = contents.served_marks(settings)
-        dumps = (dump or partial(databases.dump, settings))(file.parent)
+        dumps = (dump or partial(source(settings).dump, settings))(file.parent)
         for name in dumps.kinds:
             dumped = file.with_name(name)
             report(f"  database {name:<11} {writer.add(f'databases/{name}', dumped) / MIB:8.1f} MiB")
@@ -144,6 +151,11 @@ def write(
     for problem in damaged:
         report(f"  DAMAGED {problem}")
     return manifest
+
+
+def source(settings: Settings) -> ModuleType:
+    """Return what dumps the databases: the module for files, or that for a server."""
+    return servers if servers.used(settings) else databases
 
 
 def _manifest(settings: Settings, at: datetime, dumps: Dumps, damaged: list[str]) -> Manifest:
@@ -177,7 +189,7 @@ def _require_room_for_all(settings: Settings, folder: Path) -> None:
     """Refuse a disk without room for all of it as it is, and for each database once more as its dump."""
     parts = [path for part in contents.folders(settings) for _, path in part.files()]
     parts += [path for _, path in contents.lake_data(settings)]
-    needed = 2 * databases.size(settings) + sum(path.stat().st_size for path in parts if path.exists())
+    needed = 2 * source(settings).size(settings) + sum(path.stat().st_size for path in parts if path.exists())
     purpose, alternative = ", should nothing compress, with the reserve", "another folder: STACK_BACKUP_FOLDER, or OUT="
     require_room(folder, needed + disk.RESERVE, purpose, alternative)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -17,7 +18,8 @@ from stack.core.database import predictions
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import integrity
-from stack.ops import archive, backups, databases
+from stack.ops import archive, backups, databases, servers
+from stack.ops.archive import Manifest
 from stack.ops.runtimes import Report
 from stack.serving.served import ServedModel
 from stack.specification import tasks
@@ -38,11 +40,12 @@ def rehearse(stack: Settings, file: Path, report: Report) -> None:
     needed = manifest.size + disk.RESERVE
     backups.require_room(stack.home, needed, " for trying out a restore, and the reserve", "another STACK_HOME")
     with _scratch(stack) as scratch:
-        backups.put_files(scratch, file, manifest, lambda unpacked: databases.put(scratch, file, manifest, unpacked))
+        backups.put_files(scratch, file, manifest, partial(_load, scratch, file, manifest))
         for problem in integrity.check(scratch):
             raise problem
         for name, version in manifest.counts.champions.items():
-            report(f"  {name} version {version} loads; {_require_same_answers(scratch, name, version)}")
+            same = _require_same_answers(stack if servers.used(stack) else scratch, scratch, name, version)
+            report(f"  {name} version {version} loads; {same}")
     report(f"{file} can be restored: {len(manifest.members):,} files, {manifest.summary}")
 
 
@@ -58,9 +61,21 @@ def _scratch(stack: Settings) -> Iterator[Settings]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _require_same_answers(scratch: Settings, name: str, version: str) -> str:
-    """Load a champion from restored files and compare its answers with those in the restored log; say how many."""
-    with _engine(scratch.mlflow_database) as mlflow, mlflow.connect() as connection:
+def _load(scratch: Settings, file: Path, manifest: Manifest, unpacked: Path) -> None:
+    """Open the databases of an unpacked archive; the dumps of a server are read whole, as there is no other server."""
+    if servers.KIND in manifest.databases.values():
+        for name in manifest.databases:
+            servers.check(unpacked / "databases" / name)
+    else:
+        databases.put(scratch, file, manifest, unpacked)
+
+
+def _require_same_answers(source: Settings, scratch: Settings, name: str, version: str) -> str:
+    """Load a champion from restored files and compare its answers with those in the log; say how many.
+
+    The databases are those of `source`.
+    """
+    with _engine(source.mlflow_database) as mlflow, mlflow.connect() as connection:
         run = connection.execute(RUN, {"name": name, "version": version}).scalar_one()
     found = list(Path(scratch.artifacts).glob(f"*/{run}/artifacts/served"))
     if not found:
@@ -69,7 +84,7 @@ def _require_same_answers(scratch: Settings, name: str, version: str) -> str:
         )
     model = ServedModel(found[0])
     task = tasks.answering(model.contract.task, model.outputs)
-    logged = [row for row in _logged(scratch, name, version) if row[0].keys() >= model.columns.keys()]
+    logged = [row for row in _logged(source, name, version) if row[0].keys() >= model.columns.keys()]
     if not logged:
         return "no answer of it is logged"
     given = model.predict({column: [features[column] for features, _ in logged] for column in model.columns})
@@ -85,10 +100,10 @@ def _require_same_answers(scratch: Settings, name: str, version: str) -> str:
     return f"{len(logged)} logged answers are the same"
 
 
-def _logged(scratch: Settings, name: str, version: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _logged(source: Settings, name: str, version: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     columns = predictions.c.features, predictions.c.answer
     query = select(*columns).where(predictions.c.project == name, predictions.c.model_version == version).limit(ROWS)
-    with _engine(scratch.state_database) as state, state.connect() as connection:
+    with _engine(source.state_database) as state, state.connect() as connection:
         return [(row.features, row.answer) for row in connection.execute(query)]
 
 

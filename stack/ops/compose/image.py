@@ -18,6 +18,8 @@ from stack.specification import specs
 LABEL = "homelab-mlops.sources"
 SERVICE = "migrations"
 """Any service of our image: all share it."""
+USER = 1000
+"""Whose processes run in its containers, and whose files lie in the volumes."""
 MOUNTED = ("projects", "feature_repo")
 """Folders of the checkout that docker-compose.yml mounts into every container."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ def up(settings: Settings, report: Report) -> None:
         report("building the image (minutes when nothing is cached)")
         image.build(settings)
         report(f"built {compose_file.image(image.SERVICE)}")
+    _prepare_backups(settings, report)
     ownership.claim(settings)
     # Docker Compose lets the services of a profile that is no longer asked for run on.
     if former := set(existing) - {*compose_file.servers(settings), *(service.name for service in services)}:
@@ -43,6 +45,16 @@ def up(settings: Settings, report: Report) -> None:
     _Start(settings, services, report).run()
     if not settings.join_url:
         _note_applied(settings)
+
+
+def _prepare_backups(settings: Settings, report: Report) -> None:
+    """Make the folder of the backups one that the containers' user writes to; Docker would make it root's."""
+    folder, user = settings.backup_folder, image.USER
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.getuid() == 0 and folder.stat().st_uid == 0:
+        os.chown(folder, user, user)
+    if settings.backup_daily and folder.stat().st_uid != user:
+        report(f"backups: the containers' user, {user}, may not be able to write to {folder}: chown {user} it")
 
 
 def apply_changes(settings: Settings, report: Report) -> None:
