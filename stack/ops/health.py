@@ -73,6 +73,8 @@ def standing(settings: Settings, now: datetime) -> list[Problem]:
 
 def backup(settings: Settings, now: datetime) -> Iterator[Problem]:
     """Yield what is wrong with the last backup, by the record that it leaves."""
+    if not settings.backup_daily:
+        return
     try:
         record = json.loads((settings.run / "backup.json").read_text())
     except (OSError, ValueError):
