@@ -11,11 +11,12 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.prediction import _compat, metrics
 from services.prediction.live_models import LiveModels
@@ -24,8 +25,38 @@ from services.prediction.projects import ProjectRegistry
 from services.prediction.service import ProjectService
 from stack.core.errors import nearest
 
+MAX_BYTES = 4_000_000
+"""A thousand rows need about 200 kB."""
 STATIC = Path(__file__).with_name("static")
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+
+class BodyLimit:
+    """Passes a request on with its whole body, or answers 413 as soon as the body is too large."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        body, size = bytearray(), int(Headers(scope=scope).get("content-length", 0))
+        more = True
+        while more and size <= MAX_BYTES:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            size, more = max(size, len(body)), message.get("more_body", False)
+        if size > MAX_BYTES:
+            error = f"found a body of {size} bytes or more, expected at most {MAX_BYTES}"
+            await JSONResponse({"error": error}, 413)(scope, receive, send)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def read() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self.app(scope, read, send)
 
 
 class PredictionApp:
@@ -47,7 +78,7 @@ class PredictionApp:
         elif verb == "predict":
             await _predict(running, scope, receive, send)
         else:
-            await running(scope, receive, send)
+            await BodyLimit(running)(scope, receive, send)
 
     def _unknown(self, project: str) -> Response:
         if project in self.projects.errors:
@@ -65,7 +96,7 @@ async def _predict(running: ProjectService, scope: Scope, receive: Receive, send
         await send(message)
 
     try:
-        await (_no_champion(running.models) or running)(scope, receive, counted)
+        await (_no_champion(running.models) or BodyLimit(running))(scope, receive, counted)
     finally:
         metrics.REQUESTS.labels(project, status).inc()
         metrics.SECONDS.labels(project).observe(perf_counter() - started)
@@ -97,6 +128,13 @@ def readiness(projects: ProjectRegistry) -> dict[str, Any]:
     return {"status": "ready", "projects": report}
 
 
+def document(projects: ProjectRegistry) -> dict[str, Any]:
+    """Return one OpenAPI document of all projects."""
+    served = projects.services.items()
+    titles = {name: running.models.spec.title for name, running in served}
+    return openapi(titles, {name: running.endpoints for name, running in served})
+
+
 def pages(projects: ProjectRegistry) -> Starlette:
     """Return the application of the routes that belong to no project: readiness, metrics, the API's page.
 
@@ -111,7 +149,7 @@ def pages(projects: ProjectRegistry) -> Starlette:
 
     answers: dict[str, Callable[[], Response]] = {
         "/": lambda: FileResponse(STATIC / "index.html", headers={"content-security-policy": POLICY}),
-        "/docs.json": lambda: JSONResponse(openapi(projects.services)),
+        "/docs.json": lambda: JSONResponse(document(projects)),
         "/metrics": lambda: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST),
         # 200 as soon as requests are accepted, with or without a champion.
         "/readyz": lambda: JSONResponse(readiness(projects)),

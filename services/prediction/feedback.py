@@ -10,7 +10,7 @@ from uuid import UUID
 import pandas as pd
 from pydantic import BaseModel, Field, create_model
 
-from services.prediction.problems import InvalidValuesError, mistake
+from services.prediction.openapi import Mistake, mistake
 from services.prediction.schema import STRICT, Body, Instant, body_model, title
 from stack.project import Project
 from stack.specification import tasks
@@ -50,11 +50,10 @@ def feedback_model(spec: ProjectSpec) -> type[Body]:
     return body_model(spec, "Feedback", label, body, expected, "")
 
 
-def record_labels(project: Project, labels: Sequence[Any]) -> FeedbackResult:
+def record_labels(project: Project, labels: Sequence[Any]) -> FeedbackResult | list[Mistake]:
     """Attach labels to their predictions; of two for the same prediction the last counts.
 
-    Raises:
-        InvalidValuesError: a label was known before its prediction was asked for.
+    Where labels were known before their predictions were asked for, return these mistakes and attach none.
     """
     now, asked_at = project.clock.now(), project.log.asked_at({str(label.prediction_id) for label in labels})
     early = [
@@ -63,7 +62,7 @@ def record_labels(project: Project, labels: Sequence[Any]) -> FeedbackResult:
         if label.known_at and (asked := asked_at.get(str(label.prediction_id))) and label.known_at < asked
     ]
     if early:
-        raise InvalidValuesError(early)
+        return early
     values = project.task.encode(
         pd.Series([label.label for label in labels], dtype=object), f"feedback to {project.name}"
     )

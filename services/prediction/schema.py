@@ -21,6 +21,12 @@ MAX_ROWS = 1000
 Instant = Annotated[AwareDatetime, Field(ge=Datetime.least, le=Datetime.greatest)]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Types are strict: "5" is no number."""
+LIMITS = {
+    "greater_than_equal": ("ge", "of at least {}"),
+    "less_than_equal": ("le", "of at most {}"),
+    "string_too_long": ("max_length", "of at most {} characters"),
+}
+"""Type of a pydantic error -> the limit in its context, and how it is said."""
 
 
 class Row(BaseModel):
@@ -166,14 +172,8 @@ def _expected_value(body: type[Body], mistake: Any) -> str:
 
 def _limit(mistake: Any) -> str:
     """Describe the limit that a value exceeds; empty when it exceeds none."""
-    match mistake["type"], mistake.get("ctx", {}):
-        case "greater_than_equal", {"ge": limit}:
-            return f"of at least {_text(limit)}"
-        case "less_than_equal", {"le": limit}:
-            return f"of at most {_text(limit)}"
-        case "string_too_long", {"max_length": limit}:
-            return f"of at most {limit} characters"
-    return ""
+    name, text = LIMITS.get(mistake["type"], ("", ""))
+    return text.format(_text(mistake["ctx"][name])) if name else ""
 
 
 def _text(bound: Any) -> str:

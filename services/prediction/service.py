@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import bentoml
 from starlette.responses import Response
@@ -17,12 +17,11 @@ from starlette.types import Receive, Scope, Send
 
 from services.prediction import _compat, metrics
 from services.prediction.batcher import Batcher
-from services.prediction.body_limit import BodyLimit
 from services.prediction.canary import uuid7
 from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
 from services.prediction.live_models import LiveModels, ModelError
-from services.prediction.problems import InvalidValuesError, invalid, mistake
-from services.prediction.schema import MAX_ROWS, Answer, Body, Row, new_values, request_model
+from services.prediction.openapi import Endpoint, invalid, mistake
+from services.prediction.schema import MAX_ROWS, Answer, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 
@@ -30,15 +29,6 @@ TIMEOUT_SECONDS = 30
 """BentoML's limit for a request, and how long active requests may take when their project changes or goes."""
 
 logger = logging.getLogger("stack.prediction")
-
-
-class Endpoint(NamedTuple):
-    """What ``POST /<project>/<verb>`` does."""
-
-    work: Any
-    title: str
-    request: type[Body]
-    response: Any
 
 
 class ProjectService:
@@ -69,10 +59,10 @@ class ProjectService:
             batcher.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, unless its body is too large."""
+        """Answer a request."""
         self.active_requests += 1
         try:
-            await BodyLimit(self.app)(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
             self.active_requests -= 1
 
@@ -97,10 +87,8 @@ def endpoints(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> d
         return answers
 
     async def feedback(self: Any, labels: list[Any]) -> FeedbackResult | Response:
-        try:
-            return await asyncio.to_thread(record_labels, project, labels)
-        except InvalidValuesError as error:
-            return invalid(error.mistakes)
+        result = await asyncio.to_thread(record_labels, project, labels)
+        return result if isinstance(result, FeedbackResult) else invalid(result)
 
     title = f"True outcomes of predictions: {spec.label}. Sending the same label again changes nothing."
     return {

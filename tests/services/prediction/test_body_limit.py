@@ -10,8 +10,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from services.prediction import body_limit
-from services.prediction.body_limit import BodyLimit
+from services.prediction import app
+from services.prediction.app import BodyLimit
 
 LIMIT = 1000
 
@@ -43,7 +43,7 @@ async def echo(scope, receive, send):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(body_limit, "MAX_BYTES", LIMIT)
+    monkeypatch.setattr(app, "MAX_BYTES", LIMIT)
 
 
 def answer(client: Client) -> tuple[int, bytes]:
