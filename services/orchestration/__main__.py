@@ -22,7 +22,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from services import guard
-from services.orchestration.handshake import HandshakeLogin
+from services.orchestration.gateway import GatewayLogin
 from stack.core.settings import settings
 
 SIGN_IN = Path(__file__).with_name("sign_in.html")
@@ -38,7 +38,7 @@ def main() -> None:
     gc.disable()
     Thread(target=collect, name="garbage", daemon=True).start()
     guard.serve(
-        HandshakeLogin(application(), settings()),
+        GatewayLogin(application(), settings()),
         settings(),
         "prefect",
         log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),

@@ -118,6 +118,12 @@ def test_people_reach_everything_that_runs(ask: Callable[..., httpx.Response]) -
         assert ask(site, path, "POST", auth=PEOPLE, json={}).status_code == 200
 
 
+def test_prefect_s_pages_ask_people_for_no_second_login(ask: Callable[..., httpx.Response], running: Settings) -> None:
+    asks = httpx.get(f"{running.prefect_url}/ui-settings", trust_env=False).json()
+    assert asks["auth"] == "BASIC"
+    assert ask("prefect", "/ui-settings", auth=PEOPLE).json() == asks | {"auth": None}
+
+
 @pytest.mark.parametrize("site", SITES)
 def test_a_foreign_page_is_refused_with_the_login_that_the_browser_knows(
     ask: Callable[..., httpx.Response], gateway: Settings, site: str
