@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from datetime import timedelta
 from typing import Any
 
 from anyio.abc import TaskStatus
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunResponse
 from prefect.settings import PREFECT_WORKER_HEARTBEAT_SECONDS
 from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from typing_extensions import override
 
+from stack.core import wall_clock
 from stack.core.errors import StackError
+from stack.core.settings import settings
 
 ENTRYPOINT = re.compile(r"flows\.\w+\.\w+")
 """A flow of the package ``flows``, as :mod:`flows.deployments` registers it."""
@@ -38,6 +41,18 @@ class FlowWorker(ProcessWorker):
     """A process worker that refuses runs of foreign deployments."""
 
     job_configuration = FixedConfiguration
+
+    @override
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        """Return the runs to start; a schedule's run that is due by a clock that has jumped waits for its time."""
+        due = wall_clock.observe(settings()).now + timedelta(seconds=self._prefetch_seconds)
+        return [
+            response
+            for response in await super()._get_scheduled_flow_runs()
+            if not response.flow_run.auto_scheduled
+            or response.flow_run.next_scheduled_start_time is None
+            or response.flow_run.next_scheduled_start_time <= due
+        ]
 
     @override
     async def run(

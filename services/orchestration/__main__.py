@@ -22,7 +22,9 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from services import guard
+from services.orchestration import _compat
 from services.orchestration.gateway import GatewayLogin
+from stack.core import wall_clock
 from stack.core.settings import settings
 
 SIGN_IN = Path(__file__).with_name("sign_in.html")
@@ -48,6 +50,7 @@ def main() -> None:
 
 def application() -> Starlette:
     """Return Prefect's API and pages, and a page that gives a browser the key: ``/sign-in#<key>``."""
+    _compat.set_time(lambda: wall_clock.observe(settings()).now)
     app: Starlette = create_app(final=True)
     app.router.routes.insert(0, Route("/sign-in", lambda _: FileResponse(SIGN_IN)))
     return app

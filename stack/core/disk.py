@@ -39,8 +39,13 @@ def filling(settings: Settings) -> bool:
 
 def problems(settings: Settings) -> list[Problem]:
     """Return what is wrong with the free space."""
+    if not filling(settings):
+        return []
     stopped = "; ingestion has stopped" if low(settings) else ""
-    return [Problem("the disk fills up", f"{free_space(settings)}{stopped}", TODO)] if filling(settings) else []
+    text = (
+        f"{free(settings.home) / RESERVE:.1f} GiB free on the disk of {settings.home}, {WARNING / RESERVE:.0f} needed"
+    )
+    return [Problem("the disk fills up", f"{text}{stopped}", TODO)]
 
 
 def free_space(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from stack.core import files
@@ -43,5 +44,5 @@ def record(settings: Settings, check: str, problems: Iterable[Problem]) -> None:
 def recorded(settings: Settings) -> Iterator[tuple[str, Problem]]:
     """Yield the problems that the last run of each check has found, with the name of the check."""
     for path in sorted((settings.run / FOLDER).glob("*.json")):
-        for problem in json.loads(path.read_text()):
-            yield path.stem, Problem(**problem)
+        with suppress(OSError, ValueError, TypeError):  # cut off by a power cut: the next check writes it anew
+            yield from [(path.stem, Problem(**problem)) for problem in json.loads(path.read_text())]

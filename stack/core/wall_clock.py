@@ -48,19 +48,25 @@ class Reading:
 class Observation:
     """What is thought of the wall clock."""
 
-    trusted: datetime
-    """No instant beyond it is believed."""
+    now: datetime
+    """The wall clock; where it has jumped, the time that has passed since it last ran steadily."""
     since: datetime
     jump: timedelta = timedelta()
     """By how much it has moved against the time that has passed; zero where it runs steadily."""
+
+    @property
+    def trusted(self) -> datetime:
+        """No instant beyond it is believed."""
+        return self.now + TOLERANCE
 
     @property
     def problem(self) -> str:
         """Return the jump in words; empty where there is none."""
         if not self.jump:
             return ""
-        way = "ahead" if self.jump > timedelta() else "back"
-        return f"by {str(abs(self.jump)).partition('.')[0]} {way}: nothing is deleted, and no batch ends beyond it"
+        way, minutes = "ahead" if self.jump > timedelta() else "back", round(abs(self.jump) / timedelta(minutes=1))
+        amount = f"{minutes} minutes" if minutes < 3000 else f"{minutes / 1440:.0f} days"
+        return f"by {amount} {way}: nothing is deleted, and no batch ends beyond the time that has passed"
 
 
 def observe(settings: Settings) -> Observation:
@@ -68,7 +74,7 @@ def observe(settings: Settings) -> Observation:
     now, mark = read(), _mark(settings)
     if mark is None:
         return _believed(settings, replace(now, since=now.wall))
-    low = mark.wall + (now.uptime - mark.uptime if now.boot == mark.boot else 0.0)
+    low = mark.wall + now.uptime - (mark.uptime if now.boot == mark.boot else 0.0)
     high = low if now.boot == mark.boot else low + OFF.total_seconds()
     jump = now.wall - min(max(now.wall, low), high)
     if abs(jump) <= TOLERANCE.total_seconds():
@@ -77,7 +83,7 @@ def observe(settings: Settings) -> Observation:
         return _observation(replace(now, since=mark.since))
     if _kept_by_ntp(now.wall):
         return _believed(settings, replace(now, since=now.wall))
-    expected = _observation(replace(now, wall=min(low, now.wall), since=mark.since))
+    expected = _observation(replace(now, wall=low, since=mark.since))
     return replace(expected, jump=timedelta(seconds=jump))
 
 
@@ -126,7 +132,7 @@ def _believed(settings: Settings, now: Reading) -> Observation:
 
 def _observation(now: Reading) -> Observation:
     wall, since = (datetime.fromtimestamp(seconds, UTC) for seconds in (now.wall, now.since))
-    return Observation(wall + TOLERANCE, since)
+    return Observation(wall, since)
 
 
 def _file(settings: Settings) -> Path:

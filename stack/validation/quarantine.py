@@ -50,7 +50,10 @@ def _supersede(folder: Path) -> None:
 def refused(settings: Settings, project: str, since: datetime) -> Iterator[Problem]:
     """Yield the refused batch of a project that no good one has followed, if it was refused after an instant."""
     for verdict in sorted((settings.quarantine / project).glob("*/verdict.json"), reverse=True)[:1]:
-        record = json.loads(verdict.read_text())
+        try:
+            record = json.loads(verdict.read_text())
+        except (OSError, ValueError):  # deleted meanwhile, or cut off by a power cut
+            continue
         if not record.get("accepted", True) and verdict.stat().st_mtime >= since.timestamp():
             yield refusal(project, record["failures"])
 

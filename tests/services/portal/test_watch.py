@@ -102,7 +102,7 @@ def test_everything_that_is_down_is_seen(home: Settings, monkeypatch):
 
     problems = titles(home)
     assert {"MLflow does not answer", "Prefect worker does not answer", "the disk fills up"} <= set(problems)
-    assert "MiB free" in problems["the disk fills up"].text
+    assert "GiB free" in problems["the disk fills up"].text
     assert problems["Prefect worker does not answer"].todo == "make logs SERVICE=worker"
     assert health.restarts(home, 1010.0) == [
         Problem("mlflow starts again and again", "5 times within an hour", "make logs SERVICE=mlflow")

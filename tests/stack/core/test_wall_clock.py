@@ -162,7 +162,7 @@ def test_an_ingest_beyond_what_can_be_vouched_for_is_refused(settings, machine):
     with pytest.raises(StackError, match="an instant that has come"):
         clock.require_vouched(settings, wall, machine.now + DAY)
     machine.step(YEAR)
-    with pytest.raises(StackError, match="365 days, 0:00:00 ahead"):
+    with pytest.raises(StackError, match="by 365 days ahead"):
         clock.require_vouched(settings, wall, machine.now)
     replay = replace(wall, kind="replay")
     clock.require_vouched(settings, replay, machine.now)

@@ -1,0 +1,26 @@
+"""What the orchestration service reaches into: a failure here names the tool that has changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prefect.server.database import provide_database_interface
+from prefect.server.services import db_vacuum, scheduler
+
+from services.orchestration import _compat
+from tests.reaches import reach
+
+
+def test_prefect_plans_and_deletes_by_our_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (scheduler, db_vacuum):
+        monkeypatch.setattr(module, "now", module.now)  # undone afterwards
+    ours = datetime(2026, 3, 1, tzinfo=UTC)
+    with reach("prefect", "prefect.server.services.scheduler.now"):
+        _compat.set_time(lambda: ours)
+        query = scheduler._get_select_deployments_to_schedule_query(
+            provide_database_interface(), 10, 3, timedelta(hours=1)
+        )
+        assert ours in query.compile().params.values()
+    with reach("prefect", "prefect.server.services.db_vacuum.now"):
+        assert db_vacuum.now("UTC") == ours and "now" in db_vacuum.vacuum_old_flow_runs.__code__.co_names
