@@ -16,14 +16,14 @@ from sqlalchemy import Connection, delete, insert, select
 from stack.core.database import clocks, engine, in_utc
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.core.wall_clock import FAR, TODO, observe
+from stack.core.wall_clock import FAR, TITLE, TODO, observe
 
 
 def require_vouched(settings: Settings, clock: Clock, until: datetime) -> None:
     """Refuse an instant of the wall clock that lies beyond what this machine can vouch for; a replay's is stored."""
     seen = observe(settings)
     if clock.kind == "wall" and until > seen.trusted:
-        problem = seen.problem or f"it is {seen.trusted:%Y-%m-%d %H:%M} UTC"
+        problem = f"{TITLE} {seen.problem}" if seen.jump else f"it is {seen.now:%Y-%m-%d %H:%M} UTC"
         raise StackError(
             f"window of {clock.project}, until {until:%Y-%m-%d %H:%M} UTC",
             found=problem,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +36,23 @@ def test_only_own_deployments_are_run(entrypoint, pull_steps, problem):
 
 def test_a_run_without_a_deployment_is_foreign():
     assert flow_worker.foreign(None) == "no deployment"
+
+
+def test_runs_of_a_schedule_wait_while_the_clock_is_ahead(tmp_path, monkeypatch):
+    """A worker whose clock is a year ahead gets the next runs of each schedule, as if they were late."""
+    now = datetime.now(UTC)
+    given = [
+        SimpleNamespace(flow_run=SimpleNamespace(auto_scheduled=by_schedule, next_scheduled_start_time=now + by))
+        for by_schedule, by in ((True, timedelta()), (True, timedelta(days=1)), (False, timedelta(days=365)))
+    ]
+
+    async def scheduled(_: object) -> list[object]:
+        return given
+
+    monkeypatch.setattr(flow_worker.ProcessWorker, "_get_scheduled_flow_runs", scheduled)
+    monkeypatch.setattr(flow_worker, "settings", lambda: Settings(home=tmp_path))
+    monkeypatch.setattr(flow_worker.FlowWorker, "_prefetch_seconds", 10, raising=False)
+    assert asyncio.run(object.__new__(flow_worker.FlowWorker)._get_scheduled_flow_runs()) == [given[0], given[2]]
 
 
 @pytest.mark.services

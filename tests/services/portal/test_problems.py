@@ -87,7 +87,7 @@ CASES: dict[str, tuple[Break, str, str]] = {
     "silent source": (silent_source, "flights: no new rows of weather", "Check the source of weather"),
     "failed backup": (record(problem="/mnt/usb: no such folder"), "the backup failed", "it is tried again"),
     "failed restore": (
-        record(at=NOW, verify_problem="3 runs missing"),
+        record(at=NOW, verify_problem="3 runs lost"),
         "the last backup does not come back",
         "make backup",
     ),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from services.prediction import model_cache
+from stack.ops import health
 from stack.project import Project
 from stack.registry import artifacts
 from tests.polling import eventually
@@ -77,6 +80,8 @@ def test_the_other_version_answers_while_the_artifact_is_damaged(
     problem = eventually(lambda: readiness(home)["problem"], HEALS_SECONDS)
     assert problem.startswith(f"registry says {second}, {champion} answers: ") and "InvalidProtobuf" in problem
     assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
+    listed = {found.title: found.text for found in asyncio.run(health.of_this_moment(home, datetime.now(UTC)))}
+    assert listed["flights: predictions"] == problem
     prediction.stop(signal.SIGKILL)
     prediction.start()
     assert eventually(lambda: readiness(home)["problem"], HEALS_SECONDS) == problem
