@@ -9,6 +9,7 @@ seconds and 150 MB.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -166,7 +167,8 @@ def _problem(attempt: Callable[[], object], report: Report) -> str | None:
 
 
 def main() -> None:
-    """Do what is due; print the seconds until the next look, and everything else to the log."""
+    """Do what is due, when nothing else wants the processors; print the seconds until the next look."""
+    os.nice(10)
     print(run(settings(), datetime.now(UTC), partial(print, file=sys.stderr, flush=True)).total_seconds())
 
 

@@ -26,8 +26,9 @@ def used(settings: Settings) -> bool:
 def dump(settings: Settings, folder: Path) -> Dumps:
     """Dump every database into a folder, in their order."""
     for name, url in _urls(settings).items():
-        place = url.set(drivername="postgresql", password=None).render_as_string()
-        words = ("--format=custom", "--no-password", f"--file={folder / name}", f"--dbname={place}")
+        # The password goes by the environment, which no other user can read.
+        place = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+        words = ("--format=custom", "--no-password", f"--file={folder / name}", f"--dbname={place.render_as_string()}")
         _tool("pg_dump", *words, password=url.password)
     return Dumps(dict.fromkeys(SERVED, KIND), counts(settings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -52,6 +53,22 @@ def test_champion_runs_and_the_log_are_the_same(twins: Twins, upgraded: Upgraded
 
 def test_thousand_predictions_are_the_same(twins: Twins) -> None:
     assert probabilities(twins.second.settings) == probabilities(twins.first.settings)
+
+
+def test_containers_back_themselves_up_and_try_the_archive(containers: Containers) -> None:
+    own = ("--env", "STACK_BACKUP_DAILY=7", "--env", "STACK_BACKUP_FOLDER=/tmp/backups")
+    since = '{"since": "2026-01-01T00:00:00Z"}'
+    script = (
+        f"echo '{since}' > $STACK_HOME/run/backup.json; python -m stack.ops.scheduled; cat $STACK_HOME/run/backup.json"
+    )
+    command = ["docker", "exec", *own, docker.container(containers.settings, "backups"), "sh", "-c", script]
+
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    record = json.loads(ran.stdout.partition("\n")[2])
+    assert record["problem"] is record["verify_problem"] is None, ran.stderr
+    assert record["verified_at"] == record["at"]
+    assert "logged answers are the same" in ran.stderr
 
 
 def test_volumes_that_exist_are_not_restored_over(twins: Twins, upgraded: Upgraded) -> None:
