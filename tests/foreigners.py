@@ -17,6 +17,7 @@ CONTENT_TYPES = (None, "application/json", "text/plain", "application/x-www-form
 def urls(settings: Settings) -> dict[str, str]:
     """The address of each running service that publishes a port."""
     ports = {service.name: service.ports for service in compose_file.services(settings) if service.ports}
+    ports.pop("gateway", None)  # it speaks HTTPS, and asks for a login
     return {name: f"http://127.0.0.1:{port}" for name, (port, *_) in ports.items()}
 
 
