@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from services.prediction.access import TokenCheck
+from services.prediction.problems import PROBLEMS
 from stack.access import tokens
 from stack.core import database, settings
 from tests.stacks import own_environment
@@ -53,7 +54,7 @@ def test_from_outside_and_by_a_setting_one_is_needed(stack, changes, peer, heade
     asked = client(stack, (peer, 50000), **changes)
     refused = asked.post("/churn/predict", headers=headers)
     assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
-    assert refused.json()["todo"] == "make token PROJECT=churn FOR=predict"
+    assert PROBLEMS[401][1].model_validate(refused.json()).todo == "make token PROJECT=churn FOR=predict"
     for wrong in ("Bearer nothing", "Bearer", "Basic b3du", "own", "Bearer own own"):
         assert asked.post("/churn/predict", headers=headers | {"Authorization": wrong}).status_code == 401, wrong
     token = bearer(stack, "churn", "predict")
@@ -81,8 +82,8 @@ def test_a_token_is_for_its_project_and_purposes(stack, project, purposes, statu
     changing = ["/churn/predict", "/churn/feedback", "/churn/rows", "/flights/predict", "/churn/anything"]
     answers = [asked.post(path, headers=headers) for path in changing] + [asked.get("/readyz", headers=headers)]
     assert tuple(answer.status_code for answer in answers) == statuses
-    refused = [answer.json() for answer in answers if answer.status_code == 403]
-    assert all(f"{', '.join(purposes)} of {project}" in answer["error"] for answer in refused)
+    refused = [PROBLEMS[403][1].model_validate(answer.json()) for answer in answers if answer.status_code == 403]
+    assert all(f"{', '.join(purposes)} of {project}" in problem.error for problem in refused)
 
 
 def test_from_outside_pages_need_a_token_too(stack):

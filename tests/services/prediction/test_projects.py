@@ -155,6 +155,9 @@ def test_the_openapi_document_describes_every_body_of_a_refusal(folder, projects
         return document, bodies
 
     document, answers = asyncio.run(ask())
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    operation = document["paths"]["/flights/predict"]["post"]
+    assert {"token": []} in operation["security"] and {"401", "403"} <= set(operation["responses"])
     assert [answer.status_code for answer in answers] == [503, 400, 413, 415]
     for answer in answers:
         responses = document["paths"][answer.request.url.path]["post"]["responses"]
