@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, Field, TypeAdapter
 from starlette.responses import JSONResponse
 
+from services.prediction import access
+
 ABOUT = "Two routes for each project. Answers are in the prediction log before they are sent."
 
 
@@ -82,6 +84,7 @@ def openapi(titles: Mapping[str, str], endpoints: Mapping[str, Mapping[str, Endp
                 "tags": [name],
                 "operationId": f"{verb}_{name}",
                 "summary": endpoint.title,
+                "security": access.OPTIONAL,
                 "requestBody": {"required": True, "content": content(endpoint.request)},
                 "responses": {"200": answer} | refusals,
             }
@@ -91,5 +94,5 @@ def openapi(titles: Mapping[str, str], endpoints: Mapping[str, Mapping[str, Endp
         "info": {"title": "Predictions", "version": "1", "description": ABOUT},
         "tags": [{"name": name, "description": title} for name, title in titles.items()],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": access.SCHEMES},
     }

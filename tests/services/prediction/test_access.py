@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from services.prediction.access import TokenCheck
-from services.prediction.problems import PROBLEMS
+from services.prediction.openapi import PROBLEMS
 from stack.access import tokens
 from stack.core import database, settings
 from tests.stacks import own_environment
