@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from stack.core.settings import Settings
@@ -26,6 +28,17 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 POLICY_VIOLATION = 1008
 """Close code of a WebSocket, RFC 6455."""
+HEADERS = {
+    # The tools' pages have inline scripts, and charts compiled at run time; nothing comes from another host.
+    "Content-Security-Policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'self'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""Of every answer that does not bring its own."""
 
 
 class Guard:
@@ -34,22 +47,26 @@ class Guard:
     Args:
         app: the service.
         settings: whose host, service URLs and allowed hosts are the names that the service answers to.
+        hidden: paths that are not found, with all below them: pages that load from the internet.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, hidden: Sequence[str] = ()) -> None:
         self.app = app
+        self._hidden = tuple(f"{path}/" for path in hidden)
         self._names = names(settings)
         self._by_number = settings.host in EVERY_INTERFACE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with the reason for refusing it."""
         problem = self.problem(scope) if scope["type"] in ("http", "websocket") else None
-        if problem is None:
-            await self.app(scope, receive, send)
-        elif scope["type"] == "http":
-            await JSONResponse({"detail": problem}, 403)(scope, receive, send)
-        else:
-            await WebSocketClose(POLICY_VIOLATION, "foreign page or host")(scope, receive, send)
+        app = self.app
+        if problem and scope["type"] == "websocket":
+            app = WebSocketClose(POLICY_VIOLATION, "foreign page or host")
+        elif problem:
+            app = JSONResponse({"detail": problem}, 403)
+        elif scope["type"] == "http" and f"{scope['path']}/".startswith(self._hidden):
+            app = JSONResponse({"detail": "this page would load from the internet"}, 404)
+        await app(scope, receive, partial(_with_headers, send))
 
     def problem(self, scope: Scope) -> str | None:
         """Return why the request is refused; None when it is not."""
@@ -69,18 +86,27 @@ class Guard:
         return name in self._names or (self._by_number and _is_number(name))
 
 
-def serve(app: ASGIApp, settings: Settings, service: str, **options: Any) -> None:
+async def _with_headers(send: Send, message: Message) -> None:
+    if message["type"] == "http.response.start":
+        headers = MutableHeaders(scope=message)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+    await send(message)
+
+
+def serve(app: ASGIApp, settings: Settings, service: str, hidden: Sequence[str] = (), **options: Any) -> None:
     """Run a service behind the guard until it is stopped.
 
     Args:
         app: the service.
         settings: of the stack.
         service: name of its port setting, without ``_port``.
+        hidden: paths of pages that load from the internet.
         options: further ones of ``uvicorn.run``.
     """
     port = getattr(settings, f"{service}_port")
     options = {"access_log": False, "server_header": False} | options
-    uvicorn.run(Guard(app, settings), host=settings.bind, port=port, **options)
+    uvicorn.run(Guard(app, settings, hidden), host=settings.bind, port=port, **options)
 
 
 def names(settings: Settings) -> frozenset[str]:

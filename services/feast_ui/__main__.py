@@ -13,7 +13,7 @@ def main() -> None:
     """Listen on the host and port of the settings."""
     stack = settings()
     store = features.store(stack)
-    guard.serve(get_app(store, store.project), stack, "feast_ui")
+    guard.serve(get_app(store, store.project), stack, "feast_ui", hidden=("/docs", "/redoc"))
 
 
 if __name__ == "__main__":

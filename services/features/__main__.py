@@ -42,7 +42,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
 def main() -> None:
     """Listen on the host and port of the settings."""
     stack = settings()
-    guard.serve(application(features.store(stack)), stack, "features")
+    guard.serve(application(features.store(stack)), stack, "features", hidden=("/docs", "/redoc"))
 
 
 if __name__ == "__main__":

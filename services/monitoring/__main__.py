@@ -11,7 +11,7 @@ from stack.core.settings import settings
 def main() -> None:
     """Listen on the host and port of the settings."""
     stack = settings()
-    guard.serve(create_app(get_config(workspace=str(stack.reports))), stack, "monitoring")
+    guard.serve(create_app(get_config(workspace=str(stack.reports))), stack, "monitoring", hidden=("/schema",))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def main() -> None:
         GatewayLogin(application(), settings()),
         settings(),
         "prefect",
+        hidden=("/docs", "/redoc", "/api/docs", "/api/redoc"),
         log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
         timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
     )

@@ -198,7 +198,7 @@ async def features(request: Request) -> Response:
     portal: Portal = request.state.portal
     address = outside(portal.settings, "features", _origin(request))
     if not _compat.swagger_ui().is_dir():
-        return RedirectResponse(f"{address}/docs")
+        return RedirectResponse(f"{address}/openapi.json")
     return _page(portal, "features.html", address=address)
 
 

@@ -28,7 +28,10 @@ from stack.core.errors import nearest
 MAX_BYTES = 4_000_000
 """A thousand rows need about 200 kB."""
 STATIC = Path(__file__).with_name("static")
-POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
 
 
 class BodyLimit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from services.guard import Guard
+from services.guard import HEADERS, Guard
 from stack.core import settings
 from stack.ops import compose_file
 from tests import foreigners
@@ -97,6 +98,29 @@ def test_socket_of_a_foreign_page_is_closed(tmp_path):
             pass
 
 
+def test_answers_have_headers_that_keep_pages_to_themselves(tmp_path):
+    headers = client(tmp_path).get("/").headers
+    assert {name: headers[name] for name in HEADERS} == HEADERS
+    assert client(tmp_path).get("/", headers={"Host": FOREIGN}).headers["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_a_service_may_have_stricter_headers(tmp_path):
+    def strict(_: object) -> PlainTextResponse:
+        return PlainTextResponse("ok", headers={"X-Frame-Options": "DENY", "Content-Security-Policy": "sandbox"})
+
+    app = Guard(Starlette(routes=[Route("/", strict)]), settings.load(own_environment(tmp_path), Path("/dev/null")))
+    headers = TestClient(app, base_url="http://127.0.0.1:3000").get("/").headers
+    assert (headers.get_list("X-Frame-Options"), headers["Content-Security-Policy"]) == (["DENY"], "sandbox")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_hidden_pages_are_not_found(tmp_path):
+    stack = settings.load(own_environment(tmp_path), Path("/dev/null"))
+    app = Starlette(routes=[Route(path, ok) for path in ("/docs", "/docs/a", "/docs.json")])
+    hidden = TestClient(Guard(app, stack, hidden=("/docs",)), base_url="http://127.0.0.1:3000")
+    assert [hidden.get(path).status_code for path in ("/docs", "/docs/", "/docs/a", "/docs.json")] == [404] * 3 + [200]
+
+
 def published() -> list[str]:
     """The services of docker-compose.yml that publish a port, but the gateway and Jupyter, which ask for a login."""
     services = yaml.safe_load(compose_file.FILE.read_text())["services"]
@@ -108,6 +132,41 @@ def test_every_published_service_refuses_foreigners(running):
     urls = foreigners.urls(running)
     assert set(published()) - {"feast-ui"} == set(urls)
     foreigners.assert_refused(urls)
+
+
+FROM_ELSEWHERE = re.compile(
+    r"""<(?:script|link|img|iframe|object|embed|source)\b[^>]*?(?:src|href|data)\s*=\s*["']?((?:https?:)?//[^"'>\s]+)"""
+    r"""|(?:url|import|src:)\s*\(?\s*["']?(https?://[^"')\s]+)""",
+    re.IGNORECASE,
+)
+"""What a browser loads when it shows a page."""
+PATHS = (
+    *("/", "/docs", "/redoc", "/docs/oauth2-redirect", "/api/docs", "/api/redoc", "/schema", "/schema/redoc"),
+    *(
+        "/schema/swagger",
+        "/schema/elements",
+        "/schema/rapidoc",
+        "/schema/scalar",
+        "/reports/",
+        "/features/",
+        "/catalog",
+    ),
+)
+"""Home pages, and where frameworks put the pages about an API."""
+
+
+@pytest.mark.services
+def test_pages_load_from_this_machine_and_show_in_no_foreign_frame(running):
+    for name, url in foreigners.urls(running).items():
+        for path in PATHS:
+            answer = httpx.get(f"{url}{path}", trust_env=False, timeout=20, follow_redirects=True)
+            loaded = [found[1] or found[2] for found in FROM_ELSEWHERE.finditer(answer.text)]
+            assert [place for place in loaded if httpx.URL(place).host != "127.0.0.1"] == [], (name, path)
+            assert answer.headers["X-Content-Type-Options"] == "nosniff", (name, path)
+            assert answer.headers["X-Frame-Options"] in ("SAMEORIGIN", "DENY"), (name, path)
+            policy = answer.headers["Content-Security-Policy"]
+            assert "frame-ancestors" in policy and "http" not in policy, (name, path)
+            assert answer.headers["Referrer-Policy"] in ("same-origin", "no-referrer"), (name, path)
 
 
 @pytest.mark.services
