@@ -7,7 +7,7 @@ import random
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic, sleep
 from typing import NamedTuple
@@ -25,6 +25,8 @@ EVERY_SECONDS = 30.0
 LIMIT_SECONDS = 20.0
 GIVEN_UP_SECONDS = 180.0
 PAUSE_SECONDS = 0.25
+LAST_BEAT = timedelta(seconds=2)
+"""So late Prefect may still take the last heartbeat of a killed worker; a new one takes longer to start."""
 FLOW_RUN = "flow run"
 """The process of a run, which the worker has started."""
 
@@ -95,7 +97,7 @@ class Killer:
             return f"{victim}: {state.status.lower()}"
         if problem := status.problems([self._services[victim]])[victim]:
             return f"{victim}: {problem}"
-        return self._silent(at) if victim == "worker" else ""
+        return self._silent(at + LAST_BEAT) if victim == "worker" else ""
 
     def _silent(self, since: datetime) -> str:
         """Return whether the worker has sent no heartbeat since: Prefect counts a dead one as online for a while."""
