@@ -190,6 +190,8 @@ def test_a_program_predicts_by_its_token_until_it_is_revoked(
     assert predicted(bearer(text), "titanic/predict") == 403
     assert ask("prediction", "/readyz", headers=bearer(text)).status_code == 200
     assert predicted(bearer("wrong")) == predicted({}) == predicted({"X-Forwarded-For": "127.0.0.1"}) == 401
+    for hidden in ("X-Forwarded-For", "x-forwarded-for, Authorization", "Authorization"):
+        assert predicted({"Connection": hidden}) == predicted(bearer("wrong") | {"Connection": hidden}) == 401
     for site in set(SITES) - {"prediction"}:
         assert ask(site, "/", headers=bearer(text)).status_code == 403
     assert ask("prediction", "/flights/predict", "POST", content=body, auth=PEOPLE).status_code == 200
