@@ -70,7 +70,9 @@ def first_pipelines(settings: Settings, report: Callable[[str], None]) -> dict[s
 
 def curl(project: Project) -> str:
     """Return the command that asks for the example's prediction, ready to paste."""
-    return example.curl(project.settings.address("prediction"), project.name, example.body(project.spec))
+    command = example.curl(project.settings.address("prediction"), project.name, example.body(project.spec))
+    login = f" -H 'Authorization: Bearer <token of make token PROJECT={project.name} FOR=predict>'"
+    return command + login if project.settings.require_tokens else command
 
 
 def answer(project: Project) -> str:
