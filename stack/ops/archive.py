@@ -241,6 +241,8 @@ class _Bounded(gzip.GzipFile):
 def _entries(path: Path) -> Iterator[Iterator[tuple[tarfile.TarInfo, IO[bytes]]]]:
     """Give the files in their order, after the header; what cannot be read is refused."""
     try:
+        if not path.is_file():
+            raise _refused(path, "no such file")
         with _Bounded(path, "rb") as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
             first = tar.next()
             header = _content(path, tar, first).read(CHUNK) if first and first.name == HEADER else b""
@@ -254,11 +256,7 @@ def _entries(path: Path) -> Iterator[Iterator[tuple[tarfile.TarInfo, IO[bytes]]]
             yield _contents(path, tar)
             while whole.read(CHUNK):  # to its checksum
                 pass
-    except FileNotFoundError:
-        raise _refused(path, "no such file") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, OverflowError, RecursionError) as error:
-        if isinstance(error, OSError) and error.errno:  # the disk's fault, not the archive's
-            raise
         raise _refused(path, f"{type(error).__name__}: {error}") from None
 
 

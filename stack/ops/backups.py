@@ -213,6 +213,8 @@ def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets:
     """
     report(f"checking {file}")
     manifest = archive.verify(file)
+    if strange := [name for name in manifest.members if not contents.is_known(name)]:
+        report(f"  left out: {len(strange)} files that no backup writes, among them {min(strange)!r}")
     written, installed = manifest.versions, versions.current()
     newer = [
         f"{name} {written[name]}, installed {installed[name]}"
@@ -264,18 +266,22 @@ def put_files(
 
     A home whose restore was killed is not taken for whole.
     """
-    with versions.unfinished(settings) as aside:
-        archive.extract(file, aside, manifest, contents.is_known)
-        foreign.secure(aside / "lake")
-        load(aside)
-        places = {folder.name: folder.path for folder in contents.folders(settings)}
-        for name, path in {**places, "lake": settings.lake}.items():
-            if (aside / name).exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(aside / name, path)
-        if settings.lake.exists():
-            foreign.check_out(settings)
-        versions.write(settings, manifest.versions)
+    try:
+        with versions.unfinished(settings) as aside:
+            archive.extract(file, aside, manifest, contents.is_known)
+            foreign.secure(aside / "lake")
+            load(aside)
+            places = {folder.name: folder.path for folder in contents.folders(settings)}
+            for name, path in {**places, "lake": settings.lake}.items():
+                if (aside / name).exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.move(aside / name, path)
+            if settings.lake.exists():
+                foreign.check_out(settings)
+            versions.write(settings, manifest.versions)
+    except OSError as error:
+        todo = "make room there, then run it again"
+        raise StackError(str(settings.home), found=str(error), expected="a home to write to", todo=todo) from error
 
 
 def write_secrets(file: Path, manifest: Manifest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -23,7 +24,7 @@ import pytest
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 from stack.lake import repository
-from stack.ops import archive
+from stack.ops import archive, backups
 from stack.ops.local import backup
 from stack.project import Project
 from tests.stack.conftest import START
@@ -192,6 +193,22 @@ def test_odd_name_is_refused_in_words(written, tmp_path, name):
     evil = forged(tmp_path / "evil", files | {name: (b"x", 0o644), archive.MANIFEST: manifest})
 
     refused(Settings(home=tmp_path / "home"), evil, "expected  a whole archive")
+
+
+def test_folder_as_an_archive_is_refused_in_words(tmp_path):
+    (tmp_path / "folder").mkdir()
+
+    refused(Settings(home=tmp_path / "home"), tmp_path / "folder", "no such file")
+
+
+def test_disk_that_fills_during_a_restore_is_told_in_words(written, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(backups.shutil, "move", full)
+
+    with pytest.raises(StackError, match="No space left"):
+        backup.restore(Settings(home=tmp_path / "home"), written, AT, print)
 
 
 def test_database_that_is_none_is_refused_in_words(written, tmp_path):
