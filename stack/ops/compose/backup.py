@@ -80,10 +80,8 @@ def _fill(settings: Settings, file: Path, manifest: Manifest, report: Report) ->
         with TemporaryDirectory() as folder:
             archive.extract(file, Path(folder), manifest, lambda name: name.startswith("databases/"))
             for name in manifest.databases.keys() - databases.MADE_ANEW:
-                # As the user that it belongs to: a superuser would run programs for a dump that names some.
-                words = ("--exit-on-error", "--no-owner", "--no-comments", f"--username={name}", f"--dbname={name}")
                 with (Path(folder) / "databases" / name).open("rb") as dump:
-                    _server(settings, "pg_restore", *words, stdin=dump)
+                    _server(settings, *load_words(name), stdin=dump)
         with file.open("rb") as source:
             _inside(settings, report, "restore", stdin=source, stdout=subprocess.DEVNULL)
         databases.require_counts(settings.name, manifest, _counts(settings))
@@ -91,6 +89,15 @@ def _fill(settings: Settings, file: Path, manifest: Manifest, report: Report) ->
         docker.compose(settings, "down", "--volumes", check=False)
         raise
     docker.compose(settings, "down")
+
+
+def load_words(name: str) -> list[str]:
+    """Return the command that fills a database from a dump, as the user that the database belongs to.
+
+    A superuser, whatever role is set, would run the programs that a dump names.
+    """
+    options = ("--exit-on-error", "--no-owner", "--no-comments", "--no-privileges")
+    return ["pg_restore", *options, f"--username={name}", f"--dbname={name}"]
 
 
 def _counts(settings: Settings) -> Counts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.ops import archive, backups, rehearsal, servers
 from stack.ops.archive import Counts
+from stack.ops.compose.backup import load_words
 from stack.project import Project
 from tests.stack.core.test_migrations import postgres as postgres
 from tests.stack.ops.local.test_backup import AT, answer, fill
@@ -58,3 +61,36 @@ def test_dump_that_is_cut_short_is_refused(stack, tmp_path):
 
     with pytest.raises(StackError, match="pg_restore"):
         servers.check(cut)
+
+
+@pytest.mark.parametrize(
+    "attack", ["COPY (SELECT 1) TO PROGRAM 'id > {}';", "RESET ROLE; COPY (SELECT 1) TO PROGRAM 'id > {}';"]
+)
+def test_program_that_a_dump_names_is_not_run(postgres, tmp_path, attack):
+    """The text of a view in the dump is replaced by statements of the same length."""
+    socket = postgres.partition("host=")[2]
+    environ, proof = os.environ | {"PGHOST": socket}, Path(socket) / "proof"
+    admin = create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE ROLE mlflow LOGIN"))
+        connection.execute(text("CREATE DATABASE mlflow OWNER mlflow"))
+        connection.execute(text(f"CREATE VIEW v AS SELECT '{'x' * 200}' AS x"))
+    dump = tmp_path / "mlflow"
+    subprocess.run(
+        ["pg_dump", "--format=custom", "--username=state", "--table=v", f"--file={dump}", "postgres"],
+        env=environ,
+        check=True,
+    )
+    whole = dump.read_bytes()
+    start = whole.index(b"CREATE VIEW")
+    view = whole[start : whole.index(b"\n", whole.index(b"x" * 200, start))]
+    dump.write_bytes(whole.replace(view, attack.format(proof).encode().ljust(len(view))))
+
+    def restored(*words: str) -> int:
+        with dump.open("rb") as stdin:
+            return subprocess.run(words, env=environ, stdin=stdin, capture_output=True, check=False).returncode
+
+    assert restored(*load_words("mlflow")) != 0
+    assert not proof.exists()
+    assert restored("pg_restore", "--username=state", "--role=mlflow", "--dbname=mlflow") in (0, 1)
+    assert proof.exists() == attack.startswith("RESET")  # so it was as a superuser
