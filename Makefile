@@ -18,7 +18,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor trust-clock env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +54,8 @@ logs: setup ## Show and follow the log of a service, or of all (SERVICE=mlflow)
 doctor: setup ## Look for what is wrong and say what to do; DEEP=1 compares all data with its hashes
 	@$(STACK) doctor $(call switch,DEEP,deep)
 
-trust-clock: setup ## Believe the clock as it is now, where it was taken to have jumped
-	@$(STACK) trust-clock
+clock: setup ## Say whether the clock has jumped; TRUST=1 believes it as it is now
+	@$(STACK) clock $(call switch,TRUST,trust)
 
 env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and prefect work on the stack (SECRETS=1)
 	@$(STACK) env $(call switch,SECRETS,secrets)

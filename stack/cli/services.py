@@ -136,16 +136,19 @@ def _verify(report: Callable[[str], None]) -> None:
     report(f"{len(damaged)} damaged" if damaged else "data, models and databases are as they were written")
 
 
-@main.command("trust-clock")
-def trust_clock() -> None:
-    """Believe the clock as it is now, where it was taken to have jumped."""
+@main.command()
+@click.option("--trust", is_flag=True, help="Believe it as it is now.")
+def clock(trust: bool) -> None:
+    """Say whether the clock has jumped since it was last looked at."""
     from stack.core import wall_clock
 
-    def trust() -> None:
-        wall_clock.trust(settings_with())
-        click.echo(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC is believed")
+    def look() -> None:
+        if trust:
+            wall_clock.trust(settings_with())
+        problems = wall_clock.problems(settings_with())
+        click.echo(str(problems[0]) if problems else f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC is believed")
 
-    current_runtime().beside_state(trust, ["trust-clock"], click.echo)
+    current_runtime().beside_state(look, ["clock", *["--trust"] * trust], click.echo)
 
 
 @main.command()

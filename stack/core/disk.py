@@ -9,8 +9,8 @@ from stack.core.errors import StackError
 from stack.core.problems import Problem
 from stack.core.settings import Settings
 
-MIB = 2**20
-RESERVE = 2**30
+MIB, GIB = 2**20, 2**30
+RESERVE = GIB
 """Bytes. No batch is added below it: it is for the prediction log, runs and databases."""
 WARNING = 3 * RESERVE
 """Bytes. Below it an alarm is raised."""

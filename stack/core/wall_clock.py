@@ -2,7 +2,7 @@
 
 An empty battery, a wrong setting or a step of NTP moves a clock by years; what is deleted or ingested then is wrong for
 good. The seconds since the machine's start, sleep included, tell such a jump from time that has passed. Where NTP keeps
-the kernel's clock, its time is right whatever was thought before; `make trust-clock` says the same for a person.
+the kernel's clock, its time is right whatever was thought before; `make clock TRUST=1` says the same for a person.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from stack.core.settings import Settings
 
 TOLERANCE = timedelta(minutes=5)
 OFF = timedelta(days=8)
-"""A machine without NTP that was off for longer asks for `make trust-clock`."""
+"""A machine without NTP that was off for longer asks for `make clock TRUST=1`."""
 FAR = timedelta(days=8)
 """So long after its newest record, nothing of a table is deleted on the word of a clock that was not watched."""
 REFRESH_SECONDS = 30.0
 TITLE = "the clock has jumped"
-TODO = "correct the clock (`timedatectl`); if it is right, run `make trust-clock`"
+TODO = "correct the clock (`timedatectl`); if it is right, run `make clock TRUST=1`"
 UNSYNCHRONISED = 0x40  # STA_UNSYNC, https://man7.org/linux/man-pages/man2/adjtimex.2.html
 BOOT, UPTIME = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/uptime")
 

@@ -71,7 +71,7 @@ def secrets(settings: Settings, file: Path = credentials.FILE) -> Finding:
 
 def disk(settings: Settings) -> list[Finding]:
     """Judge the room left where the state lies; too little of it is one of the stack's problems."""
-    return [] if room.filling(settings) else [Finding("disk", True, room.free_space(settings))]
+    return [] if room.problems(settings) else [Finding("disk", True, room.free_space(settings))]
 
 
 def memory(*, running: bool, available: int | None = None) -> Finding:

@@ -80,9 +80,9 @@ def full_disk(_: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 CASES: dict[str, tuple[Break, str, str]] = {
     "truncated object of the lake": (damaged_lake, "the lake is damaged", "dvc pull"),
     "damaged database": (damaged_database, "a database is damaged", "make restore"),
-    "clock a year ahead": (jumped(timedelta(days=365)), "the clock has jumped", "make trust-clock"),
-    "clock a year back": (jumped(timedelta(days=-365)), "the clock has jumped", "make trust-clock"),
-    "step of an hour": (jumped(timedelta(hours=1)), "the clock has jumped", "make trust-clock"),
+    "clock a year ahead": (jumped(timedelta(days=365)), "the clock has jumped", "make clock TRUST=1"),
+    "clock a year back": (jumped(timedelta(days=-365)), "the clock has jumped", "make clock TRUST=1"),
+    "step of an hour": (jumped(timedelta(hours=1)), "the clock has jumped", "make clock TRUST=1"),
     "refused batch": (refused_batch, "flights: batch refused", "make ingest PROJECT=flights"),
     "silent source": (silent_source, "flights: no new rows of weather", "Check the source of weather"),
     "failed backup": (record(problem="/mnt/usb: no such folder"), "the backup failed", "it is tried again"),

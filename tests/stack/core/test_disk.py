@@ -32,7 +32,7 @@ def test_batch_waits_until_there_is_room(tmp_path, toy, monkeypatch):
             Project(settings, toy).lake.append(day(1), first, second)
 
         assert Project(settings, toy).lake.append(day(0), SINCE, first) == lake.newest_revision(settings) == kept
-        assert "ingestion has stopped" in doctor.disk(tmp_path).detail
+        assert "ingestion has stopped" in disk.problems(settings)[0].text and doctor.disk(settings) == []
 
     Project(settings, toy).lake.append(day(1), first, second)
     assert Project(settings, toy).lake.read()["days"]["day"].tolist() == [0, 1]
