@@ -39,12 +39,11 @@ def filling(settings: Settings) -> bool:
 
 def problems(settings: Settings) -> list[Problem]:
     """Return what is wrong with the free space."""
-    if not filling(settings):
+    if not (filling(settings) or low(settings)):
         return []
     stopped = "; ingestion has stopped" if low(settings) else ""
-    text = (
-        f"{free(settings.home) / RESERVE:.1f} GiB free on the disk of {settings.home}, {WARNING / RESERVE:.0f} needed"
-    )
+    left, needed = (size / GIB for size in (free(settings.home), WARNING))
+    text = f"{left:.1f} GiB free on the disk of {settings.home}, {needed:.0f} needed"
     return [Problem("the disk fills up", f"{text}{stopped}", TODO)]
 
 

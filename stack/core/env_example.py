@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stack.core.settings import PREFIX, ROOT, Settings
 
 HEADER = "# Copy to .env and uncomment what should differ. An environment variable of the same name wins over the file."
@@ -12,7 +14,9 @@ def text() -> str:
     """Return the content of ``.env.example``."""
     lines = [HEADER]
     for name, field in Settings.model_fields.items():
-        default = "var" if field.default == ROOT / "var" else field.default
+        default = field.default
+        if isinstance(default, Path):
+            default = default.relative_to(ROOT)
         lines.append(f"{f'# {PREFIX}{name.upper()}={default}':<{COLUMN}} # {field.description}")
     return "\n".join(lines) + "\n"
 
