@@ -173,7 +173,7 @@ def test_an_unknown_project_is_answered_with_the_known_ones(home, url):
 def test_the_documents_describe_the_request(home, url):
     document = get(f"{home.prediction_url}/docs.json").json()
     operation = document["paths"]["/flights/predict"]["post"]
-    assert set(operation["responses"]) == {"200", "400", "404", "413", "415", "500", "503", "504"}
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "404", "413", "415", "500", "503", "504"}
     assert {f"/{name}/{verb}" for name in specs.names() for verb in ("predict", "feedback")} == set(document["paths"])
     assert document["components"]["schemas"]["FlightsRow"]["properties"]["dest"]["examples"] == ["ORD"]
     assert "http" not in json.dumps(document["info"])
