@@ -54,6 +54,9 @@ class Source:
         if not file.is_file():
             expected = "a CSV, TSV or Parquet file"
             raise StackError("FROM", found=f"no file {file}", expected=expected, todo="fix the path")
+        if file.name != file.name.encode(errors="replace").decode():
+            expected, todo = "a name in UTF-8, which the project's code can hold", "rename the file"
+            raise StackError("FROM", found=ascii(file.name), expected=expected, todo=todo)
         if file.suffix == ".parquet":
             _require_few(file, pq.read_schema(file).names)
             return cls(file.name, "read_parquet")

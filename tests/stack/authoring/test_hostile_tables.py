@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import time
 from datetime import timedelta
@@ -135,6 +136,14 @@ def test_numbers_that_training_cannot_hold_are_found(folder):
     assert "2 values that no 32-bit number holds" in "\n".join(map(str, check.findings("new_infinite", NOW)))
     with pytest.raises(StackError, match="column sepal"):
         write(folder, "new_infinite_too", table, "flowers.csv")
+
+
+def test_a_name_of_a_file_that_is_no_text_is_refused(folder):
+    file = folder.root / os.fsdecode(b"caf\xe9.csv")
+    flowers().to_csv(file, index=False)
+    with pytest.raises(StackError, match="rename the file"):
+        scaffold.write("new_bytes", file, Wishes(), NOW, lambda _, default, __: default)
+    assert not (folder.root / "projects" / "new_bytes").exists()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
