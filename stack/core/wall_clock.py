@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import get_ident
 
 from stack.core import files
 from stack.core.problems import Problem
@@ -126,7 +129,12 @@ def _mark(settings: Settings) -> Reading | None:
 
 
 def _believed(settings: Settings, now: Reading) -> Observation:
-    files.write(_file(settings), json.dumps(asdict(now)))
+    path = _file(settings)
+    new = path.with_name(f".{path.name}-{os.getpid()}-{get_ident()}{files.PARTIAL}")  # others look at the same time
+    with suppress(OSError):  # a full disk: the mark of before goes on
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps(asdict(now)))
+        new.replace(path)
     return _observation(now)
 
 

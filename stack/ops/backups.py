@@ -20,8 +20,8 @@ from packaging.version import Version
 from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.lake import foreign, integrity, repository
-from stack.ops import archive, contents, databases, servers, versions
+from stack.lake import foreign, repository
+from stack.ops import archive, contents, databases, integrity, servers, versions
 from stack.ops.archive import MIB, Manifest, Writer
 from stack.ops.databases import Dumps
 from stack.ops.runtimes import Report
@@ -138,7 +138,7 @@ def write(
             writer.add_bytes(name, content, at.timestamp())
         for part in contents.folders(settings):
             _add(writer, part.name, part.files(), report)
-        damaged = [str(problem) for problem in integrity.check(settings)]
+        damaged = [str(problem) for problem in integrity.check(settings, report)]
         if settings.lake.exists():
             with repository.opened(settings):
                 data = contents.lake_data(settings)
@@ -249,12 +249,12 @@ def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets:
 
 
 def require_undamaged(file: Path, manifest: Manifest) -> None:
-    """Refuse an archive whose lake was damaged when it was written."""
+    """Refuse an archive of a lake or models that were damaged when it was written."""
     if manifest.damaged:
         raise StackError(
             str(file),
-            found=f"{len(manifest.damaged)} damaged files of the lake in it, among them {manifest.damaged[0]}",
-            expected="a lake whose files have the MD5s that they are named by; older archives are kept meanwhile",
+            found=f"{len(manifest.damaged)} damaged files in it, among them {manifest.damaged[0]}",
+            expected="data and models with the hashes that they were written with; older archives are kept meanwhile",
             todo="run `make doctor DEEP=1`; restore an older archive, or fetch the files from STACK_LAKE_REMOTE",
         )
 
