@@ -110,7 +110,7 @@ def test_profiles_of_a_start_are_read_by_every_later_command(tmp_path):
     assert load({}, file).optional == frozenset()
 
 
-@pytest.mark.parametrize(("profiles", "refused"), [("lam", "did you mean 'lan'"), ("lan", "RUNTIME=compose")])
+@pytest.mark.parametrize(("profiles", "refused"), [("lam", "did you mean 'lan'"), ("notebook", "RUNTIME=compose")])
 def test_a_profile_that_cannot_be_had_is_not_kept(tmp_path, profiles, refused):
     with pytest.raises(StackError, match=refused):
         runtimes.remember(LocalRuntime(settings(tmp_path, STACK_PROFILES=profiles)), tmp_path / ".env")
