@@ -196,7 +196,7 @@ def test_pages_and_quarantine_are_kept_for_as_long_as_the_settings_say(home, spe
         validation.validate(Project(home, spec), {"readings": batch}, {}, SINCE + later, UNTIL + later, now)
         assert len(list(pages.glob("*.html"))) == batches
         assert len(list((home.quarantine / "house").iterdir())) == batches - 1
-    assert "1 batch validated" in (home.data_docs / "house" / "index.html").read_text()
+    assert "1 batches validated" in (home.data_docs / "house" / "index.html").read_text()
 
 
 def test_a_source_that_stays_broken_is_in_quarantine_once(home, spec):
