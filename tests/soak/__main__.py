@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -58,7 +58,7 @@ def main() -> int:
         account = [command[0], str(Path(__file__).with_name("account.py")), str(journal)]
         compared = subprocess.run(account, **process(folder), check=True, stdout=subprocess.PIPE, text=True)
         problem = soak.killer.problem()
-    print(f"\n{arguments.minutes:g} min, seed {arguments.seed}")
+    print(f"\n{soak.seconds / 60:.1f} of {arguments.minutes:g} min, seed {arguments.seed}")
     if print_rows(rows(soak, json.loads(compared.stdout.splitlines()[-1]), problem)):
         shutil.rmtree(folder)
         return 0
@@ -67,22 +67,23 @@ def main() -> int:
 
 
 def run(here: Settings, requests: list[dict[str, Any]], arguments: argparse.Namespace) -> Soak:
-    """Send requests, run flows and kill processes for so long."""
+    """Send requests, run flows and kill processes for so long, or until Ctrl-C: the account follows either way."""
     flows = FlowRuns(here, PROJECT, say)
     killer = Killer(here, arguments.seed, say)
     traffic = Traffic(f"{here.prediction_url}/{PROJECT}", requests, arguments.seed)
     soak = Soak(traffic, killer, flows, memory(here))
     killed, stopped, began = Event(), Event(), monotonic()
-    killing = Thread(target=killer.run, args=[killed])
-    others = [Thread(target=traffic.run, args=[stopped])]
-    others += [Thread(target=flows.repeat, args=[flow, stopped]) for flow in EVERY_SECONDS]
+    killing = Thread(target=killer.run, args=[killed], daemon=True)
+    others = [Thread(target=traffic.run, args=[stopped], daemon=True)]
+    others += [Thread(target=flows.repeat, args=[flow, stopped], daemon=True) for flow in EVERY_SECONDS]
     for thread in (killing, *others):
         thread.start()
-    while (left := began + 60 * arguments.minutes - monotonic()) > 0:
-        killed.wait(min(PROGRESS_SECONDS, left))
-        soak.loads.append(os.getloadavg()[0])
-        statuses, states = dict(traffic.journal.statuses), dict(flows.states)
-        say(f"{(monotonic() - began) / 60:.0f} min: {len(killer.kills)} kills; answers {statuses}; runs {states}")
+    with suppress(KeyboardInterrupt):
+        while (left := began + 60 * arguments.minutes - monotonic()) > 0:
+            killed.wait(min(PROGRESS_SECONDS, left))
+            soak.loads.append(os.getloadavg()[0])
+            statuses, states = dict(traffic.journal.statuses), dict(flows.states)
+            say(f"{(monotonic() - began) / 60:.0f} min: {len(killer.kills)} kills; answers {statuses}; runs {states}")
     killed.set()
     killing.join()
     stopped.set()

@@ -67,10 +67,14 @@ def rows(soak: Soak, account: dict[str, Any], problem: str) -> list[Row]:
     champion, previous = (
         {name: account[name] for name in account if word in name} for word in ("champion", "previous")
     )
-    load = sum(soak.loads) / len(soak.loads)
+    load = sum(soak.loads) / max(1, len(soak.loads))
     failures = {status: count for status, count in sorted(journal.statuses.items()) if not status.endswith(" 200")}
     return [
-        Row("length", f"{soak.seconds / 60:.1f} min", f"load of the machine {load:.1f} (most {max(soak.loads):.1f})"),
+        Row(
+            "length",
+            f"{soak.seconds / 60:.1f} min",
+            f"load of the machine {load:.1f} (most {max(soak.loads, default=0):.1f})",
+        ),
         Row("predictions", f"{account['acknowledged']:,} acknowledged", f"{account['logged']:,} logged"),
         Row("requests answered", f"{answers / soak.seconds:.1f} a second", f"p99 {quantile(late, 0.99):.0f} ms"),
         Row("requests not answered with 200 (0: no answer)", str(failures or "none")),
