@@ -37,6 +37,13 @@ def test_the_files_that_the_architecture_names_exist():
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
+def test_the_tests_that_the_page_on_security_names_exist():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "security.md").read_text())
+
+    assert len(named) > 20
+    assert [(path, name) for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
+
+
 def test_make_targets_call_commands_that_exist():
     called = set(re.findall(r"@\$\(STACK\) ([a-z]+)", (ROOT / "Makefile").read_text()))
 
