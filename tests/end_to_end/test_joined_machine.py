@@ -26,7 +26,7 @@ from stack.specification import specs
 from tests.polling import eventually
 from tests.stacks import own_environment, prefect_api
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.slow]
 PASSWORD = "of-the-gateway"
 
 
