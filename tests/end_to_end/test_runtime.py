@@ -24,7 +24,7 @@ from tests.stacks import prefect_api, shell
 
 pytestmark = pytest.mark.services
 KILLED = ["mlflow", "prefect", "features", "prediction", "monitoring", "portal"]
-SERVICES = [*KILLED, "worker"]
+SERVICES = [*KILLED, "worker", "backups"]
 COMMANDS = [
     ("mlflow models --help", "serve"),
     ("mlflow experiments search", "flights"),
