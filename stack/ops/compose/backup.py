@@ -127,7 +127,8 @@ def _server(
 
 def _inside(settings: Settings, report: Report, *words: str, stdin: IO[bytes], stdout: IO[bytes] | int) -> None:
     """Run the module `inside` in a container of our image, and report its notices."""
-    run = ("--progress", "quiet", "run", "--rm", "--no-deps", "--no-TTY", image.SERVICE)
+    # The service of the backups is the one that knows all databases.
+    run = ("--progress", "quiet", "run", "--rm", "--no-deps", "--no-TTY", "backups")
     module = ("python", "-W", "ignore", "-m", inside.__name__)
     with docker.started(settings, *run, *module, *words, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE) as process:
         errors = []
