@@ -77,7 +77,9 @@ def paths(running: Settings) -> dict[str, list[str]]:
 def test_a_page_of_another_site_changes_nothing(running: Settings, page: Page, site: str) -> None:
     answers: list[Response] = []
     page.goto(site)
+    failures: list[str] = []
     page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108  # Playwright marks its handlers
+    page.on("requestfailed", lambda request: failures.append(request.failure or ""))
     outcomes: dict[str, Any] = {}
     for service, targets in paths(running).items():
         for path in targets:
@@ -90,7 +92,9 @@ def test_a_page_of_another_site_changes_nothing(running: Settings, page: Page, s
     assert set(outcomes.values()) <= {"blocked", "opaque"}, json.dumps(outcomes, indent=1)
     changed = [f"{answer.request.method} {answer.url} {answer.status}" for answer in answers if answer.ok]
     assert changed == []
-    assert any(answer.status == 403 for answer in answers), "requests did reach the services"
+    # The browser keeps answers with Cross-Origin-Resource-Policy even from those who watch it.
+    reached = [failure for failure in failures if "REFUSED" not in failure]
+    assert reached or any(answer.status == 403 for answer in answers), "requests did reach the services"
 
 
 def test_a_rebound_name_is_not_answered(running: Settings, page: Page) -> None:

@@ -20,7 +20,7 @@ from tests.stacks import free_ports
 
 pytestmark = pytest.mark.services
 AT = datetime(2013, 3, 15, tzinfo=UTC)
-SECONDS = 180
+SECONDS = 300
 
 
 @pytest.fixture
