@@ -14,7 +14,7 @@ RECORDER = r"""#!/bin/sh
 {{ printf '%s\0' "$@"; printf '%s\0<end>\0' "$JOIN_KEY"; }} >>{log}
 """
 PROGRAMS = ("stack", "python", "ruff", "mypy", "lint-imports", "uv")
-# For make, for the shell, and for whoever tells options apart from values.
+# For make, for the shell, and for the parser of options.
 HOSTILE = (
     "data`touch pwned`.csv",
     "$(touch pwned)",

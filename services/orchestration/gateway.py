@@ -1,7 +1,7 @@
 """The key of Prefect's API for those who come through the gateway, which has checked their own login.
 
 The gateway puts the key into the headers of each request. Prefect's server also asks for it in the first message of a
-WebSocket, and Prefect's pages ask the person who opens them. With this, nobody behind the gateway needs to know it.
+WebSocket, and Prefect's pages ask the person who opens them. With this, callers behind the gateway need not know it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from stack.serving.served import ServedModel
 
 RETRY_SECONDS = 3.0
 FETCH_AGAIN_SECONDS = 5.0
-"""After which a version that does not load is downloaded again: its artifact may have been mended."""
+"""After which a version that does not load is downloaded again: its artifact may have been repaired."""
 
 logger = logging.getLogger("stack.prediction")
 

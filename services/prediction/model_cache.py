@@ -54,7 +54,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def stamps(folder: Path) -> Stamps:
-    """Return the size and time of each file of a copy, which change when somebody else writes to it."""
+    """Return the size and time of each file of a copy, which change when another process writes to it."""
     found = {path.name: path.stat() for path in folder.glob("*")}
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 

@@ -1,4 +1,4 @@
-"""A lake that comes from an archive: it is data, whoever wrote it, so nothing of it may be run or leave its folder."""
+"""A lake that comes from an archive: it is treated as data: nothing of it may be run or written elsewhere."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ import httpx
 from stack.core import disk, wall_clock
 from stack.core.problems import Problem, recorded
 from stack.core.settings import Settings
+from stack.ops import scheduled
 from stack.ops.local import launch
 from stack.ops.tools import TIMEOUT_SECONDS, ask, inside, tools
 from stack.specification import specs
@@ -75,17 +75,15 @@ def backup(settings: Settings, now: datetime) -> Iterator[Problem]:
     """Yield what is wrong with the last backup, by the record that it leaves."""
     if not settings.backup_daily:
         return
-    try:
-        record = json.loads((settings.run / "backup.json").read_text())
-    except (OSError, ValueError):
+    if (record := scheduled.read(settings)) is None:
         return
-    if record.get("problem"):
-        yield Problem("the backup failed", record["problem"], "mend that: it is tried again by itself")
-    if record.get("verify_problem"):
-        yield Problem("the last backup does not come back", record["verify_problem"], "mend that, then `make backup`")
-    last = record.get("at") or record.get("since")
-    if last and now - datetime.fromisoformat(last) > BACKUP_AGE and not record.get("problem"):
-        yield Problem("no backup is made", f"The last one is of {last[:16]}.", "make logs SERVICE=backups")
+    if record.problem:
+        yield Problem("the backup failed", record.problem, "fix the cause; the next attempt is automatic")
+    if record.verify_problem:
+        yield Problem("the last backup cannot be restored", record.verify_problem, "fix the cause, then `make backup`")
+    last = record.at or record.since
+    if now - last > BACKUP_AGE and not record.problem:
+        yield Problem("no backup is made", f"The last one is of {last.isoformat()[:16]}.", "make logs SERVICE=backups")
 
 
 def restarts(settings: Settings, now: float) -> list[Problem]:
@@ -119,7 +117,7 @@ async def _unserved(client: httpx.AsyncClient, settings: Settings) -> list[Probl
         projects: dict[str, Any] = answer.raise_for_status().json()["projects"]
     except (httpx.HTTPError, ValueError, KeyError):  # the service itself has been reported
         return []
-    todo = "see `make logs SERVICE=prediction`, and mend what it names: it is tried again by itself"
+    todo = "see `make logs SERVICE=prediction`, and fix what it names; the next attempt is automatic"
     return [
         Problem(f"{name}: predictions", state["problem"], todo, momentary=True)
         for name, state in projects.items()
@@ -128,7 +126,7 @@ async def _unserved(client: httpx.AsyncClient, settings: Settings) -> list[Probl
 
 
 async def runs(client: httpx.AsyncClient, settings: Settings, now: datetime) -> list[Problem]:
-    """Return the flows that fail when they start by themselves, and the runs that no worker takes up."""
+    """Return the flows that fail when they start by themselves, and the late runs."""
     unsuccessful = {
         "state": {"type": {"any_": [state for state in ENDED if state != "COMPLETED"]}},
         "end_time": {"after_": (now - PAST).isoformat()},
@@ -145,7 +143,7 @@ async def runs(client: httpx.AsyncClient, settings: Settings, now: datetime) -> 
     except (httpx.HTTPError, ValueError):  # Prefect itself has been reported
         return []
     if waiting:
-        failing.append(Problem("runs are not taken up", f"{len(waiting)} are late.", "make logs SERVICE=worker"))
+        failing.append(Problem("runs are late", f"{len(waiting)} have not begun", "make logs SERVICE=worker"))
     return failing
 
 
@@ -160,11 +158,11 @@ async def _failing(client: httpx.AsyncClient, settings: Settings, deployment: st
         return None
     body = answer.raise_for_status().json()
     flow, name = str(body["entrypoint"]).rpartition(".")[2], body["name"]
-    return Problem(f"{name}: {flow} {failure[0]}", failure[1], f"mend that, then `make {flow} PROJECT={name}`")
+    return Problem(f"{name}: {flow} {failure[0]}", failure[1], f"fix the cause, then `make {flow} PROJECT={name}`")
 
 
 def failure_of(last: list[dict[str, Any]]) -> tuple[str, str] | None:
-    """Return what is wrong with a flow by its last runs, newest first; whoever starts a run by hand sees it fail."""
+    """Return what is wrong with a flow by its last runs, newest first; a run that a person starts is left out."""
     newest = last[0]
     by_itself = newest["auto_scheduled"] or (newest.get("created_by") or {}).get("type") == "AUTOMATION"
     if by_itself and newest["state_type"] in ("FAILED", "CRASHED"):

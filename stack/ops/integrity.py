@@ -1,6 +1,6 @@
 """Compare the state with its hashes: the lake's data, the models of the registry, the databases.
 
-:func:`check` is for `stack doctor --deep` and for backups: whoever calls it refuses or marks an archive by its result.
+:func:`check` is for `stack doctor --deep` and for backups: the caller refuses or marks an archive by its result.
 """
 
 from __future__ import annotations

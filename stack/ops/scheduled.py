@@ -160,7 +160,7 @@ def _problem(attempt: Callable[[], object], report: Report) -> str | None:
     except StackError as error:
         report(str(error))
         return f"{error.where}: found {error.found}, expected {error.expected}. To do: {error.todo}"
-    except Exception as error:  # noqa: BLE001  # whatever it is, a person has to be told
+    except Exception as error:  # noqa: BLE001  # any failure has to reach the record
         report(f"{type(error).__name__}: {error}")
         return f"{type(error).__name__}: {error}. To do: make logs SERVICE=backups"
     return None

@@ -1,4 +1,4 @@
-"""Bad days in a replay: each gets its answer, the replay goes on, and a day that is mended later is taken up."""
+"""Bad days in a replay: each gets its answer, the replay goes on, and a day that is corrected later is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Caddy in front of the running stack: nobody passes without a login, and each caller only where it may."""
+"""A real Caddy in front of the running stack: no request passes without a login, and each caller has its own reach."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_an_admin_token_of_all_projects_is_a_login(ask: Callable[..., httpx.Resp
     assert ask("portal", "/", headers=bearer(token(gateway, "flights", "admin"))).status_code == 403
 
 
-def test_guessing_slows_nobody_down(gateway: Settings, running: Settings) -> None:
+def test_guessing_does_not_slow_good_callers(gateway: Settings, running: Settings) -> None:
     url, body = f"{running.prediction_url}/flights/predict", example.body(specs.load("flights"))
     site = gateway.through_gateway("portal", "localhost")
     context = ssl.create_default_context(cadata=lan.authority(site))

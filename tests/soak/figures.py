@@ -15,7 +15,7 @@ from tests.soak.traffic import Traffic
 
 NONE = {
     "lost": "acknowledged predictions that are not logged",
-    "logged without a request": "logged predictions that nobody asked for",
+    "logged without a request": "logged predictions without a request",
     "answered otherwise than logged": "predictions logged with another version than answered",
     "labels lost": "acknowledged labels that are not logged",
     "doubled rows": "rows doubled in the lake",
@@ -47,7 +47,7 @@ class Soak:
     """Runs that have not ended when all is over."""
 
     def settle(self) -> None:
-        """Let the runs end that are alive, then run an ingest and a training that nobody disturbs."""
+        """Let the runs end that are alive, then run an ingest and an undisturbed training."""
         wait_until(lambda: not self.flows.alive(), 600, pause=2)
         self.last_runs = {flow: self.flows.run(flow) for flow in ("ingest", "train")}
         self.alive = self.flows.alive()

@@ -1,4 +1,4 @@
-"""Whatever is wrong is told by status, doctor, home page and alarm, in the same words, and each with what to do."""
+"""Status, doctor, home page and alarm report every problem in the same words, each with what to do."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ CASES: dict[str, tuple[Break, str, str]] = {
     "step of an hour": (jumped(timedelta(hours=1)), "the clock has jumped", "make clock TRUST=1"),
     "refused batch": (refused_batch, "flights: batch refused", "make ingest PROJECT=flights"),
     "silent source": (silent_source, "flights: no new rows of weather", "Check the source of weather"),
-    "failed backup": (record(problem="/mnt/usb: no such folder"), "the backup failed", "it is tried again"),
+    "failed backup": (record(problem="/mnt/usb: no such folder"), "the backup failed", "the next attempt is automatic"),
     "failed restore": (
         record(at=NOW, verify_problem="3 runs lost"),
-        "the last backup does not come back",
+        "the last backup cannot be restored",
         "make backup",
     ),
     "old backup": (record(at="2026-01-05T00:00:00Z"), "no backup is made", "make logs SERVICE=backups"),
@@ -113,7 +113,7 @@ def command(home: Settings, name: str) -> Result:
     return CliRunner(env=environ | {f"{PREFIX}RUNTIME": "local"}).invoke(main, [name])
 
 
-def test_it_is_told_everywhere_in_the_same_words(broken: Problem, home, portal, monkeypatch):
+def test_it_is_reported_everywhere_in_the_same_words(broken: Problem, home, portal, monkeypatch):
     words = (broken.title, broken.text, broken.todo)
     for name in ("status", "doctor"):
         output = command(home, name).output
@@ -144,7 +144,7 @@ async def watched(home: Settings, until: Callable[[], object]) -> None:
         watching.cancel()
 
 
-def test_what_was_mended_is_told_no_more(home: Settings, monkeypatch):
+def test_what_was_repaired_is_reported_no_more(home: Settings, monkeypatch):
     monkeypatch.setattr(disk, "WARNING", 0)
     append(home, 0)
     path = next((home.lake / lake_integrity.OBJECTS).glob("??/*[!r]"))

@@ -72,7 +72,7 @@ def damaged_artifact(home, copy) -> Iterator[None]:
 
 
 def test_the_other_version_answers_while_the_artifact_is_damaged(
-    home, spec, url, champion, prediction, copy, damaged_artifact, request
+    home, spec, url, champion, prediction, copy, damaged_artifact
 ):
     second = another(home, spec, champion)
     Project(home, spec).registry.set_champion(second)
@@ -87,19 +87,16 @@ def test_the_other_version_answers_while_the_artifact_is_damaged(
     assert eventually(lambda: readiness(home)["problem"], HEALS_SECONDS) == problem
     assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
 
-    request.getfixturevalue("mended")(home, copy)
+    repair(home, copy)
     eventually(lambda: readiness(home)["champion"] == second, 3 * HEALS_SECONDS)
     assert readiness(home)["problem"] == ""
     crown(home, spec, champion)
 
 
-@pytest.fixture
-def mended():
-    def mend(home, copy) -> None:
-        (artifact,) = Path(home.artifacts).glob(f"*/{copy.name.partition('-')[2]}/artifacts/served/model.onnx")
-        artifact.write_bytes((copy / "model.onnx").read_bytes())
-
-    return mend
+def repair(home, copy) -> None:
+    """Write the artifact anew from its copy."""
+    (artifact,) = Path(home.artifacts).glob(f"*/{copy.name.partition('-')[2]}/artifacts/served/model.onnx")
+    artifact.write_bytes((copy / "model.onnx").read_bytes())
 
 
 def test_a_registered_artifact_is_compared_with_its_hashes(home, spec, version, champion, damaged_artifact, tmp_path):

@@ -62,7 +62,18 @@ def logged(home, spec):
     return Project(home, spec).log.read(NOW - timedelta(days=1), NOW).set_index("id")
 
 
-def test_before_there_is_a_champion_the_service_says_what_to_do(home, url):
+@pytest.fixture
+def no_champion(home, spec, prediction) -> None:
+    """A service that has seen no champion, also after tests of other files."""
+    registry = Project(home, spec).registry
+    if crowned := [alias for alias in ("champion", "previous") if registry.aliased(alias)]:
+        prediction.stop()
+        for alias in crowned:
+            registry.drop_alias(alias)
+        prediction.start()
+
+
+def test_before_there_is_a_champion_the_service_says_what_to_do(home, no_champion, url):
     answer = post(url, {"rows": [ROW]})
     assert answer.status_code == 503
     assert answer.json() == {"error": "flights has no champion yet", "todo": "make train PROJECT=flights"}

@@ -100,7 +100,7 @@ def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadow
     shadowed.shadow.refresh()
     answers = answer(shadowed, False, asked(spec, 2))
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
-    predictions.prune(home.state_database, datetime.now(UTC) + timedelta(minutes=1))
+    predictions.prune(home.model_copy(update={"keep_days": 0}), datetime.now(UTC) + timedelta(minutes=1))
     with engine(home.state_database).connect() as connection:
         assert connection.execute(select(func.count()).select_from(shadows)).scalar() == 0
 

@@ -1,4 +1,4 @@
-"""A clock that jumps is told from time that has passed, and nothing is deleted or ingested on its word."""
+"""A jump of the clock is distinguished from time that has passed, and nothing is deleted or ingested on its word."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_an_instant_that_has_not_come_deletes_nothing(logged, machine):
     assert predictions.prune(logged, machine.now + 100 * DAY) == 0
 
 
-def test_a_clock_that_nobody_has_watched_deletes_nothing_far_after_the_newest_record(logged, machine):
+def test_an_unwatched_clock_deletes_nothing_far_after_the_newest_record(logged, machine):
     (logged.run / "clock.json").unlink()
     machine.step(YEAR)
     assert predictions.prune(logged, machine.now) == 0

@@ -1,4 +1,4 @@
-"""A damaged file of the lake is named with its cure, whoever meets it, and fetched anew where a remote has it."""
+"""Every reader of a damaged file of the lake names it with its cure, and it is fetched anew where a remote has it."""
 
 from __future__ import annotations
 

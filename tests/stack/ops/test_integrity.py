@@ -50,9 +50,9 @@ def test_a_damaged_database_is_named(tmp_path: Path, damage: str):
         database.execute("CREATE TABLE rows (text TEXT)")
         database.execute("CREATE INDEX by_text ON rows (text)")
         database.executemany("INSERT INTO rows VALUES (?)", ((f"{number:0100}",) for number in range(2000)))
-    told: list[str] = []
-    assert integrity.check(settings, told.append) == []
-    assert told == ["MLflow does not answer: the models are not compared"]
+    reported: list[str] = []
+    assert integrity.check(settings, reported.append) == []
+    assert reported == ["MLflow does not answer: the models are not compared"]
 
     if damage == "cut off":
         os.truncate(file, file.stat().st_size // 2)
@@ -60,5 +60,5 @@ def test_a_damaged_database_is_named(tmp_path: Path, damage: str):
         content = bytearray(file.read_bytes())
         content[4096 * 20 : 4096 * 22] = os.urandom(8192)
         file.write_bytes(content)
-    (problem,) = integrity.check(settings, told.append)
+    (problem,) = integrity.check(settings, reported.append)
     assert problem.title == "a database is damaged" and str(file) in problem.text and "make restore" in problem.todo

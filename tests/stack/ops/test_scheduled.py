@@ -110,7 +110,7 @@ def test_archives_of_others_are_not_deleted(stack):
     assert {*once.backup_folder.iterdir()} == {*others, Path(first.file), Path(third.file)}  # the first was tried out
 
 
-def test_full_disk_is_told_and_the_next_look_comes_soon(stack, monkeypatch):
+def test_full_disk_is_reported_and_the_next_look_comes_soon(stack, monkeypatch):
     first = begun(stack)
     usage = shutil.disk_usage(stack.home)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=disk.RESERVE + 1000))
@@ -125,7 +125,7 @@ def test_full_disk_is_told_and_the_next_look_comes_soon(stack, monkeypatch):
     assert healed.problem is None and healed.failing_since is None
 
 
-def test_folder_that_is_gone_is_told_instead_of_made_on_another_disk(stack):
+def test_folder_that_is_gone_is_reported_instead_of_made_on_another_disk(stack):
     first = begun(stack)
     stack.backup_folder.rename(stack.backup_folder.with_name("unmounted"))
 
@@ -142,7 +142,7 @@ def test_archive_that_is_gone_is_made_again(stack):
     assert run(stack, first.at + MINUTE).at == first.at + MINUTE
 
 
-def test_damaged_lake_is_archived_and_told_and_no_older_archive_is_deleted(stack):
+def test_damaged_lake_is_archived_and_reported_and_no_older_archive_is_deleted(stack):
     once = stack.model_copy(update={"backup_daily": 1, "backup_weekly": 0})
     first = begun(once)
     damaged = max(once.lake.glob(".dvc/cache/files/md5/*/*[!r]"), key=lambda path: path.stat().st_size)
@@ -155,17 +155,17 @@ def test_damaged_lake_is_archived_and_told_and_no_older_archive_is_deleted(stack
     assert Path(first.file).exists() and Path(second.file).exists()
 
 
-def test_archive_that_rots_is_told_and_the_next_one_is_tried(stack):
+def test_archive_that_rots_is_reported_and_the_next_one_is_tried(stack):
     first = begun(stack)
     Path(first.file).write_bytes(Path(first.file).read_bytes()[:-100])
     rotten = run(stack, first.at + timedelta(days=7) - MINUTE)  # the next backup is made, and is due for a trial later
     assert rotten.verify_problem is None
     Path(rotten.file).write_bytes(Path(rotten.file).read_bytes()[:-100])
 
-    told = run(stack, first.at + timedelta(days=7))
-    assert "cut short" in told.verify_problem or "CRC" in told.verify_problem or "Error" in told.verify_problem
-    assert told.verified_at == first.verified_at
-    assert run(stack, first.at + timedelta(days=7, minutes=1)).verify_problem == told.verify_problem
+    failed = run(stack, first.at + timedelta(days=7))
+    assert "cut short" in failed.verify_problem or "CRC" in failed.verify_problem or "Error" in failed.verify_problem
+    assert failed.verified_at == first.verified_at
+    assert run(stack, first.at + timedelta(days=7, minutes=1)).verify_problem == failed.verify_problem
     assert run(stack, first.at + timedelta(days=8)).verify_problem is None
 
 

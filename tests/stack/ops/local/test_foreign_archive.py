@@ -1,4 +1,4 @@
-"""An archive that somebody else has prepared: nothing of it is run, or leaves the home, and no error is a traceback."""
+"""An archive that an attacker has prepared: nothing of it is run, or leaves the home, and no error is a traceback."""
 
 from __future__ import annotations
 
