@@ -24,6 +24,7 @@ def main() -> None:
     """Work; Prefect's client is imported once its environment is known."""
     stack = settings()
     if stack.join_url:
+        os.environ.pop("PREFECT_API_AUTH_STRING", None)  # of a stack of this machine's own, which may have run before
         os.environ.update(environment(stack, Path(mkdtemp())))
     from services import flow_worker
 

@@ -74,7 +74,7 @@ def key(first: Machine) -> str:
 def second(first: Machine, key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """The stack that has joined: it has another Prefect key, and knows the first one's gateway and key alone."""
     url = first.settings.through_gateway("portal", "127.0.0.1")
-    own = own_environment(tmp_path_factory.mktemp("second")) | {"STACK_PREFECT_KEY": "", "STACK_ACCESS_KEY": ""}
+    own = own_environment(tmp_path_factory.mktemp("second"))
     machine = Machine(own | {"STACK_PROFILES": "scale", "STACK_JOIN_URL": url, "STACK_JOIN_KEY": key})
     try:
         machine.stack("join", "--url", url, JOIN_KEY=key)
