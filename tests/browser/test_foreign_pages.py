@@ -47,7 +47,8 @@ def browser() -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a foreign site."""
     folder = tmp_path_factory.mktemp("site")
-    (folder / "index.html").write_text("<!doctype html><title>foreign</title>")
+    # An icon in the page itself: the browser asks for none, whose answer would count among those of the services.
+    (folder / "index.html").write_text('<!doctype html><title>foreign</title><link rel="icon" href="data:,">')
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder))) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://{NAME}:{server.server_address[1]}/"
