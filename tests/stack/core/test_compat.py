@@ -1,0 +1,25 @@
+"""What the stack reaches into its tools for is still as it was: a failure here names what has changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+CHECKED = "import feast; print('typeguard' in feast.Field.__init__.__code__.co_names)"
+
+
+@pytest.mark.parametrize(("before", "checked"), [("", "True"), ("import stack.features; ", "False")])
+def test_feast_is_imported_without_its_checks_of_types(before: str, checked: str) -> None:
+    found = subprocess.run([sys.executable, "-c", before + CHECKED], check=True, capture_output=True, text=True)
+    changed = f"feast {version('feast')} or typeguard {version('typeguard')} has changed, see stack/core/_compat.py"
+    assert found.stdout.strip() == checked, changed
+
+
+@pytest.mark.parametrize("service", ["features", "feast_ui"])
+def test_a_service_that_imports_feast_leaves_its_checks_out_too(service: str) -> None:
+    code = f"import services.{service}.__main__; {CHECKED}"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "False"
