@@ -3,8 +3,6 @@
 The stack lives in a temporary home on free ports; a running one is not touched.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

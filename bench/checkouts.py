@@ -1,7 +1,5 @@
 """An interpreter for a copy of the checkout: its own code, with the packages that are installed here."""
 
-from __future__ import annotations
-
 import sys
 import venv
 from pathlib import Path

@@ -3,8 +3,6 @@
 One request costs it about 0.05 ms of CPU, so on two cores it does not take the server's half.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import math

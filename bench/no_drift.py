@@ -4,8 +4,6 @@ The days of January to March are drawn at random, 59 to fit a model and 28 to lo
 whether it came before or after, so every retraining that the policy asks for is a false alarm. Takes a quarter hour.
 """
 
-from __future__ import annotations
-
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """What a project more costs a stack: memory of the prediction service, and time of ``stack up``."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -42,7 +40,7 @@ class Size(NamedTuple):
     """Seconds of a further ``stack up``."""
 
 
-def compare(one: Checkout) -> list[Row]:
+def compare(one: "Checkout") -> list[Row]:
     """Measure the stack of one project, and then with nine more, each with a champion of its own."""
     names = [f"small{number}" for number in range(1, MORE + 1)]
     alone = one.size([FIRST])

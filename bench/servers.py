@@ -1,7 +1,5 @@
 """Processes that a measurement starts, waits for and stops."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

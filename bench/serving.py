@@ -1,7 +1,5 @@
 """One-row predictions over HTTP, against ``mlflow models serve`` of the same pipeline in the same run."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -13,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
+from typing import Self
 
 from bench.load import Load, load
 from bench.servers import free_port, stop, wait
@@ -41,7 +40,7 @@ class Speed:
     failed: int
 
     @classmethod
-    def of(cls, rounds: list[Load]) -> Speed:
+    def of(cls, rounds: list[Load]) -> Self:
         """Sum up the rounds."""
         return cls(
             median(one.rate for one in rounds),

@@ -1,7 +1,5 @@
 """What a shadow, and a canary, cost the requests: the same load with and without them, in turn."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from statistics import median

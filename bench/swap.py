@@ -1,7 +1,5 @@
 """The alias ``champion`` moved again and again while requests come in: none may fail, and none may wait for a swap."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time

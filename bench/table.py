@@ -1,7 +1,5 @@
 """What was measured, as a table: each figure beside the one that it is compared with, of the same run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 

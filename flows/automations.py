@@ -1,7 +1,5 @@
 """The automations of Prefect: retrain on drift, mark dead runs as crashed, resume killed replays."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,5 @@
 """What every flow needs: the instant of a run, when a retry makes sense, and the alarm about a full disk."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

@@ -4,8 +4,6 @@
 gone; running it again changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, cast

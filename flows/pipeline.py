@@ -1,7 +1,5 @@
 """The first pipeline of a project: from an empty lake to a champion and a drift report."""
 
-from __future__ import annotations
-
 from prefect import flow
 
 from flows.common import MINUTE, instant

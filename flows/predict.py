@@ -1,7 +1,5 @@
 """Batch scoring of a file or of a window, by the champion."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from pathlib import Path
 

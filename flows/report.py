@@ -1,7 +1,5 @@
 """Write the report of a replay: performance, drift and decisions on one page."""
 
-from __future__ import annotations
-
 from prefect import flow, get_run_logger
 
 from flows.common import MINUTE

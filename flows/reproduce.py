@@ -1,7 +1,5 @@
 """Rebuild a model from its run, on the worker: where the lake is, and the packages that trained it."""
 
-from __future__ import annotations
-
 from prefect import flow, get_run_logger, task
 
 from flows.common import MINUTE

@@ -1,7 +1,5 @@
 """Roll back to the previous version; ``make rollback`` does the same without Prefect."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger, task

@@ -1,7 +1,5 @@
 """Compare models, feature sets and hyper-parameters: on the cores, or on a Dask cluster when one is named."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from prefect import flow, get_run_logger

@@ -1,7 +1,5 @@
 """Make a point-in-time training set, search the candidates, register the best as challenger, and run the gate."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from pandas import DataFrame

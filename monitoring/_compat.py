@@ -3,8 +3,6 @@
 ``docs/upgrading-tools.md`` is generated from the docstrings; ``tests/monitoring/test_compat.py`` says what has changed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

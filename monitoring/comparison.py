@@ -1,7 +1,5 @@
 """A window compared with the champion's training reference: what the monitored metrics are computed from."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -5,8 +5,6 @@ calibration bias. Custom metrics are part of its public API; its UI shows them w
 of the classes and their fields stand in stored snapshots and dashboards.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 

@@ -1,7 +1,5 @@
 """What a report reads from a frame: typed columns, missing values, age of the features, outcomes of predictions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -4,8 +4,6 @@ To add one: a row of `METRICS`, its rule in ``monitoring/rules.py``, and the lim
 ``stack/specification/sections.py`` (class ``Monitoring``). Report, summary, portal, dashboard and verdict follow.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

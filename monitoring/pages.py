@@ -3,8 +3,6 @@
 Evidently writes its whole library into each page, 3.5 of 5 MB; the pages share one copy of it, in ``assets``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

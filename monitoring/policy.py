@@ -5,8 +5,6 @@ A calibration gap or a loss over weeks, with enough labels since the champion wa
 Bad data is no reason to retrain either: validation refuses it first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime

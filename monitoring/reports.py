@@ -3,8 +3,6 @@
 Three things are kept of it: a snapshot in Evidently's workspace, a page, and a small summary.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The review of a champion: a report of its last window, recorded where the model's other artifacts are."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """The rules of the drift policy: what each says of the last window, given those before it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Training-serving skew: the features of logged predictions compared with the offline store's."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,7 +24,7 @@ class Skew:
     examples: tuple[str, ...] = ()
     """Some differing cells as text."""
 
-    def __add__(self, other: Skew) -> Skew:
+    def __add__(self, other: "Skew") -> "Skew":
         examples = (*self.examples, *other.examples)[:EXAMPLES]
         return Skew(self.rows + other.rows, self.differing + other.differing, examples)
 

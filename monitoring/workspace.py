@@ -3,8 +3,6 @@
 Evidently writes into a folder aside; complete files are then published to the workspace.
 """
 
-from __future__ import annotations
-
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Prefect lets a deployment name a shell command, an environment, a working direct
 that everybody who reaches its API could run commands as the worker's user.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

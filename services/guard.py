@@ -6,8 +6,6 @@ rebinding), it could read the answers too. The browser tells such requests apart
 (https://www.w3.org/TR/fetch-metadata/). A request of a program has none of the last two.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 from collections.abc import Sequence

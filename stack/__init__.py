@@ -1,7 +1,5 @@
 """The platform of the stack. What a project may import of it is :mod:`stack.kit`."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Sequence

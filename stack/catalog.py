@@ -4,8 +4,6 @@
 60 MB that the portal does not have.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Iterator

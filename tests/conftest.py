@@ -1,7 +1,5 @@
 """A real stack for the tests that need one: its own home, free ports, the real first pipeline."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import subprocess

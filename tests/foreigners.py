@@ -1,7 +1,5 @@
 """Requests that a foreign web page causes, sent to every service of a running stack."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import httpx

@@ -1,7 +1,5 @@
 """Work in a process of its own that has imported already what this one has."""
 
-from __future__ import annotations
-
 import os
 import traceback
 from collections.abc import Callable

@@ -4,8 +4,6 @@
 when a route answered with a status of 500 or more that its OpenAPI document does not name.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """What a test of a reach into a tool says when the tool has changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """A stack of the tests' own: its ports, its environment, and single services of it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -4,8 +4,6 @@ It fits the recipe that was live in each week, so that it differs from the live 
 answers are cached by the content of their inputs: a second report fits nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime

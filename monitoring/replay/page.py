@@ -1,7 +1,5 @@
 """The page of a replayed period: one self-contained HTML file."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The data of the replay page: live, frozen and oracle performance by week, drift reports, decisions and requests."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The plot of a replayed period: performance, calibration, drift and decisions on one time axis, as SVG."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from io import StringIO

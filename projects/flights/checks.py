@@ -4,8 +4,6 @@ A changed unit or a shifted clock seldom leaves its range; it does break the equ
 measured over the clean year, which they refuse nothing of but one wind of 1,048 mph.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial

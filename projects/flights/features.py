@@ -3,8 +3,6 @@
 Pure functions. An hourly tick sees only flights that had landed by then, and weather that had been published.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache

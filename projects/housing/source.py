@@ -3,8 +3,6 @@
 The table of Harrison and Rubinfeld (1978) has a column on the race of the residents; this one is without it.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Features of a customer: the fields of the request, as numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any

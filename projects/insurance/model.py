@@ -1,7 +1,5 @@
 """What a model of this project is measured by: a campaign that calls a fifth of the customers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Customers of a Dutch insurer (COIL 2000): one row each, as the PyPI package ``ISLP`` carries them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """What the table of people must be."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any

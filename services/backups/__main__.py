@@ -4,8 +4,6 @@ It waits, and costs 10 MB: nothing of the stack is imported here. What is due is
 own, ``stack.ops.scheduled``, whose last line of output is the number of seconds after which to look again.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

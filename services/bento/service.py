@@ -3,8 +3,6 @@
 Features that the stack reads from its online store are optional fields of a row here; one that is not given is missing.
 """
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import uuid4
 

@@ -1,7 +1,5 @@
 """Run Feast's own user interface: ``python -m services.feast_ui``, as `feast ui` does."""
 
-from __future__ import annotations
-
 from feast.ui_server import get_app
 
 from services import guard

@@ -1,7 +1,5 @@
 """Run Feast's feature server in one process: ``python -m services.features``, as `feast serve` does with two."""
 
-from __future__ import annotations
-
 import logging
 
 from feast import FeatureStore

@@ -4,8 +4,6 @@ The tools do it at the same time, each in a process of its own, as they import l
 up to date is left as it is.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence

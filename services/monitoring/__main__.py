@@ -1,7 +1,5 @@
 """Run Evidently's user interface: ``python -m services.monitoring``, as `evidently ui` does."""
 
-from __future__ import annotations
-
 from evidently.ui.service.app import create_app, get_config
 
 from services import guard

@@ -7,8 +7,6 @@ that is to give the lock back: nothing moves until SQLite gives up, after 60 s. 
 its own, which may wait.
 """
 
-from __future__ import annotations
-
 import gc
 import time
 from itertools import count

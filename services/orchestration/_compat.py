@@ -1,7 +1,5 @@
 """Where the orchestration service reaches beneath Prefect's documented interface (https://docs.prefect.io)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any

@@ -4,8 +4,6 @@ The gateway puts the key into the headers of each request. Prefect's server also
 WebSocket, and Prefect's pages ask the person who opens them. With this, callers behind the gateway need not know it.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 

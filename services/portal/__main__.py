@@ -1,7 +1,5 @@
 """Run the portal: ``python -m services.portal``."""
 
-from __future__ import annotations
-
 from services import guard
 from services.portal.app import build
 from stack.core.settings import settings

@@ -1,7 +1,5 @@
 """Reaches into BentoML's package."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 It only reads, answers GET alone, and loads nothing from elsewhere. Beside it runs the watch that raises alarms.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

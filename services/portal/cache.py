@@ -1,7 +1,5 @@
 """A cache of slow queries, run concurrently and kept for seconds: a page never waits for a dead service."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The data sets of a project, and the pipeline between them as a picture: an SVG with a column for each kind."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """Jinja filters that format instants and numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Security headers. They also keep every page offline: the browser loads nothing from other hosts."""
 
-from __future__ import annotations
-
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import Response

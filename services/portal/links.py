@@ -1,7 +1,5 @@
 """Where a browser finds the user interfaces of the stack."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 

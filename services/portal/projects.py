@@ -1,7 +1,5 @@
 """The home page's card of each project."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Read what the flows have written for people: reports, quarantined batches, batches in the lake."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ What is looked at is the list of :mod:`stack.ops.health`. A flow raises the alar
 batch, drift, a silent source) at once.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import deque

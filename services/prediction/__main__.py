@@ -3,8 +3,6 @@
 One process, where ``bentoml serve`` has two: its worker outlives a killed parent and keeps the port.
 """
 
-from __future__ import annotations
-
 import logging
 
 from services import guard

@@ -1,7 +1,5 @@
 """Reaches into BentoML and Python's import system, each with its reason."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Callable, Iterator

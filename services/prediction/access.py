@@ -5,8 +5,6 @@ A request from outside needs one: what came through the gateway or a proxy, whic
 on 127.0.0.1 for predictions, or with feedback or rows, needs one too; pages, readiness and metrics stay open there.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.datastructures import Headers

@@ -1,7 +1,5 @@
 """The ASGI application: routes requests to projects, refuses what no project can answer, serves readiness and pages."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial

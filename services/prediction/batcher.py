@@ -4,8 +4,6 @@ BentoML's own batching holds a lone request back for as long as those of an earl
 may split a request between two models, and answers a third fewer of eight clients' requests.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Route a share of the requests to the canary, and measure how each version's requests went."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections import deque

@@ -1,7 +1,5 @@
 """Feedback: labels that a caller sends by prediction id, typed as the project's outcomes are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

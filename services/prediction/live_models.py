@@ -1,7 +1,5 @@
 """The models that answer for a project: loaded beside the live ones, and swapped in one step when an alias moves."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Prometheus metrics at /metrics; their labels are bounded by the number of projects."""
 
-from __future__ import annotations
-
 from prometheus_client import Counter, Gauge, Histogram
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)

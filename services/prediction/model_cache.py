@@ -3,8 +3,6 @@
 Each copy holds the hashes of its files, so that one which a power cut or a bad disk has damaged is known.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import shutil

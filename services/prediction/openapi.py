@@ -1,7 +1,5 @@
 """The OpenAPI document of the served projects: what may be asked, and every status and body that may come back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 

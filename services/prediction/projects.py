@@ -1,7 +1,5 @@
 """The projects that are served, each an application of its own: one changes while the others answer."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

@@ -1,7 +1,5 @@
 """Requests and answers: pydantic models made from ``request`` of project.yaml."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, cast

@@ -1,7 +1,5 @@
 """The BentoML application of one project: ``POST /<project>/predict`` and ``/feedback``, typed by its project.yaml."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The challenger as a shadow: it predicts what the champion has predicted, in the background, into its own log."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Run MLflow's tracking server in one process: ``python -m services.tracking``."""
 
-from __future__ import annotations
-
 from services import guard
 from services.tracking import _compat
 from stack.core.settings import settings

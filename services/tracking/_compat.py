@@ -1,7 +1,5 @@
 """Reaches into MLflow's server and database."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Create or migrate MLflow's database: ``python -m services.tracking.database``; the server refuses an older one."""
 
-from __future__ import annotations
-
 from stack.core.settings import Settings, settings
 
 

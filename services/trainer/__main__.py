@@ -4,8 +4,6 @@ It reaches Prefect and MLflow through the gateway there, by a token that opens n
 alone.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os

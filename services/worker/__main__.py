@@ -6,8 +6,6 @@ ever, and each later run would be cancelled: the automation "Mark dead runs as c
 heartbeat.
 """
 
-from __future__ import annotations
-
 from services import flow_worker
 from stack.core.settings import settings
 from stack.ops.runs import Runs

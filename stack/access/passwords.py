@@ -3,8 +3,6 @@
 Earlier versions made bcrypt hashes, which are read as before: the check of one takes a second of a core.
 """
 
-from __future__ import annotations
-
 import hmac
 
 from stack.access.tokens import digest

@@ -3,8 +3,6 @@
 The database holds the SHA-256 of each: tokens are random, so that a slow hash would protect nothing more.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from collections.abc import Collection

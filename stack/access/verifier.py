@@ -1,7 +1,5 @@
 """The check of a token in a service: against a copy of the table in memory, which is seconds old at most."""
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import math

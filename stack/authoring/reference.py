@@ -5,8 +5,6 @@
 The text between the markers of the file is replaced.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

@@ -6,8 +6,6 @@ A reach is a function or class of such a module whose docstring has lines that b
 and ``Upstream:``, below a first line that says what it does. The modules are parsed, not imported.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

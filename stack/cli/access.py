@@ -1,7 +1,5 @@
 """Who may use the stack from outside: the tokens of programs and of machines that train."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import click

@@ -1,7 +1,5 @@
 """What is done with a project: write it, run its pipeline, decide on its models, package them."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Where the stack reaches beneath the public API of its tools before any room imports them."""
 
-from __future__ import annotations
-
 import typeguard
 
 

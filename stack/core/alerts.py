@@ -1,7 +1,5 @@
 """Send alarms to the webhooks of ``STACK_ALERT_URLS`` (ntfy, Slack, mail: whatever Apprise knows)."""
 
-from __future__ import annotations
-
 import logging
 
 from stack.core.settings import Settings

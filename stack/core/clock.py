@@ -4,8 +4,6 @@ No function of the stack calls ``now()`` for itself: the border (a flow, a reque
 instant on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +17,7 @@ from stack.core.settings import Settings
 from stack.core.wall_clock import FAR, TITLE, TODO, observe
 
 
-def require_vouched(settings: Settings, clock: Clock, until: datetime) -> None:
+def require_vouched(settings: Settings, clock: "Clock", until: datetime) -> None:
     """Refuse an instant of the wall clock that lies beyond what this machine can vouch for; a replay's is stored."""
     seen = observe(settings)
     if clock.kind == "wall" and until > seen.trusted:

@@ -1,7 +1,5 @@
 """The version of the code of a run."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -3,8 +3,6 @@
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; the URL decides.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The free space where the state is stored, and the reserve that ingestion leaves to all others."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

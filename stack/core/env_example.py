@@ -1,7 +1,5 @@
 """Every setting with its default, as a commented env file: ``python -m stack.core.env_example > .env.example``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from stack.core.settings import PREFIX, ROOT, Settings

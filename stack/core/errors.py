@@ -1,7 +1,5 @@
 """Errors for the user: the place, the finding, the expectation and the next step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 

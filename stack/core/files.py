@@ -1,7 +1,5 @@
 """Write files as a whole or not at all, whenever a process is killed."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Notices to the user in the terminal: JSON lines in the log of a process."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Names of the pages in a project's report folder, shared by those who write and those who list them."""
 
-from __future__ import annotations
-
 REPLAY = "year.html"
 """The page of a replayed period."""
 

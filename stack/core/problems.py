@@ -1,11 +1,10 @@
 """Problems of a running stack: each with what to do, in the same words wherever a person reads them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Self
 
 from stack.core import files
 from stack.core.errors import StackError
@@ -29,7 +28,7 @@ class Problem:
         return f"{self.title}: {self.text}\n  -> {self.todo}"
 
     @classmethod
-    def of(cls, title: str, error: StackError) -> Problem:
+    def of(cls, title: str, error: StackError) -> Self:
         """Return an error as a problem."""
         return cls(title, f"{error.where}: found {error.found}, expected {error.expected}", error.todo)
 

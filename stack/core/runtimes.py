@@ -1,7 +1,5 @@
 """The ways to run the stack: the package ``stack.ops.<name>`` holds each."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 # In the order in which their state is queried: processes belong to a single home, while containers of the same

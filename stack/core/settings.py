@@ -4,8 +4,6 @@ The defaults are those of the local (embedded) runtime. Docker Compose gives the
 in the code asks which way the stack runs.
 """
 
-from __future__ import annotations
-
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -35,7 +33,7 @@ class Folder:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, settings: Settings, _: type[Settings]) -> Path:
+    def __get__(self, settings: "Settings", _: type["Settings"]) -> Path:
         return settings.home / self.name
 
 

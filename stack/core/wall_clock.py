@@ -5,8 +5,6 @@ good. The seconds since the machine's start, sleep included, tell such a jump fr
 the kernel's clock, its time is right whatever was thought before; `make clock TRUST=1` says the same for a person.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

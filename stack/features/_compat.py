@@ -1,7 +1,5 @@
 """Where the feature rooms reach beneath Feast's public API, which is `FeatureStore` and the definition classes."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 A module that is missing, broken or does not fit its project.yaml is an error of its project alone.
 """
 
-from __future__ import annotations
-
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator

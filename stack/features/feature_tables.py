@@ -1,7 +1,5 @@
 """Feature tables on disk: one parquet file a month, so that a year of hourly windows stays twelve files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path

@@ -3,8 +3,6 @@
 The definitions are native Feast modules, ``feature_repo/<project>.py``; this module calls Feast's public API on them.
 """
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from contextlib import closing

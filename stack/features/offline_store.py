@@ -4,8 +4,6 @@ DuckDB joins on the entity first and compares times afterwards: 337,000 events a
 11 thousand million pairs. Feast plugs in a store by the name of its class, in feature_store.yaml.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Online features of a request, as the offline store would give them for the same instant."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache

@@ -7,8 +7,6 @@ A project may have its own policy, in ``projects/<name>/drift.py``::
 `usual` is the verdict of ``monitoring`` in project.yaml: return it, with more or fewer reasons, or another verdict.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -4,8 +4,6 @@ A row that fails is taken out of its batch; where more than 5 % of the rows fail
 nothing out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

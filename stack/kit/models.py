@@ -25,8 +25,6 @@ metric, and versions are compared by it first::
 Estimators that skl2onnx converts are served fastest; others are served by skops, if it trusts their types.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field

@@ -1,7 +1,5 @@
 """Files of data packages from PyPI, for a project's ``source.py``; the package is not imported."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Features of a key's past: means over rolling windows at regular ticks, for a project's ``features.py``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast

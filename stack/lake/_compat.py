@@ -5,8 +5,6 @@ promised to stay (https://github.com/treeverse/dvc/issues/5050, https://github.c
 `tests/stack/lake/test_compat.py` fails when one of these has changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path

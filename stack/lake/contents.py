@@ -1,7 +1,5 @@
 """The tables of a batch: checked before they are appended, and read back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 

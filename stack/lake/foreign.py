@@ -1,7 +1,5 @@
 """A lake that comes from an archive: it is treated as data: nothing of it may be run or written elsewhere."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

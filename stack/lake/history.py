@@ -3,8 +3,6 @@
 A commit names its batch in trailers, ``Project:`` and ``Batch:``; older commits in the subject alone.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from email.message import Message

@@ -3,8 +3,6 @@
 :func:`check` is for `stack doctor --deep` and for backups; reading calls it when a file cannot be read.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import logging

@@ -1,7 +1,5 @@
 """The hashes of the keys of all rows in the lake: a repeated row is refused without reading the lake again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sqlite3

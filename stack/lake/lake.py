@@ -5,8 +5,6 @@ is a month of daily batches, ``2013-01/month``, or a day of shorter ones, ``2013
 not there: readers take the files of a revision from DVC's cache, never from the working tree.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from datetime import datetime

@@ -4,8 +4,6 @@ History stays, so that every revision keeps its name. Old revisions need their f
 deleted the older ones: as the lake only grew, each is a part of the newest list, and its hash verifies the rebuilt one.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from pathlib import Path
 

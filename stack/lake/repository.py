@@ -4,8 +4,6 @@ An append keeps a journal while it runs. Where a killed append has left its jour
 removes what that append had not committed.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

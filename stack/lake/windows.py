@@ -1,7 +1,5 @@
 """Windows of batches: their names, and the partition that a batch belongs to."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 The manifest comes last, so that a broken-off archive has none, and nothing is read twice to write it.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Archives of a home: writing its databases, files and lake, and putting what an archive holds into place."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

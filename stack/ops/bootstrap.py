@@ -5,8 +5,6 @@
 Does nothing when .venv already holds what the locks say. Writes to standard error only, as `make env` is evaluated.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os

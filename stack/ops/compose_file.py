@@ -1,7 +1,5 @@
 """docker-compose.yml, the one list of services, as typed objects for the local runtime."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

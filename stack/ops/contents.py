@@ -8,8 +8,6 @@ run does again with the same result.
 Left out are what the stack makes anew (generated configuration, logs, caches, the lake's working tree) and secrets.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The keys of services and the passwords of database servers: generated once, kept in ``.env`` for its owner alone."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The SQLite databases of a home: dumps by https://www.sqlite.org/backup.html, and what they hold."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Checks of the machine and the state; each finding says what to do."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

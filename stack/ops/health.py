@@ -1,7 +1,5 @@
 """The one list of what is wrong: `status`, `doctor`, the home page and the watch, which raises alarms, all read it."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator, Mapping

@@ -3,8 +3,6 @@
 :func:`check` is for `stack doctor --deep` and for backups: the caller refuses or marks an archive by its result.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing

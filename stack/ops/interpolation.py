@@ -3,8 +3,6 @@
 Source: https://docs.docker.com/reference/compose-file/interpolation/
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The profile lan: what other machines call this one, and the login at its gateway."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 import socket

@@ -1,7 +1,5 @@
 """Which ports the services want, and which process holds a taken port."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

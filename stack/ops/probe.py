@@ -4,8 +4,6 @@
 answer is good. Only the standard library, as it runs every few seconds.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

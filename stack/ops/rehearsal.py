@@ -1,7 +1,5 @@
 """Try an archive out: restore it into a scratch folder, and compare what came back with what the archive says."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 Source: https://docs.prefect.io/v3/api-ref/rest-api. Prefect's own client takes seconds to import.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

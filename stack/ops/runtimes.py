@@ -1,7 +1,5 @@
 """What every way to run the stack offers, and the choice for a command; `local` and `compose` hold the ways."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager

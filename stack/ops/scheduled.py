@@ -7,8 +7,6 @@ that was killed and a clock that was set are no exception. What makes a backup i
 seconds and 150 MB.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterable

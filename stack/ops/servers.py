@@ -1,7 +1,5 @@
 """The databases of a PostgreSQL server: dumps by its own tools, which have to be of its version, over the network."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the environment for a shell and for Jupyter has in common in every runtime."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Mapping

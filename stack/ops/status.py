@@ -1,7 +1,5 @@
 """What `make status` shows of each service: its health, asked by its check of docker-compose.yml, and its resources."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

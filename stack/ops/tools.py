@@ -1,7 +1,5 @@
 """The user interfaces of the stack: where this process reaches each, and whether it answers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any

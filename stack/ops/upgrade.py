@@ -1,7 +1,5 @@
 """Take the stack to the checkout's version: archive, stop, install, start; and how to go back."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Mapping

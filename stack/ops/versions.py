@@ -1,7 +1,5 @@
 """Which versions wrote the state, as a small file in the home says, and which sources the one-shot services apply."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What a user sees at the end of `make up`: the first pipeline, the addresses, and one answered prediction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import httpx

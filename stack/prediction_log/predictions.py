@@ -3,8 +3,6 @@
 A row is on the disk before its answer leaves the prediction service.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields

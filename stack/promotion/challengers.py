@@ -4,8 +4,6 @@ A run that was killed after it had registered its version is completed by the ne
 machines have run the same training, because the first seemed lost and came back, the first registered version stays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Challenger against champion on the same rows, and how much of the difference may be due to chance."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta

@@ -5,8 +5,6 @@ and marked as done. What a killed process left intended, the next process carrie
 exactly once, and what the audit calls done has happened.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace

@@ -13,15 +13,13 @@ Against a champion, on the same most recent labelled rows that neither was fitte
   28 days seldom show one (on the flights the interval is +-0.008 wide, and the gain of a retraining 0.003).
 """
 
-from __future__ import annotations
-
 import json
 import timeit
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import ge, le, lt
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from pandas import DataFrame
@@ -80,7 +78,7 @@ class Decision(Judgement):
     reasons: tuple[LimitCheck, ...]
 
     @classmethod
-    def of(cls, version: str, champion: str | None, basis: str, reasons: Iterable[LimitCheck]) -> Decision:
+    def of(cls, version: str, champion: str | None, basis: str, reasons: Iterable[LimitCheck]) -> Self:
         """Decide by the limits: all must be met."""
         checks = tuple(reasons)
         missed = "; ".join(str(check) for check in checks if not check.ok)
@@ -95,7 +93,7 @@ class Decision(Judgement):
         """Return whether every limit is met."""
         return all(reason.ok for reason in self.reasons)
 
-    def answered(self, approved: bool, comment: str) -> Decision:
+    def answered(self, approved: bool, comment: str) -> Self:
         """Return the decision with a person's approval or refusal."""
         approval = LimitCheck("approval", "a person's approval", float(approved), ">=", 1, comment)
         return self.of(self.version, self.champion, self.basis, (*self.reasons, approval))

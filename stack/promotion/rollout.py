@@ -5,8 +5,6 @@ A champion that came by a rollback is never rolled back automatically, and a rol
 that two versions cannot alternate.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

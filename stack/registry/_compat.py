@@ -1,7 +1,5 @@
 """Where the registry reaches beneath MLflow's documented REST API (https://mlflow.org/docs/latest/rest-api.html)."""
 
-from __future__ import annotations
-
 from urllib.parse import quote, urlsplit
 
 import httpx

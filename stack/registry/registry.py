@@ -1,7 +1,5 @@
 """The model registry: who is champion, moving aliases, and the versions with their tags."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

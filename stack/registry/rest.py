@@ -3,8 +3,6 @@
 Importing that costs each process of the prediction service 4 s and 150 MB.
 """
 
-from __future__ import annotations
-
 import os
 import ssl
 from typing import Any

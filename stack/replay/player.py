@@ -1,7 +1,5 @@
 """Plays the days of a project: load the batch, predict, join labels, review; interrupted, it goes on."""
 
-from __future__ import annotations
-
 import gc
 import time
 from collections.abc import Callable

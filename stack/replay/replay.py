@@ -4,8 +4,6 @@ Features change only at their instants (hourly ticks for flights). All events be
 request, each as of its own instant: they get the features that the offline store gives for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise

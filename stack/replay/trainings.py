@@ -1,7 +1,5 @@
 """The training that a review of a replay requests: awaited, and started when its event was lost or it has failed."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from logging import Logger, LoggerAdapter
 from typing import Any

@@ -1,7 +1,5 @@
 """The code and the packages of a recorded training: this checkout, or a git worktree of its commit."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

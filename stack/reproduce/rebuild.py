@@ -6,8 +6,6 @@ Reads the lake of STACK_HOME at the recorded revision; changes nothing there. Wr
 recipe logged (metrics, ``holdout/``, ``reference/``, ``served/``). ``make reproduce`` runs it and compares.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import warnings

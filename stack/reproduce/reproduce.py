@@ -1,7 +1,5 @@
 """Rebuild a registered model from its run with the recorded code, data and packages, and compare the two."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@
 pipeline each in its own container; `mlflow run` runs all of them, as ``MLproject`` says.
 """
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 None needs a server: features are computed and joined in a scratch home beside the live home.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime

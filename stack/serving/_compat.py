@@ -1,7 +1,5 @@
 """Where serving reaches beneath the public API of skops."""
 
-from __future__ import annotations
-
 
 def trusted_types() -> list[str]:
     """Return the types that skops may build beside those that it trusts by itself: data, nothing that runs.

@@ -1,7 +1,5 @@
 """CSV and Parquet files of any size, read and written a chunk of rows at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An HTTP client of the prediction service: predicts many rows, and retries while the service restarts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from uuid import NAMESPACE_URL, uuid5
 

@@ -1,7 +1,5 @@
 """Recent predictions: the logged answers, and the events of a window scored by the champion."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from pandas import DataFrame

@@ -1,7 +1,5 @@
 """Batch scoring: predictions for many rows at once, with the features of each row's own instant."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime

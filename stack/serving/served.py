@@ -4,13 +4,11 @@
 scikit-learn, pandas nor MLflow: 40 MB in a process instead of 250, and 0.05 ms a row instead of 3.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -48,7 +46,7 @@ class Contract:
         (folder / CONTRACT).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
-    def read(cls, folder: Path) -> Contract:
+    def read(cls, folder: Path) -> Self:
         """Read ``contract.json``."""
         read = json.loads((folder / CONTRACT).read_text())
         # A folder of an early release names no outputs.

@@ -1,7 +1,5 @@
 """The fields of a request in ``projects/<name>/project.yaml``: types, examples and bounds."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Annotated, Any
 

@@ -3,8 +3,6 @@
 ``python -m stack.authoring.reference`` makes the table of docs/projects.md of the docstrings here.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

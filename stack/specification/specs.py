@@ -1,7 +1,5 @@
 """The specifications of the projects in the checkout, ``projects/<name>/project.yaml``, as typed objects."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,7 +1,5 @@
 """Read YAML files; errors name the line or key, what was found and what was expected."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Run the command of a packaged model: answer the rows of a CSV or JSON file, one JSON object a line."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sys

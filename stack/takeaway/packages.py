@@ -4,8 +4,6 @@ The wheel installs one package, ``<project>_model``. Modules of ``stack`` and ``
 are copied below it and import each other there, so that two such wheels live in one environment.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -3,8 +3,6 @@
 Part of every package of a model (:mod:`stack.takeaway.packages`): it needs numpy and the served form, nothing else.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Find modules of ours that belong together by their imports, and move them below another package."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterable, Iterator

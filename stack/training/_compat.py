@@ -1,7 +1,5 @@
 """Where training reaches beneath the public APIs of MLflow, scikit-learn and skl2onnx."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """From a fitted pipeline to its served form: ONNX, or skops where ONNX would give other predictions."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from copy import deepcopy

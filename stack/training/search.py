@@ -1,7 +1,5 @@
 """The search over candidates and hyper-parameters: Optuna, seeded, on the folds of the fit rows."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor

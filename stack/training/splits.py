@@ -7,8 +7,6 @@ At random, a hash of the event's id decides: a row that is held out today is hel
 so that two trainings share the rows that neither was fitted on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta

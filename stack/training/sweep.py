@@ -5,8 +5,6 @@ cluster. The width does not depend on their number, so that a seed gives the sam
 file in STACK_HOME: a sweep of the same data and search space resumes where it was stopped.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator

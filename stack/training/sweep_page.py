@@ -1,7 +1,5 @@
 """The page of a sweep: the results of its trials, and the importance of parameters. One HTML file with plotly.js."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from html import escape
 from typing import Any

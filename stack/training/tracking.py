@@ -1,7 +1,5 @@
 """What trainings keep in MLflow: their runs and models, and rows for a training on another machine."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence

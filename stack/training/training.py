@@ -1,7 +1,5 @@
 """Training: search, evaluate on the holdout, refit on everything known, register the version."""
 
-from __future__ import annotations
-
 import json
 import platform
 from collections.abc import Callable

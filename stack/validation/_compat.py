@@ -4,8 +4,6 @@
 changed.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A batch on its way from the source to the lake: fetched, validated, accepted or refused; and sources gone silent."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pandas as pd

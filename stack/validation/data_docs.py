@@ -4,8 +4,6 @@ One page is rendered at a time, and its index is written here: the builder of Gr
 validation again for its own. The files that its pages link are in the checkout, and copied beside the site.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which frames of a batch are validated against which expectations: the project's own, and those of its delivery."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, NamedTuple
 

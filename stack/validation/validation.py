@@ -6,8 +6,6 @@ of each frame. An expectation's ``severity`` is critical or warning. Its ``meta[
 where rows that fail are taken out as long as its ``mostly`` holds. Keys, columns and the window are checked here.
 """
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

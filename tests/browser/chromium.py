@@ -1,7 +1,5 @@
 """Headless Chromium for page checks: what a page asks for, whether it complains, how it looks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A page of another site, and one under a name that it has pointed at this machine, reach no service of the stack."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """Every page a user opens, in a real browser, on the running stack: it works and asks no other machine."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The stack in containers, with its gateway: its own project name, free ports, the real first pipeline of flights."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """A backup of the running containers, restored under another project name, gives the same answers."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Containers do what processes do: a project comes and goes beside the others, and the notebook runs."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """A stack in containers: it answers, comes back after a kill, and keeps everything over `down` and `up`."""
 
-from __future__ import annotations
-
 import subprocess
 from datetime import UTC, datetime, timedelta
 from functools import partial

@@ -1,7 +1,5 @@
 """The first model is the same in both runtimes: data version, metrics, and the answers to a thousand requests."""
 
-from __future__ import annotations
-
 import pytest
 
 from stack.ops.compose import docker

@@ -1,7 +1,5 @@
 """The gateway asks everybody for the login, and its certificate is signed by its own authority."""
 
-from __future__ import annotations
-
 import re
 import ssl
 from pathlib import Path

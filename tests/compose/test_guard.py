@@ -1,7 +1,5 @@
 """The services in containers refuse foreign pages and hosts as the processes do, and Prefect wants its key."""
 
-from __future__ import annotations
-
 import httpx
 import pytest
 

@@ -1,7 +1,5 @@
 """A machine that shares nothing with the first one but its gateway trains for it, on a Dask cluster of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A checkout of the stack with small projects of its own, and an interpreter that finds it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A stack of its own with small projects, whose runs and services are killed."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

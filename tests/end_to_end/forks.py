@@ -1,7 +1,5 @@
 """Processes that run flows on the running stack, forked from one that has imported what flows need."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 from collections.abc import Mapping

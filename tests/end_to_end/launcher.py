@@ -8,8 +8,6 @@ being killed too. ``{"state": "<project>"}`` asks for the state of a project. Th
 Every run is a fork of this process, which has imported everything, as that takes seconds.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

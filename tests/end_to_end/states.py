@@ -1,7 +1,5 @@
 """The state of a project, without what depends on the wall clock or on the project's name."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A backup of the running stack, restored into another home on other ports, is the same stack."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

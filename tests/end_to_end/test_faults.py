@@ -1,7 +1,5 @@
 """Killed at every step boundary and started again, a run ends where an undisturbed one ends; so it does at random."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The flights project on a running stack: what the first pipeline leaves, and what a bad batch does not."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

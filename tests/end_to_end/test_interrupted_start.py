@@ -1,7 +1,5 @@
 """Ctrl-C while the stack starts: it says what goes on, and what completes the start."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """`make up PROFILES=lan` and `make join` as processes: a second stack trains for a first one by its gateway alone."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

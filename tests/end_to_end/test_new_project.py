@@ -1,7 +1,5 @@
 """A table never seen before, as a new user brings it to a running stack: from the file to an answered request."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The notebook runs from top to bottom against a running stack, and is kept without what it showed."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Two days of a replay, killed and taken up again: every flight asked once, with the features of its own instant."""
 
-from __future__ import annotations
-
 import os
 import signal
 from datetime import UTC, datetime, timedelta

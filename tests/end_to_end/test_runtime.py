@@ -1,7 +1,5 @@
 """A running stack: killed services come back, the tools' own commands work, a second `up` changes nothing."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """A short soak: whatever is killed under load, nothing that was acknowledged is lost and nothing is there twice."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """What leaves the stack answers as the endpoint does: the wheel in an empty environment, the Bento on a port."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """A project without time, views or entities on a running stack: from its file to answers, and the file read again."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Bad days in a replay: each gets its answer, the replay goes on, and a day that is corrected later is loaded."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """A project whose rooms below are fakes: what a flow calls, and in which order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """With `approval: manual` a promotion waits in Prefect for a person, whose word stands in the audit."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID

@@ -1,7 +1,5 @@
 """The functions at which the slow tests kill a run exist, so that a rename is noticed without them."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from operator import attrgetter
 

@@ -1,7 +1,5 @@
 """A batch is fetched, checked, appended and served in this order; what is refused stops before the lake."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace

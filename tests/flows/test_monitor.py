@@ -1,7 +1,5 @@
 """The last window is reviewed before it is reported, and a verdict reaches the alerts and the event that retrains."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

@@ -1,7 +1,5 @@
 """The first pipeline: ingest, clock, train, monitor; a replay's clock then stands at `first_now`."""
 
-from __future__ import annotations
-
 from flows.pipeline import pipeline
 
 

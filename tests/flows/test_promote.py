@@ -1,7 +1,5 @@
 """The gate's decision is carried out once; a refusal leaves the champion and is no failure."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

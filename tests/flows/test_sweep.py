@@ -1,7 +1,5 @@
 """The flow brings a sweep to the workers that there are: this machine's cores, or a cluster's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 

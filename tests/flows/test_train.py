@@ -1,7 +1,5 @@
 """A model is trained once for the same data, cut-off and code, and each ends at the gate."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

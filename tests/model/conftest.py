@@ -1,7 +1,5 @@
 """The flights of January to March 2013 with the features of their own instants, joined by pandas."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """The examples' figures over five random folds, at the centre of the search: those of each README."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import numpy as np

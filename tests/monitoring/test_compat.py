@@ -1,7 +1,5 @@
 """Each reach into Evidently, on its own: a failure here means that an upgrade has changed it."""
 
-from __future__ import annotations
-
 import json
 from queue import Empty, Queue
 

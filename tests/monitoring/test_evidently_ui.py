@@ -1,7 +1,5 @@
 """A running Evidently UI sees what the monitoring flow saves, and survives it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

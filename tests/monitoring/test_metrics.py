@@ -1,7 +1,5 @@
 """A monitored metric is one row of one table: everything else follows from it."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 

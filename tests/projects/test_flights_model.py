@@ -1,7 +1,5 @@
 """The flights' own candidate obeys what everybody knows, as far as it says it does."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

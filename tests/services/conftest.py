@@ -1,7 +1,5 @@
 """What the prediction service stands on: a registry, eleven days of real flights, and a champion."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any

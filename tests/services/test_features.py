@@ -1,7 +1,5 @@
 """Feast's server answers what it cannot use with the reason, and not as a failure of its own."""
 
-from __future__ import annotations
-
 import pytest
 from feast import FeatureStore
 from starlette.testclient import TestClient

@@ -1,7 +1,5 @@
 """The worker runs the stack's own flows by its own command, whatever a caller of Prefect's API asks for."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

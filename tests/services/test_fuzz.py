@@ -1,7 +1,5 @@
 """No generated request makes a running service fail in a way that it does not document."""
 
-from __future__ import annotations
-
 from tests.fuzz import fuzz
 
 

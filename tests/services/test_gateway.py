@@ -1,7 +1,5 @@
 """A real Caddy in front of the running stack: no request passes without a login, and each caller has its own reach."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import shutil

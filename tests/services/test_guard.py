@@ -1,7 +1,5 @@
 """Every service refuses foreign hosts and foreign pages, and answers programs and its own pages."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The stack is one of its own: a copy of the checkout in a temporary folder, on fr
 is missed; the folder is kept then.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import json

@@ -3,8 +3,6 @@
 The journal is a :class:`~tests.soak.traffic.Journal` as JSON; the figures are printed as JSON.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections import Counter

@@ -1,7 +1,5 @@
 """The figures of a soak as a table, each beside its bar."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any

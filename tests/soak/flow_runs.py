@@ -1,7 +1,5 @@
 """Ingests, trainings and reports by Prefect's deployments, one after another of each."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from threading import Event

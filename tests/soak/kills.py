@@ -1,7 +1,5 @@
 """Kill services at random, and measure how long each takes until all are healthy again."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Predictions and feedback at a steady rate, and the account of what was acknowledged."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """A toy project whose outcome follows from its columns, and a real MLflow server."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

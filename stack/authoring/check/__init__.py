@@ -4,8 +4,6 @@ Nothing here imports Feast, Great Expectations or MLflow, which cost 4-6 s each:
 read, not run. ``source.py`` and ``features.py`` are run on the project's first window.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from stack.authoring.check import code, specification

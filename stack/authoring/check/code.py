@@ -1,7 +1,5 @@
 """Find what is wrong in a project's Python files, without running them."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Find what is wrong in a project's data: ``source.py`` and ``features.py`` are run on the project's first window."""
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Find what is wrong in project.yaml: every key at once, each with its line."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Target, task, time, keys and features of a new project: chosen from the columns, or as the user asks."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

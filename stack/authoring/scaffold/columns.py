@@ -1,7 +1,5 @@
 """Describe the columns of a table by their values."""
 
-from __future__ import annotations
-
 import keyword
 import re
 import unicodedata

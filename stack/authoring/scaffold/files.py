@@ -1,7 +1,5 @@
 """Read a file: CSV with any of the usual separators, encodings and ways to write numbers, TSV or Parquet."""
 
-from __future__ import annotations
-
 import codecs
 import csv
 import gzip
@@ -10,7 +8,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -45,7 +43,7 @@ class Source:
     options: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, file: Path) -> Source:
+    def of(cls, file: Path) -> Self:
         """Detect the kind of a file, and how it is written.
 
         Raises:

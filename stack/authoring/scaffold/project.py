@@ -1,7 +1,5 @@
 """Write a new project: its folder and its Feast module, from what was chosen."""
 
-from __future__ import annotations
-
 import keyword
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Write choices down: Python and YAML literals, titles, expectations, and the notes for the user."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Migrations of the state database, by Alembic: a file in ``versions`` for each change of the schema."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

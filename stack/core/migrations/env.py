@@ -1,7 +1,5 @@
 """Alembic's environment: run the migrations on the given connection, in its transaction."""
 
-from __future__ import annotations
-
 from alembic import context
 
 from stack.core.database import metadata

@@ -1,7 +1,5 @@
 """Backup and restore of the Compose runtime: databases by the server's own tools, files where the volume is."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import tarfile

@@ -1,7 +1,5 @@
 """Docker's command line for one stack: which variables docker-compose.yml is given, and what its answers hold."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

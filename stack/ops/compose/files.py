@@ -1,7 +1,5 @@
 """Files of the user that a flow reads and writes: copies in the containers' volume."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress

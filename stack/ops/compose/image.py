@@ -3,8 +3,6 @@
 Projects are in it, for whoever runs it elsewhere, but here the checkout's lie before them: they do not make it old.
 """
 
-from __future__ import annotations
-
 import hashlib
 from fnmatch import fnmatch
 from pathlib import Path

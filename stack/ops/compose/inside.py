@@ -3,8 +3,6 @@
 ``python -m stack.ops.compose.inside backup INSTANT < dumps.tar > archive`` and ``... restore < archive``.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import tarfile

@@ -1,7 +1,5 @@
 """The logs of the containers."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 

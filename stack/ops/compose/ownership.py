@@ -4,8 +4,6 @@ Docker Compose says of a container which folder it comes from, and nothing of a 
 made here before Compose would make it, with a label that says it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path

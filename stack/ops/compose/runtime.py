@@ -1,7 +1,5 @@
 """The stack as containers of a Docker engine."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager

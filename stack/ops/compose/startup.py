@@ -1,7 +1,5 @@
 """Start the containers, and apply what is new in projects/ and feature_repo/ while they go on serving."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """What runs: service, health, port, memory, restarts, uptime; and what keeps containers from running well."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from stack.core.settings import Settings

@@ -1,7 +1,5 @@
 """Backup and restore of the home, with the databases that the settings name."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 

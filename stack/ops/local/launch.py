@@ -4,8 +4,6 @@ A killed server leaves children that hold its port. So what is left of the previ
 the start is noted, which is how ``make status`` counts restarts, and this process becomes the service's command.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """The log file of each service: its end, and what is added to it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain

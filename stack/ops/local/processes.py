@@ -4,8 +4,6 @@ Children inherit the mark, also those that leave their process group (BentoML's 
 server has left behind stays hidden, and a process of anything else is never touched.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from collections import defaultdict

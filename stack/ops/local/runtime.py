@@ -1,7 +1,5 @@
 """The stack as processes below a supervisord."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Start services in the order of their needs, each as soon as it can, and wait until all are healthy."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What runs: service, health, port, memory, restarts, uptime; and what keeps processes from running well."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

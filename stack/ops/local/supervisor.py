@@ -3,8 +3,6 @@
 Source: http://supervisord.org/configuration.html and http://supervisord.org/api.html
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The page of a replayed period, from the figures of a replay."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """The service as a process: it makes what is due, costs little while it waits, and ends when it is asked to."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """What the orchestration service reaches into: a failure here names the tool that has changed."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """A portal of a stack of which no service runs, and what some flows have written there."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,5 @@
 """The cache returns what is known, waits no longer than it says, and returns nothing stale."""
 
-from __future__ import annotations
-
 import asyncio
 
 from services.portal.cache import Cache

@@ -1,7 +1,5 @@
 """Status, doctor, home page and alarm report every problem in the same words, each with what to do."""
 
-from __future__ import annotations
-
 import asyncio
 import html
 import json

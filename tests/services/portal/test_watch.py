@@ -1,7 +1,5 @@
 """The watch raises an alarm of what lasts, once a day, and of nothing that passes."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import UTC, datetime, timedelta
 

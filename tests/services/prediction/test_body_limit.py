@@ -1,7 +1,5 @@
 """A body is counted as it arrives: more than the limit is refused, and never held."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """A canary's whole trial, and a new champion's: asked over HTTP, given the labels, judged by the monitoring flow."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections import Counter

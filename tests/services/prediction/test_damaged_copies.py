@@ -1,7 +1,5 @@
 """A damaged copy of a model is fetched anew, another version answers where it cannot be, and /readyz says so."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """The prediction service in a process of its own, with a model trained on eleven real days."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import signal

@@ -1,7 +1,5 @@
 """ProjectRegistry come, change, break and go while the service runs."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """Callers who send what nothing can hold harm no other caller."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A challenger answers as a shadow; one command goes back to the previous version, live within seconds."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

@@ -1,7 +1,5 @@
 """A file scored in chunks says what the prediction service says."""
 
-from __future__ import annotations
-
 import pandas as pd
 import pytest
 

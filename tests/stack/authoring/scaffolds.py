@@ -1,7 +1,5 @@
 """Tables like those that people have, and projects written from them in a folder of the test."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 

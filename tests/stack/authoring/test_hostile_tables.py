@@ -1,7 +1,5 @@
 """Names of columns and files that Python, YAML, Markdown or a template would read as their own."""
 
-from __future__ import annotations
-
 import ast
 import os
 import shutil

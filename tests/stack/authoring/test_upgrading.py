@@ -1,7 +1,5 @@
 """The page of reaches is read off docstrings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The commands of tokens, as processes; containers run the same ones in the worker."""
 
-from __future__ import annotations
-
 import pytest
 from click.testing import CliRunner, Result
 

@@ -1,7 +1,5 @@
 """What the stack reaches into its tools for is still as it was: a failure here names what has changed."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Below the reserve no batch is added, nothing is lost, and doctor reports it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pandas as pd

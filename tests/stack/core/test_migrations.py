@@ -1,7 +1,5 @@
 """A database of every earlier version of the stack is read as if it had been written today."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

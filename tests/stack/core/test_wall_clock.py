@@ -1,7 +1,5 @@
 """A jump of the clock is distinguished from time that has passed, and nothing is deleted or ingested on its word."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """What the feature rooms reach into Feast for is still as it was: a failure here names what has changed."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Every reader of a damaged file of the lake names it with its cure, and it is fetched anew where a remote has it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Models and databases are compared with what was registered and with their own checks."""
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3

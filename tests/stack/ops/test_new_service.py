@@ -1,7 +1,5 @@
 """A new service is an entry in three files: the Compose file, the settings, and the portal's table of tools."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Backups by themselves: what is due when, what is kept, what is recorded, and an archive that is tried out."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """A backup of databases on a real PostgreSQL server, and the trial of its archive."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

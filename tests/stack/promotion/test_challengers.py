@@ -1,7 +1,5 @@
 """The same training is not done twice: what a killed run has registered is taken up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What breaks the bounds of a rollout, decided from figures; and the second look at a canary and a new champion."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

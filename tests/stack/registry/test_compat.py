@@ -1,7 +1,5 @@
 """What the registry reaches into MLflow for is still as it was: a failure here names what has changed."""
 
-from __future__ import annotations
-
 from importlib.metadata import version
 
 import mlflow

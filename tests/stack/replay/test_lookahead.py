@@ -1,7 +1,5 @@
 """A batch examined ahead, in a process of its own, is judged as it is in its turn; the process leaves no traces."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The player of a replay, with fakes of what it leaves to others: the order of its steps, and what it waits for."""
 
-from __future__ import annotations
-
 import logging
 from contextlib import closing
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The pipeline without servers, as a user of DVC meets it: reproduced, tried with other parameters, compared."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A model is rebuilt from its run alone; code that no commit has is refused; differences are counted."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

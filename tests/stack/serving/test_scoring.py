@@ -1,7 +1,5 @@
 """A file to score: what is wrong with it is named before anything is asked."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 

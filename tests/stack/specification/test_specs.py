@@ -1,7 +1,5 @@
 """A project's specification: what is wrong is named by file and key."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What goes into a package of a model, and the files that name the stages of a pipeline."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

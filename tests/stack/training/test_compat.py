@@ -1,7 +1,5 @@
 """What training reaches into its tools for is still as it was: a failure here names what has changed."""
 
-from __future__ import annotations
-
 import os
 from importlib.metadata import version
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Each reach into Great Expectations, on its own: a failure here means that an upgrade has changed it."""
 
-from __future__ import annotations
-
 import re
 
 import great_expectations as gx

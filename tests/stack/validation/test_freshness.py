@@ -1,7 +1,5 @@
 """A table without new rows raises one alarm for each `max_silence` that passes, however often it is asked."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pandas as pd

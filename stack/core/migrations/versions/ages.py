@@ -1,7 +1,5 @@
 """Index predictions by age: pruning scanned the whole log each time."""
 
-from __future__ import annotations
-
 from alembic import op
 
 revision, down_revision = "0003", "0002"

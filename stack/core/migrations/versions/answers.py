@@ -1,7 +1,5 @@
 """Store the response of any task as JSON, instead of a probability and a decision."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Hash the keys of events: an index of PostgreSQL holds at most 2.7 kB of a value."""
 
-from __future__ import annotations
-
 from hashlib import blake2b
 
 import sqlalchemy as sa

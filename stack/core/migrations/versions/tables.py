@@ -1,7 +1,5 @@
 """The tables of releases without a schema version; existing ones are kept."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,7 +1,5 @@
 """Add the tokens of programs."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,7 +1,5 @@
 """An archive of a small real home: what is in it, what comes back, and what is refused before anything is touched."""
 
-from __future__ import annotations
-
 import io
 import json
 import sqlite3

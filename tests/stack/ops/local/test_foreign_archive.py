@@ -1,7 +1,5 @@
 """An archive that an attacker has prepared: nothing of it is run, or leaves the home, and no error is a traceback."""
 
-from __future__ import annotations
-
 import errno
 import gzip
 import hashlib
