@@ -22,6 +22,8 @@ from starlette.websockets import WebSocketClose
 from stack.core.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+FOREIGN_SITES = ("cross-site", "same-site")
+"""Values of ``Sec-Fetch-Site`` for pages of other origins; a page of another port is of the same site."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 POLICY_VIOLATION = 1008
@@ -62,7 +64,7 @@ class Guard:
             app = WebSocketClose(POLICY_VIOLATION, "foreign page or host")
         elif problem:
             app = JSONResponse({"detail": problem}, 403)
-        elif scope["type"] == "http" and f"{scope['path']}/".startswith(self._hidden):
+        elif scope["type"] == "http" and f"/{scope['path'].strip('/')}/".startswith(self._hidden):
             app = JSONResponse({"detail": "this page would load from the internet"}, 404)
         await app(scope, receive, partial(_with_headers, send))
 
@@ -76,7 +78,7 @@ class Guard:
         if any(origin_host(origin) != host.lower() for origin in headers.getlist("origin")):
             return "this request comes from a page of another site"
         changing = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if changing and headers.get("sec-fetch-site") == "cross-site":
+        if changing and headers.get("sec-fetch-site") in FOREIGN_SITES:
             return "this request comes from a page of another site"
         return None
 
@@ -120,9 +122,10 @@ def names(settings: Settings) -> frozenset[str]:
 def hostname(host: str) -> str:
     """Return the name in a Host header, in lower case, without port and brackets; empty when malformed."""
     try:
-        return (urlsplit(f"//{host}").hostname or "").removesuffix(".") if host.count("@") == 0 else ""
+        url = urlsplit(f"//{host}")
     except ValueError:
         return ""
+    return (url.hostname or "").removesuffix(".") if url.netloc == host and "@" not in host else ""
 
 
 def origin_host(origin: str) -> str:

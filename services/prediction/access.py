@@ -1,7 +1,7 @@
 """The check of tokens in front of the prediction service.
 
-A request from outside needs one: what came through the gateway or a proxy, which name the caller in
-``X-Forwarded-For``, and what came from another machine where STACK_HOST lets it. With STACK_REQUIRE_TOKENS, a request
+A request from outside needs one: what came through the gateway or another proxy that says so in the headers, and what
+came from another machine where STACK_HOST lets it. With STACK_REQUIRE_TOKENS, a request
 on 127.0.0.1 for predictions, or with feedback or rows, needs one too; pages, readiness and metrics stay open there.
 """
 
@@ -15,6 +15,8 @@ from services.guard import LOOPBACK, SAFE_METHODS
 from stack.access.verifier import Verifier
 from stack.core.settings import Settings
 
+PROXY_HEADERS = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
+"""Headers by which proxies name themselves or the caller."""
 PURPOSES = frozenset({"predict", "feedback", "rows", "admin"})
 """Of tokens that may read the pages here, too."""
 SCHEMES = {
@@ -63,7 +65,7 @@ class TokenCheck:
         return JSONResponse({"error": error, "todo": todo}, 403)
 
     def _is_from_outside(self, scope: Scope, headers: Headers) -> bool:
-        if "x-forwarded-for" in headers:
+        if any(name in headers for name in PROXY_HEADERS):
             return True
         client = scope.get("client")
         return self._reached_from_outside and (client is None or client[0] not in LOOPBACK)

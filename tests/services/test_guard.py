@@ -47,6 +47,9 @@ def client(tmp_path: Path, **changes: str) -> TestClient:
         ("127.0.0.1.evil.example", 403),
         ("localhost@evil.example", 403),
         ("evil.example@localhost", 403),
+        ("localhost/.evil.example", 403),
+        ("localhost#.evil.example", 403),
+        ("localhost?.evil.example", 403),
         ("192.168.1.5", 403),
         ("", 403),
         ("[", 403),
@@ -79,6 +82,7 @@ def test_allowed_hosts_adds_names(tmp_path):
         ({"Origin": "http://127.0.0.1:9911"}, 403),
         ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
 def test_changes_come_from_programs_and_own_pages(tmp_path, method, headers, status):
@@ -114,9 +118,10 @@ def test_a_service_may_have_stricter_headers(tmp_path):
 
 def test_hidden_pages_are_not_found(tmp_path):
     stack = settings.load(own_environment(tmp_path), Path("/dev/null"))
-    app = Starlette(routes=[Route(path, ok) for path in ("/docs", "/docs/a", "/docs.json")])
+    app = Starlette(routes=[Route("/{path:path}", ok)])
     hidden = TestClient(Guard(app, stack, hidden=("/docs",)), base_url="http://127.0.0.1:3000")
-    assert [hidden.get(path).status_code for path in ("/docs", "/docs/", "/docs/a", "/docs.json")] == [404] * 3 + [200]
+    paths = ("/docs", "/docs/", "/docs/a", "//docs", "/docs.json")
+    assert [hidden.get(f"http://127.0.0.1:3000{path}").status_code for path in paths] == [404] * 4 + [200]
 
 
 def published() -> list[str]:

@@ -46,6 +46,9 @@ def test_on_this_machine_no_token_is_needed(stack):
     ("changes", "peer", "headers"),
     [
         ({}, "127.0.0.1", OUTSIDE),
+        ({}, "127.0.0.1", {"Forwarded": "for=192.168.1.7"}),
+        ({}, "127.0.0.1", {"X-Real-IP": "192.168.1.7"}),
+        ({}, "127.0.0.1", {"Via": "1.1 proxy"}),
         ({"require_tokens": True}, "127.0.0.1", {}),
         ({"host": "0.0.0.0"}, "192.168.1.7", {}),
     ],
