@@ -8,6 +8,9 @@ argument = $(if $(value $(1)),-- "$$$(1)")
 require = $(if $(value $(1)),,$(error $(2)))
 switch = $(if $(value $(1)),--$(2))
 
+# Hundreds of processes import the same packages: each would compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 PROJECT ?= flights
 export PROJECT
