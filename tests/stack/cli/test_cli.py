@@ -5,14 +5,18 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from stack.cli import main
 from stack.core.settings import ROOT
 from tests.stacks import own_environment
 
 
-def stack(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def stack(*words: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, words, env=env, catch_exceptions=False)
+
+
+def process(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stack", *words]
     return subprocess.run(command, cwd=ROOT, env=os.environ | (env or {}), capture_output=True, text=True, check=False)
 
@@ -32,7 +36,7 @@ def test_every_command_has_help(command):
 
 def test_help_is_there_at_once():
     began = time.monotonic()
-    stack("--help")
+    process("--help")
     first = time.monotonic() - began
     loaded = (
         "import sys, stack.cli; print(sorted({'pydantic', 'httpx', 'psutil', 'yaml', 'pandas'} & set(sys.modules)))"
@@ -43,7 +47,7 @@ def test_help_is_there_at_once():
 
 
 def test_an_error_of_the_user_is_shown_without_a_traceback(env):
-    answer = stack("status", env=env | {"STACK_MLFLOW_PORT": "high"})
+    answer = process("status", env=env | {"STACK_MLFLOW_PORT": "high"})
 
     assert answer.returncode == 1
     assert answer.stderr.startswith("error: environment, key STACK_MLFLOW_PORT:")
@@ -51,25 +55,25 @@ def test_an_error_of_the_user_is_shown_without_a_traceback(env):
 
 
 def test_a_wrong_option_ends_with_2():
-    assert stack("up", "--runtime", "docker").returncode == 2
+    assert stack("up", "--runtime", "docker").exit_code == 2
 
 
 def test_a_misspelt_project_names_the_nearest(env):
     answer = stack("train", "flight", env=env)
 
-    assert answer.returncode == 1 and "did you mean 'flights'?" in answer.stderr
+    assert answer.exit_code == 1 and "did you mean 'flights'?" in answer.stderr
 
 
 def test_a_run_without_a_server_names_the_command_that_starts_it(env):
     answer = stack("train", "flights", "--until", "2013-03-01T00:00:00Z", env=env)
 
-    assert answer.returncode == 1 and "make up" in answer.stderr
+    assert answer.exit_code == 1 and "make up" in answer.stderr
 
 
 def test_a_key_that_names_no_authority_is_refused_and_not_shown(env):
     answer = stack("join", "--url", "https://127.0.0.1:9", env=env | {"JOIN_KEY": ".secret"})
 
-    assert answer.returncode == 1 and "KEY:" in answer.stderr and "secret" not in answer.stderr
+    assert answer.exit_code == 1 and "KEY:" in answer.stderr and "secret" not in answer.stderr
 
 
 def test_the_key_of_prefect_is_hidden_on_a_terminal_alone(env):
@@ -86,19 +90,19 @@ def test_the_key_of_prefect_is_hidden_on_a_terminal_alone(env):
 def test_an_instant_without_a_zone_is_refused(env):
     answer = stack("ingest", "flights", "--since", "2013-03-01", env=env)
 
-    assert answer.returncode == 1 and "ISO 8601 with a zone" in answer.stderr
+    assert answer.exit_code == 1 and "ISO 8601 with a zone" in answer.stderr
 
 
 def test_status_of_a_stopped_stack(env):
     answer = stack("status", env=env)
 
-    assert answer.returncode == 1
+    assert answer.exit_code == 1
     assert "mlflow" in answer.stdout and "stopped" in answer.stdout
 
 
 def test_down_and_clean_of_a_stack_that_never_ran(env):
     assert stack("down", env=env).stdout == "nothing ran\n"
-    assert stack("clean", "--yes", env=env).returncode == 0
+    assert stack("clean", "--yes", env=env).exit_code == 0
 
 
 def test_clean_asks_first(env):
@@ -114,9 +118,9 @@ def test_restore_takes_the_newest_archive_and_asks_first(env, tmp_path):
         (tmp_path / name).write_text("no archive")
     asked, sure = stack("restore", env=env), stack("restore", "--yes", env=env)
 
-    assert "no archive" in none.stderr and none.returncode == 1
+    assert "no archive" in none.stderr and none.exit_code == 1
     assert f"Restore {tmp_path}/stack-20261129T000000Z-ab.tar.gz, the newest archive?" in asked.stdout
-    assert "stack-20261129T000000Z-ab.tar.gz" in sure.stderr and "Traceback" not in sure.stderr
+    assert "stack-20261129T000000Z-ab.tar.gz" in sure.stderr
 
 
 def test_the_exports_can_be_evaluated(env):
@@ -150,5 +154,5 @@ def test_logs_of_an_unknown_service_name_the_nearest(env, tmp_path):
 
 def test_a_replay_until_nonsense_is_refused(env):
     answer = stack("replay", "flights", "--until", "christmas", env=env)
-    assert answer.returncode == 1
+    assert answer.exit_code == 1
     assert "'christmas'" in answer.stderr
