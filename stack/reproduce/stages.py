@@ -20,7 +20,6 @@ from stack.core.errors import StackError
 from stack.reproduce import steps
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec, instant, load
-from stack.training import training
 
 ROWS = "training.parquet"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,6 +107,8 @@ def features(project: str, cutoff: datetime, raw: Path, rows: Path) -> None:
 @stage(instant_option("cutoff"), *PROTOCOL, path("rows"), path("model"))
 def train(project: str, cutoff: datetime, rows: Path, model: Path, **chosen: int | None) -> None:
     """Train on ROWS; write the served form, its reference and the choice of the search into the folder MODEL."""
+    from stack.training import training
+
     spec, frame, report = specification(project, **chosen), pd.read_parquet(rows), reporter("train")
     choice = steps.search(spec, frame, cutoff, report)
     training.refit(spec, frame, choice, model)

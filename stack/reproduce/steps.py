@@ -1,6 +1,7 @@
 """The steps of a training as plain functions of rows and folders: what rebuilds a run, and what the stages call.
 
-None needs a server: features are computed and joined in a scratch home beside the live home.
+None needs a server: features are computed and joined in a scratch home beside the live home. A stage is a process of
+its own, so each step imports the tools that it needs: Feast, Great Expectations and a training take seconds each.
 """
 
 import json
@@ -14,16 +15,12 @@ from pandas import DataFrame
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.features import datasets, feature_tables, features
 from stack.project import Project, contract
-from stack.promotion import gate
-from stack.serving.served import ServedModel
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training import splits, training
+from stack.training import splits
 from stack.training.search import TrialResult
 from stack.training.search import search as search_candidates
-from stack.validation import batches, validation
 
 METRICS = "metrics.json"
 CHOICE = "model.json"
@@ -44,6 +41,8 @@ def read_choice(model: Path) -> TrialResult:
 
 def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -> dict[str, DataFrame]:
     """Return the clean rows that became known in (since, until]; raise a StackError where the batch is refused."""
+    from stack.validation import batches, validation
+
     with TemporaryDirectory() as home:
         project = Project(Settings(home=Path(home)), spec)
         tables = batches.fetch(project, since, until)
@@ -66,6 +65,8 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
     The feature tables and the Feast registry are created for it, and deleted afterwards. `tables` are the raw rows
     known at the cut-off; the result is that of :func:`stack.features.datasets.labelled`.
     """
+    from stack.features import datasets, feature_tables, features
+
     build = contract.features(spec.name).build
     with TemporaryDirectory(prefix="features-") as home:
         project = Project(Settings(home=Path(home)), spec)
@@ -88,6 +89,8 @@ def evaluate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, choice: Tria
 
     Writes ``metrics.json``, ``plots/``, ``importance.csv`` and ``holdout/``.
     """
+    from stack.training import training
+
     out.mkdir(parents=True, exist_ok=True)
     metrics = training.evaluate(spec, splits.holdout(spec, frame, cutoff), choice, out)
     (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
@@ -96,6 +99,9 @@ def evaluate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, choice: Tria
 
 def check_gate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, model: Path, out: Path) -> None:
     """Compare the holdout's answers with the limits of the gate, without a champion; write ``gate.md``."""
+    from stack.promotion import gate
+    from stack.serving.served import ServedModel
+
     split = splits.holdout(spec, frame, cutoff)
     reference = pd.read_parquet(model / "reference/reference.parquet")
     difference, latency = gate.served(spec, ServedModel(model / "served"), reference)
