@@ -29,7 +29,7 @@ RUN uv pip install --quiet --no-build-isolation --no-deps --editable . \
 
 # Jupyter, and of what it needs also what the services have, so that it goes along as it is.
 FROM packages AS jupyter
-COPY requirements-dev.lock ./
+COPY pyproject.toml requirements-dev.lock ./
 RUN --mount=type=cache,target=/root/.cache \
     uv pip install --quiet --link-mode copy --target /opt/jupyter --constraint requirements-dev.lock ipykernel jupyterlab
 
