@@ -93,27 +93,30 @@ class LiveModels:
         if self.spec.rollout.shadow:
             self.shadow = Shadow(project)
 
-    def refresh(self) -> None:
-        """Load the versions that the registry's aliases point at, and check the rollout."""
+    def refresh(self, moved: bool = True) -> None:
+        """Load the versions of aliases that may have `moved`; check the champion's copy and the rollout."""
         if time.monotonic() >= self.retry_at:
-            self.refresh_live()
+            self.refresh_live(moved)
             try:
                 self._check_rollout()
             except Exception as error:
                 self._retry_later(error)
         if self.shadow:
-            self.shadow.refresh()
+            self.shadow.refresh(moved)
 
-    def refresh_live(self) -> None:
+    def refresh_live(self, moved: bool = True) -> None:
         """Load champion and canary where their aliases have moved; leaves the shadow as it is."""
+        moved = moved or bool(self.problem)
         try:
-            self._registered = None
-            self._registered = version = self.project.registry.champion()
+            if moved:
+                self._registered = None
+                self._registered = self.project.registry.champion()
+            version = self._registered
             if version and (self.champion is None or self.champion.version != version.version):
                 self._promote(version)
             elif version and self._stamps != model_cache.stamps(model_cache.path(self.project, version)):
                 self._stamps = model_cache.stamps(model_cache.fetch(self.project, version))
-            if self.spec.rollout.canary:
+            if moved and self.spec.rollout.canary:
                 self._update_canary(self.project.registry.canary())
             self.problem = ""
         except Exception as error:

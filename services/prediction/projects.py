@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from services.prediction import _compat
+from services.prediction.aliases import AliasChanges
 from services.prediction.live_models import ModelError
 from services.prediction.service import ProjectService
 from stack.core.settings import Settings
@@ -30,6 +31,7 @@ class ProjectRegistry:
         self.settings = settings
         self.services: dict[str, ProjectService] = {}
         self.errors: dict[str, str] = {}
+        self._aliases = AliasChanges(settings)
         self._stamps: dict[str, FileStamps] = {}
         self._frozen: set[str] = set()
         self.background: set[asyncio.Task[None]] = set()
@@ -55,8 +57,9 @@ class ProjectRegistry:
             if self._stamps.get(name) != stamp:
                 await self._reload(name)
                 self._stamps[name] = stamp
-        for running in list(self.services.values()):
-            await asyncio.to_thread(running.models.refresh)
+        moved = await asyncio.to_thread(self._aliases.of, list(self.services))
+        for name, running in list(self.services.items()):
+            await asyncio.to_thread(running.models.refresh, name in moved)
         live = {name for name, running in self.services.items() if running.models.champion}
         if live - self._frozen:
             self._frozen |= live

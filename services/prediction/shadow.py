@@ -27,6 +27,7 @@ class Shadow:
         self.project = project
         self._challenger: tuple[str, ServedModel] | None = None
         self._last_tried = ""  # a version that does not load is not tried again
+        self._asked = False
         self.slots = BoundedSemaphore(MAX_QUEUED)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
 
@@ -35,10 +36,14 @@ class Shadow:
         """The version that runs as shadow."""
         return self._challenger and self._challenger[0]
 
-    def refresh(self) -> None:
-        """Load the registry's challenger when it has changed; a promoted challenger leaves no shadow."""
+    def refresh(self, moved: bool = True) -> None:
+        """Load the registry's challenger, if it may have `moved`; a promoted challenger leaves no shadow."""
+        if self._asked and not moved:
+            return
+        self._asked = False
         try:
             version = self.project.registry.challenger()
+            self._asked = True
             if version is None:
                 self._challenger, self._last_tried = None, ""
             elif version.version != self._last_tried:

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from filelock import FileLock
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from stack.core.database import decisions, engine, in_utc
 from stack.core.errors import StackError
+from stack.core.settings import Settings
 from stack.project import Project
 from stack.registry.registry import Registry, Version
 
@@ -159,6 +160,14 @@ def entries(project: Project, last: int | None = None) -> list[Entry]:
         rows = [dict(row) for row in connection.execute(query).mappings()]
     instants = ("at", "decided_at")
     return [Entry(**(row | {name: in_utc(row[name]) for name in instants})) for row in reversed(rows)]
+
+
+def progress(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Return for each project the number of its last decision, and of those that are not carried out yet."""
+    intended = func.count().filter(decisions.c.state == "intended")
+    query = select(decisions.c.project, func.max(decisions.c.number), intended).group_by(decisions.c.project)
+    with engine(settings.state_database).connect() as connection:
+        return {name: (last, pending) for name, last, pending in connection.execute(query)}
 
 
 def live(project: Project) -> list[Live]:

@@ -26,7 +26,7 @@ from stack.specification.sections import Rollout
 from stack.specification.specs import ProjectSpec
 
 LOAD_SECONDS = 10.0
-"""Within these the prediction service loads another champion; it asks every second."""
+"""Within these the prediction service loads another champion; it looks for decisions every second."""
 
 
 @dataclass(frozen=True)

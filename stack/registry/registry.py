@@ -177,6 +177,13 @@ class Registry:
         return rest.checked(rest.send(self._settings, method, f"mlflow/{path}", **content))
 
 
+def aliases(settings: Settings) -> dict[str, dict[str, str]]:
+    """Return the versions of all models' aliases: model -> alias -> version."""
+    answer = rest.send(settings, "GET", "mlflow/registered-models/search", params={"max_results": "1000"})
+    models = rest.checked(answer).get("registered_models", [])
+    return {model["name"]: {at["alias"]: at["version"] for at in model.get("aliases", [])} for model in models}
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

@@ -21,7 +21,7 @@ def client(settings: Settings) -> httpx.Client:
     https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/
     """
     url = f"{settings.mlflow_url}/api/2.0/"
-    # A TLS context costs 27 ms of CPU, and the prediction service asks every second.
+    # A TLS context costs 27 ms of CPU, and services ask again and again.
     verify: ssl.SSLContext | bool = False
     if settings.mlflow_url.startswith("https:"):
         verify = ssl.create_default_context(cafile=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"))

@@ -6,6 +6,7 @@ The journal is a :class:`~tests.soak.traffic.Journal` as JSON; the figures are p
 import json
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ NAME = "soak"
 def of_predictions(project: Project, journal: dict[str, Any]) -> dict[str, Any]:
     """Compare acknowledged predictions and labels with the log."""
     query = select(predictions.c.id, predictions.c.model_version, predictions.c.answered_at, predictions.c.label)
+    here = predictions.c.project == NAME, predictions.c.answered_at >= datetime.fromisoformat(journal["began"])
     with engine(project.settings.state_database).connect() as connection:
-        rows = {row.id: row for row in connection.execute(query.where(predictions.c.project == NAME))}
+        rows = {row.id: row for row in connection.execute(query.where(*here))}
     promoted = {
         entry.version: entry.decided_at for entry in reversed(decisions.entries(project)) if entry.kind == "promote"
     }

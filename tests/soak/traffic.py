@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -23,6 +24,8 @@ PATIENCE_SECONDS = 90.0
 class Journal:
     """What the service has acknowledged, and what it may have logged without an answer."""
 
+    began: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    """Before the first request."""
     versions: dict[str, str] = field(default_factory=dict)
     """Prediction id -> version, of the answered predictions."""
     own_ids: list[str] = field(default_factory=list)

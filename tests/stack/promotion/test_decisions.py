@@ -97,6 +97,17 @@ def test_a_rollback_does_not_swing_back(tracked, town, train):
     assert aliases(tracked, town) == (third, None, first)
 
 
+def test_progress_changes_with_every_step_of_a_decision(tracked, town, train):
+    project, first = Project(tracked, town), train()
+    assert town.name not in decisions.progress(tracked)
+    entry = decisions.record(project, "promote", judged(first, None), on(0), "intended")
+    assert decisions.progress(tracked)[town.name] == (1, 1)
+    decisions.carry_out(project, entry)
+    assert decisions.progress(tracked)[town.name] == (1, 0)
+    decisions.refuse(project, judged(train(), first), on(1))
+    assert decisions.progress(tracked)[town.name] == (2, 0)
+
+
 def test_a_version_judged_against_another_champion_stays_out(tracked, town, train):
     first, second, third = train(), train(), train()
     decisions.promote(Project(tracked, town), judged(first, None), on(0))

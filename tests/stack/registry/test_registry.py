@@ -4,7 +4,7 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.registry import artifacts
+from stack.registry import artifacts, registry
 from stack.registry.registry import Version
 from tests.stack.conftest import aliases
 
@@ -42,6 +42,15 @@ def test_promotion_moves_every_alias(tracked, town, register):
     assert aliases(tracked, town) == (first, second, None)
     Project(tracked, town).registry.set_champion(second)
     assert aliases(tracked, town) == (second, None, first)
+
+
+def test_the_aliases_of_all_models_are_one_question(tracked, town, register, client):
+    first, second = register(), register()
+    Project(tracked, town).registry.set_champion(first)
+    client.create_registered_model(f"{town.name} without versions")
+    listed = registry.aliases(tracked)
+    assert listed[town.name] == {"champion": first, "challenger": second}
+    assert listed[f"{town.name} without versions"] == {}
 
 
 def test_promoting_again_changes_nothing(tracked, town, register):
