@@ -6,8 +6,10 @@ rebinding), it could read the answers too. The browser tells such requests apart
 (https://www.w3.org/TR/fetch-metadata/). A request of a program has none of the last two.
 """
 
+import asyncio
 import ipaddress
 import socket
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
+from typing_extensions import override
 
 from stack.core.settings import Settings
 
@@ -26,6 +29,8 @@ FOREIGN_SITES = ("cross-site", "same-site")
 """Values of ``Sec-Fetch-Site`` for pages of other origins; a page of another port is of the same site."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
+SEND_SECONDS = 0.2
+"""So long a connection has for its request when the server stops."""
 POLICY_VIOLATION = 1008
 """Close code of a WebSocket, RFC 6455."""
 HEADERS = {
@@ -94,19 +99,38 @@ async def _with_headers(send: Send, message: Message) -> None:
     await send(message)
 
 
+class Server(uvicorn.Server):
+    """A server that answers what it has accepted before it stops."""
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(SEND_SECONDS)
+        await super().shutdown(sockets)
+
+
 def serve(app: ASGIApp, settings: Settings, service: str, hidden: Sequence[str] = (), **options: Any) -> None:
-    """Run a service behind the guard until it is stopped.
+    """Run a service behind the guard until it is stopped, with the arguments of :func:`server`."""
+    running = server(app, settings, service, hidden, **options)
+    running.run()
+    if not running.started:
+        sys.exit(1)
+
+
+def server(app: ASGIApp, settings: Settings, service: str, hidden: Sequence[str] = (), **options: Any) -> Server:
+    """Return the server of a service behind the guard.
 
     Args:
         app: the service.
         settings: of the stack.
         service: name of its port setting, without ``_port``.
         hidden: paths of pages that load from the internet.
-        options: further ones of ``uvicorn.run``.
+        options: further ones of ``uvicorn.Config``.
     """
     port = getattr(settings, f"{service}_port")
     options = {"access_log": False, "server_header": False} | options
-    uvicorn.run(Guard(app, settings, hidden), host=settings.bind, port=port, **options)
+    return Server(uvicorn.Config(Guard(app, settings, hidden), host=settings.bind, port=port, **options))
 
 
 def names(settings: Settings) -> frozenset[str]:

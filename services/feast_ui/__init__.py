@@ -1,3 +1,3 @@
 """Feast's own user interface."""
 
-import stack.features  # noqa: F401  (before Feast)
+import stack.features  # noqa: F401  # before Feast

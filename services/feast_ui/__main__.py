@@ -1,17 +1,13 @@
 """Run Feast's own user interface: ``python -m services.feast_ui``, as `feast ui` does."""
 
-from feast.ui_server import get_app
-
-from services import guard
+from services import on_demand
 from stack.core.settings import settings
-from stack.features import features
 
 
 def main() -> None:
     """Listen on the host and port of the settings."""
     stack = settings()
-    store = features.store(stack)
-    guard.serve(get_app(store, store.project), stack, "feast_ui", hidden=("/docs", "/redoc"))
+    on_demand.serve("services.feast_ui.app", stack, "feast_ui", "/projects-list.json", ("/docs", "/redoc"))
 
 
 if __name__ == "__main__":

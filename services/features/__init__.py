@@ -1,3 +1,3 @@
 """Feast's feature server."""
 
-import stack.features  # noqa: F401  (before Feast)
+import stack.features  # noqa: F401  # before Feast

@@ -56,10 +56,10 @@ def update(text: str) -> str:
 def _tables(model: type[Spec], place: str) -> Iterator[str]:
     if place:
         yield f"### {place.rstrip('.')}\n\n{inspect.getdoc(model)}"
-    annotations, meanings, inner = inspect.get_annotations(model), _meanings(model), []
+    keys, inner = _keys(model), []
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        kind, meaning = _type(annotations[name]), meanings.get(name, "")
+        kind, meaning = _type(keys[name][0]), keys[name][1]
         if section := _section(field):
             inner.append((section, f"{place}{name}{'' if field.annotation is section else '.<name>'}."))
             kind, meaning = "section", meaning or inspect.getdoc(section) or ""
@@ -69,15 +69,17 @@ def _tables(model: type[Spec], place: str) -> Iterator[str]:
         yield from _tables(section, where)
 
 
-def _meanings(model: type[Spec]) -> dict[str, str]:
-    """Return the docstring below each key."""
+def _keys(model: type[Spec]) -> dict[str, tuple[str, str]]:
+    """Return the annotation of each key, as it is written, and the docstring below it."""
     (tree,) = ast.parse(inspect.getsource(model)).body
-    keys = {
-        statement: text.value
-        for statement, text in pairwise(getattr(tree, "body", []))
-        if isinstance(statement, ast.AnnAssign) and isinstance(text, ast.Expr)
+    return {
+        ast.unparse(key.target): (
+            ast.unparse(key.annotation),
+            inspect.cleandoc(ast.literal_eval(text.value)) if isinstance(text, ast.Expr) else "",
+        )
+        for key, text in pairwise([*getattr(tree, "body", []), ast.Pass()])
+        if isinstance(key, ast.AnnAssign)
     }
-    return {ast.unparse(key.target): inspect.cleandoc(ast.literal_eval(text)) for key, text in keys.items()}
 
 
 def _section(field: FieldInfo) -> type[Spec] | None:

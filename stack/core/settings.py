@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     keep_days: int = Field(
         90, ge=1, description="Days that runs, reports, predictions, checks and quarantine are kept."
     )
+    unload_minutes: int = Field(30, ge=0, description="Minutes until unused tools leave memory; 0: they never do.")
     backup_folder: Path = Field(ROOT / "backups", description="Folder of the daily backups, best on another disk.")
     backup_daily: int = Field(7, ge=0, description="Days whose last backup is kept; 0: no backup is made by itself.")
     backup_weekly: int = Field(4, ge=0, description="Weeks whose last backup is kept.")

@@ -62,11 +62,11 @@ TOOLS = (
         "experiments",
         absent="the answer is not MLflow's",
     ),
-    Tool("Evidently", "Drift and performance over time", "monitoring", "/api/projects"),
+    Tool("Evidently", "Drift and performance over time", "monitoring", "/healthz"),
     Tool("Prediction API", "Ask a champion; API documentation", "prediction", "/readyz"),
     # The page of the feature server itself loads its scripts from a CDN.
-    Tool("Feature server", "Feast's online features; API documentation", "features", "/health", here="/features/"),
-    Tool("Feast UI", "Feature views and their lineage", "feast_ui", "/projects-list.json", profile="feast-ui"),
+    Tool("Feature server", "Feast's online features; API documentation", "features", "/healthz", here="/features/"),
+    Tool("Feast UI", "Feature views and their lineage", "feast_ui", "/healthz", profile="feast-ui"),
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 from feast import FeatureStore
 from starlette.testclient import TestClient
 
-from services.features.__main__ import application
+from services.features.app import application
 
 
 @pytest.fixture

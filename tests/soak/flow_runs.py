@@ -13,7 +13,7 @@ from stack.core.settings import Settings
 from stack.ops.runs import ENDED, Runs
 from tests.stacks import prefect_api
 
-EVERY_SECONDS = {"ingest": 30.0, "train": 120.0, "monitor": 300.0}
+EVERY_SECONDS = {"ingest": 120.0, "train": 300.0, "monitor": 600.0}
 """Flow -> between the starts of two runs."""
 STUCK_SECONDS = 600.0
 """A run that takes longer does not end: undisturbed, each takes less than a minute."""

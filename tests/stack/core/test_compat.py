@@ -18,6 +18,6 @@ def test_feast_is_imported_without_its_checks_of_types(before: str, checked: str
 
 @pytest.mark.parametrize("service", ["features", "feast_ui"])
 def test_a_service_that_imports_feast_leaves_its_checks_out_too(service: str) -> None:
-    code = f"import services.{service}.__main__; {CHECKED}"
+    code = f"import services.{service}.app; {CHECKED}"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "False"
