@@ -12,7 +12,7 @@ from services.prediction.openapi import Mistake, mistake
 from services.prediction.schema import STRICT, Body, Instant, body_model, title
 from stack.project import Project
 from stack.specification import tasks
-from stack.specification.fields import Datetime
+from stack.specification.fields import Datetime, Number
 from stack.specification.specs import ProjectSpec
 
 
@@ -37,7 +37,8 @@ class FeedbackResult(BaseModel):
 def feedback_model(spec: ProjectSpec) -> type[Body]:
     """Return the model of a feedback body: ``{"labels": [...]}``."""
     task = tasks.of(spec)
-    outcome = Field(description=f"The outcome: {spec.label}", examples=[task.outcome_example])
+    limits: dict[str, Any] = {"ge": Number.least, "le": Number.greatest} if task.numeric else {}
+    outcome = Field(description=f"The outcome: {spec.label}", examples=[task.outcome_example], **limits)
     label = create_model(f"{title(spec)}Label", __base__=Label, label=(task.outcome_type, outcome))
     body = {"labels": [{"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": task.outcome_example}]}
     expected = {

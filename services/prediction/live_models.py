@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from services.prediction import metrics, model_cache
 from services.prediction.canary import RequestWindow, hash_fraction, uuid7
@@ -58,12 +59,18 @@ class LoadedModel:
     requests: RequestWindow = field(default_factory=RequestWindow, repr=False)
 
     def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
-        """Return the features at each row's instant and the predictions, a list of outputs for each row."""
+        """Return the features at each row's instant and the predictions, a list of outputs for each row.
+
+        ValueError: a prediction is no finite number, which JSON cannot hold; values near the largest have overflowed.
+        """
         features = self.features.read(requests, instants)
         try:
-            return features, self.model.predict(features.columns).tolist()
+            outputs = self.model.predict(features.columns)
         except Exception as error:
             raise ModelError(f"model version {self.version}: {error}") from error
+        if not np.isfinite(outputs).all():
+            raise ValueError(f"model version {self.version}: the prediction is no finite number")
+        return features, outputs.tolist()
 
 
 class LiveModels:

@@ -203,8 +203,9 @@ class PredictionLog:
             frame[column] = Datetime().from_log(frame[column])
         for column, field in spec.request.items():
             frame[column] = field.field_type.from_log(frame[column])
-        for column in spec.column_types("number"):
-            frame[column] = frame[column].astype("Float32")
+        numbers = dict.fromkeys(spec.column_types("number"), "Float32")
+        frame = frame.astype(numbers)
+        _require_finite(frame[[*numbers]].fillna(0))
         categories = dict.fromkeys(spec.column_types("category"), object)
         if frame[[*answer_dtypes]].isna().any(axis=None):
             raise ValueError("found a row without an answer")
@@ -251,7 +252,7 @@ def _select_readable(rows: Sequence[RowMapping], read: Read) -> list[RowMapping]
 
 def _require_finite(values: pd.DataFrame) -> None:
     if not np.isfinite(values.to_numpy("float64", na_value=np.nan)).all():
-        raise ValueError("found an answer or a label that is no finite number")
+        raise ValueError("found a feature, an answer or a label that is no finite number")
 
 
 def prune(settings: Settings, now: datetime) -> int:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from stack.core.errors import StackError
-from stack.specification.frames import INSTANT
+from stack.specification.frames import INSTANT, LARGEST
 
 if TYPE_CHECKING:
     from pandas import Series
@@ -106,6 +106,7 @@ class Number(FieldType):
     name, description, python, accepted = "number", "a number", float, (int, float)
     frame_dtype, file_dtype, kinds = "float64", "float64", "iuf"
     feast, sample = "Float64", 1.0
+    least, greatest = -LARGEST, LARGEST
 
 
 class Boolean(FieldType):

@@ -39,9 +39,9 @@ class RequestField(Spec):
     max_length: int = Field(1000, gt=0)
     """Greatest number of characters of a text."""
     ge: float | int | AwareDatetime | None = None
-    """Least value; -2^63 for an integer and 1900-01-01 for a datetime when left out."""
+    """Least value; -2^63 for an integer, -3.4e38 for a number and 1900-01-01 for a datetime when left out."""
     le: float | int | AwareDatetime | None = None
-    """Greatest value; 2^63 - 1 for an integer and 2200-01-01 for a datetime when left out."""
+    """Greatest value; 2^63 - 1 for an integer, 3.4e38 for a number and 2200-01-01 for a datetime when left out."""
 
     @field_validator("ge", "le")
     @classmethod

@@ -1,10 +1,14 @@
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from uuid import uuid4
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from services.prediction import schema
+from services.prediction import feedback, schema
+from services.prediction.live_models import LoadedModel
 from stack.core.errors import StackError
 from stack.specification import example, specs, tasks
 from stack.specification.request import RequestField
@@ -95,6 +99,7 @@ def test_limits_and_unit_of_a_number_are_told():
 
 
 TEXT, COUNT = {"type": "string", "example": "a"}, {"type": "integer", "example": 1}
+PART = {"type": "number", "example": 1.5}
 AT = {"type": "datetime", "example": "2013-01-01T00:00:00Z"}
 OWN = {"ge": "1500-01-01T00:00:00Z", "le": "2013-01-01T00:00:00Z"}
 BOUNDS = [
@@ -104,6 +109,8 @@ BOUNDS = [
     (COUNT, 2**63 - 1, [2**63, 10**4000], "of at most 9223372036854775807"),
     (COUNT, -(2**63), [-(2**63) - 1], "of at least -9223372036854775808"),
     (COUNT | {"le": 5}, 5, [6, 2**63], "a whole number of at most 5, like 1 (Any)"),
+    (PART, 3.4e38, [3.5e38, 1e308], "a number, like 1.5 (Any), of at most 3.40282e+38"),
+    (PART, -3.4e38, [-3.5e38], "of at least -3.40282e+38"),
     (AT, "1900-01-01T00:00:00Z", ["1899-12-31T23:59:59Z"], "of at least 1900-01-01T00:00:00Z"),
     (AT, "2200-01-01T00:00:00Z", ["2200-01-01T00:00:00-01:00"], "of at most 2200-01-01T00:00:00Z"),
     (
@@ -124,6 +131,23 @@ def test_a_value_is_bounded_by_its_type_or_by_project_yaml(keys, within, beyond,
         with pytest.raises(ValidationError) as raised:
             model.model_validate_json(json.dumps({"rows": [{"any": value}]}))
         assert expected in schema.explain(model, raised.value).errors()[0]["msg"]
+
+
+def test_a_label_is_a_number_that_models_can_hold():
+    spec = FLIGHTS.model_copy(update={"task": "regression", "classes": []})
+    model, body = feedback.feedback_model(spec), '{"labels": [{"prediction_id": "%s", "label": %s}]}'
+    model.model_validate_json(body % (uuid4(), 3.4e38))
+    for label in (1e39, -1e308):
+        with pytest.raises(ValidationError):
+            model.model_validate_json(body % (uuid4(), label))
+
+
+@pytest.mark.parametrize("output", [float("inf"), float("-inf"), float("nan")])
+def test_a_prediction_that_json_cannot_hold_is_refused(output):
+    features = SimpleNamespace(read=lambda *_: SimpleNamespace(columns={}))
+    model = SimpleNamespace(predict=lambda _: np.array([[1.0], [output]]))
+    with pytest.raises(ValueError, match="no finite number"):
+        LoadedModel("1", model, features, datetime.now(UTC)).predict([{}, {}], [])
 
 
 def test_bounds_are_of_the_type_of_their_field():

@@ -90,6 +90,7 @@ BAD = [
     ("request", json.dumps(FLIGHT | {"sched_arr": "tomorrow"}, default=str)),
     ("features", '{"temp": "warm"}'),
     ("features", "null"),
+    ("features", '{"temp": 1e39}'),
     ("answer", "7"),
     ("answer", "{}"),
     ("answer", '{"probability": 1e999, "decision": true}'),
