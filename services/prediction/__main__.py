@@ -4,6 +4,7 @@ One process, where ``bentoml serve`` has two: its worker outlives a killed paren
 """
 
 import logging
+import warnings
 
 from services import guard
 from services.prediction import _compat
@@ -17,6 +18,8 @@ def main() -> None:
     """Listen on the host and port of the settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Importing Feast has deprecations shown that Python hides, in the log of each request again.
+    warnings.simplefilter("ignore", DeprecationWarning)
     _compat.drop_client_errors()
     app = TokenCheck(PredictionApp(ProjectRegistry(settings())), settings())
     guard.serve(app, settings(), "prediction", log_config=None)
