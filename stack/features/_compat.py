@@ -1,13 +1,10 @@
 """Where the feature rooms reach beneath Feast's public API, which is `FeatureStore` and the definition classes."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from feast import FeatureStore, FeatureView
-from feast.data_source import DataSource
-from feast.infra.offline_stores.ibis import get_historical_features_ibis
-from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.online_response import OnlineResponse
 
 SECOND = 1_000_000
@@ -20,18 +17,6 @@ class Vector(NamedTuple):
     """Feast's value messages; read one with :func:`value_of`."""
     times: list[int]
     """Event times in microseconds since the epoch; 0 where nothing is known of the entity."""
-
-
-def join_point_in_time(read: Callable[[DataSource, str], Any], **retrieval: Any) -> RetrievalJob:
-    """Join events with feature tables that a function of ours reads.
-
-    Tool: Feast
-    Reach: feast.infra.offline_stores.ibis.get_historical_features_ibis
-    Why: the DuckDB store reads whole tables. Only this function, which it calls itself, takes a reader, and a reader
-    that leaves out what no event can see keeps a year of hourly rows from 11 thousand million pairs.
-    Upstream: https://github.com/feast-dev/feast/issues/3979
-    """
-    return get_historical_features_ibis(data_source_reader=read, data_source_writer=_refuse, **retrieval)
 
 
 def silence_registry_warnings() -> None:
@@ -87,7 +72,3 @@ def value_of(message: Any) -> Any:
     """
     kind = message.WhichOneof("val")
     return None if kind is None else getattr(message, kind)
-
-
-def _refuse(*_: Any) -> None:
-    raise NotImplementedError("feature tables are written by the ingest flow only")

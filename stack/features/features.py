@@ -29,6 +29,8 @@ from stack.specification.specs import ProjectSpec
 
 MAX_INTERVALS = 100
 ROW = "stack_row"
+BLOCK = 500_000
+"""Events that are joined at a time, in the order of time: each block reads its part of the feature tables alone."""
 log = logging.getLogger(__name__)
 
 
@@ -118,18 +120,17 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     numbers as float32 (missing: NaN), categories as str.
     """
     kinds = project.spec.features.columns
-    columns = {name: column(kind, []) for name, kind in kinds.items()}
+    columns = {name: np.empty(len(events), column(kind, []).dtype) for name, kind in kinds.items()}
     if len(events):
-        feast, inputs = store(project.settings), _inputs(project.spec, events)
+        feast, inputs = store(project.settings), _inputs(project.spec, events).sort_values("event_timestamp")
         _require_tables(project, [view.name for view in views(feast, project.spec)])
-        # Month by month: the cost of a join grows with the square of its span.
-        by_month = inputs.groupby(feature_tables.months(inputs))
-        parts = [_join(feast, project.spec, month) for _, month in by_month]
-        # A column that is all null in a month takes its type from the others.
-        joined = pa.concat_tables(parts, promote_options="permissive").sort_by(ROW)
-        columns = {name: column(kind, joined[name]) for name, kind in kinds.items()}
+        for start in range(0, len(inputs), BLOCK):
+            joined = _join(feast, project.spec, inputs.iloc[start : start + BLOCK])
+            rows = joined[ROW].to_numpy()
+            for name, kind in kinds.items():
+                columns[name][rows] = column(kind, joined[name].to_pandas())
     kept = events.drop(columns=list(columns), errors="ignore")
-    return pd.concat([kept, pd.DataFrame(columns, index=events.index)], axis=1)
+    return pd.concat([kept, pd.DataFrame(columns, index=events.index, copy=False)], axis=1)
 
 
 def _inputs(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """What the feature rooms reach into Feast for is still as it was: a failure here names what has changed."""
 
-import inspect
 import logging
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -15,16 +14,8 @@ from feast.repo_config import RegistryConfig
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from stack.features import _compat
-from stack.features._compat import get_historical_features_ibis
 
 CHANGED = f"feast {version('feast')} has changed, see stack/features/_compat.py: "
-
-
-def test_the_join_takes_a_reader() -> None:
-    known = inspect.signature(get_historical_features_ibis).parameters
-    given = ("config", "feature_views", "feature_refs", "entity_df", "registry", "project", "full_feature_names")
-    missing = {*given, "data_source_reader", "data_source_writer"} - set(known)
-    assert not missing, f"{CHANGED}get_historical_features_ibis takes no {missing}"
 
 
 def test_the_warning_about_the_registry_comes_from_one_logger(caplog: pytest.LogCaptureFixture) -> None:
