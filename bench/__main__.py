@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import projects, serving, shadow, swap
+from bench import join, projects, serving, shadow, swap
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
@@ -24,7 +24,7 @@ PROJECT = "flights"
 
 
 def main() -> int:
-    """Print a table of start-up, serving, swaps, roll-out and projects; the exit code is 1 when a bar is missed."""
+    """Print a table of start-up, serving, swaps, roll-out, projects and the join; exit with 1 when a bar is missed."""
     began, spec = time.perf_counter(), specs.load(PROJECT)
     with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as (running, rows):
         rows += step("serving", serving.compare, running, spec)
@@ -32,6 +32,7 @@ def main() -> int:
     with projects.small() as one:
         rows += step("roll-out", shadow.compare, one)
         rows += step("projects", projects.compare, one)
+    rows += step("join", join.compare)
     print()
     met = print_rows(rows)
     print(f"\n{(time.perf_counter() - began) / 60:.1f} min; load of the machine {os.getloadavg()[2]:.1f} by now")

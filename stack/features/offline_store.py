@@ -51,22 +51,23 @@ class AsofOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         **options: Any,
     ) -> RetrievalJob:
         """Return the job of a retrieval; events are a frame, or DuckDB's SQL for one. Times without a zone are UTC."""
-        if isinstance(entity_df, str):
+        events = entity_df
+        if isinstance(events, str):
             with _connect() as connection:
-                entity_df = make_df_tzaware(connection.sql(entity_df).df())
+                events = make_df_tzaware(connection.sql(events).df())
         by_feast = partial(
             DuckDBOfflineStore.get_historical_features,
-            *(config, feature_views, feature_refs, entity_df, registry, project, full_feature_names),
+            *(config, feature_views, feature_refs, events, registry, project, full_feature_names),
             **options,
         )
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
-        if entity_df is None or any(options.values()) or any(view.mode == "substrait" for view in on_demand):
+        if events is None or any(options.values()) or any(view.mode == "substrait" for view in on_demand):
             return by_feast()
         joins = [Join.of(view, feature_refs, full_feature_names) for view in feature_views]
-        columns = [*entity_df, *(name for join in joins for name in join.features.values())]
+        columns = [*events, *(name for join in joins for name in join.features.values())]
         if len(set(columns)) < len(columns) or not all(is_local_parquet(view.batch_source) for view in feature_views):
             return by_feast()
-        return AsofJob(entity_df, joins, on_demand, feature_refs, full_feature_names, by_feast)
+        return AsofJob(events, joins, on_demand, feature_refs, full_feature_names, by_feast)
 
 
 class AsofJob(RetrievalJob):  # type: ignore[misc]
@@ -117,7 +118,8 @@ class AsofJob(RetrievalJob):  # type: ignore[misc]
         self._by_feast().persist(storage, allow_overwrite, timeout)
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._to_arrow_internal(timeout).to_pandas()
+        frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
+        return frame
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         with _connect() as connection:
