@@ -39,6 +39,8 @@ from stack.specification import example, specs
 HERE = Path(__file__).parent
 REPORTS_LISTED = 200
 CATALOG_SECONDS = 20.0
+LOAD_SECONDS = 60.0
+"""So long the feature server may take for its first answer, as that loads it."""
 
 
 @dataclass
@@ -204,7 +206,8 @@ async def features_api(request: Request) -> Response:
     """Return the feature server's OpenAPI document."""
     portal: Portal = request.state.portal
     try:
-        answer = await portal.client.get(f"{inside(portal.settings, 'features')}/openapi.json")
+        url = f"{inside(portal.settings, 'features')}/openapi.json"
+        answer = await portal.client.get(url, timeout=LOAD_SECONDS)
     except httpx.HTTPError as error:
         return JSONResponse({"error": f"feature server: {error or type(error).__name__}"}, 502)
     return Response(answer.content, answer.status_code, media_type="application/json")
