@@ -66,7 +66,7 @@ def test_another_checkout_of_this_name_touches_nothing(containers: Containers, m
 
 @pytest.mark.parametrize("name", ["portal", "prefect", "mlflow", "monitoring"])
 def test_a_browser_gets_the_page_of_a_tool_whose_packages_are_read_only(containers: Containers, name: str) -> None:
-    page = httpx.get(containers.settings.address(name), trust_env=False, timeout=30, follow_redirects=True)
+    page = httpx.get(containers.settings.address(name), trust_env=False, timeout=90, follow_redirects=True)
 
     assert page.status_code == 200 and "</html>" in page.text.lower()
 

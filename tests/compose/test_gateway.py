@@ -36,7 +36,7 @@ def ask(of: Settings, name: str, trusting: ssl.SSLContext, host: str = "localhos
     path, body = QUESTIONS[name]
     url = of.through_gateway(name, host) + path
     method = "GET" if body is None else "POST"
-    return httpx.request(method, url, json=body, verify=trusting, trust_env=False, timeout=30, **more)
+    return httpx.request(method, url, json=body, verify=trusting, trust_env=False, timeout=90, **more)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -63,7 +63,7 @@ def gateway(running: Settings) -> Iterator[Settings]:
 def ask(gateway: Settings) -> Iterator[Callable[..., httpx.Response]]:
     """Send a request to a site of the gateway, whose authority is trusted."""
     trusting = ssl.create_default_context(cadata=lan.authority(gateway.through_gateway("portal", "127.0.0.1")))
-    with httpx.Client(verify=trusting, trust_env=False, timeout=30) as client:
+    with httpx.Client(verify=trusting, trust_env=False, timeout=90) as client:
 
         def send(site: str, path: str, method: str = "GET", **more: Any) -> httpx.Response:
             return client.request(method, gateway.through_gateway(site, "localhost") + path, **more)
