@@ -30,7 +30,7 @@ FOREIGN_SITES = ("cross-site", "same-site")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 SEND_SECONDS = 0.2
-"""So long a connection has for its request when the server stops."""
+"""Time in which an accepted connection may still send its request when the server stops."""
 POLICY_VIOLATION = 1008
 """Close code of a WebSocket, RFC 6455."""
 HEADERS = {

@@ -1,7 +1,7 @@
-"""Services that few people open: loaded by their first request, unloaded when there has been none for a while.
+"""Services that are loaded by their first request, and unloaded after a time without requests.
 
-What listens meanwhile holds a tenth of the memory. To unload, the process executes itself anew: its listening socket
-and its id stay, so that no request is refused and nothing takes it for a crash.
+Until then a process of 30 MiB listens. To unload, the process replaces itself by `exec`: its listening socket and its
+id stay, so that no request is refused and the supervisor sees no crash.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class OnDemand:
     """
 
     unloaded = False
-    """Whether the server stops as there has been no request for so long."""
+    """Whether the server stops for lack of requests."""
 
     def __init__(self, load: Callable[[], Loaded], question: str, patience: float, stop: Callable[[], None]) -> None:
         self._load, self._question, self._patience, self._stop = load, question, patience, stop
@@ -105,7 +105,7 @@ class OnDemand:
             application.set_exception(error)
 
     async def _idle(self) -> None:
-        """Wait until there has been no request for so long, or the server stops."""
+        """Wait until the patience ends without a request, or the server stops."""
         while (left := self._last + self._patience - monotonic()) > 0 or self._active or not self._patience:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), max(left, 1.0))

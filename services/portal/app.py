@@ -40,7 +40,7 @@ HERE = Path(__file__).parent
 REPORTS_LISTED = 200
 CATALOG_SECONDS = 20.0
 LOAD_SECONDS = 60.0
-"""So long the feature server may take for its first answer, as that loads it."""
+"""Time limit of the feature server's answer; its first request loads it."""
 
 
 @dataclass

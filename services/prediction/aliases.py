@@ -12,7 +12,7 @@ from stack.promotion import decisions
 from stack.registry import registry
 
 REGISTRY_SECONDS = 5.0
-"""Between two questions to the registry, about aliases that somebody moves without a decision."""
+"""Interval of the requests to the registry, for aliases that are moved by hand."""
 
 
 class AliasChanges:
