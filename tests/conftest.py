@@ -14,6 +14,7 @@ import pytest
 from stack.core import migrations, settings
 from stack.core.settings import Settings
 from stack.specification import specs
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import Service, own_environment
 
 # As in every service: on a busy machine two threads of a fit wait for each other, and take a hundred times as long.
@@ -86,10 +87,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     environ = os.environ | own_environment(tmp_path_factory.mktemp("stack"))
     command = [sys.executable, "-m", "stack"]
     try:
-        subprocess.run([*command, "up", "--runtime", "local"], env=environ, check=True, timeout=900)
+        subprocess.run([*command, "up", "--runtime", "local"], env=environ, check=True, timeout=1800)
         yield settings.load(environ, env_file=Path("/dev/null"))
     finally:
-        subprocess.run([*command, "down"], env=environ, check=False, timeout=120)
+        subprocess.run([*command, "down"], env=environ, check=False, timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import httpx
 
 from stack.core.settings import Settings
 from stack.ops import compose_file
+from tests.polling import PATIENCE_SECONDS
 
 FOREIGN = "evil.example"
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
@@ -23,7 +24,7 @@ def assert_refused(urls: Mapping[str, str]) -> None:
     """Every service refuses a foreign host, a foreign origin and a cross-site change, whatever its content type."""
     for name, url in urls.items():
         rebound = {"Host": f"{FOREIGN}:{httpx.URL(url).port}"}
-        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_SECONDS) as client:
             assert client.get("/", headers=rebound).status_code == 403, name
             for headers in ({"Origin": f"http://{FOREIGN}"}, {"Sec-Fetch-Site": "cross-site"}, rebound):
                 for method in CHANGING:

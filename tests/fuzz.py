@@ -27,6 +27,7 @@ from starlette.routing import Mount, Route
 from bench.__main__ import stack
 from services.portal import app as portal
 from stack.core.settings import Settings
+from tests.polling import PATIENCE_SECONDS
 
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)
 KNOWN = strategies.timedeltas(timedelta(), timedelta(days=60)).map(lambda after: FIRST + after)
@@ -122,7 +123,7 @@ def _send(
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def send(case: Case) -> None:
-            account.add(case, case.call(base_url=url, session=session, timeout=60))
+            account.add(case, case.call(base_url=url, session=session, timeout=PATIENCE_SECONDS))
 
         try:
             send()

@@ -7,10 +7,14 @@ from typing import TypeVar
 import httpx
 
 INTERVAL_SECONDS = 0.1
+PATIENCE_SECONDS = 300.0
+"""What takes longer hangs, on a busy machine too."""
 Answer = TypeVar("Answer")
 
 
-def eventually(ask: Callable[[], Answer], seconds: float = 60, *, alive: Callable[[], bool] = lambda: True) -> Answer:
+def eventually(
+    ask: Callable[[], Answer], seconds: float = PATIENCE_SECONDS, *, alive: Callable[[], bool] = lambda: True
+) -> Answer:
     """Return the first answer that is truthy; an HTTP error is no answer.
 
     Args:

@@ -14,7 +14,7 @@ import httpx
 
 from stack.core.settings import Settings
 from stack.ops import compose_file
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
 
@@ -35,7 +35,7 @@ class Service:
             self.process = subprocess.Popen(
                 self.definition.command, env=environ, stdout=log, stderr=log, start_new_session=True
             )
-        eventually(self.healthy, 180, alive=lambda: self.process.poll() is None)
+        eventually(self.healthy, alive=lambda: self.process.poll() is None)
 
     def ensure(self) -> None:
         """Start the process again when a test has killed it."""
@@ -46,7 +46,7 @@ class Service:
         """Stop the process and what it started."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, sign)
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=PATIENCE_SECONDS)
 
 
 def own_environment(home: Path) -> dict[str, str]:
@@ -66,7 +66,7 @@ def shell(settings: Settings) -> dict[str, str]:
 def prefect_api(settings: Settings) -> httpx.Client:
     """A client of a stack's Prefect API, with its key."""
     url = f"{settings.prefect_url}/api"
-    return httpx.Client(base_url=url, headers=settings.prefect_headers, trust_env=False, timeout=30)
+    return httpx.Client(base_url=url, headers=settings.prefect_headers, trust_env=False, timeout=PATIENCE_SECONDS)
 
 
 def free_ports(count: int) -> list[int]:

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from stack.core.settings import ROOT
+from tests.polling import PATIENCE_SECONDS
 
 # Stands for every program of .venv/bin and keeps its words, and the secret of its environment.
 RECORDER = r"""#!/bin/sh
@@ -60,7 +61,12 @@ def make(tmp_path):
         words = ["make", "--no-print-directory", "PYTHON=true", target, *(f"{name}={values[name]}" for name in values)]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         subprocess.run(
-            words, cwd=tmp_path, env={**environ, **dict(environment)}, capture_output=True, timeout=60, check=False
+            words,
+            cwd=tmp_path,
+            env={**environ, **dict(environment)},
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
         assert not (tmp_path / "pwned").exists(), (target, values, environment)
         programs = log.read_bytes().decode().split("\0<end>\0")[:-1] if log.exists() else []

@@ -25,6 +25,7 @@ from stack.ops.compose.docker import Container
 from stack.project import Project, contract
 from stack.registry.registry import Version
 from stack.specification import example, specs
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import own_environment
 
 RATE = 20
@@ -81,7 +82,7 @@ class Containers:
         body = example.body(specs.load("flights"))
         url = f"{self.settings.prediction_url}/flights/predict"
         answer = httpx.post(
-            url, content=body, headers={"Content-Type": "application/json"}, trust_env=False, timeout=10
+            url, content=body, headers={"Content-Type": "application/json"}, trust_env=False, timeout=PATIENCE_SECONDS
         )
         return dict(json.loads(answer.raise_for_status().content)[0])
 
@@ -133,7 +134,7 @@ def upgraded(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -
 
 def runs(of: Settings) -> int:
     """The number of MLflow's runs."""
-    with httpx.Client(base_url=f"{of.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=f"{of.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=PATIENCE_SECONDS) as client:
         experiments = (
             client.post("experiments/search", json={"max_results": 100}).raise_for_status().json()["experiments"]
         )
@@ -149,7 +150,9 @@ def probabilities(of: Settings, count: int = 1000) -> list[float]:
     answers = []
     for start in range(0, count, 200):
         body = {"rows": rows[start : start + 200]}
-        answer = httpx.post(f"{of.prediction_url}/flights/predict", json=body, timeout=60, trust_env=False)
+        answer = httpx.post(
+            f"{of.prediction_url}/flights/predict", json=body, timeout=PATIENCE_SECONDS, trust_env=False
+        )
         answers += [row["probability"] for row in answer.raise_for_status().json()]
     assert len(answers) == count
     return answers

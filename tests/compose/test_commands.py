@@ -16,7 +16,7 @@ from stack.ops.compose import docker, image
 from stack.ops.compose.runtime import NOTEBOOK, ComposeRuntime
 from stack.specification import specs
 from tests.compose.conftest import Containers
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import prefect_api
 
 pytestmark = pytest.mark.services
@@ -48,20 +48,20 @@ def began(containers: Containers) -> dict[str, tuple[str, str]]:
 
 def served(containers: Containers) -> dict[str, Any]:
     """The projects that the prediction service knows."""
-    answer = httpx.get(f"{containers.settings.prediction_url}/readyz", trust_env=False, timeout=30)
+    answer = httpx.get(f"{containers.settings.prediction_url}/readyz", trust_env=False, timeout=PATIENCE_SECONDS)
     return dict(answer.raise_for_status().json()["projects"])
 
 
 def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: Containers, flowers: str) -> None:
     before = began(containers)
     assert f"wrote {specs.PROJECTS / NAME}" in flowers
-    eventually(lambda: NAME in served(containers), 30)
+    eventually(lambda: NAME in served(containers))
 
     versions.sources.cache_clear()
     ComposeRuntime(containers.settings).apply_changes(print)
     assert prefect_api(containers.settings).get(f"/deployments/name/pipeline/{NAME}").status_code == 200
     remove()
-    eventually(lambda: NAME not in served(containers), 30)
+    eventually(lambda: NAME not in served(containers))
 
     assert began(containers) == before
     assert not image.outdated()

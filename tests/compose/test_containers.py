@@ -17,7 +17,7 @@ from stack.ops.compose.runtime import ComposeRuntime
 from stack.project import Project, contract
 from stack.specification import specs
 from tests.compose.conftest import Containers, Upgraded, runs
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -66,7 +66,9 @@ def test_another_checkout_of_this_name_touches_nothing(containers: Containers, m
 
 @pytest.mark.parametrize("name", ["portal", "prefect", "mlflow", "monitoring"])
 def test_a_browser_gets_the_page_of_a_tool_whose_packages_are_read_only(containers: Containers, name: str) -> None:
-    page = httpx.get(containers.settings.address(name), trust_env=False, timeout=90, follow_redirects=True)
+    page = httpx.get(
+        containers.settings.address(name), trust_env=False, timeout=PATIENCE_SECONDS, follow_redirects=True
+    )
 
     assert page.status_code == 200 and "</html>" in page.text.lower()
 
@@ -86,14 +88,14 @@ def test_a_killed_container_comes_back_and_no_acknowledged_prediction_is_lost(
 ) -> None:
     before = containers.every()[service].restarts
     with containers.asked() as answered:
-        eventually(lambda: len(answered) > 20, 30)
+        eventually(lambda: len(answered) > 20)
         containers.kill(service)
-        eventually(lambda: containers.every()[service].restarts > before, 20)
+        eventually(lambda: containers.every()[service].restarts > before)
         # Only the service of the backups has no health check.
         well = {"healthy", "running"}
-        eventually(lambda: {row.health or row.state for row in containers.every().values()} == well, 60)
+        eventually(lambda: {row.health or row.state for row in containers.every().values()} == well)
         after = len(answered)
-        eventually(lambda: len(answered) > after + 20, 60)
+        eventually(lambda: len(answered) > after + 20)
 
     assert set(answered) <= set(containers.sql("SELECT id FROM predictions"))
 

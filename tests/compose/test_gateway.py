@@ -13,6 +13,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.ops import lan
 from tests.compose.conftest import PASSWORD, Containers
+from tests.polling import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.services
 QUESTIONS: dict[str, tuple[str, Any]] = {
@@ -36,7 +37,7 @@ def ask(of: Settings, name: str, trusting: ssl.SSLContext, host: str = "localhos
     path, body = QUESTIONS[name]
     url = of.through_gateway(name, host) + path
     method = "GET" if body is None else "POST"
-    return httpx.request(method, url, json=body, verify=trusting, trust_env=False, timeout=90, **more)
+    return httpx.request(method, url, json=body, verify=trusting, trust_env=False, timeout=PATIENCE_SECONDS, **more)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

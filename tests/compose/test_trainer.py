@@ -15,7 +15,7 @@ from stack.ops.runs import Runs
 from stack.project import Project
 from stack.specification import specs
 from tests.compose.conftest import Containers
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import own_environment, prefect_api
 
 pytestmark = pytest.mark.services
@@ -57,7 +57,9 @@ def fits(of: Containers) -> list[dict[str, Any]]:
 
 def trials(of: Containers, run_id: str) -> list[dict[str, str]]:
     """The tags of the trials below a training's run."""
-    with httpx.Client(base_url=f"{of.settings.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=30) as client:
+    with httpx.Client(
+        base_url=f"{of.settings.mlflow_url}/api/2.0/mlflow", trust_env=False, timeout=PATIENCE_SECONDS
+    ) as client:
         run = client.get("runs/get", params={"run_id": run_id}).raise_for_status().json()["run"]
         below = {"filter": f"tags.`mlflow.parentRunId` = '{run_id}'", "experiment_ids": [run["info"]["experiment_id"]]}
         trials = client.post("runs/search", json=below).raise_for_status().json()["runs"]
@@ -71,7 +73,7 @@ def host(of: Containers, service: str) -> str:
 
 
 def test_it_trains_what_the_first_machine_then_judges(containers: Containers, trainer: Containers) -> None:
-    eventually(lambda: Runs(containers.settings).online("training"), 60)
+    eventually(lambda: Runs(containers.settings).online("training"))
     before = Project(containers.settings, FLIGHTS).registry.require_champion()
 
     containers.stack("ingest", "flights", "--until", MARCH)
@@ -145,4 +147,4 @@ def test_a_rollback_goes_back_and_stands_in_the_audit(containers: Containers) ->
 
     assert Project(containers.settings, FLIGHTS).registry.require_champion().version == "1"
     assert "rollback 1 after 2: a test" in containers.stack("audit", "flights").splitlines()[-1]
-    eventually(lambda: containers.predict()["model_version"] == "1", 10)
+    eventually(lambda: containers.predict()["model_version"] == "1")

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.end_to_end.heavy import MODULES
-
-PATIENCE_SECONDS = 300.0
+from tests.polling import PATIENCE_SECONDS
 
 
 class Ended(NamedTuple):

@@ -19,6 +19,7 @@ from stack.features import features
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import specs
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import own_environment
 
 pytestmark = pytest.mark.services
@@ -68,7 +69,7 @@ def ask(of: Settings, count: int) -> list[float]:
     rows, answers = json.loads(text), []
     for start in range(0, count, 200):
         body = {"rows": rows[start : start + 200]}
-        answer = httpx.post(f"{of.prediction_url}/flights/predict", json=body, timeout=60)
+        answer = httpx.post(f"{of.prediction_url}/flights/predict", json=body, timeout=PATIENCE_SECONDS)
         assert answer.status_code == 200, answer.text
         answers += [row["probability"] for row in answer.json()]
     assert Project(of, FLIGHTS).clock.now() == now and len(answers) == count

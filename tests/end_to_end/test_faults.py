@@ -10,7 +10,7 @@ import pytest
 from stack.core import settings
 from tests.end_to_end import checkouts
 from tests.end_to_end.faulty_stack import FaultyStack
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import own_environment
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -79,7 +79,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
         yield launcher
         launcher.close()
     finally:
-        subprocess.run([*command, "down"], env=environ, cwd=folder, check=False, timeout=120)
+        subprocess.run([*command, "down"], env=environ, cwd=folder, check=False, timeout=PATIENCE_SECONDS)
 
 
 def test_ingests_killed_at_every_step(faulty: FaultyStack) -> None:

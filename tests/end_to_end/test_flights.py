@@ -15,6 +15,7 @@ from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import specs
 from tests.end_to_end.forks import Forks
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api
 
 pytestmark = pytest.mark.services
@@ -26,7 +27,7 @@ Batch = dict[str, pd.DataFrame]
 def ask(settings: Settings, rows: pd.DataFrame) -> list[dict[str, object]]:
     """Ask the prediction service about requests."""
     body = json.loads(rows[list(FLIGHTS.request)].to_json(orient="records", date_format="iso", date_unit="us"))
-    answer = httpx.post(f"{settings.prediction_url}/flights/predict", json={"rows": body}, timeout=60)
+    answer = httpx.post(f"{settings.prediction_url}/flights/predict", json={"rows": body}, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 200, answer.text
     return answer.json()  # type: ignore[no-any-return]
 

@@ -12,6 +12,7 @@ import pytest
 from stack.core import settings
 from stack.core.settings import ROOT
 from stack.ops.local.supervisor import Supervisor
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import own_environment
 
 UP = [sys.executable, "-m", "stack", "up", "--no-pipeline"]
@@ -21,7 +22,7 @@ UP = [sys.executable, "-m", "stack", "up", "--no-pipeline"]
 def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
     environ = os.environ | own_environment(tmp_path / "home")
     yield environ
-    subprocess.run([sys.executable, "-m", "stack", "down"], cwd=ROOT, env=environ, check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "stack", "down"], cwd=ROOT, env=environ, check=True, timeout=PATIENCE_SECONDS)
 
 
 def test_an_interrupted_start_says_what_runs_on(environ: dict[str, str]) -> None:

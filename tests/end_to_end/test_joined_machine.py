@@ -91,7 +91,7 @@ def test_the_gateway_is_one_of_the_services(first: Machine) -> None:
 
 def test_it_trains_what_the_first_one_judges(first: Machine, second: Machine) -> None:
     runs = Runs(first.settings)
-    eventually(lambda: runs.online("training"), 60)
+    eventually(lambda: runs.online("training"))
 
     output = first.stack("run", "flights")
 
@@ -121,4 +121,4 @@ def test_a_revoked_machine_trains_no_more(first: Machine, second: Machine) -> No
     (identity,) = re.findall(r"^(\w+) +the second +all +train ", listed, re.MULTILINE)
     assert "never" not in listed
     first.stack("token", "--revoke", identity)
-    eventually(lambda: not Runs(first.settings).online("training"), 120)
+    eventually(lambda: not Runs(first.settings).online("training"))

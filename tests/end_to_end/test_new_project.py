@@ -16,6 +16,7 @@ import pytest
 from stack.core.settings import ROOT, Settings
 from stack.project import Project
 from stack.specification import specs
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api, shell
 
 pytestmark = pytest.mark.services
@@ -85,7 +86,7 @@ def test_a_table_becomes_an_answered_request(running: Settings, output: str) -> 
 
 
 def test_its_data_sets_are_listed(running: Settings, output: str) -> None:
-    answer = httpx.get(f"{running.portal_url}/catalog/{NAME}.json", timeout=60, trust_env=False)
+    answer = httpx.get(f"{running.portal_url}/catalog/{NAME}.json", timeout=PATIENCE_SECONDS, trust_env=False)
     data_sets = {row["name"]: row for row in answer.json()}
     assert data_sets["rows"]["rows"] == 3000
     assert data_sets[f"{NAME}_station_past"]["rows"] > 500
@@ -103,7 +104,7 @@ def test_a_project_that_is_gone_is_withdrawn(running: Settings, output: str) -> 
     assert deployments(running)
     remove()
     command = [sys.executable, "-m", "flows.deployments"]
-    registered = subprocess.check_output(command, cwd=ROOT, env=shell(running), text=True, timeout=300)
+    registered = subprocess.check_output(command, cwd=ROOT, env=shell(running), text=True, timeout=PATIENCE_SECONDS)
     assert f"deleted: deployments and automation of {NAME}" in registered
     assert deployments(running) == []
     question = {"automations": {"name": {"any_": [f"Retrain {NAME} on drift"]}}}

@@ -16,6 +16,7 @@ from stack.ops.local.runtime import LocalRuntime
 from stack.ops.shell import NOTEBOOKS
 from stack.project import Project
 from stack.specification import specs
+from tests.polling import PATIENCE_SECONDS
 
 PATH = NOTEBOOKS / "stack.ipynb"
 
@@ -26,7 +27,9 @@ def test_the_notebook_runs(running: Settings, tmp_path: Path, monkeypatch: pytes
     for key, value in (environ | {"IPYTHONDIR": str(tmp_path)}).items():
         monkeypatch.setenv(key, value)
     read = nbformat.read(PATH, as_version=4)
-    NotebookClient(read, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(
+        read, timeout=PATIENCE_SECONDS, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
     shown = {out["output_type"]: out for cell in read.cells if cell.cell_type == "code" for out in cell.outputs}
     text = json.dumps(read)
     assert "image/png" in text

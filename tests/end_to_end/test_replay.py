@@ -15,7 +15,7 @@ from stack.project import Project, contract
 from stack.serving.client import prediction_ids
 from stack.specification import specs
 from tests.end_to_end.forks import Forks
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")
@@ -35,7 +35,7 @@ def asked(settings: Settings) -> int:
 def wait(replaying: ForkServerProcess, settings: Settings, more: int) -> None:
     """Let a replay ask about so many flights more."""
     before = asked(settings)
-    eventually(lambda: asked(settings) >= before + more, 180, alive=lambda: replaying.exitcode is None)
+    eventually(lambda: asked(settings) >= before + more, alive=lambda: replaying.exitcode is None)
 
 
 def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, forks: Forks) -> None:
@@ -47,7 +47,7 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, f
     replaying = forks.start(REPLAY)
     wait(replaying, running, 200)
     os.kill(Supervisor(running).states()["prediction"].pid, signal.SIGKILL)
-    replaying.join(timeout=300)
+    replaying.join(timeout=PATIENCE_SECONDS)
     assert replaying.exitcode == 0
 
     due = contract.request_source(FLIGHTS.name).requests(FIRST - MOMENT, UNTIL - MOMENT)

@@ -17,7 +17,7 @@ from stack.ops.local.runtime import LocalRuntime
 from stack.ops.local.supervisor import Supervisor
 from stack.ops.status import Row
 from stack.ops.welcome import addresses
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import prefect_api, shell
 
 pytestmark = pytest.mark.services
@@ -77,7 +77,7 @@ def test_killed_service_comes_back_and_the_restart_is_shown(
         return row.restarts > restarts[service] and row.health == "healthy"
 
     # The bar is 20 s on an idle machine, measured by the benchmark; here others may work too.
-    eventually(is_back, 120)
+    eventually(is_back)
 
 
 def test_a_run_that_died_with_the_worker_does_not_block_the_next_ones(running: Settings) -> None:
@@ -89,20 +89,20 @@ def test_a_run_that_died_with_the_worker_does_not_block_the_next_ones(running: S
     before = rows(running)["worker"].restarts
     os.kill(Supervisor(running).states()["worker"].pid, signal.SIGKILL)
 
-    eventually(lambda: api.get(f"/flow_runs/{run}").json()["state"]["type"] == "CRASHED", 90)
-    eventually(lambda: rows(running)["worker"].restarts > before and rows(running)["worker"].health == "healthy", 90)
+    eventually(lambda: api.get(f"/flow_runs/{run}").json()["state"]["type"] == "CRASHED")
+    eventually(lambda: rows(running)["worker"].restarts > before and rows(running)["worker"].health == "healthy")
 
 
 def test_a_schedule_plans_runs_and_no_more_than_three(running: Settings, weekly: str) -> None:
     """After a week off, three late runs are all that wait."""
     api = prefect_api(running)
     planned = {"deployments": {"id": {"any_": [weekly]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
-    eventually(lambda: api.post("/flow_runs/count", json=planned).json() == 3, 120)
+    eventually(lambda: api.post("/flow_runs/count", json=planned).json() == 3)
 
 
 def test_every_printed_address_answers(running: Settings) -> None:
     urls = addresses(running).values()
-    codes = {url: httpx.get(url, follow_redirects=True, timeout=30).status_code for url in urls}
+    codes = {url: httpx.get(url, follow_redirects=True, timeout=PATIENCE_SECONDS).status_code for url in urls}
     assert {url: code for url, code in codes.items() if code != 200} == {}
 
 
@@ -112,7 +112,7 @@ def test_second_up_restarts_nothing(running: Settings) -> None:
         [sys.executable, "-m", "stack", "up", "--runtime", "local"],
         env=os.environ | running.environment(),
         check=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert {name: state.pid for name, state in Supervisor(running).states().items()} == before
 
@@ -121,7 +121,9 @@ def test_second_up_restarts_nothing(running: Settings) -> None:
 def processes(running: Settings) -> Iterator[dict[str, Future[Completed]]]:
     """The tools' own commands in the shell of a user, as many at a time as there are cores."""
     environ = shell(running) | {"COLUMNS": "200"}
-    run = partial(subprocess.run, env=environ, cwd=running.lake, capture_output=True, text=True, timeout=120)
+    run = partial(
+        subprocess.run, env=environ, cwd=running.lake, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield {command: pool.submit(run, command.split()) for command, _ in COMMANDS}
 

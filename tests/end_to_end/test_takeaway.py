@@ -16,7 +16,7 @@ from stack.core.settings import ROOT, Settings
 from stack.project import Project, contract
 from stack.specification import example, specs
 from stack.takeaway import packages
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import free_ports
 
 pytestmark = pytest.mark.services
@@ -46,7 +46,7 @@ def post(url: str, rows: Answers) -> Answers:
     answers: Answers = []
     for start in range(0, len(rows), 200):
         body = {"rows": rows[start : start + 200]}
-        reply = httpx.post(f"{url}/flights/predict", json=body, timeout=60, trust_env=False)
+        reply = httpx.post(f"{url}/flights/predict", json=body, timeout=PATIENCE_SECONDS, trust_env=False)
         assert reply.status_code == 200, reply.text
         answers += reply.json()
     return answers
@@ -101,11 +101,11 @@ def served(running: Settings, tmp_path: Path) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             ready = f"{url}/readyz"
-            eventually(lambda: httpx.get(ready, trust_env=False).is_success, 120, alive=lambda: server.poll() is None)
+            eventually(lambda: httpx.get(ready, trust_env=False).is_success, alive=lambda: server.poll() is None)
             yield url
         finally:
             os.killpg(server.pid, 15)
-            server.wait(timeout=30)
+            server.wait(timeout=PATIENCE_SECONDS)
 
 
 def test_the_bento_keeps_the_contract_of_the_endpoint(asked: tuple[Answers, Answers], served: str) -> None:

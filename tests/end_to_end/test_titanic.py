@@ -11,6 +11,7 @@ from stack.core.settings import Settings
 from stack.lake import lake
 from stack.project import Project
 from stack.specification import specs
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import shell
 
 pytestmark = pytest.mark.services
@@ -23,7 +24,7 @@ def run(settings: Settings, *command: str) -> str:
         env=shell(settings),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert process.returncode == 0, process.stdout + process.stderr
@@ -41,7 +42,7 @@ def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
 
     classic = {"pclass": 3, "sex": "male", "age": 22, "fare": 7.25}
     body = {"rows": [classic, classic | {"sex": "female", "pclass": 1}, {"sex": "female"}]}
-    answer = httpx.post(f"{running.prediction_url}/titanic/predict", json=body, timeout=60)
+    answer = httpx.post(f"{running.prediction_url}/titanic/predict", json=body, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 200, answer.text
     assert [row["decision"] for row in answer.json()] == [False, True, True]
 

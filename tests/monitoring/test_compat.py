@@ -15,6 +15,7 @@ from evidently.ui.workspace import Workspace
 
 from monitoring import _compat
 from monitoring.evidently_metrics import DriftTable, MissingPercent
+from tests.polling import PATIENCE_SECONDS
 from tests.reaches import reach
 
 EVIDENTLY = "evidently"
@@ -80,7 +81,7 @@ def test_the_watcher_takes_a_published_file_for_a_creation(tmp_path):
         try:
             _compat.publish(tmp_path, b"{}", folder / NAME)
             try:
-                assert seen.get(timeout=10) == "created"
+                assert seen.get(timeout=PATIENCE_SECONDS) == "created"
             except Empty:
                 raise AssertionError("no event") from None
         finally:

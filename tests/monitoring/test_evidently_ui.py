@@ -13,12 +13,11 @@ import pytest
 
 from monitoring import reports, workspace
 from stack.project import Project
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import free_ports
 
 pytestmark = pytest.mark.services
 AT = datetime(2013, 3, 15, tzinfo=UTC)
-SECONDS = 180
 
 
 @pytest.fixture
@@ -34,12 +33,12 @@ def ui(home) -> Iterator[httpx.Client]:
             yield client
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(PATIENCE_SECONDS)
 
 
 def answer(client: httpx.Client, path: str, expected: Callable[[Any], bool]) -> None:
     """Ask until the answer is the expected one."""
-    eventually(lambda: expected(client.get(path).raise_for_status().json()), SECONDS)
+    eventually(lambda: expected(client.get(path).raise_for_status().json()))
 
 
 def test_reports_appear_change_and_go_without_a_restart(home, spec, frame, ui):

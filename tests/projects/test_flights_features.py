@@ -1,4 +1,3 @@
-import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -194,10 +193,3 @@ def test_request_features_of_many_rows_equal_those_of_each(tables):
     for number in range(0, 500, 50):
         single = features.on_request({name: [values[number]] for name, values in columns.items()})
         assert single == {name: [values[number]] for name, values in many.items()}
-
-
-def test_request_features_of_one_row_cost_microseconds():
-    started = time.process_time()
-    for _ in range(1000):
-        features.on_request(REQUEST)
-    assert time.process_time() - started < 0.2

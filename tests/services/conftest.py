@@ -12,17 +12,18 @@ from stack.project import Project, contract
 from stack.specification import specs
 from stack.specification.sections import Training
 from stack.specification.specs import ProjectSpec
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import Service, own_environment
 
 SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
 
 
 def get(url: str) -> httpx.Response:
-    return httpx.get(url, timeout=20, trust_env=False)
+    return httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False)
 
 
 def post(url: str, body: Any) -> httpx.Response:
-    return httpx.post(url, json=body, timeout=20, trust_env=False)
+    return httpx.post(url, json=body, timeout=PATIENCE_SECONDS, trust_env=False)
 
 
 @pytest.fixture(scope="session")

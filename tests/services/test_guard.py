@@ -17,6 +17,7 @@ from stack.core import settings
 from stack.ops import compose_file
 from tests import foreigners
 from tests.foreigners import CHANGING, CONTENT_TYPES, FOREIGN
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import own_environment, prefect_api
 
 
@@ -162,7 +163,7 @@ PATHS = (
 def test_pages_load_from_this_machine_and_show_in_no_foreign_frame(running):
     for name, url in foreigners.urls(running).items():
         for path in PATHS:
-            answer = httpx.get(f"{url}{path}", trust_env=False, timeout=20, follow_redirects=True)
+            answer = httpx.get(f"{url}{path}", trust_env=False, timeout=PATIENCE_SECONDS, follow_redirects=True)
             loaded = [found[1] or found[2] for found in FROM_ELSEWHERE.finditer(answer.text)]
             assert [place for place in loaded if httpx.URL(place).host != "127.0.0.1"] == [], (name, path)
             assert answer.headers["X-Content-Type-Options"] == "nosniff", (name, path)

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from services.on_demand import HEALTH, OnDemand
 from stack.core.settings import ROOT
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.services.conftest import get
 from tests.stacks import free_ports
 
@@ -78,7 +78,7 @@ def test_it_is_unloaded_when_nobody_has_asked_for_a_while():
     slow = Slow()
     with slow.client(patience=0.2) as client:
         assert client.get("/").text == "hello"
-        assert slow.stopped.wait(30) and slow.app.unloaded
+        assert slow.stopped.wait(PATIENCE_SECONDS) and slow.app.unloaded
         assert client.get("/").text == "hello", "what has come before the server stops is answered"
     assert (slow.loads, slow.events) == (1, ["starts", "ends"])
 
@@ -92,7 +92,7 @@ def service() -> Iterator[tuple[str, int]]:
     eventually(lambda: get(url + HEALTH).is_success, alive=lambda: process.poll() is None)
     yield url, process.pid
     process.terminate()
-    process.wait(30)
+    process.wait(PATIENCE_SECONDS)
 
 
 def test_the_process_is_unloaded_and_loaded_again_without_refusing_a_request(service):

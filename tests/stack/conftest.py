@@ -93,7 +93,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     )
     experiment = f"{settings.mlflow_url}/api/2.0/mlflow/experiments/get?experiment_id=0"
     try:
-        eventually(lambda: httpx.get(experiment).is_success, 120, alive=lambda: server.poll() is None)
+        eventually(lambda: httpx.get(experiment).is_success, alive=lambda: server.poll() is None)
         yield settings
     finally:
         os.killpg(server.pid, signal.SIGKILL)

@@ -5,11 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api
 
 WRITERS, RUNS = 3, 150
-SECONDS = 30
-"""Prefect's client gives up after as long; an answer comes within a second."""
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def test_server_answers_while_writers_fight_over_its_database(api):
 
     def write(_: int) -> set[int]:
         fresh = httpx.Limits(max_keepalive_connections=0)  # the server hangs up after an error
-        with httpx.Client(base_url=api.base_url, headers=api.headers, timeout=SECONDS, limits=fresh) as client:
+        with httpx.Client(base_url=api.base_url, headers=api.headers, timeout=PATIENCE_SECONDS, limits=fresh) as client:
             return {_run(client, flow) for _ in range(RUNS)}
 
     with ThreadPoolExecutor(WRITERS) as pool:

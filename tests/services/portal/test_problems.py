@@ -4,7 +4,6 @@ import asyncio
 import html
 import json
 import os
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +19,7 @@ from stack.lake import integrity as lake_integrity
 from stack.ops import health, integrity
 from stack.project import Project
 from stack.validation import batches
+from tests.polling import eventually
 from tests.services.portal.conftest import home, portal  # noqa: F401  # a stack of which no service runs
 from tests.stack.lake.lakes import SPEC, append, tables
 
@@ -118,10 +118,8 @@ def test_it_is_reported_everywhere_in_the_same_words(broken: Problem, home, port
         assert all(word in output for word in words), f"{name} says:\n{output}"
     assert command(home, "doctor").exit_code == 1
 
-    page, deadline = "", time.monotonic() + 10
     client = portal(home)
-    while broken.title not in page and time.monotonic() < deadline:
-        page = html.unescape(client.get("/").text)
+    page = eventually(lambda: broken.title in (text := html.unescape(client.get("/").text)) and text)
     assert all(word in page for word in words)
     assert vars(broken) in client.get("/problems.json").json()
 

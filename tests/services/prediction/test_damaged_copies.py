@@ -18,7 +18,6 @@ from tests.services.conftest import post
 from tests.services.prediction.test_predictions import ROW, another, champion, crown, readiness, url  # noqa: F401
 
 pytestmark = pytest.mark.services
-HEALS_SECONDS = 10
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def flip(model: Path) -> bytes:
 @pytest.mark.parametrize("damage", [cut_off, flip, lambda model: (model.read_bytes(), model.unlink())[0]])
 def test_a_damaged_copy_heals_while_the_service_runs(home, url, champion, copy, damage):
     whole = damage(copy / "model.onnx")
-    eventually(lambda: (copy / "model.onnx").exists() and (copy / "model.onnx").read_bytes() == whole, HEALS_SECONDS)
+    eventually(lambda: (copy / "model.onnx").exists() and (copy / "model.onnx").read_bytes() == whole)
     assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
 
 
@@ -55,7 +54,7 @@ def test_a_damaged_copy_heals_after_a_kill(home, url, champion, copy, prediction
         (copy / model_cache.HASHES).unlink()
     prediction.start()
 
-    eventually(lambda: readiness(home)["champion"] == champion, HEALS_SECONDS)
+    eventually(lambda: readiness(home)["champion"] == champion)
     assert post(url, {"rows": [ROW]}).status_code == 200
     assert readiness(home)["problem"] == "" and (copy / "model.onnx").read_bytes() == whole
 
@@ -75,18 +74,18 @@ def test_the_other_version_answers_while_the_artifact_is_damaged(
     second = another(home, spec, champion)
     Project(home, spec).registry.set_champion(second)
 
-    problem = eventually(lambda: readiness(home)["problem"], HEALS_SECONDS)
+    problem = eventually(lambda: readiness(home)["problem"])
     assert problem.startswith(f"registry says {second}, {champion} answers: ") and "InvalidProtobuf" in problem
     assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
     listed = {found.title: found.text for found in asyncio.run(health.of_this_moment(home, datetime.now(UTC)))}
     assert listed["flights: predictions"] == problem
     prediction.stop(signal.SIGKILL)
     prediction.start()
-    assert eventually(lambda: readiness(home)["problem"], HEALS_SECONDS) == problem
+    assert eventually(lambda: readiness(home)["problem"]) == problem
     assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
 
     repair(home, copy)
-    eventually(lambda: readiness(home)["champion"] == second, 3 * HEALS_SECONDS)
+    eventually(lambda: readiness(home)["champion"] == second)
     assert readiness(home)["problem"] == ""
     crown(home, spec, champion)
 

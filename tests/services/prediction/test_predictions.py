@@ -15,7 +15,7 @@ import pytest
 from bench.load import load
 from stack.project import Project
 from stack.specification import example, specs
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.services.conftest import NOW, get, post
 
 pytestmark = pytest.mark.services
@@ -169,7 +169,7 @@ def test_a_huge_body_in_chunks_is_refused_and_not_held(url, champion, prediction
     process = psutil.Process(prediction.process.pid)
     before = process.memory_info().rss
     chunks = (b" " * 100_000 for _ in range(600))
-    assert httpx.post(url, content=chunks, trust_env=False, timeout=60).status_code == 413
+    assert httpx.post(url, content=chunks, trust_env=False, timeout=PATIENCE_SECONDS).status_code == 413
     assert process.memory_info().rss - before < 30_000_000
 
 

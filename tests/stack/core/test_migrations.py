@@ -74,7 +74,7 @@ def postgres(tmp_path_factory) -> Iterator[str]:
         process = subprocess.Popen(command, **words)
         url = f"postgresql+psycopg://state@/postgres?host={folder}"
         try:
-            eventually(lambda: answers(url), 30, alive=lambda: process.poll() is None)
+            eventually(lambda: answers(url), alive=lambda: process.poll() is None)
             yield url
         finally:
             database.engine.cache_clear()

@@ -59,7 +59,7 @@ def test_a_batch_is_examined_ahead_as_in_its_turn_and_no_process_stays(tmp_path:
     assert child, "the script failed: see its error above"
 
     try:
-        eventually(lambda: not alive(child), 30)
+        eventually(lambda: not alive(child))
     finally:
         if alive(child):  # it has outlived the process that began it
             os.kill(child, signal.SIGKILL)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack.core.settings import ROOT
+from tests.polling import PATIENCE_SECONDS
 
 SHORT = ["-S", "fetch.until=2013-01-13T00:00:00Z", "-S", "train.trials=1", "-S", "train.folds=1"]
 Run = Callable[..., str]
@@ -23,7 +24,9 @@ def run_in(folder: Path) -> Run:
     own = {"PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "site"), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
     def run(*words: str) -> str:
-        done = subprocess.run(words, cwd=folder, env=kept | own, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            words, cwd=folder, env=kept | own, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

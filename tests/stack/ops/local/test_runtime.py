@@ -119,12 +119,12 @@ def test_a_second_up_restarts_only_what_changed(stack):
 
 def test_a_killed_service_comes_back_although_its_child_held_the_port(stack):
     before = stack.up()
-    eventually(lambda: Supervisor(stack.settings).states()["first"].status == "RUNNING", 15)
+    eventually(lambda: Supervisor(stack.settings).states()["first"].status == "RUNNING")
     orphan = psutil.Process(before["first"]).children()[0]
 
     os.kill(before["first"], signal.SIGKILL)
 
-    eventually(lambda: stack.pids().get("first", before["first"]) != before["first"] and stack.answers(0), 15)
+    eventually(lambda: stack.pids().get("first", before["first"]) != before["first"] and stack.answers(0))
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
     row = stack.rows()["first"]
     assert (row.health, row.restarts) == ("healthy", 1)
@@ -136,7 +136,7 @@ def test_what_a_killed_daemon_left_is_ended_and_started_anew(stack):
     daemon = int((stack.settings.run / "supervisord.pid").read_text())
 
     os.kill(daemon, signal.SIGKILL)
-    eventually(lambda: not Supervisor(stack.settings).alive(), 5)
+    eventually(lambda: not Supervisor(stack.settings).alive())
     after = stack.up()
 
     assert set(after) == set(before) and not set(after.values()) & set(before.values())
