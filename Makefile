@@ -135,8 +135,8 @@ monitor: setup ## Report drift and performance of a project (PROJECT UNTIL)
 skew: setup ## Compare the features of logged predictions with the offline store's (PROJECT SINCE UNTIL)
 	@$(STACK) skew $(call option,SINCE,since) $(call option,UNTIL,until) $(call argument,PROJECT)
 
-replay: setup ## Play recorded data forward to the end of a date; interrupted, it goes on (PROJECT UNTIL=2013-12-31)
-	@$(STACK) replay $(call option,UNTIL,until) $(call argument,PROJECT)
+replay: setup ## Play recorded data forward to the end of a date; interrupted, it goes on (PROJECT UNTIL=2013-12-31; PROFILE=1: where the time went)
+	@$(STACK) replay $(call option,UNTIL,until) $(call switch,PROFILE,profile) $(call argument,PROJECT)
 
 report: setup ## Write the page of a replay: live, frozen and weekly retrained model, drift and decisions (PROJECT)
 	@$(STACK) report $(call argument,PROJECT)

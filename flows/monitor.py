@@ -13,6 +13,7 @@ from prefect.events import emit_event
 from flows.common import MINUTE, RETRIES, artifact_key, instant
 from flows.rollback import review_rollout
 from stack.core import alerts
+from stack.core.profile import step
 from stack.prediction_log import predictions
 from stack.project import Project
 
@@ -69,8 +70,12 @@ def monitor(project: str, at: datetime | None = None) -> bool:
     """
     opened = Project.open(project)
     at = instant(opened, at)
-    review_rollout(opened, at, datetime.now(UTC))
-    report = compare(opened, at, datetime.now(UTC))
-    publish(opened, report)
-    prune_predictions(opened, datetime.now(UTC))
+    with step("review the rollout"):
+        review_rollout(opened, at, datetime.now(UTC))
+    with step("compare the window"):
+        report = compare(opened, at, datetime.now(UTC))
+    with step("publish the verdict"):
+        publish(opened, report)
+    with step("prune predictions"):
+        prune_predictions(opened, datetime.now(UTC))
     return report.verdict.retrain

@@ -11,6 +11,7 @@ from prefect import flow, get_run_logger
 from flows import ingest
 from flows.common import alert_full_disk, instant
 from flows.monitor import monitor
+from stack.core.profile import switch
 from stack.ops.runs import Runs
 from stack.project import Project
 
@@ -19,20 +20,33 @@ if TYPE_CHECKING:
 
 
 @flow(name="replay", flow_run_name="replay {project}", on_failure=[alert_full_disk])
-def replay(project: str, until: datetime) -> datetime:
+def replay(project: str, until: datetime, profile: bool = False) -> datetime:
     """Play a project's recorded data from its clock's "now" to `until`.
 
     Args:
         project: name of a project on the replay clock.
         until: the clock stands here in the end.
+        profile: write a page about where the time went.
     """
     from stack.replay.replay import require_replay
 
     opened = Project.open(project)
     require_replay(opened.spec, instant(opened))
+    switch(opened.settings, project, profile)
     with closing(player(opened, until)) as playing:
         playing.play()
+    if profile:
+        switch(opened.settings, project, False)
+        save_profile(opened)
     return opened.clock.now()
+
+
+def save_profile(project: Project) -> None:
+    """Write the page about where the time of the replay went."""
+    from monitoring.replay import profile
+
+    path = profile.save(project.settings, project.spec)
+    get_run_logger().info("profile: %s/reports/%s/%s", project.settings.link("portal"), project.name, path.name)
 
 
 def player(project: Project, until: datetime) -> Player:

@@ -8,7 +8,8 @@ from prefect import flow, get_run_logger, task
 from flows.common import MINUTE, RETRIES, instant
 from flows.fit import train_here, train_remotely
 from flows.promote import run_gate
-from stack.core import code
+from stack.core import code, profile
+from stack.core.profile import step
 from stack.project import Project
 
 
@@ -47,11 +48,19 @@ def train(project: str, cutoff: datetime | None = None, reason: str = "asked for
     opened = Project.open(project)
     cutoff = instant(opened, cutoff)
     get_run_logger().info("training %s on labels known at %s; reason: %s", project, cutoff, reason)
-    version = existing_version(opened, cutoff)
+    with profile.recording(opened.settings, project, cutoff, "training"):
+        version = train_at(opened, cutoff)
+        with step("gate and promotion"):
+            run_gate(opened)
+    return version
+
+
+def train_at(project: Project, cutoff: datetime) -> str:
+    """Return the version that is trained on what was known at the cut-off, by an earlier run or now."""
+    version = existing_version(project, cutoff)
     if version:
         get_run_logger().info("version %s has the same data, cut-off and code: nothing to train", version)
-    else:
-        frame = training_set(opened, cutoff)
-        version = train_remotely(opened, frame, cutoff) or search(opened, frame, cutoff)
-    run_gate(opened)
-    return version
+        return version
+    with step("join the training set"):
+        frame = training_set(project, cutoff)
+    return train_remotely(project, frame, cutoff) or search(project, frame, cutoff)

@@ -30,32 +30,42 @@ def save(settings: Settings, period: Period) -> Path:
 
 def html(period: Period) -> str:
     """Render the page."""
-    templates = Environment(
+    return (
+        templates()
+        .get_template(REPLAY)
+        .render(
+            spec=period.spec,
+            since=period.since,
+            until=period.until,
+            requests=period.requests,
+            rows=int(period.weeks["rows"].sum()),
+            kinds=KINDS,
+            colours=plots.COLOURS,
+            scores=scores(period.spec),
+            names={name: title.partition(" (")[0] for name, title in NAMES.items()},
+            totals=period.totals,
+            retrainings=period.retrainings,
+            counts=Counter(entry.kind for entry in period.decisions if entry.state == "done"),
+            plot=plots.svg(period),
+            decisions=period.decisions,
+            reviews=period.reviews,
+        )
+    )
+
+
+def templates() -> Environment:
+    """Return the templates of the pages about a replay, with their filters."""
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(), trim_blocks=True
     )
-    templates.filters |= {
+    environment.filters |= {
         "date": lambda value: f"{_instant(value):%-d %B %Y}",
         "minute": lambda value: f"{_instant(value):%Y-%m-%d %H:%M}",
         "number": lambda value: "-" if value is None else f"{value:.4f}",
+        "seconds": lambda value: f"{value:,.1f}",
         "percent": lambda value: "-" if value is None else f"{value:.0%}",
     }
-    return templates.get_template(REPLAY).render(
-        spec=period.spec,
-        since=period.since,
-        until=period.until,
-        requests=period.requests,
-        rows=int(period.weeks["rows"].sum()),
-        kinds=KINDS,
-        colours=plots.COLOURS,
-        scores=scores(period.spec),
-        names={name: title.partition(" (")[0] for name, title in NAMES.items()},
-        totals=period.totals,
-        retrainings=period.retrainings,
-        counts=Counter(entry.kind for entry in period.decisions if entry.state == "done"),
-        plot=plots.svg(period),
-        decisions=period.decisions,
-        reviews=period.reviews,
-    )
+    return environment
 
 
 def _instant(value: datetime | str) -> datetime:

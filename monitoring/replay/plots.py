@@ -46,7 +46,7 @@ HEIGHTS = {"score": 2.4, "bias": 1.4, "drift": 1.2, "live": 0.75}
 
 
 def svg(period: Period) -> str:
-    """Draw the plot; return an ``<svg>`` element without references to other files."""
+    """Draw the plot; return it as an ``<svg>`` element."""
     task = tasks.of(period.spec)
     shown = list(dict.fromkeys([task.loss if task.loss != "mse" else "rmse", scores(period.spec)[0]]))
     heights = [HEIGHTS["score"]] * len(shown) + [HEIGHTS["bias"], HEIGHTS["drift"], HEIGHTS["live"]]
@@ -65,8 +65,13 @@ def svg(period: Period) -> str:
         axes[-1].xaxis.set_major_locator(locator)
         axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
         figure.align_ylabels(list(axes))
-        buffer = StringIO()
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        return element(figure)
+
+
+def element(figure: Figure) -> str:
+    """Return a figure as an ``<svg>`` element without references to other files."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     _, tag, content = buffer.getvalue().partition("<svg ")
     return f'{tag}role="img" {content}'.replace("'DejaVu Sans'", FONT)
 

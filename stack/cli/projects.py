@@ -152,11 +152,12 @@ flow_command(
 
 @project_command
 @click.option("--until", required=True, help="Play to the end of this date (UTC), or to an instant with a zone.")
-def replay(project: str, until: str) -> None:
+@click.option("--profile", is_flag=True, help="Write a page about where the time went.")
+def replay(project: str, until: str, profile: bool) -> None:
     """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
     from stack.specification.specs import end_of
 
-    follow("replay", project, {"until": end_of(until).isoformat()})
+    follow("replay", project, {"until": end_of(until).isoformat(), "profile": profile})
 
 
 flow_command(

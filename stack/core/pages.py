@@ -2,6 +2,8 @@
 
 REPLAY = "year.html"
 """The page of a replayed period."""
+PROFILE = "profile.html"
+"""The page about where the time of a replay went."""
 
 
 def sweep(cutoff: str) -> str:

@@ -15,6 +15,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from stack.core import profile
 from stack.project import Project
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class Lookahead:
 def _examine(project: str, since: datetime, until: datetime) -> BatchResult:
     from stack.validation import batches
 
-    return batches.examine(Project.open(project), since, until)
+    opened = Project.open(project)
+    with profile.recording(opened.settings, project, until, "ahead"), profile.step("validate the batch"):
+        return batches.examine(opened, since, until)
 
 
 def _import_modules() -> None:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from psutil import virtual_memory
 
+from stack.core import profile
 from stack.core.errors import StackError
+from stack.core.profile import step
 from stack.core.wait import wait_until
 from stack.features import datasets, feature_tables, features
 from stack.project import Project
@@ -77,11 +79,17 @@ class Player:
         """Play from the clock's "now" to the last instant, with the reviews that are due."""
         spec, now = self.project.spec, self.project.clock.now()
         if replay.is_review(spec, now):
-            retry(self.review, now, log=self.log)
+            self.play_review(now)
         for since, until in replay.days(spec, now, self.last):
-            retry(self.day, since, until, log=self.log)
+            with profile.recording(self.project.settings, self.project.name, until, "day"):
+                retry(self.day, since, until, log=self.log)
             if replay.is_review(spec, until):
-                retry(self.review, until, log=self.log)
+                self.play_review(until)
+
+    def play_review(self, at: datetime) -> None:
+        """Review, and record where the time went."""
+        with profile.recording(self.project.settings, self.project.name, at, "review"):
+            retry(self.review, at, log=self.log)
 
     def day(self, since: datetime, until: datetime) -> None:
         """Play (since, until]: load the batch, serve hour by hour, then join the labels that have arrived.
@@ -93,9 +101,11 @@ class Player:
         self.look_ahead(until, min(until + replay.DAY, self.last))
         served = feature_tables.served_until(project)
         if served < until:
-            features.update(project, served, until)
+            with step("build features"):
+                features.update(project, served, until)
         predicted = replay.play(project, self.ticks, self.client, since, until)
-        observed.label(project, since, until)
+        with step("join labels"):
+            observed.label(project, since, until)
         feature_tables.mark_served(project, until)
         project.clock.advance(until)
         self.log_day(since, until, predicted, time.monotonic() - began)
@@ -105,7 +115,8 @@ class Player:
         if since >= until:
             return
         project = self.project
-        result = self.ahead.take(since, until) or batches.examine(project, since, until)
+        with step("validate the batch"):
+            result = self.ahead.take(since, until) or batches.examine(project, since, until)
         if result.failures or result.warnings:
             self.show(result)
         try:
@@ -113,7 +124,8 @@ class Player:
         except batches.BatchRefusedError as error:
             self.log.warning("%s goes on without the batch: %s", project.name, error)
             return
-        project.lake.append(result.tables, since, until)
+        with step("append to the lake"):
+            project.lake.append(result.tables, since, until)
         batches.alert_stale(project, result.tables, since, until)
         self.ingested = until
 
@@ -125,8 +137,9 @@ class Player:
 
     def log_day(self, since: datetime, until: datetime, predicted: int, seconds: float) -> None:
         """Log the result of a day."""
-        outcomes = self.project.log.outcomes(until - timedelta(days=7), until)
-        metrics = measure(self.project.spec, outcomes, "label")
+        with step("score the last 7 days"):
+            outcomes = self.project.log.outcomes(until - timedelta(days=7), until)
+            metrics = measure(self.project.spec, outcomes, "label")
         score = f"{self.project.task.loss} {metrics['loss']:.4f} over 7 days" if metrics else "no labels yet"
         retried = f", {self.client.retried} requests sent again" if self.client.retried else ""
         day, model = f"{since:%Y-%m-%d}", self.client.version
@@ -138,11 +151,14 @@ class Player:
         run = training.id if training else None
         if training is None:
             review = self.monitor(at)
-            run = self.trainings.started(at) if review.retrain else None
+            with step("wait for the training"):
+                run = self.trainings.started(at) if review.retrain else None
             self._drift = "" if review.drift_share is None else f", drift {review.drift_share:.0%}"
         if run is not None:
-            self.trainings.finish(run, at)
-            self.await_champion()
+            with step("wait for the training"):
+                self.trainings.finish(run, at)
+            with step("wait for the champion"):
+                self.await_champion()
         # All tools are loaded by now: a garbage collection that scans their million objects takes half a second.
         if not gc.get_freeze_count():
             gc.collect()

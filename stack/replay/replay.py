@@ -11,6 +11,7 @@ from itertools import pairwise
 import pandas as pd
 
 from stack.core.errors import StackError
+from stack.core.profile import step
 from stack.features import feature_tables, features
 from stack.features.feature_tables import TIME
 from stack.project import Project, contract
@@ -103,18 +104,24 @@ def play(project: Project, ticks: Ticks, client: PredictionClient, since: dateti
     Returns:
         Number of events predicted.
     """
-    rows = contract.request_source(project.name).requests(since - INSTANT, until - INSTANT)
-    rows = rows.assign(prediction_id=prediction_ids(project.spec, rows["event_id"]))
-    pending = rows[~rows["prediction_id"].isin(project.log.ids(since - INSTANT, until))]
-    instants = ticks.load(since, until)
+    with step("read the requests"):
+        rows = contract.request_source(project.name).requests(since - INSTANT, until - INSTANT)
+        rows = rows.assign(prediction_id=prediction_ids(project.spec, rows["event_id"]))
+        pending = rows[~rows["prediction_id"].isin(project.log.ids(since - INSTANT, until))]
+    with step("bring features online"):
+        instants = ticks.load(since, until)
     for instant, following in pairwise([since, *instants, until]):
-        ticks.push(instant)
+        with step("bring features online"):
+            ticks.push(instant)
         due = pending[(pending["asked_at"] >= instant) & (pending["asked_at"] < following)]
         if len(due):
-            project.clock.advance(due["asked_at"].max().to_pydatetime())
-            client.predict(due)
+            with step("advance the clock"):
+                project.clock.advance(due["asked_at"].max().to_pydatetime())
+            with step("ask for predictions"):
+                client.predict(due)
     if until in instants:
-        ticks.push(until)
+        with step("bring features online"):
+            ticks.push(until)
     return len(pending)
 
 

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from stack.core import code
 from stack.core.errors import StackError
+from stack.core.profile import step
 from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import METRICS
@@ -98,24 +99,29 @@ def train(
     def log_trial(result: TrialResult) -> None:
         name = f"trial {result.number} of {spec.training.trials}" if result.number else "baseline"
         report(f"{name}: {result.summary(scorer)}")
-        tracker.trial(f"{name}: {result.candidate}", result, scorer)
+        with step("log to MLflow"):
+            tracker.trial(f"{name}: {result.candidate}", result, scorer)
 
     with tracker.run(title, "training") as run_id, TemporaryDirectory() as logged:
         folder = Path(logged)
         side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else "at random"
         report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out {side}")
-        best = search(spec, split, log_trial, workers)
+        with step("search"):
+            best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
-        metrics = evaluate(spec, split, best, folder)
+        with step("evaluate on the holdout"):
+            metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
-        final = refit(spec, rows, best, folder)
+        with step("refit on all rows"):
+            final = refit(spec, rows, best, folder)
         protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
         sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
-        tracker.log(best.choice | protocol | sizes, metrics)
-        tracker.artifacts(folder)
-        example = candidates.frame(spec, rows.head(5))
-        served = {artifacts.HASHES: json.dumps(artifacts.hashes(folder / artifacts.SERVED))}
-        version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics) | served)
+        with step("log to MLflow"):
+            tracker.log(best.choice | protocol | sizes, metrics)
+            tracker.artifacts(folder)
+            example = candidates.frame(spec, rows.head(5))
+            served = {artifacts.HASHES: json.dumps(artifacts.hashes(folder / artifacts.SERVED))}
+            version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics) | served)
         report(f"version {version} registered: {best.candidate}, fitted on {len(rows):,} rows")
     return TrainingResult(run_id, version, metrics, tags)
 
@@ -150,7 +156,8 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
     """
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
-    export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
+    with step("export to ONNX"):
+        export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
     rows = evaluation.answered(spec, sample, tasks.of(spec).predict(pipeline, candidates.frame(spec, sample)))
     _write(spec, rows, ["event_timestamp"], folder / "reference" / "reference.parquet")
     return pipeline

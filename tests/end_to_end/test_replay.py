@@ -8,6 +8,8 @@ from multiprocessing.context import ForkServerProcess
 import pytest
 
 from monitoring import skew
+from stack.core import profile
+from stack.core.pages import PROFILE
 from stack.core.settings import Settings
 from stack.lake import lake
 from stack.ops.local.supervisor import Supervisor
@@ -24,7 +26,7 @@ MOMENT = timedelta(microseconds=1)
 REPLAY = f"""
 from datetime import datetime
 from flows.replay import replay
-replay("flights", datetime.fromisoformat({UNTIL.isoformat()!r}))
+replay("flights", datetime.fromisoformat({UNTIL.isoformat()!r}), profile=True)
 """
 
 
@@ -62,6 +64,9 @@ def test_a_killed_replay_goes_on_and_asks_every_flight_once(running: Settings, f
     labelled = replayed["label"].notna()
     assert labelled.mean() > 0.8
     assert (replayed.loc[labelled, "label_at"] <= UNTIL).all()
+    recorded = profile.recorded(running, FLIGHTS.name)
+    assert [(part.at, part.part) for part in recorded] == [(UNTIL - timedelta(days=1), "day"), (UNTIL, "day")]
+    assert "ask for predictions" in (running.pages / FLIGHTS.name / PROFILE).read_text()
     compared = skew.check(Project(running, FLIGHTS), FIRST, UNTIL)
     assert compared.rows > 1700
     assert (compared.differing, compared.examples) == (0, ())

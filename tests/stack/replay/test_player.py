@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stack.core import profile
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake.lake import Lake
@@ -132,6 +133,16 @@ def test_a_week_ends_with_a_review(project, steps) -> None:
     with player(project, FIRST + 8 * DAY, steps) as playing:
         playing.play()
     assert [step for step in steps if isinstance(step, tuple)] == [("monitor", FIRST + 7 * DAY)]
+
+
+def test_a_profile_has_a_record_of_each_day_and_review(project, steps) -> None:
+    profile.switch(project.settings, project.name, on=True)
+    with player(project, FIRST + 7 * DAY, steps) as playing:
+        playing.play()
+    parts = profile.recorded(project.settings, project.name)
+    assert [part.at for part in parts if part.part == "day"] == [FIRST + (at + 1) * DAY for at in range(7)]
+    assert [part.at for part in parts if part.part == "review"] == [FIRST + 7 * DAY]
+    assert all(part.steps["append to the lake"].calls == 1 for part in parts if part.part == "day")
 
 
 def test_a_review_waits_for_the_training_that_it_asks_for(project, steps, monkeypatch) -> None:
