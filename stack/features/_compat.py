@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from feast import FeatureStore, FeatureView
 from feast.online_response import OnlineResponse
+from feast.utils import _convert_arrow_to_proto
 
 SECOND = 1_000_000
 
@@ -59,6 +62,43 @@ def vectors(response: OnlineResponse) -> Mapping[str, Vector]:
         name: Vector(result.values, [at.seconds * SECOND + at.nanos // 1000 for at in result.event_timestamps])
         for name, result in zip(proto.metadata.feature_names.val, proto.results, strict=True)
     }
+
+
+class OnlineRow(NamedTuple):
+    """A feature row as Feast's online stores take it."""
+
+    key: Any
+    values: Mapping[str, Any]
+    event_timestamp: datetime
+    created_timestamp: datetime | None
+
+
+def online_rows(view: FeatureView, rows: pa.Table) -> list[OnlineRow]:
+    """Return the rows of a feature table in the form that :func:`write_online` takes.
+
+    Tool: Feast
+    Reach: feast.utils._convert_arrow_to_proto
+    Why: `write_to_online_store` converts at each call, which takes 5 of its 8 ms for the rows of an hour; a replay
+    writes 96 times a day.
+    Upstream: none known (feast/infra/passthrough_provider.py, _prep_rows_to_write_for_ingestion)
+    """
+    if not rows.num_rows:
+        return []
+    keys = {entity.name: entity.dtype.to_value_type() for entity in view.entity_columns}
+    converted = _convert_arrow_to_proto(rows.combine_chunks(), view, keys)
+    return [OnlineRow(key, values, at.replace(tzinfo=UTC), created) for key, values, at, created in converted]
+
+
+def write_online(store: FeatureStore, view: FeatureView, rows: Sequence[OnlineRow]) -> None:
+    """Write rows to the online store in one transaction, those that are all null too; an entity's last row stays.
+
+    Tool: Feast
+    Reach: FeatureStore.provider, and its online_write_batch
+    Why: as :func:`online_rows`.
+    Upstream: none known (feast/infra/provider.py)
+    """
+    newest = {row.key.SerializeToString(deterministic=True): row for row in rows}
+    store.provider.online_write_batch(store.config, view, [*newest.values()], None)
 
 
 def value_of(message: Any) -> Any:

@@ -1,18 +1,21 @@
 """The order of a replay: features come online as they become known, and every event is predicted at its instant.
 
 Features change only at their instants (hourly ticks for flights). All events between two of them are predicted in one
-request, each as of its own instant: they get the features that the offline store gives for it.
+request, each as of its own instant: they get the features that the offline store gives for it. Instants between which
+nobody asks come online together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from stack.core.errors import StackError
 from stack.core.profile import step
 from stack.features import feature_tables, features
+from stack.features._compat import OnlineRow, online_rows, write_online
 from stack.features.feature_tables import TIME
 from stack.project import Project, contract
 from stack.serving.client import PredictionClient, prediction_ids
@@ -22,35 +25,29 @@ DAY, INSTANT = timedelta(days=1), timedelta(microseconds=1)
 
 
 class Ticks:
-    """Pushes feature rows into the online store, instant by instant; keeps the store open."""
+    """Brings the feature rows of a window online, instant by instant; keeps the store open."""
 
     def __init__(self, project: Project) -> None:
-        self.store = features.store(project.settings)
-        self.folder = project.settings.feature_tables / project.name
-        views = features.views(self.store, project.spec)
-        self.columns = {view.name: [field.name for field in view.features] for view in views}
-        self._rows: dict[datetime, dict[str, pd.DataFrame]] = {}
+        self._store = features.store(project.settings)
+        self._folder = feature_tables.folder(project)
+        self._views = {view.name: view for view in features.views(self._store, project.spec)}
+        self._rows: dict[datetime, dict[str, list[OnlineRow]]] = {}
 
     def load(self, since: datetime, until: datetime) -> list[datetime]:
         """Load the rows of (since, until]; return the instants at which some become known, in order."""
         self._rows = {}
         window = [(TIME, ">", pd.Timestamp(since)), (TIME, "<=", pd.Timestamp(until))]
-        for view in feature_tables.filled(self.folder, self.columns):
-            for instant, rows in pd.read_parquet(self.folder / view, filters=window).groupby(TIME):
-                self._rows.setdefault(pd.Timestamp(str(instant)).to_pydatetime(), {})[view] = rows
+        for view in feature_tables.filled(self._folder, self._views):
+            for row in online_rows(self._views[view], pq.read_table(self._folder / view, filters=window)):
+                self._rows.setdefault(row.event_timestamp, {}).setdefault(view, []).append(row)
         return sorted(self._rows)
 
-    def push(self, instant: datetime) -> None:
-        """Bring the rows of an instant online.
-
-        Feast materialises at 0.24 s a call, most of it the search for the newest rows; these are the newest. It refuses
-        to push rows that are all null, though they hide older values: those are materialised.
-        """
-        for view, rows in self._rows.get(instant, {}).items():
-            if rows[self.columns[view]].isna().all(axis=None):
-                self.store.materialize(instant - INSTANT, instant, feature_views=[view])
-            else:
-                self.store.write_to_online_store(view, rows)
+    def push(self, instants: Iterable[datetime]) -> None:
+        """Bring the rows of some instants online, given in order."""
+        for name, view in self._views.items():
+            rows = [row for instant in instants for row in self._rows.get(instant, {}).get(name, ())]
+            if rows:
+                write_online(self._store, view, rows)
 
 
 def days(spec: ProjectSpec, now: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -110,18 +107,20 @@ def play(project: Project, ticks: Ticks, client: PredictionClient, since: dateti
         pending = rows[~rows["prediction_id"].isin(project.log.ids(since - INSTANT, until))]
     with step("bring features online"):
         instants = ticks.load(since, until)
+    ahead: list[datetime] = []
     for instant, following in pairwise([since, *instants, until]):
-        with step("bring features online"):
-            ticks.push(instant)
+        ahead.append(instant)
         due = pending[(pending["asked_at"] >= instant) & (pending["asked_at"] < following)]
         if len(due):
+            with step("bring features online"):
+                ticks.push(ahead)
+            ahead = []
             with step("advance the clock"):
                 project.clock.advance(due["asked_at"].max().to_pydatetime())
             with step("ask for predictions"):
                 client.predict(due)
-    if until in instants:
-        with step("bring features online"):
-            ticks.push(until)
+    with step("bring features online"):
+        ticks.push([*ahead, until])
     return len(pending)
 
 

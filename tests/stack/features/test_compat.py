@@ -1,19 +1,27 @@
 """What the feature rooms reach into Feast for is still as it was: a failure here names what has changed."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
-from feast import Entity, FeatureView, FileSource
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.online_response import OnlineResponse
 from feast.protos.feast.serving.ServingService_pb2 import GetOnlineFeaturesResponse
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.repo_config import RegistryConfig
+from feast.repo_config import RegistryConfig, RepoConfig
+from feast.types import Float32, String
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from stack.features import _compat
+from tests.reaches import reach
 
 CHANGED = f"feast {version('feast')} has changed, see stack/features/_compat.py: "
 
@@ -55,3 +63,38 @@ def test_an_online_response_gives_values_and_event_times() -> None:
     assert vector.times == [7_000_002, 8_000_000, 0], f"{CHANGED}event times of GetOnlineFeaturesResponse"
     values = [_compat.value_of(value) for value in vector.values]
     assert values == [1.5, "a", None], f"{CHANGED}the oneof val of Value"
+
+
+def test_rows_are_written_online_as_feast_writes_them(tmp_path: Path) -> None:
+    train = Entity(name="train", value_type=ValueType.STRING)
+    source = FileSource(path=str(tmp_path / "stats.parquet"), timestamp_field="event_timestamp")
+    schema = [Field(name="train", dtype=String), Field(name="delay", dtype=Float32), Field(name="line", dtype=String)]
+    view = FeatureView(name="stats", entities=[train], schema=schema, source=source, ttl=timedelta(hours=2))
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = pd.DataFrame(
+        {
+            "train": ["a", "b", "a"],
+            "delay": np.array([1.5, np.nan, 2.5], dtype="float32"),
+            "line": ["north", None, "south"],
+            "event_timestamp": pd.to_datetime([first, first, first + timedelta(hours=1)]).as_unit("us"),
+        }
+    )
+    rows.to_parquet(tmp_path / "stats.parquet")
+    contents = []
+    for name in ("feast", "ours"):
+        online = {"type": "sqlite", "path": str(tmp_path / name)}
+        config = {"project": "p", "provider": "local", "registry": str(tmp_path / f"{name}.db"), "online_store": online}
+        store = FeatureStore(config=RepoConfig(**config, entity_key_serialization_version=3))
+        store.apply([train, view])
+        stored = store.get_feature_view("stats")
+        if name == "feast":
+            for _, hour in rows.groupby("event_timestamp"):
+                store.write_to_online_store("stats", hour)
+        else:
+            with reach("feast", "the conversion or writing of online rows"):
+                _compat.write_online(store, stored, _compat.online_rows(stored, pa.Table.from_pandas(rows)))
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            query = "SELECT entity_key, feature_name, value, event_ts FROM p_stats ORDER BY 1, 2"
+            contents.append(connection.execute(query).fetchall())
+    assert len(contents[0]) == 4
+    assert contents[0] == contents[1]
