@@ -109,11 +109,9 @@ def train(
         with step("search"):
             best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
-        with step("evaluate on the holdout"):
-            metrics = evaluate(spec, split, best, folder)
+        metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
-        with step("refit on all rows"):
-            final = refit(spec, rows, best, folder)
+        final = refit(spec, rows, best, folder)
         protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
         sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
         with step("log to MLflow"):
@@ -126,6 +124,7 @@ def train(
     return TrainingResult(run_id, version, metrics, tags)
 
 
+@step("evaluate on the holdout")
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout; return its metrics there, with the most important of each slice.
 
@@ -148,6 +147,7 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     return metrics
 
 
+@step("refit on all rows")
 def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) -> Pipeline:
     """Fit the best candidate on every row.
 
