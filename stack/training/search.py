@@ -1,16 +1,17 @@
 """The search over candidates and hyper-parameters: Optuna, seeded, on the folds of the fit rows."""
 
 import socket
-from collections.abc import Callable, Generator
-from concurrent.futures import Executor
-from contextlib import closing
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
+from statistics import median
 from typing import Any, NamedTuple
 
 import optuna
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
+from optuna.trial import TrialState
 
 from stack.core.errors import StackError
 from stack.kit.models import Candidate
@@ -109,8 +110,8 @@ def search(
 ) -> TrialResult:
     """Try the candidates on folds of the fit part; return the best that ran on every fold. The holdout is not used.
 
-    The trials run one after the other, as each depends on the results of the earlier ones: workers fit the folds of a
-    trial in parallel, and the outcome is the same wherever they are.
+    A trial depends on the results of the earlier ones, but for those that are drawn at random: workers fit the folds of
+    these, and then of each later trial, in parallel. The outcome is the same wherever they are.
 
     Args:
         done: called after each trial; the baseline without parameters is number 0.
@@ -120,7 +121,8 @@ def search(
         StackError: no fold has two outcomes to learn from.
     """
     folds, known = prepare_folds(spec, split), candidates.available(spec, len(split.fit))
-    scores = partial(score_folds, workers, spec, workers.place(folds) if workers else folds)
+    placed = workers.place(folds) if workers else folds
+    start = partial(Fits, workers.executor if workers else None, spec, placed)
     results: list[TrialResult] = []
 
     def finish(result: TrialResult) -> None:
@@ -129,43 +131,107 @@ def search(
 
     for name, candidate in known.items():
         if candidate.space is None:
-            params = dict(candidate.initial_params)
-            finish(TrialResult(0, name, params, list(scores(name, params))))
+            fits = start(name, dict(candidate.initial_params))
+            fits.begin(fits.count)
+            finish(TrialResult(0, name, fits.params, [fits.score(fold) for fold in range(fits.count)]))
     if candidates.searched(known):
-        _optimise(spec, known, len(folds), scores, finish)
+        _optimise(spec, known, start, finish)
     return min((result for result in results if not result.pruned), key=lambda result: result.loss)
+
+
+class Fits:
+    """The fits of a candidate on the folds: by the threads or processes of an executor, else when a score is read."""
+
+    def __init__(
+        self, executor: Executor | None, spec: ProjectSpec, folds: list[Any], name: str, params: dict[str, Any]
+    ) -> None:
+        self.name, self.params, self.count = name, params, len(folds)
+        self.parallel = executor is not None
+        self._executor, self._spec, self._folds = executor, spec, folds
+        self._futures: dict[int, Future[FoldScore]] = {}
+
+    def begin(self, count: int) -> None:
+        """Begin the first `count` folds, the last first, which is the longest."""
+        for fold in reversed(range(count)):
+            if self._executor and fold not in self._futures:
+                self._futures[fold] = self._executor.submit(
+                    score_fold, self._spec, self._folds[fold], self.name, self.params
+                )
+
+    def score(self, fold: int) -> FoldScore:
+        """Return the score of a fold, which is fitted now where it was not begun."""
+        if fold in self._futures:
+            return self._futures[fold].result()
+        return score_fold(self._spec, self._folds[fold], self.name, self.params)
+
+    def cancel(self) -> None:
+        """Leave out the folds that have not begun, of a pruned trial."""
+        for future in self._futures.values():
+            future.cancel()
 
 
 def _optimise(
     spec: ProjectSpec,
     known: dict[str, Candidate],
-    folds: int,
-    scores: Callable[[str, dict[str, Any]], Generator[FoldScore, None, None]],
+    start: Callable[[str, dict[str, Any]], Fits],
     finish: Callable[[TrialResult], None],
 ) -> None:
     """Run the trials: the initial parameters of each candidate first, then what the sampler suggests."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    searched, trials = candidates.searched(known), spec.training.trials
     study = optuna.create_study(
         sampler=TPESampler(seed=spec.training.seed, n_startup_trials=RANDOM_TRIALS),
-        pruner=MedianPruner(n_startup_trials=len(candidates.searched(known))),
+        pruner=MedianPruner(n_startup_trials=len(searched)),
     )
-    for name in candidates.searched(known):
+    for name in searched:
         study.enqueue_trial(candidates.initial_params(name, known))
 
-    def objective(trial: optuna.Trial) -> float:
-        name, params = candidates.suggest(trial, known)
-        result = TrialResult(trial.number + 1, name, params)
-        with closing(scores(name, params)) as fold_scores:
-            for step, score in enumerate(fold_scores):
-                result.scores.append(score)
-                trial.report(result.loss, step)
-                if step + 1 < folds and trial.should_prune():
-                    finish(replace(result, pruned=True))
-                    raise optuna.TrialPruned
-        finish(result)
-        return result.loss
+    def ask() -> tuple[optuna.Trial, Fits]:
+        trial = study.ask()
+        return trial, start(*candidates.suggest(trial, known))
 
-    study.optimize(objective, n_trials=spec.training.trials)
+    asked = [ask() for _ in range(min(RANDOM_TRIALS, trials))]
+    try:
+        _begin([fits for _, fits in asked if fits.parallel], len(searched))
+        for number in range(trials):
+            if number == len(asked):
+                asked.append(ask())
+                asked[number][1].begin(asked[number][1].count)
+            finish(_run(study, *asked[number]))
+    finally:
+        for _, fits in asked:
+            fits.cancel()
+
+
+def _begin(trials: list[Fits], unpruned: int) -> None:
+    """Begin the first fold of some trials, then the others of those that :class:`MedianPruner` will not prune there.
+
+    Args:
+        unpruned: the pruner lets so many trials run to their end.
+    """
+    for fits in trials:
+        fits.begin(1)
+    losses: list[float] = []
+    for fits in trials:
+        loss = fits.score(0).loss
+        if len(losses) < unpruned or loss <= median(losses):
+            losses.append(loss)
+            fits.begin(fits.count)
+
+
+def _run(study: optuna.Study, trial: optuna.Trial, fits: Fits) -> TrialResult:
+    """Read the scores of a trial, fold by fold, until the pruner gives it up; return its result."""
+    result = TrialResult(trial.number + 1, fits.name, fits.params)
+    for fold in range(fits.count):
+        result.scores.append(fits.score(fold))
+        trial.report(result.loss, fold)
+        if fold + 1 < fits.count and trial.should_prune():
+            fits.cancel()
+            study.tell(trial, state=TrialState.PRUNED)
+            return replace(result, pruned=True)
+        fits.begin(fits.count)
+    study.tell(trial, result.loss)
+    return result
 
 
 def score_fold(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -> FoldScore:
@@ -174,22 +240,3 @@ def score_fold(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any])
     pipeline = candidates.fit_on(spec, name, params, fold.fit[columns], fold.fit_label)
     loss = scorer.loss(fold.test_label, scorer.task.predict(pipeline, fold.test[columns]))
     return FoldScore(float(loss), socket.gethostname())
-
-
-def score_folds(
-    workers: Workers | None, spec: ProjectSpec, folds: list[Any], name: str, params: dict[str, Any]
-) -> Generator[FoldScore, None, None]:
-    """Score a candidate on each fold, in their order; workers start all at once, with the last, which is the longest.
-
-    Without workers, this thread fits a fold when its score is requested.
-    """
-    if workers is None:
-        yield from (score_fold(spec, fold, name, params) for fold in folds)
-        return
-    futures = [workers.executor.submit(score_fold, spec, fold, name, params) for fold in reversed(folds)]
-    try:
-        for future in reversed(futures):
-            yield future.result()
-    finally:
-        for future in futures:  # of a pruned trial
-            future.cancel()

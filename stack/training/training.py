@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as installed
@@ -109,9 +110,11 @@ def train(
         with step("search"):
             best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
-        metrics = evaluate(spec, split, best, folder)
+        with step("evaluate, and refit beside it"), ThreadPoolExecutor(1) as beside:
+            refitted = beside.submit(refit, spec, rows, best, folder)
+            metrics = evaluate(spec, split, best, folder)
+            final = refitted.result()
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
-        final = refit(spec, rows, best, folder)
         protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
         sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
         with step("log to MLflow"):
@@ -124,7 +127,6 @@ def train(
     return TrainingResult(run_id, version, metrics, tags)
 
 
-@step("evaluate on the holdout")
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout; return its metrics there, with the most important of each slice.
 
@@ -147,7 +149,6 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     return metrics
 
 
-@step("refit on all rows")
 def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) -> Pipeline:
     """Fit the best candidate on every row.
 
@@ -156,8 +157,7 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
     """
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
-    with step("export to ONNX"):
-        export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
+    export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
     rows = evaluation.answered(spec, sample, tasks.of(spec).predict(pipeline, candidates.frame(spec, sample)))
     _write(spec, rows, ["event_timestamp"], folder / "reference" / "reference.parquet")
     return pipeline
