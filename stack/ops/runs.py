@@ -4,9 +4,9 @@ Source: https://docs.prefect.io/v3/api-ref/rest-api. Prefect's own client takes 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -19,6 +19,8 @@ ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 WAITING = "PAUSED"
 """A run that waits for a person has done its work so far; it is not followed further."""
 PAGE = 200
+LATE = timedelta(seconds=60)
+"""A line of a log reaches the server within this time of a later one of another process."""
 INFO = 20
 LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
 NOISE = {"prefect.flow_runs.worker", "prefect.flow_runs.runner"}
@@ -126,39 +128,60 @@ class Runs:
         """Return the address of a run's page."""
         return f"{self._settings.address('prefect')}/runs/flow-run/{run}"
 
+    def wait(self, run: str, pause: float = 0.5) -> Run:
+        """Wait until a run ends; its log is left to others."""
+        while (state := self._state(run))["type"] not in (*ENDED, WAITING):
+            time.sleep(pause)
+        return self._run(run, state)
+
     def follow(self, run: str, report: Callable[[str], None], pause: float = 1.0) -> Run:
         """Report the log of a run and of the runs that it starts, until it ends; look every `pause` seconds."""
-        reported: set[str] = set()
+        reported: dict[str, datetime] = {}
+        flows = {run: self._flow(self._call("GET", f"flow_runs/{run}")["flow_id"])}
         final = {*ENDED, WAITING}
         while True:
             state = self._state(run)
             if state["type"] in final:
                 time.sleep(2 * pause)  # the last lines of a log reach the server after the state
                 state = self._state(run)  # a replay that has crashed is started again
-            for line in self._news(run, reported):
+            for line in self._news(flows, reported):
                 report(line)
             if state["type"] in final:
                 return self._run(run, state)
             time.sleep(pause)
 
-    def _news(self, run: str, reported: set[str]) -> Iterator[str]:
-        """Yield the log lines that are new, oldest first."""
-        flows = {str(member["id"]): self._flow(member["flow_id"]) for member in self._family({"id": {"any_": [run]}})}
-        question = {"logs": {"flow_run_id": {"any_": list(flows)}}, "sort": "TIMESTAMP_ASC", "limit": PAGE}
-        offset = 0
-        while page := self._call("POST", "logs/filter", question | {"offset": offset}):
+    def _news(self, flows: dict[str, str], reported: dict[str, datetime]) -> Iterator[str]:
+        """Yield the log lines that are new, oldest first.
+
+        Args:
+            flows: id of each run -> name of its flow; the runs that they have started are added.
+            reported: id of each line that was reported -> its instant; new ones are added.
+        """
+        while children := self._call("POST", "flow_runs/filter", {"flow_runs": _children(flows)}):
+            flows |= {str(child["id"]): self._flow(child["flow_id"]) for child in children}
+        lines: dict[str, Any] = {"flow_run_id": {"any_": [*flows]}}
+        if reported:
+            lines["timestamp"] = {"after_": (max(reported.values()) - LATE).isoformat()}
+        question = {"logs": lines, "sort": "TIMESTAMP_ASC"}
+        for entry in self._pages("logs/filter", question):
+            if entry["id"] in reported or entry["level"] < INFO or entry["name"] in NOISE:
+                continue
+            at = datetime.fromisoformat(entry["timestamp"])
+            reported[entry["id"]] = at
+            message = entry["message"].partition("\nTraceback")[0]  # the whole of it stands on the run's page
+            if message == FINISHED and entry["task_run_id"]:  # of ``fetch-1a2``, the task is ``fetch``
+                task = str(self._call("GET", f"task_runs/{entry['task_run_id']}")["name"]).rpartition("-")[0]
+                message = f"{task.replace('_', ' ')} done"
+            level = LEVELS.get(entry["level"] // 10 * 10, "")
+            yield f"  {at.astimezone():%H:%M:%S} {flows[entry['flow_run_id']]:<9} {level}{message}"
+
+    def _pages(self, path: str, question: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield all that a filter selects, read page by page."""
+        page, offset = [None] * PAGE, 0
+        while len(page) == PAGE:
+            page = self._call("POST", path, {**question, "limit": PAGE, "offset": offset})
             offset += len(page)
-            for entry in page:
-                if entry["id"] in reported or entry["level"] < INFO or entry["name"] in NOISE:
-                    continue
-                reported.add(entry["id"])
-                message = entry["message"].partition("\nTraceback")[0]  # the whole of it stands on the run's page
-                if message == FINISHED and entry["task_run_id"]:  # of ``fetch-1a2``, the task is ``fetch``
-                    task = str(self._call("GET", f"task_runs/{entry['task_run_id']}")["name"]).rpartition("-")[0]
-                    message = f"{task.replace('_', ' ')} done"
-                at = datetime.fromisoformat(entry["timestamp"]).astimezone()
-                level = LEVELS.get(entry["level"] // 10 * 10, "")
-                yield f"  {at:%H:%M:%S} {flows[entry['flow_run_id']]:<9} {level}{message}"
+            yield from page
 
     def _family(self, runs: Mapping[str, Any], **question: Any) -> Iterator[Any]:
         """Yield the flow runs that a filter selects, and those that they have started, from generation to generation.
@@ -234,3 +257,8 @@ class Runs:
                 if not answer.is_server_error or time.monotonic() - began > patience:
                     return answer
             time.sleep(1)
+
+
+def _children(flows: Collection[str]) -> dict[str, Any]:
+    """Return the filter of the runs that some runs have started, but for those that are among them."""
+    return {"parent_flow_run_id": {"any_": [*flows]}, "id": {"not_any_": [*flows]}}

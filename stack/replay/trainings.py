@@ -36,14 +36,14 @@ class Trainings:
         Raises:
             StackError: it failed :data:`ATTEMPTS` times.
         """
-        outcome = self._follow(run)
+        outcome = self._runs.wait(run)
         for _ in range(1, ATTEMPTS):
             if outcome.good:
                 return
             self._log.warning("training of %s: %s", cutoff, outcome.message)
             # A cancelled training gave way to another, which the event has started after all.
             other = self.find(cutoff)
-            outcome = self._follow(self._start(cutoff) if other is None or other.ended else other.id)
+            outcome = self._runs.wait(self._start(cutoff) if other is None or other.ended else other.id)
         if not outcome.good:
             raise StackError(
                 f"training of {self._project} at {cutoff}",
@@ -55,7 +55,3 @@ class Trainings:
     def _start(self, cutoff: datetime) -> str:
         reason = "the training that the drift event asked for did not end well"
         return self._runs.start("train", self._project, {"cutoff": cutoff.isoformat(), "reason": reason})
-
-    def _follow(self, run: str) -> Run:
-        """Wait until a training has ended; its log is left to its own run."""
-        return self._runs.follow(run, lambda _: None)

@@ -56,7 +56,7 @@ class Runs:
         self.begun.append(Run(f"run-{len(self.begun)}", "RUNNING"))
         return self.begun[-1].id
 
-    def follow(self, run: str, report: Any) -> Run:
+    def wait(self, run: str) -> Run:
         (begun,) = [item for item in self.begun if item.id == run]
         begun.state = self.states.pop(0)
         return begun

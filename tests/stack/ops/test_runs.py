@@ -1,0 +1,70 @@
+"""A run is followed line by line: each once, those of the runs that it starts too, without reading all anew."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from stack.core.settings import Settings
+from stack.ops.runs import LATE, PAGE, Runs
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Server:
+    """Prefect's API: a run that starts another, and writes `batches` of lines, one more at each look; then it ends."""
+
+    def __init__(self, *batches: int) -> None:
+        self.batches, self.looks, self.questions = batches, 0, list[Any]()
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        if path == "flow_runs/filter":
+            known = body["flow_runs"]["id"]["not_any_"]
+            return [{"id": "child", "flow_id": "train"}] if self.looks > 2 and "child" not in known else []
+        if path == "logs/filter":
+            self.questions.append(body)
+            return self.lines(body)[body["offset"] : body["offset"] + body["limit"]]
+        if path.startswith("flows/"):
+            return {"name": path.removeprefix("flows/")}
+        self.looks += 1
+        state = "RUNNING" if self.looks <= len(self.batches) else "COMPLETED"
+        return {"flow_id": "pipeline", "state": {"type": state, "message": ""}}
+
+    def lines(self, body: Any) -> list[Any]:
+        since = body["logs"].get("timestamp", {}).get("after_", START.isoformat())
+        count, runs = sum(self.batches[: self.looks - 1]), body["logs"]["flow_run_id"]["any_"]
+        stamps = [(START + timedelta(seconds=30 * at)).isoformat() for at in range(count)]
+        return [
+            {"id": str(at), "level": 20, "name": "x", "message": f"line {at}", "task_run_id": None}
+            | {"timestamp": stamp, "flow_run_id": runs[-1]}
+            for at, stamp in enumerate(stamps)
+            if stamp >= since
+        ]
+
+
+@pytest.fixture
+def follow(tmp_path, monkeypatch):
+    def followed(server: Server) -> list[str]:
+        runs, lines = Runs(Settings(home=tmp_path)), list[str]()
+        monkeypatch.setattr(runs, "_call", server.call)
+        assert runs.follow("run", lines.append, pause=0).good
+        return lines
+
+    return followed
+
+
+def test_each_line_is_reported_once_with_the_flow_of_its_run(follow):
+    lines = follow(Server(2, 3, 2))
+    assert [line.partition("line ")[2] for line in lines] == [str(at) for at in range(7)]
+    assert {line.split()[1] for line in lines} == {"pipeline", "train"}
+
+
+def test_only_the_last_lines_are_read_again(follow):
+    server = Server(10, 10)
+    follow(server)
+    last = server.questions[-1]["logs"]["timestamp"]["after_"]
+    assert datetime.fromisoformat(last) == START + timedelta(seconds=9 * 30) - LATE
+
+
+def test_a_long_log_is_read_page_by_page(follow):
+    assert len(follow(Server(2 * PAGE + 1, 1))) == 2 * PAGE + 2
