@@ -110,10 +110,7 @@ def train(
         with step("search"):
             best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
-        with step("evaluate, and refit beside it"), ThreadPoolExecutor(1) as beside:
-            refitted = beside.submit(refit, spec, rows, best, folder)
-            metrics = evaluate(spec, split, best, folder)
-            final = refitted.result()
+        metrics, final = evaluate_and_refit(spec, split, rows, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
         protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
         sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
@@ -125,6 +122,16 @@ def train(
             version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics) | served)
         report(f"version {version} registered: {best.candidate}, fitted on {len(rows):,} rows")
     return TrainingResult(run_id, version, metrics, tags)
+
+
+@step("evaluate and refit")
+def evaluate_and_refit(
+    spec: ProjectSpec, split: Split, rows: DataFrame, best: TrialResult, folder: Path
+) -> tuple[dict[str, float], Pipeline]:
+    """Return what :func:`evaluate` and :func:`refit` return, which take a core each."""
+    with ThreadPoolExecutor(1) as beside:
+        refitted = beside.submit(refit, spec, rows, best, folder)
+        return evaluate(spec, split, best, folder), refitted.result()
 
 
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:

@@ -55,7 +55,7 @@ def follow(tmp_path, monkeypatch):
 
 def test_each_line_is_reported_once_with_the_flow_of_its_run(follow):
     lines = follow(Server(2, 3, 2))
-    assert [line.partition("line ")[2] for line in lines] == [str(at) for at in range(7)]
+    assert [line.split()[-1] for line in lines] == [str(at) for at in range(7)]
     assert {line.split()[1] for line in lines} == {"pipeline", "train"}
 
 
