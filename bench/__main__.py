@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import join, projects, serving, shadow, swap
+from bench import history, idle, join, processes, projects, serving, shadow, swap
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
@@ -21,12 +21,15 @@ from stack.core.settings import Settings
 from stack.specification import specs
 
 PROJECT = "flights"
+UP_BAR = 10.0
+"""Seconds from `stack up` of the stopped stack to all services healthy."""
 
 
 def main() -> int:
     """Print a table of start-up, serving, swaps, roll-out, projects and the join; exit with 1 when a bar is missed."""
     began, spec = time.perf_counter(), specs.load(PROJECT)
     with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as (running, rows):
+        rows += step("idle", idle.measure, running)
         rows += step("serving", serving.compare, running, spec)
         rows += step("swaps", lambda: swap.under_load(running, spec).rows())
     with projects.small() as one:
@@ -34,7 +37,8 @@ def main() -> int:
         rows += step("projects", projects.compare, one)
     rows += step("join", join.compare)
     print()
-    met = print_rows(rows)
+    met = print_rows(rows, history.last())
+    history.append(rows)
     print(f"\n{(time.perf_counter() - began) / 60:.1f} min; load of the machine {os.getloadavg()[2]:.1f} by now")
     return 0 if met else 1
 
@@ -54,15 +58,32 @@ def stack(home: Path) -> Iterator[tuple[Settings, list[Row]]]:
     environ = os.environ | ports | {"STACK_HOME": str(home), "STACK_RUNTIME": "local"}
     command = [sys.executable, "-m", "stack"]
     try:
-        taken = []
-        for _ in range(2):
+        running = settings.load(environ, env_file=Path(os.devnull))
+
+        def up() -> tuple[float, float]:
             began = time.perf_counter()
             subprocess.run([*command, "up"], env=environ, check=True, stdout=subprocess.DEVNULL)
-            taken.append(time.perf_counter() - began)
-        first, second = taken
+            return time.perf_counter() - began, processes.core_seconds(running)
+
+        first, again = up(), up()
+        subprocess.run([*command, "down"], env=environ, check=True, stdout=subprocess.DEVNULL)
+        down_up = up()
         subprocess.run([*command, "status"], env=environ, check=True)
-        row = Row("stack up again", f"{second:.1f} s", f"{first:.1f} s with the first pipeline", ratio(second, first))
-        yield settings.load(environ, env_file=Path(os.devnull)), [row]
+        with_pipeline = f"{first[0]:.1f} s with the first pipeline"
+        yield (
+            running,
+            [
+                Row("stack up again", f"{again[0]:.1f} s", with_pipeline, ratio(again[0], first[0])),
+                Row(
+                    "stack up after down",
+                    f"{down_up[0]:.1f} s, {down_up[1]:.1f} core s of services",
+                    with_pipeline,
+                    ratio(down_up[0], first[0]),
+                    f"<= {UP_BAR:.0f} s",
+                    down_up[0] <= UP_BAR,
+                ),
+            ],
+        )
     finally:
         subprocess.run([*command, "down"], env=environ, check=False, stdout=subprocess.DEVNULL)
 

@@ -65,6 +65,7 @@ class _Run:
     requests: Iterator[bytes]
     deadline: float
     answered: Callable[[bytes], None] | None
+    pause: float = 0.0
     answers: list[Answered] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
@@ -83,7 +84,7 @@ class _Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self.started = perf_counter()
-        if self.started >= self.run.deadline:
+        if self.started >= self.run.deadline or self.transport.is_closing():
             self.transport.close()
             return
         self.in_flight = True
@@ -101,7 +102,11 @@ class _Client(asyncio.Protocol):
         if self.run.answered and status == 200:
             self.run.answered(body)
         self.buffer = b""
-        self._ask()
+        if self.run.pause:
+            due = self.started + self.run.pause - perf_counter()
+            asyncio.get_running_loop().call_later(max(0.0, due), self._ask)
+        else:
+            self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.in_flight:
@@ -142,6 +147,7 @@ async def load(
     clients: int,
     seconds: float,
     answered: Callable[[bytes], None] | None = None,
+    rate: float | None = None,
 ) -> Load:
     """Post the bodies in turn, over and over, from `clients` connections.
 
@@ -151,12 +157,13 @@ async def load(
         clients: connections, each with one request in flight.
         seconds: no request starts after this time.
         answered: called with the body of each 200 answer.
+        rate: requests a second of each connection at most; default: one as soon as the last is answered.
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     head = f"POST {parts.path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\n"
     requests = [f"{head}content-length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
     began = perf_counter()
-    run = _Run(itertools.cycle(requests), began + seconds, answered)
+    run = _Run(itertools.cycle(requests), began + seconds, answered, 1 / rate if rate else 0.0)
     await asyncio.gather(*(_client(host, port, run) for _ in range(clients)))
     return Load(perf_counter() - began, run.answers, run.statuses)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 import pandas as pd
-import psutil
 
+from bench import processes
 from bench.checkouts import interpreter
 from bench.servers import free_port
 from bench.table import Row, ratio
@@ -111,7 +111,8 @@ class Checkout:
         with httpx.Client(base_url=self.settings.prediction_url, timeout=30, trust_env=False) as client:
             for name in projects:
                 self._ask(client, name)
-        return sum(process.memory_info().rss for process in self._processes()) / 2**20
+        of_predictions = processes.of(self.settings, "services.prediction")
+        return sum(process.memory_info().rss for process in of_predictions) / 2**20
 
     def copy_project(self, name: str) -> None:
         """Write a project like the first one, whose champion is a version of its own of the same run."""
@@ -151,16 +152,6 @@ class Checkout:
         eventually(lambda: client.post(f"/{name}/predict", content=body).is_success)
         for _ in range(50):
             client.post(f"/{name}/predict", content=body).raise_for_status()
-
-    def _processes(self) -> Iterator[psutil.Process]:
-        for process in psutil.process_iter(["cmdline"]):
-            if "services.prediction" in (process.info["cmdline"] or []):
-                try:
-                    ours = process.environ().get("STACK_HOME") == str(self.settings.home)
-                except psutil.Error:
-                    continue
-                if ours:
-                    yield process
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:

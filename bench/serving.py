@@ -1,4 +1,7 @@
-"""One-row predictions over HTTP, against ``mlflow models serve`` of the same pipeline in the same run."""
+"""Predictions over HTTP, against two servers of the same model in the same run, which read no features and keep no log.
+
+One is ``mlflow models serve``, the other FastAPI with ONNX Runtime (:mod:`bench.onnx_server`).
+"""
 
 import asyncio
 import json
@@ -7,27 +10,51 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import Self
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Self
 
+from bench import processes
 from bench.load import Load, load
 from bench.servers import free_port, stop, wait
 from bench.table import Row, ratio
 from stack.core.settings import Settings
 from stack.project import Project, contract
+from stack.registry import artifacts
 from stack.specification.specs import ProjectSpec
 
 ROUNDS = 3
 SECONDS = 5.0
 ROWS = 500
 """Different flights, asked about in turn."""
-CLIENTS = (8, 1)
-BAR = 3.0
-"""At so many clients as come first, times the other server's requests a second."""
-OURS, THEIRS = "stack", "mlflow models serve"
+OURS, MLFLOW, ONNX = "stack", "mlflow models serve", "FastAPI + ONNX"
+
+
+class Way(NamedTuple):
+    """A way of asking, with the bars of the stack."""
+
+    words: str
+    clients: int
+    rate: float | None = None
+    """Requests a second of each client at most."""
+    rows: int = 1
+    """Of each request."""
+    least_rate: float = 0.0
+    p99: float = float("inf")
+    """Milliseconds."""
+    times: Mapping[str, float] = {}  # noqa: RUF012  # never changed
+    """Server -> how many times its rate is expected of the stack."""
+
+
+WAYS = (
+    Way("8 clients", 8, least_rate=1600, p99=10, times={MLFLOW: 3.0, ONNX: 0.8}),
+    Way("1 client", 1),
+    Way("1 client, 100 a second", 1, rate=100, p99=5),
+    Way("1 client, 1,000 rows a request", 1, rows=1000, p99=60),
+)
 
 
 @dataclass(frozen=True)
@@ -51,49 +78,85 @@ class Speed:
 
 
 def compare(settings: Settings, spec: ProjectSpec) -> list[Row]:
-    """Load both servers in turn, round after round, with the same flights.
+    """Load the servers in turn, round after round, with the same flights.
 
-    The stack reads its features and writes its log; the other server is sent the features.
+    The stack reads its features and writes its log; the other servers are sent the features.
     """
-    speeds = measure(settings, spec)
-    return [row for count in CLIENTS for row in _rows(count, speeds[OURS, count], speeds[THEIRS, count])]
+    before, speeds = processes.core_seconds(settings, "services.prediction"), measure(settings, spec)
+    spent = processes.core_seconds(settings, "services.prediction") - before
+    rows = [row for way in WAYS for row in _rows(way, {name: speeds[name, way.words] for name in (OURS, MLFLOW, ONNX)})]
+    return [*rows, Row("core seconds of the prediction service during these loads", f"{spent:.0f} s")]
 
 
-def _rows(clients: int, ours: Speed, theirs: Speed) -> list[Row]:
-    of = f"{clients} client{'' if clients == 1 else 's'}"
-    rate = Row(
-        f"requests a second, {of}, one row each",
-        f"{ours.rate:.0f}",
-        f"{theirs.rate:.0f} {THEIRS}",
-        ratio(ours.rate, theirs.rate),
-    )
-    if clients == CLIENTS[0]:
-        rate = replace(rate, bar=f">= {BAR:.0f} x", met=ours.rate >= BAR * theirs.rate and not ours.failed)
+def _rows(way: Way, speeds: Mapping[str, Speed]) -> list[Row]:
+    ours = speeds[OURS]
+    rows = [
+        Row(
+            f"requests a second, {way.words}",
+            f"{ours.rate:.0f}",
+            f"{speeds[name].rate:.0f} {name}",
+            ratio(ours.rate, speeds[name].rate),
+            f">= {times} x" if (times := way.times.get(name)) else "",
+            ours.rate >= times * speeds[name].rate and not ours.failed if times else None,
+        )
+        for name in (MLFLOW, ONNX)
+    ]
+    if way.least_rate:
+        met = ours.rate >= way.least_rate
+        rows.append(Row(f"rate, {way.words}", f"{ours.rate:.0f}", bar=f">= {way.least_rate:.0f}", met=met))
+    p50, p99 = (f"{speeds[ONNX].p50:.1f} ms {ONNX}", f"{speeds[ONNX].p99:.1f} ms {ONNX}")
+    bar = f"<= {way.p99:.0f} ms" if way.p99 < float("inf") else ""
     return [
-        rate,
-        *(_latency(f"p{share}, {of}", getattr(ours, f"p{share}"), getattr(theirs, f"p{share}")) for share in (50, 99)),
+        *rows,
+        Row(f"p50, {way.words}", f"{ours.p50:.1f} ms", p50, ratio(ours.p50, speeds[ONNX].p50)),
+        Row(
+            f"p99, {way.words}",
+            f"{ours.p99:.1f} ms",
+            p99,
+            ratio(ours.p99, speeds[ONNX].p99),
+            bar,
+            ours.p99 <= way.p99 if bar else None,
+        ),
     ]
 
 
-def _latency(what: str, ours: float, theirs: float) -> Row:
-    return Row(what, f"{ours:.1f} ms", f"{theirs:.1f} ms {THEIRS}", ratio(ours, theirs))
-
-
-def measure(settings: Settings, spec: ProjectSpec) -> dict[tuple[str, int], Speed]:
-    """What each server does for each number of clients."""
+def measure(settings: Settings, spec: ProjectSpec) -> dict[tuple[str, str], Speed]:
+    """What each server does for each way of asking."""
     ours = f"{settings.prediction_url}/{spec.name}/predict"
     rows = asked(settings, spec)
-    measured: dict[tuple[str, int], list[Load]] = {}
-    with mlflow_serving(settings, spec) as theirs:
-        targets = {OURS: (ours, rows), THEIRS: (theirs, features(settings, spec, ours, rows))}
-        for count in CLIENTS:
+    measured: dict[tuple[str, str], list[Load]] = {}
+    with mlflow_serving(settings, spec) as mlflow, onnx_serving(settings, spec) as onnx:
+        values = features(settings, spec, ours, rows)
+        for way in WAYS:
+            targets = {
+                OURS: (ours, rows if way.rows == 1 else [_together(rows, way.rows)]),
+                MLFLOW: (mlflow, [_split(many) for many in _groups(values, way.rows)]),
+                ONNX: (onnx, [json.dumps({"rows": many}).encode() for many in _groups(values, way.rows)]),
+            }
             for url, bodies in targets.values():
-                asyncio.run(load(url, bodies, clients=count, seconds=1))
+                asyncio.run(load(url, bodies, clients=way.clients, seconds=1, rate=way.rate))
             for _ in range(ROUNDS):
                 for name, (url, bodies) in targets.items():
-                    found = asyncio.run(load(url, bodies, clients=count, seconds=SECONDS))
-                    measured.setdefault((name, count), []).append(found)
+                    found = asyncio.run(load(url, bodies, clients=way.clients, seconds=SECONDS, rate=way.rate))
+                    measured.setdefault((name, way.words), []).append(found)
     return {key: Speed.of(rounds) for key, rounds in measured.items()}
+
+
+def _together(bodies: list[bytes], count: int) -> bytes:
+    """One body of many rows, out of those of one row each."""
+    rows = [row for body in bodies for row in json.loads(body)["rows"]]
+    return json.dumps({"rows": (rows * (count // len(rows) + 1))[:count]}).encode()
+
+
+def _groups(values: list[dict[str, Any]], size: int) -> list[list[dict[str, Any]]]:
+    """Rows of features, so many a request."""
+    return [[one] for one in values] if size == 1 else [(values * (size // len(values) + 1))[:size]]
+
+
+def _split(rows: list[dict[str, Any]]) -> bytes:
+    """A body for MLflow's server."""
+    data = [list(row.values()) for row in rows]
+    return json.dumps({"dataframe_split": {"columns": list(rows[0]), "data": data}}).encode()
 
 
 def asked(settings: Settings, spec: ProjectSpec) -> list[bytes]:
@@ -104,8 +167,8 @@ def asked(settings: Settings, spec: ProjectSpec) -> list[bytes]:
     return [json.dumps({"rows": [row]}, default=lambda instant: instant.isoformat()).encode() for row in rows]
 
 
-def features(settings: Settings, spec: ProjectSpec, url: str, rows: list[bytes]) -> list[bytes]:
-    """The same rows as ``mlflow models serve`` takes them: with the features that the stack used, out of its log."""
+def features(settings: Settings, spec: ProjectSpec, url: str, rows: list[bytes]) -> list[dict[str, Any]]:
+    """The features that the stack used for the same rows, out of its log."""
     ids: list[str] = []
     asyncio.run(
         load(url, rows, clients=1, seconds=5, answered=lambda body: ids.append(json.loads(body)[0]["prediction_id"]))
@@ -113,10 +176,19 @@ def features(settings: Settings, spec: ProjectSpec, url: str, rows: list[bytes])
     now = Project(settings, spec).clock.now()
     log = Project(settings, spec).log.read(now - timedelta(seconds=1), now).set_index("id").loc[ids[: len(rows)]]
     frame = log[list(spec.features.columns)]
-    split = json.loads(frame.to_json(orient="split", index=False))
-    return [
-        json.dumps({"dataframe_split": {"columns": split["columns"], "data": [row]}}).encode() for row in split["data"]
-    ]
+    return json.loads(frame.to_json(orient="records"))  # type: ignore[no-any-return]
+
+
+@contextmanager
+def onnx_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
+    """Serve the champion's served form by FastAPI; yields where it takes requests."""
+    with TemporaryDirectory(prefix="bench-onnx-") as folder:
+        form = Path(folder) / "served"
+        artifacts.fetch(settings, Project(settings, spec).registry.require_champion(), form)
+        port = free_port()
+        command = [sys.executable, "-m", "bench.onnx_server", str(form), str(port)]
+        with _running(command, os.environ, settings.logs / "onnx-server.log", f"http://127.0.0.1:{port}/ping"):
+            yield f"http://127.0.0.1:{port}/predict"
 
 
 @contextmanager
@@ -134,11 +206,17 @@ def mlflow_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
         # MLflow refuses skops files otherwise, as their allow-list lies beside the model; this one is ours.
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
     }
-    log = settings.logs / "mlflow-models-serve.log"
+    with _running(command, environ, settings.logs / "mlflow-models-serve.log", f"http://127.0.0.1:{port}/ping"):
+        yield f"http://127.0.0.1:{port}/invocations"
+
+
+@contextmanager
+def _running(command: list[str], environ: Mapping[str, str], log: Path, ready: str) -> Iterator[None]:
+    """Run a server, from its first answer to the end of the context."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
     try:
-        wait(f"http://127.0.0.1:{port}/ping", process, log)
-        yield f"http://127.0.0.1:{port}/invocations"
+        wait(ready, process, log)
+        yield
     finally:
         stop(process)

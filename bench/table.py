@@ -1,9 +1,9 @@
 """What was measured, as a table: each figure beside the one that it is compared with, of the same run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-HEAD = ("", "found", "against", "ratio", "bar", "")
+HEAD = ("", "found", "against", "ratio", "bar", "", "last run")
 MARKS = {True: "met", False: "MISSED", None: ""}
 
 
@@ -26,10 +26,12 @@ def ratio(found: float, baseline: float) -> str:
     return f"{found / baseline:.2f}"
 
 
-def print_rows(rows: Sequence[Row]) -> bool:
-    """Print the table; say whether every bar is met."""
-    lines = [HEAD, *((*astuple(row)[:-1], MARKS[row.met]) for row in rows)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(HEAD))]
+def print_rows(rows: Sequence[Row], last: Mapping[str, str] | None = None) -> bool:
+    """Print the table, with the figures of the last run where they are given; say whether every bar is met."""
+    head = HEAD if last else HEAD[:-1]
+    of_rows = ((*astuple(row)[:-1], MARKS[row.met], (last or {}).get(row.what, "")) for row in rows)
+    lines = [head, *(line[: len(head)] for line in of_rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     return all(row.met is not False for row in rows)
