@@ -94,6 +94,24 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
+def mlflow_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """MLflow's server. A test registers its models under the name of a project of its own."""
+    own = settings.load(own_environment(tmp_path_factory.mktemp("mlflow")), env_file=Path("/dev/null"))
+    service = Service(own, "mlflow", lambda: httpx.get(f"{own.mlflow_url}/health").is_success)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def tracked(mlflow_service: Service) -> Settings:
+    """Settings of a stack whose MLflow server runs."""
+    return mlflow_service.settings
+
+
+@pytest.fixture(scope="session")
 def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Prefect's server, which remembers nothing of an earlier one."""
     own = settings.load(own_environment(tmp_path_factory.mktemp("prefect")), env_file=Path("/dev/null"))

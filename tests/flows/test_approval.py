@@ -19,7 +19,7 @@ from stack.promotion import challengers, decisions
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 from stack.training.training import TrainingSet
-from tests.stack.conftest import DAYS, START, toy, toy_rows, tracked  # noqa: F401  # fixtures
+from tests.stack.conftest import DAYS, START, toy, toy_rows  # noqa: F401  # fixtures
 
 
 @pytest.fixture

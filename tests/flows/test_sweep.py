@@ -14,7 +14,7 @@ from stack.core.settings import Settings
 from stack.lake import lake
 from stack.specification import specs
 from stack.training.search import Workers
-from tests.stack.conftest import DAYS, START, toy, toy_rows, tracked  # noqa: F401  # fixtures
+from tests.stack.conftest import DAYS, START, toy, toy_rows  # noqa: F401  # fixtures
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
 

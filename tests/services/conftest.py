@@ -13,7 +13,7 @@ from stack.specification import specs
 from stack.specification.sections import Training
 from stack.specification.specs import ProjectSpec
 from tests.polling import PATIENCE_SECONDS
-from tests.stacks import Service, own_environment
+from tests.stacks import Service
 
 SINCE, NOW = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 12, 15, tzinfo=UTC)
 
@@ -34,24 +34,13 @@ def spec() -> ProjectSpec:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def home(tracked: Settings) -> Settings:
     """Settings of a stack of its own."""
-    from stack.core import settings
-
-    return settings.load(own_environment(tmp_path_factory.mktemp("prediction")))
+    return tracked
 
 
 @pytest.fixture(scope="session")
-def mlflow(home: Settings) -> Iterator[Service]:
-    """The registry."""
-    service = Service(home, "mlflow", lambda: get(f"{home.mlflow_url}/health").is_success)
-    service.start()
-    yield service
-    service.stop()
-
-
-@pytest.fixture(scope="session")
-def version(home: Settings, spec: ProjectSpec, mlflow: Service) -> str:
+def version(home: Settings, spec: ProjectSpec) -> str:
     """A version trained on eleven real days; no alias points at it yet. The clock stands at NOW."""
     from stack.core import code
     from stack.features import datasets, features

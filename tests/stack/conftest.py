@@ -1,14 +1,9 @@
-"""A toy project whose outcome follows from its columns, and a real MLflow server."""
+"""A toy project whose outcome follows from its columns."""
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,8 +14,6 @@ from stack.project import Project
 from stack.registry.registry import CHALLENGER, CHAMPION, PREVIOUS
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
-from tests.polling import eventually
-from tests.stacks import free_ports
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 DAYS = 20
@@ -71,33 +64,6 @@ def toy_rows() -> Callable[..., DataFrame]:
         return pd.DataFrame(rows)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings of a stack whose MLflow server runs."""
-    settings = Settings(home=tmp_path_factory.mktemp("tracked"), mlflow_port=free_ports(1)[0])
-    (settings.home / "mlflow").mkdir()
-    switches = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "OMP_NUM_THREADS": "1",
-    }
-    log = (settings.home / "mlflow.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "services.tracking"],
-        env=os.environ | settings.environment() | switches,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    experiment = f"{settings.mlflow_url}/api/2.0/mlflow/experiments/get?experiment_id=0"
-    try:
-        eventually(lambda: httpx.get(experiment).is_success, alive=lambda: server.poll() is None)
-        yield settings
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 @pytest.fixture(scope="session")

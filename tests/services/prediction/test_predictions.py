@@ -290,8 +290,8 @@ def test_a_moved_alias_drops_no_request(home, spec, url, champion):
     assert readiness(home)["previous"] == other
 
 
-def test_without_the_registry_the_champion_goes_on_and_comes_back(home, url, champion, mlflow, prediction):
-    mlflow.stop()
+def test_without_the_registry_the_champion_goes_on_and_comes_back(home, url, champion, mlflow_service, prediction):
+    mlflow_service.stop()
     try:
         eventually(lambda: readiness(home)["problem"])
         assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
@@ -300,7 +300,7 @@ def test_without_the_registry_the_champion_goes_on_and_comes_back(home, url, cha
         assert post(url, {"rows": [ROW]}).json()[0]["model_version"] == champion
         assert readiness(home)["problem"]
     finally:
-        mlflow.start()
+        mlflow_service.start()
     eventually(lambda: not readiness(home)["problem"])
 
 

@@ -14,7 +14,6 @@ from stack.ops import integrity
 from stack.project import Project
 from stack.registry import artifacts
 from stack.specification import specs
-from tests.stack.conftest import client, town, toy, tracked  # noqa: F401  # a real MLflow
 
 
 def test_a_damaged_artifact_of_a_model_is_named(tracked, client, town, tmp_path, monkeypatch):
@@ -25,17 +24,18 @@ def test_a_damaged_artifact_of_a_model_is_named(tracked, client, town, tmp_path,
     tags = {artifacts.HASHES: json.dumps(artifacts.hashes(tmp_path))}
     client.create_model_version(town.name, f"{run.artifact_uri}/served", run.run_id, tags=tags)
     monkeypatch.setattr(specs, "names", lambda: [town.name])
+    own = Settings(home=tmp_path / "home", mlflow_port=tracked.mlflow_port)
 
-    assert integrity.check(tracked) == [] and len(Project(tracked, town).registry.versions()) == 1
+    assert integrity.check(own) == [] and len(Project(own, town).registry.versions()) == 1
     (file,) = Path(tracked.artifacts).glob(f"*/{run.run_id}/artifacts/served/model.onnx")
     os.truncate(file, 3)
-    (problem,) = integrity.check(tracked)
+    (problem,) = integrity.check(own)
 
     assert problem.title == "a model is damaged" and "make restore" in problem.todo
     assert f"model {town.name}, version 1, run {run.run_id}, artifact served/model.onnx" in problem.text
-    assert [found for _, found in problems.recorded(tracked)] == [problem]
+    assert [found for _, found in problems.recorded(own)] == [problem]
     file.unlink()
-    (problem,) = integrity.check(tracked)
+    (problem,) = integrity.check(own)
     assert "no artifacts below served/" in problem.text
 
 
