@@ -70,6 +70,11 @@ def write(folder: Folder, name: str, table: pd.DataFrame, file: str = FILE, **wi
     return scaffold.write(name, folder.root / file, Wishes(**wishes), NOW, lambda _, default, __: default)
 
 
+def short(spec: specs.ProjectSpec) -> specs.ProjectSpec:
+    """Return the project with a search of one trial a candidate."""
+    return spec.model_copy(update={"training": spec.training.model_copy(update={"trials": 2, "folds": 2})})
+
+
 def test_names_are_words_of_yaml_python_and_pydantic_alone():
     names = identifiers(NAMES)
     assert len(set(names)) == len(names)
@@ -83,7 +88,7 @@ def test_a_hostile_table_becomes_a_project_that_trains(folder, tracked):
     written = write(folder, "new_hostile", hostile(), target="self", time="Sold At", keys="ShopID")
     assert check.findings("new_hostile", NOW) == []
     assert all(sign.isprintable() for note in written.notes for sign in note)
-    spec = specs.load("new_hostile")
+    spec = short(specs.load("new_hostile"))
     (source,) = [field for field in spec.request.values() if field.description == "two\nlines"]
     assert source.type == "number"
     project = Project(tracked, spec)
@@ -106,7 +111,7 @@ def test_columns_of_any_name_train_in_a_project_written_by_hand(folder, tracked)
     for path in (*folder.root.glob("projects/new_by_hand/**/*.*"), folder.root / "feature_repo/new_by_hand.py"):
         path.write_text(path.read_text().replace("petal_cm", "self").replace("species", "cls"))
     assert check.findings("new_by_hand", NOW) == []
-    project = Project(tracked, specs.load("new_by_hand"))
+    project = Project(tracked, short(specs.load("new_by_hand")))
     lake.prepare(tracked)
     features.apply_alone(project)
     since, until = project.spec.clock.start, NOW - timedelta(days=1)
