@@ -11,16 +11,20 @@ from stack.core.settings import Settings
 from stack.promotion import decisions
 from stack.registry import registry
 
-REGISTRY_SECONDS = 5.0
-"""Interval of the requests to the registry, for aliases that are moved by hand."""
+REGISTRY_SECONDS, COPY_SECONDS = 5.0, 0.3
+"""Interval of the requests to the registry, for aliases that are moved by hand: alone, and of several copies."""
 
 
 class AliasChanges:
-    """Asks the audit each time, as every decision is in it, and the registry every few seconds."""
+    """Asks the audit each time, as every decision is in it, and the registry every few seconds.
+
+    Several copies of the service swap within a second of each other, so each asks more often.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._asked_at = -REGISTRY_SECONDS
+        self._seconds = REGISTRY_SECONDS if settings.prediction_copies == 1 else COPY_SECONDS
+        self._asked_at = -self._seconds
         self._aliases: dict[str, dict[str, str]] = {}
         self._last: dict[str, tuple[Any, Any]] = {}
 
@@ -28,7 +32,7 @@ class AliasChanges:
         """Return the projects whose aliases may have moved since the last call; all where no answer comes."""
         try:
             decided = decisions.progress(self._settings)
-            if time.monotonic() >= self._asked_at + REGISTRY_SECONDS:
+            if time.monotonic() >= self._asked_at + self._seconds:
                 self._aliases = registry.aliases(self._settings)
                 self._asked_at = time.monotonic()
         except (SQLAlchemyError, httpx.HTTPError):

@@ -3,9 +3,12 @@
 Each copy holds the hashes of its files, so that one which a power cut or a bad disk has damaged is known.
 """
 
+import fcntl
 import json
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stack.core import files
@@ -15,7 +18,7 @@ from stack.registry.registry import Version
 
 MAX_COPIES = 2
 """Copies kept of each project: the champion and the one before it."""
-HASHES, POINTER = "hashes.json", "champion"
+HASHES, POINTER, LOCK = "hashes.json", "champion", ".lock"
 Stamps = dict[str, tuple[int, int]]
 
 logger = logging.getLogger("stack.prediction")
@@ -32,10 +35,11 @@ def path(project: Project, version: Version) -> Path:
 def fetch(project: Project, version: Version) -> Path:
     """Return a version's copy; one that is missing or damaged is downloaded."""
     folder = path(project, version)
-    if not is_whole(folder):
-        delete(folder)
-        artifacts.fetch(project.settings, version, folder)
-        files.write(folder / HASHES, json.dumps(artifacts.hashes(folder)), durable=True)
+    with _locked(folder.parent):
+        if not is_whole(folder):
+            delete(folder)
+            artifacts.fetch(project.settings, version, folder)
+            files.write(folder / HASHES, json.dumps(artifacts.hashes(folder)), durable=True)
     return folder
 
 
@@ -66,11 +70,21 @@ def delete(folder: Path) -> None:
 
 def mark_champion(folder: Path) -> None:
     """Record a copy as the champion's, and delete older copies and interrupted downloads."""
-    files.write(folder.parent / POINTER, folder.name, durable=True)
-    folder.touch()
-    interrupted = folder.parent.glob(".*/")
-    for old in [*interrupted, *_copies(folder.parent)[MAX_COPIES:]]:
-        shutil.rmtree(old, ignore_errors=True)
+    with _locked(folder.parent):
+        files.write(folder.parent / POINTER, folder.name, durable=True)
+        folder.touch()
+        interrupted = folder.parent.glob(".*/")
+        for old in [*interrupted, *_copies(folder.parent)[MAX_COPIES:]]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes of the prediction service from changing a project's copies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def whole_copies(project: Project) -> list[Path]:

@@ -123,6 +123,13 @@ def require_processes(settings: Settings, file: Path = FILE) -> None:
                 todo=f"make up RUNTIME=compose PROFILES={settings.profiles}",
             )
     for name, body in _active(settings, file, ours=True).items():
+        if "deploy" in body:
+            raise StackError(
+                f"service {name}",
+                found="STACK_PREDICTION_COPIES, which are containers that share a name",
+                expected="containers, or STACK_PREDICTION_COPIES=1",
+                todo="make up RUNTIME=compose",
+            )
         if PROGRAM in body and not shutil.which(body[PROGRAM]):
             raise StackError(
                 f"profile {body['profiles'][0]}, service {name}",

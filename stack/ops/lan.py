@@ -7,6 +7,7 @@ import ssl
 import string
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -89,7 +90,11 @@ def variables(settings: Settings) -> dict[str, str]:
 
 def process_variables(settings: Settings) -> dict[str, str]:
     """Return the variables of a gateway that is a process: a container has its own folders and addresses."""
-    return {"GATEWAY_HOME": str(settings.home / "gateway"), "GATEWAY_BIND": settings.lan_host}
+    return {
+        "GATEWAY_HOME": str(settings.home / "gateway"),
+        "GATEWAY_BIND": settings.lan_host,
+        "GATEWAY_PREDICTION_HOST": urlsplit(settings.prediction_url).hostname or "",
+    }
 
 
 def with_login(settings: Settings, report: Callable[[str], None], file: Path = credentials.FILE) -> Settings:

@@ -201,6 +201,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Containers,
     own |= {"STACK_RUNTIME": "compose", "STACK_NAME": f"stack-test-{os.getpid()}"}
     own |= {f"STACK_{name}".upper(): f"of-{name}" for name in credentials.FIELDS}
     own |= {"STACK_PROFILES": "lan", "STACK_LAN_PASSWORD_HASH": passwords.hashed(PASSWORD)}
+    own |= {"STACK_PREDICTION_COPIES": "2"}
     running = Containers(os.environ | own)
     try:
         running.stack("up", "--no-pipeline")

@@ -158,6 +158,7 @@ def values(settings: Settings) -> dict[str, str]:
     always = {_key(name): str(getattr(settings, name)) for name in places}
     ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
     variables = unset | always | ours | lan.variables(settings)
+    variables["FURTHER_COPIES"] = str(settings.prediction_copies - 1)
     if settings.dask_address == derived[_key("dask_address")] != "":
         variables[_key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
     return {key: value for key, value in variables.items() if key not in OF_THE_HOST}
@@ -166,10 +167,12 @@ def values(settings: Settings) -> dict[str, str]:
 def containers(settings: Settings) -> dict[str, Container]:
     """Return the containers of the stack's services, by service; none where no engine answers.
 
-    Containers of a single command, as of `make notebook`, are the user's.
+    Further ones of a service are named `<service>-2` and so on. Containers of a single command, as of `make notebook`,
+    are the user's.
     """
     words = ("ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.oneoff=False", "--format", "{{.ID}}")
-    return {container.service: container for container in map(_container, inspect(_listed(settings, *words)))}
+    found = map(_container, inspect(_listed(settings, *words)))
+    return {container.name.removeprefix(f"{settings.name}-").removesuffix("-1"): container for container in found}
 
 
 def running(settings: Settings) -> list[str]:

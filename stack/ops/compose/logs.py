@@ -11,7 +11,9 @@ from stack.ops.compose import docker
 def lines(settings: Settings, service: str | None, count: int, follow: bool) -> Iterator[str]:
     """Yield the last lines of a service's log, or of all logs, then those that are written."""
     if service:
-        status.require_log(service, docker.containers(settings), "no such container")
+        containers = docker.containers(settings)
+        status.require_log(service, containers, "no such container")
+        service = containers[service].service
     words = ["logs", "--no-color", "--tail", str(count), *(["--follow"] if follow else [])]
     words += ["--no-log-prefix", service] if service else []
     with docker.started(settings, *docker.EVERYTHING, *words, stdout=subprocess.PIPE) as process:

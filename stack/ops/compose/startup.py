@@ -145,7 +145,7 @@ def _failure(settings: Settings, errors: list[str]) -> StackError:
             problem = f"it ended with exit code {container.exit_code}" if ended else state
             return StackError(
                 f"service {name}",
-                found=docker.indented([problem, *_tail(settings, name, 12)]),
+                found=docker.indented([problem, *_tail(settings, container.service, 12)]),
                 expected="a healthy service",
                 todo=f"read `make logs SERVICE={name}`, run `make doctor`, then `make up` again",
             )

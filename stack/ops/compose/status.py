@@ -17,8 +17,11 @@ def rows(settings: Settings) -> list[Row]:
     services = {service.name: service for service in compose_file.services(settings)}
     containers, memory = docker.containers(settings), docker.memory(settings)
     rows = []
-    for name in [*compose_file.servers(settings), *services]:
-        service, container = services.get(name), containers.get(name)
+    expected = [*compose_file.servers(settings), *services]
+    further = [name for name, container in containers.items() if name not in expected and container.service in services]
+    for name in [*expected, *further]:
+        container = containers.get(name)
+        service = services.get(container.service if container else name)
         port = service.ports[0] if service and service.ports else None
         if container is None:
             rows.append(Row(name, "stopped", port, 0, 0, timedelta()))
