@@ -18,7 +18,16 @@ PASSWORDS = {f"STACK_{name}".upper() for name in credentials.PASSWORDS}
 OF_THE_TRAINER = {"STACK_JOIN_URL", "STACK_JOIN_KEY", "STACK_TRAINER_PORT"}
 OF_DASK = {f"STACK_DASK_{name}" for name in ("PORT", "STATUS_PORT", "WORKERS", "URL")}
 OF_JUPYTER = {"STACK_NOTEBOOK_PORT"}
-ELSEWHERE = {GATEWAY, "access", "feast-ui", "trainer", "dask-scheduler", "dask-workers", "notebook"}
+ELSEWHERE = {
+    GATEWAY,
+    "access",
+    "feast-ui",
+    "trainer",
+    "dask-scheduler",
+    "dask-workers",
+    "notebook",
+    "prediction-copies",
+}
 OF_THE_GATEWAY = {"STACK_LAN_PASSWORD_HASH", "STACK_GATEWAY_PORT"}
 OF_ONE_SERVER = {"STACK_MLFLOW_DATABASE", "STACK_PREFECT_DATABASE"}
 
@@ -219,3 +228,10 @@ def test_no_command_holds_a_secret():
         words = str([service.get(key) for key in ("command", "entrypoint", "labels", "container_name")])
         words += str(service.get("healthcheck", {}).get("test"))
         assert set(re.findall(r"STACK_[A-Z_]+", words)) & secrets == set(), name
+
+
+def test_copies_are_containers(tmp_path):
+    several = settings(tmp_path, STACK_PREDICTION_COPIES="3")
+    assert "prediction-copies" in {service.name for service in services(several)}
+    with pytest.raises(StackError, match="STACK_PREDICTION_COPIES=1"):
+        compose_file.require_processes(several)
