@@ -100,7 +100,8 @@ def _require_same_answers(source: Settings, scratch: Settings, name: str, versio
 
 def _logged(source: Settings, name: str, version: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     columns = predictions.c.features, predictions.c.answer
-    query = select(*columns).where(predictions.c.project == name, predictions.c.model_version == version).limit(ROWS)
+    of_version = predictions.c.project == name, predictions.c.model_version == version
+    query = select(*columns).where(*of_version).order_by(predictions.c.asked_at.desc()).limit(ROWS)
     with _engine(source.state_database) as state, state.connect() as connection:
         return [(row.features, row.answer) for row in connection.execute(query)]
 

@@ -180,7 +180,7 @@ class PredictionLog:
         """
         columns = shadows.c.id, shadows.c.model_version.label("version"), as_text(shadows.c.answer).label("answer")
         names = ["id", "version", *self._task.answer_dtypes]
-        query = select(*columns).where(shadows.c.project == self.spec.name)
+        query = self._asked(columns, since, until).where(shadows.c.id == predictions.c.id)
         answers = self._readable(query, lambda rows: pd.DataFrame(map(self._values, rows), columns=names))
         return self.read(since, until).merge(answers.set_index("id").add_prefix("shadow_"), on="id")
 

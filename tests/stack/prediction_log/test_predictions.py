@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import event
 
 from stack.core.database import engine
 from stack.core.settings import Settings
@@ -239,3 +240,27 @@ def test_outcomes_are_the_labelled_predictions_of_a_window(settings, spec):
     empty = Project(settings, spec).log.outcomes(ASKED + timedelta(days=2), ASKED + timedelta(days=3))
     assert list(empty) == list(outcomes) and empty.empty
     assert Project(settings, spec).log.ids(ASKED - timedelta(hours=1), ASKED) == {"a", "b"}
+
+
+def test_every_question_is_answered_by_an_index(settings, spec):
+    log, asked = Project(settings, spec).log, []
+    log.write([prediction("a")])
+
+    def listen(_connection, _cursor, statement, parameters, _context, many):
+        asked.append((statement, parameters[0] if many else parameters))
+
+    event.listen(engine(settings.state_database), "before_cursor_execute", listen)
+    day = timedelta(days=1)
+    label = pd.DataFrame([FLIGHT | {"label": 1.0, "label_at": pd.Timestamp(ASKED)}])
+    for ask in (log.read, log.ids, log.outcomes, log.read_shadows):
+        ask(ASKED - day, ASKED + day)
+    log.asked_at(["a"]), log.label_events(label), log.label_predictions({"a": (0.0, ASKED)})
+    predictions.prune(settings, datetime.now(UTC))
+    event.remove(engine(settings.state_database), "before_cursor_execute", listen)
+
+    assert len(asked) >= 10
+    with engine(settings.state_database).connect() as connection:
+        for statement, parameters in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [step for *_, step in plan]
+            assert not [step for step in steps if step.startswith("SCAN") and "INDEX" not in step], (statement, steps)
