@@ -15,7 +15,8 @@ from stack.ops.local.supervisor import Supervisor
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import own_environment
 
-UP = [sys.executable, "-m", "stack", "up", "--no-pipeline"]
+UP = ["env", "--default-signal=INT", sys.executable, "-m", "stack", "up", "--no-pipeline"]
+"""As in a terminal: a command in the background of a shell ignores Ctrl-C."""
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_an_interrupted_start_says_what_runs_on(environ: dict[str, str]) -> None
             break
     os.killpg(start.pid, signal.SIGINT)
     said = start.stdout.read()
-    assert start.wait(60) == 130
+    assert start.wait(PATIENCE_SECONDS) == 130
     runs, waits = (line.partition(":")[2] for line in said.splitlines() if ":" in line and line.startswith("  "))
     stack = settings.load(environ, Path("/dev/null"))
     running = {name for name, state in Supervisor(stack).states().items() if state.pid}
