@@ -146,7 +146,7 @@ test: setup-dev ## Check the code and run every test that needs no Docker engine
 	@$(MAKE) --no-print-directory --keep-going --jobs 3 test-running test-stack test-others lint
 
 test-running: setup-dev ## Start one stack and run the tests that ask it
-	@$(TEST) -m "running and not slow" tests/browser tests/end_to_end tests/services
+	@$(TEST) -m "running and not slow" $$(grep --recursive --files-with-matches --word-regexp --include='test_*.py' running tests/browser tests/end_to_end tests/services)
 
 test-stack: setup-dev ## Run the tests of the platform
 	@$(call after,$(TEST) -m "not slow" tests/stack)

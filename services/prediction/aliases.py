@@ -23,8 +23,8 @@ class AliasChanges:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._seconds = REGISTRY_SECONDS if settings.prediction_copies == 1 else COPY_SECONDS
-        self._asked_at = -self._seconds
+        self.seconds = REGISTRY_SECONDS if settings.prediction_copies == 1 else COPY_SECONDS
+        self._asked_at = -self.seconds
         self._aliases: dict[str, dict[str, str]] = {}
         self._last: dict[str, tuple[Any, Any]] = {}
 
@@ -32,7 +32,7 @@ class AliasChanges:
         """Return the projects whose aliases may have moved since the last call; all where no answer comes."""
         try:
             decided = decisions.progress(self._settings)
-            if time.monotonic() >= self._asked_at + self._seconds:
+            if time.monotonic() >= self._asked_at + self.seconds:
                 self._aliases = registry.aliases(self._settings)
                 self._asked_at = time.monotonic()
         except (SQLAlchemyError, httpx.HTTPError):

@@ -3,7 +3,6 @@
 import httpx
 import pytest
 
-from services.prediction import aliases
 from services.prediction.aliases import AliasChanges
 from stack.core.settings import Settings
 from stack.promotion import decisions
@@ -53,15 +52,15 @@ def test_a_decision_is_noticed_without_the_registry(changes, answers):
     assert not changes.of(PROJECTS) and answers.asked == 1
 
 
-def test_an_alias_moved_by_hand_is_noticed_when_the_registry_is_asked_again(changes, answers, monkeypatch):
+def test_an_alias_moved_by_hand_is_noticed_when_the_registry_is_asked_again(changes, answers):
     answers.aliases = {"flights": {"champion": "1"}, "energy": {"champion": "3"}}
     assert not changes.of(PROJECTS)
-    monkeypatch.setattr(aliases, "REGISTRY_SECONDS", 0.0)
+    changes.seconds = 0.0
     assert changes.of(PROJECTS) == ["energy"]
 
 
-def test_while_something_does_not_answer_every_project_asks_for_itself(changes, answers, monkeypatch):
-    monkeypatch.setattr(aliases, "REGISTRY_SECONDS", 0.0)
+def test_while_something_does_not_answer_every_project_asks_for_itself(changes, answers):
+    changes.seconds = 0.0
     answers.silent = True
     assert list(changes.of(PROJECTS)) == list(changes.of(PROJECTS)) == PROJECTS
     answers.silent = False
