@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TESTS = Path(__file__).parent
 OF_RUNNING_STACK = ("browser", "end_to_end", "services")
-"""The folders that `make test-running` collects."""
+"""The folders of which `make test-running` collects the modules that name the fixture."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("running")
             if item.path.relative_to(TESTS).parts[0] not in OF_RUNNING_STACK:
                 raise pytest.UsageError(f"{item.nodeid} uses `running`, move it to {', '.join(OF_RUNNING_STACK)}")
+            if "running" not in item.path.read_text():
+                raise pytest.UsageError(f"{item.nodeid} uses `running`, and its module does not say so")
     items.sort(key=lambda item: "projects_alone" in getattr(item, "fixturenames", ()))
 
 

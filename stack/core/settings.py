@@ -69,9 +69,7 @@ class Settings(BaseSettings):
     access_port: Port = Field(8081, description="Port of the service that checks logins for the gateway.")
     notebook_port: Port = Field(8889, description="Port of Jupyter, while `make notebook` is open.")
 
-    prediction_copies: int = Field(
-        1, ge=1, description="Copies of the prediction service: in containers, at the gateway."
-    )
+    prediction_copies: int = Field(1, ge=1, description="Copies of the prediction service, in containers.")
     require_tokens: bool = Field(False, description="Whether predictions want a token on 127.0.0.1 too.")
 
     # The gateway of the profile lan: where it listens, the name of this machine, a port for each user interface.
