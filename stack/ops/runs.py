@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -25,8 +26,8 @@ INFO = 20
 LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
 NOISE = {"prefect.flow_runs.worker", "prefect.flow_runs.runner"}
 FINISHED = "Finished in state Completed()"
-BUSY_SECONDS = 30.0
-"""Prefect answers 503 where its database is busy, as just after the start; nothing has been done then."""
+TIMEOUT_SECONDS, BUSY_SECONDS = 30.0, 300.0
+"""Prefect answers late, or with 503, where the machine or its database is busy, as just after the start."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Runs:
         self._http = httpx.Client(
             base_url=f"{settings.prefect_url}/api/",
             headers=settings.prefect_headers,
-            timeout=30,
+            timeout=TIMEOUT_SECONDS,
             limits=httpx.Limits(max_keepalive_connections=0),  # the server hangs up after an error
             trust_env=False,
         )
@@ -83,7 +84,9 @@ class Runs:
                 expected="a project with a valid project.yaml",
                 todo="run `make up`, which registers every project, and read its output",
             )
-        run = self._call("POST", f"deployments/{deployment}/create_flow_run", {"parameters": dict(parameters)})
+        # Asked again after a timeout, Prefect starts no second run for this key.
+        wanted = {"parameters": dict(parameters), "idempotency_key": str(uuid4())}
+        run = self._call("POST", f"deployments/{deployment}/create_flow_run", wanted)
         return str((run or {})["id"])
 
     def active(self, flow: str, project: str) -> str | None:
@@ -248,7 +251,9 @@ class Runs:
             patience = self._patience
             try:
                 answer = self._http.request(method, path, json=body)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                if isinstance(error, httpx.ReadTimeout):
+                    patience = max(patience, BUSY_SECONDS)
                 if time.monotonic() - began > patience:
                     raise
             else:

@@ -1,11 +1,15 @@
 """A run is followed line by line: each once, those of the runs that it starts too, without reading all anew."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from stack.core.settings import Settings
+from stack.ops import runs
 from stack.ops.runs import LATE, PAGE, Runs
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -44,13 +48,13 @@ class Server:
 
 @pytest.fixture
 def follow(tmp_path, monkeypatch):
-    def followed(server: Server) -> list[str]:
-        runs, lines = Runs(Settings(home=tmp_path)), list[str]()
-        monkeypatch.setattr(runs, "_call", server.call)
-        assert runs.follow("run", lines.append, pause=0).good
+    def lines_of(server: Server) -> list[str]:
+        followed, lines = Runs(Settings(home=tmp_path)), list[str]()
+        monkeypatch.setattr(followed, "_call", server.call)
+        assert followed.follow("run", lines.append, pause=0).good
         return lines
 
-    return followed
+    return lines_of
 
 
 def test_each_line_is_reported_once_with_the_flow_of_its_run(follow):
@@ -68,3 +72,34 @@ def test_only_the_last_lines_are_read_again(follow):
 
 def test_a_long_log_is_read_page_by_page(follow):
     assert len(follow(Server(2 * PAGE + 1, 1))) == 2 * PAGE + 2
+
+
+def test_a_busy_server_is_asked_again_and_starts_one_run(tmp_path, monkeypatch):
+    asked, over = list[Any](), Event()
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802
+            self.answer({"id": "deployment"})
+
+        def do_POST(self) -> None:  # noqa: N802
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if len(asked) == 1:
+                over.wait()
+            self.answer({"id": "run"})
+
+        def answer(self, body: Any) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(runs, "TIMEOUT_SECONDS", 0.2)
+        settings = Settings(home=tmp_path, prefect_url=f"http://127.0.0.1:{server.server_port}")
+        assert Runs(settings).start("train", "toy", {}) == "run"
+        over.set()
+        server.shutdown()
+    assert len(asked) == 2 and asked[0]["idempotency_key"] == asked[1]["idempotency_key"]
