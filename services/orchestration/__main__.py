@@ -30,7 +30,7 @@ PAUSE_SECONDS = 1.0
 YOUNG, ALL = 1, 2
 """Generations of Python's collector."""
 EVERY = 60
-"""Collections of the young generations to one of all: the server then stands still for some 0.2 s."""
+"""Collections of the young generations to one of all."""
 
 
 def main() -> None:
@@ -56,10 +56,15 @@ def application() -> Starlette:
 
 
 def collect() -> None:
-    """Collect garbage for as long as the process lives."""
+    """Collect garbage for as long as the process lives.
+
+    What is left of the first collection of all, after the start, is modules: it is looked at no more.
+    """
     for turn in count(1):
         time.sleep(PAUSE_SECONDS)
         gc.collect(YOUNG if turn % EVERY else ALL)
+        if turn == EVERY:
+            gc.freeze()
 
 
 if __name__ == "__main__":
