@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from docket import Docket
+from prefect.server.api import background_workers
 from prefect.server.database import provide_database_interface
 from prefect.server.services import db_vacuum, scheduler
 
@@ -22,3 +24,11 @@ def test_prefect_plans_and_deletes_by_our_time(monkeypatch: pytest.MonkeyPatch) 
         assert ours in query.compile().params.values()
     with reach("prefect", "prefect.server.services.db_vacuum.now"):
         assert db_vacuum.now("UTC") == ours and "now" in db_vacuum.vacuum_old_flow_runs.__code__.co_names
+
+
+def test_background_tasks_are_looked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_workers, "Worker", background_workers.Worker)  # undone afterwards
+    with reach("prefect", "prefect.server.api.background_workers.Worker"):
+        _compat.look_each_second()
+        worker = background_workers.Worker(Docket("any", "memory://"))
+        assert worker.minimum_check_interval == worker.scheduling_resolution == timedelta(seconds=1)
