@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,15 +154,20 @@ def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label
     Returns:
         Columns ``column``, ``importance`` and ``deviation``, the most important first; of `IMPORTANCE_ROWS` rows.
     """
-    task = tasks.of(spec)
-
-    def score(fitted: Pipeline, rows: DataFrame, outcomes: Any) -> float:
-        return -float(task.losses(outcomes, task.predict(fitted, rows)).mean())
-
+    task, shuffled = tasks.of(spec), list[DataFrame]()
     sample = features.sample(min(IMPORTANCE_ROWS, len(features)), random_state=seed)
-    result = permutation_importance(
-        pipeline, sample, label.loc[sample.index], scoring=score, n_repeats=2, random_state=seed
-    )
+    outcomes = label.loc[sample.index]
+    repeat = partial(permutation_importance, pipeline, sample, outcomes, n_repeats=2, random_state=seed)
+
+    def collect(_: Pipeline, rows: DataFrame, __: Any) -> float:
+        shuffled.append(rows.copy())
+        return 0.0
+
+    # All shuffled copies are predicted at once, as for 1,000 rows a pipeline's overhead is most of the time.
+    repeat(scoring=collect)
+    answers = np.split(task.predict(pipeline, pd.concat(shuffled)), len(shuffled))
+    scores = iter([-float(task.losses(outcomes, answer).mean()) for answer in answers])
+    result = repeat(scoring=lambda *_: next(scores))
     table = {"column": sample.columns, "importance": result["importances_mean"], "deviation": result["importances_std"]}
     return pd.DataFrame(table).sort_values("importance", ascending=False, ignore_index=True)
 
