@@ -13,6 +13,7 @@ from evidently import Dataset, metrics
 from evidently.core.metric_types import SingleValue, SingleValueCalculation
 from evidently.core.report import Context, Snapshot
 from evidently.legacy.metrics import DataDriftTable
+from evidently.legacy.metrics.data_drift.dataset_drift_metric import DatasetDriftMetricResults
 from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter, plotly_figure
 from evidently.presets import DataDriftPreset
 from plotly.graph_objects import Figure  # type: ignore[import-untyped]
@@ -125,13 +126,16 @@ class ValueDriftCalculation(SingleValueCalculation[ValueDrift]):  # type: ignore
         return f"Value drift for {self.metric.column}"
 
 
-def drift_table_scores(context: Context, preset: DataDriftPreset) -> dict[str, float]:
-    """Return each column's score from the table that the preset draws.
+def drift_table_scores(
+    context: Context, preset: DataDriftPreset, count: metrics.DriftedColumnsCount
+) -> dict[str, float]:
+    """Return each column's score from the table that the preset draws, and let the count of drifted columns be its own.
 
     Tool: Evidently
-    Reach: evidently.core.report.Context.get_legacy_metric
+    Reach: evidently.core.report.Context.get_legacy_metric, which keeps the result of evidently.legacy's DataDriftTable
+    and of DatasetDriftMetric, and legacy_metric of the count's calculation
     Why: the table is a metric of the old API, computed once a report; the preset gives no access to its result, and
-    comparing each column again doubles the time of a report.
+    comparing each column again, for its score or for the count, takes a quarter of a report's time or doubles it.
     Upstream: https://github.com/evidentlyai/evidently/issues/1526
     """
     wanted = DataDriftTable(
@@ -141,6 +145,16 @@ def drift_table_scores(context: Context, preset: DataDriftPreset) -> dict[str, f
         stattest_threshold=preset.threshold,
     )
     table, _ = context.get_legacy_metric(wanted, None, None)
+    counted = count.to_calculation().legacy_metric()
+    result = DatasetDriftMetricResults(
+        drift_share=counted.drift_share,
+        number_of_columns=table.number_of_columns,
+        number_of_drifted_columns=table.number_of_drifted_columns,
+        share_of_drifted_columns=table.share_of_drifted_columns,
+        dataset_drift=bool(table.share_of_drifted_columns >= counted.drift_share),
+    )
+    object.__setattr__(counted, "calculate", lambda _: result)
+    context.get_legacy_metric(counted, None, None)
     return {column: drift.drift_score for column, drift in table.drift_by_columns.items()}
 
 

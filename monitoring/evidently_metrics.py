@@ -25,12 +25,12 @@ Metric = TypeVar("Metric", bound=SingleValueMetric)
 
 
 class DriftTable(DataDriftPreset):  # type: ignore[misc]
-    """Evidently's table of drifting columns, each compared and drawn once."""
+    """Evidently's table of drifting columns and their number, each column compared and drawn once."""
 
     @override
     def generate_metrics(self, context: Context) -> Sequence[MetricOrContainer]:
         count, *drifts = super().generate_metrics(context)
-        scores = _compat.drift_table_scores(context, self)
+        scores = _compat.drift_table_scores(context, self, count)
         values = [_compat.ValueDrift(**drift.dict(exclude={"type"}), score=scores[drift.column]) for drift in drifts]
         return [count, *values]
 

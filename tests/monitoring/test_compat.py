@@ -102,6 +102,23 @@ def test_the_table_and_the_report_give_the_scores_of_evidentlys_own_metric(snaps
         assert _compat.drift_scores(snapshot) == pytest.approx(own)
 
 
+def test_the_count_of_drifted_columns_is_evidentlys_own_and_compares_none_again(monkeypatch):
+    from evidently.legacy.metrics.data_drift import dataset_drift_metric
+
+    columns = {"columns": ["moved", "calm"], "drift_share": 0.3, "threshold": 0.2}
+    count = evidently.metrics.DriftedColumnsCount(**columns, num_method="psi", cat_method="psi")
+    own = evidently.Report([count]).run(dataset(2.0), dataset(0.0)).dict()["metrics"]
+
+    def compare_again(**_: object) -> None:
+        raise AssertionError("the columns are compared once more")
+
+    with reach(EVIDENTLY, "Context.get_legacy_metric, DriftedColumnsCount.to_calculation"):
+        monkeypatch.setattr(dataset_drift_metric, "get_drift_for_columns", compare_again)
+        table = DriftTable(**columns, num_method="psi", cat_method="psi")
+        ours = evidently.Report([table]).run(dataset(2.0), dataset(0.0)).dict()["metrics"]
+        assert ours[0]["value"] == own[0]["value"] == {"count": 1, "share": 0.5}
+
+
 def test_widgets_are_drawn():
     with reach(EVIDENTLY, "legacy.renderers.html_widgets"):
         assert _compat.counters("Missing values", ["1.00 %", "2.00 %"]).title == "Missing values"
