@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
 
 Hashes = np.ndarray[Any, np.dtype[np.int64]]
+CHUNK = 100_000
+"""Hashes of which there are Python objects at a time."""
 SCHEMA = "CREATE TABLE seen (hash INTEGER PRIMARY KEY); CREATE TABLE state (version TEXT NOT NULL)"
 
 
@@ -27,15 +29,14 @@ def identity(table: Table) -> list[str]:
     return [*table.key, table.available_at] if table.snapshot else table.key
 
 
-def check(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> list[int]:
+def check(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> list[Hashes]:
     """Refuse a batch with keys that the lake has already; return the hashes of its keys."""
-    new: list[int] = []
+    new: list[Hashes] = []
     with closing(_current(repo, spec)) as index:
         for name, table in spec.tables.items():
             frame = content[name].select(identity(table)).to_pandas()
             hashes = _hashes(frame, name)
-            query = "SELECT hash FROM seen WHERE hash IN (SELECT value FROM json_each(?))"
-            known = frame[np.isin(hashes, [seen for (seen,) in index.execute(query, [json.dumps(hashes.tolist())])])]
+            known = frame[np.isin(hashes, list(_seen(index, hashes)))]
             if len(known):
                 raise StackError(
                     f"batch {batch} of {spec.name}, table {name}",
@@ -43,11 +44,11 @@ def check(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch:
                     expected="rows with new keys",
                     todo="see whether the source delivers a window twice",
                 )
-            new += hashes.tolist()
+            new.append(hashes)
     return new
 
 
-def remember(repo: Repo, spec: ProjectSpec, new: Iterable[int]) -> None:
+def remember(repo: Repo, spec: ProjectSpec, new: Iterable[Hashes]) -> None:
     """Store the hashes for the next append, as those of the present version of the data."""
     with closing(sqlite3.connect(_file(repo, spec))) as index:
         _add(index, new, _version(repo, spec))
@@ -71,13 +72,23 @@ def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
         for (name, _), file in files
         if name in spec.tables
     )
-    _add(index, (key for frame, name in frames for key in _hashes(frame, name).tolist()), version)
+    _add(index, (_hashes(frame, name) for frame, name in frames), version)
     return index
 
 
-def _add(index: sqlite3.Connection, hashes: Iterable[int], version: str) -> None:
+def _seen(index: sqlite3.Connection, hashes: Hashes) -> Iterator[int]:
+    """Yield the hashes that the index has."""
+    query = "SELECT hash FROM seen WHERE hash IN (SELECT value FROM json_each(?))"
+    for start in range(0, len(hashes), CHUNK):
+        yield from (seen for (seen,) in index.execute(query, [json.dumps(hashes[start : start + CHUNK].tolist())]))
+
+
+def _add(index: sqlite3.Connection, new: Iterable[Hashes], version: str) -> None:
     """Add the hashes that make the index that of a version of the data."""
-    index.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((key,) for key in hashes))
+    for hashes in map(np.sort, new):  # in order, SQLite fills a page after the other
+        for start in range(0, len(hashes), CHUNK):
+            keys = ((key,) for key in hashes[start : start + CHUNK].tolist())
+            index.executemany("INSERT OR IGNORE INTO seen VALUES (?)", keys)
     index.execute("DELETE FROM state")
     index.execute("INSERT INTO state VALUES (?)", [version])
     index.commit()

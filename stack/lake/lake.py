@@ -6,10 +6,10 @@ not there: readers take the files of a revision from DVC's cache, never from the
 """
 
 import os
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +28,11 @@ from stack.lake.repository import Repository
 from stack.lake.windows import batch_id as batch_id
 from stack.lake.windows import window
 from stack.specification.specs import ProjectSpec
+
+GROUP = 100_000
+"""Rows of a row group, of which a reader of a window skips the others."""
+BLOCK, SPAN = 1_000_000, 2_000_000
+"""Rows that are read at a time: where each is seen alone, and where features look back from each."""
 
 
 def prepare(settings: Settings) -> None:
@@ -104,10 +109,44 @@ class Lake:
         """
         with repository.opened(self._settings) as repo:
             paths = _paths(repo, self.spec, revision or str(repo.scm.get_rev()), since, until)
-        return {
-            name: contents.known_rows(table, paths[name].values(), since, until)
+        return {name: contents.known_rows(table, paths[name], since, until) for name, table in self.spec.tables.items()}
+
+    def blocks(self, until: datetime, rows: int = BLOCK) -> Iterator[dict[str, pd.DataFrame]]:
+        """Yield the rows that became known up to an instant, about so many at a time, at least one block.
+
+        A project of several tables, or of a snapshot table, has one block: their rows belong together.
+        """
+        name, *others = self.spec.tables
+        if others or self.spec.tables[name].snapshot or len(ends := self._ends(None, until, rows)) < 2:
+            yield self.read(until=until)
+            return
+        for since, end in pairwise([None, *ends]):
+            yield self.read(since=since, until=end)
+
+    def spans(self, since: datetime, until: datetime, lookback: timedelta) -> Iterator[tuple[datetime, datetime]]:
+        """Split (since, until] into parts where it is long, and the lake has many rows in it and the time before it."""
+        ends = self._ends(since - lookback, until, SPAN) if until - since > windows.DAY else []
+        return pairwise([since, *(end for end in ends if since < end < until), until])
+
+    @integrity.guarded
+    def _ends(self, since: datetime | None, until: datetime, rows: int) -> list[datetime]:
+        """Return instants, the last of them `until`, between which about so many rows became known."""
+        with repository.opened(self._settings) as repo:
+            paths = _paths(repo, self.spec, str(repo.scm.get_rev()), since, until)
+        groups = [
+            group
             for name, table in self.spec.tables.items()
-        }
+            for path in paths[name].values()
+            for group in contents.groups(path, table.available_at)
+        ]
+        ends: list[datetime] = []
+        count, end = 0, until
+        for last, size in sorted(group for group in groups if not since or group[0] > since):
+            if count >= rows and end < until and end not in ends:
+                ends.append(end)
+                count = 0
+            count, end = count + size, last
+        return [*ends, until]
 
     def recent(self, since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
         """Read the rows that became known in (since, until], but snapshot tables whole, as they stood at `until`."""
@@ -138,6 +177,16 @@ class Lake:
         return pd.DataFrame({"batch": names, "since": since, "until": until, "revision": revisions} | rows)
 
     @integrity.guarded
+    def ingested_until(self) -> datetime | None:
+        """Return the end of the last batch; None where there is none."""
+        ends: list[datetime] = []
+        with repository.opened(self._settings) as repo:
+            for name, file in repository.partitions(repo, self.spec.name, "HEAD"):
+                if not ends or windows.may_overlap(name, max(ends), None):
+                    ends += [window(batch)[1] for _, batch in repository.files(repo, file, "HEAD")]
+        return max(ends, default=None)
+
+    @integrity.guarded
     def newest(self) -> dict[str, datetime]:
         """Return, for each table with a row, the end of the last batch that has one."""
         ends: dict[str, datetime] = {}
@@ -160,7 +209,7 @@ def _commit(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batc
     with repository.journal(repo, project=spec.name, partition=name, batch=batch), _compat.lock(repo):
         for table_name, table in content.items():
             added.append(folder / table_name / f"{batch}.parquet")
-            repository.write(added[-1], partial(pq.write_table, table, compression="zstd"))
+            repository.write(added[-1], partial(pq.write_table, table, compression="zstd", row_group_size=GROUP))
         rows = ", ".join(f"{table.num_rows} {table_name}" for table_name, table in content.items())
         message = history.message(f"Append {spec.name} {batch}", rows, Project=spec.name, Batch=batch)
         return repository.commit(repo, folder, added, message)

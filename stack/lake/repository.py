@@ -176,10 +176,16 @@ def frame(paths: Iterable[str], columns: list[str], *, only: bool = False) -> pd
 
     Without files the frame is empty, with these columns; with `only`, no other column is read.
     """
-    parts = [pq.ParquetFile(path).read(columns=columns if only else None) for path in paths]
+    return joined([pq.ParquetFile(path).read(columns=columns if only else None) for path in paths], columns)
+
+
+def joined(parts: list[pa.Table], columns: list[str]) -> pd.DataFrame:
+    """Return the rows of some files of a table as a frame, and empty the list: the rows are in memory once."""
     if not parts:
         return pd.DataFrame(columns=columns)
-    return cast(pd.DataFrame, pa.concat_tables(parts, promote_options="permissive").to_pandas())
+    table = pa.concat_tables(parts, promote_options="permissive")
+    parts.clear()
+    return cast(pd.DataFrame, table.to_pandas(self_destruct=True))
 
 
 def _make(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.lake import lake, repository
+from stack.lake import contents, lake, repository
 from stack.project import Project
 from tests.stack.lake.lakes import DAYS, SPEC, append, commits, died, dvc, tables
 
@@ -191,3 +191,58 @@ def test_the_data_lies_on_disk_once(settings: Settings) -> None:
     files = list(settings.lake.glob("trains/*/*/*/*.parquet"))
     assert len(files) == 4
     assert all(path.stat().st_nlink > 1 and not path.stat().st_mode & 0o222 for path in files)
+
+
+@pytest.fixture
+def long(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> lake.Lake:
+    """A lake of one table, a hundred hours in a batch, ten in a row group."""
+    monkeypatch.setattr(lake, "GROUP", 10)
+    spec = SPEC.model_copy(update={"tables": {"trains": SPEC.tables["trains"]}})
+    made = Project(settings, spec).lake
+    made.append({"trains": tables(0, trains=100)["trains"]}, DAYS[0], DAYS[5])
+    return made
+
+
+def test_a_window_of_a_long_batch_is_read_without_the_rest(long: lake.Lake) -> None:
+    since, until = DAYS[1], DAYS[1] + timedelta(hours=15)
+    rows = long.read(since=since, until=until)["trains"]
+    whole = long.read()["trains"]
+    inside = (whole["available_at"] > since) & (whole["available_at"] <= until)
+    pd.testing.assert_frame_equal(rows, whole[inside].reset_index(drop=True))
+    assert len(rows) == 15
+
+
+def test_blocks_are_the_rows_one_after_the_other(long: lake.Lake) -> None:
+    blocks = [block["trains"] for block in long.blocks(DAYS[3], rows=30)]
+    assert [len(block) for block in blocks] == [30, 30, 12]
+    pd.testing.assert_frame_equal(pd.concat(blocks, ignore_index=True), long.read(until=DAYS[3])["trains"])
+
+
+def test_a_long_window_is_split_and_a_short_one_is_not(long: lake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(long.spans(DAYS[0], DAYS[3], timedelta(0))) == [(DAYS[0], DAYS[3])]
+    monkeypatch.setattr(lake, "SPAN", 30)
+    ends = [end for _, end in long.spans(DAYS[1], DAYS[4], timedelta(days=1))]
+    assert ends == [*(DAYS[0] + timedelta(hours=hours) for hours in (30, 60, 90)), DAYS[4]]
+
+
+def test_tables_that_belong_together_are_one_block(settings: Settings) -> None:
+    append(settings, 0)
+    append(settings, 1)
+    (block,) = Project(settings, SPEC).lake.blocks(DAYS[2], rows=1)
+    assert {name: len(rows) for name, rows in block.items()} == {"trains": 6, "weather": 6}
+
+
+def test_a_batch_in_the_order_of_earlier_releases_is_the_same_batch(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(contents, "_ordered", lambda frame, columns: frame.sort_values(columns[1:]))
+        first = append(settings, 0)
+    assert append(settings, 0) == first
+
+
+def test_the_end_of_the_last_batch_is_known(settings: Settings) -> None:
+    assert Project(settings, SPEC).lake.ingested_until() is None
+    append(settings, 1)
+    append(settings, 0)
+    assert Project(settings, SPEC).lake.ingested_until() == DAYS[2]
