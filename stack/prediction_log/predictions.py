@@ -72,10 +72,7 @@ class PredictionLog:
         self._database, self.spec, self._task = database, spec, tasks.of(spec)
 
     def write(self, answered: Sequence[Prediction]) -> None:
-        """Write predictions in one commit, which has reached the disk when this returns.
-
-        An id that is already there stays as it is.
-        """
+        """Write predictions in one commit, on the disk when this returns; an id that is there stays as it is."""
         if answered:
             self._insert_new(predictions, [_row(self.spec, prediction) for prediction in answered])
 
@@ -94,6 +91,12 @@ class PredictionLog:
         """Return the ids of the predictions asked in (since, until]."""
         with engine(self._database).connect() as connection:
             return set(connection.execute(self._asked([predictions.c.id], since, until)).scalars())
+
+    def is_empty(self) -> bool:
+        """Return whether the project has answered nothing yet."""
+        query = select(predictions.c.id).where(predictions.c.project == self.spec.name).limit(1)
+        with engine(self._database).connect() as connection:
+            return connection.execute(query).first() is None
 
     def asked_at(self, ids: Collection[str]) -> dict[str, pd.Timestamp]:
         """Return the instants at which predictions were asked, by id; NaT where it cannot be read."""

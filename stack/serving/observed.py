@@ -40,6 +40,8 @@ def window(project: Project, champion: Version, at: datetime) -> DataFrame:
 
 def label(project: Project, since: datetime, until: datetime) -> int:
     """Join the labels of the rows that became known in (since, until] to their predictions; return their number."""
+    if project.log.is_empty():  # the first batch may be years long
+        return 0
     events = datasets.arrived(project, since, until)
     labels = events.rename(columns={project.spec.label: "label", "label_available_at": "label_at"})
     return project.log.label_events(labels[["label", "label_at", *project.spec.request]])

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import great_expectations.expectations as gxe
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from stack.project import Project
@@ -51,15 +53,22 @@ def _delivery(
     table: Table, rows: pd.DataFrame, history: pd.DataFrame | None, since: datetime, until: datetime
 ) -> dict[str, Any]:
     """Return columns that name what is wrong with the delivery of each row; null where it is right."""
-    known_at, keys = rows[table.available_at], pd.MultiIndex.from_frame(rows[table.key])
-    names = pd.Series(["-".join(map(str, key)) for key in keys], index=rows.index, dtype=object)
+    known_at = rows[table.available_at]
     before = rows[table.key].iloc[:0] if history is None else history[table.key]
+    repeated = pd.MultiIndex.from_frame(rows[table.key]).isin(pd.MultiIndex.from_frame(before))
     outside = ~((known_at > pd.Timestamp(since)) & (known_at <= pd.Timestamp(until)))
     return {
-        "without_key": names.where(rows[table.key].isna().any(axis=1), None),
-        "outside_window": known_at.astype(str).where(outside, None),
-        "delivered_before": names.where(keys.isin(pd.MultiIndex.from_frame(before)), None),
+        "without_key": _names(rows[table.key], rows[table.key].isna().any(axis=1).to_numpy()),
+        "outside_window": _names(rows[[table.available_at]], outside.to_numpy()),
+        "delivered_before": _names(rows[table.key], repeated),
     }
+
+
+def _names(columns: pd.DataFrame, wrong: npt.NDArray[np.bool_]) -> pd.Series:
+    """Return the values of the rows that are wrong as text, and null for the others."""
+    names = pd.Series(None, index=columns.index, dtype=object)
+    names[wrong] = ["-".join(map(str, row)) for row in columns[wrong].itertuples(index=False)]
+    return names
 
 
 def _delivery_suite(table: Table) -> list[Any]:
