@@ -84,6 +84,7 @@ def _models(project: Project) -> Iterator[DataSet]:
         params, tags = _params(project.settings, version), version.tags
         rows = sum(int(params.get(key, 0)) for key in ("fit_rows", "holdout_rows")) or None
         data, note = tags.get("stack.data_revision", "")[:8], f"holdout from {_minute(params.get('boundary'))}"
+        note += f" · {tags['stack.limited']}" if "stack.limited" in tags else ""
         place, until = f"MLflow run {version.run_id}", _minute(tags.get("stack.cutoff"))
         yield DataSet("training set", f"of version {name}", place, data, rows, until=until, note=note)
     for name, version in versions.items():

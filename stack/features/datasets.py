@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
+import numpy as np
+import pandas as pd
 from pandas import DataFrame, Series
 
-from stack.features import features
+from stack.features import features, sampling
 from stack.project import Project, contract
 from stack.project.contract import Tables
 from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
 
+MONITORED = 200_000
+"""Rows of a report at most: what it says is then a matter of its rows no more, and Evidently takes half of them."""
+
 
 def ingested_until(project: Project) -> datetime:
     """Return the end of the last batch in the lake; ``clock.start`` when there is none."""
-    batches = project.lake.batches()
-    return batches["until"].max().to_pydatetime() if len(batches) else project.spec.clock.start
+    return project.lake.ingested_until() or project.spec.clock.start
 
 
 def events(project: Project, until: datetime) -> DataFrame:
@@ -28,9 +34,33 @@ def labelled(project: Project, cutoff: datetime) -> DataFrame:
     """Return the events whose label was known at the cut-off, with the features of their own instant.
 
     One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and the
-    columns of ``features.columns``.
+    columns of ``features.columns``. Of more than ``training.max_rows`` events some are taken (:mod:`.sampling`);
+    ``attrs[sampling.KNOWN]`` is then the number of all.
     """
-    return features.training_set(project, answered(project.spec, project.lake.read(until=cutoff), cutoff))
+    events = _sampled(project, cutoff)
+    rows = features.training_set(project, events)
+    rows.attrs |= events.attrs
+    return rows
+
+
+def _sampled(project: Project, cutoff: datetime) -> DataFrame:
+    """Return the labelled events that a training takes; they are computed twice where they are many."""
+
+    def blocks() -> Iterator[DataFrame]:
+        return (answered(project.spec, tables, cutoff) for tables in project.lake.blocks(cutoff))
+
+    reading = blocks()
+    first, second = next(reading), next(reading, None)
+    if second is None:
+        return sampling.limited(project.spec, first, cutoff)
+    outlines = [sampling.Outline.of(project.spec, events) for events in chain((first, second), reading)]
+    del first, second
+    chosen = sampling.choose(project.spec, sampling.Outline.joined(outlines), cutoff)
+    parts = np.split(chosen, np.cumsum([len(outline.asked) for outline in outlines])[:-1])
+    taken = (events[part] for events, part in zip(blocks(), parts, strict=True))
+    rows = pd.concat([events for events in taken if len(events)], ignore_index=True)
+    rows.attrs[sampling.KNOWN] = len(chosen)
+    return rows
 
 
 def answered(spec: ProjectSpec, tables: Tables, cutoff: datetime) -> DataFrame:
@@ -46,10 +76,15 @@ def arrived(project: Project, since: datetime, until: datetime) -> DataFrame:
 
 
 def window(project: Project, since: datetime, until: datetime) -> DataFrame:
-    """Return the labelled events of (since, until], with features: the rows that are monitored."""
-    rows = events(project, until)
-    inside = (rows["event_timestamp"] > since) & (rows["event_timestamp"] <= until)
-    return features.training_set(project, rows[inside & _is_labelled(project.spec, rows, until)])
+    """Return the labelled events of (since, until], with features: the rows that are monitored.
+
+    Of more than `MONITORED` events, the lowest hashes are taken, the classes in proportion.
+    """
+    blocks = (answered(project.spec, tables, until) for tables in project.lake.blocks(until))
+    parts = [rows[(rows["event_timestamp"] > since) & (rows["event_timestamp"] <= until)] for rows in blocks]
+    filled = [part for part in parts if len(part)]
+    events = pd.concat(filled, ignore_index=True) if len(filled) > 1 else (filled or parts)[0]
+    return features.training_set(project, sampling.most(project.spec, events, MONITORED))
 
 
 def _events(spec: ProjectSpec, tables: Tables) -> DataFrame:

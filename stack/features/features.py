@@ -5,6 +5,7 @@ The definitions are native Feast modules, ``feature_repo/<project>.py``; this mo
 
 import logging
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -88,13 +89,15 @@ def prepare(settings: Settings) -> None:
 def update(project: Project, since: datetime, until: datetime) -> dict[str, int]:
     """Compute the feature tables of (since, until] from the lake; return feature view -> number of rows.
 
-    A window computed again replaces itself.
+    A window computed again replaces itself. A long one is computed in parts: a value does not depend on `since`.
     """
-    tables = project.lake.recent(since - project.features.LOOKBACK, until)
-    built = project.features.build(tables, since, until)
-    for view, frame in built.items():
-        feature_tables.replace(feature_tables.folder(project) / view, frame, since, until)
-    return {view: len(frame) for view, frame in built.items()}
+    rows: Counter[str] = Counter()
+    for start, end in project.lake.spans(since, until, project.features.LOOKBACK):
+        tables = project.lake.recent(start - project.features.LOOKBACK, end)
+        for view, frame in project.features.build(tables, start, end).items():
+            feature_tables.replace(feature_tables.folder(project) / view, frame, start, end)
+            rows[view] += len(frame)
+    return dict(rows)
 
 
 def materialise(project: Project, since: datetime, until: datetime) -> None:

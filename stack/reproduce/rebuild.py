@@ -30,7 +30,9 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     # Warnings of libraries about libraries: Feast, which enables them when it is imported, calls what DuckDB renames.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     spec, cutoff = specs.load(recipe["project"]), datetime.fromisoformat(recipe["cutoff"])
-    spec = spec.model_copy(update={"training": sections.Training.model_validate(recipe["training"])})
+    # A recipe without the limit was made before there was one.
+    protocol = sections.Training.model_validate({"max_rows": sys.maxsize, **recipe["training"]})
+    spec = spec.model_copy(update={"training": protocol})
     tables = Project(settings.load(), spec).lake.read(until=cutoff, revision=recipe["data_revision"])
     print(f"{sum(map(len, tables.values())):,} raw rows of data version {recipe['data_revision'][:8]}", flush=True)
     frame = steps.training_set(spec, tables, cutoff)

@@ -65,7 +65,7 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
     The feature tables and the Feast registry are created for it, and deleted afterwards. `tables` are the raw rows
     known at the cut-off; the result is that of :func:`stack.features.datasets.labelled`.
     """
-    from stack.features import datasets, feature_tables, features
+    from stack.features import datasets, feature_tables, features, sampling
 
     build = contract.features(spec.name).build
     with TemporaryDirectory(prefix="features-") as home:
@@ -74,7 +74,8 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
             path = project.settings.feature_tables / spec.name / view
             feature_tables.replace(path, frame, spec.clock.start, cutoff)
         features.apply_alone(project)
-        return features.training_set(project, datasets.answered(spec, tables, cutoff))
+        events = sampling.limited(spec, datasets.answered(spec, tables, cutoff), cutoff)
+        return features.training_set(project, events)
 
 
 def search(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, report: Report) -> TrialResult:

@@ -100,6 +100,9 @@ class Training(Spec):
     holdout_share: float = Field(0.25, gt=0, lt=1)
     """By time the holdout is never more than this share of the labelled history (in whole days); at random it is this
     share of the rows."""
+    max_rows: int = Field(1_000_000, ge=1000)
+    """A training takes at most so many labelled rows. By time the most recent ones, over at least the time that gives
+    the holdout its whole length; of more rows, a seeded random share of them, the classes in proportion."""
     seed: int = 7
     """Of the search, the splits and the models."""
 

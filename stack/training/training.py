@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from stack.core import code
 from stack.core.errors import StackError
 from stack.core.profile import step
+from stack.features import sampling
 from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import METRICS
@@ -52,6 +53,12 @@ class TrainingSet:
     code_version: str
     """Of the checkout."""
 
+    @property
+    def limit(self) -> str:
+        """Return how many rows were taken of how many; empty where all were."""
+        known = self.rows.attrs.get(sampling.KNOWN, len(self.rows))
+        return f"{len(self.rows):,} of {known:,} labelled rows, by training.max_rows" if known > len(self.rows) else ""
+
     def tags(self, spec: ProjectSpec) -> dict[str, str]:
         """Return the tags of what is trained on it."""
         return {
@@ -59,6 +66,7 @@ class TrainingSet:
             "stack.data_revision": self.data_revision,
             "stack.cutoff": self.cutoff.isoformat(),
             "stack.code_version": self.code_version,
+            **({"stack.limited": self.limit} if self.limit else {}),
         }
 
 
@@ -105,8 +113,7 @@ def train(
 
     with tracker.run(title, "training") as run_id, TemporaryDirectory() as logged:
         folder = Path(logged)
-        side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else "at random"
-        report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out {side}")
+        report(_sizes(spec, split, data))
         with step("search"):
             best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
@@ -189,6 +196,13 @@ def ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
             expected=f"positions of classes, 0 to {len(classes) - 1}" if classes else "finite numbers",
         )
     return frame.sort_values(["event_timestamp", "event_id"], ignore_index=True)
+
+
+def _sizes(spec: ProjectSpec, split: Split, data: TrainingSet) -> str:
+    """Describe the rows of a training."""
+    side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else "at random"
+    sizes = f"{len(split.fit):,} rows to search on, {len(split.test):,} held out {side}"
+    return f"{sizes}; {data.limit}" if data.limit else sizes
 
 
 def _version_tags(spec: ProjectSpec, scorer: Scorer, split: Split, metrics: dict[str, float]) -> dict[str, str]:
