@@ -75,6 +75,7 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
         until: the project's "now" when omitted.
     """
     from stack.features import datasets, feature_tables
+    from stack.validation import batches
 
     opened = Project.open(project)
     until = instant(opened, until).replace(microsecond=0)  # batches are named by the second
@@ -82,7 +83,9 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
         found = f"since {since}, until {until}"
         raise StackError(f"window of {project}", found=found, expected="a window that ends after its start")
     since = since.astimezone(UTC) if since else datasets.ingested_until(opened)
-    revision = add(opened, since, until) if since < until else opened.lake.revision()
+    windows = batches.windows(opened, since, until) if since < until else []
+    revisions = [add(opened, start, end) for start, end in windows]
+    revision = revisions[-1] if revisions else opened.lake.revision()
     served = feature_tables.served_until(opened)
     # A window behind what is served came late: everything after it is computed anew.
     behind, end = min(since, served), max(until, served)

@@ -43,6 +43,14 @@ class RequestSource(Source, Protocol):
         """Return the requests of (since, until]: ``event_id``, ``asked_at`` and the request fields."""
 
 
+@runtime_checkable
+class SplitSource(Source, Protocol):
+    """A source of long windows, such as the first: their rows are fetched and validated in several batches."""
+
+    def split(self, since: datetime, until: datetime) -> Sequence[datetime]:
+        """Return instants between `since` and `until`, in order, each the end of a batch that memory holds."""
+
+
 class Features(Protocol):
     """``features.py``: feature tables and labelled events from raw rows. Pure functions."""
 

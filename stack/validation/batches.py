@@ -1,6 +1,7 @@
 """A batch on its way from the source to the lake: fetched, validated, accepted or refused; and sources gone silent."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pandas as pd
 
@@ -9,7 +10,7 @@ from stack.core.errors import StackError
 from stack.core.problems import Problem
 from stack.lake import contents
 from stack.project import Project
-from stack.project.contract import Tables
+from stack.project.contract import SplitSource, Tables
 from stack.specification import frames
 from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
@@ -19,6 +20,13 @@ from stack.validation.validation import BatchResult
 
 class BatchRefusedError(StackError):
     """A batch does not meet its expectations: it is in quarantine and nothing downstream has changed."""
+
+
+def windows(project: Project, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+    """Split (since, until] into the windows of batches: one, unless the project's source splits it."""
+    source = project.source
+    ends = source.split(since, until) if isinstance(source, SplitSource) else []
+    return list(pairwise([since, *ends, until]))
 
 
 def fetch(project: Project, since: datetime, until: datetime) -> Tables:

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features
 def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
     """Return what is wrong with the rows of the first window, which ends now on the wall clock, and their features."""
     since, until = spec.clock.start, spec.clock.first_now or now
+    with suppress(Exception):  # what is wrong with it, fetch() shows
+        if isinstance(source := contract.source(spec.name), contract.SplitSource):
+            until = next(iter(source.split(since, until)), until)
     try:
         tables = _run(spec, "source", "fetch", since, until)
         if not isinstance(tables, Mapping):

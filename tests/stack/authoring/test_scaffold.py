@@ -8,10 +8,14 @@ import pandas as pd
 import pytest
 
 from stack.authoring import check
+from stack.authoring.scaffold import project as scaffold
+from stack.authoring.scaffold.choices import Wishes
 from stack.core.errors import StackError
-from stack.core.settings import ROOT
-from stack.project import contract
+from stack.core.settings import ROOT, Settings
+from stack.kit import parquet
+from stack.project import Project, contract
 from stack.specification import specs
+from stack.validation import batches
 from tests.stack.authoring.scaffolds import NOW, Folder, flats, flowers, german, sales
 
 
@@ -165,3 +169,26 @@ def test_an_existing_project_is_not_overwritten(folder):
     folder.write("new_twice", flowers())
     with pytest.raises(StackError, match="it exists"):
         folder.write("new_twice", flowers())
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_of_a_parquet_file_a_window_is_read_alone(folder, zone):
+    table, name = sales(), f"new_{'zoned' if zone else 'local'}_file"
+    table["Sold At"] = pd.to_datetime(table["Sold At"]).dt.tz_localize(zone)
+    file = folder.root / "sales.parquet"
+    table.to_parquet(file, row_group_size=100)
+    wishes = Wishes(target="units", time="Sold At", keys="ShopID", zone=None if zone else "Europe/Berlin")
+    scaffold.write(name, file, wishes, NOW, lambda _, default, __: default)
+    assert check.findings(name, NOW) == []
+    project = Project(Settings(home=folder.root), specs.load(name))
+    since, until = project.spec.clock.start, project.spec.clock.first_now
+    whole = project.source.fetch(since, until)["rows"]
+    middle = whole["available_at"].iloc[300].to_pydatetime()
+    parts = [project.source.fetch(*window)["rows"] for window in ((since, middle), (middle, until))]
+    assert [len(part) for part in parts] == [301, 299]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+    assert batches.windows(project, since, until) == [(since, until)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet.split, "__defaults__", (200,))
+        ends = [end for _, end in batches.windows(project, since, until)]
+    assert len(ends) == 3 and ends[-1] == until and all(end.microsecond == 0 for end in ends)

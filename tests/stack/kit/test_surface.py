@@ -10,6 +10,7 @@ SURFACE = {
     "expectations": ["among", "between", "present"],
     "models": ["Candidate", "Columns", "Metric", "Suggest"],
     "packaged": ["file"],
+    "parquet": ["split", "window"],
     "rolling": ["means"],
 }
 
