@@ -137,8 +137,8 @@ def suspects(table: pd.DataFrame, choices: Choices) -> dict[str, float]:
     from sklearn.model_selection import cross_val_predict
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    rows = table[table[choices.target.source].notna()]
-    rows = rows.sample(min(SAMPLE, len(rows)), random_state=0)
+    known = pd.Series(np.flatnonzero(table[choices.target.source].notna()))
+    rows = table.iloc[known.sample(min(SAMPLE, len(known)), random_state=0)]
     regression, target = choices.kind.numeric, rows[choices.target.source]
     y = np.asarray(target if regression else pd.factorize(target)[0], dtype=float)
     tree = (DecisionTreeRegressor if regression else DecisionTreeClassifier)(min_samples_leaf=5, random_state=0)

@@ -80,11 +80,12 @@ class Source:
 
     def read(self, file: Path) -> pd.DataFrame:
         """Read the table as the project will; refuse a table of too few rows."""
-        table = pd.read_parquet(file) if self.reader == "read_parquet" else _read_csv(file, self.options)
+        parquet = self.reader == "read_parquet"
+        table = pq.read_table(file).to_pandas(self_destruct=True) if parquet else _read_csv(file, self.options)
         if len(table) < LEAST or len(table.columns) < 2:
             found = f"{len(table)} rows, {len(table.columns)} columns"
             raise StackError(f"FROM={file}", found=found, expected=f"at least {LEAST} rows and 2 columns")
-        for name, values in table.select_dtypes("number").items():
+        for name, values in ((name, table[name]) for name in table if table[name].dtype.kind in "fiu"):
             if infinite := int((values.abs() > frames.LARGEST).sum()):
                 found = f"{infinite} values that no 32-bit number holds"
                 todo = "leave them empty in the file"

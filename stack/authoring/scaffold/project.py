@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -166,8 +167,8 @@ def _features(choices: Choices, past: dict[str, list[str]]) -> dict[str, Any]:
 def _request(table: pd.DataFrame, choices: Choices) -> list[dict[str, Any]]:
     """Return the fields of a request, with the example of one row: the last without a gap, if there is one."""
     sources = [column.source for column in choices.features]
-    whole = table[table[sources].notna().all(axis=1)] if sources else table
-    row = (whole if len(whole) else table).iloc[-1]
+    whole = np.flatnonzero(table[sources].notna().all(axis=1))
+    row = table.iloc[whole[-1] if len(whole) else -1]
     fields = []
     for column in choices.features:
         kind, value = column.field_type, row[column.source]
