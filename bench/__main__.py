@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import history, idle, join, processes, projects, serving, shadow, swap
+from bench import growth, history, idle, join, processes, projects, serving, shadow, swap
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
@@ -26,7 +26,7 @@ UP_BAR = 10.0
 
 
 def main() -> int:
-    """Print a table of start-up, serving, swaps, roll-out, projects and the join; exit with 1 when a bar is missed."""
+    """Print a table of all that is measured; exit with 1 when a bar is missed."""
     began, spec = time.perf_counter(), specs.load(PROJECT)
     with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as (running, rows):
         rows += step("idle", idle.measure, running)
@@ -36,6 +36,7 @@ def main() -> int:
         rows += step("roll-out", shadow.compare, one)
         rows += step("projects", projects.compare, one)
     rows += step("join", join.compare)
+    rows += step("growth", growth.compare)
     print()
     met = print_rows(rows, history.last())
     history.append(rows)

@@ -1,12 +1,29 @@
-"""An interpreter for a copy of the checkout: its own code, with the packages that are installed here."""
+"""Copies of the checkout, so that projects come and go without the running stack seeing them."""
 
+import shutil
 import sys
 import venv
 from pathlib import Path
 
+from stack.core.settings import ROOT
+
+LEFT_OUT = (".git", ".venv", ".*_cache", "__pycache__", "var", "tests", "docs")
+
+
+def copy(folder: Path) -> Path:
+    """Copy the checkout without its projects into a new folder; return the interpreter that runs it."""
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for path in (folder / "projects").iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+            (folder / "feature_repo" / f"{path.name}.py").unlink(missing_ok=True)
+    return interpreter(folder)
+
 
 def interpreter(folder: Path) -> Path:
-    """Make a virtual environment in a copy of the checkout; returns its interpreter. The tools' commands lie beside it.
+    """Make a virtual environment in a copy of the checkout: its own code, with the packages that are installed here.
+
+    Returns its interpreter; the tools' commands lie beside it.
 
     What runs there in another folder, as a flow's process does, would else find the code of the installed checkout.
     """

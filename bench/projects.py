@@ -16,16 +16,14 @@ import httpx
 import numpy as np
 import pandas as pd
 
-from bench import processes
-from bench.checkouts import interpreter
+from bench import checkouts, processes
 from bench.servers import free_port
 from bench.table import Row, ratio
-from stack.core.settings import ROOT, Settings, load
+from stack.core.settings import Settings, load
 
 MORE = 9
 FIRST = "small0"
 ROWS = 2000
-LEFT_OUT = (".git", ".venv", ".*_cache", "__pycache__", "var", "tests", "docs")
 MEMORY_BAR, UP_BAR = 30.0, 2.0
 
 
@@ -174,14 +172,10 @@ def small() -> Iterator[Checkout]:
 def _stack(folder: Path) -> Iterator[Checkout]:
     """A copy of the checkout with one generated project; what runs from it is stopped at the end."""
     checkout = folder / "checkout"
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*LEFT_OUT))
-    for path in (checkout / "projects").iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-            (checkout / "feature_repo" / f"{path.name}.py").unlink(missing_ok=True)
+    python = checkouts.copy(checkout)
     ports = {f"STACK_{name}".upper(): str(free_port()) for name in Settings.model_fields if name.endswith("_port")}
     environ = os.environ | ports | {"STACK_HOME": str(folder / "home"), "STACK_RUNTIME": "local"}
-    one = Checkout(checkout, interpreter(checkout), load(environ, env_file=Path(os.devnull)), environ)
+    one = Checkout(checkout, python, load(environ, env_file=Path(os.devnull)), environ)
     _table().to_csv(folder / f"{FIRST}.csv", index=False)
     try:
         one.run(
