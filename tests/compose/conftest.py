@@ -143,7 +143,8 @@ def runs(of: Settings) -> int:
 
 
 def probabilities(of: Settings, count: int = 1000) -> list[float]:
-    """The answers to the first requests of March."""
+    """The answers to the first requests of March, once the service has loaded its champion."""
+    welcome.answer(Project(of, specs.load("flights")))
     flights, march = specs.load("flights"), datetime(2013, 3, 1, tzinfo=UTC)
     asked = contract.request_source(flights.name).requests(march, march.replace(day=4)).head(count)
     rows = json.loads(asked[list(flights.request)].to_json(orient="records", date_format="iso", date_unit="us"))
@@ -170,7 +171,6 @@ class First(NamedTuple):
 def first_model(of: Settings, data: str) -> First:
     """Ask a running stack for its champion's metrics, as MLflow has them, and for a thousand answers."""
     flights = specs.load("flights")
-    welcome.answer(Project(of, flights))  # waits until the service has taken the champion up
     run = Project(of, flights).registry.require_champion().run_id
     answer = httpx.get(f"{of.mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run}, trust_env=False)
     metrics = answer.raise_for_status().json()["run"]["data"]["metrics"]

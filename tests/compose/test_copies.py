@@ -5,6 +5,7 @@ import json
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from stack.ops import lan
 from stack.project import Project
+from stack.registry.registry import PREVIOUS
 from stack.specification import example, specs
 from tests.compose.conftest import PASSWORD, Containers
 from tests.polling import PATIENCE_SECONDS, eventually
@@ -28,14 +30,18 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture
-def versions(containers: Containers) -> list[str]:
-    """The champion's version, and another one of the same run."""
+def versions(containers: Containers) -> Iterator[list[str]]:
+    """The champion's version, and another one of the same run, which is gone afterwards."""
     registry = Project(containers.settings, FLIGHTS).registry
     champion = registry.require_champion()
     url = f"{containers.settings.mlflow_url}/api/2.0/mlflow/model-versions/create"
     body = {"name": champion.name, "source": f"models:/{champion.name}/{champion.version}", "run_id": champion.run_id}
     other = httpx.post(url, json=body, timeout=PATIENCE_SECONDS, trust_env=False).raise_for_status().json()
-    return [champion.version, str(other["model_version"]["version"])]
+    second = str(other["model_version"]["version"])
+    yield [champion.version, second]
+    registry.restore_champion(champion.version)
+    registry.drop_alias(PREVIOUS)
+    registry.delete(second)
 
 
 def test_both_copies_have_the_name_that_the_gateway_asks(containers: Containers) -> None:
