@@ -33,17 +33,20 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 @click.argument("name")
 @click.option("--from", "file", type=click.Path(path_type=Path), prompt="Which table", help="CSV, TSV or Parquet.")
 @click.option("--target", help="Column to be predicted.")
-@click.option("--time", help="Column with the instant of a row; none for a table without time.")
+@click.option("--time", help="Column, or columns a,b, with the instant of a row; none for a table without time.")
+@click.option("--known", help="Column with the instant at which the outcome of a row is known; none for none.")
 @click.option("--keys", help="Columns whose past is known, separated by commas; none for none.")
 @click.option("--task", type=click.Choice(list(tasks.KINDS)), help="What is predicted.")
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
+@click.option("--keep", help="Columns to use although they seem to give the target away, separated by commas.")
 def new(name: str, file: Path, **wishes: str | None) -> None:
-    """Write the project NAME from a table; asks for what is not given, or chooses it and reports the choice."""
+    """Write the project NAME from a table; asks for what is not given; off a terminal it chooses, but no target."""
     from stack.authoring import check
     from stack.authoring.scaffold import project
     from stack.authoring.scaffold.choices import Wishes
 
-    written = project.write(name, file.expanduser(), Wishes(**wishes), datetime.now(UTC), _ask)
+    ask = _ask if sys.stdin.isatty() else None
+    written = project.write(name, file.expanduser(), Wishes(**wishes), datetime.now(UTC), ask)
     for path in written.paths:
         click.echo(f"wrote {path}")
     click.echo("\n".join(f"  {note}" for note in written.notes))
@@ -55,9 +58,7 @@ def new(name: str, file: Path, **wishes: str | None) -> None:
 
 
 def _ask(question: str, default: str, known: Sequence[str]) -> str:
-    """Ask on a terminal; elsewhere the default is the answer."""
-    if not sys.stdin.isatty():
-        return default
+    """Ask on the terminal."""
     choices = f" ({', '.join(known)})" if known else ""
     return str(click.prompt(f"{question}{choices}", default=default))
 
@@ -101,10 +102,15 @@ def catalog(project: str) -> None:
 def run(project: str) -> None:
     """Run the whole pipeline of PROJECT: ingest, train, promote, monitor; then ask for one prediction."""
     from stack.ops import welcome
+    from stack.promotion.challengers import undecided
 
     subject = opened(project)
     current_runtime().apply_changes(click.echo)
     follow("pipeline", project, {})
+    if version := undecided(subject):
+        click.echo(f"\nversion {version.version} looks too good to be true, and is awaiting approval in Prefect:")
+        click.echo(f"{welcome.sign_in(subject.settings)}\nthe run `promote {project}` has the columns and the form")
+        return
     click.echo(f"\n$ {welcome.curl(subject)}\n{welcome.answer(subject)}")
 
 

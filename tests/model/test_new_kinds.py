@@ -148,7 +148,8 @@ def test_a_new_task_is_asked_answered_and_labelled_over_http(spec):
 def test_a_new_task_is_chosen_and_explained(spec):
     table = pd.DataFrame({"size": range(40), "price": [size * 1.5 for size in range(40)]})
     wishes = choices.Wishes(target="price", task="quantile")
-    chosen = choices.choose(table, look(table), "homes", wishes, datetime.now(UTC), lambda _, default, known: default)
+    columns = look(table)
+    chosen = choices.choose(table, columns, columns[1], wishes, datetime.now(UTC), lambda _, default, known: default)
     assert (chosen.task, chosen.classes, chosen.title) == ("quantile", [], "How much is price at most?")
     with pytest.raises(StackError, match="a quantile task has none"):
         specs.parse(spec.model_dump(mode="json") | {"classes": [0, 1]}, Path("projects/homes/project.yaml"))

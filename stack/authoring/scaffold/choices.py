@@ -1,21 +1,20 @@
 """Target, task, time, keys and features of a new project: chosen from the columns, or as the user asks."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
-import numpy as np
 import pandas as pd
 
+from stack.authoring.scaffold import times
 from stack.authoring.scaffold.columns import KNOWN, Column, instants
 from stack.core.errors import StackError, nearest
 from stack.specification import tasks
 from stack.specification.tasks import Binary, Regression, Task
 
-TARGETS = ("target", "label", "outcome", "class", "y", "churn", "churned", "survived", "species")
 KEYS = re.compile(
     r"(^|_)(id|key|code|store|shop|customer|user|sensor|station|device|machine|product|item|symbol|site)$"
 )
@@ -27,13 +26,12 @@ LEAST_OF_CLASS = 3
 """Rows that a class has on average: of fewer nothing can be learnt."""
 AVERAGED = 4
 """Number columns whose past is averaged for each key, besides the target."""
+LEAST_OF_KEY = 4
+"""Rows that a key has on average: of fewer there is no past to learn from."""
 MOST_KEYS = 20_000
 """A column of more values is no key unless the user names it: the past of each is computed at every tick."""
 RECENT = timedelta(days=7)
 NONE = "none"
-SAMPLE = 20_000
-SUSPECT = 0.98
-"""Share of the error of a constant answer that a single column takes away."""
 REASONS: dict[str, str] = {
     "constant": "it has one value",
     "empty": "it has no value",
@@ -52,9 +50,13 @@ class Wishes:
 
     target: str | None = None
     time: str | None = None
+    """The column, or several by commas."""
+    known: str | None = None
     keys: str | None = None
     task: str | None = None
     zone: str | None = None
+    keep: str | None = None
+    """Columns that are used although they give the target away, by commas."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Choices:
     task: str
     classes: list[Any]
     time: Column | None
+    known: Column | None
+    """When the outcome of a row is known; None where that is when it is asked about."""
     zone: str
     keys: list[Column]
     row_key: list[Column]
@@ -73,6 +77,8 @@ class Choices:
     averaged: list[Column]
     left_out: dict[str, str] = field(default_factory=dict)
     """Column of the file -> why."""
+    leaks: dict[str, str] = field(default_factory=dict)
+    """Column that is left out as it gives the target away -> how."""
     replayed: bool = False
     first: datetime | None = None
     last: datetime | None = None
@@ -98,65 +104,60 @@ class Choices:
         return self.classes[1] if len(self.classes) == 2 else None
 
 
-def choose(table: pd.DataFrame, columns: list[Column], name: str, wishes: Wishes, now: datetime, ask: Ask) -> Choices:
-    """Choose target, task, time, keys and features of the project of a name from the columns of a table.
+def choose(
+    table: pd.DataFrame, columns: list[Column], target: Column, wishes: Wishes, now: datetime, ask: Ask
+) -> Choices:
+    """Choose task, time, keys and features of a project that predicts a target from the columns of a table.
 
     Args:
         now: a table whose last row is long before this is replayed.
         ask: asks the user for what `wishes` leaves open.
     """
-    target = _target(columns, name, wishes, ask)
     task, classes = _task(table[target.source], target, wishes)
-    time = _time(columns, target, wishes, ask)
-    others = [column for column in columns if column not in (target, time)]
-    keys = _keys(len(table), others, wishes, ask) if time else []
-    left_out = {column.source: reason for column in others if (reason := _reason(column, keys))}
+    time = _time(table, columns, target, wishes, ask)
+    known = _known(table, columns, time, wishes, ask) if time else None
+    others = [column for column in columns if column not in (target, time) and not column.parts]
+    keys = _keys(len(table), [column for column in others if column is not known], time, wishes, ask)
+    left_out = {column.source: reason for column in others if (reason := _reason(column, keys, time, known))}
     features = [column for column in others if column.source not in left_out]
-    numbers = [column for column in features if column.kind in ("number", "integer") and column not in keys]
     zone = _zone(time, wishes, ask)
     at = instants(table[time.source], zone) if time else None
-    return Choices(
+    end = at if known is None else instants(table[known.source], zone)
+    choices = Choices(
         target=target,
         task=task,
         classes=classes,
         time=time,
+        known=known,
         zone=zone,
         keys=keys,
-        row_key=_row_key(table, others, keys, time),
-        features=features,
-        averaged=numbers[:AVERAGED] if keys else [],
-        left_out=left_out,
+        row_key=_row_key(table, others, keys, time, at),
+        features=[],
+        averaged=[],
         replayed=at is not None and at.max() < pd.Timestamp(now) - RECENT,
         first=None if at is None else at.min().floor("us").to_pydatetime(),
-        last=None if at is None else at.max().floor("us").to_pydatetime(),
+        last=None if end is None else end.max().floor("us").to_pydatetime(),
+    )
+    return with_features(choices, features, left_out, {})
+
+
+def with_features(choices: Choices, features: list[Column], left_out: dict[str, str], leaks: dict[str, str]) -> Choices:
+    """Return choices with these features; for keys, the past of the first of their numbers is averaged."""
+    numbers = [column for column in features if column.kind in ("number", "integer") and column not in choices.keys]
+    averaged = numbers[:AVERAGED] if choices.keys else []
+    return replace(
+        choices,
+        features=features,
+        averaged=averaged,
+        left_out=choices.left_out | left_out,
+        leaks=choices.leaks | leaks,
     )
 
 
-def suspects(table: pd.DataFrame, choices: Choices) -> dict[str, float]:
-    """Return the columns that explain the target nearly alone, and the share, by a small tree, cross-validated."""
-    from sklearn.model_selection import cross_val_predict
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    known = pd.Series(np.flatnonzero(table[choices.target.source].notna()))
-    rows = table.iloc[known.sample(min(SAMPLE, len(known)), random_state=0)]
-    regression, target = choices.kind.numeric, rows[choices.target.source]
-    y = np.asarray(target if regression else pd.factorize(target)[0], dtype=float)
-    tree = (DecisionTreeRegressor if regression else DecisionTreeClassifier)(min_samples_leaf=5, random_state=0)
-    usual = float(np.var(y) if regression else 1 - np.bincount(y.astype(int)).max() / len(y))
-    shares = {}
-    for column in choices.features:
-        values = rows[column.source]
-        numbers = values if pd.api.types.is_numeric_dtype(values) else pd.Series(pd.factorize(values)[0])
-        answer = cross_val_predict(tree, numbers.astype("float64").to_numpy().reshape(-1, 1), y, cv=3)
-        error = float(np.mean((y - answer) ** 2 if regression else y != answer))
-        shares[column.source] = 1 - error / usual if usual else 0.0
-    return {source: share for source, share in shares.items() if share > SUSPECT}
-
-
-def _named(columns: Sequence[Column], name: str, option: str) -> Column:
+def named(columns: Sequence[Column], name: str, option: str) -> Column:
     """Return the column of a name, as in the file or as in the project."""
-    named = [column for column in columns if name in (column.source, column.name)]
-    if not named:
+    called = [column for column in columns if name in (column.source, column.name)]
+    if not called:
         known = [column.source for column in columns]
         raise StackError(
             option,
@@ -164,17 +165,7 @@ def _named(columns: Sequence[Column], name: str, option: str) -> Column:
             expected=f"one of {', '.join(known)}",
             todo=f"set {option}=... to the name of a column",
         )
-    return named[0]
-
-
-def _target(columns: list[Column], name: str, wishes: Wishes, ask: Ask) -> Column:
-    usable = [column for column in columns if column.usable]
-    if not usable:
-        raise StackError("FROM", found="no column with values to predict", expected="a table with a target")
-    likely = [column for target in (name, *TARGETS) for column in usable if column.name == target]
-    default = (likely or usable[-1:])[0].source
-    answer = wishes.target or ask("Which column is to be predicted?", default, [column.source for column in usable])
-    return _named(columns, answer, "TARGET")
+    return called[0]
 
 
 def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[Any]]:
@@ -205,23 +196,45 @@ def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[
     return Binary.name, sorted(target.values, key=order)
 
 
-def _time(columns: list[Column], target: Column, wishes: Wishes, ask: Ask) -> Column | None:
-    whole = [column for column in columns if column.kind == "datetime" and not column.missing]
-    dated = [column.source for column in whole if column is not target]
+def _time(table: pd.DataFrame, columns: list[Column], target: Column, wishes: Wishes, ask: Ask) -> Column | None:
+    dated = [column for column in dates(columns) if column is not target]
     answer = wishes.time or NONE
     if dated and not wishes.time:
-        answer = ask("Which column holds the instant of a row?", dated[0], [*dated, NONE])
+        default = times.asked(table, dated).source
+        answer = ask("Which column holds the instant at which a row is asked about?", default, [*_sources(dated), NONE])
     if answer == NONE:
         return None
-    column = _named(columns, answer, "TIME")
-    if column not in whole:
+    return _dated(columns, ", ".join(part.strip() for part in answer.split(",")), "TIME")
+
+
+def _known(table: pd.DataFrame, columns: list[Column], time: Column, wishes: Wishes, ask: Ask) -> Column | None:
+    later = times.known(table, time, dates(columns))
+    answer = wishes.known or NONE
+    if later and not wishes.known:
+        known = [*_sources(column for column in dates(columns) if column is not time), NONE]
+        answer = ask("Which column holds the instant at which its outcome is known?", later.source, known)
+    return None if answer == NONE else _dated(columns, answer, "KNOWN")
+
+
+def dates(columns: list[Column]) -> list[Column]:
+    """Return the columns that hold an instant in every row."""
+    return [column for column in columns if column.kind == "datetime" and not column.missing]
+
+
+def _dated(columns: list[Column], name: str, option: str) -> Column:
+    column = named(columns, name, option)
+    if column not in dates(columns):
         raise StackError(
-            f"TIME={answer}",
+            f"{option}={name}",
             found=f"{column.kind}, {column.missing:.1%} missing, like {column.example!r}",
             expected="a date or an instant in every row",
-            todo=f"name another column, or TIME={NONE} for a table without time",
+            todo=f"name another column, or {option}={NONE}",
         )
     return column
+
+
+def _sources(columns: Iterable[Column]) -> list[str]:
+    return [column.source for column in columns]
 
 
 def _zone(time: Column | None, wishes: Wishes, ask: Ask) -> str:
@@ -234,33 +247,49 @@ def _zone(time: Column | None, wishes: Wishes, ask: Ask) -> str:
     return zone
 
 
-def _keys(rows: int, others: list[Column], wishes: Wishes, ask: Ask) -> list[Column]:
+def _keys(rows: int, others: list[Column], time: Column | None, wishes: Wishes, ask: Ask) -> list[Column]:
     """Return the columns whose values have a past of their own."""
+    if time is None:
+        if wishes.keys not in (None, NONE):
+            todo = "name the column of its instant with TIME, or leave KEYS out"
+            raise StackError(f"KEYS={wishes.keys}", found="a table without time", expected="rows in time", todo=todo)
+        return []
     whole = [column for column in others if column.kind in ("string", "integer", "id", "text") and not column.missing]
-    suitable = [column for column in whole if 2 <= column.distinct <= rows / 5]
+    suitable = [column for column in whole if 2 <= column.distinct <= rows / LEAST_OF_KEY]
     few = [column for column in suitable if column.distinct <= MOST_KEYS]
     likely = [column for column in few if KEYS.search(column.name)]
-    likely = likely or [column for column in few if column.kind == "string"]
+    likely = likely or [column for kind in ("id", "string") for column in few if column.kind == kind]
     default = likely[0].source if likely else NONE
-    known = [*(column.source for column in suitable), NONE]
-    answer = wishes.keys or (ask("Whose past is known (several: a,b)?", default, known) if suitable else NONE)
-    return [] if answer == NONE else [_named(others, key.strip(), "KEYS") for key in answer.split(",")]
+    answer = wishes.keys or NONE
+    if suitable and not wishes.keys:
+        answer = ask("Whose past is known (several: a,b)?", default, [*_sources(suitable), NONE])
+    return [] if answer == NONE else [named(others, key.strip(), "KEYS") for key in answer.split(",")]
 
 
-def _reason(column: Column, keys: list[Column]) -> str:
+def _reason(column: Column, keys: list[Column], time: Column | None, known: Column | None) -> str:
     """Return why a column is no feature; empty when it is a feature."""
+    if column is known:
+        return "it is when the outcome is known"
+    if time and column.source in time.parts:
+        return f"it is a part of {time.source}, of which hour, weekday and month are features"
     if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW)):
         return ""
     if column.kind == "datetime" and column.missing:
         return f"it is an instant, missing in {column.missing:.1%} of the rows, so it cannot be the instant of a row"
+    if column.kind == "id" and column.distinct < column.present:
+        return f"it is an id of {column.distinct:,} values; with KEYS={column.source} the past of each is used"
     return REASONS.get(column.kind, "it only names the row")
 
 
-def _row_key(table: pd.DataFrame, others: list[Column], keys: list[Column], time: Column | None) -> list[Column]:
+def _row_key(
+    table: pd.DataFrame, others: list[Column], keys: list[Column], time: Column | None, at: pd.Series | None
+) -> list[Column]:
     """Return the columns that identify a row: an id, or the keys and the time."""
     unique = [column for column in others if not column.missing and column.distinct == len(table)]
     for column in sorted(unique, key=lambda column: column.kind != "id"):
         if column.kind in ("id", "integer", "string"):
             return [column]
-    several = [*keys, time] if time else []
-    return several if several and not table.duplicated([column.source for column in several]).any() else []
+    if time is None or at is None:
+        return []
+    several = table[_sources(keys)].assign(**{time.source: at})
+    return [] if several.duplicated().any() else [*keys, time]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -52,6 +53,8 @@ class Column:
     missing: float
     """Share of rows without a value."""
     distinct: int
+    present: int = 0
+    """Rows with a value."""
     values: list[Any] = field(default_factory=list)
     """The different values of a category or of few numbers, sorted; empty for many."""
     least: float | None = None
@@ -61,6 +64,10 @@ class Column:
     """Datetimes: each of them names its zone."""
     format: str | None = None
     """Datetimes in text: the format by which pandas reads them."""
+    parts: tuple[str, ...] = ()
+    """Datetimes that are spread over several columns: these, as in the file."""
+    expression: str = ""
+    """Of such: Python that gives the instants of a frame ``table``."""
 
     @property
     def usable(self) -> bool:
@@ -109,14 +116,18 @@ def _is_taken(name: str) -> bool:
 
 def _column(values: pd.Series, source: str, name: str) -> Column:
     present = values.dropna()
-    facts: dict[str, Any] = {"missing": float(values.isna().mean()), "distinct": int(present.nunique())}
+    facts: dict[str, Any] = {
+        "missing": float(values.isna().mean()),
+        "distinct": int(present.nunique()),
+        "present": len(present),
+    }
     if present.empty:
         return Column(source, name, "empty", **facts)
     facts["example"] = _plain(present.iloc[len(present) // 2])
     kind = _kind(present, facts["distinct"])
     if kind == "datetime":
         facts |= {"zoned": _zoned(present), "format": _format(present)}
-    elif kind in ("number", "integer"):
+    elif kind in ("number", "integer", "constant", "id") and pd.api.types.is_numeric_dtype(present):
         facts |= {"least": float(present.min()), "most": float(present.max())}
     if kind in ("string", "boolean", "integer") and facts["distinct"] <= KNOWN:
         facts["values"] = sorted(map(_plain, present.unique()), key=lambda value: (str(type(value)), value))
@@ -140,7 +151,9 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
         return "datetime"
     if distinct > max(FEW, len(present) / 2) or texts.str.len().mean() > LONG_TEXT:
         return "text" if texts.str.contains(" ").mean() > 0.5 else "id"
-    return "text" if distinct > MANY else "string"
+    if distinct > MANY:  # of a word each, and seen again: what a row belongs to
+        return "text" if texts.str.contains(" ").mean() > 0.5 else "id"
+    return "string"
 
 
 def instants(values: pd.Series, zone: str = "UTC") -> pd.Series:
@@ -148,7 +161,10 @@ def instants(values: pd.Series, zone: str = "UTC") -> pd.Series:
     parsed = pd.to_datetime(values, utc=True, errors="coerce", format=_format(values))
     if zone == "UTC" or _zoned(values.dropna()):
         return parsed
-    local = parsed.dt.tz_localize(None).dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward")
+    # As the project's source does: an hour that comes twice is the first one.
+    local = parsed.dt.tz_localize(None).dt.tz_localize(
+        zone, ambiguous=np.ones(len(parsed), bool), nonexistent="shift_forward"
+    )
     return local.dt.tz_convert("UTC")
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stack.authoring.scaffold import files, wording
-from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose, suspects
+from stack.authoring.scaffold import files, leaking, targets, times, wording
+from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.authoring.scaffold.columns import look
 from stack.core.errors import StackError
 from stack.specification import specs
@@ -41,24 +41,29 @@ class Written:
     """Of README.md and project.yaml, and those marked for review."""
 
 
-def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask) -> Written:
+def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:
     """Write the project of a name that learns from a CSV, TSV or Parquet file; the file is copied into the project.
 
     Args:
-        ask: asks the user for what `wishes` leaves open.
+        ask: asks the user for what `wishes` leaves open; where it is None, the likeliest is taken, but no target.
 
     Raises:
-        StackError: the name is taken or no identifier, or the file cannot be learnt from.
+        StackError: the name is taken or no identifier, the file cannot be learnt from, or no target is named.
     """
     folder, definitions = specs.PROJECTS / name, specs.DEFINITIONS / f"{name}.py"
     _require_free(name, folder, definitions)
     source = files.Source.of(file)
     table = source.read(file)
     columns = look(table)
-    choices = choose(table, columns, name, wishes, now, ask)
+    target = targets.choose(columns, name, file, wishes, ask)
+    if (spread := times.joined(table, columns)) and target.source not in spread[0].parts:
+        columns.append(spread[0])
+        table = table.assign(**{spread[0].source: spread[1]})
+    choices = choose(table, columns, target, wishes, now, ask or (lambda _, default, __: default))
+    choices = leaking.left_out(table, choices, [column.strip() for column in (wishes.keep or "").split(",")])
     texts = [column.source for column in columns if column.kind in TEXTS]
     units = [text for text in texts if files.has_unit(table[text])]
-    notes = wording.notes(choices, suspects(table, choices), units)
+    notes = wording.notes(choices, units)
     values = _values(name, table, choices, source) | {"notes": notes}
     contents = {folder / file_name: _render(file_name, values) for file_name in FILES}
     contents |= {folder / "__init__.py": "", definitions: _render("definitions.py", values)}
@@ -93,6 +98,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
         "yaml": wording.flow,
         "line": wording.line,
         "code": wording.code,
+        "instant": wording.instant,
         "feast": lambda column: column.field_type.feast,
         "entity": lambda column: column.field_type.entity,
     }
@@ -102,6 +108,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
 def _values(name: str, table: pd.DataFrame, choices: Choices, source: files.Source) -> dict[str, Any]:
     """Return the values that the templates insert."""
     key = [column.name for column in choices.row_key] or ["row"]
+    dates = [column for column in (choices.time, choices.known) if column]
     used = [choices.target, *([choices.time] if choices.time else []), *choices.features]
     used += [column for column in choices.row_key if column not in used]
     expectations, constants = wording.expectations(choices)
@@ -115,12 +122,14 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, source: files.Sour
     return {
         "name": name,
         "choices": choices,
+        "naive": any(not column.zoned for column in dates),
+        "zoned": any(column.zoned for column in dates),
         "what": wording.what(choices),
         "source": source,
         "rows": f"{len(table):,}",
         "key": key,
         "ids": ' + "-" + '.join(f'rows["{column}"].astype(str)' for column in key),
-        "renamed": {column.source: column.name for column in used},
+        "renamed": {column.source: column.name for column in used if not column.parts},
         "request": _request(table, choices),
         "averaged": averaged,
         "past": past,

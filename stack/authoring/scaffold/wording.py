@@ -1,7 +1,9 @@
 """Write choices down: Python and YAML literals, titles, expectations, and the notes for the user."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -43,6 +45,14 @@ def code(text: str) -> str:
     return "`" + line(text).replace("`", "'") + "`"
 
 
+def instant(column: Column) -> str:
+    """Return Python that reads the instants of a column: of the file's ``table``, or of the renamed ``rows``."""
+    if column.expression:
+        return column.expression
+    options = [*(["utc=True"] if column.zoned else []), *([f"format={python(column.format)}"] if column.format else [])]
+    return f"pd.to_datetime({', '.join([f'table[{python(column.source)}]', *options])})"
+
+
 def what(choices: Choices) -> str:
     """Return a short description of the project."""
     when = f"in the order of {code(choices.time.source)}" if choices.time else "without time"
@@ -50,11 +60,10 @@ def what(choices: Choices) -> str:
     return f"{choices.task} of {code(choices.target.source)}, {when}{known}"
 
 
-def notes(choices: Choices, suspects: Mapping[str, float], units: Iterable[str]) -> list[str]:
+def notes(choices: Choices, units: Iterable[str]) -> list[str]:
     """Return what was chosen and why, and what to review.
 
     Args:
-        suspects: columns that explain the target nearly alone, with the share that they explain.
         units: columns whose numbers are texts, as they have a unit.
     """
     classes = f" of {len(choices.classes)} classes" if choices.classes else ""
@@ -62,26 +71,34 @@ def notes(choices: Choices, suspects: Mapping[str, float], units: Iterable[str])
     lines = [f"{code(choices.target.source)} is predicted ({choices.task}{classes}).", *_time_notes(choices)]
     if choices.keys:
         lines.append(f"The past of {_quoted(choices.keys)} is averaged over earlier rows.")
-    lines += [f"{code(column)} is left out: {reason}." for column, reason in choices.left_out.items()]
+    lines += [
+        f"**Review** {code(column)} is left out: {line(reason)}. If it is known when the question is asked, write the "
+        f"project anew with KEEP={code(column)}."
+        for column, reason in choices.leaks.items()
+    ]
+    for reason in dict.fromkeys(choices.left_out.values()):
+        names = [code(column) for column, why in choices.left_out.items() if why == reason]
+        lines.append(f"Left out as {line(reason)}: {', '.join(names)}.")
     lines += [
         f"**Review** {code(column)}: numbers with a unit are text to a model. To use them, convert them to numbers in "
         "the file, and write the project anew."
         for column in units
     ]
-    lines += [
-        f"**Review** {code(column)}: alone it explains {share:.1%} of the target. If it is only known afterwards, take "
-        "it out of `request`, `features.py` and the Feast module."
-        for column, share in suspects.items()
-    ]
     return lines
 
 
 def _time_notes(choices: Choices) -> list[str]:
-    time = choices.time
+    time, known = choices.time, choices.known
     if time is None:
         return ["There is no time: rows are held out at random, and all features come with the request."]
     zone = "" if time.zoned else f"; it names no zone, {choices.zone} is taken (`ZONE` in `source.py`)"
-    lines = [f"{code(time.source)} is the instant at which a row is asked about and its outcome is known{zone}."]
+    and_known = "" if known else " and its outcome is known"
+    lines = [f"{code(time.source)} is the instant at which a row is asked about{and_known}{zone}."]
+    if known:
+        lines.append(
+            f"{code(known.source)} is when its outcome is known: it is never before {code(time.source)}, and is "
+            "called like an end."
+        )
     if time.format and "%" in time.format:
         lines.append(f'{code(time.source)} is read as "{time.format}", like {time.example}.')
     clock = "is replayed: its last row is old" if choices.replayed else "runs on the wall clock, with schedules"
@@ -108,16 +125,17 @@ def expectations(choices: Choices) -> tuple[list[str], list[tuple[str, list[Any]
 
 
 def _range(name: str, least: float, most: float) -> str:
-    """Return an expectation half the range wider on both sides; what was never negative stays so."""
-    half = (most - least) / 2
-    low = max(0.0, least - half) if least >= 0 else least - half
-    return f'between("{name}", {_round(low)}, {_round(most + half)}),  # review'
+    """Return an expectation at least half the range wider on both sides; what was never negative stays so."""
+    half = max((most - least) / 2, 1e-9 * abs(most))  # what a float still tells apart
+    exponent = math.floor(math.log10(half))
+    low, high = math.floor((least - half) / 10**exponent), math.ceil((most + half) / 10**exponent)
+    low = max(0, low) if least >= 0 else low
+    return f'between("{name}", {_scaled(low, exponent)}, {_scaled(high, exponent)}),  # review'
 
 
-def _round(value: float) -> str:
-    """Return a number with three significant digits."""
-    rounded = float(f"{value:.3g}")
-    return str(int(rounded) if rounded.is_integer() else rounded)
+def _scaled(steps: int, exponent: int) -> str:
+    """Return so many steps of a power of ten as a literal that is exactly their decimal form."""
+    return str(steps * 10**exponent) if exponent >= 0 else repr(float(Decimal(steps).scaleb(exponent)))
 
 
 def _quoted(columns: Iterable[Column]) -> str:

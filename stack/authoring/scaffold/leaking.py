@@ -1,0 +1,40 @@
+"""Columns that give the target away are left out of a new project, each with the reason."""
+
+import pandas as pd
+
+from stack.authoring.scaffold.choices import Choices, with_features
+from stack.authoring.scaffold.columns import instants
+from stack.promotion import leaks
+from stack.promotion.leaks import Leak
+
+ROUNDS = 8
+"""How often columns are looked for, each time among the others."""
+
+
+def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
+    """Leave out the columns that give the target away, until none does, but for those that the user keeps."""
+    rows = table[table[choices.target.source].notna()]
+    if choices.time:
+        rows = rows.loc[instants(rows[choices.time.source]).sort_values(kind="stable").index]
+    target, classes = rows[choices.target.source], not choices.kind.numeric
+    numbers = pd.Series(pd.factorize(target)[0], index=rows.index) if classes else target
+    for _ in range(ROUNDS):
+        columns = [column.source for column in choices.features if column not in choices.keys]
+        columns = [column for column in columns if column not in keep]
+        found = leaks.find(rows[columns], numbers, classes=classes, by_time=choices.time is not None)
+        reasons = {column: _reason(leak, column) for leak in found for column in _given_away(leak, rows)}
+        kept = [column for column in choices.features if column.source not in reasons]
+        if not reasons or not kept:
+            break
+        choices = with_features(choices, kept, {}, reasons)
+    return choices
+
+
+def _given_away(leak: Leak, rows: pd.DataFrame) -> tuple[str, ...]:
+    """Return which columns of a leak to leave out: the parts of a sum, else what was computed, of the most values."""
+    return leak.columns if leak.parts else (max(leak.columns, key=lambda name: rows[name].nunique()),)
+
+
+def _reason(leak: Leak, column: str) -> str:
+    others = [name for name in leak.columns if name != column]
+    return f"with {' and '.join(others)}, {leak.how}" if others else leak.how

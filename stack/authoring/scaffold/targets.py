@@ -1,0 +1,59 @@
+"""What is to be predicted: the user says it; where nobody does, the most plausible columns are named."""
+
+import re
+from typing import Any
+
+from stack.authoring.scaffold.choices import Ask, Wishes, named
+from stack.authoring.scaffold.columns import Column
+from stack.core.errors import StackError
+
+TARGETS = ("target", "label", "outcome", "class", "y", "churn", "churned", "survived", "species", "diagnosis")
+MEASURES = re.compile(
+    r"(^|_)(price|cost|count|cnt|total|sales|amount|demand|load|rate|status|result|default|fail|failed|risk|score|"
+    r"quality|grade|consumption|revenue|units|riders|medv|is_\w+)$"
+)
+PARTS = re.compile(r"year|month|day|hour|minute|weekday|season|holiday|index|id|lat|lon|long")
+MOST = 3
+
+
+def choose(columns: list[Column], name: str, file: Any, wishes: Wishes, ask: Ask | None) -> Column:
+    """Return the column that is to be predicted.
+
+    Raises:
+        StackError: it is not named, and there is nobody to ask; the most plausible are named.
+    """
+    usable = [column for column in columns if column.usable]
+    if not usable:
+        raise StackError("FROM", found="no column with values to predict", expected="a table with a target")
+    ranked = plausible(usable, name)
+    if wishes.target:
+        return named(columns, wishes.target, "TARGET")
+    if ask is None:
+        lines = "; ".join(f"{column.source} ({reason})" for column, reason in ranked[:MOST])
+        raise StackError(
+            "TARGET",
+            found=f"nothing that says what is to be predicted; plausible are {lines}",
+            expected="the name of a column",
+            todo=f"make new NAME={name} FROM={file} TARGET='{ranked[0][0].source}'",
+        )
+    best = [column.source for column, _ in ranked]
+    return named(columns, ask("Which column is to be predicted?", best[0], best), "TARGET")
+
+
+def plausible(usable: list[Column], name: str) -> list[tuple[Column, str]]:
+    """Return the columns that may be a target, the most plausible first, each with the reason."""
+
+    def judged(column: Column) -> tuple[int, str]:
+        facts = {
+            "it has the project's name": 5 * (column.name == name),
+            "its name is that of a target": 4 * (column.name in TARGETS),
+            "its name is that of a result": 3 * bool(MEASURES.search(column.name)),
+            "it is the last column": 2 * (column is usable[-1]),
+            "it has two values": column.distinct == 2,
+            "it is the first column": column is usable[0],
+        }
+        points = sum(facts.values()) - 4 * bool(PARTS.fullmatch(column.name))
+        return points, ", ".join(reason for reason, weight in facts.items() if weight) or f"a {column.kind}"
+
+    order = sorted(usable, key=lambda column: -judged(column)[0])
+    return [(column, judged(column)[1]) for column in order]

@@ -1,0 +1,108 @@
+"""The instant of a row: in a column, or spread over several, as year, month, day and hour; asked about, or known."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+import pandas as pd
+
+from stack.authoring.scaffold.columns import Column, instants
+
+PARTS = {
+    "year": (r"year|yr|yyyy|jahr", 1800, 2200),
+    "month": (r"month|mnth|mon|mo|mm|monat", 1, 12),
+    "day": (r"day|dd|dom|tag|day_of_month", 1, 31),
+    "hour": (r"hour|hr|hh|stunde|hour_of_day", 0, 23),
+    "minute": (r"minute|min|mi", 0, 59),
+}
+"""Part of an instant -> what its column is called, and its least and largest value."""
+DATE = 3
+"""The parts that make a date."""
+CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+ASKED = re.compile(r"ask|order|creat|start|begin|open|request|receiv|admi|book|sent|pickup|from")
+KNOWN = re.compile(
+    r"deliver|complet|clos|end|finish|resolv|return|paid|settl|result|known|actual|arriv|done|fix|discharg|dropoff"
+)
+"""What columns are called that hold when a row is asked about, and when its outcome is known."""
+MOSTLY = 0.99
+
+
+def joined(table: pd.DataFrame, columns: list[Column]) -> tuple[Column, pd.Series] | None:
+    """Return the instant that is spread over several columns, and its values; None where there is none."""
+    for parts, expression, at in [*_parts(table, columns), *_date_and_clock(table, columns)]:
+        if at.notna().all():
+            names = {column.name for column in columns}
+            name = next(name for name in ("at", "instant", "row_at", "row_instant") if name not in names)
+            column = Column(
+                ", ".join(parts), name, "datetime", missing=0.0, distinct=int(at.nunique()), present=len(at)
+            )
+            return replace(column, parts=parts, expression=expression, example=str(at.iloc[0])), at
+    return None
+
+
+def asked(table: pd.DataFrame, dated: list[Column]) -> Column:
+    """Return which of several dates is when a row is asked about: the earliest, or the one that is called so."""
+    named = [column for column in dated if ASKED.search(column.name) and not KNOWN.search(column.name)]
+    candidates = [column for column in dated if column.parts] or named or dated
+    return min(candidates, key=lambda column: instants(table[column.source]).mean())
+
+
+def known(table: pd.DataFrame, time: Column, dated: list[Column]) -> Column | None:
+    """Return which other date is when the outcome is known: called so, and never before the row is asked about."""
+    at = instants(table[time.source])
+    later = [
+        column
+        for column in dated
+        if column is not time
+        and KNOWN.search(column.name)
+        and (instants(table[column.source]) >= at).all()
+        and (instants(table[column.source]) > at).mean() > 0.5
+    ]
+    return max(later, key=lambda column: instants(table[column.source]).mean()) if later else None
+
+
+def _parts(table: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[tuple[str, ...], str, pd.Series]]:
+    """Yield the columns year, month, day and what there is of hour and minute."""
+    named: dict[str, str] = {}
+    for part, (pattern, least, most) in PARTS.items():
+        for column in columns:
+            if column.missing or column.least is None or column.most is None or column.kind == "number":
+                continue
+            if re.fullmatch(pattern, column.name) and least <= column.least <= column.most <= most:
+                named.setdefault(part, column.source)
+    names = list(PARTS)
+    found = next((names[:size] for size in range(len(names), DATE - 1, -1) if {*names[:size]} <= named.keys()), [])
+    if found:
+        sources = [named[part] for part in found]
+        values = ", ".join(f'"{part}": table[{json.dumps(named[part], ensure_ascii=False)}]' for part in found)
+        plain = [source.lower() for source in sources] == found
+        argument = f"table[{json.dumps(sources)}]" if plain else f"{{{values}}}"
+        at = pd.to_datetime(table[sources].set_axis(found, axis=1), errors="coerce")
+        yield tuple(sources), f"pd.to_datetime({argument})", at
+
+
+def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[tuple[str, ...], str, pd.Series]]:
+    """Yield a column of dates without a time of day, with one of hours or of times of day."""
+    dates = [column for column in columns if column.kind == "datetime" and not column.missing and not column.zoned]
+    for date in dates:
+        at = instants(table[date.source]).dt.tz_localize(None)
+        if at.isna().any() or (at != at.dt.floor("D")).any():
+            continue
+        form = f", format={json.dumps(date.format)}" if date.format else ""
+        text = f"pd.to_datetime(table[{json.dumps(date.source, ensure_ascii=False)}]{form})"
+        for column in columns:
+            values, name = table[column.source], json.dumps(column.source, ensure_ascii=False)
+            if column.missing or column.distinct < 2:
+                continue
+            pattern, least, most = PARTS["hour"]
+            bounded = column.least is not None and least <= column.least <= (column.most or 0) <= most
+            if bounded and column.kind == "integer" and re.fullmatch(pattern, column.name):
+                offset = pd.to_timedelta(values, unit="h")
+                yield (date.source, column.source), f'{text} + pd.to_timedelta(table[{name}], unit="h")', at + offset
+            elif column.kind in ("string", "text", "id") and values.astype(str).str.fullmatch(CLOCK).all():
+                seconds = "" if values.astype(str).str.count(":").min() == 2 else ' + ":00"'
+                with suppress(ValueError):
+                    offset = pd.to_timedelta(values + (":00" if seconds else ""))
+                    yield (date.source, column.source), f"{text} + pd.to_timedelta(table[{name}]{seconds})", at + offset

@@ -1,0 +1,209 @@
+"""Columns that know the target nearly as well as no model can: it was written into them afterwards.
+
+A column is suspected where it alone, or with one or two others, explains the target but for a rounding error: a rank or
+a sum, product or quotient that follows it, a small model of so few columns, or values that are there only with one
+outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas import Series
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.inspection import permutation_importance
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+SUM = "sum or difference"
+ROWS = 3000
+"""Rows that are looked at, at random."""
+EXACT = 0.9998
+"""Share of the variance that a formula explains: what is missing is rounding."""
+CHANGES = 0.9
+"""By time, the correlation of the changes of columns that follow each other."""
+LIMITS = {1: 0.99, 2: 0.995, 3: 0.998}
+"""Number of columns -> share of a constant answer's error that a model of them takes away."""
+SUSPICIOUS = 0.98
+"""Of what all columns together explain less, no two or three are tried."""
+FILLED, SEEN = 0.05, 30
+"""Other outcomes among the filled rows, as a share of what chance would give; and the rows that show it."""
+STRONGEST, WIDEST = 5, 40
+"""Columns whose pairs and threes are tried by a model, and by a formula."""
+FOREST = 20
+"""Trees of the model of several columns."""
+LEAST = 600
+"""Fewer rows with classes decide nothing about several columns."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Columns that give the target away, and how."""
+
+    columns: tuple[str, ...]
+    how: str
+    parts: bool = False
+    """The target is made of them by adding, so that each is a part of the outcome."""
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.columns)}: {self.how}"
+
+
+def find(features: pd.DataFrame, target: pd.Series, *, classes: bool, by_time: bool) -> list[Leak]:
+    """Return the columns that give the target away: each that does so alone, or else the first two or three together.
+
+    Args:
+        features: columns of numbers, truth values or text, with gaps.
+        target: numbers, or positions of classes.
+        by_time: the rows are in the order of time, and the latest test a model: neighbours resemble each other.
+    """
+    known = target.notna().to_numpy()
+    positions = np.flatnonzero(known)
+    if len(positions) > ROWS:
+        positions = np.sort(np.random.default_rng(0).choice(positions, ROWS, replace=False))
+    y = target.to_numpy("float64")[positions]
+    if len(y) < 20 or np.ptp(y) == 0:
+        return []
+    table = _Table(_numbers(features.iloc[positions]), y, classes, by_time)
+    return list(table.alone()) or next(table.together(), [])
+
+
+def _numbers(features: pd.DataFrame) -> pd.DataFrame:
+    """Return every column as numbers: texts as positions by their frequency, gaps as NaN."""
+    columns = {}
+    for name, values in features.items():
+        if pd.api.types.is_numeric_dtype(values):
+            columns[str(name)] = values.astype("float64")
+        else:
+            texts = values.astype(object).where(values.isna(), values.astype(str))
+            columns[str(name)] = texts.map({text: at for at, text in enumerate(texts.value_counts().index)})
+    return pd.DataFrame(columns, index=features.index).astype("float64")
+
+
+@dataclass(frozen=True)
+class _Table:
+    features: pd.DataFrame
+    y: np.ndarray
+    classes: bool
+    by_time: bool
+
+    def alone(self) -> Iterator[Leak]:
+        """Yield each column that gives the target away by itself."""
+        ranks = pd.Series(self.y).rank()
+        for name, column in self.features.items():
+            values = column.reset_index(drop=True)
+            if reason := self._filled(values.notna().to_numpy()):
+                yield Leak((str(name),), reason)
+            elif values.nunique() < 2:
+                continue
+            elif not self.classes and values.notna().all() and self._follows(ranks, values.rank()):
+                yield Leak((str(name),), "it is the target in other units, or follows it exactly")
+            elif (share := self._explained(values.to_frame(), 1)) > LIMITS[1]:
+                yield Leak((str(name),), f"alone it explains {share:.1%} of the target")
+
+    def together(self) -> Iterator[list[Leak]]:
+        """Yield two or three columns that give the target away together: by a formula, or by a small model."""
+        if not self.classes:
+            yield from ([leak] for leak in self._formulas(self.features, self.y, SUM))
+            positive = self.features.loc[:, (self.features > 0).all()]
+            if (self.y > 0).all():
+                yield from (
+                    [leak] for leak in self._formulas(positive.apply(np.log), np.log(self.y), "product or ratio")
+                )
+        elif len(self.y) < LEAST:
+            return
+        strongest = self._strongest()
+        for size in (2, 3):
+            for names in combinations(strongest, size):
+                columns = self.features[list(names)]
+                share = self._explained(_with_ratios(columns), FOREST)
+                if share > LIMITS[size]:
+                    yield [Leak(names, f"together they explain {share:.1%} of the target")]
+
+    def _follows(self, ranks: Series[float], others: Series[float]) -> bool:
+        """Return whether ranks are those of another column, and by time change with it, beside the trend."""
+        if abs(ranks.corr(others)) <= EXACT:
+            return False
+        return not self.by_time or abs(ranks.diff().corr(others.diff())) > CHANGES
+
+    def _filled(self, filled: np.ndarray) -> str:
+        """Return why values that are only there with one outcome give it away; empty when they do not."""
+        count = int(filled.sum())
+        if count < SEEN or len(filled) - count < SEEN:
+            return ""
+        if not self.classes:
+            inside, outside = self.y[filled], self.y[~filled]
+            within = (inside.var() * count + outside.var() * (len(filled) - count)) / len(filled)
+            return "it is only filled with some outcomes" if within < 0.1 * self.y.var() else ""
+        outcomes, counts = np.unique(self.y[filled], return_counts=True)
+        usual = outcomes[counts.argmax()]
+        chance = float((self.y != usual).mean())
+        others = 1 - counts.max() / count
+        # So few others among so many rows are no accident.
+        return "it is only filled with one outcome" if others < FILLED * chance and chance * count > SEEN / 3 else ""
+
+    def _formulas(self, columns: pd.DataFrame, y: np.ndarray, how: str) -> Iterator[Leak]:
+        """Yield two or three columns of whose weighted sum the target is made, by the correlations alone."""
+        whole = columns.loc[:, columns.notna().all()]
+        # A trend explains a trend; what the target is made of explains its changes as well.
+        values, target = (whole.diff()[1:], np.diff(y)) if self.by_time else (whole, y)
+        values = values.loc[:, np.ptp(values.to_numpy(), axis=0) > 0]
+        if values.shape[1] < 2 or np.ptp(target) == 0:
+            return
+        together = np.corrcoef(np.column_stack([values.to_numpy(), target]), rowvar=False)
+        order = np.argsort(-np.abs(together[-1, :-1]))[:WIDEST]
+        for size in (2, 3):
+            sets = np.array(list(combinations(order, size)))
+            if not len(sets):
+                return
+            inner = together[sets[:, :, None], sets[:, None, :]] + 1e-9 * np.eye(size)
+            outer = together[-1, sets]
+            explained = np.einsum("ij,ij->i", outer, np.linalg.solve(inner, outer[:, :, None])[:, :, 0])
+            best = int(explained.argmax())
+            if explained[best] > EXACT:
+                names = tuple(str(values.columns[at]) for at in sorted(sets[best]))
+                yield Leak(names, f"the target is a {how} of them", parts=how == SUM)
+                return
+
+    def _strongest(self) -> list[str]:
+        """Return the columns that a model of all leans on most; none where it explains too little to matter."""
+        if self._explained(_with_ratios(self.features), FOREST) < SUSPICIOUS:
+            return []
+        model = self._model(FOREST).fit(self.features, self.y)
+        gains = permutation_importance(model, self.features, self.y, n_repeats=1, random_state=0)["importances_mean"]
+        return [str(self.features.columns[at]) for at in np.argsort(-gains)[:STRONGEST]]
+
+    def _explained(self, columns: pd.DataFrame, trees: int) -> float:
+        """Return the share of a constant answer's error that a model of some columns takes away.
+
+        It is tested on a third of the rows; by time, the latest.
+        """
+        place = np.arange(len(self.y))
+        test = place >= 2 * len(place) // 3 if self.by_time else place % 3 == 1
+        answer = self._model(trees).fit(columns[~test], self.y[~test]).predict(columns[test])
+        y = self.y[test]
+        if not self.classes:
+            return 1 - float(np.mean((y - answer) ** 2)) / float(y.var() or 1)
+        usual = 1 - np.unique(y, return_counts=True)[1].max() / len(y)
+        return 1 - float(np.mean(answer != y)) / usual if usual else 0.0
+
+    def _model(self, trees: int) -> Any:
+        kinds = {
+            (True, True): DecisionTreeClassifier,
+            (True, False): RandomForestClassifier,
+            (False, True): DecisionTreeRegressor,
+            (False, False): RandomForestRegressor,
+        }
+        kind, single = kinds[self.classes, trees == 1], trees == 1
+        return kind(min_samples_leaf=5 if single else 1, random_state=0, **({} if single else {"n_estimators": trees}))
+
+
+def _with_ratios(columns: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns, and the quotients of the positive ones, which trees do not find by themselves."""
+    positive = [name for name in columns if (columns[name] > 0).all() and columns[name].nunique() > 2][:6]
+    ratios = {f"{one}/{other}": columns[one] / columns[other] for one, other in combinations(positive, 2)}
+    return columns.assign(**ratios)

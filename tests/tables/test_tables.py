@@ -1,0 +1,52 @@
+"""`make new` on tables that hold a trap: nothing of their own is refused, and what gives the target away is found."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from stack.authoring import check
+from stack.core.settings import Settings
+from stack.project import Project
+from stack.specification import specs
+from stack.validation import batches
+from tests.stack.authoring.scaffolds import NOW, Folder
+from tests.tables.tables import CASES
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        yield Folder(tmp_path_factory.mktemp("tables"), patch)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_gives_the_target_away_is_found_and_nothing_else(folder, name):
+    case = CASES[name]
+    notes = folder.write(f"leaking_{name}", case.table(), target=case.target).notes
+    named = [note for note in notes if "KEEP=" in note]
+    assert all(any(column in note for note in named) for column in case.leaks)
+    assert set(specs.load(f"leaking_{name}").request).isdisjoint(case.leaks - {"loan_amount"})
+    again = folder.write(f"clean_{name}", case.table(leaking=False), target=case.target).notes
+    assert [note for note in again if "KEEP=" in note] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_time_and_keys_are_seen_and_no_row_is_refused(folder, name, tmp_path):
+    case = CASES[name]
+    folder.write(f"whole_{name}", case.table(), target=case.target)
+    spec = specs.load(f"whole_{name}")
+    assert check.findings(spec.name, NOW) == []
+    assert spec.tables["rows"].snapshot == (case.time is None)
+    assert spec.features.entities == ([case.keys] if case.keys else spec.features.entities)
+    project = Project(Settings(home=tmp_path), spec)
+    since, until = spec.clock.start, spec.clock.first_now or datetime(2025, 6, 1, tzinfo=UTC)
+    tables = project.source.fetch(since, until)
+    if case.known:
+        rows = tables["rows"]
+        assert (rows["available_at"] >= rows[case.time]).all() and (rows["available_at"] > rows[case.time]).any()
+    if case.time is None:
+        tables = {"rows": tables["rows"].assign(available_at=pd.Timestamp(until))}
+    result = batches.validate(project, tables, since, until)
+    assert (result.accepted, result.quarantined_rows, result.warnings) == (True, 0, [])
+    assert len(result.tables["rows"]) == len(case.table())
