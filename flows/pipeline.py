@@ -1,12 +1,13 @@
 """The first pipeline of a project: from an empty lake to a champion and a drift report."""
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from flows.common import MINUTE, instant
 from flows.ingest import ingest
 from flows.monitor import monitor
 from flows.train import train
 from stack.project import Project
+from stack.promotion.challengers import undecided
 
 
 @flow(name="pipeline", flow_run_name="pipeline {project}", timeout_seconds=240 * MINUTE)
@@ -19,4 +20,7 @@ def pipeline(project: str) -> None:
     if clock.kind == "replay":
         opened.clock.advance(now)
     train(project, cutoff=now, reason="first pipeline")
-    monitor(project, at=now)
+    if version := undecided(opened):
+        get_run_logger().warning("version %s is awaiting approval: nothing is live to be monitored", version.version)
+    else:
+        monitor(project, at=now)

@@ -55,7 +55,7 @@ class Approval(RunInput):
 
 
 @task(persist_result=True, cache_policy=INPUTS)
-def request_approval(project: str, version: str, champion: str) -> bool:
+def request_approval(project: str, version: str, champion: str, suspicion: str = "") -> bool:
     """Alert that a version is awaiting approval: once for these two versions, however often the run begins anew.
 
     The arguments are text: they are the key under which the result is kept.
@@ -63,7 +63,8 @@ def request_approval(project: str, version: str, champion: str) -> bool:
     settings = Project.open(project).settings
     link = f"{settings.link('prefect')}/runs/flow-run/{flow_run.id}"
     title = f"{project}: version {version} is awaiting approval"
-    alerts.notify(settings, title, f"It passed the gate and would replace version {champion}: {link}")
+    reason = f"It looks too good to be true. {suspicion} It" if suspicion else "It passed the gate and"
+    alerts.notify(settings, title, f"{reason} would replace {champion}: {link}")
     return True
 
 
@@ -72,7 +73,8 @@ def await_approval(project: Project, decision: Decision) -> Decision:
 
     An answer holds for this version against this champion; when either has changed meanwhile, it is requested again.
     """
-    request_approval(project.name, decision.version, str(decision.champion))
+    champion = f"version {decision.champion}" if decision.champion else "no version, as none is live"
+    request_approval(project.name, decision.version, champion, decision.suspicion)
     form = Approval.with_initial_data(description=decision.markdown())
     answer = suspend_flow_run(wait_for_input=form, key=f"{decision.version}-after-{decision.champion}")
     return decision.answered(answer.approve, answer.comment)
@@ -82,7 +84,8 @@ def await_approval(project: Project, decision: Decision) -> Decision:
 def promote(project: str) -> bool:
     """Judge the challenger and promote it when it passes.
 
-    With `approval: manual` the run is suspended in between, when a champion would be replaced.
+    The run is suspended in between where a person decides: of a version that looks too good to be true, and with
+    `approval: manual`, when a champion would be replaced. A part of another run cannot be: a run of its own is started.
 
     Returns:
         Whether a challenger went live, or is tried out as a canary. A refusal is an outcome, not a failure: the
@@ -99,7 +102,14 @@ def promote(project: str) -> bool:
     if not decision.passed:
         # Refused again and again, the champion grows old.
         alerts.notify(opened.settings, f"{project}: version {decision.version} refused", decision.reason)
-    if decision.passed and decision.champion and opened.spec.gate.approval == "manual":
+    manual = decision.champion and opened.spec.gate.approval == "manual"
+    if decision.passed and (decision.leaks or manual):
+        if decision.leaks:
+            log.warning("version %s looks too good to be true: %s", decision.version, decision.suspicion)
+        if flow_run.parent_flow_run_id:
+            request_run(opened)
+            log.warning("version %s is awaiting approval", decision.version)
+            return False
         decision = await_approval(opened, decision)
     decide(opened, decision, datetime.now(UTC))
     canary = decision.champion and opened.spec.rollout.canary
@@ -108,9 +118,14 @@ def promote(project: str) -> bool:
     return decision.passed
 
 
+def request_run(project: Project) -> None:
+    """Start the gate as a run of its own."""
+    run_deployment(f"promote/{project.name}", timeout=0, as_subflow=False)
+
+
 def run_gate(project: Project) -> None:
     """Run the gate on the challenger of a training: here, or as a run of its own where it may await approval."""
     if project.spec.gate.approval == "manual":
-        run_deployment(f"promote/{project.name}", timeout=0, as_subflow=False)
+        request_run(project)
     else:
         promote(project.name)

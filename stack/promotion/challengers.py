@@ -56,3 +56,12 @@ def find_existing(project: Project, tags: Mapping[str, str]) -> Version | None:
     if not any(entry.version == version.version for entry in decisions.entries(project)):
         decisions.make_challenger(project, version)
     return version
+
+
+def undecided(project: Project) -> Version | None:
+    """Return the challenger that awaits a person's decision while no version is live."""
+    version = project.registry.challenger()
+    if version is None or project.registry.champion() is not None:
+        return None
+    decided = any(entry.version == version.version for entry in decisions.entries(project))
+    return None if decided else version

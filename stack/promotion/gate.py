@@ -11,6 +11,9 @@ Against a champion, on the same most recent labelled rows that neither was fitte
   is due for replacement: older than ``monitoring.max_age``, or with a bias above ``monitoring.max_bias`` on these rows.
   A due champion is replaced by a challenger that is not worse: to require a significant gain blocks good successors, as
   28 days seldom show one (on the flights the interval is +-0.008 wide, and the gain of a retraining 0.003).
+
+What passes although columns of it give the outcome away (:mod:`stack.promotion.leaks`) goes live only when a person
+approves it; the same columns are approved once.
 """
 
 import json
@@ -26,8 +29,10 @@ from pandas import DataFrame
 
 from stack.core.errors import StackError, nearest
 from stack.project import Project
+from stack.promotion import decisions, leaks
 from stack.promotion.comparison import ChampionComparison, compare, difference, due, slices
 from stack.promotion.decisions import Judgement
+from stack.promotion.leaks import Leak
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
 from stack.specification import tasks
@@ -76,31 +81,49 @@ class Decision(Judgement):
     basis: str
     """The rows of the comparison, and whether the champion is due, in a sentence."""
     reasons: tuple[LimitCheck, ...]
+    leaks: tuple[Leak, ...] = ()
+    """What gives the outcome away; a person has to approve it."""
 
     @classmethod
-    def of(cls, version: str, champion: str | None, basis: str, reasons: Iterable[LimitCheck]) -> Self:
+    def of(
+        cls,
+        version: str,
+        champion: str | None,
+        basis: str,
+        reasons: Iterable[LimitCheck],
+        leaks: tuple[Leak, ...] = (),
+    ) -> Self:
         """Decide by the limits: all must be met."""
         checks = tuple(reasons)
         missed = "; ".join(str(check) for check in checks if not check.ok)
         loss = next((check for check in checks if check.kind == "loss"), None)
         summary = missed or (f"{loss}; {basis}" if loss else "the first version that passed the gate")
         details = [{**vars(check), "ok": check.ok} for check in checks]
-        facts = {"version": version, "champion": champion, "basis": basis}
-        return cls(version, champion, summary, {**facts, "reasons": details, "passed": not missed}, basis, checks)
+        facts: dict[str, Any] = {"version": version, "champion": champion, "basis": basis}
+        facts["leaks"] = [{"columns": list(leak.columns), "how": leak.how} for leak in leaks]
+        numbers = {**facts, "reasons": details, "passed": not missed}
+        return cls(version, champion, summary, numbers, basis, checks, leaks)
 
     @property
     def passed(self) -> bool:
         """Return whether every limit is met."""
         return all(reason.ok for reason in self.reasons)
 
+    @property
+    def suspicion(self) -> str:
+        """Return which columns give the outcome away, and how; empty when none does."""
+        return " ".join(f"{leak}." for leak in self.leaks)
+
     def answered(self, approved: bool, comment: str) -> Self:
         """Return the decision with a person's approval or refusal."""
         approval = LimitCheck("approval", "a person's approval", float(approved), ">=", 1, comment)
-        return self.of(self.version, self.champion, self.basis, (*self.reasons, approval))
+        return self.of(self.version, self.champion, self.basis, (*self.reasons, approval), self.leaks)
 
     def markdown(self) -> str:
         """Return the limits as a table for people."""
         head = f"Version {self.version} **{'passed' if self.passed else 'was refused'}**. {self.basis}\n\n"
+        if self.leaks:
+            head += f"**Too good to be true, so a person decides.** {self.suspicion}\n\n"
         rows = (
             f"| {reason.name} | {reason.found:.4g} | {reason.sign} {reason.limit:g} | "
             f"{'ok' if reason.ok else '**no**'} | {reason.note} |"
@@ -118,6 +141,7 @@ def judge(
     served_difference: float,
     latency_ms: float,
     comparison: ChampionComparison | None = None,
+    suspected: tuple[Leak, ...] = (),
 ) -> Decision:
     """Hold a challenger's figures against the limits of ``gate`` in project.yaml.
 
@@ -127,6 +151,7 @@ def judge(
         served_difference: largest difference between served and trained form.
         latency_ms: median time of a row through the served form.
         comparison: None when the project has no champion yet.
+        suspected: what gives the outcome away.
     """
     off, slow = spec.gate.max_served_difference, spec.gate.max_latency_ms
     reasons = [
@@ -137,10 +162,10 @@ def judge(
         LimitCheck("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
     ]
     if comparison is None:
-        return Decision.of(version, None, "There is no champion to compare with.", reasons)
+        return Decision.of(version, None, "There is no champion to compare with.", reasons, suspected)
     why = due(spec, comparison)
     basis = f"{comparison.basis} The champion is {f'due for replacement: {why}' if why else 'current'}."
-    return Decision.of(version, comparison.champion, basis, reasons)
+    return Decision.of(version, comparison.champion, basis, reasons, suspected)
 
 
 def run(project: Project) -> Decision:
@@ -159,7 +184,8 @@ def run(project: Project) -> Decision:
         )
     holdout, champion = artifacts.holdout(project.settings, version), project.registry.champion()
     with artifacts.folder(project.settings, version, "served") as folder:
-        off, latency = served(project.spec, ServedModel(folder), artifacts.reference(project.settings, version))
+        reference = artifacts.reference(project.settings, version)
+        off, latency = served(project.spec, ServedModel(folder), reference)
     decision = judge(
         project.spec,
         version.version,
@@ -168,11 +194,23 @@ def run(project: Project) -> Decision:
         served_difference=off,
         latency_ms=latency,
         comparison=compare(project, version, holdout, champion) if champion else None,
+        suspected=unapproved(project, reference),
     )
     files = {"gate.json": json.dumps(decision.numbers, indent=2).encode(), "gate.md": decision.markdown().encode()}
     artifacts.upload(project.settings, version, "gate", files)
     project.registry.tag(version, {"stack.gate": "passed" if decision.passed else "refused"})
     return decision
+
+
+def unapproved(project: Project, reference: DataFrame) -> tuple[Leak, ...]:
+    """Return what gives the outcome away in rows of a training, and has gone live with no approved version."""
+    spec = project.spec
+    rows = reference.sort_values("event_timestamp", kind="stable", ignore_index=True)
+    by_time, task = spec.training.split == "time", tasks.of(spec)
+    found = leaks.find(rows[[*spec.features.columns]], rows[spec.label], classes=bool(task.classes), by_time=by_time)
+    entries = [entry for entry in decisions.entries(project) if entry.kind in ("promote", "canary")] if found else []
+    approved = [set(leak["columns"]) for entry in entries for leak in entry.numbers.get("leaks", ())]
+    return tuple(leak for leak in found if set(leak.columns) not in approved)
 
 
 def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iterable[LimitCheck]:

@@ -12,7 +12,15 @@ from stack.registry.registry import Registry
 
 def decision(passed: bool) -> SimpleNamespace:
     return SimpleNamespace(
-        version="2", champion=None, passed=passed, reason="loss", reasons=[], numbers={}, markdown=lambda: "# gate"
+        version="2",
+        champion=None,
+        passed=passed,
+        reason="loss",
+        reasons=[],
+        leaks=(),
+        suspicion="",
+        numbers={},
+        markdown=lambda: "# gate",
     )
 
 

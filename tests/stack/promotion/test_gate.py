@@ -12,6 +12,7 @@ from stack.core.errors import StackError
 from stack.project import Project
 from stack.promotion import challengers, gate
 from stack.promotion.comparison import ChampionComparison, difference
+from stack.promotion.leaks import Leak
 from stack.registry import artifacts
 from stack.specification.specs import ProjectSpec
 from stack.training.training import TrainingSet
@@ -71,6 +72,14 @@ def test_a_limit_that_is_missed_is_named(toy, holdout, change, names):
     limits = limited(toy, bias=(-0.06, 0.06))
     spec = toy.model_copy(update={"gate": limits})
     assert refused(gate.judge(spec, "2", holdout.assign(**change), **GOOD)) == names
+
+
+def test_what_gives_the_outcome_away_is_named_and_a_person_decides(toy, holdout):
+    leak = Leak(("sales", "returns"), "the target is a sum or difference of them")
+    decision = gate.judge(toy, "2", holdout, **GOOD, suspected=(leak,))
+    assert decision.passed and decision.leaks == (leak,)
+    assert "sales, returns: the target is a sum" in decision.markdown() and "a person decides" in decision.markdown()
+    assert decision.answered(True, "known when asked").numbers["leaks"][0]["columns"] == ["sales", "returns"]
 
 
 def test_no_skill_is_refused(toy, holdout):
