@@ -76,9 +76,9 @@ restore: setup ## Bring back the state of an archive, the newest without FILE (F
 upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
 	@$(STACK) upgrade $(call option,OUT,out)
 
-new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE KEEP)
+new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE KEEP UNFINISHED=1)
 	@$(call require,NAME,name the project: make new NAME=churn FROM=file.csv)
-	@$(STACK) new $(call option,FROM,from) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KNOWN,known) $(call option,KEEP,keep) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone) $(call argument,NAME)
+	@$(STACK) new $(call option,FROM,from) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KNOWN,known) $(call option,KEEP,keep) $(call switch,UNFINISHED,unfinished) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone) $(call argument,NAME)
 
 check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
 	@$(STACK) check $(call argument,PROJECT)

@@ -39,21 +39,28 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 @click.option("--task", type=click.Choice(list(tasks.KINDS)), help="What is predicted.")
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
 @click.option("--keep", help="Columns to use although they seem to give the target away, separated by commas.")
-def new(name: str, file: Path, **wishes: str | None) -> None:
+@click.option("--unfinished", is_flag=True, help="Keep what was written though it does not run.")
+def new(name: str, file: Path, unfinished: bool, **wishes: str | None) -> None:
     """Write the project NAME from a table; asks for what is not given; off a terminal it chooses, but no target."""
-    from stack.authoring import check
+    from stack.authoring import rehearsal
     from stack.authoring.scaffold import project
     from stack.authoring.scaffold.choices import Wishes
 
-    ask = _ask if sys.stdin.isatty() else None
-    written = project.write(name, file.expanduser(), Wishes(**wishes), datetime.now(UTC), ask)
+    now, ask = datetime.now(UTC), _ask if sys.stdin.isatty() else None
+    written = project.write(name, file.expanduser(), Wishes(**wishes), now, ask)
+    click.echo("\n".join(f"  {note}" for note in written.notes))
+    try:
+        outcome = rehearsal.run(name, now, lambda line: click.echo(f"trying it out: {line}"))
+    except StackError:
+        if not unfinished:
+            project.remove(written)
+            click.echo("\nit does not run, so nothing is kept; with UNFINISHED=1 the files stay")
+        raise
+    click.echo(f"{outcome}\n")
     for path in written.paths:
         click.echo(f"wrote {path}")
-    click.echo("\n".join(f"  {note}" for note in written.notes))
-    for finding in check.findings(name, datetime.now(UTC)):
-        click.echo(f"\n{finding}")
     marked = "README.md, project.yaml and those marked `# review`"
-    click.echo(f"\n{written.lines} lines, {written.to_read} to read: {marked}")
+    click.echo(f"{written.lines} lines, {written.to_read} to read: {marked}")
     click.echo(f"then `make run PROJECT={name}`")
 
 

@@ -1,12 +1,15 @@
 """`make new` on tables that hold a trap: nothing of their own is refused, and what gives the target away is found."""
 
+import shutil
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
-from stack.authoring import check
+from stack.authoring import check, rehearsal
+from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.features import definitions
 from stack.project import Project
 from stack.specification import specs
 from stack.validation import batches
@@ -17,7 +20,10 @@ from tests.tables.tables import CASES
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        yield Folder(tmp_path_factory.mktemp("tables"), patch)
+        folder = Folder(tmp_path_factory.mktemp("tables"), patch)
+        shutil.copy(definitions.REPOSITORY / "feature_store.yaml", folder.root / "feature_repo")
+        patch.setattr(definitions, "REPOSITORY", folder.root / "feature_repo")
+        yield folder
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -50,3 +56,20 @@ def test_time_and_keys_are_seen_and_no_row_is_refused(folder, name, tmp_path):
     result = batches.validate(project, tables, since, until)
     assert (result.accepted, result.quarantined_rows, result.warnings) == (True, 0, [])
     assert len(result.tables["rows"]) == len(case.table())
+
+
+@pytest.mark.parametrize("name", ["devices", "storms", "houses"])
+def test_what_was_written_runs_before_it_is_said_to(folder, name):
+    case, steps = CASES[name], []
+    folder.write(f"tried_{name}", case.table(), target=case.target)
+    outcome = rehearsal.run(f"tried_{name}", NOW, steps.append)
+    assert [step.partition(":")[0] for step in steps] == ["check", "ingest", "features", "train"]
+    assert outcome.low <= outcome.model <= outcome.high and outcome.model != outcome.naive and outcome.rows >= 150
+    assert "a constant answer" in str(outcome) and outcome.answer
+
+
+def test_what_does_not_run_is_told_with_its_place(folder):
+    folder.write("tried_broken", CASES["houses"].table(), target="price")
+    folder.change("projects/tried_broken/checks.py", 'between("area", 0,', 'between("area", 400,')
+    with pytest.raises(StackError, match=r"(?s)tried_broken/checks.py.*rows.area"):
+        rehearsal.run("tried_broken", NOW, lambda _: None)

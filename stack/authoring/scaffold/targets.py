@@ -12,7 +12,7 @@ MEASURES = re.compile(
     r"(^|_)(price|cost|count|cnt|total|sales|amount|demand|load|rate|status|result|default|fail|failed|risk|score|"
     r"quality|grade|consumption|revenue|units|riders|medv|is_\w+)$"
 )
-PARTS = re.compile(r"year|month|day|hour|minute|weekday|season|holiday|index|id|lat|lon|long")
+PARTS = re.compile(r"year|yr|month|mnth|day|hour|hr|minute|working_?day|weekday|season|holiday|index|id|lat|lon|long")
 MOST = 3
 
 

@@ -78,7 +78,7 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
     ]
     for reason in dict.fromkeys(choices.left_out.values()):
         names = [code(column) for column, why in choices.left_out.items() if why == reason]
-        lines.append(f"Left out as {line(reason)}: {', '.join(names)}.")
+        lines.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {line(reason)}.")
     lines += [
         f"**Review** {code(column)}: numbers with a unit are text to a model. To use them, convert them to numbers in "
         "the file, and write the project anew."

@@ -1,0 +1,161 @@
+"""Try out a new project before anybody relies on it: its checks, its features, a quick model and one prediction.
+
+All of it runs in a temporary home, on a few thousand rows and without MLflow and the lake, which no project changes.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from stack.authoring import check
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.project import Project
+from stack.specification import specs, tasks
+
+if TYPE_CHECKING:
+    from stack.training.evaluation import Scorer
+    from stack.training.splits import Split
+
+ROWS = 5000
+"""Rows that are tried, the latest ones."""
+FEW = 50
+"""Fewer held-out rows decide nothing."""
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a quick model is worth on rows that it has not seen."""
+
+    metric: str
+    model: float
+    low: float
+    high: float
+    """Where nine of ten resamples of the held-out rows have the metric."""
+    naive: float
+    """Of the constant answer that fits best."""
+    rows: int
+    """Held out."""
+    answer: dict[str, float]
+
+    def __str__(self) -> str:
+        span = f"{self.low:.4g} to {self.high:.4g}"
+        few = "; so few rows decide nothing" if self.rows < FEW else ""
+        answer = ", ".join(f"{name} {value:.4g}" for name, value in self.answer.items())
+        return (
+            f"on {self.rows:,} held-out rows a quick model has {self.metric} {self.model:.4g} ({span}), "
+            f"a constant answer {self.naive:.4g}{few}\none prediction: {answer}"
+        )
+
+
+def run(name: str, now: datetime, report: Callable[[str], None]) -> Outcome:
+    """Try out a project; its first error is a `StackError` that names the place.
+
+    Args:
+        now: end of the rows of a project on the wall clock.
+        report: called with a line about each step.
+    """
+    report("check: project.yaml, source.py and features.py")
+    for finding in check.findings(name, now):
+        raise finding
+    spec = specs.load(name)
+    try:
+        with TemporaryDirectory() as home:
+            return _run(Project(Settings(home=Path(home)), spec), now, report)
+    except StackError:
+        raise
+    except Exception as error:
+        lines = [
+            f"{file}, line {line}"
+            for file, line, *_ in traceback.extract_tb(error.__traceback__)
+            if Path(file).is_relative_to(spec.folder)
+        ]
+        raise StackError(
+            lines[-1] if lines else str(spec.folder),
+            found=f"{type(error).__name__}: {' '.join(str(error).split())[:500]}",
+            expected="a project that runs",
+            todo="fix the line, or leave the column out of the table",
+        ) from error
+
+
+def _run(project: Project, now: datetime, report: Callable[[str], None]) -> Outcome:
+    from stack.features import datasets, feature_tables, features
+    from stack.training import splits
+    from stack.validation import validation
+
+    spec, since, until = project.spec, project.spec.clock.start, project.spec.clock.first_now or now
+    tables = {name: _latest(frame) for name, frame in project.source.fetch(since, until).items()}
+    for name, table in spec.tables.items():
+        if table.snapshot:
+            known_at = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
+            tables[name] = tables[name].assign(**{table.available_at: known_at})
+    report(f"ingest: {sum(map(len, tables.values())):,} rows against checks.py")
+    result = validation.validate(project, tables, {}, since, until)
+    if not result.accepted or result.quarantined_rows:
+        found = "; ".join(result.failures or result.warnings)
+        todo = "correct the expectation, or the rows in the file"
+        raise StackError(f"{spec.folder}/checks.py", found=found, expected="all rows of the file", todo=todo)
+    report(f"features: {len(spec.features.columns)} columns through Feast")
+    features.apply_alone(project)
+    first = min(frame[spec.tables[name].available_at].min() for name, frame in tables.items()).to_pydatetime()
+    for view, frame in project.features.build(tables, first - timedelta(days=1), until).items():
+        feature_tables.replace(feature_tables.folder(project) / view, frame, first - timedelta(days=1), until)
+    rows = features.training_set(project, datasets.answered(spec, tables, until))
+    report("train: a gradient boosting, and one prediction of its served form")
+    return _model(project, splits.holdout(spec, rows, until))
+
+
+def _latest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the latest rows; of a table without time, some."""
+    if len(frame) <= ROWS:
+        return frame
+    return frame.tail(ROWS) if "available_at" in frame else frame.sample(ROWS, random_state=0)
+
+
+def _model(project: Project, split: Split) -> Outcome:
+    from stack.training import candidates
+    from stack.training.evaluation import Scorer
+    from stack.training.export import export
+
+    spec, task = project.spec, tasks.of(project.spec)
+    scorer, known = Scorer.of(spec), candidates.available(spec, len(split.fit))
+    name = next((name for name in known if known[name].space), next(iter(known)))
+    pipeline = candidates.fit(spec, name, dict(known[name].initial_params), split.fit)
+    label = split.test[spec.label].to_numpy()
+    baseline = task.baseline(split.fit[spec.label])
+    answer, constant = task.predict(pipeline, candidates.frame(spec, split.test)), np.tile(baseline, (len(label), 1))
+    metric = _metric(scorer, label, answer, baseline)
+    random, values = np.random.default_rng(0), []
+    for _ in range(RESAMPLES):
+        drawn = random.integers(0, len(label), len(label))
+        values.append(scorer.metrics(label[drawn], answer[drawn], baseline)[metric])
+    low, high = np.nanquantile(values, [0.05, 0.95])
+    with TemporaryDirectory() as folder:
+        served = export(pipeline, spec, Path(folder), split.fit.head(200))
+        one = split.test.tail(1)
+        predicted = served.predict({column: one[column] for column in spec.features.columns})
+    return Outcome(
+        metric,
+        scorer.metrics(label, answer, baseline)[metric],
+        float(low),
+        float(high),
+        scorer.metrics(label, constant, baseline)[metric],
+        len(label),
+        dict(zip(task.outputs, map(float, predicted[0]), strict=True)),
+    )
+
+
+def _metric(scorer: Scorer, label: np.ndarray, answer: np.ndarray, baseline: np.ndarray) -> str:
+    """Return the first headline metric that is defined on these rows."""
+    metrics = scorer.metrics(label, answer, baseline)
+    return next((name for name in scorer.headline if np.isfinite(metrics[name])), scorer.objective)
