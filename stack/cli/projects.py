@@ -75,9 +75,12 @@ def check(project: str) -> None:
     """Report what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
     from stack.authoring import check
 
-    findings = check.findings(project, datetime.now(UTC))
+    now = datetime.now(UTC)
+    findings = check.findings(project, now)
     for finding in findings:
         click.echo(f"{finding}\n")
+    for leak in [] if findings else check.leaks(project, now):
+        click.echo(f"warning: {leak}; if that is only known afterwards, no model should learn from it\n")
     click.echo(f"{project}: {len(findings) or 'no'} problem{'' if len(findings) == 1 else 's'}")
     sys.exit(1 if findings else 0)
 

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from prefect import flow
 
 from flows import promote as module
 from flows.promote import promote
@@ -57,3 +58,17 @@ def test_a_gate_that_cannot_judge_is_not_tried_again(calls, fake, at_once) -> No
     with pytest.raises(StackError):
         promote("flights")
     assert calls == ["complete_pending", "run"]
+
+
+def test_what_looks_too_good_awaits_approval_in_a_run_of_its_own(calls, fake) -> None:
+    suspect = decision(True)
+    suspect.leaks, suspect.suspicion = ("sales",), "sales: it is the target in other units."
+    fake("stack.promotion.gate.run", suspect)
+    fake("flows.promote.run_deployment")
+
+    @flow
+    def training() -> bool:
+        return promote("flights")
+
+    assert training() is False
+    assert calls == ["complete_pending", "run", "run_deployment"]

@@ -68,6 +68,16 @@ def test_what_was_written_runs_before_it_is_said_to(folder, name):
     assert "a constant answer" in str(outcome) and outcome.answer
 
 
+@pytest.mark.parametrize("name", ["rides", "devices", "storms", "houses"])
+def test_a_check_warns_of_what_was_kept_though_it_gives_the_target_away(folder, name):
+    case = CASES[name]
+    folder.write(f"kept_{name}", case.table(), target=case.target, keep=",".join(case.leaks))
+    found = {column for leak in check.leaks(f"kept_{name}", NOW) for column in leak.columns}
+    assert found == case.leaks
+    folder.write(f"checked_{name}", case.table(), target=case.target)
+    assert check.leaks(f"checked_{name}", NOW) == []
+
+
 def test_what_does_not_run_is_told_with_its_place(folder):
     folder.write("tried_broken", CASES["houses"].table(), target="price")
     folder.change("projects/tried_broken/checks.py", 'between("area", 0,', 'between("area", 400,')

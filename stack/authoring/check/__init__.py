@@ -4,14 +4,20 @@ Nothing here imports Feast, Great Expectations or MLflow, which cost 4-6 s each:
 read, not run. ``source.py`` and ``features.py`` are run on the project's first window.
 """
 
+from __future__ import annotations
+
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from stack.authoring.check import code, specification
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.specification import specs
 
-__all__ = ["findings"]
+if TYPE_CHECKING:
+    from stack.promotion.leaks import Leak
+
+__all__ = ["findings", "leaks"]
 
 
 def findings(name: str, now: datetime) -> list[StackError]:
@@ -38,3 +44,10 @@ def findings(name: str, now: datetime) -> list[StackError]:
         StackError(where, found=error.found, expected=error.expected, todo=error.todo)
         for where, error in zip(places, errors, strict=True)
     ]
+
+
+def leaks(name: str, now: datetime) -> list[Leak]:
+    """Return what gives the outcome away in a project without findings; `now` as for them."""
+    from stack.authoring.check import leaking
+
+    return leaking.find(specs.load(name), now)
