@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from stack.core.errors import StackError
+from stack.features.sampling import KNOWN
 from stack.project import Project
 from stack.promotion import challengers
 from stack.registry import artifacts
@@ -159,3 +160,11 @@ def test_the_registered_model_answers_with_every_probability(tracked, toy, toy_r
     assert answer.shape == (40, 2)
     assert answer.sum(axis=1) == pytest.approx(1)
     assert loaded.metadata.flavors["sklearn"]["serialization_format"] == "skops"
+
+
+def test_a_training_on_some_of_the_rows_says_so(toy, toy_rows):
+    rows = toy_rows(100)
+    assert "stack.limited" not in TrainingSet(rows, CUTOFF, "3f2a", "c0de").tags(toy)
+    rows.attrs[KNOWN] = 5000
+    tags = TrainingSet(rows, CUTOFF, "3f2a", "c0de").tags(toy)
+    assert tags["stack.limited"] == "100 of 5,000 labelled rows, by training.max_rows"
