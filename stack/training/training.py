@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as installed
@@ -117,8 +116,9 @@ def train(
         with step("search"):
             best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
-        metrics, final = evaluate_and_refit(spec, split, rows, best, folder)
+        metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
+        final = refit(spec, rows, best, folder)
         protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
         sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
         with step("log to MLflow"):
@@ -131,16 +131,7 @@ def train(
     return TrainingResult(run_id, version, metrics, tags)
 
 
-@step("evaluate and refit")
-def evaluate_and_refit(
-    spec: ProjectSpec, split: Split, rows: DataFrame, best: TrialResult, folder: Path
-) -> tuple[dict[str, float], Pipeline]:
-    """Return what :func:`evaluate` and :func:`refit` return, which take a core each."""
-    with ThreadPoolExecutor(1) as beside:
-        refitted = beside.submit(refit, spec, rows, best, folder)
-        return evaluate(spec, split, best, folder), refitted.result()
-
-
+@step("evaluate on the holdout")
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout; return its metrics there, with the most important of each slice.
 
@@ -163,6 +154,7 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     return metrics
 
 
+@step("refit on all rows")
 def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) -> Pipeline:
     """Fit the best candidate on every row.
 
@@ -171,7 +163,8 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
     """
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
-    export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
+    with step("export to ONNX"):
+        export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
     rows = evaluation.answered(spec, sample, tasks.of(spec).predict(pipeline, candidates.frame(spec, sample)))
     _write(spec, rows, ["event_timestamp"], folder / "reference" / "reference.parquet")
     return pipeline
