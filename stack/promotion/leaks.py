@@ -24,6 +24,8 @@ ROWS = 3000
 """Rows that are looked at, at random."""
 EXACT = 0.9998
 """Share of the variance that a formula explains: what is missing is rounding."""
+TREND = 3
+"""So many columns that each explain a number have a trend in common with it."""
 CHANGES = 0.9
 """By time, the correlation of the changes of columns that follow each other."""
 LIMITS = {1: 0.99, 2: 0.995, 3: 0.998}
@@ -69,7 +71,10 @@ def find(features: pd.DataFrame, target: pd.Series, *, classes: bool, by_time: b
     if len(y) < 20 or np.ptp(y) == 0:
         return []
     table = _Table(_numbers(features.iloc[positions]), y, classes, by_time)
-    return list(table.alone()) or next(table.together(), [])
+    alone = {leak.columns: leak for leak in table.alone()}
+    explaining = {leak.columns: leak for leak in table.explaining() if leak.columns not in alone}
+    trend = not classes and len(explaining) >= TREND
+    return [*(alone if trend else explaining | alone).values()] or next(table.together(by_formula_only=trend), [])
 
 
 def _numbers(features: pd.DataFrame) -> pd.DataFrame:
@@ -92,20 +97,23 @@ class _Table:
     by_time: bool
 
     def alone(self) -> Iterator[Leak]:
-        """Yield each column that gives the target away by itself."""
+        """Yield each column that is the target in another form, or is there with one outcome only."""
         ranks = pd.Series(self.y).rank()
         for name, column in self.features.items():
             values = column.reset_index(drop=True)
             if reason := self._filled(values.notna().to_numpy()):
                 yield Leak((str(name),), reason)
-            elif values.nunique() < 2:
-                continue
             elif not self.classes and values.notna().all() and self._follows(ranks, values.rank()):
                 yield Leak((str(name),), "it is the target in other units, or follows it exactly")
-            elif (share := self._explained(values.to_frame(), 1)) > LIMITS[1]:
+
+    def explaining(self) -> Iterator[Leak]:
+        """Yield each column of which a small tree knows the target."""
+        for name, column in self.features.items():
+            share = self._explained(column.to_frame(), 1) if column.nunique() > 1 else 0.0
+            if share > LIMITS[1]:
                 yield Leak((str(name),), f"alone it explains {share:.1%} of the target")
 
-    def together(self) -> Iterator[list[Leak]]:
+    def together(self, *, by_formula_only: bool) -> Iterator[list[Leak]]:
         """Yield two or three columns that give the target away together: by a formula, or by a small model."""
         if not self.classes:
             yield from ([leak] for leak in self._formulas(self.features, self.y, SUM))
@@ -114,7 +122,7 @@ class _Table:
                 yield from (
                     [leak] for leak in self._formulas(positive.apply(np.log), np.log(self.y), "product or ratio")
                 )
-        elif len(self.y) < LEAST:
+        if by_formula_only or (self.classes and len(self.y) < LEAST):
             return
         strongest = self._strongest()
         for size in (2, 3):
@@ -126,7 +134,7 @@ class _Table:
 
     def _follows(self, ranks: Series[float], others: Series[float]) -> bool:
         """Return whether ranks are those of another column, and by time change with it, beside the trend."""
-        if abs(ranks.corr(others)) <= EXACT:
+        if others.nunique() < 2 or abs(ranks.corr(others)) <= EXACT:
             return False
         return not self.by_time or abs(ranks.diff().corr(others.diff())) > CHANGES
 

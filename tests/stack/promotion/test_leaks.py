@@ -44,6 +44,8 @@ def test_a_number_that_columns_only_help_to_predict(table):
     assert found(table, target) == found(table, target, by_time=True) == set()
     trend = pd.Series(np.arange(ROWS) + random.normal(0, 3, ROWS))
     assert found(table.assign(year=np.arange(ROWS) // 10), trend, by_time=True) == set()
+    growing = {name: np.arange(ROWS) + random.normal(0, 8, ROWS) for name in ("year", "wages", "prices")}
+    assert found(table.assign(**growing), np.arange(ROWS) + random.normal(0, 8, ROWS)) == set()
 
 
 def test_a_class_under_another_name(table):
