@@ -76,7 +76,7 @@ def await_approval(project: Project, decision: Decision) -> Decision:
     champion = f"version {decision.champion}" if decision.champion else "no version, as none is live"
     request_approval(project.name, decision.version, champion, decision.suspicion)
     form = Approval.with_initial_data(description=decision.markdown())
-    answer = suspend_flow_run(wait_for_input=form, key=f"{decision.version}-after-{decision.champion}")
+    answer = suspend_flow_run(wait_for_input=form, key=f"{decision.version}-after-{decision.champion or 0}")
     return decision.answered(answer.approve, answer.comment)
 
 

@@ -15,7 +15,8 @@ from prefect.types.entrypoint import EntrypointType
 import stack.project.project
 from flows.promote import promote
 from stack.project import Project
-from stack.promotion import challengers, decisions
+from stack.promotion import challengers, decisions, gate
+from stack.promotion.leaks import Leak
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 from stack.training.training import TrainingSet
@@ -23,17 +24,18 @@ from tests.stack.conftest import DAYS, START, toy, toy_rows  # noqa: F401  # fix
 
 
 @pytest.fixture
-def town(toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
+def town(request, toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     """A project in a folder of its own, whose champions are soon due and followed by almost anything."""
-    raw = toy.model_dump(mode="json") | {"name": "approved"}
+    name = getattr(request, "param", "approved")
+    raw = toy.model_dump(mode="json") | {"name": name}
     raw["gate"] |= {"approval": "manual", "max_loss_increase": 1.0}
     raw["monitoring"] |= {"max_age": "P1D"}
-    (tmp_path / "approved").mkdir()
-    (tmp_path / "approved" / "project.yaml").write_text(yaml.safe_dump(raw))
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     monkeypatch.setattr("stack.project.project.settings", lambda: tracked)
     monkeypatch.setattr(stack.project.project, "settings", lambda: tracked)
-    return specs.load("approved")
+    return specs.load(name)
 
 
 def train(settings, spec, rows, days) -> str:
@@ -91,3 +93,20 @@ def test_a_promotion_waits_for_a_person(tracked, town, toy_rows, prefect, caplog
     ]
     assert told[1].reason == "a person's approval 0 is not >= 1 (not on a Friday)"
     assert told[2].numbers["reasons"][-1]["note"] == "on Monday"
+
+
+@pytest.mark.parametrize("town", ["suspected"], indirect=True)
+def test_a_first_version_that_looks_too_good_waits_for_a_person(tracked, town, toy_rows, prefect, caplog, monkeypatch):
+    monkeypatch.setattr(gate, "unapproved", lambda *_: (Leak(("sales",), "it is the target in other units"),))
+    project = Project(tracked, town)
+    version = train(tracked, town, toy_rows(4000, days=40), DAYS)
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(deploy(town)).id
+        assert work(run) == "Suspended"
+        assert challengers.undecided(project).version == version
+        assert "sales: it is the target in other units" in caplog.text
+        client.resume_flow_run(run, run_input={"approve": True, "comment": "known when asked"})
+        assert work(run) == "Completed"
+    assert project.registry.champion().version == version and challengers.undecided(project) is None
+    entry = decisions.entries(project)[-1]
+    assert entry.numbers["leaks"] == [{"columns": ["sales"], "how": "it is the target in other units"}]
