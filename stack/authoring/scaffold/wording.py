@@ -78,7 +78,8 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
     ]
     for reason in dict.fromkeys(choices.left_out.values()):
         names = [code(column) for column, why in choices.left_out.items() if why == reason]
-        lines.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {line(reason)}.")
+        each = reason if len(names) == 1 else reason.replace("it ", "each ", 1)
+        lines.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {line(each)}.")
     lines += [
         f"**Review** {code(column)}: numbers with a unit are text to a model. To use them, convert them to numbers in "
         "the file, and write the project anew."
