@@ -29,7 +29,8 @@ def output(running: Settings, projects_alone: None, tmp_path_factory: pytest.Tem
     file = tmp_path_factory.mktemp("table") / "rentals.csv"
     rentals().to_csv(file, index=False)
     try:
-        yield stack(running, "new", NAME, "--from", str(file)) + stack(running, "run", NAME)
+        written = stack(running, "new", NAME, "--from", str(file), "--target", "rented")
+        yield written + stack(running, "run", NAME)
     finally:
         remove()
 
