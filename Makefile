@@ -145,8 +145,9 @@ report: setup ## Write the page of a replay: live, frozen and weekly retrained m
 test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones (NO_SKIPS=1: a skip fails)
 	@$(MAKE) --no-print-directory --keep-going --jobs 3 test-running test-stack test-others lint
 
+# In the order of their names: one stack goes through all of them.
 test-running: setup-dev ## Start one stack and run the tests that ask it
-	@$(TEST) -m "running and not slow" $$(grep --recursive --files-with-matches --word-regexp --include='test_*.py' running tests/browser tests/end_to_end tests/services)
+	@$(TEST) -m "running and not slow" $$(grep --recursive --files-with-matches --word-regexp --include='test_*.py' running tests/browser tests/end_to_end tests/services | sort)
 
 test-stack: setup-dev ## Run the tests of the platform
 	@$(call after,$(TEST) -m "not slow" tests/stack)
