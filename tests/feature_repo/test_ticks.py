@@ -30,9 +30,12 @@ def test_rows_between_two_ticks_are_served_what_the_offline_store_gives(
     online, ticks = OnlineFeatures(Project(three_days, flights)), Ticks(Project(three_days, flights))
     instants = ticks.load(DAY, DAY + 24 * HOUR)
     assert instants == [DAY + hour * HOUR for hour in range(1, 25)]
-    parts = []
+    parts, waiting = [], []
     for instant in instants[:23]:
-        ticks.push(instant)
+        waiting.append(instant)
+        if instant.hour % 4 == 0:
+            ticks.push(waiting)
+            waiting = []
         requests = contract.request_source(flights.name).requests(instant - INSTANT, instant + HOUR - INSTANT)
         if instant.hour % 4 == 0 and len(requests):
             parts.append(requests.rename(columns={"asked_at": "event_timestamp"}))
@@ -58,9 +61,9 @@ def test_rows_that_are_all_null_hide_older_values(three_days: Settings, flights:
     online, ticks = OnlineFeatures(Project(three_days, flights)), Ticks(Project(three_days, flights))
     assert ticks.load(tick - 2 * HOUR, tick) == [tick - HOUR, tick]
     question = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": tick, "sched_arr": tick + HOUR}
-    ticks.push(tick - HOUR)
+    ticks.push([tick - HOUR])
     assert online.read([question], tick).columns["temp"] == [7]
-    ticks.push(tick)
+    ticks.push([tick])
     assert np.isnan(online.read([question], tick).columns["temp"][0])
     event = pd.DataFrame([question | {"event_timestamp": pd.Timestamp(tick)}])
     assert features.training_set(Project(three_days, flights), event)["temp"].isna().all()
