@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route, expect, sync_playwright
 
+from tests.polling import PATIENCE_SECONDS
+
 EXECUTABLE = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -53,7 +55,6 @@ def look(
     size: tuple[int, int] = DESKTOP,
     dark: bool = False,
     screenshot: Path | None = None,
-    seconds: float = 30,
     settle: float = 1,
 ) -> Seen:
     """Open a page, wait until it shows a text, and note what it asked for.
@@ -66,7 +67,6 @@ def look(
         size: of the window, in pixels.
         dark: whether the user prefers a dark page.
         screenshot: PNG to write, of the whole page.
-        seconds: to wait for the text.
         settle: seconds to go on watching after it: late requests count too.
 
     Raises:
@@ -77,13 +77,14 @@ def look(
         viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
     )
     try:
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
         context.route("**/*", lambda route: _keep_inside(route, seen))
         page = context.new_page()
         _listen(page, seen)
         if sign_in:
             page.goto(sign_in, wait_until="networkidle")
         page.goto(url, wait_until="domcontentloaded")
-        expect(page.get_by_text(shows).first).to_be_visible(timeout=seconds * 1000)
+        expect(page.get_by_text(shows).first).to_be_visible(timeout=PATIENCE_SECONDS * 1000)
         page.wait_for_load_state("load")
         page.wait_for_timeout(settle * 1000)
         seen.text = page.inner_text("body")

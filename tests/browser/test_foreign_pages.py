@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from stack.core.settings import Settings
 from stack.ops import compose_file
 from tests.browser.chromium import EXECUTABLE, chromium
+from tests.polling import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.services,
@@ -56,6 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     yield context.new_page()
     context.close()
 
