@@ -13,7 +13,7 @@ from stack.ops.compose import docker, image, ownership
 from stack.ops.compose_file import Service
 from stack.ops.runtimes import Report
 
-PATIENCE = 600
+PATIENCE = 1200
 """Seconds for all services together; each has its own limit in its health check."""
 STAMP = "/var/lib/stack/run/applied"
 """In the containers' volume: the fingerprint of what the one-shot services have applied."""
