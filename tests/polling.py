@@ -7,7 +7,7 @@ from typing import TypeVar
 import httpx
 
 INTERVAL_SECONDS = 0.1
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 600.0
 """What takes longer hangs, on a busy machine too."""
 Answer = TypeVar("Answer")
 
