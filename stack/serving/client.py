@@ -13,7 +13,7 @@ from stack.specification.specs import ProjectSpec
 
 MAX_ROWS = 1000
 """Largest number of rows that the service accepts in a request."""
-RETRY_SECONDS = 120.0
+RETRY_SECONDS = 600.0
 """A killed service is back within 20 s on an idle machine."""
 
 
