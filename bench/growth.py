@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +24,7 @@ import pyarrow.parquet as pq
 
 from bench.checkouts import copy
 from bench.servers import free_port, stop, wait
-from bench.table import Row, print_rows, ratio
+from bench.table import Cost, Row, print_rows, ratio
 from stack.core import migrations
 from stack.core.settings import Settings, settings
 from stack.project import Project
@@ -38,19 +37,6 @@ BAR_MORE = 1.5
 """Times the smallest table's, for one more batch of `MORE` rows."""
 GROWTH = 1.2
 """Times the growth of the rows, for all steps together: linear, and a noisy machine."""
-
-
-class Cost(NamedTuple):
-    """What a step takes."""
-
-    wall: float
-    cpu: float
-    gigabytes: float
-    """Peak of the process."""
-
-    def __str__(self) -> str:
-        """Seconds, those of all cores, and memory."""
-        return f"{self.wall:.1f} s, {self.cpu:.1f} core s, {self.gigabytes:.2f} GB"
 
 
 def compare(sizes: tuple[int, ...] = SIZES) -> list[Row]:

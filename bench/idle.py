@@ -1,4 +1,4 @@
-"""What a running stack takes while nobody asks it anything: memory, and seconds of cores."""
+"""What a running stack takes without requests: memory, and seconds of cores."""
 
 import time
 

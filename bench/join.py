@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import pandas as pd
 from feast import FeatureStore
 
-from bench.table import Row, ratio
+from bench.table import Cost, Row, ratio
 from stack.core.settings import Settings
 from stack.features import datasets, feature_tables, features
 from stack.project import Project, contract
@@ -29,19 +28,6 @@ ROUNDS = 3
 """The fastest counts, of a year; ten years are joined once."""
 TIMES, SECONDS, GIGABYTES = 1.5, (3.5, 40.0), (0.9, 2.3)
 """Bars: times merge_asof for the stored features; with the on-demand view, of a year and of ten."""
-
-
-class Cost(NamedTuple):
-    """What a part takes."""
-
-    wall: float
-    cpu: float
-    gigabytes: float
-    """Peak of the process, the events included."""
-
-    def __str__(self) -> str:
-        """Seconds, those of all cores, and memory."""
-        return f"{self.wall:.1f} s, {self.cpu:.1f} core s, {self.gigabytes:.2f} GB"
 
 
 def compare() -> list[Row]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 HEAD = ("", "found", "against", "ratio", "bar", "", "last run")
 MARKS = {True: "met", False: "MISSED", None: ""}
@@ -19,6 +20,19 @@ class Row:
     bar: str = ""
     met: bool | None = None
     """None where there is no bar."""
+
+
+class Cost(NamedTuple):
+    """What a step in a process of its own takes."""
+
+    wall: float
+    cpu: float
+    gigabytes: float
+    """Peak of the process, with what it was given."""
+
+    def __str__(self) -> str:
+        """Seconds, those of all cores, and memory."""
+        return f"{self.wall:.1f} s, {self.cpu:.1f} core s, {self.gigabytes:.2f} GB"
 
 
 def ratio(found: float, baseline: float) -> str:

@@ -99,12 +99,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def mlflow_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """MLflow's server. A test registers its models under the name of a project of its own."""
     own = settings.load(own_environment(tmp_path_factory.mktemp("mlflow")), env_file=Path("/dev/null"))
-    service = Service(own, "mlflow", lambda: httpx.get(f"{own.mlflow_url}/health").is_success)
-    try:
-        service.start()
+    with Service(own, "mlflow", lambda: httpx.get(f"{own.mlflow_url}/health").is_success) as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture(scope="session")
@@ -120,11 +116,8 @@ def prefect_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
     service = Service(own, "prefect", lambda: httpx.get(f"{own.prefect_url}/api/health").is_success)
     migrating = service.definition.environment | {"PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "true"}
     service.definition = replace(service.definition, environment=migrating)
-    try:
-        service.start()
+    with service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from services.prediction import _compat, aliases
+from services.prediction import _compat
 from services.prediction.aliases import AliasChanges
 from services.prediction.live_models import ModelError
 from services.prediction.service import ProjectService
@@ -17,7 +17,6 @@ from stack.specification.specs import ProjectSpec
 
 FileStamps = tuple[tuple[str, int, int], ...]
 REFRESH_SECONDS = 1.0
-"""Several copies of the service look more often (aliases.COPY_SECONDS)."""
 
 logger = logging.getLogger("stack.prediction")
 
@@ -69,7 +68,7 @@ class ProjectRegistry:
 
     async def _follow(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_SECONDS if self.settings.prediction_copies == 1 else aliases.COPY_SECONDS)
+            await asyncio.sleep(min(REFRESH_SECONDS, self._aliases.seconds))
             try:
                 await self.refresh()
             except Exception:

@@ -13,10 +13,10 @@ from stack.core.errors import StackError
 from stack.core.profile import step
 from stack.core.wait import wait_until
 from stack.features import datasets, feature_tables, features
+from stack.features.ticks import Ticks
 from stack.project import Project
 from stack.replay import replay
 from stack.replay.lookahead import Lookahead
-from stack.replay.replay import Ticks
 from stack.replay.trainings import Log, Trainings
 from stack.serving import observed
 from stack.serving.client import PredictionClient

@@ -1,53 +1,22 @@
 """The order of a replay: features come online as they become known, and every event is predicted at its instant.
 
 Features change only at their instants (hourly ticks for flights). All events between two of them are predicted in one
-request, each as of its own instant: they get the features that the offline store gives for it. Instants between which
-nobody asks come online together.
+request, each as of its own instant: they get the features that the offline store gives for it. Instants without an
+event in between come online together.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 
-import pandas as pd
-import pyarrow.parquet as pq
-
 from stack.core.errors import StackError
 from stack.core.profile import step
-from stack.features import feature_tables, features
-from stack.features._compat import OnlineRow, online_rows, write_online
-from stack.features.feature_tables import TIME
+from stack.features.ticks import Ticks
 from stack.project import Project, contract
 from stack.serving.client import PredictionClient, prediction_ids
 from stack.specification.specs import ProjectSpec
 
 DAY, INSTANT = timedelta(days=1), timedelta(microseconds=1)
-
-
-class Ticks:
-    """Brings the feature rows of a window online, instant by instant; keeps the store open."""
-
-    def __init__(self, project: Project) -> None:
-        self._store = features.store(project.settings)
-        self._folder = feature_tables.folder(project)
-        self._views = {view.name: view for view in features.views(self._store, project.spec)}
-        self._rows: dict[datetime, dict[str, list[OnlineRow]]] = {}
-
-    def load(self, since: datetime, until: datetime) -> list[datetime]:
-        """Load the rows of (since, until]; return the instants at which some become known, in order."""
-        self._rows = {}
-        window = [(TIME, ">", pd.Timestamp(since)), (TIME, "<=", pd.Timestamp(until))]
-        for view in feature_tables.filled(self._folder, self._views):
-            for row in online_rows(self._views[view], pq.read_table(self._folder / view, filters=window)):
-                self._rows.setdefault(row.event_timestamp, {}).setdefault(view, []).append(row)
-        return sorted(self._rows)
-
-    def push(self, instants: Iterable[datetime]) -> None:
-        """Bring the rows of some instants online, given in order."""
-        for name, view in self._views.items():
-            rows = [row for instant in instants for row in self._rows.get(instant, {}).get(name, ())]
-            if rows:
-                write_online(self._store, view, rows)
 
 
 def days(spec: ProjectSpec, now: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:

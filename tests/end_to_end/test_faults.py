@@ -49,9 +49,9 @@ MONITOR = [
 REPLAY = [
     *("stack.validation.batches:fetch", "stack.validation.batches:validate", "scmrepo.git:Git.commit"),
     *("stack.lake.lake:Lake.append", "stack.features.feature_tables:replace_month", "stack.features.features:update"),
-    *("stack.replay.replay:Ticks.push", "stack.core.clock:Clock.advance"),
+    *("stack.features.ticks:Ticks.push", "stack.core.clock:Clock.advance"),
     *("stack.serving.client:PredictionClient.predict", "stack.serving.client:PredictionClient.predict#3"),
-    *("stack.replay.replay:Ticks.push#9", "stack.replay.replay:play"),
+    *("stack.features.ticks:Ticks.push#9", "stack.replay.replay:play"),
     *("stack.prediction_log.predictions:PredictionLog.label_events", "stack.serving.observed:label"),
     *("stack.features.feature_tables:mark_served",),
     *("stack.replay.player:Player.day", *MONITOR, "stack.replay.player:Player.review"),

@@ -9,8 +9,9 @@ from monitoring.skew import compare
 from stack.core.settings import Settings
 from stack.features import feature_tables, features
 from stack.features.online import OnlineFeatures
+from stack.features.ticks import Ticks
 from stack.project import Project, contract
-from stack.replay.replay import INSTANT, Ticks
+from stack.replay.replay import INSTANT
 from stack.specification.specs import ProjectSpec
 
 DAY, HOUR = datetime(2013, 1, 3, tzinfo=UTC), timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""What is to be predicted: the user says it; where nobody does, the most plausible columns are named."""
+"""What is to be predicted: the user says it, or else the most plausible columns are named."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ def choose(columns: list[Column], name: str, file: Any, wishes: Wishes, ask: Ask
     """Return the column that is to be predicted.
 
     Raises:
-        StackError: it is not named, and there is nobody to ask; the most plausible are named.
+        StackError: it is not named, and there is no terminal to ask at; the most plausible are named.
     """
     usable = [column for column in columns if column.usable]
     if not usable:

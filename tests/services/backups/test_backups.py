@@ -42,7 +42,7 @@ def test_a_backup_that_is_due_is_made_and_waiting_costs_little(stack):
         assert psutil.Process(process.pid).memory_full_info().pss < 12 * MIB
     finally:
         process.terminate()
-    assert process.wait(PATIENCE_SECONDS) is not None
+    process.wait(PATIENCE_SECONDS)  # raises where it does not stop
 
 
 @pytest.mark.parametrize("jump", [-3600, 3600])
