@@ -21,6 +21,8 @@ class Case:
     keys: str | None = None
     leaks: frozenset[str] = field(default_factory=frozenset)
     """Columns that together give the target away."""
+    harmless: frozenset[str] = field(default_factory=frozenset)
+    """Those of them that say nothing without the others, and so stay in a request."""
 
     def table(self, *, leaking: bool = True) -> pd.DataFrame:
         """Return the table, with or without the columns that leak."""
@@ -227,13 +229,20 @@ def houses(rows: int = 1500) -> pd.DataFrame:
 CASES = {
     "penguins": Case(penguins, "species"),
     "rides": Case(rides, "cnt", time="dteday,hr", leaks=frozenset({"casual", "registered"})),
-    "air": Case(air, "pm2.5", time="year,month,day,hour"),
+    "air": Case(air, "pm2.5", time="year,month,day,hour", keys="cbwd"),
     "ridership": Case(ridership, "riders", time="date"),
     "orders": Case(
-        orders, "delivery_days", time="ordered_at", known="delivered_at", leaks=frozenset({"transit_hours"})
+        orders,
+        "delivery_days",
+        time="ordered_at",
+        known="delivered_at",
+        keys="customer",
+        leaks=frozenset({"transit_hours"}),
     ),
     "devices": Case(devices, "failed", time="measured", keys="device", leaks=frozenset({"repair_cost"})),
-    "loans": Case(loans, "interest_rate", leaks=frozenset({"loan_amount", "installment"})),
+    "loans": Case(
+        loans, "interest_rate", leaks=frozenset({"loan_amount", "installment"}), harmless=frozenset({"loan_amount"})
+    ),
     "storms": Case(storms, "status", time="year,month,day,hour", keys="name", leaks=frozenset({"grade"})),
     "cancer": Case(cancer, "diagnosis"),
     "houses": Case(houses, "price", leaks=frozenset({"price_usd"})),
