@@ -84,8 +84,8 @@ def fuzz(settings: Settings, *, cases: int, seed: int) -> Account:
 def operations(settings: Settings) -> Iterator[tuple[str, APIOperation]]:
     """Yield the routes of the prediction service, Feast's server and the portal, each with the service's URL."""
     documents = {
-        settings.prediction_url: httpx.get(f"{settings.prediction_url}/docs.json", trust_env=False).json(),
-        settings.features_url: httpx.get(f"{settings.features_url}/openapi.json", trust_env=False).json(),
+        settings.prediction_url: _document(f"{settings.prediction_url}/docs.json"),
+        settings.features_url: _document(f"{settings.features_url}/openapi.json"),
         settings.portal_url: portal_document(settings),
     }
     for url, document in documents.items():
@@ -93,6 +93,10 @@ def operations(settings: Settings) -> Iterator[tuple[str, APIOperation]]:
             operation = result.ok()
             if operation.path not in WITHOUT_END:
                 yield url, operation
+
+
+def _document(url: str) -> dict[str, Any]:
+    return httpx.get(url, trust_env=False, timeout=PATIENCE_SECONDS).raise_for_status().json()
 
 
 def portal_document(settings: Settings) -> dict[str, Any]:

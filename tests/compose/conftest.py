@@ -172,7 +172,9 @@ def first_model(of: Settings, data: str) -> First:
     """Ask a running stack for its champion's metrics, as MLflow has them, and for a thousand answers."""
     flights = specs.load("flights")
     run = Project(of, flights).registry.require_champion().run_id
-    answer = httpx.get(f"{of.mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run}, trust_env=False)
+    answer = httpx.get(
+        f"{of.mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run}, timeout=PATIENCE_SECONDS, trust_env=False
+    )
     metrics = answer.raise_for_status().json()["run"]["data"]["metrics"]
     return First(data, {metric["key"]: metric["value"] for metric in metrics}, probabilities(of))
 

@@ -17,6 +17,7 @@ from stack.project import Project
 from stack.promotion import decisions
 from stack.registry import registry
 from stack.specification import specs
+from tests.polling import PATIENCE_SECONDS
 
 METRICS = ("auc", "brier", "log_loss")
 
@@ -53,10 +54,18 @@ def of(name: str) -> dict[str, Any]:
 def _versions(here: Settings, name: str) -> list[Any]:
     """Each version with its metrics, and how its run ended."""
     api = f"{here.mlflow_url}/api/2.0/mlflow"
-    answer = httpx.get(f"{api}/model-versions/search", params={"filter": f"name = '{name}'"}).raise_for_status().json()
+    answer = (
+        httpx.get(f"{api}/model-versions/search", params={"filter": f"name = '{name}'"}, timeout=PATIENCE_SECONDS)
+        .raise_for_status()
+        .json()
+    )
     versions = []
     for version in sorted(answer.get("model_versions", []), key=lambda row: int(row["version"])):
-        run = httpx.get(f"{api}/runs/get", params={"run_id": version["run_id"]}).raise_for_status().json()["run"]
+        run = (
+            httpx.get(f"{api}/runs/get", params={"run_id": version["run_id"]}, timeout=PATIENCE_SECONDS)
+            .raise_for_status()
+            .json()["run"]
+        )
         metrics = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
         versions.append([version["version"], run["info"]["status"], {key: metrics[key] for key in METRICS}])
     return versions

@@ -78,7 +78,11 @@ def ask(of: Settings, count: int) -> list[float]:
 
 def runs(of: Settings) -> list[str]:
     body = {"experiment_ids": ["1"], "max_results": 1000}
-    answer = httpx.post(f"{of.mlflow_url}/api/2.0/mlflow/runs/search", json=body).raise_for_status().json()
+    answer = (
+        httpx.post(f"{of.mlflow_url}/api/2.0/mlflow/runs/search", json=body, timeout=PATIENCE_SECONDS)
+        .raise_for_status()
+        .json()
+    )
     return sorted(run["info"]["run_id"] for run in answer["runs"])
 
 

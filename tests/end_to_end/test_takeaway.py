@@ -118,6 +118,8 @@ def test_the_bento_keeps_the_contract_of_the_endpoint(asked: tuple[Answers, Answ
     plain = example.row(FLIGHTS)
     (bare,) = post(served, [plain])
     assert bare["warnings"] == ["25 of 25 stored features were not given"]
-    wrong = httpx.post(f"{served}/flights/predict", json={"rows": [plain | {"origin": 7}]}, trust_env=False)
+    wrong = httpx.post(
+        f"{served}/flights/predict", json={"rows": [plain | {"origin": 7}]}, timeout=PATIENCE_SECONDS, trust_env=False
+    )
     assert wrong.status_code == 400
     assert "found 7, expected a text" in wrong.text

@@ -28,7 +28,7 @@ def ui(home) -> Iterator[httpx.Client]:
     command = [Path(sys.executable).with_name("evidently"), "ui", "--workspace", home.reports, "--port", str(port)]
     server = subprocess.Popen(command, env=os.environ | {"DO_NOT_TRACK": "1"}, stdout=subprocess.DEVNULL)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=PATIENCE_SECONDS, trust_env=False) as client:
             answer(client, "version", lambda _: True)
             yield client
     finally:

@@ -114,7 +114,7 @@ def test_people_reach_everything_that_runs(ask: Callable[..., httpx.Response]) -
 
 
 def test_prefect_s_pages_ask_people_for_no_second_login(ask: Callable[..., httpx.Response], running: Settings) -> None:
-    asks = httpx.get(f"{running.prefect_url}/ui-settings", trust_env=False).json()
+    asks = httpx.get(f"{running.prefect_url}/ui-settings", timeout=PATIENCE_SECONDS, trust_env=False).json()
     assert asks["auth"] == "BASIC"
     assert ask("prefect", "/ui-settings", auth=PEOPLE).json() == asks | {"auth": None}
 

@@ -176,7 +176,7 @@ def test_pages_load_from_this_machine_and_show_in_no_foreign_frame(running):
 @pytest.mark.services
 def test_prefect_wants_its_key(running):
     url = f"{running.prefect_url}/api/work_pools/filter"
-    assert httpx.post(url, json={}, trust_env=False).status_code == 401
+    assert httpx.post(url, json={}, timeout=PATIENCE_SECONDS, trust_env=False).status_code == 401
     assert prefect_api(running).post("/work_pools/filter", json={}).status_code == 200
 
 

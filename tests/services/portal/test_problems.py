@@ -19,7 +19,7 @@ from stack.lake import integrity as lake_integrity
 from stack.ops import health, integrity
 from stack.project import Project
 from stack.validation import batches
-from tests.polling import eventually
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.services.portal.conftest import home, portal  # noqa: F401  # a stack of which no service runs
 from tests.stack.lake.lakes import SPEC, append, tables
 
@@ -134,7 +134,7 @@ def test_it_is_reported_everywhere_in_the_same_words(broken: Problem, home, port
 async def watched(home: Settings, until: Callable[[], object]) -> None:
     async with health.client() as client:
         watching = asyncio.create_task(watch.forever(home, client))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not until():
                 await asyncio.sleep(0.05)
         watching.cancel()

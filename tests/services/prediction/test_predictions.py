@@ -156,13 +156,24 @@ def test_a_wrong_request_is_refused_with_its_place(url, champion, body, status, 
 def test_a_body_is_json_whatever_it_calls_itself(url, champion):
     for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data"):
         body = json.dumps({"rows": [ROW]})
-        assert httpx.post(url, content=body, headers={"content-type": kind}, trust_env=False).status_code == 200
-    pickled = httpx.post(url, content=b"x", headers={"content-type": "application/vnd.bentoml+pickle"}, trust_env=False)
+        assert (
+            httpx.post(
+                url, content=body, headers={"content-type": kind}, timeout=PATIENCE_SECONDS, trust_env=False
+            ).status_code
+            == 200
+        )
+    pickled = httpx.post(
+        url,
+        content=b"x",
+        headers={"content-type": "application/vnd.bentoml+pickle"},
+        timeout=PATIENCE_SECONDS,
+        trust_env=False,
+    )
     assert pickled.status_code == 415
 
 
 def test_a_huge_body_is_refused_unread(url, champion):
-    assert httpx.post(url, content=b" " * 5_000_000, trust_env=False).status_code == 413
+    assert httpx.post(url, content=b" " * 5_000_000, timeout=PATIENCE_SECONDS, trust_env=False).status_code == 413
 
 
 def test_a_huge_body_in_chunks_is_refused_and_not_held(url, champion, prediction):
