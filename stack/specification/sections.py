@@ -13,6 +13,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
+from stack.specification.formulas import Formula, parse
 
 
 def key_of(table: Mapping[str, object]) -> AfterValidator:
@@ -74,6 +75,24 @@ class Features(Spec):
     """Join keys; each is a request field of the same name."""
     columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
     """Feature columns in the model's order, and how the model reads each."""
+    formulas: dict[str, str] = {}
+    """Feature column -> formula, beside the columns themselves: `mean(sales, 7d) by store`, `count(28d) by store`,
+    `price / customers`, `hour(date)`."""
+
+    @field_validator("formulas")
+    @classmethod
+    def _can_be_parsed(cls, written: dict[str, str]) -> dict[str, str]:
+        for name, text in written.items():
+            try:
+                parse(text)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return written
+
+    @property
+    def parsed(self) -> dict[str, Formula]:
+        """The formulas, parsed."""
+        return {name: parse(text) for name, text in self.formulas.items()}
 
 
 class Training(Spec):

@@ -8,13 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from stack.core.errors import StackError, nearest
 from stack.core.settings import ROOT
-from stack.specification import sections, tasks, yaml_errors
+from stack.specification import sections, table, tasks, yaml_errors
 from stack.specification.request import RequestField
 from stack.specification.sections import Spec, key_of
+from stack.specification.sources import Source
+from stack.specification.table import Column
 
 TaskName = Annotated[str, key_of(tasks.KINDS)]
 
@@ -41,17 +44,43 @@ class ProjectSpec(Spec):
     package: str = ""
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
     clock: sections.Clock = sections.Clock()
-    tables: dict[str, sections.Table]
-    request: dict[str, RequestField]
-    features: sections.Features
+    source: Source | None = None
+    """Where the rows come from; ``source.py`` says so when left out."""
+    columns: dict[Annotated[str, Field(pattern=table.IDENTIFIER)], Column] = {}
+    """Of the only table: `tables`, `request` and `features.columns` follow from them where they are left out."""
+    tables: dict[str, sections.Table] = Field({}, validate_default=True, min_length=1)
+    request: dict[str, RequestField] = Field({}, validate_default=True, min_length=1)
+    features: sections.Features = Field(None, validate_default=True)
     training: sections.Training = sections.Training()
     gate: sections.Gate = sections.Gate()
     rollout: sections.Rollout = sections.Rollout()
     monitoring: sections.Monitoring = sections.Monitoring()
     schedules: sections.Schedules = sections.Schedules()
 
+    @field_validator("tables", "request", "features", mode="before")
+    @classmethod
+    def _from_columns(cls, section: Any, info: ValidationInfo) -> Any:
+        """Make what is left out of the columns."""
+        known = info.data.get("columns")
+        if known is None:  # they are wrong, as an error of theirs says
+            raise PydanticCustomError(yaml_errors.FOLLOWS, "columns that are right")
+        if not known:
+            return {} if section is None else section
+        label, source = info.data.get("label", ""), info.data.get("source")
+        if info.field_name == "tables":
+            return section or table.tables(known, source.key if source else [])
+        if info.field_name == "request":
+            return section or table.request(known, label)
+        if section is not None and not isinstance(section, dict):
+            return section
+        return table.features(known, info.data.get("name", ""), label, section or {})
+
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
+        if self.columns:
+            key = self.source.key if self.source else []
+            for problem in table.problems(self.columns, self.label, key, self.features.parsed):
+                raise ValueError(problem)
         kind, count = tasks.KINDS[self.task], len(self.classes)
         if count not in kind.class_counts or len(set(self.classes)) < count:
             raise ValueError(f"classes: {count} found, a {self.task} task has {kind.class_rule}, each once")
@@ -68,6 +97,10 @@ class ProjectSpec(Spec):
     def folder(self) -> Path:
         """The project's folder in the checkout."""
         return PROJECTS / self.name
+
+    def has(self, module: str) -> bool:
+        """Return whether the project has a Python file of its own, as ``features`` or ``source``."""
+        return (self.folder / f"{module}.py").is_file()
 
     def column_types(self, kind: Literal["number", "category"]) -> list[str]:
         """Return the feature columns of a kind, in the model's order."""

@@ -11,6 +11,8 @@ from stack.core.errors import StackError, nearest
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times as fast where PyYAML was built with libyaml."""
 Loc = tuple[int | str, ...]
+FOLLOWS = "follows"
+"""Type of an error of a section that is made of another one, which is wrong."""
 
 
 def read(path: Path) -> Any:
@@ -32,7 +34,8 @@ def read(path: Path) -> Any:
 def explain(model: type[BaseModel], error: ValidationError, path: Path) -> dict[Loc, StackError]:
     """Describe each wrong key; misspelt keys first, as they are missing ones too."""
     problems = {}
-    for detail in sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden"):
+    details = [detail for detail in error.errors() if detail["type"] != FOLLOWS]
+    for detail in sorted(details, key=lambda detail: detail["type"] != "extra_forbidden"):
         loc, found, expected = detail["loc"], _short(detail["input"]), detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "value_error" and isinstance(detail["input"], dict) and ": " in expected:
             inside, found, expected = _of_several(detail["input"], expected)

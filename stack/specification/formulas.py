@@ -1,0 +1,219 @@
+"""Formulas of features in project.yaml: parsed, never executed as code.
+
+Two kinds: the past of a key, ``mean(sales, 7d) by store`` or ``count(28d) by store``, and an expression of the fields
+of a request, ``price / customers`` or ``hour(date)``. A packaged model holds this module, which needs the standard
+library alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+PAST = re.compile(
+    r"(mean|count)\(\s*(?:([A-Za-z]\w*)\s*,\s*)?(\d+)([dh])\s*(?:,\s*(\d+)([dh])\s*)?\)\s+by\s+([A-Za-z]\w*)"
+)
+HOURS = {"h": 1, "d": 24}
+CALENDAR: dict[str, Callable[[datetime], int]] = {
+    "minute": lambda at: at.minute,
+    "hour": lambda at: at.hour,
+    "weekday": lambda at: at.weekday(),
+    "day": lambda at: at.day,
+    "month": lambda at: at.month,
+    "dayofyear": lambda at: at.timetuple().tm_yday,
+}
+"""Parts of an instant by the local clock; Monday is 0."""
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "abs": abs,
+    "min": min,
+    "max": max,
+    "round": round,
+    "sqrt": math.sqrt,
+    "log": math.log,
+    "exp": math.exp,
+    "sin": math.sin,
+    "cos": math.cos,
+}
+OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.USub: operator.neg,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+UNDEFINED = (ArithmeticError, ValueError, TypeError)
+"""What an operation raises that has no value for these numbers."""
+GRAMMAR = (
+    "the past of a key, like mean(sales, 7d) by store or count(28d) by store, or fields of the request with + - * /, "
+    f"{', '.join(sorted([*FUNCTIONS, *CALENDAR, 'text']))}"
+)
+Values = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Past:
+    """The mean of a column, or the number of rows, over the rows of a key that were known before."""
+
+    column: str | None
+    """Averaged; None counts rows."""
+    key: str
+    hours: int
+    """Length of the window."""
+    ago: int
+    """Hours between its end and the instant that is asked about."""
+    by_hour: bool
+    """Whether the past is computed each hour, not each day."""
+    kind: ClassVar[str] = "number"
+
+    def problem(self, asked: Mapping[str, str], keys: Collection[str], numbers: Collection[str]) -> str:
+        """Return what the formula should be; empty when it fits the request fields, keys and numbers of a project."""
+        if self.key not in keys:
+            return f"by a column of role key: {', '.join(keys) or 'there is none'}"
+        return "" if self.column is None or self.column in numbers else f"the mean of numbers: {', '.join(numbers)}"
+
+
+@dataclass(frozen=True)
+class OnRequest:
+    """An expression of the fields of a request."""
+
+    text: str
+    tree: ast.expr
+
+    @property
+    def names(self) -> list[str]:
+        """The request fields that it reads."""
+        called = {id(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
+        names = (node for node in ast.walk(self.tree) if isinstance(node, ast.Name) and id(node) not in called)
+        return list(dict.fromkeys(node.id for node in names))
+
+    @property
+    def kind(self) -> str:
+        """How the model reads it."""
+        return "category" if _is_text(self.tree) else "number"
+
+    def problem(self, asked: Mapping[str, str], keys: Collection[str], numbers: Collection[str]) -> str:
+        """Return what the formula should be; empty when it fits the request fields of a project."""
+        if strange := [name for name in self.names if name not in asked]:
+            return f"request fields, {', '.join(asked)}, instead of {strange[0]}"
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALENDAR:
+                (given,) = node.args
+                if not isinstance(given, ast.Name) or asked[given.id] != "datetime":
+                    return f"{node.func.id}() of a field of type datetime"
+        return ""
+
+    def values(self, request: Values, zone: str = "UTC") -> list[Any]:
+        """Return the value of each row; None where a field is missing, or the operation has no value."""
+        local, count = ZoneInfo(zone), len(next(iter(request.values())))
+        return [None if _is_missing(value) else value for value in _values(self.tree, request, local, count)]
+
+
+Formula = Past | OnRequest
+
+
+def parse(text: str) -> Formula:
+    """Parse a formula. ValueError says what is expected."""
+    if past := PAST.fullmatch(text.strip()):
+        function, column, length, unit, ago, ago_unit, key = past.groups()
+        if (function == "mean") != (column is not None):
+            raise ValueError("mean(column, 7d) by key, or count(7d) by key")
+        away = int(ago) * HOURS[ago_unit] if ago else 0
+        if not int(length):
+            raise ValueError("a window longer than nothing")
+        return Past(column, key, int(length) * HOURS[unit], away, "h" in (unit, ago_unit))
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"{GRAMMAR} ({error.msg})") from None
+    _require_known(tree)
+    if not any(isinstance(node, ast.Name) for node in ast.walk(tree)):
+        raise ValueError(GRAMMAR)
+    return OnRequest(text, tree)
+
+
+def _require_known(node: ast.expr) -> None:
+    """Refuse what is no part of the grammar."""
+    match node:
+        case ast.Name() | ast.Constant(value=int() | float() | str()):
+            return
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            inner = [left, right]
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
+            inner = [operand]
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in OPERATORS:
+            inner = [left, right]
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name == "text" or name in CALENDAR:
+            inner = [argument]
+        case ast.Call(func=ast.Name(id=name), args=[_, *_] as arguments, keywords=[]) if name in FUNCTIONS:
+            inner = arguments
+        case _:
+            raise ValueError(f"{GRAMMAR}; not {ast.unparse(node)}")
+    for one in inner:
+        _require_known(one)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "text"
+
+
+def _values(node: ast.expr, request: Values, zone: ZoneInfo, count: int) -> list[Any]:
+    match node:
+        case ast.Constant(value=value):
+            return [value] * count
+        case ast.Name(id=name):
+            return list(request[name])
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            function, operands = _function(name, zone), arguments
+        case ast.UnaryOp(op=op, operand=operand):
+            function, operands = OPERATORS[type(op)], [operand]
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            function, operands = _as_number(OPERATORS[type(op)]), [left, right]
+        case ast.BinOp(left=left, op=op, right=right):
+            function, operands = OPERATORS[type(op)], [left, right]
+        case _:
+            raise AssertionError(ast.dump(node))
+    columns = [_values(operand, request, zone, count) for operand in operands]
+    return [_value(function, row) for row in zip(*columns, strict=True)]
+
+
+def _value(function: Callable[..., Any], row: Sequence[Any]) -> Any:
+    if any(map(_is_missing, row)):
+        return None
+    try:
+        value = function(*row)
+    except UNDEFINED:
+        return None
+    return None if _is_missing(value) or isinstance(value, complex) else value
+
+
+def _function(name: str, zone: ZoneInfo) -> Callable[..., Any]:
+    if name == "text":
+        return str
+    if name in CALENDAR:
+        part = CALENDAR[name]
+        # An instant without a zone is UTC, as Feast's store returns it.
+        return lambda at: float(part((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)))
+    return FUNCTIONS[name]
+
+
+def _as_number(compare: Callable[..., bool]) -> Callable[..., float]:
+    return lambda left, right: float(compare(left, right))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value or (isinstance(value, float) and math.isinf(value))  # noqa: PLR0124  # NaN

@@ -1,0 +1,142 @@
+"""The section ``columns`` of a project's specification: what each column of its one table is.
+
+From it follow the sections that a project with Python files writes itself: ``tables``, ``request`` and ``features``.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from stack.specification import formulas
+from stack.specification.request import FieldTypeName
+from stack.specification.sections import Spec
+
+ROWS = "rows"
+"""The only table of a project with ``columns``."""
+ROW = "row"
+"""Column with the number of a row's line, where no column identifies a row."""
+IDENTIFIER = r"^[a-zA-Z][a-zA-Z0-9_]*$"
+
+
+class Column(Spec):
+    """A column of the project's table: its type, its role, and what a batch's values must be."""
+
+    type: FieldTypeName = "number"
+    """What the column holds; an instant without a zone is of `source.zone`."""
+    role: Literal["feature", "key", "time", "known", "later", "id"] = "feature"
+    """Feature: known when a row is asked about, so that a request has it. Key: so too, and the past of its values can
+    be averaged. Time: the instant at which a row is asked about. Known: the instant at which its outcome is known.
+    Later: known with the outcome only, so that only its past can be used. Id: it names the row."""
+    source: str = ""
+    """Name in the source, where it is another."""
+    parts: dict[Literal["year", "month", "day", "hour", "minute", "date", "clock"], str] = {}
+    """Of an instant that is spread over columns of the source: part -> column."""
+    format: str = ""
+    """How the source writes an instant, like `%d.%m.%Y %H:%M`; ISO 8601 when left out."""
+    description: str = ""
+    """Said in the API, and in errors; the name in the source when left out."""
+    unit: str = ""
+    """Said with the description."""
+    example: Any = None
+    """A real value, for the example request."""
+    missing: float = Field(0.0, ge=0, lt=1)
+    """Share of the rows that may lack a value; a batch that lacks more is warned of. 0: a row without one is taken
+    out."""
+    between: tuple[float | None, float | None] | None = None
+    """Least and greatest number; rows outside are taken out, a batch with many of them is refused."""
+    values: list[str] = []
+    """Texts that are known; another one is warned of, in a batch and in an answer."""
+
+    @field_validator("example")
+    @classmethod
+    def _as_json(cls, example: Any) -> Any:
+        """YAML reads an instant without quotes as one; in requests it is a text."""
+        return example.isoformat() if isinstance(example, date | datetime) else example
+
+    @model_validator(mode="after")
+    def _fits_type(self) -> "Column":
+        if (self.role in ("time", "known") or self.parts or self.format) and self.type != "datetime":
+            raise ValueError("type: an instant is of type datetime")
+        if self.between and self.type not in ("number", "integer"):
+            raise ValueError("between: of numbers alone")
+        return self
+
+
+Columns = Mapping[str, Column]
+
+
+def of_role(columns: Columns, role: str) -> list[str]:
+    """Return the names of the columns of a role."""
+    return [name for name, column in columns.items() if column.role == role]
+
+
+def time(columns: Columns) -> str | None:
+    """Return the column with the instant of a row, if any."""
+    return next(iter(of_role(columns, "time")), None)
+
+
+def tables(columns: Columns, key: list[str]) -> dict[str, Any]:
+    """Return the section ``tables``: a table without time is a snapshot."""
+    identified = key or of_role(columns, "id") or [ROW]
+    return {ROWS: {"key": identified} | ({} if time(columns) else {"snapshot": True})}
+
+
+def request(columns: Columns, label: str) -> dict[str, Any]:
+    """Return the section ``request``: the columns that are known when a row is asked about."""
+    asked = [(name, column) for name, column in columns.items() if name != label]
+    return {
+        name: {
+            "type": column.type,
+            "description": column.description or column.source or name,
+            "example": column.example,
+            "nullable": column.missing > 0 and column.role == "feature",
+            "unit": column.unit,
+            "known": column.values,
+        }
+        for name, column in asked
+        if column.role in ("feature", "key", "time")
+    }
+
+
+def features(columns: Columns, project: str, label: str, section: dict[str, Any]) -> dict[str, Any]:
+    """Return the section ``features`` with what it leaves out: service, keys, and feature columns.
+
+    These are the formulas of the past, the columns as they are, and the other formulas. A formula that cannot be parsed
+    is left out: an error of its section says so.
+    """
+    written: dict[str, formulas.Formula] = {}
+    with suppress(ValueError, TypeError, AttributeError):
+        for name, text in (section.get("formulas") or {}).items():
+            written[name] = formulas.parse(text)
+    plain = [
+        (name, "category" if column.type == "string" else "number")
+        for name, column in columns.items()
+        if column.role == "feature" and name != label and column.type != "datetime"
+    ]
+    past = {name: "number" for name, formula in written.items() if isinstance(formula, formulas.Past)}
+    others = {name: formula.kind for name, formula in written.items() if isinstance(formula, formulas.OnRequest)}
+    kinds = past | dict(sorted(plain, key=lambda column: column[1] == "category")) | others
+    return {"service": f"{project}_v1", "entities": of_role(columns, "key"), "columns": kinds} | section
+
+
+def problems(columns: Columns, label: str, key: list[str], written: Mapping[str, formulas.Formula]) -> Iterator[str]:
+    """Yield what contradicts itself, each beginning with its key."""
+    keys = of_role(columns, "key")
+    if label not in columns:
+        yield f"label: one of the columns: {', '.join(columns)}"
+    for role in ("time", "known"):
+        if len(several := of_role(columns, role)) > 1:
+            yield f"columns.{several[1]}: one column of role {role} besides {several[0]}"
+    if any(name not in columns for name in key):
+        yield f"source.key: columns of the project, {', '.join(columns)}"
+    if keys and not time(columns):
+        yield f"columns.{keys[0]}: a column of role time beside it, as a past is in time"
+    asked = {name: columns[name].type for name in request(columns, label)}
+    numbers = [name for name, column in columns.items() if column.type in ("number", "integer", "boolean")]
+    for name, formula in written.items():
+        problem = "a name that no column has" if name in columns else formula.problem(asked, keys, [*numbers, label])
+        if problem:
+            yield f"features.formulas.{name}: {problem}"
