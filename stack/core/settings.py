@@ -6,9 +6,10 @@ in the code asks which way the stack runs.
 
 import os
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -254,27 +255,25 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
         field = str(first["loc"][0]) if first["loc"] else "home"
         key = f"{PREFIX}{field}".upper()
         where = "environment" if field in from_environment else env_file if field in from_file else "settings"
-        raise StackError(
-            f"{where}, key {key}",
-            found=repr(first["input"]),
-            expected=first["msg"],
-            todo=f"fix {key}; .env.example lists every key with its default",
-        ) from None
+        todo = f"fix {key}; .env.example lists every key with its default"
+        raise StackError(f"{where}, key {key}", found=repr(first["input"]), expected=first["msg"], todo=todo) from None
 
 
 def _fields(where: str, variables: Mapping[str, str | None]) -> dict[str, Any]:
     """Return the fields that environment keys set; refuse an unknown key."""
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
-    if unknown := next((key for key in variables if key not in known), None):
-        raise StackError(
-            f"{where}, key {unknown}",
-            found=f"an unknown key{nearest(unknown, known)}",
-            expected="a key of .env.example",
-            todo="correct or remove the key",
-        )
+    strange = (key for key in variables if key not in known and not _is_secret(key, known))
+    if unknown := next(strange, None):
+        found, todo = f"an unknown key{nearest(unknown, known)}", "correct or remove the key"
+        raise StackError(f"{where}, key {unknown}", found=found, expected="a key of .env.example", todo=todo)
     source = EnvSettingsSource(Settings)
     source.env_vars = {key.lower(): value for key, value in variables.items()}
     return source()
+
+
+def _is_secret(key: str, known: Iterable[str]) -> bool:
+    """Return whether a key is one of :mod:`stack.core.secrets`, and not a misspelt one of the stack."""
+    return not key.startswith(PREFIX) and not get_close_matches(key.upper(), known, n=1, cutoff=0.9)
 
 
 _override: ContextVar[Settings | None] = ContextVar("override", default=None)

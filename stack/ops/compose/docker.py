@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
+from stack.core import secrets
 from stack.core.errors import StackError
 from stack.core.settings import PREFIX, ROOT, Settings
 from stack.ops import credentials, lan
@@ -158,6 +159,7 @@ def values(settings: Settings) -> dict[str, str]:
     always = {_key(name): str(getattr(settings, name)) for name in places}
     ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
     variables = unset | always | ours | lan.variables(settings)
+    variables[secrets.VARIABLE] = secrets.exported()
     variables["FURTHER_COPIES"] = str(settings.prediction_copies - 1)
     if settings.dask_address == derived[_key("dask_address")] != "":
         variables[_key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
