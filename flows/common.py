@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import FlowRun, TaskRun
 
 from stack.core import alerts, disk
-from stack.core.errors import StackError
+from stack.core.errors import StackError, UnavailableError
 from stack.core.settings import settings
 from stack.project import Project
 
@@ -26,11 +26,11 @@ def artifact_key(project: str, name: str) -> str:
 
 
 def is_transient(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
-    """Retry what may succeed later; a `StackError` needs the user first."""
+    """Retry what may succeed later; a `StackError` needs the user first, unless something cannot be reached."""
     try:
         state.result()
-    except StackError:
-        return False
+    except StackError as error:
+        return isinstance(error, UnavailableError)
     except Exception:  # noqa: BLE001, S110  # any other failure may be momentary
         pass
     return True

@@ -56,11 +56,12 @@ def test_errors_and_help_name_targets_that_exist():
         assert named - TARGETS == set(), path
 
 
-def test_the_reference_of_project_yaml_is_current():
-    """When it is not: ``python -m stack.authoring.reference docs/projects.md``."""
-    text = (ROOT / "docs" / "projects.md").read_text()
+@pytest.mark.parametrize("page", ["projects.md", *reference.PAGES.values()])
+def test_the_reference_of_project_yaml_is_current(page):
+    """When it is not: ``python -m stack.authoring.reference docs/projects.md docs/sources.md``."""
+    text = (ROOT / "docs" / page).read_text()
 
-    assert reference.update(text) == text
+    assert reference.BEGIN.search(text) and reference.update(text) == text
 
 
 def test_the_page_about_upgrading_tools_is_current():
@@ -74,10 +75,11 @@ def test_every_reach_into_a_tool_has_a_test():
     assert [path for path in sorted(tests) if not (ROOT / path).is_file()] == []
 
 
-def test_every_key_of_project_yaml_says_what_it_means():
-    rows = [line.split(" | ") for line in reference.markdown().splitlines() if line.startswith("| `")]
+@pytest.mark.parametrize("section", ["", *reference.PAGES])
+def test_every_key_of_project_yaml_says_what_it_means(section):
+    rows = [line.split(" | ") for line in reference.markdown(section).splitlines() if line.startswith("| `")]
 
-    assert len(rows) > 60 and all(row[-1].strip(" |") for row in rows)
+    assert len(rows) > (10 if section else 60) and [row[0] for row in rows if not row[-1].strip(" |")] == []
 
 
 def test_locks_hold_no_registry_and_no_local_path():

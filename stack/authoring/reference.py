@@ -1,8 +1,8 @@
 """Document every key of project.yaml as Markdown, from the typed classes.
 
-``python -m stack.authoring.reference docs/projects.md``
+``python -m stack.authoring.reference docs/projects.md docs/sources.md``
 
-The text between the markers of the file is replaced.
+The text between the markers of a file is replaced: by the whole reference, or by a section that has its own page.
 """
 
 import ast
@@ -13,19 +13,26 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from stack.specification import fields, tasks
 from stack.specification.sections import Spec
 from stack.specification.specs import ProjectSpec
+from stack.specification.yaml_errors import sections
 
-BEGIN, END = "<!-- keys: made by python -m stack.authoring.reference -->", "<!-- end of keys -->"
+BEGIN = re.compile(r"<!-- keys(?: of (\w+))?: made by python -m stack\.authoring\.reference -->")
+END = "<!-- end of keys -->"
+PAGES = {"source": "sources.md"}
+"""Section -> the page that documents its keys."""
 TYPES = (
     (r"TaskName", " or ".join(tasks.KINDS)),
     (r"FieldTypeName", " or ".join(fields.TYPES)),
+    (r"Format", "csv or parquet or excel or json or jsonl"),
+    (r"Url", "URL"),
+    (r"Secret", "secret"),
     (r"Literal\[(.*?)\]", lambda match: match[1].replace("'", "").replace(", ", " or ")),
     (r"AwareDatetime", "instant"),
     (r"timedelta", "duration"),
@@ -38,35 +45,60 @@ TYPES = (
     (r"list\[(.*)\]", r"list of \1"),
     (r"tuple\[(.*)\]", r"[\1]"),
     (r"dict\[text, (.*)\]", r"name: \1"),
+    (r"dict\[(.*?), (.*)\]", r"\1: \2"),
     (r"\|", "or"),
 )
 
 
-def markdown() -> str:
-    """Return the reference: a table of the top level, and one for each section."""
-    return "\n\n".join(_tables(ProjectSpec, ""))
+def markdown(section: str = "") -> str:
+    """Return the reference: a table of the top level, and one for each section; or that of a section alone."""
+    if not section:
+        return "\n\n".join(_tables(ProjectSpec, ""))
+    return "\n\n".join(dict.fromkeys(_kinds([*sections(ProjectSpec.model_fields[section].annotation)], f"{section}.")))
 
 
 def update(text: str) -> str:
     """Return a document with the current reference between its markers."""
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{markdown()}\n\n{END}{rest.partition(END)[2]}"
+    if not (begin := BEGIN.search(text)):
+        return text
+    rest = text[begin.end() :].partition(END)[2]
+    return f"{text[: begin.end()]}\n\n{markdown(begin[1] or '')}\n\n{END}{rest}"
 
 
-def _tables(model: type[Spec], place: str) -> Iterator[str]:
+def _kinds(classes: list[type[BaseModel]], place: str) -> Iterator[str]:
+    """Yield the keys that all kinds of a section have, and those of each kind."""
+    common = next(base for base in classes[0].__mro__ if all(issubclass(kind, base) for kind in classes))
+    yield from _tables(common, place)
+    if len(classes) > 1:
+        for kind in classes:
+            yield from _tables(kind, place, f", `kind: {get_args(kind.model_fields['kind'].annotation)[0]}`", common)
+
+
+def _tables(model: type[BaseModel], place: str, kind: str = "", common: type[BaseModel] = BaseModel) -> Iterator[str]:
+    """Yield the table of a section and of those inside of it, without the keys of a class that it has in common."""
     if place:
-        yield f"### {place.rstrip('.')}\n\n{inspect.getdoc(model)}"
-    keys, inner = _keys(model), []
+        yield f"### {place.rstrip('.')}{kind}\n\n{inspect.getdoc(model)}"
+    keys: dict[str, tuple[str, str]] = {}
+    for base in reversed(model.__mro__):
+        keys |= _keys(base) if issubclass(base, Spec) else {}
+    inner = []
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    documented = common.model_fields.keys() | {"kind"} if kind else set()
     for name, field in model.model_fields.items():
-        kind, meaning = _type(keys[name][0]), keys[name][1]
-        if section := _section(field):
-            inner.append((section, f"{place}{name}{'' if field.annotation is section else '.<name>'}."))
-            kind, meaning = "section", meaning or inspect.getdoc(section) or ""
-        rows.append(f"| `{place}{name}` | {kind} | {_default(field)} | {_cell(meaning)} |")
+        if name in documented:
+            continue
+        written, meaning = _type(keys[name][0]), keys[name][1]
+        if classes := [*sections(field.annotation)]:
+            if place or name not in PAGES:
+                inner.append((classes, f"{place}{name}{'.<name>' if get_origin(field.annotation) is dict else ''}."))
+            written, meaning = "section", meaning or inspect.getdoc(classes[0]) or ""
+        page = PAGES.get(f"{place}{name}")
+        rows.append(
+            f"| `{place}{name}` | {f'[section]({page})' if page else written} | {_default(field)} | {_cell(meaning)} |"
+        )
     yield "\n".join(rows)
-    for section, where in inner:
-        yield from _tables(section, where)
+    for classes, where in inner:
+        yield from _kinds(classes, where)
 
 
 def _keys(model: type[Spec]) -> dict[str, tuple[str, str]]:
@@ -80,12 +112,6 @@ def _keys(model: type[Spec]) -> dict[str, tuple[str, str]]:
         for key, text in pairwise([*getattr(tree, "body", []), ast.Pass()])
         if isinstance(key, ast.AnnAssign)
     }
-
-
-def _section(field: FieldInfo) -> type[Spec] | None:
-    """Return the class of a key that is a section, or a section for each name."""
-    kinds = [field.annotation, *get_args(field.annotation)]
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Spec)), None)
 
 
 def _type(annotation: str) -> str:
@@ -110,5 +136,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(update(path.read_text()))
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(update(path.read_text()))

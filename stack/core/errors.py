@@ -18,6 +18,10 @@ class StackError(Exception):
         super().__init__("\n".join([*lines, f"  to do     {todo}"] if todo else lines))
 
 
+class UnavailableError(StackError):
+    """Something that cannot be reached at the moment: another try may succeed."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for a misspelt name; an empty string where no known name is near."""
     match = meant(name, known)

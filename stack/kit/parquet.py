@@ -6,6 +6,7 @@ The file is in the order of time, or nearly so; else each window reads all of it
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ BATCH = 1_000_000
 DAY = timedelta(days=1)
 
 
-def window(file: Path, time: str, columns: Sequence[str], since: datetime, until: datetime) -> pd.DataFrame:
+def window(file: Path | IO[bytes], time: str, columns: Sequence[str], since: datetime, until: datetime) -> pd.DataFrame:
     """Read the rows of (since - a day, until + a day]: instants without a zone may be of any.
 
     Args:
@@ -33,7 +34,7 @@ def window(file: Path, time: str, columns: Sequence[str], since: datetime, until
     return frame
 
 
-def split(file: Path, time: str, since: datetime, until: datetime, rows: int = BATCH) -> list[datetime]:
+def split(file: Path | IO[bytes], time: str, since: datetime, until: datetime, rows: int = BATCH) -> list[datetime]:
     """Return the instants in (since, until) that split a window into batches of about so many rows."""
     metadata = pq.read_metadata(file)
     at = metadata.schema.to_arrow_schema().get_field_index(time)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stack.core.errors import StackError, nearest
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from stack.specification.sources import Source
+
+AVAILABLE_AT = "_available_at"
+"""Column (UTC) of a source that knows itself since when each row is known: when its file was complete, or it came."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +34,14 @@ class Query:
 
 
 def read(source: Source, folder: Path, query: Query) -> DataFrame:
-    """Return rows of a source, the columns as it calls them.
+    """Return rows of a source, the columns as it calls them, and :data:`AVAILABLE_AT` where the source knows it.
 
     Args:
         folder: of the project, below which relative paths are.
 
     Raises:
-        StackError: the source cannot be reached or read, or lacks a column; says what to do.
+        UnavailableError: the source cannot be reached at the moment.
+        StackError: it refuses, cannot be read, or lacks a column; says what to do.
     """
     rows: DataFrame = _module(source).read(source, folder, query)
     return rows
@@ -48,3 +55,21 @@ def split(source: Source, folder: Path, query: Query) -> list[datetime]:
 
 def _module(source: Source) -> Any:
     return import_module(f"stack.sources.{source.kind}")
+
+
+def key(folder: Path, name: str) -> str:
+    """Return the place of a key of the section ``source``, for an error."""
+    return f"{folder}/project.yaml, key source{name and '.'}{name}"
+
+
+def require(where: str, columns: list[str], found: Iterable[Any]) -> None:
+    """Raise a StackError that names the first column that a source lacks."""
+    known = [str(name) for name in found]
+    for name in columns:
+        if name not in known:
+            raise StackError(
+                f"{where}, column {name}",
+                found=f"no such column{nearest(name, known)}; there are {', '.join(known) or 'none'}",
+                expected="the columns of project.yaml",
+                todo="correct the source, or the name under columns in project.yaml",
+            )

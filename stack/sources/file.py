@@ -1,76 +1,68 @@
-"""A CSV or Parquet file."""
+"""A file: a table that grows, or is replaced by another one."""
 
 import json
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import IO, Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
-from stack.core.errors import StackError, nearest
 from stack.kit import parquet
-from stack.sources import Query
-from stack.specification.sources import File
+from stack.sources import Query, require, storage, tables
+from stack.specification.sources import File, Format
 
 
 def read(source: File, folder: Path, query: Query) -> pd.DataFrame:
     """Return the rows of the file; of a Parquet file in the order of time, those of about the window."""
-    path = _existing(source, folder)
-    if path.suffix == ".parquet":
-        _require(path, query.columns, pq.read_schema(path).names)
-        if _in_time(path, query):
-            return parquet.window(path, str(query.time), query.columns, query.since, query.until)
-        rows: pd.DataFrame = pq.read_table(path, columns=query.columns, partitioning=None).to_pandas(self_destruct=True)
-        return rows
-    state = path.stat()
-    table = _csv(path, state.st_mtime_ns, state.st_size, json.dumps(source.options, sort_keys=True))
-    _require(path, query.columns, [str(name) for name in table])
+    files, path = storage.locate(source, folder)
+    kind = tables.format_of(source, path)
+    with storage.explained(source, folder):
+        if kind == "parquet":
+            return _of_parquet(_seekable(files, path), source.path, query)
+        if storage.is_local(files):
+            state = Path(path).stat()
+            options = json.dumps(source.options, sort_keys=True)
+            table = _unchanged(path, kind, options, source.path, state.st_mtime_ns, state.st_size)
+        else:
+            table = tables.read(storage.opened(files, path), kind, source.options, source.path)
+    require(source.path, query.columns, table)
     return table[query.columns]
 
 
 def split(source: File, folder: Path, query: Query) -> list[datetime]:
     """Return instants that split a long Parquet file into batches; none of another file."""
-    path = _existing(source, folder)
-    if path.suffix != ".parquet" or not _in_time(path, query):
+    files, path = storage.locate(source, folder)
+    if tables.format_of(source, path) != "parquet":
         return []
-    return parquet.split(path, str(query.time), query.since, query.until)
+    with storage.explained(source, folder):
+        file = _seekable(files, path)
+        return parquet.split(file, str(query.time), query.since, query.until) if _in_time(file, query) else []
 
 
-def _existing(source: File, folder: Path) -> Path:
-    path = folder / source.path
-    if not path.is_file():
-        found, todo = f"no file {path}", "put the file there, or correct the path"
-        raise StackError(f"{folder}/project.yaml, key source.path", found=found, expected="a file", todo=todo)
-    return path
+def _seekable(files: Any, path: str) -> Path | IO[bytes]:
+    return Path(path) if storage.is_local(files) else storage.opened(files, path)
 
 
-def _in_time(path: Path, query: Query) -> bool:
+def _of_parquet(file: Path | IO[bytes], name: str, query: Query) -> pd.DataFrame:
+    with tables.explained("parquet", name):
+        known = pq.read_schema(file).names
+    require(name, query.columns, known)
+    if _in_time(file, query):
+        return parquet.window(file, str(query.time), query.columns, query.since, query.until)
+    rows: pd.DataFrame = pq.read_table(file, columns=query.columns, partitioning=None).to_pandas(self_destruct=True)
+    return rows
+
+
+def _in_time(file: Path | IO[bytes], query: Query) -> bool:
     """Return whether a Parquet file holds instants by which it can be read in parts."""
-    return query.time is not None and str(pq.read_schema(path).field(query.time).type).startswith("timestamp")
-
-
-def _require(path: Path, columns: list[str], known: list[str]) -> None:
-    for name in columns:
-        if name not in known:
-            raise StackError(
-                f"{path}, column {name}",
-                found=f"no such column{nearest(name, known)}; there are {', '.join(known)}",
-                expected="the columns of project.yaml",
-                todo="correct the file, or the name under columns in project.yaml",
-            )
+    schema = pq.read_schema(file)
+    return query.time in schema.names and str(schema.field(query.time).type).startswith("timestamp")
 
 
 @lru_cache(maxsize=2)
-def _csv(path: Path, changed: int, size: int, options: str) -> pd.DataFrame:
+def _unchanged(path: str, kind: Format, options: str, name: str, changed: int, size: int) -> pd.DataFrame:
     """Read a file once for each state of it."""
-    try:
-        table: pd.DataFrame = pd.read_csv(path, low_memory=False, **json.loads(options))
-        return table
-    except (ValueError, TypeError, OSError) as error:
-        raise StackError(
-            str(path),
-            found=" ".join(str(error).split()),
-            expected="a table: a line of column names, then a line a row",
-            todo="correct the file, or source.options in project.yaml",
-        ) from None
+    with storage.opened(storage.LOCAL, path) as file:
+        return tables.read(file, kind, json.loads(options), name)

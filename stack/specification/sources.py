@@ -1,12 +1,13 @@
 """The section ``source`` of a project's specification: where its rows come from, a class for each kind."""
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import field_validator
+from pydantic import BeforeValidator, Discriminator, Field, field_validator
 
 from stack.core.errors import nearest
+from stack.specification.addresses import Secret, Url
 from stack.specification.sections import Spec
 
 
@@ -28,14 +29,55 @@ class SourceSection(Spec):
         return name
 
 
-class File(SourceSection):
-    """A CSV or Parquet file."""
+class Storage(Spec):
+    """Where the buckets of `s3://` are: Amazon's when left out, with the keys of its own tools."""
+
+    endpoint: str = ""
+    """Address of another server, like `http://nas:9000`."""
+    region: str = ""
+    """Region of the bucket."""
+    access_key: str = ""
+    """Key of the server, as `${S3_KEY}` ..."""
+    secret_key: Secret = ""
+    """... and its secret, as `${S3_SECRET}`."""
+    anonymous: bool = False
+    """Whether the bucket is read without keys."""
+
+
+Format = Literal["csv", "parquet", "excel", "json", "jsonl"]
+
+
+class FileSection(SourceSection):
+    """What a file and a folder have."""
+
+    path: Url
+    """Where it is: a path, a relative one below the project's folder, or a URL like `s3://bucket/sales.parquet`."""
+    format: Format | None = None
+    """What it holds, where its ending (with or without `.gz`) does not say so."""
+    options: dict[str, Any] = {}
+    """Arguments of pandas' reader, as `sep` and `decimal` of `read_csv`, `sheet_name` of `read_excel`."""
+    storage: Storage = Storage()
+    """Of `s3://`."""
+
+
+class File(FileSection):
+    """A file: CSV, Parquet, Excel, JSON or JSON lines, on this machine or at a URL (`https://`, `s3://`, `file://`)."""
 
     kind: Literal["file"] = "file"
-    path: str
-    """The file; a relative path is below the project's folder."""
-    options: dict[str, Any] = {}
-    """Arguments of `pandas.read_csv`, as `sep` and `decimal`."""
 
 
-Source = File
+class Folder(FileSection):
+    """A folder, or an `s3://` prefix: each file that is put there is read once, its rows known from then on."""
+
+    kind: Literal["folder"] = "folder"
+    pattern: str = "*"
+    """Which files, like `*.csv` or `2024/**/*.csv`; hidden ones are never read."""
+    settled: timedelta = Field(timedelta(seconds=10), ge=timedelta(0))
+    """A file counts as complete when it has not changed for so long."""
+
+
+def _with_kind(section: Any) -> Any:
+    return {"kind": "file"} | section if isinstance(section, dict) else section
+
+
+Source = Annotated[File | Folder, Discriminator("kind"), BeforeValidator(_with_kind)]

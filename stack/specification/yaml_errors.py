@@ -1,10 +1,12 @@
 """Read YAML files; errors name the line or key, what was found and what was expected."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from stack.core.errors import StackError, nearest
 
@@ -13,6 +15,8 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Loc = tuple[int | str, ...]
 FOLLOWS = "follows"
 """Type of an error of a section that is made of another one, which is wrong."""
+IN_PLAIN_TEXT = "in_plain_text"
+"""Type of the error of a secret that stands in project.yaml, which no message repeats."""
 
 
 def read(path: Path) -> Any:
@@ -43,6 +47,12 @@ def explain(model: type[BaseModel], error: ValidationError, path: Path) -> dict[
         if detail["type"] == "extra_forbidden":
             found = f"an unknown key{nearest(str(loc[-1]), known_keys(model, loc[:-1]))}"
             expected = "a key of the specification"
+        if detail["type"] == IN_PLAIN_TEXT:
+            found = "a secret in plain text"
+        if detail["type"] == "union_tag_invalid":
+            kinds = detail["ctx"]["expected_tags"]
+            loc, found, expected = (*loc, "kind"), _unknown_kind(detail["ctx"]["tag"], kinds), f"one of {kinds}"
+        loc = place(model, loc)
         where = ".".join(map(str, loc))
         problems[loc] = StackError(
             f"{path}, key {where}" if where else str(path), found=found, expected=expected, todo="fix the key"
@@ -59,15 +69,44 @@ def _of_several(section: Any, message: str) -> tuple[Loc, str, str]:
     return loc, _short(section), expected
 
 
+def place(model: Any, loc: Loc) -> Loc:
+    """Return the keys that lead to a place, without the kinds of sections that pydantic names beside them."""
+    return _walk(model, loc)[0]
+
+
 def known_keys(model: Any, loc: Loc) -> list[str]:
-    """Return the keys allowed at a place in a specification."""
+    """Return the keys allowed at a place in a specification; of a section of an unknown kind those of any."""
+    return list({key: None for section in _walk(model, loc)[1] for key in section.model_fields})
+
+
+def _walk(model: Any, loc: Loc) -> tuple[Loc, list[Any]]:
+    """Return a place without what pydantic adds to it, the kind of a section that has several, and its classes."""
+    place: Loc = ()
+    models = [model]
     for part in loc:
-        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
-        if field is None:
+        of_kind = [model for model in models if get_args(model.model_fields.get("kind", _ANY).annotation) == (part,)]
+        if of_kind and len(models) > 1:
+            models = of_kind
             continue
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((part for part in inner if isinstance(part, type) and issubclass(part, BaseModel)), model)
-    return list(model.model_fields)
+        place = (*place, part)
+        field = next((model.model_fields[str(part)] for model in models if part in model.model_fields), None)
+        models = (field and [*sections(field.annotation)]) or models
+    return place, models
+
+
+_ANY = FieldInfo()
+
+
+def sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the classes in the type of a key: of a section, a list of them, or one of several kinds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from sections(inner)
+
+
+def _unknown_kind(kind: str, kinds: str) -> str:
+    return f"{kind!r}" + nearest(kind, [known.strip("' ") for known in kinds.split(",")])
 
 
 def _short(value: Any) -> str:

@@ -85,7 +85,11 @@ def _repaired(raw: Any, path: Path) -> tuple[ProjectSpec | None, dict[Loc, Stack
             return ProjectSpec.model_validate(raw), wrong
         except ValidationError as error:
             wrong = yaml_errors.explain(ProjectSpec, error, path) | wrong
-            misspelt = [problem["loc"] for problem in error.errors() if problem["type"] == "extra_forbidden"]
+            misspelt = [
+                yaml_errors.place(ProjectSpec, problem["loc"])
+                for problem in error.errors()
+                if problem["type"] == "extra_forbidden"
+            ]
             for loc in misspelt:
                 renamed = _rename(raw, loc)
                 wrong = {at: finding for at, finding in wrong.items() if at != (*loc[:-1], renamed)}

@@ -50,6 +50,27 @@ def test_wrong_key_is_named_with_what_was_expected(path: str, value: Any, messag
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize(
+    ("source", "key", "message"),
+    [
+        ({}, "source.path", "Field required"),
+        ({"pth": "sales.csv"}, "source.pth", "did you mean 'path'"),
+        ({"path": "sales", "patern": "*"}, "source.patern", "an unknown key"),
+        ({"kind": "foldr", "path": "sales"}, "source.kind", "'foldr', did you mean 'folder'"),
+        ({"kind": "folder", "path": "sales", "patern": "*"}, "source.patern", "did you mean 'pattern'"),
+        ({"kind": "folder", "path": "s3://a", "storage": {"regoin": "b"}}, "source.storage.regoin", "mean 'region'"),
+        ({"kind": "folder", "path": "sales", "zone": "Europe/Berln"}, "source.zone", "did you mean 'Europe/Berlin'"),
+        ({"path": "s3://a", "storage": {"secret_key": "hush"}}, "source.storage.secret_key", "the value in .env"),
+        ({"path": "https://me:hush@nas/sales.csv"}, "source.path", "the value in .env"),
+    ],
+)
+def test_a_wrong_key_of_a_source_is_named_whatever_its_kind(source: dict[str, Any], key: str, message: str) -> None:
+    with pytest.raises(StackError) as caught:
+        specs.parse(changed("source", source), FILE)
+    assert f"{FILE}, key {key}:" in str(caught.value)
+    assert message in str(caught.value) and "hush" not in str(caught.value)
+
+
 def test_a_former_name_of_a_key_is_read_with_a_warning() -> None:
     with pytest.warns(FutureWarning, match="centres of project.yaml is now initial_params"):
         spec = specs.parse(changed("training.centres", {"linear": {"C": 2.0}}), FILE)

@@ -1,0 +1,82 @@
+"""A folder whose files are read once each: what one holds is known from the instant at which it was complete."""
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from fsspec.utils import glob_translate
+
+from stack.core.errors import StackError
+from stack.sources import AVAILABLE_AT, Query, key, require, storage, tables
+from stack.specification.sources import Folder
+
+UNFINISHED = (".part", ".partial", ".tmp", ".crdownload")
+BATCHES = 50
+"""A window has a batch for each file, or so many at most."""
+
+
+class Complete(NamedTuple):
+    """A file, and the instant from which on its rows are known."""
+
+    available_at: datetime
+    path: str
+
+
+def read(source: Folder, folder: Path, query: Query) -> pd.DataFrame:
+    """Return the rows of the files that were complete in the window, in that order; of all without time."""
+    files, found = _complete(source, folder)
+    wanted = [file for file in found if query.time is None or query.since < file.available_at <= query.until]
+    rows = [_rows(source, folder, files, file, query) for file in wanted if file.available_at <= query.until]
+    if not rows:
+        return pd.DataFrame(columns=[*query.columns, AVAILABLE_AT])
+    return pd.concat(rows, ignore_index=True)
+
+
+def split(source: Folder, folder: Path, query: Query) -> list[datetime]:
+    """Return the instants at which files of the window were complete."""
+    if query.time is None:
+        return []
+    ends = sorted({at for at, _ in _complete(source, folder)[1] if query.since < at < query.until})
+    return ends[:: math.ceil(len(ends) / BATCHES) or 1]
+
+
+def _rows(source: Folder, folder: Path, files: Any, file: Complete, query: Query) -> pd.DataFrame:
+    name = f"{source.path}, file {Path(file.path).name}"
+    with storage.explained(source, folder), storage.opened(files, file.path) as content:
+        table = tables.read(content, tables.format_of(source, file.path), source.options, name)
+    require(name, query.columns, table)
+    return table[query.columns].assign(**{AVAILABLE_AT: pd.Timestamp(file.available_at)})
+
+
+def _complete(source: Folder, folder: Path) -> tuple[Any, list[Complete]]:
+    """Return the file system, and the files in the order in which they came."""
+    files, root = storage.locate(source, folder)
+    pattern = re.compile(glob_translate(source.pattern))
+    if not storage.has_times(files):
+        expected = "a folder of this machine, or a prefix of s3://"
+        raise StackError(key(folder, "path"), found=source.path, expected=expected, todo="name one")
+    with storage.explained(source, folder):
+        if not files.isdir(root):
+            raise FileNotFoundError(root)
+        entries = files.find(root, detail=True)
+    complete = []
+    for path, entry in entries.items():
+        name = path[len(root) :].lstrip("/")
+        hidden = any(part.startswith((".", "~$")) for part in name.split("/")) or name.endswith(UNFINISHED)
+        if not hidden and pattern.match(name):
+            complete.append(Complete(_settled(path, entry, source.settled), path))
+    return files, sorted(complete)
+
+
+def _settled(path: str, entry: dict[str, Any], after: timedelta) -> datetime:
+    """Return when a file has been as it is for `after`, in whole seconds as batches are named."""
+    return datetime.fromtimestamp(math.ceil(_changed(path, entry) + after.total_seconds()), UTC)
+
+
+def _changed(path: str, entry: dict[str, Any]) -> float:
+    """Return when a file came or was changed; a copy may keep the time of the original, and yet comes with its name."""
+    at = entry["mtime"]
+    return at.timestamp() if isinstance(at, datetime) else max(at, Path(path).stat().st_ctime)
