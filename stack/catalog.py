@@ -71,7 +71,8 @@ def _features(project: Project) -> Iterator[DataSet]:
         rows, since, until = _parquet(sorted(folder.glob("*.parquet")), TIME)
         note = f"online up to {_minute(online)} UTC" if online else ""
         yield DataSet("feature view", folder.name, str(folder), project.spec.features.service, rows, since, until, note)
-    place = f"projects/{project.spec.name}/features.py"
+    file = "features.py" if project.spec.has("features") else "project.yaml"
+    place = f"projects/{project.spec.name}/{file}"
     yield DataSet("feature view", "on request", place, project.spec.features.service, note="computed from each request")
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings, using
+from stack.features import declared
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 
@@ -40,8 +41,13 @@ def apply(feast: FeatureStore, spec: ProjectSpec, definitions: list[Any]) -> Non
 
 
 def load(project: Project) -> list[Any]:
-    """Read ``feature_repo/<project>.py``; its service must have the columns of project.yaml, no more and no fewer."""
+    """Read ``feature_repo/<project>.py``, or make the definitions that project.yaml declares.
+
+    A module's service must have the columns of project.yaml, no more and no fewer.
+    """
     path, features = REPOSITORY / f"{project.name}.py", project.spec.features
+    if project.spec.columns and not path.is_file():
+        return declared.definitions(project.settings, project.spec)
     definitions = _execute(project.settings, path)
     services = {service.name: service for service in definitions if isinstance(service, FeatureService)}
     if features.service not in services:

@@ -17,23 +17,25 @@ def means(
     until: datetime,
     *,
     tick: pd.Timedelta,
-    windows: Mapping[str, int],
+    windows: Mapping[str, int | tuple[int, int]],
 ) -> pd.DataFrame:
     """Average columns over the rows of each key that were known before each tick in (since, until].
 
-    A window of n ticks at an instant t covers [t - n ticks, t). Sums are computed tick by tick in the order of time, so
-    a value does not depend on the rows before its window or on `since`.
+    A window of n ticks at an instant t covers [t - n ticks, t), or as much that ended some ticks before t. Sums are
+    computed tick by tick in the order of time, so a value does not depend on the rows before its window or on `since`.
 
     Args:
         rows: `key` (rows without it are left out), `columns` (numbers, missing ones are not counted) and
             ``available_at``, known in (since - the longest window, until].
-        tick, windows: distance of the ticks, which lie on its multiples since 1970 UTC; name -> length in ticks.
+        tick, windows: distance of the ticks, which lie on its multiples since 1970 UTC; name -> length in ticks, or
+            length and how many ticks ago it ended.
 
     Returns:
         `key`, ``event_timestamp`` (microseconds, UTC), ``<key>_rows_<window>``, the number of rows in a window, and
         ``<key>_<column>_<window>``, both float32: a row for each tick and key with rows in its longest window.
     """
-    longest = max(windows.values())
+    spans = {name: window if isinstance(window, tuple) else (window, 0) for name, window in windows.items()}
+    longest = max(length + ago for length, ago in spans.values())
     names = [f"{key}_{name}_{window}" for name in ("rows", *columns) for window in windows]
     rows = rows[rows[key].notna()]
     seen = rows["available_at"].dt.as_unit("us").dt.floor(tick) + tick
@@ -47,9 +49,9 @@ def means(
     tables = {}
     for name in ("rows", *columns):
         summed, counted = (_spread(of[name], span) for of in (sums, counts))
-        for window, length in windows.items():
-            count = _last(counted, length)
-            total = count if name == "rows" else _last(summed, length) / count.where(count > 0)
+        for window, (length, ago) in spans.items():
+            count = _last(counted, length, ago)
+            total = count if name == "rows" else _last(summed, length, ago) / count.where(count > 0)
             tables[f"{key}_{name}_{window}"] = total.loc[ticks].astype("float32")
     filled = _long(_last(_spread(counts["rows"], span), longest).loc[ticks]) > 0
     long = {name: _long(table)[filled] for name, table in tables.items()}
@@ -72,10 +74,10 @@ def _spread(values: pd.Series, span: pd.DatetimeIndex) -> pd.DataFrame:
     return values.unstack().reindex(span).fillna(0.0).astype("float64")
 
 
-def _last(table: pd.DataFrame, length: int) -> pd.DataFrame:
-    """Sum over the last ticks, always in the same order."""
-    total = table
-    for back in range(1, length):
+def _last(table: pd.DataFrame, length: int, ago: int = 0) -> pd.DataFrame:
+    """Sum over the last ticks, or those that ended some ticks ago, always in the same order."""
+    total = table.shift(ago, fill_value=0.0) if ago else table
+    for back in range(ago + 1, ago + length):
         total = total + table.shift(back, fill_value=0.0)
     return total
 

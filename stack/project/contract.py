@@ -6,14 +6,18 @@ another is optional: a module implements it where it defines the name.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from stack.core.errors import StackError
+from stack.specification import specs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -115,12 +119,12 @@ class Drift(Protocol):
 
 
 def source(name: str) -> Source:
-    """Import ``projects/<name>/source.py``."""
-    return cast(Source, import_module(f"projects.{name}.source"))
+    """Import ``projects/<name>/source.py``, or return the source that project.yaml declares."""
+    return cast(Source, _own(name, "source") or _declared(name, "source"))
 
 
 def request_source(name: str) -> RequestSource:
-    """Import ``projects/<name>/source.py`` of recorded data. StackError: it has no ``requests``."""
+    """Return the source of recorded data. StackError: it has no ``requests``."""
     module = source(name)
     if isinstance(module, RequestSource):
         return module
@@ -128,32 +132,52 @@ def request_source(name: str) -> RequestSource:
 
 
 def features(name: str) -> Features:
-    """Import ``projects/<name>/features.py``."""
-    return cast(Features, import_module(f"projects.{name}.features"))
+    """Import ``projects/<name>/features.py``, or return the features that project.yaml declares."""
+    return cast(Features, _own(name, "features") or _declared(name, "features"))
 
 
 def checks(name: str) -> Checks:
-    """Import ``projects/<name>/checks.py``."""
-    return cast(Checks, import_module(f"projects.{name}.checks"))
+    """Import ``projects/<name>/checks.py``, or return the checks that project.yaml declares."""
+    return cast(Checks, _own(name, "checks") or _declared(name, "checks"))
 
 
 def drift(name: str) -> Drift | None:
     """Import ``projects/<name>/drift.py``; None where there is none."""
-    return cast("Drift | None", _optional(f"projects.{name}.drift"))
+    return cast("Drift | None", _own(name, "drift"))
 
 
 def model(name: str) -> Model | None:
     """Import ``projects/<name>/model.py``; None where there is none."""
-    return cast("Model | None", _optional(f"projects.{name}.model"))
+    return cast("Model | None", _own(name, "model"))
 
 
 def on_request(name: str) -> Callable[[Values], Values] | None:
-    """Return the function of ``projects/<name>/features.py`` that computes features of a request, if any."""
+    """Return the function that computes features of a request, if any."""
     module = features(name)
     return module.on_request if isinstance(module, RequestFeatures) else None
 
 
-def _optional(module: str) -> ModuleType | None:
+def _declared(name: str, noun: str) -> Any:
+    """Return what project.yaml declares instead of a module, once for each state of the file."""
+    path = specs.PROJECTS / name / "project.yaml"
+    state = path.stat() if path.is_file() else None
+    return _of_yaml(name, noun, path, state and (state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=64)
+def _of_yaml(name: str, noun: str, path: Path, state: object) -> Any:
+    spec = specs.load(name)
+    if not spec.columns:
+        todo = f"write projects/{name}/{noun}.py, or declare source and columns in project.yaml"
+        raise StackError(f"projects/{name}", found=f"no {noun}.py, and no columns", expected=f"{noun}.py", todo=todo)
+    return import_module(f"stack.declared.{noun}").of(spec)
+
+
+def _own(name: str, noun: str) -> ModuleType | None:
+    """Import a module of a project; None where the project has none."""
+    module = f"projects.{name}.{noun}"
+    if loaded := sys.modules.get(module):
+        return loaded
     try:
         return import_module(module) if find_spec(module) else None
     except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -126,6 +127,7 @@ class OnRequest:
 Formula = Past | OnRequest
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Formula:
     """Parse a formula. ValueError says what is expected."""
     if past := PAST.fullmatch(text.strip()):
@@ -144,6 +146,23 @@ def parse(text: str) -> Formula:
     if not any(isinstance(node, ast.Name) for node in ast.walk(tree)):
         raise ValueError(GRAMMAR)
     return OnRequest(text, tree)
+
+
+def derive(request: Values, columns: Mapping[str, tuple[str, str]], zone: str) -> dict[str, list[Any]]:
+    """Return the features of requests: fields as they are, and formulas; a missing value stays missing.
+
+    Args:
+        request: field -> value of each row.
+        columns: feature -> "number" or "category", and its formula; without one it is the field of its name.
+        zone: of the local clock.
+    """
+    found: dict[str, list[Any]] = {}
+    for name, (kind, text) in columns.items():
+        formula = parse(text) if text else None
+        values = formula.values(request, zone) if isinstance(formula, OnRequest) else request[name]
+        number = kind == "number"
+        found[name] = [None if _is_missing(value) else float(value) if number else value for value in values]
+    return found
 
 
 def _require_known(node: ast.expr) -> None:

@@ -13,7 +13,7 @@ from stack.project import contract
 from stack.specification.specs import ProjectSpec
 
 MODULES: dict[str, type] = {"source": contract.Source, "features": contract.Features, "checks": contract.Checks}
-"""Modules that every project has, and what the stack asks of each."""
+"""Modules of a project whose project.yaml declares no columns, and what the stack asks of each."""
 OPTIONAL = ("model", "drift")
 
 
@@ -26,14 +26,21 @@ class Module(NamedTuple):
 
 
 def findings(folder: Path, definitions: Path, spec: ProjectSpec | None) -> list[StackError]:
-    """Return all missing files and functions, wrong signatures and syntax errors."""
+    """Return all missing files and functions, wrong signatures and syntax errors.
+
+    A project whose project.yaml declares its columns needs no file.
+    """
     errors: list[StackError] = []
-    for noun in (*MODULES, *(noun for noun in OPTIONAL if (folder / f"{noun}.py").exists())):
+    declared = spec is not None and bool(spec.columns)
+    existing = [noun for noun in (*MODULES, *OPTIONAL) if (folder / f"{noun}.py").exists()]
+    for noun in existing if declared else dict.fromkeys([*MODULES, *existing]):
         try:
             module = _parse(folder / f"{noun}.py")
             errors += [*_missing(module, noun, spec), *_moved(module)]
         except StackError as error:
             errors.append(error)
+    if declared and not definitions.exists():
+        return errors
     try:
         feast = _parse(definitions)
     except StackError as error:

@@ -29,7 +29,7 @@ def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
     try:
         tables = _run(spec, "source", "fetch", since, until)
         if not isinstance(tables, Mapping):
-            return [_wrong_type(spec, "source.py, fetch()", tables, "a dict of table -> frame")]
+            return [_wrong_type(_place(spec, "source", "fetch()"), tables, "a dict of table -> frame")]
         if errors := list(_tables(spec, dict(tables))):
             return errors
         # As in the lake, rows of a snapshot are available from the end of their batch on.
@@ -57,7 +57,7 @@ def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
         trace = traceback.extract_tb(error.__traceback__)
         lines = [f"{file}, line {line}" for file, line, *_ in trace if Path(file).is_relative_to(spec.folder)]
         raise StackError(
-            lines[-1] if lines else f"{spec.folder / noun}.py",
+            lines[-1] if lines else _place(spec, noun, f"{function}()"),
             found=message,
             expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
             todo=LOCALIZE if without_zone else "fix the line",
@@ -67,7 +67,7 @@ def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
 def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
     """Yield missing tables, keys and instants."""
     for name, table in spec.tables.items():
-        where = f"{spec.folder}/source.py, fetch()"
+        where = _place(spec, "source", "fetch()")
         if name not in tables:
             found = f"the tables {', '.join(tables) or 'none'}{nearest(name, tables)}"
             yield StackError(where, found=found, expected=f"{name}, a table of project.yaml")
@@ -84,7 +84,7 @@ def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
 def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -> Iterator[StackError]:
     """Yield tables without rows, duplicate keys and missing keys."""
     for name, table in spec.tables.items():
-        where = f"{spec.folder}/source.py, fetch(), table {name}"
+        where = f"{_place(spec, 'source', 'fetch()')}, table {name}"
         rows, key = tables[name], ", ".join(table.key)
         if rows.empty:
             found, todo = f"no row in ({since}, {until}]", "fix clock in project.yaml"
@@ -100,9 +100,9 @@ def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -
 
 def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:
     """Yield errors in the columns, instants, request fields and outcomes of the events."""
-    where = f"{spec.folder}/features.py, events()"
+    where = _place(spec, "features", "events()")
     if not isinstance(events, pd.DataFrame):
-        yield _wrong_type(spec, "features.py, events()", events, "a frame")
+        yield _wrong_type(where, events, "a frame")
         return
     yield from frames.problems(where, events, [*frames.EVENT, *spec.request])
     for name, field in spec.request.items():
@@ -152,10 +152,10 @@ def _outcomes(spec: ProjectSpec, labels: pd.Series, where: str) -> Iterator[Stac
 
 def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[StackError]:
     """Compare the feature tables of the window's last day and the example request's features with project.yaml."""
-    where = f"{spec.folder}/features.py, build()"
+    where = _place(spec, "features", "build()")
     views = _run(spec, "features", "build", tables, until - timedelta(days=1), until)
     if not isinstance(views, Mapping):
-        yield _wrong_type(spec, "features.py, build()", views, "a dict of feature view -> frame")
+        yield _wrong_type(where, views, "a dict of feature view -> frame")
         return
     computed: set[str] = set()
     for view, frame in views.items():
@@ -177,5 +177,10 @@ def _views(spec: ProjectSpec, tables: Tables, until: datetime) -> Iterator[Stack
             )
 
 
-def _wrong_type(spec: ProjectSpec, place: str, value: Any, expected: str) -> StackError:
-    return StackError(f"{spec.folder}/{place}", found=f"a {type(value).__name__}", expected=expected)
+def _place(spec: ProjectSpec, noun: str, function: str) -> str:
+    """Return where a project says something: in a function of its module, or in project.yaml."""
+    return f"{spec.folder}/{noun}.py, {function}" if spec.has(noun) else f"{spec.folder}/project.yaml"
+
+
+def _wrong_type(where: str, value: Any, expected: str) -> StackError:
+    return StackError(where, found=f"a {type(value).__name__}", expected=expected)

@@ -1,0 +1,55 @@
+"""The checks that project.yaml declares: types, ranges, known values and shares of missing ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pandas import DataFrame
+
+from stack.specification import tasks
+from stack.specification.specs import ProjectSpec
+from stack.specification.table import ROWS
+
+
+@dataclass(frozen=True)
+class DeclaredChecks:
+    """The expectations of a batch; what ``checks.py`` is to a project with Python files."""
+
+    spec: ProjectSpec
+    HISTORY: timedelta = timedelta(0)
+    """Nothing is compared with earlier rows."""
+
+    @property
+    def COLUMNS(self) -> Mapping[str, Sequence[str]]:  # noqa: N802  # a constant of the protocol
+        """The columns of the table."""
+        return {ROWS: list(self.spec.columns)}
+
+    def prepare(
+        self, tables: Mapping[str, DataFrame], history: Mapping[str, DataFrame], since: datetime, until: datetime
+    ) -> dict[str, DataFrame]:
+        """Return the frames that are looked at: the batch as it is."""
+        return dict(tables)
+
+    def suites(self) -> dict[str, list[Any]]:
+        """Return the expectations of the columns."""
+        return {ROWS: list(self._expectations())}
+
+    def _expectations(self) -> Iterator[Any]:
+        from stack.kit.expectations import among, between, present
+
+        key, task = self.spec.tables[ROWS].key, tasks.of(self.spec)
+        for name, column in self.spec.columns.items():
+            if name not in key:  # of which no row may lack a value in any case
+                yield present(name, missing=column.missing)
+            if name == self.spec.label and task.classes:
+                yield among(name, task.classes, strictly=True)
+            elif column.values:
+                yield among(name, column.values)
+            if column.between:
+                yield between(name, *column.between)
+
+
+def of(spec: ProjectSpec) -> DeclaredChecks:
+    """Return the checks that a specification declares."""
+    return DeclaredChecks(spec)

@@ -1,0 +1,76 @@
+"""Instants as people write them: in one column of text, or spread over several columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas import DataFrame, Series
+
+from stack.core.errors import StackError
+from stack.specification.frames import INSTANT
+from stack.specification.table import Column
+
+UNITS = {"hour": pd.Timedelta("1h"), "minute": pd.Timedelta("1min")}
+DATE = ("year", "month", "day")
+
+
+def read(raw: DataFrame, name: str, column: Column, zone: str) -> Series[Any]:
+    """Return the instants (datetime64[us, UTC]) of a column of a project; null where there are none.
+
+    Args:
+        raw: rows with the columns as the source calls them.
+        zone: of instants that name none; an hour that comes twice is the first one, one that is skipped moves forward.
+
+    Raises:
+        StackError: a value is no instant.
+    """
+    source = column.source or name
+    values = joined(raw, column.parts) if column.parts else raw[source]
+    try:
+        return in_utc(parse(values, column.format or None), zone)
+    except (ValueError, TypeError) as error:
+        raise StackError(
+            f"column {', '.join(column.parts.values()) or source} of the source",
+            found=" ".join(str(error).split())[:200],
+            expected=f"instants, written as {column.format}" if column.format else "instants in ISO 8601",
+            todo=f"set columns.{name}.format in project.yaml, like %d.%m.%Y %H:%M, or correct the rows",
+        ) from None
+
+
+def parse(values: Series[Any], written: str | None) -> Series[Any]:
+    """Return texts as instants, with a zone where they name one; instants stay as they are."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values
+    form = written or "ISO8601"
+    texts = values.astype("string").astype(object)
+    present = texts.dropna()
+    zoned = bool(len(present)) and bool(
+        present.str.contains(r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$").all()
+    )
+    return pd.to_datetime(texts.where(values.notna(), None), format=form, utc=zoned)
+
+
+def in_utc(values: Series[Any], zone: str) -> Series[Any]:
+    """Return instants in UTC; those without a zone are of `zone`."""
+    if values.dt.tz is None:
+        first = np.ones(len(values), bool)
+        values = values.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    instants: Series[Any] = values.dt.tz_convert("UTC").astype(INSTANT)
+    return instants
+
+
+def joined(raw: DataFrame, parts: dict[Any, str]) -> Series[Any]:
+    """Return the instants that columns hold in parts: a date or year, month and day, with an hour, minute or clock."""
+    if "date" in parts:
+        at = parse(raw[parts["date"]], None)
+    else:
+        dates = raw[[parts[part] for part in DATE]].set_axis(list(DATE), axis="columns")
+        at = pd.to_datetime(dates)
+    for unit in (unit for unit in UNITS if unit in parts):
+        at = at + raw[parts[unit]].astype("float64") * UNITS[unit]
+    if "clock" in parts:
+        clock = raw[parts["clock"]].astype(str)
+        at = at + pd.to_timedelta(clock.where(clock.str.count(":") == 2, clock + ":00"))
+    return at

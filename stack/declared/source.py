@@ -1,0 +1,161 @@
+"""The source that project.yaml declares: rows with the project's names and types, as they became known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame, Series
+
+from stack import sources
+from stack.core.errors import StackError
+from stack.declared import instants
+from stack.specification import table
+from stack.specification.sources import Source
+from stack.specification.specs import ProjectSpec
+from stack.specification.table import ROW, ROWS, Column
+
+TRUE, FALSE = ("true", "1", "1.0", "yes", "y", "t", "on"), ("false", "0", "0.0", "no", "n", "f", "off")
+
+
+@dataclass(frozen=True)
+class DeclaredSource:
+    """The rows of a project's source; what ``source.py`` is to a project with Python files."""
+
+    spec: ProjectSpec
+    source: Source
+
+    def fetch(self, since: datetime, until: datetime) -> dict[str, DataFrame]:
+        """Return the rows that became known in (since, until]; without time, all rows."""
+        rows = self._rows(since, until)
+        return {ROWS: _between(rows, "available_at", since, until) if self._time else rows}
+
+    def requests(self, since: datetime, until: datetime) -> DataFrame:
+        """Return what would be asked in (since, until]: the rows without what is known later."""
+        if not self._time:
+            raise StackError(
+                f"{self.spec.folder}/project.yaml, key columns",
+                found="no column of role time",
+                expected="the instant at which each row is asked about",
+                todo="score a file instead: `make predict PROJECT=... INPUT=...`",
+            )
+        later = [self.spec.label, "available_at", *table.of_role(self.spec.columns, "later")]
+        rows = self._rows(since, until, asked=True).drop(columns=later, errors="ignore")
+        asked = rows.assign(event_id=ids(self.spec, rows), asked_at=rows[self._time])
+        return _between(asked, "asked_at", since, until)
+
+    def split(self, since: datetime, until: datetime) -> list[datetime]:
+        """Return instants that split a long window into batches, where the source can say."""
+        query = self._query(since, until)
+        return [end + (since - query.since) for end in sources.split(self.source, self.spec.folder, query)]
+
+    @property
+    def _time(self) -> str | None:
+        return table.time(self.spec.columns)
+
+    @property
+    def _known(self) -> str | None:
+        return next(iter(table.of_role(self.spec.columns, "known")), None)
+
+    def _query(self, since: datetime, until: datetime, *, asked: bool = False) -> sources.Query:
+        """Return what to ask for: rows known in a window or, of `asked`, rows that are asked about in it."""
+        columns = self.spec.columns
+        names = [name for key, column in columns.items() for name in (column.parts.values() or [column.source or key])]
+        by = self._time if asked else self._known or self._time
+        whole = ROW in self.spec.tables[ROWS].key  # the number of a line counts from the first one
+        time = columns[by].source or by if by and not columns[by].parts and not whole else None
+        after = timedelta(0) if asked or self._known else self.source.known_after
+        return sources.Query(list(dict.fromkeys(names)), time, since - after, until - after)
+
+    def _rows(self, since: datetime, until: datetime, *, asked: bool = False) -> DataFrame:
+        """Return rows of about a window, with ``available_at``; without time, all rows and no such column."""
+        raw = sources.read(self.source, self.spec.folder, self._query(since, until, asked=asked))
+        columns = self.spec.columns
+        values = {name: self._column(raw, name, column) for name, column in columns.items()}
+        rows = DataFrame(values, index=raw.index, copy=False)
+        if ROW in self.spec.tables[ROWS].key and ROW not in columns:
+            rows[ROW] = range(len(rows))
+        if not self._time:
+            return rows
+        known = rows[self._known] if self._known else rows[self._time] + self.source.known_after
+        return rows.assign(available_at=known)
+
+    def _column(self, raw: DataFrame, name: str, column: Column) -> Series[Any]:
+        """Return a column of the source as the project's type."""
+        if column.type == "datetime":
+            return instants.read(raw, name, column, self.source.zone)
+        values = raw[column.source or name]
+        try:
+            return READERS[column.type](values)
+        except (ValueError, TypeError) as error:
+            raise StackError(
+                f"{self.spec.folder}/project.yaml, key columns.{name}",
+                found=f"{' '.join(str(error).split())[:200]} in column {column.source or name} of the source",
+                expected=f"values of type {column.type}",
+                todo="correct the type, or the rows of the source",
+            ) from None
+
+
+def of(spec: ProjectSpec) -> DeclaredSource:
+    """Return the source that a specification declares. StackError: it declares none."""
+    if spec.source is None:
+        raise StackError(
+            f"{spec.folder}/project.yaml, key source",
+            found="no such section, and no source.py",
+            expected="where the rows come from",
+            todo="name a file, as `source: {path: data/rows.csv}`",
+        )
+    return DeclaredSource(spec, spec.source)
+
+
+def ids(spec: ProjectSpec, rows: DataFrame) -> Series[str]:
+    """Return the name of each row: its key, joined by ``-``."""
+    parts = [rows[column].astype(str) for column in spec.tables[ROWS].key]
+    named = parts[0]
+    for part in parts[1:]:
+        named = named + "-" + part
+    return named
+
+
+def _between(rows: DataFrame, column: str, since: datetime, until: datetime) -> DataFrame:
+    inside = (rows[column] > pd.Timestamp(since)) & (rows[column] <= pd.Timestamp(until))
+    return rows[inside].sort_values(column, kind="stable", ignore_index=True)
+
+
+def _numbers(values: Series[Any]) -> Series[Any]:
+    return values if pd.api.types.is_float_dtype(values) else pd.to_numeric(values).astype("float64")
+
+
+def _integers(values: Series[Any]) -> Series[Any]:
+    numbers = values if pd.api.types.is_integer_dtype(values) else pd.to_numeric(values)
+    return numbers.astype("Int64" if numbers.isna().any() else "int64")
+
+
+def _booleans(values: Series[Any]) -> Series[Any]:
+    if pd.api.types.is_bool_dtype(values):
+        return values
+    texts = values.dropna().astype(str).str.lower()
+    if wrong := set(texts) - {*TRUE, *FALSE}:
+        raise ValueError(f"{min(wrong)!r}")
+    return texts.isin(TRUE).reindex(values.index).astype("boolean" if values.isna().any() else "bool")
+
+
+def _texts(values: Series[Any]) -> Series[Any]:
+    return values.astype(object).map(_text).where(values.notna(), None)
+
+
+def _text(value: Any) -> str:
+    """Return a value as text; whole numbers beside a missing one, floats to pandas, are written as whole ones."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+READERS: dict[str, Callable[[Series[Any]], Series[Any]]] = {
+    "number": _numbers,
+    "integer": _integers,
+    "boolean": _booleans,
+    "string": _texts,
+}
+"""Type of a column -> how its values are read."""
