@@ -65,7 +65,7 @@ def run(name: str, now: datetime, report: Callable[[str], None]) -> Outcome:
         now: end of the rows of a project on the wall clock.
         report: called with a line about each step.
     """
-    report("check: project.yaml, source.py and features.py")
+    report("check: project.yaml and its rows")
     for finding in check.findings(name, now):
         raise finding
     spec = specs.load(name)
@@ -99,12 +99,13 @@ def _run(project: Project, now: datetime, report: Callable[[str], None]) -> Outc
         if table.snapshot:
             known_at = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
             tables[name] = tables[name].assign(**{table.available_at: known_at})
-    report(f"ingest: {sum(map(len, tables.values())):,} rows against checks.py")
+    report(f"ingest: {sum(map(len, tables.values())):,} rows against the checks")
     result = validation.validate(project, tables, {}, since, until)
     if not result.accepted or result.quarantined_rows:
         found = "; ".join(result.failures or result.warnings)
         todo = "correct the expectation, or the rows in the file"
-        raise StackError(f"{spec.folder}/checks.py", found=found, expected="all rows of the file", todo=todo)
+        place = spec.folder / ("checks.py" if spec.has("checks") else "project.yaml")
+        raise StackError(str(place), found=found, expected="all rows of the file", todo=todo)
     report(f"features: {len(spec.features.columns)} columns through Feast")
     features.apply_alone(project)
     first = min(frame[spec.tables[name].available_at].min() for name, frame in tables.items()).to_pydatetime()

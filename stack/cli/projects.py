@@ -57,10 +57,7 @@ def new(name: str, file: Path, unfinished: bool, **wishes: str | None) -> None:
             click.echo("\nit does not run, so nothing is kept; with UNFINISHED=1 the files stay")
         raise
     click.echo(f"{outcome}\n")
-    for path in written.paths:
-        click.echo(f"wrote {path}")
-    marked = "README.md, project.yaml and those marked `# review`"
-    click.echo(f"{written.lines} lines, {written.to_read} to read: {marked}")
+    click.echo(f"wrote {written.folder}/project.yaml: {written.lines} lines, {written.to_read} with a comment to read")
     click.echo(f"then `make run PROJECT={name}`")
 
 

@@ -11,7 +11,7 @@ from pandas import DataFrame
 
 from stack.declared.source import ids
 from stack.kit import rolling
-from stack.specification import formulas, table, tasks
+from stack.specification import formulas, frames, table, tasks
 from stack.specification.formulas import Past
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROWS
@@ -63,7 +63,7 @@ class DeclaredFeatures:
             known = rows[label].notna()
             outcome = rows[label] if not task.classes else (rows[label] == task.classes[1]).where(known)
             numbers[label] = outcome.astype("float64")
-        return rows.assign(**numbers)
+        return frames.with_columns(rows, numbers)
 
     def _past(self, rows: DataFrame, key: str, since: datetime, until: datetime) -> DataFrame:
         """Return the feature table of a key."""

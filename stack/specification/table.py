@@ -18,7 +18,7 @@ ROWS = "rows"
 """The only table of a project with ``columns``."""
 ROW = "row"
 """Column with the number of a row's line, where no column identifies a row."""
-IDENTIFIER = r"^[a-zA-Z][a-zA-Z0-9_]*$"
+IDENTIFIER = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 
 class Column(Spec):

@@ -17,11 +17,12 @@ import yaml
 
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
+from stack.declared import features
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import Contract
-from stack.specification import example
+from stack.specification import example, formulas
 from stack.specification.specs import ProjectSpec
 from stack.takeaway import sources, tools
 from stack.takeaway.portable import REQUEST
@@ -108,11 +109,11 @@ def wheel(project: Project, out: Path) -> Path:
 def write_wheel(project: Project, champion: Version, folder: Path) -> None:
     """Write the sources of the wheel into a folder."""
     spec, package = project.spec, f"{project.spec.name}_model"
-    inside, features = folder / package, f"projects.{project.spec.name}.features"
+    inside = folder / package
     artifacts.fetch(project.settings, champion, inside / "model")
     request = describe(spec, inside / "model")
-    derives = contract.on_request(spec.name) is not None
-    modules = sources.of(["stack.takeaway.portable", "stack.takeaway.command", *[features] * derives])
+    code, load, on_request = _feature_code(spec, package)
+    modules = sources.of(["stack.takeaway.portable", "stack.takeaway.command", *code])
     modules.write(inside, package)
     packages = {parent for path in inside.rglob("*.py") for parent in path.parents if parent.is_relative_to(inside)}
     for path in packages:
@@ -130,8 +131,8 @@ def write_wheel(project: Project, champion: Version, folder: Path) -> None:
         "cutoff": champion.cutoff.isoformat(),
         "fields": ", ".join(request["fields"]),
         "stored": stored,
-        "load": f"from {package}.{features} import on_request\n" if derives else "",
-        "on_request": "on_request" if derives else "None",
+        "load": load,
+        "on_request": on_request,
         "requirements": json.dumps(sources.requirements(distributions)),
         "command": f"{spec.name.replace('_', '-')}-predict",
         "packages": json.dumps(sorted(".".join(path.relative_to(folder).parts) for path in packages)),
@@ -139,6 +140,19 @@ def write_wheel(project: Project, champion: Version, folder: Path) -> None:
     for path, template in ((inside / "__init__.py", INIT), (inside / "__main__.py", MAIN)):
         path.write_text(template.format(**values))
     (folder / "pyproject.toml").write_text(METADATA.format(**values))
+
+
+def _feature_code(spec: ProjectSpec, package: str) -> tuple[list[str], str, str]:
+    """Return the modules that derive features from a request, how a wheel imports them, and how it calls them."""
+    if not spec.has("features"):
+        columns = features.on_request(spec)
+        call = f"partial(derive, columns={columns!r}, zone={features.of(spec).zone!r})"
+        load = f"from functools import partial\n\nfrom {package}.{formulas.__name__} import derive\n"
+        return [formulas.__name__], load, call
+    module = f"projects.{spec.name}.features"
+    derives = contract.on_request(spec.name) is not None
+    load = f"from {package}.{module} import on_request\n" if derives else ""
+    return [module] * derives, load, "on_request" if derives else "None"
 
 
 def describe(spec: ProjectSpec, folder: Path) -> dict[str, Any]:
@@ -184,8 +198,9 @@ def write_bento(project: Project, champion: Version, folder: Path) -> None:
     artifacts.fetch(project.settings, champion, model)
     describe(spec, model)
     (model / "version").write_text(champion.version)
-    modules = sources.of([SERVICE, f"projects.{spec.name}.features"])
+    modules = sources.of([SERVICE, f"projects.{spec.name}.features" if spec.has("features") else features.__name__])
     modules.write(folder)
+    (folder / spec.folder.relative_to(ROOT)).mkdir(parents=True, exist_ok=True)
     shutil.copy(spec.folder / "project.yaml", folder / spec.folder.relative_to(ROOT))
     distributions = {*modules.requirements, *FORMS[Contract.read(model).form]}
     recipe = {

@@ -80,6 +80,6 @@ def test_a_check_warns_of_what_was_kept_though_it_gives_the_target_away(folder, 
 
 def test_what_does_not_run_is_told_with_its_place(folder):
     folder.write("tried_broken", CASES["houses"].table(), target="price")
-    folder.change("projects/tried_broken/checks.py", 'between("area", 0,', 'between("area", 400,')
-    with pytest.raises(StackError, match=r"(?s)tried_broken/checks.py.*rows.area"):
+    folder.change("projects/tried_broken/project.yaml", "between: [0, 600]", "between: [400, 600]")
+    with pytest.raises(StackError, match=r"(?s)tried_broken/project.yaml.*rows.area"):
         rehearsal.run("tried_broken", NOW, lambda _: None)

@@ -31,8 +31,8 @@ def findings(folder: Path, definitions: Path, spec: ProjectSpec | None) -> list[
     A project whose project.yaml declares its columns needs no file.
     """
     errors: list[StackError] = []
-    declared = spec is not None and bool(spec.columns)
     existing = [noun for noun in (*MODULES, *OPTIONAL) if (folder / f"{noun}.py").exists()]
+    declared = bool(spec.columns) if spec is not None else not existing
     for noun in existing if declared else dict.fromkeys([*MODULES, *existing]):
         try:
             module = _parse(folder / f"{noun}.py")

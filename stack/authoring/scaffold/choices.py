@@ -270,7 +270,7 @@ def _reason(column: Column, keys: list[Column], time: Column | None, known: Colu
     """Return why a column is no feature; empty when it is a feature."""
     if column is known:
         return "it is when the outcome is known"
-    if time and column.source in time.parts:
+    if time and column.source in time.parts.values():
         return f"it is a part of {time.source}, of which hour, weekday and month are features"
     if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW)):
         return ""

@@ -64,10 +64,8 @@ class Column:
     """Datetimes: each of them names its zone."""
     format: str | None = None
     """Datetimes in text: the format by which pandas reads them."""
-    parts: tuple[str, ...] = ()
-    """Datetimes that are spread over several columns: these, as in the file."""
-    expression: str = ""
-    """Of such: Python that gives the instants of a frame ``table``."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """Datetimes that are spread over several columns: part -> column of the file."""
 
     @property
     def usable(self) -> bool:

@@ -75,8 +75,7 @@ class Source:
         options |= {"sep": separator} if separator != "," else {}
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}
         options |= _number_options(_read_csv(file, options | {"dtype": str, "nrows": SAMPLE}), separator)
-        # Whole columns decide their types: read in chunks, a column is of two.
-        return cls(file.name, "read_csv", options | {"low_memory": False})
+        return cls(file.name, "read_csv", options)
 
     def read(self, file: Path) -> pd.DataFrame:
         """Read the table as the project will; refuse a table of too few rows."""
@@ -111,7 +110,7 @@ def _require_few(file: Path, names: list[str]) -> None:
 
 def _read_csv(file: Path, options: dict[str, Any]) -> pd.DataFrame:
     try:
-        return pd.read_csv(file, **options)  # type: ignore[no-any-return]  # the overloads are lost on **
+        return pd.read_csv(file, low_memory=False, **options)  # type: ignore[no-any-return]  # the overloads are lost on **
     except (ValueError, OSError) as error:
         raise StackError(
             f"FROM={file}",

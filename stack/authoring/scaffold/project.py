@@ -1,4 +1,4 @@
-"""Write a new project: its folder and its Feast module, from what was chosen."""
+"""Write a new project, one project.yaml and its data, from what was chosen."""
 
 import keyword
 import re
@@ -14,16 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stack.authoring.scaffold import files, leaking, targets, times, wording
 from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
-from stack.authoring.scaffold.columns import look
+from stack.authoring.scaffold.columns import Column, look
 from stack.core.errors import StackError
 from stack.specification import specs
 from stack.specification.fields import Datetime
 
 TEMPLATES = Path(__file__).parent / "templates"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-FILES = ("project.yaml", "source.py", "features.py", "checks.py", "README.md")
 TEXTS = ("string", "text", "id")
-HELPERS = ("among", "between", "present")
 CLOCK = ("hour", "weekday", "month")
 HELD_OUT = 200
 """Rows by time that a gate decides on, where a quarter of the time has them; fewer give a wide interval."""
@@ -33,14 +31,14 @@ CATEGORIES = 200
 
 @dataclass(frozen=True)
 class Written:
-    """Paths, notes and size of a new project."""
+    """Folder, notes and size of a new project."""
 
-    paths: list[Path]
+    folder: Path
     notes: list[str]
     lines: int
-    """Of all files together."""
+    """Of project.yaml."""
     to_read: int
-    """Of README.md and project.yaml, and those marked for review."""
+    """Those with a comment."""
 
 
 def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:
@@ -52,13 +50,13 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask | None)
     Raises:
         StackError: the name is taken or no identifier, the file cannot be learnt from, or no target is named.
     """
-    folder, definitions = specs.PROJECTS / name, specs.DEFINITIONS / f"{name}.py"
-    _require_free(name, folder, definitions)
+    folder = specs.PROJECTS / name
+    _require_free(name, folder)
     source = files.Source.of(file)
     table = source.read(file)
     columns = look(table)
     target = targets.choose(columns, name, file, wishes, ask)
-    if (spread := times.joined(table, columns)) and target.source not in spread[0].parts:
+    if (spread := times.joined(table, columns)) and target.source not in spread[0].parts.values():
         columns.append(spread[0])
         table = table.assign(**{spread[0].source: spread[1]})
     choices = choose(table, columns, target, wishes, now, ask or (lambda _, default, __: default))
@@ -66,150 +64,143 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask | None)
     texts = [column.source for column in columns if column.kind in TEXTS]
     units = [text for text in texts if files.has_unit(table[text])]
     notes = wording.notes(choices, units)
-    values = _values(name, table, choices, source) | {"notes": notes}
-    contents = {folder / file_name: _render(file_name, values) for file_name in FILES}
-    contents |= {folder / "__init__.py": "", definitions: _render("definitions.py", values)}
+    text = _render(_values(name, table, choices, source) | {"notes": notes})
     (folder / "data").mkdir(parents=True)
     shutil.copyfile(file, folder / "data" / file.name)
-    for path, text in contents.items():
-        path.write_text(text)
-    lines = [(path.suffix, line) for path, text in contents.items() for line in text.splitlines()]
-    to_read = [line for suffix, line in lines if suffix in (".md", ".yaml") or "# review" in line]
-    return Written([folder, definitions], notes, len(lines), len(to_read))
+    (folder / "project.yaml").write_text(text)
+    lines = text.splitlines()
+    return Written(folder, notes, len(lines), sum("#" in line for line in lines))
 
 
 def remove(written: Written) -> None:
     """Remove a new project."""
-    for path in written.paths:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(written.folder)
 
 
-def _require_free(name: str, folder: Path, definitions: Path) -> None:
+def _require_free(name: str, folder: Path) -> None:
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         expected = "a letter, then letters, digits and _, all lower-case, like churn"
         raise StackError("NAME", found=repr(name), expected=expected)
-    for path in (folder, definitions):
+    for path in (folder, specs.DEFINITIONS / f"{name}.py"):
         if path.exists():
             raise StackError(str(path), found="it exists", expected="a new project", todo="choose another name")
 
 
-def _render(template: str, values: dict[str, Any]) -> str:
-    jinja = Environment(  # noqa: S701  # writes Python, YAML and Markdown, no HTML
+def _render(values: dict[str, Any]) -> str:
+    jinja = Environment(  # noqa: S701  # writes YAML, no HTML
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    jinja.filters |= {
-        "py": wording.python,
-        "yaml": wording.flow,
-        "line": wording.line,
-        "code": wording.code,
-        "instant": wording.instant,
-        "feast": lambda column: column.field_type.feast,
-        "entity": lambda column: column.field_type.entity,
-    }
-    return jinja.get_template(f"{template}.jinja").render(values)
+    jinja.filters |= {"yaml": wording.flow, "line": wording.line}
+    return jinja.get_template("project.yaml.jinja").render(values)
 
 
 def _values(name: str, table: pd.DataFrame, choices: Choices, source: files.Source) -> dict[str, Any]:
-    """Return the values that the templates insert."""
-    key = [column.name for column in choices.row_key] or ["row"]
+    """Return the values that the template inserts."""
+    hourly = choices.span < timedelta(days=14)
     dates = [column for column in (choices.time, choices.known) if column]
-    used = [choices.target, *([choices.time] if choices.time else []), *choices.features]
-    used += [column for column in choices.row_key if column not in used]
-    expectations, constants = wording.expectations(choices)
-    tick, windows = _windows(choices)
-    averaged = [column.name for column in choices.averaged]
-    averaged = [choices.target.name, *averaged] if choices.keys and choices.kind.has_mean else averaged
-    past = {
-        key.name: [f"{key.name}_{name}_{window}" for name in ["rows", *averaged] for window in windows]
-        for key in choices.keys
-    }
+    identified = [column.name for column in choices.row_key] if choices.row_key != _ids(choices) else []
+    origin: dict[str, Any] = {"path": f"data/{source.name}"}
+    origin |= {"options": source.options} if source.options else {}
+    origin |= {"key": identified} if identified else {}
+    origin |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
+    cron = ("5 * * * *" if hourly else "5 0 * * *") if choices.keys else "0 4 * * *"
+    zone = {} if choices.keys else {"timezone": choices.zone}
     return {
         "name": name,
         "choices": choices,
-        "naive": any(not column.zoned for column in dates),
-        "zoned": any(column.zoned for column in dates),
         "what": wording.what(choices),
-        "source": source,
+        "source": origin,
         "rows": f"{len(table):,}",
-        "key": key,
-        "ids": ' + "-" + '.join(f'rows["{column}"].astype(str)' for column in key),
-        "renamed": {column.source: column.name for column in used if not column.parts},
-        "request": _request(table, choices),
-        "averaged": averaged,
-        "past": past,
-        "services": [*(f"{column.name}_past" for column in choices.keys), f"{name}_on_request"],
-        "whole": [column.name for column in used if not column.missing and column.name not in key],
-        "gaps": [column.name for column in used if column.missing],
-        "constants": constants,
-        "expectations": expectations,
-        "helpers": sorted({helper for line in expectations for helper in HELPERS if helper in line}),
-        "tick": tick,
-        "windows": windows,
-        **_features(choices, past),
-        **_times(table, choices, max(windows.values()) * pd.Timedelta(tick)),
+        "columns": _columns(table, choices),
+        "formulas": _formulas(choices, _windows(choices)),
+        "schedules": zone | {"ingest": cron, "monitor": "30 4 * * *"},
+        **_times(table, choices),
     }
 
 
-def _features(choices: Choices, past: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the features that follow from a request, and their Feast types."""
-    others, time = [column for column in choices.features if column not in choices.keys], choices.time
-    numbers = [column.name for column in others if column.kind != "string"]
-    categories = [column.name for column in others if column.kind == "string"]
-    key_categories = [column.name for column in choices.keys if column.distinct <= CATEGORIES]
-    derived = [*((name, "Float64") for name in numbers), *((name, "String") for name in categories)]
-    derived += [(f"{key}_category", "String") for key in key_categories]
-    derived += [(f"{time.name}_{part}", "Float64") for part in CLOCK] if time else []
-    asked = [(column.name, column.field_type.feast) for column in others]
-    asked += [(time.name, Datetime.feast)] if time else []
-    stored = {"Float32", *(key.field_type.feast for key in choices.keys)} if choices.keys else set()
-    return {
-        "features": [
-            *((column, "number") for columns in past.values() for column in columns),
-            *((column, "category" if kind == "String" else "number") for column, kind in derived),
-        ],
-        "numbers": numbers,
-        "categories": categories,
-        "key_categories": key_categories,
-        "derived": derived,
-        "asked": asked,
-        "samples": {key.name: [key.field_type.sample] for key in choices.keys},
-        "feast_types": sorted({kind for _, kind in derived + asked} | stored),
-    }
-
-
-def _request(table: pd.DataFrame, choices: Choices) -> list[dict[str, Any]]:
-    """Return the fields of a request, with the example of one row: the last without a gap, if there is one."""
-    sources = [column.source for column in choices.features]
-    whole = np.flatnonzero(table[sources].notna().all(axis=1))
+def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]:
+    """Return the section ``columns``, with the example of one row: the last without a gap, if there is one."""
+    plain = [column.source for column in choices.features]
+    whole = np.flatnonzero(table[plain].notna().all(axis=1))
     row = table.iloc[whole[-1] if len(whole) else -1]
-    fields = []
+    described: dict[str, dict[str, Any]] = {}
     for column in choices.features:
         kind, value = column.field_type, row[column.source]
         value = None if pd.isna(value) else kind.python(value.item() if hasattr(value, "item") else value)
-        facts: dict[str, Any] = {"type": kind.name, "description": column.source, "example": value}
-        facts |= {"nullable": True} if column.missing and column not in choices.keys else {}
-        facts |= {"known": list(map(str, column.values))} if column.kind == "string" and column.values else {}
-        fields.append({"name": column.name, "facts": facts})
-    if choices.time is not None and choices.last is not None:
-        facts = {"type": Datetime.name, "description": "Instant that is asked about"}
-        facts["example"] = f"{choices.last:%Y-%m-%dT%H:%M:%SZ}"
-        fields.append({"name": choices.time.name, "facts": facts})
-    return fields
+        role = {"role": "key"} if column in choices.keys else {}
+        described[column.name] = {"type": kind.name} | role | {"example": value} | _facts(column, choices)
+    target = {"type": choices.target.field_type.name} | _facts(choices.target, choices)
+    ids = {
+        column.name: {"type": column.field_type.name, "role": "id"} | _facts(column, choices)
+        for column in _ids(choices)
+    }
+    return _dates(choices) | ids | described | {choices.target.name: target}
 
 
-def _windows(choices: Choices) -> tuple[str, dict[str, int]]:
-    """Return the distance of the ticks, and the windows in ticks: of hours where the data spans few days."""
+def _ids(choices: Choices) -> list[Column]:
+    """Return the columns that do nothing but name the row."""
+    others = [choices.time, choices.known, choices.target, *choices.features]
+    return [column for column in choices.row_key if column not in others]
+
+
+def _dates(choices: Choices) -> dict[str, dict[str, Any]]:
+    dates: dict[str, dict[str, Any]] = {}
+    for role, column in (("time", choices.time), ("known", choices.known)):
+        if column is None:
+            continue
+        facts: dict[str, Any] = {"type": Datetime.name, "role": role}
+        facts |= {"example": f"{choices.last:%Y-%m-%dT%H:%M:%SZ}"} if role == "time" else {}
+        facts |= {"parts": column.parts} if column.parts else _renamed(column)
+        facts |= {"format": column.format} if column.format and column.format != "ISO8601" else {}
+        dates[column.name] = facts
+    return dates
+
+
+def _renamed(column: Column) -> dict[str, Any]:
+    return {"source": column.source} if column.source != column.name else {}
+
+
+def _facts(column: Column, choices: Choices) -> dict[str, Any]:
+    """Return what a batch's values must be, and the name in the file where it is another."""
+    facts = _renamed(column)
+    facts |= {"missing": min(0.99, round(column.missing + 0.2, 2))} if column.missing else {}
+    if column is choices.target and choices.classes:
+        return facts
+    if column.field_type.name == "string" and column.values and column not in choices.keys:
+        return facts | {"values": list(map(str, column.values))}
+    ranged = column.least is not None and column.most is not None and column.kind in ("number", "integer")
+    known = column in choices.keys or column in choices.row_key
+    return facts | ({"between": wording.between(column.least or 0, column.most or 0)} if ranged and not known else {})
+
+
+def _formulas(choices: Choices, windows: list[str]) -> dict[str, str]:
+    """Return the past of each key, its category, and the local clock."""
+    averaged = [column.name for column in choices.averaged]
+    averaged = [choices.target.name, *averaged] if choices.keys and choices.kind.has_mean else averaged
+    formulas: dict[str, str] = {}
+    for key in (column.name for column in choices.keys):
+        formulas |= {f"{key}_rows_{window}": f"count({window}) by {key}" for window in windows}
+        for name in averaged:
+            formulas |= {f"{key}_{name}_{window}": f"mean({name}, {window}) by {key}" for window in windows}
+    few = [column.name for column in choices.keys if column.distinct <= CATEGORIES]
+    formulas |= {f"{key}_category": f"text({key})" for key in few}
+    clock = choices.time.name if choices.time else ""
+    return formulas | ({f"{clock}_{part}": f"{part}({clock})" for part in CLOCK} if clock else {})
+
+
+def _windows(choices: Choices) -> list[str]:
+    """Return the windows of the past: of hours where the data spans few days."""
     if choices.span < timedelta(days=14):
-        return "1h", {"6h": 6, "24h": 24}
-    return "1D", {"7d": 7, "28d": 28} if choices.span >= timedelta(days=60) else {"1d": 1, "7d": 7}
+        return ["6h", "24h"]
+    return ["7d", "28d"] if choices.span >= timedelta(days=60) else ["1d", "7d"]
 
 
-def _times(table: pd.DataFrame, choices: Choices, longest: pd.Timedelta) -> dict[str, Any]:
-    """Return the clock, the spans in days and the rows that a report needs."""
+def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
+    """Return the clock, the split, and the window and rows of a report."""
     span, day = choices.span, timedelta(days=1)
     days = max(1, min(14, span.days // 8)) if choices.time else 14
     per_window = len(table) * days / max(span.days, days) if choices.time else len(table)
@@ -217,13 +208,11 @@ def _times(table: pd.DataFrame, choices: Choices, longest: pd.Timedelta) -> dict
     if choices.first and choices.last:
         start = (pd.Timestamp(choices.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
         end = pd.Timestamp(choices.last).ceil("D").strftime("%Y-%m-%dT%H:%M:%SZ")
+    holdout = max(1, min(span.days // 4, max(28, -(-HELD_OUT * span.days // len(table)))))
+    random = choices.time is None or span < 5 * day
     return {
         "start": start,
         "end": end,
-        "lookback": -(-longest // day),
-        "ttl": "days=2" if span >= 14 * day else "hours=2",
-        "holdout": max(1, min(span.days // 4, max(28, -(-HELD_OUT * span.days // len(table))))),
-        "random": choices.time is None or span < 5 * day,
-        "window": days,
-        "min_rows": int(min(1000, max(20, per_window // 2))),
+        "training": {"split": "random"} if random else {"holdout": f"P{holdout}D"},
+        "monitoring": {"window": f"P{days}D", "min_rows": int(min(1000, max(20, per_window // 2)))},
     }

@@ -1,14 +1,13 @@
 """The instant of a row: in a column, or spread over several, as year, month, day and hour; asked about, or known."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 
 import pandas as pd
 
 from stack.authoring.scaffold.columns import Column, instants
+from stack.declared import instants as spread
 
 PARTS = {
     "year": (r"year|yr|yyyy|jahr", 1800, 2200),
@@ -31,14 +30,16 @@ MOSTLY = 0.99
 
 def joined(table: pd.DataFrame, columns: list[Column]) -> tuple[Column, pd.Series] | None:
     """Return the instant that is spread over several columns, and its values; None where there is none."""
-    for parts, expression, at in [*_parts(table, columns), *_date_and_clock(table, columns)]:
-        if at.notna().all():
-            names = {column.name for column in columns}
-            name = next(name for name in ("at", "instant", "row_at", "row_instant") if name not in names)
-            column = Column(
-                ", ".join(parts), name, "datetime", missing=0.0, distinct=int(at.nunique()), present=len(at)
-            )
-            return replace(column, parts=parts, expression=expression, example=str(at.iloc[0])), at
+    for parts in [*_parts(columns), *_date_and_clock(table, columns)]:
+        with suppress(ValueError):
+            at = spread.joined(table, parts)
+            if at.notna().all():
+                names = {column.name for column in columns}
+                name = next(name for name in ("at", "instant", "row_at", "row_instant") if name not in names)
+                source, distinct = ", ".join(parts.values()), int(at.nunique())
+                return Column(
+                    source, name, "datetime", 0.0, distinct, len(at), example=str(at.iloc[0]), parts=parts
+                ), at
     return None
 
 
@@ -63,7 +64,7 @@ def known(table: pd.DataFrame, time: Column, dated: list[Column]) -> Column | No
     return max(later, key=lambda column: instants(table[column.source]).mean()) if later else None
 
 
-def _parts(table: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[tuple[str, ...], str, pd.Series]]:
+def _parts(columns: list[Column]) -> Iterator[dict[str, str]]:
     """Yield the columns year, month, day and what there is of hour and minute."""
     named: dict[str, str] = {}
     for part, (pattern, least, most) in PARTS.items():
@@ -75,34 +76,22 @@ def _parts(table: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[tuple[s
     names = list(PARTS)
     found = next((names[:size] for size in range(len(names), DATE - 1, -1) if {*names[:size]} <= named.keys()), [])
     if found:
-        sources = [named[part] for part in found]
-        values = ", ".join(f'"{part}": table[{json.dumps(named[part], ensure_ascii=False)}]' for part in found)
-        plain = [source.lower() for source in sources] == found
-        argument = f"table[{json.dumps(sources)}]" if plain else f"{{{values}}}"
-        at = pd.to_datetime(table[sources].set_axis(found, axis=1), errors="coerce")
-        yield tuple(sources), f"pd.to_datetime({argument})", at
+        yield {part: named[part] for part in found}
 
 
-def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[tuple[str, ...], str, pd.Series]]:
+def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[dict[str, str]]:
     """Yield a column of dates without a time of day, with one of hours or of times of day."""
     dates = [column for column in columns if column.kind == "datetime" and not column.missing and not column.zoned]
-    for date in dates:
+    for date in (date for date in dates if not date.format or date.format == "ISO8601"):
         at = instants(table[date.source]).dt.tz_localize(None)
         if at.isna().any() or (at != at.dt.floor("D")).any():
             continue
-        form = f", format={json.dumps(date.format)}" if date.format else ""
-        text = f"pd.to_datetime(table[{json.dumps(date.source, ensure_ascii=False)}]{form})"
-        for column in columns:
-            values, name = table[column.source], json.dumps(column.source, ensure_ascii=False)
-            if column.missing or column.distinct < 2:
-                continue
+        for column in (column for column in columns if not column.missing and column.distinct >= 2):
             pattern, least, most = PARTS["hour"]
             bounded = column.least is not None and least <= column.least <= (column.most or 0) <= most
             if bounded and column.kind == "integer" and re.fullmatch(pattern, column.name):
-                offset = pd.to_timedelta(values, unit="h")
-                yield (date.source, column.source), f'{text} + pd.to_timedelta(table[{name}], unit="h")', at + offset
-            elif column.kind in ("string", "text", "id") and values.astype(str).str.fullmatch(CLOCK).all():
-                seconds = "" if values.astype(str).str.count(":").min() == 2 else ' + ":00"'
-                with suppress(ValueError):
-                    offset = pd.to_timedelta(values + (":00" if seconds else ""))
-                    yield (date.source, column.source), f"{text} + pd.to_timedelta(table[{name}]{seconds})", at + offset
+                yield {"date": date.source, "hour": column.source}
+                continue
+            text = column.kind in ("string", "text", "id")
+            if text and table[column.source].astype(str).str.fullmatch(CLOCK).all():
+                yield {"date": date.source, "clock": column.source}

@@ -1,8 +1,7 @@
-"""Write choices down: Python and YAML literals, titles, expectations, and the notes for the user."""
+"""Write choices down: YAML on a line, ranges, titles, and the notes for the user."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -10,23 +9,6 @@ import yaml
 
 from stack.authoring.scaffold.choices import Choices
 from stack.authoring.scaffold.columns import Column
-
-WIDTH = 120
-
-
-def python(value: Any, indent: int = 0, before: str = "") -> str:
-    """Return a literal as ruff formats it: on one line, or an item a line where that is too long."""
-    if isinstance(value, Mapping):
-        items, (opening, closing) = [f"{python(key)}: {python(item)}" for key, item in value.items()], "{}"
-    elif isinstance(value, list):
-        items, (opening, closing) = [python(item) for item in value], "[]"
-    else:
-        return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-    line = f"{opening}{', '.join(items)}{closing}"
-    if indent + len(before) + len(line) <= WIDTH - 12 or not before:
-        return line
-    pad = " " * (indent + 4)
-    return "\n".join([opening, *(f"{pad}{item}," for item in items), f"{' ' * indent}{closing}"])
 
 
 def flow(value: Any) -> str:
@@ -43,14 +25,6 @@ def line(text: Any) -> str:
 def code(text: str) -> str:
     """Return the name of a column or file as a word of Markdown."""
     return "`" + line(text).replace("`", "'") + "`"
-
-
-def instant(column: Column) -> str:
-    """Return Python that reads the instants of a column: of the file's ``table``, or of the renamed ``rows``."""
-    if column.expression:
-        return column.expression
-    options = [*(["utc=True"] if column.zoned else []), *([f"format={python(column.format)}"] if column.format else [])]
-    return f"pd.to_datetime({', '.join([f'table[{python(column.source)}]', *options])})"
 
 
 def what(choices: Choices) -> str:
@@ -92,7 +66,7 @@ def _time_notes(choices: Choices) -> list[str]:
     time, known = choices.time, choices.known
     if time is None:
         return ["There is no time: rows are held out at random, and all features come with the request."]
-    zone = "" if time.zoned else f"; it names no zone, {choices.zone} is taken (`ZONE` in `source.py`)"
+    zone = "" if time.zoned else f"; it names no zone, {choices.zone} is taken (`zone` below)"
     and_known = "" if known else " and its outcome is known"
     lines = [f"{code(time.source)} is the instant at which a row is asked about{and_known}{zone}."]
     if known:
@@ -106,37 +80,17 @@ def _time_notes(choices: Choices) -> list[str]:
     return [*lines, f"The project {clock}."]
 
 
-def expectations(choices: Choices) -> tuple[list[str], list[tuple[str, list[Any]]]]:
-    """Return the lines of ``suites()``, learnt from the columns, and the lists that are too long for a line."""
-    lines, constants = ["*map(present, WHOLE),"], []
-    for column in [choices.target, *choices.features]:
-        if column.missing:
-            lines.append(f'present("{column.name}", missing={min(0.99, round(column.missing + 0.2, 2))}),  # review')
-        if column is choices.target and choices.classes:
-            lines.append(f'among("{column.name}", {python(choices.classes)}, strictly=True),')
-        elif column.kind == "string" and column.values:
-            known = python(column.values)
-            if len(known) + len(column.name) > WIDTH - 50:
-                constants.append((f"KNOWN_{column.name}".upper(), column.values))
-                known = constants[-1][0]
-            lines.append(f'among("{column.name}", {known}),  # review')
-        elif column.least is not None and column.most is not None and column not in choices.keys:
-            lines.append(_range(column.name, column.least, column.most))
-    return lines, constants
-
-
-def _range(name: str, least: float, most: float) -> str:
-    """Return an expectation at least half the range wider on both sides; what was never negative stays so."""
+def between(least: float, most: float) -> list[float | int]:
+    """Return a range that is at least half as wide again on both sides; what was never negative stays so."""
     half = max((most - least) / 2, 1e-9 * abs(most))  # what a float still tells apart
-    exponent = math.floor(math.log10(half))
+    exponent = math.floor(math.log10(half)) if half else 0
     low, high = math.floor((least - half) / 10**exponent), math.ceil((most + half) / 10**exponent)
-    low = max(0, low) if least >= 0 else low
-    return f'between("{name}", {_scaled(low, exponent)}, {_scaled(high, exponent)}),  # review'
+    return [_scaled(max(0, low) if least >= 0 else low, exponent), _scaled(high, exponent)]
 
 
-def _scaled(steps: int, exponent: int) -> str:
-    """Return so many steps of a power of ten as a literal that is exactly their decimal form."""
-    return str(steps * 10**exponent) if exponent >= 0 else repr(float(Decimal(steps).scaleb(exponent)))
+def _scaled(steps: int, exponent: int) -> float | int:
+    """Return so many steps of a power of ten, exactly as their decimal form is read."""
+    return steps * 10**exponent if exponent >= 0 else float(Decimal(steps).scaleb(exponent))
 
 
 def _quoted(columns: Iterable[Column]) -> str:

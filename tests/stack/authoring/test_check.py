@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -22,12 +23,15 @@ FEAST = "feature_repo/toy.py"
 
 @pytest.fixture(scope="module")
 def sound_project(tmp_path_factory):
-    """Return the folder of a sound project, written once."""
+    """Return the folder of two sound projects, one with Python files, and one that is a project.yaml alone."""
     with pytest.MonkeyPatch.context() as patch:
         folder = Folder(tmp_path_factory.mktemp("sound"), patch)
+        shutil.copytree(Path(__file__).parent / "toy", folder.root, dirs_exist_ok=True)
         table = sales()
         table["many"] = table["units"] > table["units"].median()
-        folder.write("toy", table.drop(columns="units"), target="many", time="Sold At", keys="ShopID")
+        (folder.root / "projects/toy/data").mkdir()
+        table.drop(columns="units").to_csv(folder.root / "projects/toy/data/toy.csv", index=False)
+        folder.write("short", table.drop(columns="units"), target="many", time="Sold At", keys="ShopID")
     return folder.root
 
 
@@ -52,8 +56,9 @@ def line_of(toy, path, text):
     return next(n for n, line in enumerate((toy.root / path).read_text().splitlines(), 1) if text in line)
 
 
-def test_a_sound_project_has_no_findings(toy):
-    assert report() == ""
+@pytest.mark.parametrize("name", ["toy", "short"])
+def test_a_sound_project_has_no_findings(toy, name):
+    assert report(name) == ""
 
 
 def test_an_instant_needs_no_quotes(toy):
@@ -103,6 +108,34 @@ def test_an_instant_needs_no_quotes(toy):
 def test_each_mistake_is_named_with_its_place(toy, path, old, new, where, message):
     toy.change(path, old, new)
     errors = report()
+    assert where in errors and message in errors
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "message"),
+    [
+        ("label: many", "label: mny", "key label", "one of the columns: sold_at"),
+        ("path: data/short.csv", "path: data/shirt.csv", "key source.path", "no file"),
+        ("path: data/short.csv", "pth: data/short.csv", "key source.pth", "did you mean 'path'"),
+        ("zone: UTC", "zone: Europe/Berln", "key source.zone", "did you mean 'Europe/Berlin'"),
+        ("zone: UTC", "zone: UTC, key: [order]", "key source.key", "columns of the project"),
+        ("price: {type: number", "price: {type: numbr", "key columns.price.type", "'number'"),
+        ("price: {type: number", "price: {tpe: number", "key columns.price.tpe", "did you mean 'type'"),
+        ("price: {type: number", "price: {type: datetime", "key columns.price.between", "of numbers alone"),
+        ("weather: {type", "wether: {type", "column wether", "did you mean 'weather'"),
+        ("weather: {type: string", "weather: {type: number", "key columns.weather", "values of type number"),
+        ("role: time", "role: feature", "key columns.shop_id", "a column of role time"),
+        ("count(7d) by shop_id", "count(7d) by shop", "key features.formulas.shop_id_rows_7d", "of role key: shop_id"),
+        ("mean(price, 7d)", "mean(weather, 7d)", "key features.formulas.shop_id_price_7d", "the mean of numbers"),
+        ("mean(price, 7d)", "median(price, 7d)", "key features.formulas", "the past of a key, like mean(sales, 7d)"),
+        ("hour(sold_at)", "hour(price)", "key features.formulas.sold_at_hour", "of a field of type datetime"),
+        ("hour(sold_at)", "price / cost", "key features.formulas.sold_at_hour", "request fields"),
+        ("hour(sold_at)", "price.__class__", "key features.formulas", "not price.__class__"),
+    ],
+)
+def test_each_mistake_in_a_project_of_one_file_is_named_with_its_key(toy, old, new, where, message):
+    toy.change("projects/short/project.yaml", old, new)
+    errors = report("short")
     assert where in errors and message in errors
 
 
