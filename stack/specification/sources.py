@@ -1,10 +1,10 @@
 """The section ``source`` of a project's specification: where its rows come from, a class for each kind."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import BeforeValidator, Discriminator, Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
 from stack.specification.addresses import Secret, Url
@@ -76,8 +76,27 @@ class Folder(FileSection):
     """A file counts as complete when it has not changed for so long."""
 
 
+class Sql(SourceSection):
+    """A table or query of a database. Nothing in it can be changed, where the database knows read-only transactions."""
+
+    kind: Literal["sql"]
+    url: Url
+    """SQLAlchemy URL, like `postgresql://me:${SALES_PASSWORD}@nas/sales`, or all of it as `${SALES_DB}`."""
+    table: str = ""
+    """Table or view, with or without its schema, or ..."""
+    query: str = ""
+    """... a query, which may use `:since` and `:until`, the window. Only rows of the window are fetched, by the column
+    that says when a row is known (`role: known`, else `time`); have an index on it."""
+
+    @model_validator(mode="after")
+    def _names_rows(self) -> Self:
+        if bool(self.table) == bool(self.query):
+            raise ValueError("table: a table, or a query, and not both")
+        return self
+
+
 def _with_kind(section: Any) -> Any:
     return {"kind": "file"} | section if isinstance(section, dict) else section
 
 
-Source = Annotated[File | Folder, Discriminator("kind"), BeforeValidator(_with_kind)]
+Source = Annotated[File | Folder | Sql, Discriminator("kind"), BeforeValidator(_with_kind)]
