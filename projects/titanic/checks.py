@@ -9,7 +9,7 @@ import pandas as pd
 from stack.kit.expectations import among, between, present
 
 HISTORY = timedelta(0)
-COLUMNS = {"people": ["pclass", "crew", "sex", "age", "fare", "sibsp", "parch", "embarked", "survived"]}
+COLUMNS = {"rows": ["pclass", "crew", "sex", "age", "fare", "sibsp", "parch", "embarked", "survived"]}
 """Columns that the table must have, besides its key."""
 
 
@@ -17,14 +17,14 @@ def prepare(
     tables: Mapping[str, pd.DataFrame], history: Mapping[str, pd.DataFrame], since: datetime, until: datetime
 ) -> dict[str, pd.DataFrame]:
     """Count for each person the roles on board, of which there is one: class of the ticket, or department."""
-    people = tables["people"]
-    return {"people": people.assign(roles=people[["pclass", "crew"]].notna().sum(axis=1))}
+    people = tables["rows"]
+    return {"rows": people.assign(roles=people[["pclass", "crew"]].notna().sum(axis=1))}
 
 
 def suites() -> dict[str, list[Any]]:
     """List the expectations."""
     return {
-        "people": [
+        "rows": [
             among("survived", [0, 1], strictly=True),
             among("sex", ["female", "male"], strictly=True),
             among("embarked", ["Belfast", "Cherbourg", "Queenstown", "Southampton"]),

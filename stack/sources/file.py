@@ -9,14 +9,14 @@ from typing import IO, Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from stack.kit import parquet
+from stack.kit import packaged, parquet
 from stack.sources import Query, require, storage, tables
 from stack.specification.sources import File, Format
 
 
 def read(source: File, folder: Path, query: Query) -> pd.DataFrame:
     """Return the rows of the file; of a Parquet file in the order of time, those of about the window."""
-    files, path = storage.locate(source, folder)
+    files, path = storage.locate(source, _base(source, folder))
     kind = tables.format_of(source, path)
     with storage.explained(source, folder):
         if kind == "parquet":
@@ -33,12 +33,19 @@ def read(source: File, folder: Path, query: Query) -> pd.DataFrame:
 
 def split(source: File, folder: Path, query: Query) -> list[datetime]:
     """Return instants that split a long Parquet file into batches; none of another file."""
-    files, path = storage.locate(source, folder)
+    files, path = storage.locate(source, _base(source, folder))
     if tables.format_of(source, path) != "parquet":
         return []
     with storage.explained(source, folder):
         file = _seekable(files, path)
         return parquet.split(file, str(query.time), query.since, query.until) if _in_time(file, query) else []
+
+
+def _base(source: File, folder: Path) -> Path:
+    """Return the folder below which a relative path is: of the project, or of the package that carries the file."""
+    if not source.package:
+        return folder
+    return packaged.file(source.package, source.path).parents[len(Path(source.path).parts) - 1]
 
 
 def _seekable(files: Any, path: str) -> Path | IO[bytes]:

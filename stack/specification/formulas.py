@@ -39,6 +39,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "log": math.log,
     "exp": math.exp,
+    "first": lambda *values: next((value for value in values if not _is_missing(value)), None),
     "sin": math.sin,
     "cos": math.cos,
 }
@@ -207,11 +208,13 @@ def _values(node: ast.expr, request: Values, zone: ZoneInfo, count: int) -> list
         case _:
             raise AssertionError(ast.dump(node))
     columns = [_values(operand, request, zone, count) for operand in operands]
-    return [_value(function, row) for row in zip(*columns, strict=True)]
+    lenient = function is FUNCTIONS["first"]
+    return [_value(function, row, lenient=lenient) for row in zip(*columns, strict=True)]
 
 
-def _value(function: Callable[..., Any], row: Sequence[Any]) -> Any:
-    if any(map(_is_missing, row)):
+def _value(function: Callable[..., Any], row: Sequence[Any], *, lenient: bool) -> Any:
+    """Return the value of a row; None where it is undefined or, unless it is lenient, an operand is missing."""
+    if not lenient and any(map(_is_missing, row)):
         return None
     try:
         value = function(*row)

@@ -67,14 +67,14 @@ class Table(Spec):
 
 
 class Features(Spec):
-    """How features reach the model; the definitions themselves are in ``feature_repo/<name>.py``."""
+    """How features reach the model; Feast definitions of one's own are in ``feature_repo/<name>.py``."""
 
     service: str
-    """Name of the Feast feature service."""
+    """Name of the Feast feature service; `<name>_v1` when left out."""
     entities: list[str] = []
-    """Join keys; each is a request field of the same name."""
+    """Join keys; each is a request field of the same name. The columns of role `key` when left out."""
     columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
-    """Feature columns in the model's order, and how the model reads each."""
+    """Feature columns in the model's order, and how the model reads each; formulas and columns when left out."""
     formulas: dict[str, str] = {}
     """Feature column -> formula, beside the columns themselves: `mean(sales, 7d) by store`, `count(28d) by store`,
     `price / customers`, `hour(date)`."""

@@ -64,6 +64,8 @@ class File(FileSection):
     """A file: CSV, Parquet, Excel, JSON or JSON lines, on this machine or at a URL (`https://`, `s3://`, `file://`)."""
 
     kind: Literal["file"] = "file"
+    package: str = ""
+    """PyPI package, by its import name, that carries the file; the path is then inside it."""
 
 
 class Folder(FileSection):
