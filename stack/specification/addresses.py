@@ -1,13 +1,14 @@
 """Addresses and secrets in a project's specification, which names a secret as ``${NAME}``: its value is in ``.env``."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from stack.specification.yaml_errors import IN_PLAIN_TEXT
 
+SECRET_NAME = re.compile(r"auth|token|api.?key|secret|password|cookie", re.IGNORECASE)
 PASSWORD = re.compile(r"://[^/@]*:([^/@]+)@")
 
 
@@ -28,3 +29,21 @@ Secret = Annotated[str, AfterValidator(_is_reference)]
 """A secret by name."""
 Url = Annotated[str, AfterValidator(_hides_password)]
 """An address that holds no password."""
+
+
+def _as_text(values: Any) -> Any:
+    """Take numbers as YAML reads them: a parameter is a text."""
+    if not isinstance(values, dict):
+        return values
+    return {name: str(value) if isinstance(value, int | float) else value for name, value in values.items()}
+
+
+def _hide_secrets(values: dict[str, str]) -> dict[str, str]:
+    for name, value in values.items():
+        if SECRET_NAME.search(name):
+            _is_reference(value)
+    return values
+
+
+SecretValues = Annotated[dict[str, str], BeforeValidator(_as_text), AfterValidator(_hide_secrets)]
+"""Headers or parameters: those whose name says that they are secret name theirs."""

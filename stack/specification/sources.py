@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 from pydantic import BeforeValidator, Discriminator, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
-from stack.specification.addresses import Secret, Url
+from stack.specification.addresses import Secret, SecretValues, Url
 from stack.specification.sections import Spec
 
 
@@ -97,8 +97,56 @@ class Sql(SourceSection):
         return self
 
 
+class Pages(Spec):
+    """How the rest of a long answer is asked for."""
+
+    by: Literal["auto", "none", "number", "offset", "cursor", "link", "header"] = "auto"
+    """By a parameter with the number of the page, the offset of its first row, or a cursor from the page before; by the
+    link to the next page in the answer or in its header `Link`. Auto: as the first answer suggests."""
+    parameter: str = ""
+    """Name of that parameter; `page`, `offset` or `cursor` when left out."""
+    first: int = 1
+    """Number of the first page."""
+    size: int | None = Field(None, ge=1)
+    """Rows of a page, which `offset` needs ..."""
+    size_parameter: str = "limit"
+    """... and the parameter that says so."""
+    path: str = ""
+    """Where the cursor or link is in the answer, like `meta.next`."""
+    total: str = ""
+    """Where the number of all pages or rows is in the answer; when left out, an empty page is the last."""
+
+    @model_validator(mode="after")
+    def _has_size(self) -> Self:
+        if self.by == "offset" and not self.size:
+            raise ValueError("size: the number of rows of a page")
+        return self
+
+
+class Http(SourceSection):
+    """The answer of a web service: JSON or CSV."""
+
+    kind: Literal["http"]
+    url: Url
+    """Address, which may hold the window: `{since}` and `{until}` (ISO 8601), `{since:%Y-%m-%d}` (in `source.zone`),
+    `{since:unix}` or `{since:unix_ms}`."""
+    params: SecretValues = {}
+    """Parameters, which may hold the window too."""
+    headers: SecretValues = {}
+    """Headers, as `Authorization: Bearer ${METER_TOKEN}`."""
+    format: Literal["json", "csv"] | None = None
+    """What the answer is; CSV for an address that ends in `.csv`, else JSON, when left out."""
+    rows: str = ""
+    """Where the rows are in JSON, like `data.items`, or `$` for all of it: a list of objects, or an object of lists;
+    the first list when left out."""
+    pages: Pages = Pages()
+    """Of JSON."""
+    options: dict[str, Any] = {}
+    """Arguments of `pandas.read_csv`."""
+
+
 def _with_kind(section: Any) -> Any:
     return {"kind": "file"} | section if isinstance(section, dict) else section
 
 
-Source = Annotated[File | Folder | Sql, Discriminator("kind"), BeforeValidator(_with_kind)]
+Source = Annotated[File | Folder | Sql | Http, Discriminator("kind"), BeforeValidator(_with_kind)]
