@@ -14,7 +14,7 @@ from flows.common import MINUTE, RETRIES, artifact_key, instant
 from flows.rollback import review_rollout
 from stack.core import alerts
 from stack.core.profile import step
-from stack.prediction_log import predictions
+from stack.prediction_log import pruning
 from stack.project import Project
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def publish(project: Project, report: Report) -> None:
 @task(cache_policy=NO_CACHE)
 def prune_predictions(project: Project, now: datetime) -> int:
     """Delete predictions that are older than the settings keep them; return their number."""
-    return predictions.prune(project.settings, now)
+    return pruning.prune(project.settings, now)
 
 
 @flow(name="monitor", flow_run_name="monitor {project}", timeout_seconds=60 * MINUTE)

@@ -58,7 +58,7 @@ def test_errors_and_help_name_targets_that_exist():
 
 @pytest.mark.parametrize("page", ["projects.md", *reference.PAGES.values()])
 def test_the_reference_of_project_yaml_is_current(page):
-    """When it is not: ``python -m stack.authoring.reference docs/projects.md docs/sources.md``."""
+    """When it is not: ``python -m stack.authoring.reference docs/projects.md docs/sources.md docs/publishing.md``."""
     text = (ROOT / "docs" / page).read_text()
 
     assert reference.BEGIN.search(text) and reference.update(text) == text

@@ -1,6 +1,7 @@
 """The portal: one home page with every user interface and project; serves report pages and Data Docs.
 
-It only reads, answers GET alone, and loads nothing from elsewhere. Beside it runs the watch that raises alarms.
+It only reads, answers GET alone, and loads nothing from elsewhere. Beside it run the watch that raises alarms, and the
+delivery of answers.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from services import guard
-from services.portal import _compat, catalog_page, formats, headers, report_index, watch
+from services.portal import _compat, catalog_page, formats, headers, publish, report_index, watch
 from services.portal.cache import Cache
 from services.portal.links import Origin, outside
 from services.portal.projects import Card, card
@@ -70,9 +71,12 @@ def build(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
         async with portal.client:
-            watcher = asyncio.create_task(watch.forever(settings, portal.client))
+            background = [watch.forever(settings, portal.client), publish.forever(settings)]
+            tasks = [*map(asyncio.create_task, background)]
             yield {"portal": portal}
-            watcher.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     return Starlette(
         lifespan=lifespan,

@@ -1,6 +1,6 @@
 """Document every key of project.yaml as Markdown, from the typed classes.
 
-``python -m stack.authoring.reference docs/projects.md docs/sources.md``
+``python -m stack.authoring.reference docs/projects.md docs/sources.md docs/publishing.md``
 
 The text between the markers of a file is replaced: by the whole reference, or by a section that has its own page.
 """
@@ -25,7 +25,7 @@ from stack.specification.yaml_errors import sections
 
 BEGIN = re.compile(r"<!-- keys(?: of (\w+))?: made by python -m stack\.authoring\.reference -->")
 END = "<!-- end of keys -->"
-PAGES = {"source": "sources.md"}
+PAGES = {"source": "sources.md", "publish": "publishing.md"}
 """Section -> the page that documents its keys."""
 TYPES = (
     (r"TaskName", " or ".join(tasks.KINDS)),

@@ -1,4 +1,4 @@
-"""The state database: clocks, the prediction log, decisions, tokens; ``stack/core/migrations`` creates the tables.
+"""The state database: clocks, predictions, the outbox, decisions, tokens; ``stack/core/migrations`` creates the tables.
 
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; the URL decides.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     ColumnElement,
     DateTime,
@@ -90,6 +91,24 @@ tokens = Table(
     Column("purposes", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),  # on the wall clock, as is the next one
     Column("used_at", DateTime(timezone=True)),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("project", String, nullable=False),
+    Column("sink", String, nullable=False),
+    Column("message", JSON, nullable=False),
+    Column("waits_since", DateTime(timezone=True), nullable=False),  # on the wall clock
+    Index("outbox_by_sink", "project", "sink", "number"),
+)
+
+scheduled = Table(
+    "scheduled",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("until", DateTime(timezone=True), nullable=False),  # on the project's clock: what is before is answered
 )
 
 

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic_core import from_json, to_json
-from sqlalchemy import RowMapping, Select, Table, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core import clock
-from stack.core.database import as_text, engine, in_utc, predictions, shadows
-from stack.core.settings import Settings
+from stack.core.database import as_text, engine, predictions, shadows
+from stack.publishing import messages, outbox
 from stack.specification import tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
@@ -26,7 +25,6 @@ from stack.specification.specs import ProjectSpec
 TIME = "event_timestamp"
 """What a frame calls the instant that a row was asked at; the table calls it ``asked_at``."""
 TIMES = [TIME, "answered_at", "features_at", "label_at"]
-PRUNED_AT_ONCE = 5000
 UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 """What reading a stored value may raise."""
 SPREAD = ("answer", "request", "features")
@@ -71,10 +69,24 @@ class PredictionLog:
     def __init__(self, database: str, spec: ProjectSpec) -> None:
         self._database, self.spec, self._task = database, spec, tasks.of(spec)
 
-    def write(self, answered: Sequence[Prediction]) -> None:
-        """Write predictions in one commit, on the disk when this returns; an id that is there stays as it is."""
-        if answered:
-            self._insert_new(predictions, [_row(self.spec, prediction) for prediction in answered])
+    def write(self, answered: Sequence[Prediction], *, scheduled: bool = False) -> None:
+        """Write predictions in one commit, on the disk when this returns; an id that is there stays as it is.
+
+        In the same commit new ones enter the outbox of the sinks that want them: all answers, or `scheduled` ones.
+        """
+        rows = [_row(self.spec, prediction) for prediction in answered]
+        sinks = [sink.name for sink in self.spec.publish if scheduled or sink.when == "each"]
+        if not rows:
+            return
+        with engine(self._database).begin() as connection:
+            if not sinks:
+                connection.execute(_insert_new(connection, predictions), rows)
+                return
+            ids = {
+                *connection.execute(_insert_new(connection, predictions).returning(predictions.c.id), rows).scalars()
+            }
+            new = messages.messages(self.spec, [row for row in rows if row["id"] in ids])
+            outbox.add(connection, self.spec.name, sinks, new, answered[0].answered_at.astimezone(UTC))
 
     def read(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until], in the order they were asked.
@@ -172,7 +184,9 @@ class PredictionLog:
         row = {"model_version": version, "project": self.spec.name}
         replies = [self._task.reply(answer, self.spec.threshold) for answer in answers]
         pairs = zip(answered, replies, strict=True)
-        self._insert_new(shadows, [row | {"id": prediction.id, "answer": reply} for prediction, reply in pairs])
+        rows = [row | {"id": prediction.id, "answer": reply} for prediction, reply in pairs]
+        with engine(self._database).begin() as connection:
+            connection.execute(_insert_new(connection, shadows), rows)
 
     def read_shadows(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until] that a challenger has answers to.
@@ -236,11 +250,11 @@ class PredictionLog:
         conditions = predictions.c.project == self.spec.name, asked_at > window[0], asked_at <= window[1]
         return select(*columns).where(*conditions).order_by(asked_at, predictions.c.id)
 
-    def _insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows in one commit; a row whose primary key is there stays as it is."""
-        with engine(self._database).begin() as connection:
-            insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-            connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+def _insert_new(connection: Connection, table: Table) -> Any:
+    """Return the statement that inserts rows; a row whose primary key is there stays as it is."""
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def _select_readable(rows: Sequence[RowMapping], read: Read) -> list[RowMapping]:
@@ -256,29 +270,6 @@ def _select_readable(rows: Sequence[RowMapping], read: Read) -> list[RowMapping]
 def _require_finite(values: pd.DataFrame) -> None:
     if not np.isfinite(values.to_numpy("float64", na_value=np.nan)).all():
         raise ValueError("found a feature, an answer or a label that is no finite number")
-
-
-def prune(settings: Settings, now: datetime) -> int:
-    """Delete the predictions answered longer ago than the settings keep them; return their number.
-
-    In many short transactions: an answer waits while another process writes. None is deleted on the word of a clock
-    that has jumped.
-    """
-    id_, answered_at, database = predictions.c.id, predictions.c.answered_at, settings.state_database
-    with engine(database).connect() as connection:
-        newest = connection.execute(select(func.max(answered_at))).scalar()
-    before = clock.oldest_kept(settings, now, newest and in_utc(newest))
-    if before is None:
-        return 0
-    old = select(id_).where(answered_at < before.astimezone(UTC)).order_by(answered_at, id_).limit(PRUNED_AT_ONCE)
-    pruned = 0
-    while True:
-        with engine(database).begin() as connection:
-            connection.execute(delete(shadows).where(shadows.c.id.in_(old)))
-            deleted = connection.execute(delete(predictions).where(id_.in_(old))).rowcount
-        pruned += deleted
-        if deleted < PRUNED_AT_ONCE:
-            return pruned
 
 
 def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:

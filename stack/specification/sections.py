@@ -235,8 +235,11 @@ class Schedules(Spec):
     """When drift and performance are reported and the drift policy is asked."""
     train: str | None = None
     """When a challenger is trained whatever the drift policy says."""
+    predict: str | None = None
+    """When the champion answers for the rows that the source's `requests` has had since the last time; the answers are
+    logged, and published (`publish`)."""
 
-    @field_validator("ingest", "monitor", "train")
+    @field_validator("ingest", "monitor", "train", "predict")
     @classmethod
     def _is_cron(cls, expression: str | None) -> str | None:
         if expression is not None:
@@ -256,4 +259,4 @@ class Schedules(Spec):
     @property
     def crons(self) -> dict[str, str]:
         """Flow -> its expression, if any."""
-        return {flow: cron for flow in ("ingest", "monitor", "train") if (cron := getattr(self, flow))}
+        return {flow: cron for flow in ("ingest", "monitor", "train", "predict") if (cron := getattr(self, flow))}

@@ -16,6 +16,7 @@ from stack.core.settings import ROOT
 from stack.specification import sections, table, tasks, yaml_errors
 from stack.specification.request import RequestField
 from stack.specification.sections import Spec, key_of
+from stack.specification.sinks import Sinks
 from stack.specification.sources import Source
 from stack.specification.table import Column
 
@@ -56,6 +57,8 @@ class ProjectSpec(Spec):
     rollout: sections.Rollout = sections.Rollout()
     monitoring: sections.Monitoring = sections.Monitoring()
     schedules: sections.Schedules = sections.Schedules()
+    publish: Sinks = []
+    """Where answers go, beside the caller: a list of sinks, each with its `kind`."""
 
     @field_validator("tables", "request", "features", mode="before")
     @classmethod

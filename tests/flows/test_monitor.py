@@ -21,7 +21,7 @@ def rooms(flights, fake) -> None:
     fake("monitoring.review.champion", report("none"))
     fake("stack.core.alerts.notify")
     fake("flows.monitor.emit_event")
-    fake("stack.prediction_log.predictions.prune", 0)
+    fake("stack.prediction_log.pruning.prune", 0)
 
 
 def test_a_calm_window_alerts_nobody(calls) -> None:

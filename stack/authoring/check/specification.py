@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from stack.core.errors import StackError, meant, nearest
-from stack.specification import yaml_errors
+from stack.specification import tasks, yaml_errors
 from stack.specification.request import RequestField, is_reserved
 from stack.specification.sections import Spec
 from stack.specification.specs import ProjectSpec, parse
@@ -116,12 +116,24 @@ def _contradictions(spec: ProjectSpec) -> Iterator[tuple[Loc, StackError]]:
     for section, column in ((section, column) for section, columns in sections.items() for column in columns):
         if column not in spec.features.columns:
             yield ("gate", section, column), _unknown(column, spec.column_types("category"), "a feature column")
+    yield from _sinks(spec)
     for name, field in spec.request.items():
         if is_reserved(name):
             found, expected = "a name that the stack or pydantic uses in every request", "another name"
             yield ("request", name), StackError("", found=found, expected=expected, todo="rename the field")
         if expected := _example(field):
             yield ("request", name, "example"), StackError("", found=repr(field.example), expected=expected)
+
+
+def _sinks(spec: ProjectSpec) -> Iterator[tuple[Loc, StackError]]:
+    """Yield fields that a sensor is made of, and that requests or answers have not."""
+    outputs = tasks.of(spec).answer_dtypes
+    for position, sink in enumerate(spec.publish):
+        key, output = getattr(sink, "key", ""), getattr(sink, "output", "")
+        if key and key not in spec.request:
+            yield ("publish", position, "key"), _unknown(key, spec.request, "a request field")
+        if output and output not in outputs:
+            yield ("publish", position, "output"), _unknown(output, outputs, "a field of the answer")
 
 
 def _unknown(name: str, known: Collection[str], kind: str) -> StackError:

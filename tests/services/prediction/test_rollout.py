@@ -21,7 +21,7 @@ from services.prediction.live_models import LiveModels
 from services.prediction.schema import parsed_example, row_model
 from services.prediction.service import ProjectService, answer
 from stack.core.database import engine, shadows
-from stack.prediction_log import predictions
+from stack.prediction_log import pruning
 from stack.project import Project
 from stack.promotion import decisions
 from stack.promotion.decisions import DecisionTime, Judgement
@@ -97,7 +97,7 @@ def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadow
     shadowed.shadow.refresh()
     answers = answer(shadowed, False, asked(spec, 2))
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
-    predictions.prune(home.model_copy(update={"keep_days": 0}), datetime.now(UTC) + timedelta(minutes=1))
+    pruning.prune(home.model_copy(update={"keep_days": 0}), datetime.now(UTC) + timedelta(minutes=1))
     with engine(home.state_database).connect() as connection:
         assert connection.execute(select(func.count()).select_from(shadows)).scalar() == 0
 

@@ -11,7 +11,7 @@ from stack.core import clock, wall_clock
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.core.wall_clock import Reading
-from stack.prediction_log import predictions
+from stack.prediction_log import pruning
 from stack.project import Project
 from stack.specification import specs
 from stack.validation import batches, validation
@@ -124,19 +124,19 @@ def test_a_jump_deletes_nothing_and_then_what_is_due(logged, machine, by):
     machine.step(by)
     spec = specs.load("flights")
     Project(logged, spec).log.write([prediction("ahead", answered_at=machine.now)])
-    assert predictions.prune(logged, machine.now) == 0
+    assert pruning.prune(logged, machine.now) == 0
     machine.step(-by)
-    assert predictions.prune(logged, machine.now) == 1, "the row of 100 days ago"
+    assert pruning.prune(logged, machine.now) == 1, "the row of 100 days ago"
 
 
 def test_an_instant_that_has_not_come_deletes_nothing(logged, machine):
-    assert predictions.prune(logged, machine.now + 100 * DAY) == 0
+    assert pruning.prune(logged, machine.now + 100 * DAY) == 0
 
 
 def test_an_unwatched_clock_deletes_nothing_far_after_the_newest_record(logged, machine):
     (logged.run / "clock.json").unlink()
     machine.step(YEAR)
-    assert predictions.prune(logged, machine.now) == 0
+    assert pruning.prune(logged, machine.now) == 0
 
 
 def test_pages_and_quarantine_stay(settings, machine):

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from stack.core.database import engine
 from stack.core.settings import Settings
-from stack.prediction_log import predictions
+from stack.prediction_log import predictions, pruning
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 from stack.specification import specs
@@ -201,13 +201,13 @@ def test_no_labels_label_nothing(settings, spec):
 
 
 def test_prune_deletes_by_the_wall_clock(settings, spec, monkeypatch):
-    monkeypatch.setattr(predictions, "PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(pruning, "PRUNED_AT_ONCE", 2)
     old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)
     Project(settings, spec).log.write(
         [prediction("new", answered_at=new), *(prediction(f"old{n}", answered_at=old) for n in range(5))]
     )
-    assert predictions.prune(settings, new) == 5
-    assert predictions.prune(settings, new) == 0
+    assert pruning.prune(settings, new) == 5
+    assert pruning.prune(settings, new) == 0
     assert read(settings, spec)["id"].tolist() == ["new"]
 
 
@@ -255,7 +255,7 @@ def test_every_question_is_answered_by_an_index(settings, spec):
     for ask in (log.read, log.ids, log.outcomes, log.read_shadows):
         ask(ASKED - day, ASKED + day)
     log.asked_at(["a"]), log.label_events(label), log.label_predictions({"a": (0.0, ASKED)})
-    predictions.prune(settings, datetime.now(UTC))
+    pruning.prune(settings, datetime.now(UTC))
     event.remove(engine(settings.state_database), "before_cursor_execute", listen)
 
     assert len(asked) >= 10

@@ -1,0 +1,154 @@
+"""Publish answers to an MQTT broker, as the retained state of topics, and announce sensors to Home Assistant.
+
+An answer is sent with QoS 2 and counts as delivered when its handshake is complete. paho-mqtt keeps handshakes in
+memory alone, so that a process does not know which of them its killed predecessor completed. The broker does: what a
+topic retains is the last answer that was delivered to it. It is asked after each connection.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.publishing.outbox import Message
+from stack.publishing.receivers import TIMEOUT_SECONDS
+from stack.publishing.sensors import Sensors
+from stack.specification.sinks import Mqtt
+from stack.specification.specs import ProjectSpec
+
+KEEPALIVE_SECONDS = 30
+Addressed = tuple[str, Message]
+"""An answer and its topic."""
+
+
+class Receiver:
+    """A broker. The session is clean: a message whose handshake is not complete is forgotten with the connection."""
+
+    def __init__(self, settings: Settings, spec: ProjectSpec, sink: Mqtt) -> None:
+        self.sink = sink
+        self._id = f"{settings.name}-{spec.name}-{sink.name}"
+        self._root = f"{sink.prefix}/{spec.name}"
+        self._own = f"{self._root}/publisher/{sink.name}"
+        self._key = sink.key or next(iter(spec.features.entities), "") * (len(spec.features.entities) == 1)
+        self._sensors = Sensors(settings, spec, sink, availability=f"{self._own}/availability")
+        self._events: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        self._client: Client | None = None
+        self._is_certain = False
+        """Whether all answers that were sent over the last connection are known to be delivered or not."""
+
+    def deliver(self, messages: Sequence[Message]) -> Iterator[int]:
+        """Publish the answers that their topics have not had; they count when all of them are acknowledged."""
+        client = self._client or self._connect()
+        self._require_connection()
+        if not messages:
+            return
+        addressed = [(self._topic(message), message) for message in messages]
+        if not self._is_certain:
+            addressed = _undelivered(addressed, self._retained(client, {topic for topic, _ in addressed}))
+            self._is_certain = True
+        texts = [text for topic, message in addressed for text in self._texts(topic, message)]
+        sent = {client.publish(topic, text, qos=2, retain=True).mid for topic, text in texts}
+        while sent:
+            sent.discard(self._wait_for("published"))
+        yield len(messages)
+
+    def close(self) -> None:
+        """Disconnect; the sensors become unavailable."""
+        if self._client:
+            self._client.publish(self._sensors.availability, "offline", qos=1, retain=True)
+            self._client.disconnect()
+            self._client.loop_stop()
+
+    def _connect(self) -> Client:
+        sink = self.sink
+        client = Client(CallbackAPIVersion.VERSION2, self._id, clean_session=True, reconnect_on_failure=False)
+        client.connect_timeout = TIMEOUT_SECONDS
+        if sink.tls:
+            client.tls_set()
+        if sink.username:
+            client.username_pw_set(sink.username, sink.password)
+        client.will_set(self._sensors.availability, "offline", qos=1, retain=True)
+        self._listen(client)
+        client.connect(sink.host, sink.port, KEEPALIVE_SECONDS)
+        client.loop_start()
+        self._client = client
+        if (answer := self._wait_for("connected")).is_failure:
+            todo = "fix the keys username and password in project.yaml, or the broker's rules"
+            raise StackError(f"{sink.host}:{sink.port}", found=str(answer), expected="a login", todo=todo)
+        client.publish(self._sensors.availability, "online", qos=1, retain=True)
+        return client
+
+    def _listen(self, client: Client) -> None:
+        """Have what happens in paho's thread put into the queue."""
+        put = self._events.put
+        client.on_connect = lambda _, __, ___, reason, ____: put(("connected", reason))
+        client.on_disconnect = lambda _, __, ___, reason, ____: put(("lost", reason))
+        client.on_publish = lambda _, __, mid, ___, ____: put(("published", mid))
+        client.on_subscribe = lambda _, __, mid, ___, ____: put(("subscribed", mid))
+        client.on_message = lambda _, __, message: put(("message", message))
+
+    def _wait_for(self, kind: str) -> Any:
+        """Return what the next event of a kind brings. ConnectionError: the connection is lost, or nothing comes."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            try:
+                happened, value = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                raise ConnectionError(f"not {kind} within {TIMEOUT_SECONDS:.0f} s") from None
+            if happened == "lost":
+                raise ConnectionError(f"the connection to the broker is lost: {value}")
+            if happened == kind:
+                return value
+
+    def _require_connection(self) -> None:
+        """Raise ConnectionError when the connection was lost since the last delivery."""
+        with suppress(Empty):
+            while event := self._events.get_nowait():
+                if event[0] == "lost":
+                    raise ConnectionError(f"the connection to the broker is lost: {event[1]}")
+
+    def _retained(self, client: Client, topics: set[str]) -> dict[str, Any]:
+        """Return the id of the answer that each topic retains; a message to ourselves comes after all of them."""
+        end = f"{self._own}/check"
+        wanted = [*topics, end]
+        client.subscribe([(topic, 1) for topic in wanted])
+        self._wait_for("subscribed")
+        client.publish(end, qos=1)
+        ids: dict[str, Any] = {}
+        while (message := self._wait_for("message")).topic != end:
+            ids[message.topic] = _id_of(message)
+        client.unsubscribe(wanted)
+        return ids
+
+    def _topic(self, message: Message) -> str:
+        value = re.sub(r"[+#/\s]+", "_", str(message[self._key])) if self._key else "state"
+        return f"{self._root}/{value}"
+
+    def _texts(self, topic: str, message: Message) -> Iterator[tuple[str, str]]:
+        """Yield topics and texts of an answer: itself, after the announcement of a sensor that is new."""
+        if announcement := self._sensors.announce(topic, str(message.get(self._key, ""))):
+            yield announcement
+        yield topic, json.dumps(message, ensure_ascii=False)
+
+
+def _id_of(message: MQTTMessage) -> Any:
+    try:
+        return json.loads(message.payload)["prediction_id"]
+    except (ValueError, TypeError, KeyError):  # another program's
+        return None
+
+
+def _undelivered(addressed: Sequence[Addressed], retained: Mapping[str, Any]) -> list[Addressed]:
+    """Leave out, of each topic, the answer that it retains and those before it."""
+    last = {
+        topic: position for position, (topic, m) in enumerate(addressed) if m["prediction_id"] == retained.get(topic)
+    }
+    return [pair for position, pair in enumerate(addressed) if position > last.get(pair[0], -1)]
