@@ -21,7 +21,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade new check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade new eject check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databas
 new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE KEEP UNFINISHED=1)
 	@$(call require,NAME,name the project: make new NAME=churn FROM=file.csv)
 	@$(STACK) new $(call option,FROM,from) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KNOWN,known) $(call option,KEEP,keep) $(call switch,UNFINISHED,unfinished) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone) $(call argument,NAME)
+
+eject: setup ## Write what project.yaml declares as Python files, to be changed (PROJECT PARTS=source,features,checks,definitions)
+	@$(STACK) eject $(call option,PARTS,parts) $(call argument,PROJECT)
 
 check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
 	@$(STACK) check $(call argument,PROJECT)

@@ -68,6 +68,19 @@ def _ask(question: str, default: str, known: Sequence[str]) -> str:
 
 
 @project_command
+@click.option("--parts", default="source,features,checks,definitions", show_default=True, help="Which of them.")
+def eject(project: str, parts: str) -> None:
+    """Write what project.yaml of PROJECT declares as Python files, to be changed; they replace what it said."""
+    from stack.authoring import eject
+
+    wanted = [part.strip() for part in parts.split(",")]
+    if strange := [part for part in wanted if part not in eject.PARTS]:
+        raise StackError("PARTS", found=repr(strange[0]), expected=f"some of {', '.join(eject.PARTS)}")
+    for path in eject.write(opened(project), wanted):
+        click.echo(f"wrote {path}")
+
+
+@project_command
 def check(project: str) -> None:
     """Report what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
     from stack.authoring import check

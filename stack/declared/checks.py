@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
-from stack.specification import tasks
+from stack.specification import frames, tasks
+from stack.specification.fields import TYPES
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROWS
+
+UNREADABLE = "unreadable"
+"""Column of a batch while it is checked: what could not be read as its type."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,27 @@ class DeclaredChecks:
     def prepare(
         self, tables: Mapping[str, DataFrame], history: Mapping[str, DataFrame], since: datetime, until: datetime
     ) -> dict[str, DataFrame]:
-        """Return the frames that are looked at: the batch as it is."""
-        return dict(tables)
+        """Return the batch, with the values that could not be read as their type in a column of their own."""
+        rows, unreadable = tables[ROWS], Series(None, index=tables[ROWS].index, dtype=object)
+        columns = {}
+        for name, column in self.spec.columns.items():
+            accepted = TYPES[column.type].accepted
+            if rows[name].dtype != object or column.type == "string":
+                continue
+            wrong = rows[name].notna() & ~rows[name].map(lambda value, kind=accepted: isinstance(value, kind))
+            unreadable = unreadable.where(~wrong, f"{name}: " + rows[name].astype(str))
+            columns[name] = rows[name].where(~wrong, None).infer_objects()
+        return {ROWS: frames.with_columns(rows, columns | {UNREADABLE: unreadable})}
 
     def suites(self) -> dict[str, list[Any]]:
         """Return the expectations of the columns."""
         return {ROWS: list(self._expectations())}
 
     def _expectations(self) -> Iterator[Any]:
-        from stack.kit.expectations import among, between, present
+        from stack.kit.expectations import absent, among, between, present
 
         key, task = self.spec.tables[ROWS].key, tasks.of(self.spec)
+        yield absent(UNREADABLE, "values of the types in project.yaml")
         for name, column in self.spec.columns.items():
             if name not in key:  # of which no row may lack a value in any case
                 yield present(name, missing=column.missing)

@@ -14,6 +14,7 @@ from stack import sources
 from stack.core.errors import StackError
 from stack.declared import instants
 from stack.specification import table
+from stack.specification.fields import TYPES
 from stack.specification.sources import Source
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS, Column
@@ -90,13 +91,11 @@ class DeclaredSource:
         values = raw[column.source or name]
         try:
             return READERS[column.type](values)
-        except (ValueError, TypeError) as error:
-            raise StackError(
-                f"{self.spec.folder}/project.yaml, key columns.{name}",
-                found=f"{' '.join(str(error).split())[:200]} in column {column.source or name} of the source",
-                expected=f"values of type {column.type}",
-                todo="correct the type, or the rows of the source",
-            ) from None
+        except (ValueError, TypeError, OverflowError):
+            # The values that can be read; the checks take the rows of the others out, with their values as they are.
+            read = TYPES[column.type].read
+            known = [None if pd.isna(value) else _or_as_it_is(read, value) for value in values]
+            return Series(known, index=values.index, dtype=object)
 
 
 def of(spec: ProjectSpec) -> DeclaredSource:
@@ -125,12 +124,21 @@ def _between(rows: DataFrame, column: str, since: datetime, until: datetime) -> 
     return rows[inside].sort_values(column, kind="stable", ignore_index=True)
 
 
+def _or_as_it_is(read: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return read(value)
+    except (ValueError, TypeError, OverflowError):
+        return value
+
+
 def _numbers(values: Series[Any]) -> Series[Any]:
     return values if pd.api.types.is_float_dtype(values) else pd.to_numeric(values).astype("float64")
 
 
 def _integers(values: Series[Any]) -> Series[Any]:
     numbers = values if pd.api.types.is_integer_dtype(values) else pd.to_numeric(values)
+    if (numbers.dropna() % 1 != 0).any():
+        raise ValueError("numbers with decimals")
     return numbers.astype("Int64" if numbers.isna().any() else "int64")
 
 
@@ -138,8 +146,8 @@ def _booleans(values: Series[Any]) -> Series[Any]:
     if pd.api.types.is_bool_dtype(values):
         return values
     texts = values.dropna().astype(str).str.lower()
-    if wrong := set(texts) - {*TRUE, *FALSE}:
-        raise ValueError(f"{min(wrong)!r}")
+    if not texts.isin([*TRUE, *FALSE]).all():
+        raise ValueError("values that are neither true nor false")
     return texts.isin(TRUE).reindex(values.index).astype("boolean" if values.isna().any() else "bool")
 
 

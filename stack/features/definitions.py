@@ -18,6 +18,7 @@ from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings, using
 from stack.features import declared
 from stack.project import Project
+from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
 REPOSITORY = ROOT / "feature_repo"
@@ -82,8 +83,10 @@ def claim(owners: dict[tuple[str, str], str], spec: ProjectSpec, definitions: li
 
 
 def orphans(settings: Settings, feast: FeatureStore) -> list[Any]:
-    """Return what is in the registry but in no module of ``feature_repo``; nothing while one of them is broken."""
+    """Return what is in the registry and no project defines any more; nothing while one of them is broken."""
     try:
+        for name in specs.names():
+            specs.load(name)
         defined = {key for path in sorted(REPOSITORY.glob("*.py")) for key in _keys(_execute(settings, path))}
     except StackError:
         return []

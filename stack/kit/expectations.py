@@ -9,7 +9,7 @@ from typing import Any
 
 import great_expectations.expectations as gxe
 
-__all__ = ["among", "between", "present"]
+__all__ = ["absent", "among", "between", "present"]
 
 
 def between(column: str, least: float | None, most: float | None) -> Any:
@@ -37,6 +37,11 @@ def present(column: str, missing: float = 0.0) -> Any:
         meta={"scope": "batch"},
         description=f"at most {missing:.0%} of {column} missing",
     )
+
+
+def absent(column: str, description: str) -> Any:
+    """A column without a value in any row, as it names what is wrong with a row."""
+    return gxe.ExpectColumnValuesToBeNull(column=column, mostly=0.95, meta={"scope": "row"}, description=description)
 
 
 def among(column: str, values: Sequence[Any], *, strictly: bool = False) -> Any:

@@ -13,10 +13,11 @@ import operator
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
+
+from stack.kit import rowwise
 
 PAST = re.compile(
     r"(mean|count)\(\s*(?:([A-Za-z]\w*)\s*,\s*)?(\d+)([dh])\s*(?:,\s*(\d+)([dh])\s*)?\)\s+by\s+([A-Za-z]\w*)"
@@ -39,7 +40,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "log": math.log,
     "exp": math.exp,
-    "first": lambda *values: next((value for value in values if not _is_missing(value)), None),
+    "first": rowwise.first,
     "sin": math.sin,
     "cos": math.cos,
 }
@@ -58,8 +59,6 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-UNDEFINED = (ArithmeticError, ValueError, TypeError)
-"""What an operation raises that has no value for these numbers."""
 GRAMMAR = (
     "the past of a key, like mean(sales, 7d) by store or count(28d) by store, or fields of the request with + - * /, "
     f"{', '.join(sorted([*FUNCTIONS, *CALENDAR, 'text']))}"
@@ -121,8 +120,8 @@ class OnRequest:
 
     def values(self, request: Values, zone: str = "UTC") -> list[Any]:
         """Return the value of each row; None where a field is missing, or the operation has no value."""
-        local, count = ZoneInfo(zone), len(next(iter(request.values())))
-        return [None if _is_missing(value) else value for value in _values(self.tree, request, local, count)]
+        values = _values(self.tree, request, zone, len(next(iter(request.values()))))
+        return [None if rowwise.is_missing(value) else value for value in values]
 
 
 Formula = Past | OnRequest
@@ -162,7 +161,7 @@ def derive(request: Values, columns: Mapping[str, tuple[str, str]], zone: str) -
         formula = parse(text) if text else None
         values = formula.values(request, zone) if isinstance(formula, OnRequest) else request[name]
         number = kind == "number"
-        found[name] = [None if _is_missing(value) else float(value) if number else value for value in values]
+        found[name] = [None if rowwise.is_missing(value) else float(value) if number else value for value in values]
     return found
 
 
@@ -191,7 +190,7 @@ def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "text"
 
 
-def _values(node: ast.expr, request: Values, zone: ZoneInfo, count: int) -> list[Any]:
+def _values(node: ast.expr, request: Values, zone: str, count: int) -> list[Any]:
     match node:
         case ast.Constant(value=value):
             return [value] * count
@@ -207,35 +206,17 @@ def _values(node: ast.expr, request: Values, zone: ZoneInfo, count: int) -> list
             function, operands = OPERATORS[type(op)], [left, right]
         case _:
             raise AssertionError(ast.dump(node))
-    columns = [_values(operand, request, zone, count) for operand in operands]
-    lenient = function is FUNCTIONS["first"]
-    return [_value(function, row, lenient=lenient) for row in zip(*columns, strict=True)]
+    return rowwise.each(function, *(_values(operand, request, zone, count) for operand in operands))
 
 
-def _value(function: Callable[..., Any], row: Sequence[Any], *, lenient: bool) -> Any:
-    """Return the value of a row; None where it is undefined or, unless it is lenient, an operand is missing."""
-    if not lenient and any(map(_is_missing, row)):
-        return None
-    try:
-        value = function(*row)
-    except UNDEFINED:
-        return None
-    return None if _is_missing(value) or isinstance(value, complex) else value
-
-
-def _function(name: str, zone: ZoneInfo) -> Callable[..., Any]:
+def _function(name: str, zone: str) -> Callable[..., Any]:
     if name == "text":
         return str
     if name in CALENDAR:
         part = CALENDAR[name]
-        # An instant without a zone is UTC, as Feast's store returns it.
-        return lambda at: float(part((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)))
+        return lambda at: float(part(rowwise.local(at, zone)))
     return FUNCTIONS[name]
 
 
 def _as_number(compare: Callable[..., bool]) -> Callable[..., float]:
     return lambda left, right: float(compare(left, right))
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, float) and math.isinf(value))  # noqa: PLR0124  # NaN

@@ -50,7 +50,7 @@ class ProjectSpec(Spec):
     columns: dict[Annotated[str, Field(pattern=table.IDENTIFIER)], Column] = {}
     """Of the only table: `tables`, `request` and `features.columns` follow from them where they are left out."""
     tables: dict[str, sections.Table] = Field({}, validate_default=True, min_length=1)
-    request: dict[str, RequestField] = Field({}, validate_default=True, min_length=1)
+    request: dict[str, RequestField] = Field({}, validate_default=True)
     features: sections.Features = Field(None, validate_default=True)
     training: sections.Training = sections.Training()
     gate: sections.Gate = sections.Gate()

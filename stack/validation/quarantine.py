@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stack.core import files
 from stack.core.problems import Problem
 from stack.core.settings import Settings
+from stack.specification import frames
 
 if TYPE_CHECKING:  # the portal needs no pandas
     from pandas import DataFrame
@@ -31,9 +32,16 @@ def keep(folder: Path, tables: Mapping[str, DataFrame], record: dict[str, Any]) 
         return
     partial.mkdir(parents=True)
     for name, table in tables.items():
-        table.to_parquet(partial / f"{name}.parquet")
+        _storable(table).to_parquet(partial / f"{name}.parquet")
     (partial / "verdict.json").write_text(json.dumps(record, indent=1))
     partial.replace(folder)
+
+
+def _storable(table: DataFrame) -> DataFrame:
+    """Return rows with columns of several types, as of text among numbers, as text."""
+    objects = {str(name): values for name, values in table.items() if values.dtype == object}
+    mixed = {name: values for name, values in objects.items() if len({*map(type, values.dropna())}) > 1}
+    return frames.with_columns(table, {name: values.map(str, na_action="ignore") for name, values in mixed.items()})
 
 
 def _supersede(folder: Path) -> None:

@@ -58,7 +58,7 @@ def stack(running: Settings, *words: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=2 * PATIENCE_SECONDS,
     )
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout

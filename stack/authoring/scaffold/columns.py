@@ -55,6 +55,8 @@ class Column:
     distinct: int
     present: int = 0
     """Rows with a value."""
+    decimal: bool = False
+    """Numbers: the file writes them with decimals, be they whole ones."""
     values: list[Any] = field(default_factory=list)
     """The different values of a category or of few numbers, sorted; empty for many."""
     least: float | None = None
@@ -76,7 +78,7 @@ class Column:
     def field_type(self) -> FieldType:
         """Return the type of the request field; whole numbers with gaps are read as floats."""
         if self.kind == "integer" or (self.kind == "id" and isinstance(self.example, int)):
-            return TYPES["number" if self.missing else "integer"]
+            return TYPES["number" if self.missing or self.decimal else "integer"]
         return TYPES[self.kind if self.kind in ("number", "boolean") else "string"]
 
 
@@ -118,6 +120,7 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
         "missing": float(values.isna().mean()),
         "distinct": int(present.nunique()),
         "present": len(present),
+        "decimal": pd.api.types.is_float_dtype(present) and not values.isna().any(),
     }
     if present.empty:
         return Column(source, name, "empty", **facts)

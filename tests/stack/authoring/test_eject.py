@@ -1,0 +1,89 @@
+"""Python files that are written of a project.yaml: they compute what it declared."""
+
+import importlib
+import sys
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from stack.authoring import check, eject
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.declared import checks as declared_checks
+from stack.features import definitions
+from stack.project import Project, contract
+from stack.specification import specs
+from tests.stack.authoring.scaffolds import NOW, Folder, flats, flowers, sales
+from tests.tables.tables import CASES
+
+FORMULAS = """
+    rate: price / (1 + log(price)) - -2
+    weekend: weekday(sold_at) >= 5
+    sky: text(first(weather, shop_id))
+    cheap: min(price, 3) < 2
+    lag: mean(price, 1d, 7d) by shop_id
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = Folder(tmp_path, monkeypatch)
+    monkeypatch.setattr(definitions, "REPOSITORY", folder.root / "feature_repo")
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("projects.ejected")]:
+        del sys.modules[name]
+
+
+def computed(project: Project) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, pd.DataFrame], dict[str, list[object]]]:
+    """Return rows, events, the feature tables of a few days and the features of some requests."""
+    spec, until = project.spec, project.spec.clock.first_now or NOW
+    tables = dict(project.source.fetch(spec.clock.start, until))
+    if spec.tables["rows"].snapshot:
+        tables["rows"] = tables["rows"].assign(available_at=pd.Timestamp(until))
+    events = project.features.events(tables)
+    asked = {name: events[name].astype(object).where(events[name].notna(), None).tolist() for name in spec.request}
+    on_request = contract.on_request(spec.name)
+    built = project.features.build(tables, until - timedelta(days=20), until)
+    return tables["rows"], events, dict(built), dict(on_request(asked)) if on_request else {}
+
+
+@pytest.mark.parametrize("name", ["sales", "flowers", "flats", "rides", "air"])
+def test_what_is_written_computes_what_was_declared(folder, name):
+    tables = {"sales": sales, "flowers": flowers, "flats": flats}
+    table = tables[name]() if name in tables else CASES[name].table()
+    target = {"sales": "units", "flowers": "species", "flats": "Zustand"}.get(name) or CASES[name].target
+    project = f"ejected_{name}"
+    folder.write(project, table, target=target)
+    if name == "sales":
+        folder.change(f"projects/{project}/project.yaml", "  formulas:\n", f"  formulas:{FORMULAS}")
+    opened = Project(Settings(home=folder.root), specs.load(project))
+    rows, events, built, asked = computed(opened)
+    defined = {type(one).__name__: one.name for one in definitions.load(opened)}
+    eject.write(opened, list(eject.PARTS))
+    importlib.invalidate_caches()
+    again = Project(opened.settings, specs.load(project))
+    assert again.source.__name__ == f"projects.{project}.source"
+    assert check.findings(project, NOW) == []
+    assert again.spec.features.columns == opened.spec.features.columns and again.spec.request == opened.spec.request
+    new_rows, new_events, new_built, new_asked = computed(again)
+    pd.testing.assert_frame_equal(new_rows[list(rows)], rows)
+    pd.testing.assert_frame_equal(new_events[list(events)], events)
+    assert new_asked == asked and new_built.keys() == built.keys()
+    for view, frame in built.items():
+        pd.testing.assert_frame_equal(new_built[view][list(frame)], frame)
+    assert {type(one).__name__: one.name for one in definitions.load(again)}.items() >= defined.items()
+    _, *declared = declared_checks.of(opened.spec).suites()["rows"]  # the first is of values that pandas reads itself
+    assert [str(one) for one in again.checks.suites()["rows"]] == [str(one) for one in declared]
+
+
+def test_a_part_is_written_once_and_alone(folder):
+    folder.write("ejected_alone", sales(), target="units")
+    project = Project(Settings(home=folder.root), specs.load("ejected_alone"))
+    with pytest.raises(StackError, match=r"features.py beside it"):
+        eject.write(project, ["definitions"])
+    written = eject.write(project, ["checks"])
+    assert [path.name for path in written] == ["checks.py", "project.yaml"]
+    assert check.findings("ejected_alone", NOW) == []
+    with pytest.raises(StackError, match="it exists"):
+        eject.write(project, ["checks"])

@@ -1,0 +1,94 @@
+"""Rows of a declared source: types, names and instants, and what becomes of values that are none of their type."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.project import Project
+from stack.specification import specs
+from stack.validation import batches
+from tests.stack.authoring.scaffolds import NOW, Folder, sales
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    return Folder(tmp_path, monkeypatch)
+
+
+def project(folder: Folder, table: pd.DataFrame, *changes: tuple[str, str]) -> Project:
+    """Return a project of the sales whose file is another one."""
+    folder.write("declared", sales(), target="units", time="Sold At", keys="ShopID")
+    table.to_csv(folder.root / "projects/declared/data/declared.csv", index=False)
+    for old, new in changes:
+        folder.change("projects/declared/project.yaml", old, new)
+    return Project(Settings(home=folder.root), specs.load("declared"))
+
+
+def rows(of: Project) -> pd.DataFrame:
+    return of.source.fetch(of.spec.clock.start, NOW)["rows"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("price", "dear"), ("ShopID", "first"), ("ShopID", "2.5"), ("promo", "maybe"), ("units", "many")],
+)
+def test_a_row_with_a_value_of_another_type_is_taken_out_alone(folder, column, value):
+    table = sales().astype({column: object})
+    table.loc[7, column] = value
+    of = project(folder, table)
+    result = batches.validate(of, {"rows": rows(of)}, of.spec.clock.start, NOW)
+    assert (result.accepted, result.quarantined_rows) == (True, 1)
+    assert len(result.tables["rows"]) == 599
+    name = {"ShopID": "shop_id"}.get(column, column)
+    assert any(f"{name}: {value}" in warning for warning in result.warnings)
+    (kept,) = (of.settings.quarantine / "declared").glob("*/rows.parquet")
+    assert pd.read_parquet(kept)[name].astype(str).tolist() == [value]
+
+
+def test_a_batch_of_many_such_values_is_refused(folder):
+    table = sales().astype({"price": object})
+    table.loc[:59, "price"] = "dear"
+    of = project(folder, table)
+    result = batches.validate(of, {"rows": rows(of)}, of.spec.clock.start, NOW)
+    assert not result.accepted and any("values of the types in project.yaml" in text for text in result.failures)
+
+
+def test_an_outcome_is_known_when_it_is_said_to_be(folder):
+    later = project(folder, sales(), ("zone: UTC", "zone: UTC, known_after: P2D"))
+    known = rows(later)
+    assert (known["available_at"] - known["sold_at"] == timedelta(days=2)).all()
+    middle = known["available_at"].iloc[300].to_pydatetime()
+    first, second = (
+        later.source.fetch(*window)["rows"] for window in ((later.spec.clock.start, middle), (middle, NOW))
+    )
+    assert len(first) == 301 and len(second) == 299
+    asked = later.source.requests(later.spec.clock.start, middle)
+    assert asked["asked_at"].max() <= middle and len(asked) > 301 and "units" not in asked
+
+
+def test_an_instant_that_is_none_is_told_with_its_column(folder):
+    table = sales()
+    table.loc[3, "Sold At"] = "noon"
+    with pytest.raises(StackError, match=r"(?s)column Sold At.*noon.*columns.sold_at.format"):
+        rows(project(folder, table))
+
+
+def test_a_column_that_is_known_later_is_no_field_but_has_a_past(folder):
+    of = project(folder, sales(), ("price: {type: number", "price: {type: number, role: later"))
+    assert "price" not in of.spec.request and "price" not in of.spec.features.columns
+    assert of.spec.features.columns["shop_id_price_7d"] == "number"
+    until = of.spec.clock.first_now
+    past = of.features.build({"rows": rows(of)}, until - timedelta(days=3), until)["declared_shop_id_past"]
+    assert past["shop_id_price_7d"].notna().any()
+    assert "price" not in of.source.requests(of.spec.clock.start, until)
+
+
+def test_whole_numbers_beside_a_gap_keep_their_text(folder):
+    table = sales()
+    table["weather"] = np.where(np.arange(600) % 5 == 0, np.nan, 12.0)
+    of = project(folder, table, ("values: [rain, sun]", "values: ['12']"))
+    assert set(rows(of)["weather"].dropna()) == {"12"} and rows(of)["weather"].isna().sum() == 120
