@@ -32,6 +32,7 @@ TYPES = (
     (r"FieldTypeName", " or ".join(fields.TYPES)),
     (r"Format", "csv or parquet or excel or json or jsonl"),
     (r"Url", "URL"),
+    (r"Sensor", "text"),
     (r"SecretValues", "name: text"),
     (r"Secret", "secret"),
     (r"Literal\[(.*?)\]", lambda match: match[1].replace("'", "").replace(", ", " or ")),

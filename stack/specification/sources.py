@@ -10,6 +10,9 @@ from stack.core.errors import nearest
 from stack.specification.addresses import Secret, SecretValues, Url
 from stack.specification.sections import Spec
 
+SENSOR = r"^[a-z0-9_]+[.:][a-zA-Z0-9_]+( (mean|min|max|state|sum|change))?$"
+Sensor = Annotated[str, Field(pattern=SENSOR)]
+
 
 class SourceSection(Spec):
     """What every kind of source has. Values that name a secret of ``.env`` are written ``${NAME}``."""
@@ -145,8 +148,71 @@ class Http(SourceSection):
     """Arguments of `pandas.read_csv`."""
 
 
+class Influxdb(SourceSection):
+    """Points of InfluxDB; the instant of a point is the column `time`."""
+
+    kind: Literal["influxdb"]
+    url: Url
+    """Address, like `http://nas:8086`."""
+    database: str = ""
+    """Version 1: the database ..."""
+    username: str = ""
+    """... its user ..."""
+    password: Secret = ""
+    """... and password, as `${INFLUX_PASSWORD}`."""
+    bucket: str = ""
+    """Version 2: the bucket ..."""
+    org: str = ""
+    """... its organisation ..."""
+    token: Secret = ""
+    """... and a token, as `${INFLUX_TOKEN}`."""
+    measurement: str = ""
+    """Measurement; the columns are its fields and tags. Or ..."""
+    tags: dict[str, str] = {}
+    """... of points with these tags, like `entity_id: power`, or ..."""
+    query: str = ""
+    """... a query in InfluxQL or Flux, which may use `{since}` and `{until}`."""
+
+    @model_validator(mode="after")
+    def _names_points(self) -> Self:
+        if bool(self.database) == bool(self.bucket):
+            raise ValueError("database: a database (version 1), or a bucket (version 2), and not both")
+        if bool(self.measurement) == bool(self.query):
+            raise ValueError("measurement: a measurement, or a query, and not both")
+        return self
+
+
+class HomeAssistant(SourceSection):
+    """Sensors of Home Assistant: a row for each period, with its start `time`, its `end`, and a column for each sensor.
+
+    A row is known ten minutes after its end. Energy meters and the like count what was added in a period.
+    """
+
+    kind: Literal["home_assistant"]
+    url: Url
+    """Address, like `http://homeassistant.local:8123`."""
+    token: Secret
+    """Long-lived access token, made on the page of your profile there, as `${HOME_ASSISTANT_TOKEN}`."""
+    sensors: dict[str, Sensor] = Field(min_length=1)
+    """Column -> sensor, like `sensor.outdoor_temperature`, or with the statistic that is wanted, `sensor.power max`:
+    mean, min, max, state, sum or change."""
+    period: Literal["hour", "5minute"] = "hour"
+    """Length of a period. Home Assistant keeps those of an hour for ever, those of five minutes for ten days."""
+    history: bool = False
+    """Whether to read the states themselves, of sensors without statistics too; they are kept for ten days. Of numbers
+    the mean over time, of other states the last one of a period."""
+
+    @model_validator(mode="after")
+    def _history_has_means(self) -> Self:
+        if self.history and any(" " in sensor for sensor in self.sensors.values()):
+            raise ValueError("sensors: names alone, as history has no statistics")
+        return self
+
+
 def _with_kind(section: Any) -> Any:
     return {"kind": "file"} | section if isinstance(section, dict) else section
 
 
-Source = Annotated[File | Folder | Sql | Http, Discriminator("kind"), BeforeValidator(_with_kind)]
+Source = Annotated[
+    File | Folder | Sql | Http | Influxdb | HomeAssistant, Discriminator("kind"), BeforeValidator(_with_kind)
+]
