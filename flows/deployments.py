@@ -120,6 +120,7 @@ def apply(
 def definition(flow: Flow[..., Any], spec: ProjectSpec) -> RunnerDeployment:
     """Return the deployment of a flow and project; its version is a hash of all that defines it."""
     cron = spec.schedules.crons.get(flow.name)
+    given = {"scheduled": True} if flow is predict else None
     deployment = RunnerDeployment.from_flow(
         flow,
         name=spec.name,
@@ -127,7 +128,7 @@ def definition(flow: Flow[..., Any], spec: ProjectSpec) -> RunnerDeployment:
         tags=[spec.name],
         work_pool_name=TRAINING_POOL if flow is fit else POOL,
         concurrency_limit=ONE_AT_A_TIME,
-        schedules=[Cron(cron, timezone=spec.schedules.timezone, slug=SCHEDULE)] if cron else [],
+        schedules=[Cron(cron, timezone=spec.schedules.timezone, slug=SCHEDULE, parameters=given)] if cron else [],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     content = deployment.model_dump_json(exclude={"version"}) + parameter_schema(flow).model_dump_json()

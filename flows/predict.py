@@ -1,4 +1,4 @@
-"""Batch scoring of a file or of a window, by the champion."""
+"""Batch scoring of a file or of a window, and scheduled predictions, by the champion."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,14 @@ def score(project: Project, source: str | tuple[datetime, datetime], output: Pat
     return len(answers)
 
 
+@task(timeout_seconds=24 * HOUR, **RETRIES)
+def answer(project: Project, until: datetime) -> int:
+    """Answer, log and publish what has been asked since the last scheduled prediction; return the number of rows."""
+    from stack.serving import scheduled
+
+    return scheduled.answer(project, until)
+
+
 @flow(name="predict", flow_run_name="predict {project}", timeout_seconds=24 * HOUR)
 def predict(
     project: str,
@@ -31,8 +39,9 @@ def predict(
     until: datetime | None = None,
     input: str | None = None,  # noqa: A002  # the name that a user of `make predict INPUT=` knows
     output: str | None = None,
+    scheduled: bool = False,
 ) -> str:
-    """Score a file of any size, or every event of (since, until].
+    """Score a file of any size, or every event of (since, until]; or answer what the schedule is for.
 
     Args:
         project: name of the project.
@@ -40,9 +49,14 @@ def predict(
         until: end of the window; a day after `since` when omitted.
         input: CSV or Parquet file with the request fields, instead of a window.
         output: CSV or Parquet file for the predictions; below the stack's home when omitted.
+        scheduled: answer the requests since the last scheduled prediction: they are logged and published, in no file.
     """
     opened = Project.open(project)
     now = instant(opened)
+    if scheduled:
+        rows = answer(opened, now)
+        get_run_logger().info("%s rows answered, up to %s", rows, now)
+        return f"{rows} rows"
     since = since or now
     until = until or since + timedelta(days=1)
     name = Path(input).stem if input else f"{since:%Y%m%dT%H%M%SZ}_{until:%Y%m%dT%H%M%SZ}"

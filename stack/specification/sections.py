@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, Self
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -260,3 +260,7 @@ class Schedules(Spec):
     def crons(self) -> dict[str, str]:
         """Flow -> its expression, if any."""
         return {flow: cron for flow in ("ingest", "monitor", "train", "predict") if (cron := getattr(self, flow))}
+
+    def last(self, flow: str, at: datetime) -> datetime:
+        """Return the last instant (UTC) before `at` at which a flow was due."""
+        return next(CronSim(self.crons[flow], at.astimezone(ZoneInfo(self.timezone)), reverse=True)).astimezone(UTC)

@@ -34,6 +34,9 @@ def test_only_what_has_changed_is_registered_anew(prefect):
         assert [name for name in first if second[name].updated != first[name].updated] == ["ingest/flights"]
         assert [schedule.schedule.cron for schedule in second["ingest/flights"].schedules] == ["0 5 * * *"]
 
+        (schedule,) = deployed(predict="5 * * * *")["predict/flights"].schedules
+        assert schedule.parameters == {"scheduled": True}
+
         assert deployed()["ingest/flights"].schedules == []
 
 

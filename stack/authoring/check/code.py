@@ -65,7 +65,7 @@ def _parse(path: Path) -> Module:
 def _missing(module: Module, noun: str, spec: ProjectSpec | None) -> Iterator[StackError]:
     """Yield functions that the stack calls and the module lacks, or has with other arguments, and missing constants."""
     protocol: type = MODULES.get(noun, object)
-    if noun == "source" and spec is not None and spec.clock.kind == "replay":
+    if noun == "source" and spec is not None and (spec.clock.kind == "replay" or spec.schedules.predict):
         protocol = contract.RequestSource
     functions = inspect.getmembers(protocol, inspect.isfunction)
     expected = {name: list(inspect.signature(member).parameters)[1:] for name, member in functions if name[0] != "_"}

@@ -1,0 +1,73 @@
+"""Scheduled predictions: the champion answers for what the source's requests have had since the last time."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from stack.core.clock import require_vouched
+from stack.features import features
+from stack.prediction_log import schedule
+from stack.prediction_log.predictions import Prediction
+from stack.project import Project, contract
+from stack.registry.registry import Version
+from stack.serving.client import MAX_ROWS, prediction_ids
+from stack.serving.scoring import loaded
+from stack.serving.served import ServedModel
+
+
+def answer(project: Project, until: datetime) -> int:
+    """Answer and log the requests up to `until` that have no answer yet; return their number.
+
+    After downtime the window reaches back to the end of the last one. Requests are asked for from one window earlier
+    on, as some come late. The id of an answer follows from its event, so that a run which was killed answers nothing
+    twice.
+    """
+    require_vouched(project.settings, project.clock, until)
+    database, name = project.settings.state_database, project.name
+    since = schedule.predicted_until(database, name) or project.spec.schedules.last("predict", until)
+    if since >= until:
+        return 0
+    requests = contract.request_source(name).requests(since - (until - since), until)
+    requests = requests.sort_values("asked_at", kind="stable")
+    requests = requests.assign(prediction_id=prediction_ids(project.spec, requests["event_id"].astype(str)))
+    answered, version = 0, project.registry.require_champion()
+    with loaded(project.settings, version) as model:
+        for start in range(0, len(requests), MAX_ROWS):
+            part = requests.iloc[start : start + MAX_ROWS]
+            new = part[~part["prediction_id"].isin([*project.log.asked_at(part["prediction_id"].tolist())])]
+            if len(new):
+                project.log.write([*predict(project, version, model, new)], scheduled=True)
+                answered += len(new)
+    schedule.mark_predicted(database, name, until)
+    return answered
+
+
+def predict(project: Project, version: Version, model: ServedModel, requests: DataFrame) -> Iterator[Prediction]:
+    """Yield the answers to requests, with the features that were known at the instant of each."""
+    spec, task, answered_at = project.spec, project.task, datetime.now(UTC)
+    frame = features.training_set(project, requests.rename(columns={"asked_at": "event_timestamp"}))
+    seen = frame[[*spec.features.columns]]
+    outputs = model.predict({column: seen[column] for column in spec.features.columns}).reshape(
+        len(frame), len(task.outputs)
+    )
+    rows = zip(_records(requests), _records(seen), outputs.tolist(), strict=True)
+    for request, values, output in rows:
+        yield Prediction(
+            request["prediction_id"],
+            asked_at=request["asked_at"].to_pydatetime(),
+            answered_at=answered_at,
+            request={field: request[field] for field in spec.request},
+            features=values,
+            features_at=None,
+            model_version=version.version,
+            answer=task.reply(output, model.threshold),
+        )
+
+
+def _records(frame: DataFrame) -> list[dict[str, Any]]:
+    """Return rows as the log takes them: a missing value is None."""
+    records = frame.to_dict("records")
+    return [{str(name): None if pd.isna(value) else value for name, value in row.items()} for row in records]
