@@ -61,6 +61,8 @@ class LoadedModel:
     def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
         """Return the features at each row's instant and the predictions, a list of outputs for each row.
 
+        The warnings of the features name the numbers outside the range of training, too.
+
         ValueError: a prediction is no finite number, which JSON cannot hold; values near the largest have overflowed.
         """
         features = self.features.read(requests, instants)
@@ -70,7 +72,8 @@ class LoadedModel:
             raise ModelError(f"model version {self.version}: {error}") from error
         if not np.isfinite(outputs).all():
             raise ValueError(f"model version {self.version}: the prediction is no finite number")
-        return features, outputs.tolist()
+        outside = zip(self.model.outside(features.columns), features.warnings, strict=True)
+        return features._replace(warnings=[found + missing for found, missing in outside]), outputs.tolist()
 
 
 class LiveModels:

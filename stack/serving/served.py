@@ -15,7 +15,8 @@ import numpy as np
 from stack.serving import _compat
 from stack.specification import tasks
 
-CONTRACT = "contract.json"
+INFINITE = np.float32(np.inf)
+CONTRACT, RANGES = "contract.json", "ranges.json"
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From (n, numbers) float32 and (n, categories) strings to values, (n, 1), or the probability of each class."""
 MISSING = ""
@@ -61,6 +62,7 @@ class ServedModel:
         self.form, self.columns, self.outputs = contract.form, contract.columns, contract.outputs
         self.threshold = contract.threshold
         self._numbers, self._categories = contract.of("number"), contract.of("category")
+        self.ranges = read_ranges(folder)
         load = _onnx if self.form == "onnx" else _skops
         self._predict = load(folder / f"model.{self.form}", contract)
 
@@ -75,6 +77,36 @@ class ServedModel:
             return np.empty((0, len(self.outputs)))
         answer = self._predict(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
         return answer[:, -len(self.outputs) :]  # of two classes the second one's probability says it all
+
+    def outside(self, columns: Mapping[str, Sequence[Any]]) -> list[list[str]]:
+        """Return for each of n rows the warnings about numbers outside the range of training."""
+        warnings: list[list[str]] = [[] for _ in columns[next(iter(self.columns))]]
+        for name, (low, high) in self.ranges.items():
+            for row, value in enumerate(columns[name]):
+                if value < low or value > high:  # a missing value is NaN, and neither
+                    text = f"{name}: {value:.6g} is outside the range seen in training, {low:.6g} to {high:.6g}"
+                    warnings[row].append(text)
+        return warnings
+
+
+def write_ranges(folder: Path, frame: Any, names: Sequence[str]) -> None:
+    """Write ``ranges.json``: the least and the greatest value of number columns of a frame, float32.
+
+    Each is moved outwards by one step of float32, so that the number that was rounded to it is inside.
+    """
+    ends = {}
+    for name in names:
+        values = frame[name].to_numpy(np.float32)
+        if len(finite := values[np.isfinite(values)]):
+            ends[name] = [float(np.nextafter(finite.min(), -INFINITE)), float(np.nextafter(finite.max(), INFINITE))]
+    (folder / RANGES).write_text(json.dumps(ends, indent=2) + "\n")
+
+
+def read_ranges(folder: Path) -> dict[str, list[float]]:
+    """Read ``ranges.json``; a version of before it has none."""
+    file = folder / RANGES
+    ranges: dict[str, list[float]] = json.loads(file.read_text()) if file.exists() else {}
+    return ranges
 
 
 def numbers(columns: Mapping[str, Any], names: Sequence[str], rows: int) -> np.ndarray:

@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from stack.serving.served import ServedModel
+from stack.serving.served import ServedModel, write_ranges
 from stack.training import candidates
 from stack.training.export import export
 
@@ -73,6 +74,21 @@ def test_no_rows_get_no_answers(folder):
 def test_a_missing_column_is_named(folder):
     with pytest.raises(KeyError, match="cold"):
         ServedModel(folder).predict({"wet": [1.0], "town_id": ["Bath"]})
+
+
+def test_numbers_outside_the_range_of_training_are_told(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "served")
+    frame = pd.DataFrame({"wet": [0.1, np.nan, 0.7, np.inf], "cold": np.nan}, dtype="float32")
+    write_ranges(tmp_path / "served", frame, ["wet", "cold"])
+    columns = {"wet": [0.1, 0.7, 0.71, -3e9, float("nan")], "town_id": ["Bath"] * 5, "cold": [1e9] * 5}
+    within, also_within, above, below, missing = ServedModel(tmp_path / "served").outside(columns)
+    assert within == also_within == missing == []
+    assert above == ["wet: 0.71 is outside the range seen in training, 0.1 to 0.7"]
+    assert below == ["wet: -3e+09 is outside the range seen in training, 0.1 to 0.7"]
+
+
+def test_a_version_of_before_the_ranges_warns_of_none(folder):
+    assert ServedModel(folder).outside({"wet": [9e9], "town_id": ["Bath"], "cold": [0.0]}) == [[]]
 
 
 def test_a_folder_of_before_the_tasks_is_a_binary_one(folder, toy_rows, tmp_path):
