@@ -115,13 +115,14 @@ def add(project: Project, since: datetime, until: datetime) -> str:
 
 
 def show(project: Project, result: BatchResult) -> None:
-    """Log the warnings of a batch, and show its result on the page of the run."""
+    """Log the rows and the warnings of a batch, and show its result on the page of the run."""
     from stack.validation import batches
 
+    get_run_logger().info("%s", batches.tally(result))
     for warning in result.warnings:
         get_run_logger().warning("%s", warning)
     create_markdown_artifact(
         f"# Batch {'accepted' if result.accepted else 'refused'}\n\n{batches.summary(result)}\n\n"
-        f"{result.quarantined_rows} rows in quarantine. [Data Docs]({batches.page_url(project, result)})",
+        f"{batches.tally(result)}. [Data Docs]({batches.page_url(project, result)})",
         key=artifact_key(project.name, "batch"),
     )

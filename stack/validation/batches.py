@@ -14,7 +14,7 @@ from stack.project.contract import SplitSource, Tables
 from stack.specification import frames
 from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
-from stack.validation import quarantine, validation
+from stack.validation import missing_columns, quarantine, validation
 from stack.validation.validation import BatchResult
 
 
@@ -36,11 +36,13 @@ def fetch(project: Project, since: datetime, until: datetime) -> Tables:
     they are known from `until` on. A row with a known key and other values is new as well, and replaces the former one
     from `until` on. A row that is no longer in the source stays in the lake.
 
+    ``attrs["changed"]`` of a snapshot table is the number of rows with a known key.
+
     Raises:
-        StackError: `until` has not come yet, or so a clock says that has jumped.
+        StackError: `until` has not come yet, or so a clock says that has jumped; a column of the source has gone.
     """
     clock.require_vouched(project.settings, project.clock, until)
-    tables = dict(project.source.fetch(since, until))
+    tables = missing_columns.told(project, lambda: dict(project.source.fetch(since, until)))
     snapshots = {name: table for name, table in project.spec.tables.items() if table.snapshot and name in tables}
     if snapshots:
         lake = project.lake.read(until=since)
@@ -59,7 +61,16 @@ def _new_rows(table: Table, rows: pd.DataFrame, existing: pd.DataFrame) -> pd.Da
     new = rows.drop(columns=table.available_at, errors="ignore").set_index(table.key).astype(object)
     old = existing.reindex(index=new.index, columns=new.columns).astype(object)
     differs = (new.ne(old) & ~(new.isna() & old.isna())).any(axis=1).to_numpy()
-    return rows[differs | ~new.index.isin(existing.index)]
+    known = new.index.isin(existing.index)
+    rows = rows[differs | ~known]
+    rows.attrs["changed"] = int((differs & known).sum())
+    return rows
+
+
+def tally(result: BatchResult) -> str:
+    """Return how many rows of a batch came, changed and were refused."""
+    refused = result.quarantined_rows
+    return f"{result.rows:,} rows came, {result.changed:,} of them known ones that changed; {refused:,} refused"
 
 
 def unchanged(spec: ProjectSpec, tables: Tables) -> bool:

@@ -38,6 +38,10 @@ class BatchResult:
     warnings: list[str]
     page: Path
     """The validation's Data Docs page."""
+    rows: int = 0
+    """Rows that came."""
+    changed: int = 0
+    """Those of them that replace a known row of a snapshot table."""
 
     @property
     def accepted(self) -> bool:
@@ -123,6 +127,8 @@ def validate(
         failures=findings.failures,
         warnings=findings.warnings,
         page=page,
+        rows=sum(map(len, rows.values())),
+        changed=sum(table.attrs.get("changed", 0) for table in rows.values()),
     )
 
 

@@ -14,12 +14,13 @@ from stack.validation.validation import BatchResult
 from tests.flows.conftest import NOW
 
 DAY = timedelta(days=1)
+BATCH = {"flights": SimpleNamespace(empty=False)}
 SERVE = ["update", "label", "materialise", "mark_served"]
 
 
 @pytest.fixture(autouse=True)
 def rooms(flights, fake) -> None:
-    fake("stack.validation.batches.fetch", {"flights": SimpleNamespace(empty=False)})
+    fake("stack.validation.batches.fetch", BATCH)
     fake("stack.validation.batches.validate", result(flights))
     fake("stack.validation.batches.alert_stale")
     fake("stack.lake.lake.Lake.append", "3f2a1b00")
@@ -34,15 +35,16 @@ def rooms(flights, fake) -> None:
 
 def result(project, *failures: str) -> BatchResult:
     page = Path(project.settings.data_docs) / "flights" / "index.html"
-    return BatchResult({}, 0, list(failures), ["rare carrier"], page)
+    return BatchResult({}, 0, list(failures), ["rare carrier"], page, rows=1200)
 
 
 def steps(calls: list[str]) -> list[str]:
     return [call for call in calls if call not in ("ingested_until", "served_until", "revision")]
 
 
-def test_a_batch_goes_to_the_lake_and_then_online(calls) -> None:
+def test_a_batch_goes_to_the_lake_and_then_online(calls, caplog) -> None:
     assert ingest("flights") == "3f2a1b00"
+    assert "1,200 rows came, 0 of them known ones that changed; 0 refused" in caplog.text
     assert steps(calls) == ["fetch", "validate", "append", "alert_stale", *SERVE]
 
 
@@ -56,7 +58,7 @@ def test_a_refused_batch_is_an_alert_and_nothing_downstream_changes(flights, cal
 
 def test_a_source_that_fails_for_a_moment_is_asked_again(calls, fake, at_once) -> None:
     at_once(module.fetch)
-    fake("stack.validation.batches.fetch", OSError("reset"), {"flights": SimpleNamespace(empty=False)})
+    fake("stack.validation.batches.fetch", OSError("reset"), BATCH)
     ingest("flights")
     assert calls.count("fetch") == 2
 

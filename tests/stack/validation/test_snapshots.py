@@ -195,6 +195,41 @@ def test_a_file_gives_only_what_is_new_in_it(shop: ProjectSpec, settings: Settin
     assert set(Project(settings, shop).lake.recent(MONDAY, TUESDAY)["customers"]["id"]) == {1, 2, 3, 4}
 
 
+def test_how_many_rows_came_and_changed_is_told(shop: ProjectSpec, settings: Settings) -> None:
+    features.apply(settings)
+    ingest(settings, shop, EPOCH, MONDAY)
+    deliver(shop.folder, *ROWS[:2], "3,38,2000,York,False,,yes", "4,50,100,Bath,True,,no")
+    result = batches.examine(Project(settings, shop), MONDAY, TUESDAY)
+    assert batches.tally(result) == "2 rows came, 1 of them known ones that changed; 0 refused"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        'rows[["income", "town"]]',
+        'rows["income"]',
+        "rows.income",
+        'rows.assign(income=rows["income"] * 2)',
+        'pd.read_csv(FILE, usecols=["town", "income"])',
+    ],
+)
+def test_a_column_that_has_gone_is_told_by_name(shop: ProjectSpec, settings: Settings, read: str) -> None:
+    file = shop.folder / "customers.csv"
+    lines = ["import pandas as pd", f"FILE = {str(file)!r}", "def fetch(since, until):", "    rows = pd.read_csv(FILE)"]
+    (shop.folder / "source.py").write_text("\n".join([*lines, f'    return {{"customers": {read}}}', ""]))
+    file.write_text("id,age,town\n1,41,Bath\n")
+    with pytest.raises(StackError, match="no column income") as raised:
+        batches.fetch(Project(settings, shop), EPOCH, MONDAY)
+    assert str(file) in str(raised.value) and "source.py, line 5" in str(raised.value)
+    assert "there are id, age, town" in str(raised.value) or "usecols" in read
+
+
+def test_another_error_of_a_source_stays_what_it_is(shop: ProjectSpec, settings: Settings) -> None:
+    (shop.folder / "source.py").write_text("def fetch(since, until):\n    return {}['token']\n")
+    with pytest.raises(KeyError, match="token"):
+        batches.fetch(Project(settings, shop), EPOCH, MONDAY)
+
+
 def test_what_is_missing_is_missing_online_and_offline(shop: ProjectSpec, settings: Settings) -> None:
     assert features.apply(settings) == {}
     ingest(settings, shop, EPOCH, MONDAY)
