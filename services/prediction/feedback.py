@@ -35,7 +35,7 @@ class FeedbackResult(BaseModel):
 
 
 def feedback_model(spec: ProjectSpec) -> type[Body]:
-    """Return the model of a feedback body: ``{"labels": [...]}``."""
+    """Return the model of a feedback body: ``{"labels": [{"prediction_id": ..., "label": ...}]}``."""
     task = tasks.of(spec)
     limits: dict[str, Any] = {"ge": Number.least, "le": Number.greatest} if task.numeric else {}
     outcome = Field(description=f"The outcome: {spec.label}", examples=[task.outcome_example], **limits)
@@ -46,7 +46,9 @@ def feedback_model(spec: ProjectSpec) -> type[Body]:
         "label": f"{task.outcomes} ({spec.label})",
         "known_at": Datetime.description,
     }
-    return body_model(spec, "Feedback", label, body, expected, "")
+    model = body_model(spec, "Feedback", label, body, expected, "")
+    model.items = '[{"prediction_id": ..., "label": ...}]'
+    return model
 
 
 def record_labels(project: Project, labels: Sequence[Any]) -> FeedbackResult | list[Mistake]:

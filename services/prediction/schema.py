@@ -46,7 +46,8 @@ class Answer(BaseModel):
         description="Event time of the oldest feature row used; null if there was none"
     )
     warnings: list[str] = Field(
-        description="Reasons why this answer is less certain: stale or missing features, new values"
+        description="Reasons why this answer is less certain: stale or missing features, new values, "
+        "numbers outside the range of training"
     )
 
 
@@ -73,6 +74,8 @@ class Body(IODescriptor):  # type: ignore[misc]  # BentoML's types are not follo
     model_config = ConfigDict(extra="forbid")
     project: ClassVar[str]
     key: ClassVar[str]
+    items: ClassVar[str] = "[...]"
+    """The list, as errors show it."""
     names: ClassVar[list[str]]
     """Fields that every item has."""
     expected: ClassVar[Mapping[str, str]]
@@ -159,13 +162,13 @@ def _expected_value(body: type[Body], mistake: Any) -> str:
     """Describe what a correct body has in this place."""
     loc = mistake["loc"]
     if mistake["type"] == "extra_forbidden":
-        return f"only {', '.join(body.expected)}" if len(loc) > 1 else f"only {body.key}"
+        return f"only {', '.join(body.expected)}" if len(loc) > 1 else f'only {{"{body.key}": {body.items}}}'
     if len(loc) > 2 and loc[2] in body.expected:
         expected, limit = body.expected[loc[2]], _limit(mistake)
         return expected if limit in expected else f"{expected}, {limit}"
     if len(loc) == 2:
         return f"an object with {', '.join(body.names)}"
-    return f'{{"{body.key}": [...]}} with 1 to {MAX_ROWS} {body.key}'
+    return f'{{"{body.key}": {body.items}}} with 1 to {MAX_ROWS} {body.key}'
 
 
 def _limit(mistake: Any) -> str:

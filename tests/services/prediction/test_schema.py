@@ -142,6 +142,17 @@ def test_a_label_is_a_number_that_models_can_hold():
             model.model_validate_json(body % (uuid4(), label))
 
 
+@pytest.mark.parametrize("body", ["{}", "[]", '{"labels": []}', '{"feedback": []}'])
+def test_a_wrong_feedback_body_is_told_the_right_one(body):
+    model = feedback.feedback_model(FLIGHTS)
+    with pytest.raises(ValidationError) as raised:
+        model.model_validate_json(body)
+    texts = [error["msg"] for error in schema.explain(model, raised.value).errors()]
+    assert all(
+        'expected {"labels": [{"prediction_id": ..., "label": ...}]}' in text.replace("only ", "") for text in texts
+    )
+
+
 @pytest.mark.parametrize("output", [float("inf"), float("-inf"), float("nan")])
 def test_a_prediction_that_json_cannot_hold_is_refused(output):
     features = SimpleNamespace(read=lambda *_: SimpleNamespace(columns={}))
