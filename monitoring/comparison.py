@@ -12,17 +12,30 @@ from evidently.core.container import MetricOrContainer
 from evidently.core.report import Snapshot
 from pandas import DataFrame
 
-from monitoring import _compat
+from monitoring import _compat, significance
 from monitoring.frames import TIME, Outcomes
+from monitoring.rules import LEAST_ROWS
+from stack.kit.drift import Sample
+from stack.serving.observed import has_time
 from stack.specification import tasks
 from stack.specification.sections import Monitoring
 from stack.specification.specs import ProjectSpec
+from stack.training.evaluation import labelled, measure
 
 MAX_ROWS = 100_000
 """Larger frames are sampled: Evidently takes about a second for each 10,000 rows of 30 columns."""
-CATEGORY_METHODS = {"psi": "psi", "jensenshannon": "jensenshannon", "wasserstein": "jensenshannon", "ks": "chisquare"}
+SIGNIFICANCE = "significance"
+"""The method of windows that have fewer rows than `min_rows`: its score is a p-value."""
+CERTAIN_ROWS = 1000
+"""From so many rows on, chance explains no score beyond a usual threshold."""
+SMALL = 0.1
+"""Standard deviations by which predictions may move: those of the reference are of the model before its refit."""
+CATEGORY_METHODS = {
+    **{"psi": "psi", "jensenshannon": "jensenshannon", "wasserstein": "jensenshannon", "ks": "chisquare"},
+    SIGNIFICANCE: SIGNIFICANCE,
+}
 """What compares a category column; Kolmogorov-Smirnov and Wasserstein are defined for numbers only."""
-P_VALUE_METHODS = {"ks"}
+P_VALUE_METHODS = {"ks", SIGNIFICANCE}
 """Methods whose score is a p-value: the column drifts below the threshold."""
 
 
@@ -30,8 +43,8 @@ P_VALUE_METHODS = {"ks"}
 class WindowComparison:
     """Window and reference as typed frames, and the drift scores of the columns once Evidently has run.
 
-    ``scores`` is empty where the window has fewer than `min_rows` rows. A column that lost all its values has the
-    score infinity.
+    ``scores`` is empty where too few rows are new to the champion. A column that lost all its values has the score
+    infinity.
     """
 
     spec: ProjectSpec
@@ -39,6 +52,8 @@ class WindowComparison:
     current: DataFrame
     outcomes: Outcomes = Outcomes()
     scores: Mapping[str, float] = field(default_factory=dict)
+    excused: frozenset[str] = frozenset()
+    """Columns whose score is beyond the threshold, and which do not drift."""
     snapshot: Snapshot | None = None
 
     @property
@@ -52,9 +67,51 @@ class WindowComparison:
         return tuple(tasks.of(self.spec).outputs)
 
     @property
+    def new(self) -> int:
+        """Number of rows that the champion has not been trained on."""
+        return int(self.current.attrs.get("new", len(self.current)))
+
+    @property
     def enough(self) -> bool:
-        """Whether the window has rows enough for a drift score to mean something."""
-        return len(self.current) >= self.policy.min_rows
+        """Whether the window has rows enough for a difference to mean something."""
+        return self.new >= LEAST_ROWS
+
+    @property
+    def few(self) -> bool:
+        """Whether the method of project.yaml needs more rows, so that a test of significance takes its place."""
+        return self.new < self.policy.min_rows
+
+    @property
+    def method(self) -> str:
+        """How a column is compared with the reference."""
+        return SIGNIFICANCE if self.few else self.policy.method
+
+    @property
+    def threshold(self) -> float:
+        """Value of the method beyond which a column drifts; of p-values, corrected for the number of columns."""
+        columns = len(self.spec.features.columns) + len(self.outputs)
+        return significance.LEVEL / columns if self.few else self.policy.threshold
+
+    @property
+    def by_share(self) -> bool:
+        """Whether a share of drifting columns gives notice, and not each: seasons may explain a few."""
+        return self.enough and not self.few and has_time(self.spec)
+
+    @property
+    def sample(self) -> Sample:
+        """The drift of the rows as of one origin."""
+        origin = self.current.attrs.get("origin", "rows")
+        return Sample(origin, self.new, self.drifted if self.enough else None, len(self.drift))
+
+    @cached_property
+    def judged(self) -> int:
+        """Number of labelled predictions."""
+        return len(labelled(self.current, list(self.outputs), self.spec.label))
+
+    @cached_property
+    def performance(self) -> dict[str, float | None] | None:
+        """The scores of the labelled predictions; None where they are too few for any."""
+        return measure(self.spec, self.current) if self.judged >= LEAST_ROWS else None
 
     @cached_property
     def lost(self) -> tuple[str, ...]:
@@ -62,9 +119,11 @@ class WindowComparison:
         if not self.enough:
             return ()
         columns = list(self.spec.features.columns)
-        current, reference = self.current[columns].isna(), self.reference[columns].isna()
-        rises = current.mean() - reference.mean() > self.policy.max_missing_rise
-        return tuple(rises.index[rises | (current.all() & ~reference.all())])
+        missing, before = self.current[columns].isna(), self.reference[columns].isna()
+        limit = (4 * significance.missing_rise_error(self.reference[columns], self.current[columns])).clip(
+            lower=self.policy.max_missing_rise
+        )
+        return tuple(limit.index[(missing.mean() - before.mean() > limit) | (missing.all() & ~before.all())])
 
     @property
     def drift(self) -> dict[str, float]:
@@ -74,18 +133,27 @@ class WindowComparison:
     @property
     def drifted(self) -> tuple[str, ...]:
         """Feature columns that drift."""
-        return tuple(column for column, score in self.drift.items() if self.drifts(score))
+        return tuple(column for column in self.drift if self.drifts(column))
 
     @property
     def prediction_drift(self) -> float | None:
         """Score of the output that drifts most; None without predictions."""
-        worst = min if self.policy.method in P_VALUE_METHODS else max
+        worst = min if self.method in P_VALUE_METHODS else max
         return worst((self.scores[output] for output in self.outputs if output in self.scores), default=None)
 
-    def drifts(self, score: float) -> bool:
-        """Whether a column with this score of the policy's method drifts; one that lost its values does."""
-        compare = operator.lt if self.policy.method in P_VALUE_METHODS else operator.ge
-        return bool(np.isinf(score)) or compare(score, self.policy.threshold)
+    @property
+    def predictions_drift(self) -> bool | None:
+        """Whether an output drifts; None without predictions."""
+        return None if self.prediction_drift is None else any(map(self.drifts, {*self.outputs} & {*self.scores}))
+
+    def drifts(self, column: str) -> bool:
+        """Whether a column drifts; one that lost its values does."""
+        return self.beyond(self.scores[column]) and column not in self.excused
+
+    def beyond(self, score: float) -> bool:
+        """Whether a score of the method is beyond the threshold."""
+        compare = operator.lt if self.method in P_VALUE_METHODS else operator.ge
+        return bool(np.isinf(score)) or compare(score, self.threshold)
 
     def comparable(self, column: str) -> bool:
         """Whether both frames have values of the column; Evidently refuses an empty one."""
@@ -96,10 +164,25 @@ def compare(
     window: WindowComparison, metrics: Sequence[MetricOrContainer], *, at: datetime, name: str
 ) -> WindowComparison:
     """Run Evidently's metrics on the frames, of which none is empty."""
+    _compat.register_test(SIGNIFICANCE, significance.p_value)
     current, reference = (_dataset(window.spec, frame) for frame in (window.current, window.reference))
     snapshot = Report(list(metrics)).run(current, reference, timestamp=at, name=name)
     scores = dict.fromkeys(window.lost, float("inf")) | _compat.drift_scores(snapshot)
-    return replace(window, snapshot=snapshot, scores=scores if window.enough else {})
+    return excused(replace(window, snapshot=snapshot, scores=scores if window.enough else {}))
+
+
+def excused(window: WindowComparison) -> WindowComparison:
+    """Excuse columns beyond the threshold: of few rows by chance, or predictions of a refit that moved them little."""
+    beyond = [column for column, score in window.scores.items() if np.isfinite(score) and window.beyond(score)]
+    level = significance.LEVEL / max(len(window.scores), 1)
+
+    def is_excused(column: str) -> bool:
+        samples = window.reference[column], window.current[column]
+        if column in window.outputs and not window.by_share:
+            return significance.p_value_beyond(*samples, SMALL) >= level
+        return not window.few and window.new < CERTAIN_ROWS and significance.p_value(*samples) >= level
+
+    return replace(window, excused=frozenset(filter(is_excused, beyond)))
 
 
 def _dataset(spec: ProjectSpec, frame: DataFrame) -> Dataset:

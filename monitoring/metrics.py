@@ -72,17 +72,17 @@ def _drift_share(window: WindowComparison) -> float | None:
     return len(window.drifted) / len(window.drift) if window.drift else None
 
 
-def _drift_table(window: WindowComparison) -> list[MetricOrContainer]:
-    policy = window.policy
+def drift_table(window: WindowComparison) -> list[MetricOrContainer]:
+    """Return the table that compares the feature columns; none where too few rows decide nothing."""
     columns = [column for column in window.spec.features.columns if window.comparable(column)]
     if not columns or not window.enough:
         return []
     table = DriftTable(
         columns=columns,
-        drift_share=policy.max_drift_share,
-        num_method=policy.method,
-        cat_method=CATEGORY_METHODS[policy.method],
-        threshold=policy.threshold,
+        drift_share=window.policy.max_drift_share,
+        num_method=window.method,
+        cat_method=CATEGORY_METHODS[window.method],
+        threshold=window.threshold,
     )
     return [table]
 
@@ -100,7 +100,7 @@ def _drift_of_each(spec: ProjectSpec) -> list[DashboardPanelPlot]:
 
 
 def _prediction_drift(window: WindowComparison) -> list[MetricOrContainer]:
-    method, threshold = window.policy.method, window.policy.threshold
+    method, threshold = window.method, window.threshold
     outputs = [output for output in window.outputs if window.comparable(output)] if window.enough else []
     return [ValueDrift(column=output, method=method, threshold=threshold) for output in outputs]
 
@@ -132,7 +132,7 @@ def _age_counter(window: WindowComparison) -> list[MetricOrContainer]:
 
 def _labelled_scores(window: WindowComparison) -> list[MetricOrContainer]:
     spec, outputs = window.spec, list(window.outputs)
-    current, reference = measure(spec, window.current) or {}, measure(spec, window.reference) or {}
+    current, reference = window.performance or {}, measure(spec, window.reference) or {}
     return [
         LabelledScore(score=score, current=value, reference=reference.get(score), outputs=outputs, label=spec.label)
         for score in scores(spec)
@@ -146,7 +146,7 @@ METRICS: tuple[MonitoredMetric, ...] = (
         "Features drifting",
         measure=_drift_share,
         rule=rules.drift,
-        draw=_drift_table,
+        draw=drift_table,
         panels=_drift_panels,
         feature_panels=_drift_of_each,
     ),
@@ -183,11 +183,14 @@ METRICS: tuple[MonitoredMetric, ...] = (
     ),
     MonitoredMetric(
         "performance",
+        measure=lambda window: window.judged,
+        rule=rules.performance,
         draw=_labelled_scores,
         panels=lambda spec: [
             _line(NAMES.get(score, score), _panel_metric("LabelledScore", score=score)) for score in scores(spec)
         ],
     ),
+    MonitoredMetric("trained_on", measure=lambda window: window.current.attrs.get("trained_on")),
     MonitoredMetric("unreadable", measure=lambda window: window.current.attrs.get("unreadable"), rule=rules.unreadable),
     MonitoredMetric("bias", measure=lambda window: window.outcomes.bias, rule=rules.bias),
     MonitoredMetric("loss", measure=lambda window: window.outcomes.loss, rule=rules.loss),

@@ -21,6 +21,7 @@ STYLE = (
     "border-left:6px solid {colour}"
 )
 COLOURS = {"retrain": "#cf222e", "notice": "#bf8700", "none": "#1a7f37"}
+UNDECIDED = "#6e7781"
 
 
 def folder(settings: Settings, project: str) -> Path:
@@ -77,9 +78,10 @@ def _with_verdict(html: str, summary: dict[str, Any]) -> str:
     """Put the policy's verdict and its numbers above Evidently's page."""
     verdict, instants = summary["verdict"], (datetime.fromisoformat(summary[key]) for key in ("since", "at"))
     since, until = (f"{instant.astimezone(UTC):%Y-%m-%d %H:%M}" for instant in instants)
+    colour = COLOURS[verdict["action"]] if verdict["decided"] or verdict["action"] != "none" else UNDECIDED
     items = "".join(f"<li>{escape(reason['text'])}</li>" for reason in verdict["reasons"])
     banner = (
-        f'<header id="verdict" style="{STYLE.format(colour=COLOURS[verdict["action"]])}">'
+        f'<header id="verdict" style="{STYLE.format(colour=colour)}">'
         f"<strong>{escape(summary['project'])}, {since} to {until} UTC: "
         f'{escape(verdict["summary"])}</strong><ul style="margin:.4rem 0">{items}</ul>'
         '<a href="./" style="color:inherit">all reports</a></header>'

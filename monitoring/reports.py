@@ -3,7 +3,7 @@
 Three things are kept of it: a snapshot in Evidently's workspace, a page, and a small summary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,10 @@ from pandas import DataFrame
 from monitoring import _compat, frames, metrics, pages, policy, workspace
 from monitoring.comparison import WindowComparison, compare
 from stack.core import clock
-from stack.kit.drift import Verdict, Window
+from stack.kit.drift import Sample, Verdict, Window
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
-from stack.training.evaluation import measure, scores
+from stack.training.evaluation import scores
 
 SNAPSHOTS = 100
 """Of each project in Evidently's UI."""
@@ -29,8 +29,9 @@ SNAPSHOTS = 100
 class Report:
     """The result of a report.
 
-    ``drift`` holds each feature column's score of the method in ``project.yaml``; it is empty where the window has
-    fewer than ``min_rows`` rows. ``path`` is the page, served by the portal as ``/reports/<project>/<name>.html``;
+    ``drift`` holds each feature column's score of the method in ``project.yaml``, or its p-value where the window has
+    fewer than ``min_rows`` rows; it is empty where they are too few to say. ``path`` is the page, served by the portal
+    as ``/reports/<project>/<name>.html``;
     ``dashboard`` the page in Evidently's UI, empty without rows.
     """
 
@@ -60,6 +61,7 @@ def run(
     name: str,
     cutoff: datetime | None = None,
     labelled: DataFrame | None = None,
+    other: DataFrame | None = None,
     created_at: datetime | None = None,
     trained: datetime | None = None,
 ) -> Report:
@@ -68,10 +70,12 @@ def run(
     Args:
         project: names the columns and the policy; reports created longer ago than its ``keep_days`` are deleted.
         reference: the champion's training reference: feature columns; label, outputs, event_timestamp if known.
-        current: rows of (at - spec.monitoring.window, at]: the same, and features_at; the label is encoded.
+        current: rows of (at - spec.monitoring.window, at]: the same, and features_at; the label is encoded. Its
+            ``attrs`` are those of :mod:`stack.serving.observed`; without them all rows are new to the champion.
         at: end of the window.
         name: letters, digits, '.', '_' and '-'; a later report's name sorts behind an earlier one's.
         cutoff: the champion's training cut-off; without it the policy never retrains.
+        other: rows of another origin, of which only the drift is told.
         labelled: rows that the champion predicted since its cut-off, for bias and loss; `current` when omitted.
         created_at: instant on the wall clock, which the age of a report is counted by; `at` when omitted.
         trained: the newest version's training cut-off: a retraining requested later has failed, and starts no
@@ -89,7 +93,8 @@ def run(
     if len(current):
         parts = [part for metric in metrics.METRICS for part in metrics.report_metrics(metric, compared)]
         compared = compare(compared, parts, at=at, name=name)
-    window = _window(compared, at)
+    others = [] if other is None else [_beside(compared, other, at)]
+    window = measured(compared, others, at)
     with workspace.writer(project.settings):
         earlier = pages.summaries(project.settings, project.name)
         verdict = policy.verdict(project, [*_history(earlier, at, trained), window], at=at, cutoff=cutoff)
@@ -99,18 +104,26 @@ def run(
     return report
 
 
-def _window(compared: WindowComparison, at: datetime) -> Window:
-    """Measure every monitored metric, for the drift policy."""
-    measured = {metric.name: metric.measure(compared) for metric in metrics.METRICS}
-    score = compared.prediction_drift
+def _beside(compared: WindowComparison, other: DataFrame, at: datetime) -> WindowComparison:
+    """Compare the feature columns of rows of another origin."""
+    typed = frames.typed(compared.spec, other, "the other frame")
+    beside = WindowComparison(compared.spec, compared.reference, typed)
+    parts = metrics.drift_table(beside)
+    return compare(beside, parts, at=at, name=str(at)) if parts else beside
+
+
+def measured(compared: WindowComparison, others: Sequence[WindowComparison], at: datetime) -> Window:
+    """Measure every monitored metric, and the drift of rows of other origins, for the drift policy."""
+    values = {metric.name: metric.measure(compared) for metric in metrics.METRICS}
     return Window(
         at=at,
         rows=len(compared.current),
-        drift_share=measured["drift"],
-        prediction_drift=None if score is None else compared.drifts(score),
+        drift_share=values["drift"] if compared.by_share else None,
+        prediction_drift=compared.predictions_drift,
         lost=compared.lost,
+        samples=[each.sample for each in (compared, *others) if each is not compared or not compared.by_share],
         **asdict(compared.outcomes),
-        measured={name: value for name, value in measured.items() if value is not None and np.isfinite(value)},
+        measured={name: value for name, value in values.items() if value is not None and np.isfinite(value)},
     )
 
 
@@ -129,7 +142,7 @@ def _report(
         drift=compared.drift,
         drifted=compared.drifted,
         prediction_drift=compared.prediction_drift,
-        performance=measure(project.spec, compared.current),
+        performance=compared.performance,
         headline=scores(project.spec),
         verdict=verdict,
     )
@@ -148,6 +161,7 @@ def _summary(spec: ProjectSpec, report: Report) -> dict[str, Any]:
     measured = summary["window"].pop("measured")
     summary["window"]["at"] = window.at.isoformat()
     summary["verdict"] |= {"action": verdict.action, "retrain": verdict.retrain, "summary": verdict.summary}
+    summary["verdict"]["decided"] = verdict.decided
     return summary | {
         "title": spec.title,
         "path": report.path.name,
@@ -175,7 +189,11 @@ def _history(summaries: list[dict[str, Any]], at: datetime, trained: datetime | 
     windows = [
         Window(
             **summary["window"]
-            | {"at": datetime.fromisoformat(summary["window"]["at"]), "measured": summary.get("measured", {})}
+            | {
+                "at": datetime.fromisoformat(summary["window"]["at"]),
+                "measured": summary.get("measured", {}),
+                "samples": [Sample(**sample) for sample in summary["window"].get("samples", ())],
+            }
         )
         for summary in summaries
     ]

@@ -19,10 +19,12 @@ def champion(project: Project, at: datetime, created_at: datetime) -> Report:
         created_at: instant on the wall clock.
     """
     version = project.registry.require_champion()
+    current, *others = observed.window(project, version, at)
     report = reports.run(
         project,
-        artifacts.reference(project.settings, version),
-        observed.window(project, version, at),
+        observed.reference(project, version, honest=bool(others)),
+        current,
+        other=next(iter(others), None),
         labelled=observed.judged(project, version, at),
         cutoff=version.cutoff,
         trained=newest.cutoff if (newest := project.registry.tagged({}, "DESC")) else None,

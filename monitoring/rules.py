@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
-from stack.kit.drift import Action, Reason, Window
+from stack.kit.drift import Action, Reason, Sample, Window
 from stack.specification.sections import Monitoring
 
 DAY = timedelta(days=1)
+LEAST_ROWS = 50
+"""Fewer rows show nothing but a shift by more than a standard deviation, and no metric worth its name."""
 Rule = Callable[["History"], Reason | None]
 """Judges the last window; None where the project has no limit for it."""
 
@@ -38,44 +40,72 @@ class History:
         return (action if counts else "none"), text
 
     def too_few(self, name: str) -> Reason | None:
-        """Return why the last window decides nothing; None where it has rows enough."""
+        """Return why the last window decides nothing; None where it has rows enough, or tells its origins apart."""
         rows, needed = self.last.rows, self.policy.min_rows
-        if rows >= needed:
+        if rows >= needed or self.last.samples:
             return None
         return Reason(name, None, needed, "none", f"{name}: {rows:,} rows; at least {needed:,} needed")
 
 
 def drift(history: History) -> Reason:
-    """Give notice from ``max_drift_share`` on."""
-    share, limit = history.last.drift_share, history.policy.max_drift_share
-    if (few := history.too_few("drift")) or share is None:
+    """Give notice from ``max_drift_share`` on, and of any drifting column of `samples`."""
+    share, samples, limit = history.last.drift_share, history.last.samples, history.policy.max_drift_share
+    if (few := history.too_few("drift")) or (share is None and not samples):
         return few or Reason("drift", None, limit, "none", "drift: no feature column could be compared")
 
     def breaks(window: Window) -> bool:
-        return window.drift_share is not None and window.drift_share >= limit
+        of_share = window.drift_share is not None and window.drift_share >= limit
+        return of_share or any(sample.drifted for sample in window.samples)
 
     action, windows = history.alarm(breaks, "notice")
-    text = f"drift: {share:.0%} of the feature columns, notice from {limit:.0%}{windows}"
-    return Reason("drift", share, limit, action, text)
+    texts = [] if share is None else [f"{share:.0%} of the feature columns, notice from {limit:.0%}"]
+    text = f"drift: {'; '.join([*texts, *map(_described, samples)])}{windows}"
+    counts = [len(sample.drifted) for sample in samples if sample.drifted is not None]
+    return Reason("drift", max(counts, default=None) if share is None else share, limit, action, text)
+
+
+def _described(sample: Sample) -> str:
+    """Return what is said of the drift of rows of one origin."""
+    rows = f"{sample.rows:,} {sample.origin}"
+    if sample.drifted is None:
+        return f"{rows}, too few to say (at least {LEAST_ROWS} needed)"
+    if not sample.drifted:
+        return f"no column in {rows}"
+    return f"{', '.join(sample.drifted)} in {rows} ({len(sample.drifted)} of {sample.columns} columns)"
 
 
 def predictions(history: History) -> Reason:
     """Give notice when the predictions drift."""
     drifts, threshold = history.last.prediction_drift, history.policy.threshold
     if (few := history.too_few("predictions")) or drifts is None:
-        return few or Reason("predictions", None, threshold, "none", "predictions: none in the window")
+        text = "predictions: too few, or none, in the window"
+        return few or Reason("predictions", None, threshold, "none", text)
     action, windows = history.alarm(lambda window: bool(window.prediction_drift), "notice")
-    text = f"predictions: {'drift' if drifts else 'no drift'} by {history.policy.method}{windows}"
+    method = history.policy.method if history.last.rows >= history.policy.min_rows else "a test of significance"
+    text = f"predictions: {'drift' if drifts else 'no drift'} by {method}{windows}"
     return Reason("predictions", float(drifts), threshold, action, text)
 
 
 def missing(history: History) -> Reason:
     """Give notice of columns that miss more values than the reference, by ``max_missing_rise``."""
-    lost, limit = history.last.lost, history.policy.max_missing_rise
+    lost, limit, decided = history.last.lost, history.policy.max_missing_rise, history.last.decided
     if not lost:
-        return Reason("missing", 0, limit, "none", "missing: no column lost its values")
+        text = "missing: no column lost its values" if decided else "missing: too few rows to say"
+        return Reason("missing", 0 if decided else None, limit, "none", text)
     text = f"missing: {', '.join(lost)} lost values; serving continues without them"
     return Reason("missing", len(lost), limit, "notice", text)
+
+
+def performance(history: History) -> Reason | None:
+    """Tell how many labelled rows the metrics are of; rows that the champion was trained on are none of them."""
+    rows, trained_on = (history.last.measured.get(name) for name in ("performance", "trained_on"))
+    if rows is None:
+        return None
+    few = f", too few to say (at least {LEAST_ROWS} needed)" if rows < LEAST_ROWS else ""
+    more = f"; {trained_on:,.0f} others are left out, as the champion was trained on them" if trained_on else ""
+    return Reason(
+        "performance", None if few else rows, LEAST_ROWS, "none", f"performance: {rows:,.0f} labelled rows{few}{more}"
+    )
 
 
 def unreadable(history: History) -> Reason | None:
@@ -97,7 +127,7 @@ def _labelled(name: Literal["bias", "loss"], history: History) -> Reason | None:
     value, labelled = getattr(history.last, name), history.last.labelled
     if value is None or labelled < policy.min_labelled:
         text = f"{labelled:,} labelled rows since the cut-off; at least {policy.min_labelled:,} needed"
-        return Reason(name, value, limit, "none", f"{name}: {text}")
+        return Reason(name, None, limit, "none", f"{name}: {text}")
 
     def breaks(window: Window) -> bool:
         measured = getattr(window, name)

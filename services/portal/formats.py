@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from markupsafe import Markup
+
 TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 """How metrics are written; others by their name."""
 
@@ -36,4 +38,12 @@ def figures(report: Mapping[str, Any]) -> dict[str, str]:
     return dict(report.get("figures") or texts)
 
 
-FILTERS = {"instant": instant, "number": number, "titled": titled, "figures": figures}
+def verdict(report: Mapping[str, Any]) -> Markup:
+    """Format the verdict of a report as a tag: what follows, ``quiet``, or that the rows were too few to say."""
+    action, decided = report["verdict"]["action"], report["verdict"].get("decided", True)
+    name = action if action != "none" or decided else "undecided"
+    text = {"none": "quiet", "undecided": "too few to say"}.get(name, name)
+    return Markup('<span class="tag {}" title="{}">{}</span>').format(name, report["verdict"]["summary"], text)
+
+
+FILTERS = {"instant": instant, "number": number, "titled": titled, "figures": figures, "verdict": verdict}

@@ -7,14 +7,27 @@ A project may have its own policy, in ``projects/<name>/drift.py``::
 `usual` is the verdict of ``monitoring`` in project.yaml: return it, with more or fewer reasons, or another verdict.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["Action", "Reason", "Verdict", "Window"]
+__all__ = ["Action", "Reason", "Sample", "Verdict", "Window"]
 
 Action = Literal["retrain", "notice", "none"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The drift of rows of one origin, of which a single drifting column gives notice."""
+
+    origin: str
+    """``requests``, or ``new rows`` of the lake."""
+    rows: int
+    drifted: Sequence[str] | None = None
+    """Feature columns that drift; None when the rows were too few to say."""
+    columns: int = 0
+    """Number of feature columns that were compared."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +38,7 @@ class Window:
     """End of the window."""
     rows: int
     drift_share: float | None = None
-    """Share of the feature columns that drift; None when the rows were too few to say."""
+    """Share of the feature columns that drift; None when the rows were too few to say, or `samples` say it."""
     prediction_drift: bool | None = None
     """Whether the answers drift; None as above, or without answers."""
     lost: tuple[str, ...] = ()
@@ -36,10 +49,17 @@ class Window:
     """Mean answer minus mean outcome of those within the bias window; None without labels."""
     loss: float | None = None
     """Mean loss of the same rows: log-loss, or squared error."""
+    samples: Sequence[Sample] = ()
+    """Rows of a table without time, and rows too few for a share of the columns, by origin."""
     retrained: bool = False
     """Whether a retraining was requested at this instant."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Value of each monitored metric that is defined in the window."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether the rows were enough to say whether they drift."""
+        return self.drift_share is not None or any(sample.drifted is not None for sample in self.samples)
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,7 @@ class Reason:
 
     name: str
     found: float | None
+    """None where too little was measured to decide."""
     limit: float | None
     action: Action
     text: str
@@ -75,8 +96,15 @@ class Verdict:
         return "retrain" if self.retrain else "notice" if self.notice else "none"
 
     @property
+    def decided(self) -> bool:
+        """Whether any rule but those of the champion's age and of unreadable rows had enough to decide."""
+        return any(reason.found is not None for reason in self.reasons if reason.name not in ("age", "unreadable"))
+
+    @property
     def summary(self) -> str:
-        """One line: what follows, and the rules that asked for it."""
+        """One line: what follows, and the rules that asked for it, or why none could decide."""
+        if self.action == "none" and not self.decided:
+            return "; ".join(["Undecided", *(reason.text for reason in self.reasons if reason.name == "drift")])
         reasons = [reason.text for reason in self.reasons if reason.action == self.action != "none"]
         action = {"retrain": "Retrain", "notice": "Notice", "none": "Nothing to do"}[self.action]
         return f"{action}: {'; '.join(reasons)}" if reasons else action

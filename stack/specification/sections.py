@@ -195,7 +195,8 @@ class Monitoring(Spec):
     max_missing_rise: float = 0.2
     """A notice is given when a column misses this share of its values more than in the reference."""
     min_rows: int = 1000
-    """Fewer rows decide nothing."""
+    """Of fewer rows, or of a table without time, any column gives notice that drifts; of fewer rows, by a test of
+    significance (5 % of reports at most give false notice). Fewer than 50 decide nothing."""
     max_bias: float | None = None
     """Retrain when |mean answer - mean outcome| over `bias_window` exceeds this: a probability, or the outcome's unit;
     null never does ..."""

@@ -96,7 +96,7 @@ def catalog(running: Settings) -> tuple[str, str]:
 
 
 def drift_report(running: Settings) -> tuple[str, str]:
-    return f"{running.portal_url}/reports/{PROJECT}/{report(running)['path']}", "Calibration bias"
+    return f"{running.portal_url}/reports/{PROJECT}/{report(running)['path']}", "Missing values"
 
 
 def sweep(running: Settings) -> tuple[str, str]:
@@ -124,7 +124,7 @@ def evidently_dashboard(running: Settings) -> tuple[str, str]:
 
 
 def evidently_report(running: Settings) -> tuple[str, str]:
-    return running.monitoring_url + report(running)["dashboard"], "Calibration bias"
+    return running.monitoring_url + report(running)["dashboard"], "Missing values"
 
 
 def prefect_run(running: Settings) -> tuple[str, str]:

@@ -119,6 +119,17 @@ def test_the_count_of_drifted_columns_is_evidentlys_own_and_compares_none_again(
         assert ours[0]["value"] == own[0]["value"] == {"count": 1, "share": 0.5}
 
 
+def test_a_test_of_our_own_compares_numbers_and_categories():
+    with reach(EVIDENTLY, "stattests.registry.register_stattest"):
+        _compat.register_test("ours", lambda reference, current: len(current) / len(reference) / 4)
+        frames = [pd.DataFrame({"moved": range(size), "kind": "a"}) for size in (100, 50)]
+        reference, current = (evidently.Dataset.from_pandas(frame) for frame in frames)
+        table = DriftTable(num_method="ours", cat_method="ours", threshold=0.2, drift_share=0.3)
+        snapshot = evidently.Report([table]).run(current, reference)
+        assert _compat.drift_scores(snapshot) == {"moved": 0.125, "kind": 0.125}
+        assert snapshot.dict()["metrics"][0]["value"]["count"] == 2
+
+
 def test_widgets_are_drawn():
     with reach(EVIDENTLY, "legacy.renderers.html_widgets"):
         assert _compat.counters("Missing values", ["1.00 %", "2.00 %"]).title == "Missing values"

@@ -82,7 +82,7 @@ def test_a_report_of_an_older_release_is_read(home, spec, frame, repeated):
 
     assert second.verdict.action == "none"
     assert set(summary["window"]) == {
-        *("at", "rows", "drift_share", "prediction_drift", "lost", "labelled", "bias", "loss", "retrained"),
+        *("at", "rows", "drift_share", "prediction_drift", "lost", "labelled", "bias", "loss", "samples", "retrained"),
     }
 
 

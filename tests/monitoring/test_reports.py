@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from evidently.ui.workspace import Workspace
 
-from monitoring import reports, workspace
+from monitoring import pages, reports, workspace
 from monitoring.comparison import CATEGORY_METHODS
 from stack.core.errors import StackError
 from stack.project import Project
@@ -55,15 +55,75 @@ def test_every_method_of_the_specification_gives_the_scores_that_evidently_gives
     )
 
 
-def test_too_few_rows_decide_nothing(home, spec, frame):
-    report = reports.run(
-        Project(home, spec), frame(seed=1), frame(rows=199, shift=9.0), at=AT, name="r1", cutoff=CUTOFF
+def test_too_few_rows_decide_nothing_and_say_so(home, spec, frame):
+    report = reports.run(Project(home, spec), frame(seed=1), frame(rows=49, shift=9.0), at=AT, name="r1", cutoff=CUTOFF)
+
+    assert (report.window.drift_share, report.drifted, report.performance) == (None, (), None)
+    assert (report.verdict.action, report.verdict.decided) == ("none", False)
+    assert report.verdict.summary == "Undecided; drift: 49 rows, too few to say (at least 50 needed)"
+    page = report.path.read_text()
+    assert report.verdict.summary in page and pages.UNDECIDED in page and pages.COLOURS["none"] not in page
+
+
+def test_a_shift_of_few_rows_is_told_from_chance_column_by_column(home, spec, frame):
+    few = spec.model_copy(update={"monitoring": spec.monitoring.model_copy(update={"min_rows": 1000})})
+    calm, shifted = frame(rows=199), frame(rows=199, shift=1.0)
+    lost = calm.assign(origin_id=calm["origin_id"].where(calm.index % 3 > 0))
+    others = calm.assign(origin_id=calm["origin_id"].where(calm.index % 5 > 0, "BOS"))
+
+    verdicts = [
+        reports.run(Project(home, few), frame(seed=1), rows, at=AT, name=f"r{number}", cutoff=CUTOFF).verdict
+        for number, rows in enumerate((calm, shifted, lost, others))
+    ]
+
+    assert [verdict.action for verdict in verdicts] == ["none", "notice", "notice", "notice"]
+    assert verdicts[0].decided
+    assert verdicts[1].summary == "Notice: drift: moved in 199 rows (1 of 3 columns)"
+    assert "missing: origin_id lost values" in verdicts[2].summary
+    assert "origin_id in 199 rows" in verdicts[3].summary
+
+
+def test_a_score_that_chance_explains_is_no_drift(home, spec, frame):
+    policy = spec.monitoring.model_copy(update={"min_rows": 60, "max_drift_share": 0.1})
+    noisy = spec.model_copy(update={"monitoring": policy})
+
+    def drifted(shift: float, seed: int) -> tuple[str, ...]:
+        rows = frame(rows=60, shift=shift, seed=seed)
+        return reports.run(Project(home, noisy), frame(seed=99), rows, at=AT, name="r1").drifted
+
+    by_psi = [drifted(0.0, seed) for seed in range(5)]
+    assert by_psi == [()] * 5
+    assert drifted(1.0, 0) == ("moved",)
+
+
+def test_the_rows_of_another_origin_are_told_apart(home, spec, frame):
+    snapshot = {"tables": {"rows": spec.tables["rows"].model_copy(update={"snapshot": True})}}
+    timeless = Project(home, spec.model_copy(update=snapshot))
+    requests, new = frame(rows=600), frame(rows=300, shift=2.0)
+    requests.attrs, new.attrs = {"origin": "requests"}, {"origin": "new rows"}
+
+    told = reports.run(timeless, frame(seed=1), requests, other=new, at=AT, name="r1")
+    turned = reports.run(timeless, frame(seed=1), new, other=requests.iloc[:20], at=AT, name="r2")
+
+    assert told.verdict.summary == "Notice: drift: no column in 600 requests; moved in 300 new rows (1 of 3 columns)"
+    assert turned.verdict.summary == (
+        "Notice: drift: moved in 300 new rows (1 of 3 columns); 20 requests, too few to say (at least 50 needed)"
     )
 
-    assert report.window.drift_share is None
-    assert report.drifted == ()
-    assert report.verdict.action == "none"
-    assert "199 rows; at least 200 needed" in report.path.read_text()
+
+def test_a_champion_is_not_judged_on_rows_that_it_was_trained_on(home, spec, frame):
+    rows = frame()
+    rows.attrs = {"origin": "new rows", "new": 0, "trained_on": 600}
+
+    report = reports.run(Project(home, spec), frame(seed=1), rows.assign(late=np.nan), at=AT, name="r1")
+
+    assert (report.performance, report.drifted, report.verdict.decided) == (None, (), False)
+    texts = {reason.name: reason.text for reason in report.verdict.reasons}
+    assert texts["drift"] == "drift: 0 new rows, too few to say (at least 50 needed)"
+    assert texts["performance"] == (
+        "performance: 0 labelled rows, too few to say (at least 50 needed); 600 others are left out, as the champion "
+        "was trained on them"
+    )
 
 
 def test_an_empty_window_is_reported(home, spec, frame):

@@ -17,6 +17,7 @@ from services.portal.links import Origin, outside
 from stack.core import migrations
 from stack.core.database import decisions, engine
 from stack.core.settings import Settings
+from stack.registry.registry import Registry
 from stack.specification import example
 from tests.polling import PATIENCE_SECONDS, eventually
 
@@ -234,6 +235,12 @@ def test_links_follow_the_name_that_the_browser_used(home):
     assert outside(every, "mlflow", Origin("stack.lan")) == "http://stack.lan:5000"
     assert outside(here, "mlflow", Origin("stack.lan", True)) == f"https://stack.lan:{home.lan_mlflow_port}"
     assert outside(elsewhere, "mlflow", Origin("stack.lan")) == "https://mlflow.example.org"
+
+
+def test_a_project_without_champion_offers_no_request(home, portal, monkeypatch):
+    monkeypatch.setattr(Registry, "aliased", lambda *_: None)
+    page = settled(portal(home), "Nothing answers before it has a champion: <code>make run PROJECT=flights</code>")
+    assert "/flights/predict" not in page
 
 
 def test_the_curl_command_is_what_a_shell_reads():
