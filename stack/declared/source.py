@@ -15,10 +15,13 @@ from stack.core.errors import StackError
 from stack.declared import instants
 from stack.specification import table
 from stack.specification.fields import TYPES
+from stack.specification.frames import INSTANT
 from stack.specification.sources import Source
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS, Column
 
+AROUND = timedelta(days=1)
+"""A row is known so soon before or after its instant, where a source says when."""
 TRUE, FALSE = ("true", "1", "1.0", "yes", "y", "t", "on"), ("false", "0", "0.0", "no", "n", "f", "off")
 
 
@@ -68,7 +71,9 @@ class DeclaredSource:
         by = self._time if asked else self._known or self._time
         whole = ROW in self.spec.tables[ROWS].key  # the number of a line counts from the first one
         time = columns[by].source or by if by and not columns[by].parts and not whole else None
-        after = timedelta(0) if asked or self._known else self.source.known_after
+        if asked and self.source.knows_when:  # by when a row was known, not by its instant
+            since, until = since - AROUND, until + AROUND
+        after = timedelta(0) if asked or self._known or self.source.knows_when else self.source.known_after
         return sources.Query(list(dict.fromkeys(names)), time, since - after, until - after)
 
     def _rows(self, since: datetime, until: datetime, *, asked: bool = False) -> DataFrame:
@@ -81,6 +86,8 @@ class DeclaredSource:
             rows[ROW] = range(len(rows))
         if not self._time:
             return rows
+        if sources.AVAILABLE_AT in raw:
+            return rows.assign(available_at=pd.to_datetime(raw[sources.AVAILABLE_AT], utc=True).astype(INSTANT))
         known = rows[self._known] if self._known else rows[self._time] + self.source.known_after
         return rows.assign(available_at=known)
 

@@ -1,7 +1,7 @@
 """The section ``source`` of a project's specification: where its rows come from, a class for each kind."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Discriminator, Field, field_validator, model_validator
@@ -17,8 +17,12 @@ Sensor = Annotated[str, Field(pattern=SENSOR)]
 class SourceSection(Spec):
     """What every kind of source has. Values that name a secret of ``.env`` are written ``${NAME}``."""
 
+    knows_when: ClassVar[bool] = False
+    """Whether the source says since when each row is known."""
+    numbered: ClassVar[bool] = False
+    """Whether the number of its line may identify a row."""
     key: list[str] = []
-    """Columns that identify a row, as the project calls them; when left out, the number of its line does."""
+    """Columns that identify a row, as the project calls them; when left out, the number of its line does in a file."""
     zone: str = "UTC"
     """Zone of instants that name none, and of the local clock of formulas such as `hour(date)`."""
     known_after: timedelta = timedelta(0)
@@ -66,6 +70,7 @@ class FileSection(SourceSection):
 class File(FileSection):
     """A file: CSV, Parquet, Excel, JSON or JSON lines, on this machine or at a URL (`https://`, `s3://`, `file://`)."""
 
+    numbered = True
     kind: Literal["file"] = "file"
     package: str = ""
     """PyPI package, by its import name, that carries the file; the path is then inside it."""
@@ -74,6 +79,7 @@ class File(FileSection):
 class Folder(FileSection):
     """A folder, or an `s3://` prefix: each file that is put there is read once, its rows known from then on."""
 
+    knows_when = True
     kind: Literal["folder"] = "folder"
     pattern: str = "*"
     """Which files, like `*.csv` or `2024/**/*.csv`; hidden ones are never read."""
@@ -188,6 +194,7 @@ class HomeAssistant(SourceSection):
     A row is known ten minutes after its end. Energy meters and the like count what was added in a period.
     """
 
+    knows_when = True
     kind: Literal["home_assistant"]
     url: Url
     """Address, like `http://homeassistant.local:8123`."""

@@ -81,8 +81,7 @@ class ProjectSpec(Spec):
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         if self.columns:
-            key = self.source.key if self.source else []
-            for problem in table.problems(self.columns, self.label, key, self.features.parsed):
+            for problem in table.problems(self.columns, self.label, self.source, self.features.parsed):
                 raise ValueError(problem)
         kind, count = tasks.KINDS[self.task], len(self.classes)
         if count not in kind.class_counts or len(set(self.classes)) < count:

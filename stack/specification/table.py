@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from stack.specification import formulas
 from stack.specification.request import FieldTypeName
 from stack.specification.sections import Spec
+from stack.specification.sources import Source
 
 ROWS = "rows"
 """The only table of a project with ``columns``."""
@@ -122,9 +123,13 @@ def features(columns: Columns, project: str, label: str, section: dict[str, Any]
     return {"service": f"{project}_v1", "entities": of_role(columns, "key"), "columns": kinds} | section
 
 
-def problems(columns: Columns, label: str, key: list[str], written: Mapping[str, formulas.Formula]) -> Iterator[str]:
+def problems(
+    columns: Columns, label: str, source: Source | None, written: Mapping[str, formulas.Formula]
+) -> Iterator[str]:
     """Yield what contradicts itself, each beginning with its key."""
-    keys = of_role(columns, "key")
+    keys, key = of_role(columns, "key"), source.key if source else []
+    if source and not (source.numbered or key or of_role(columns, "id")):
+        yield f"source.key: the columns that identify a row, as the rows of kind {source.kind} have no number"
     if label not in columns:
         yield f"label: one of the columns: {', '.join(columns)}"
     for role in ("time", "known"):
@@ -134,7 +139,11 @@ def problems(columns: Columns, label: str, key: list[str], written: Mapping[str,
         yield f"source.key: columns of the project, {', '.join(columns)}"
     if keys and not time(columns):
         yield f"columns.{keys[0]}: a column of role time beside it, as a past is in time"
-    asked = {name: columns[name].type for name in request(columns, label)}
+    yield from _in_formulas(columns, label, written)
+
+
+def _in_formulas(columns: Columns, label: str, written: Mapping[str, formulas.Formula]) -> Iterator[str]:
+    keys, asked = of_role(columns, "key"), {name: columns[name].type for name in request(columns, label)}
     numbers = [name for name, column in columns.items() if column.type in ("number", "integer", "boolean")]
     for name, formula in written.items():
         problem = "a name that no column has" if name in columns else formula.problem(asked, keys, [*numbers, label])

@@ -1,6 +1,7 @@
 """Rows of a declared source: types, names and instants, and what becomes of values that are none of their type."""
 
-from datetime import timedelta
+import sqlite3
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -92,3 +93,41 @@ def test_whole_numbers_beside_a_gap_keep_their_text(folder):
     table["weather"] = np.where(np.arange(600) % 5 == 0, np.nan, 12.0)
     of = project(folder, table, ("values: [rain, sun]", "values: ['12']"))
     assert set(rows(of)["weather"].dropna()) == {"12"} and rows(of)["weather"].isna().sum() == 120
+
+
+def test_files_that_come_into_a_folder_are_batches(folder):
+    of = project(
+        folder, sales(), ("source: {path: data/declared.csv", "source: {kind: folder, path: inbox, settled: PT0S")
+    )
+    inbox = folder.root / "projects/declared/inbox"
+    inbox.mkdir()
+    began = datetime.now(UTC) - timedelta(seconds=2)
+    sales().iloc[:100].to_csv(inbox / "first.csv", index=False)
+    sales().iloc[100:150].to_csv(inbox / "second.csv", index=False)
+    until = datetime.now(UTC) + timedelta(seconds=2)
+    fetched = of.source.fetch(began, until)["rows"]
+    assert len(fetched) == 150 and (fetched["available_at"] > pd.Timestamp(began)).all()
+    assert of.source.fetch(until, until + timedelta(days=1))["rows"].empty
+    assert sorted(of.spec.tables["rows"].key) == ["order_no"] and not of.spec.tables["rows"].snapshot
+
+
+def test_a_table_of_a_database_is_a_source(folder):
+    of = project(
+        folder,
+        sales(),
+        ("source: {path: data/declared.csv", "source: {kind: sql, url: 'sqlite:///shop.db', table: sales"),
+    )
+    with sqlite3.connect(folder.root / "projects/declared/shop.db") as database:
+        sales().to_sql("sales", database, index=False)
+    since, until = of.spec.clock.start, of.spec.clock.first_now
+    whole = rows(of)
+    assert len(whole) == 600 and whole["promo"].dtype == bool
+    middle = since + (until - since) / 2
+    parts = [of.source.fetch(*window)["rows"] for window in ((since, middle), (middle, until))]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+
+
+def test_rows_of_a_database_need_a_key(folder):
+    of = "source: {kind: sql, url: 'sqlite:///shop.db', table: sales"
+    with pytest.raises(StackError, match=r"(?s)source.key.*rows of kind sql have no number"):
+        project(folder, sales(), ("source: {path: data/declared.csv", of), ("role: id", "role: later"))
