@@ -26,7 +26,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from services import guard
-from services.portal import _compat, catalog_page, formats, headers, publish, report_index, watch
+from services.portal import _compat, catalog_page, follow, formats, headers, report_index, watch
 from services.portal.cache import Cache
 from services.portal.links import Origin, outside
 from services.portal.projects import Card, card
@@ -35,6 +35,8 @@ from stack.core.problems import Problem
 from stack.core.settings import Settings
 from stack.ops import health, scheduled
 from stack.ops.tools import TIMEOUT_SECONDS, ToolState, ask, inside, tools
+from stack.publishing.publisher import Publisher
+from stack.sources.subscriber import Subscriber
 from stack.specification import example, specs
 
 HERE = Path(__file__).parent
@@ -71,7 +73,8 @@ def build(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
         async with portal.client:
-            background = [watch.forever(settings, portal.client), publish.forever(settings)]
+            followers = follow.forever(Publisher(settings)), follow.forever(Subscriber(settings))
+            background = [watch.forever(settings, portal.client), *followers]
             tasks = [*map(asyncio.create_task, background)]
             yield {"portal": portal}
             for task in tasks:

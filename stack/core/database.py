@@ -18,6 +18,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -102,6 +103,19 @@ outbox = Table(
     Column("message", JSON, nullable=False),
     Column("waits_since", DateTime(timezone=True), nullable=False),  # on the wall clock
     Index("outbox_by_sink", "project", "sink", "number"),
+)
+
+messages = Table(  # of MQTT brokers, as they came
+    "messages",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("project", String, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("packet", Integer, nullable=False),  # the broker's number of the message until it is acknowledged
+    Column("received_at", DateTime(timezone=True), nullable=False),  # on the wall clock, never before an earlier one
+    Index("messages_by_time", "project", "received_at"),
+    Index("messages_by_packet", "project", "packet", "number"),
 )
 
 scheduled = Table(

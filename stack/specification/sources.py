@@ -216,10 +216,32 @@ class HomeAssistant(SourceSection):
         return self
 
 
+class Mqtt(SourceSection):
+    """Messages of an MQTT broker: a row each, kept on the disk before it is acknowledged, while the stack runs or not.
+
+    The columns are `topic`, its levels `topic.0`, `topic.1` and so on, `received_at`, the keys of a JSON object, and
+    `value` of a payload that is a number or a text.
+    """
+
+    kind: Literal["mqtt"]
+    host: str
+    """Of the broker."""
+    port: int = Field(1883, ge=1, le=65535)
+    """Of the broker; usually 8883 with TLS."""
+    tls: bool = False
+    """Whether the connection is encrypted, and the broker's certificate checked."""
+    username: str = ""
+    """Of the broker; without a login when left out."""
+    password: Secret = ""
+    """Of the broker, as `${MQTT_PASSWORD}`."""
+    topics: list[str] = Field(min_length=1)
+    """Topics or filters, like `zigbee2mqtt/+` or `meter/#`."""
+
+
 def _with_kind(section: Any) -> Any:
     return {"kind": "file"} | section if isinstance(section, dict) else section
 
 
 Source = Annotated[
-    File | Folder | Sql | Http | Influxdb | HomeAssistant, Discriminator("kind"), BeforeValidator(_with_kind)
+    File | Folder | Sql | Http | Influxdb | HomeAssistant | Mqtt, Discriminator("kind"), BeforeValidator(_with_kind)
 ]

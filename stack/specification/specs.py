@@ -114,6 +114,16 @@ def names() -> list[str]:
     return [name for name, package in _packages().items() if not package or find_spec(package)]
 
 
+def stamps() -> dict[str, tuple[int, int]]:
+    """Return the time and size of each project.yaml, which tell whether it has changed."""
+    found = {}
+    for name in names():
+        with suppress(FileNotFoundError):  # removed since it was listed
+            state = (PROJECTS / name / "project.yaml").stat()
+            found[name] = state.st_mtime_ns, state.st_size
+    return found
+
+
 def examples() -> list[str]:
     """Return the names of the examples whose data is not installed."""
     return [name for name, package in _packages().items() if package and not find_spec(package)]
