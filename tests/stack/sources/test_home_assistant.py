@@ -8,7 +8,7 @@ import pytest
 from stack.core.errors import StackError, UnavailableError
 from stack.sources import AVAILABLE_AT, home_assistant
 from tests.polling import eventually
-from tests.stack.sources.conftest import FIRST, LAST
+from tests.stack.sources.conftest import FIRST, LAST, documented
 from tests.stack.sources.hass import HomeAssistant
 from tests.stack.sources.servers import web
 from tests.stacks import free_ports
@@ -27,6 +27,9 @@ def hass(tmp_path_factory):
         server.import_statistics("sensor.outdoor", START, warm, meter=False)
         counted = [{"state": number * 0.5, "sum": number * 0.5} for number in range(HOURS)]
         server.import_statistics("sensor.energy", START, counted, meter=True)
+        for sensor in ("outdoor_temperature", "grid_power"):
+            server.import_statistics(f"sensor.{sensor}", START, warm[:24], meter=False)
+        server.import_statistics("sensor.energy_meter", START, counted[:24], meter=True)
         yield server
 
 
@@ -47,6 +50,13 @@ def test_statistics_are_read_with_means_and_what_meters_added(section, read):
     assert (rows["end"] - rows["time"] == HOUR).all() and (rows[AVAILABLE_AT] - rows["end"] == SETTLED).all()
     assert list(rows["outdoor"]) == [number % 24 for number in range(HOURS)]
     assert (rows["warmest"] == rows["outdoor"] + 0.5).all() and (rows["energy"][1:] == 0.5).all()
+
+
+def test_the_page_from_home_assistant_is_as_it_is_said(hass, read, env):
+    env(HOME_ASSISTANT_TOKEN=hass.token)
+    (section,) = documented("from-home-assistant.md")
+    rows = read(section | {"url": hass.url}, ["time", "end", "outdoor", "peak", "energy"], "time")
+    assert len(rows) == 24 and (rows["peak"] == rows["outdoor"] + 0.5).all() and (rows["energy"][1:] == 0.5).all()
 
 
 def test_any_windows_hold_each_hour_once(section, read):

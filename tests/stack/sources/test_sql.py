@@ -5,6 +5,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import event, text
 from stack import sources
 from stack.core.errors import StackError, UnavailableError
 from stack.sources import Query, sql
-from tests.stack.sources.conftest import FIRST, LAST, declared
+from tests.stack.sources.conftest import FIRST, LAST, declared, documented
 from tests.stack.sources.processes import Postgres
 from tests.stacks import free_ports
 
@@ -71,6 +72,14 @@ def test_a_query_may_name_the_window(postgres, read):
     query = "SELECT id, aware AS at FROM shop.sales WHERE aware > :since AND aware <= :until AND id::int % 2 = 0;"
     rows = read(section(postgres, query=query), ["id", "at"], "at", START, START + 6 * HOUR)
     assert list(rows["id"]) == [2, 4, 6]
+
+
+def test_the_page_from_a_database_is_as_it_is_said(postgres, read, env):
+    password = quote(Postgres.password, safe="")
+    env(SALES_DB=f"postgresql://me:{password}@127.0.0.1:{postgres.port}/postgres")
+    (section,) = documented("from-a-database.md")
+    assert len(read(section, ["id", "local"], "local", START, START + HOUR)) <= 7
+    assert len(read(section, ["id"])) == ROWS
 
 
 def test_a_query_without_time_gives_all_rows(postgres, read):
