@@ -223,6 +223,7 @@ class Mqtt(SourceSection):
     `value` of a payload that is a number or a text.
     """
 
+    knows_when = True
     kind: Literal["mqtt"]
     host: str
     """Of the broker."""
