@@ -31,7 +31,9 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 
 @main.command()
 @click.argument("name")
-@click.option("--from", "file", type=click.Path(path_type=Path), prompt="Which table", help="CSV, TSV or Parquet.")
+@click.option("--from", "place", prompt="Which table", help="A file, a folder, a URL, or a key of .env with one.")
+@click.option("--table", help="Of a database: table, view or query.")
+@click.option("--sensor", help="Of Home Assistant: sensors, separated by commas.")
 @click.option("--target", help="Column to be predicted.")
 @click.option("--time", help="Column, or columns a,b, with the instant of a row; none for a table without time.")
 @click.option("--known", help="Column with the instant at which the outcome of a row is known; none for none.")
@@ -40,14 +42,14 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
 @click.option("--keep", help="Columns to use although they seem to give the target away, separated by commas.")
 @click.option("--unfinished", is_flag=True, help="Keep what was written though it does not run.")
-def new(name: str, file: Path, unfinished: bool, **wishes: str | None) -> None:
+def new(name: str, place: str, unfinished: bool, **wishes: str | None) -> None:
     """Write the project NAME from a table; asks for what is not given; off a terminal it chooses, but no target."""
     from stack.authoring import rehearsal
     from stack.authoring.scaffold import project
     from stack.authoring.scaffold.choices import Wishes
 
     now, ask = datetime.now(UTC), _ask if sys.stdin.isatty() else None
-    written = project.write(name, file.expanduser(), Wishes(**wishes), now, ask)
+    written = project.write(name, place, Wishes(**wishes), now, ask)
     click.echo("\n".join(f"  {note}" for note in written.notes))
     try:
         outcome = rehearsal.run(name, now, lambda line: click.echo(f"trying it out: {line}"))

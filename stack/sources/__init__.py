@@ -25,12 +25,14 @@ class Query:
     """What is asked of a source."""
 
     columns: list[str]
-    """Wanted, as the source calls them."""
+    """Wanted, as the source calls them; none for all there are."""
     time: str | None
     """Column with the instant at which a row is known, or from which that follows; None: all rows are wanted."""
     since: datetime
     until: datetime
     """Rows with since < time <= until are wanted; a source may give others too."""
+    most: int | None = None
+    """So many rows are enough."""
 
 
 def read(source: Source, folder: Path, query: Query) -> DataFrame:
@@ -60,6 +62,12 @@ def _module(source: Source) -> Any:
 def key(folder: Path, name: str) -> str:
     """Return the place of a key of the section ``source``, for an error."""
     return f"{folder}/project.yaml, key source{name and '.'}{name}"
+
+
+def chosen(where: str, query: Query, rows: DataFrame) -> DataFrame:
+    """Return the wanted columns of rows, or raise a StackError that names the first that is not there."""
+    require(where, query.columns, rows)
+    return rows[query.columns] if query.columns else rows
 
 
 def require(where: str, columns: list[str], found: Iterable[Any]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from stack.kit import packaged, parquet
-from stack.sources import Query, require, storage, tables
+from stack.sources import Query, chosen, require, storage, tables
 from stack.specification.sources import File, Format
 
 
@@ -27,8 +27,7 @@ def read(source: File, folder: Path, query: Query) -> pd.DataFrame:
             table = _unchanged(path, kind, options, source.path, state.st_mtime_ns, state.st_size)
         else:
             table = tables.read(storage.opened(files, path), kind, source.options, source.path)
-    require(source.path, query.columns, table)
-    return table[query.columns]
+    return chosen(source.path, query, table)
 
 
 def split(source: File, folder: Path, query: Query) -> list[datetime]:
@@ -58,7 +57,8 @@ def _of_parquet(file: Path | IO[bytes], name: str, query: Query) -> pd.DataFrame
     require(name, query.columns, known)
     if _in_time(file, query):
         return parquet.window(file, str(query.time), query.columns, query.since, query.until)
-    rows: pd.DataFrame = pq.read_table(file, columns=query.columns, partitioning=None).to_pandas(self_destruct=True)
+    table = pq.read_table(file, columns=query.columns or None, partitioning=None)
+    rows: pd.DataFrame = table.to_pandas(self_destruct=True)
     return rows
 
 

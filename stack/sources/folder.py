@@ -10,7 +10,7 @@ import pandas as pd
 from fsspec.utils import glob_translate
 
 from stack.core.errors import StackError
-from stack.sources import AVAILABLE_AT, Query, key, require, storage, tables
+from stack.sources import AVAILABLE_AT, Query, chosen, key, storage, tables
 from stack.specification.sources import Folder
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload")
@@ -47,8 +47,7 @@ def _rows(source: Folder, folder: Path, files: Any, file: Complete, query: Query
     name = f"{source.path}, file {Path(file.path).name}"
     with storage.explained(source, folder), storage.opened(files, file.path) as content:
         table = tables.read(content, tables.format_of(source, file.path), source.options, name)
-    require(name, query.columns, table)
-    return table[query.columns].assign(**{AVAILABLE_AT: pd.Timestamp(file.available_at)})
+    return chosen(name, query, table).assign(**{AVAILABLE_AT: pd.Timestamp(file.available_at)})
 
 
 def _complete(source: Folder, folder: Path) -> tuple[Any, list[Complete]]:

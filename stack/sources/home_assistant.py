@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from stack.core import secrets
 from stack.core.errors import StackError, nearest
-from stack.sources import AVAILABLE_AT, Query, key, require, web
+from stack.sources import AVAILABLE_AT, Query, chosen, key, require, web
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,8 @@ def read(source: HomeAssistant, folder: Path, query: Query) -> pd.DataFrame:
     rows = values.reindex(columns=[*source.sensors]).dropna(how="all")
     rows[TIME] = rows.index
     rows[END] = rows[TIME] + length
-    return rows[query.columns].assign(**{AVAILABLE_AT: rows[END] + SETTLED}).reset_index(drop=True)
+    wanted = chosen(key(folder, "sensors"), query, rows)
+    return wanted.assign(**{AVAILABLE_AT: rows[END] + SETTLED}).reset_index(drop=True)
 
 
 def _parts(source: HomeAssistant, starts: pd.DatetimeIndex) -> Iterator[pd.DatetimeIndex]:

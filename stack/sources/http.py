@@ -15,7 +15,7 @@ from requests.exceptions import InvalidURL, JSONDecodeError, MissingSchema
 
 from stack.core import secrets
 from stack.core.errors import StackError, UnavailableError
-from stack.sources import Query, key, require, tables
+from stack.sources import Query, chosen, key, tables
 from stack.sources.templates import fill
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def read(source: Http, folder: Path, query: Query) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame(columns=query.columns)
     found = pd.concat(rows, ignore_index=True)
-    require(key(folder, "url"), query.columns, found)
-    return found[query.columns]
+    return chosen(key(folder, "url"), query, found)
 
 
 def _session() -> Session:

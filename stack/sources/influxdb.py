@@ -11,7 +11,7 @@ import pandas as pd
 
 from stack.core import secrets
 from stack.core.errors import StackError
-from stack.sources import Query, key, require, web
+from stack.sources import Query, chosen, key, require, web
 from stack.sources.templates import fill, written
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def read(source: Influxdb, folder: Path, query: Query) -> pd.DataFrame:
         rows = (_by_flux if source.bucket else _by_influxql)(source, folder, query, client)
     if rows.empty:
         return pd.DataFrame(columns=query.columns)
-    require(key(folder, "query" if source.query else "measurement"), query.columns, rows)
-    return rows[query.columns]
+    return chosen(key(folder, "query" if source.query else "measurement"), query, rows)
 
 
 def _by_influxql(source: Influxdb, folder: Path, query: Query, client: httpx.Client) -> pd.DataFrame:
@@ -58,7 +57,7 @@ def _by_influxql(source: Influxdb, folder: Path, query: Query, client: httpx.Cli
 def _influxql(source: Influxdb, folder: Path, query: Query) -> str:
     if source.query:
         return fill(source.query, query, source.zone, key(folder, "query"))
-    wanted = ", ".join(_name(name) for name in query.columns if name != TIME)
+    wanted = ", ".join(_name(name) for name in query.columns if name != TIME) or "*"
     window = f"time > '{written(query.since, '', 'UTC')}' AND time <= '{written(query.until + SECOND, '', 'UTC')}'"
     tags = "".join(f" AND {_name(tag)} = {_text(value)}" for tag, value in source.tags.items())
     return f"SELECT {wanted} FROM {_name(source.measurement)} WHERE {window}{tags}"  # noqa: S608  # quoted

@@ -75,7 +75,8 @@ class _Rows:
 
     def of_window(self) -> Select[Any]:
         """Return the statement that selects the wanted columns of the rows of about the window."""
-        wanted = self._select(*map(column, self._query.columns))
+        wanted = self._select(*map(column, self._query.columns) if self._query.columns else (text("*"),))
+        wanted = wanted.limit(self._query.most)
         bounds = self._bounds() if self._query.time else None
         return wanted.where(self._time > bounds[0], self._time <= bounds[1]) if bounds else wanted
 

@@ -57,6 +57,10 @@ class Wishes:
     zone: str | None = None
     keep: str | None = None
     """Columns that are used although they give the target away, by commas."""
+    table: str | None = None
+    """Of a database: the table or query."""
+    sensor: str | None = None
+    """Of Home Assistant: sensors, by commas."""
 
 
 @dataclass(frozen=True)

@@ -81,15 +81,19 @@ class Source:
         """Read the table as the project will; refuse a table of too few rows."""
         parquet = self.reader == "read_parquet"
         table = pq.read_table(file).to_pandas(self_destruct=True) if parquet else _read_csv(file, self.options)
-        if len(table) < LEAST or len(table.columns) < 2:
-            found = f"{len(table)} rows, {len(table.columns)} columns"
-            raise StackError(f"FROM={file}", found=found, expected=f"at least {LEAST} rows and 2 columns")
-        for name, values in ((name, table[name]) for name in table if table[name].dtype.kind in "fiu"):
-            if infinite := int((values.abs() > frames.LARGEST).sum()):
-                found = f"{infinite} values that no 32-bit number holds"
-                todo = "leave them empty in the file"
-                raise StackError(f"FROM={file}, column {name}", found=found, expected="numbers", todo=todo)
+        require_rows(table, str(file))
         return table
+
+
+def require_rows(table: pd.DataFrame, place: str) -> None:
+    """Refuse a table of too few rows, or with numbers that no model takes."""
+    if len(table) < LEAST or len(table.columns) < 2:
+        found = f"{len(table)} rows, {len(table.columns)} columns"
+        raise StackError(f"FROM={place}", found=found, expected=f"at least {LEAST} rows and 2 columns")
+    for name, values in ((name, table[name]) for name in table if table[name].dtype.kind in "fiu"):
+        if infinite := int((values.abs() > frames.LARGEST).sum()):
+            found, todo = f"{infinite} values that no 32-bit number holds", "leave them empty there"
+            raise StackError(f"FROM={place}, column {name}", found=found, expected="numbers", todo=todo)
 
 
 def has_unit(values: pd.Series) -> bool:

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stack.authoring.scaffold import files, leaking, targets, times, wording
+from stack.authoring.scaffold import files, leaking, origins, targets, times, wording
 from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.authoring.scaffold.columns import Column, look
+from stack.authoring.scaffold.origins import Origin
 from stack.core.errors import StackError
 from stack.specification import specs
 from stack.specification.fields import Datetime
@@ -41,21 +42,22 @@ class Written:
     """Those with a comment."""
 
 
-def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:
-    """Write the project of a name that learns from a CSV, TSV or Parquet file; the file is copied into the project.
+def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:
+    """Write the project of a name that learns from the rows of a place; a file is copied into the project.
 
     Args:
+        place: a file, a folder, a URL, or a key of ``.env`` that holds one.
         ask: asks the user for what `wishes` leaves open; where it is None, the likeliest is taken, but no target.
 
     Raises:
-        StackError: the name is taken or no identifier, the file cannot be learnt from, or no target is named.
+        StackError: the name is taken or no identifier, the rows cannot be learnt from, or no target is named.
     """
     folder = specs.PROJECTS / name
     _require_free(name, folder)
-    source = files.Source.of(file)
-    table = source.read(file)
+    origin = origins.of(str(place), folder, wishes, now)
+    table = origin.table
     columns = look(table)
-    target = targets.choose(columns, name, file, wishes, ask)
+    target = targets.choose(columns, name, place, wishes, ask)
     if (spread := times.joined(table, columns)) and target.source not in spread[0].parts.values():
         columns.append(spread[0])
         table = table.assign(**{spread[0].source: spread[1]})
@@ -64,9 +66,11 @@ def write(name: str, file: Path, wishes: Wishes, now: datetime, ask: Ask | None)
     texts = [column.source for column in columns if column.kind in TEXTS]
     units = [text for text in texts if files.has_unit(table[text])]
     notes = wording.notes(choices, units)
-    text = _render(_values(name, table, choices, source) | {"notes": notes})
-    (folder / "data").mkdir(parents=True)
-    shutil.copyfile(file, folder / "data" / file.name)
+    text = _render(_values(name, table, choices, origin) | {"notes": notes})
+    folder.mkdir(parents=True)
+    if origin.copied:
+        (folder / "data").mkdir()
+        shutil.copyfile(origin.copied, folder / "data" / origin.copied.name)
     (folder / "project.yaml").write_text(text)
     lines = text.splitlines()
     return Written(folder, notes, len(lines), sum("#" in line for line in lines))
@@ -98,22 +102,21 @@ def _render(values: dict[str, Any]) -> str:
     return jinja.get_template("project.yaml.jinja").render(values)
 
 
-def _values(name: str, table: pd.DataFrame, choices: Choices, source: files.Source) -> dict[str, Any]:
+def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) -> dict[str, Any]:
     """Return the values that the template inserts."""
     hourly = choices.span < timedelta(days=14)
     dates = [column for column in (choices.time, choices.known) if column]
     identified = [column.name for column in choices.row_key] if choices.row_key != _ids(choices) else []
-    origin: dict[str, Any] = {"path": f"data/{source.name}"}
-    origin |= {"options": source.options} if source.options else {}
-    origin |= {"key": identified} if identified else {}
-    origin |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
+    source = origin.section | ({"key": identified} if identified else {})
+    source |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
     cron = ("5 * * * *" if hourly else "5 0 * * *") if choices.keys else "0 4 * * *"
     zone = {} if choices.keys else {"timezone": choices.zone}
     return {
         "name": name,
         "choices": choices,
         "what": wording.what(choices),
-        "source": origin,
+        "source": source,
+        "origin": origin.name,
         "rows": f"{len(table):,}",
         "columns": _columns(table, choices),
         "formulas": _formulas(choices, _windows(choices)),

@@ -1,0 +1,113 @@
+"""Where the rows of a new project come from: a file, a folder, or an address; and all of them, to be looked at."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pandas import DataFrame
+from pydantic import TypeAdapter, ValidationError
+
+from stack import sources
+from stack.authoring.scaffold import files
+from stack.authoring.scaffold.choices import Wishes
+from stack.core import secrets
+from stack.core.errors import StackError
+from stack.sources import AVAILABLE_AT, Query
+from stack.sources.home_assistant import END
+from stack.specification.addresses import PASSWORD
+from stack.specification.sources import Source
+
+DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite", "mssql", "oracle")
+FILES = re.compile(r"\.(csv|tsv|parquet|xlsx|xlsm|json|jsonl|ndjson)(\.gz)?$")
+READ = (".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson")
+"""Endings of files that are read without looking how they are written."""
+NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+YEAR, DAY = timedelta(days=365), timedelta(days=1)
+"""What is read of a source that has no end, and of what has just come."""
+MOST = 500_000
+"""Rows of a database that are looked at."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A place, as the section ``source`` names it, and its rows."""
+
+    name: str
+    section: dict[str, Any]
+    table: DataFrame
+    copied: Path | None = None
+    """A file that becomes part of the project."""
+
+
+def of(place: str, folder: Path, wishes: Wishes, now: datetime) -> Origin:
+    """Read the rows of a file, a folder, a URL, or a key of ``.env`` that holds one.
+
+    Args:
+        folder: of the project, which there is not yet.
+
+    Raises:
+        StackError: the place cannot be reached or read, or its kind is unknown; it is the key FROM's.
+    """
+    in_env = NAME.fullmatch(place) and not Path(place).exists()
+    address = secrets.resolve(f"${{{place}}}", "FROM") if in_env else place
+    if "://" not in address:
+        return _on_this_machine(Path(address).expanduser(), folder, now)
+    if not in_env and PASSWORD.search(address):
+        todo = "put the address into .env, as SALES_DB=postgresql://..., and say FROM=SALES_DB"
+        raise StackError("FROM", found="a password", expected="an address without one", todo=todo)
+    section = _section(address, f"${{{place}}}" if in_env else place, wishes)
+    name = section.get("table") or section.get("url") or section["path"]
+    return Origin(str(name), *_read(section, folder, now))
+
+
+def _on_this_machine(path: Path, folder: Path, now: datetime) -> Origin:
+    if path.is_dir():
+        section = {"kind": "folder", "path": str(path.absolute())}
+        return Origin(str(path), *_read(section, folder, now))
+    if not {*READ} & {*path.suffixes[-2:]}:
+        source = files.Source.of(path)
+        options = {"options": source.options} if source.options else {}
+        return Origin(path.name, {"path": f"data/{path.name}"} | options, source.read(path), path)
+    section, table = _read({"path": str(path.absolute())}, folder, now)
+    return Origin(path.name, section | {"path": f"data/{path.name}"}, table, path)
+
+
+def _section(address: str, written: str, wishes: Wishes) -> dict[str, Any]:
+    """Return the section ``source`` of an address."""
+    scheme, place = address.partition("://")[0].partition("+")[0], urlsplit(address)
+    if scheme in DATABASES:
+        if not wishes.table:
+            todo = "name it: make new NAME=... FROM=... TABLE=sales, or TABLE='SELECT ...'"
+            raise StackError("TABLE", found="nothing", expected="a table, view or query of the database", todo=todo)
+        return {"kind": "sql", "url": written, "query" if " " in wishes.table else "table": wishes.table}
+    if scheme == "homeassistant":
+        if not wishes.sensor:
+            todo = "name it: SENSOR=sensor.power, or several: SENSOR=sensor.power,sensor.outdoor_temperature"
+            raise StackError("SENSOR", found="nothing", expected="sensors of Home Assistant", todo=todo)
+        sensors = {name.partition(".")[2].partition(" ")[0]: name.strip() for name in wishes.sensor.split(",")}
+        url = f"http://{place.netloc}"
+        return {"kind": "home_assistant", "url": url, "token": "${HOME_ASSISTANT_TOKEN}", "sensors": sensors}
+    if scheme in ("http", "https") and not FILES.search(place.path):
+        return {"kind": "http", "url": written}
+    if scheme in ("http", "https", "s3", "file"):
+        return {"path": written}
+    known = ", ".join(f"{one}://" for one in ("http", "s3", *DATABASES[:4], "homeassistant"))
+    raise StackError("FROM", found=f"{scheme}://", expected=f"a file, a folder, {known}", todo="correct the address")
+
+
+def _read(section: dict[str, Any], folder: Path, now: datetime) -> tuple[dict[str, Any], DataFrame]:
+    """Return a section, and all rows and columns of its source."""
+    try:
+        source: Source = TypeAdapter(Source).validate_python(section)
+    except ValidationError as error:
+        (detail, *_) = error.errors()
+        place = ".".join(map(str, detail["loc"]))
+        raise StackError(f"FROM, {place}", found=str(detail["input"]), expected=detail["msg"]) from None
+    query = Query([], None, now - YEAR, now + DAY, most=MOST)
+    beside = [AVAILABLE_AT, *([END] if source.kind == "home_assistant" else [])]
+    table = sources.read(source, folder, query).drop(columns=beside, errors="ignore")
+    files.require_rows(table, str(section.get("url") or section.get("path")))
+    return section, table

@@ -1,0 +1,100 @@
+"""`make new` of rows that are no CSV file: workbooks, JSON, folders, web servers, databases."""
+
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+
+from stack.authoring import check
+from stack.authoring.scaffold import project as scaffold
+from stack.authoring.scaffold.choices import Wishes
+from stack.core import secrets
+from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.project import Project
+from stack.specification import specs
+from tests.stack.authoring.scaffolds import NOW, Folder, sales
+from tests.stack.sources.servers import web
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(secrets, "FILE", tmp_path / ".env")
+    return Folder(tmp_path, monkeypatch)
+
+
+def new(name: str, place: object, **wishes: str) -> Project:
+    """Write a project of the sales; it is sound, and reads all rows."""
+    wanted = {"target": "units", "time": "Sold At", "keys": "ShopID"} | wishes
+    scaffold.write(name, str(place), Wishes(**wanted), NOW, lambda _, default, __: default)
+    assert check.findings(name, NOW) == []
+    project = Project(Settings(), specs.load(name))
+    rows = project.source.fetch(project.spec.clock.start, NOW)["rows"]
+    assert len(rows) == 600 and rows["units"].tolist() == sales()["units"].tolist()
+    return project
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "json", "jsonl", "jsonl.gz", "parquet", "tsv"])
+def test_files_of_other_kinds(folder, ending):
+    file, table = folder.root / f"sales.{ending}", sales()
+    match ending:
+        case "xlsx":
+            table.to_excel(file, index=False)
+        case "json":
+            table.to_json(file, orient="records")
+        case "parquet":
+            table.to_parquet(file)
+        case "tsv":
+            table.to_csv(file, sep="\t", index=False)
+        case _:
+            table.to_json(file, orient="records", lines=True)
+    project = new("of_file", file)
+    assert (project.spec.folder / "data" / file.name).is_file()
+
+
+def test_a_folder_of_files(folder):
+    inbox = folder.root / "inbox"
+    inbox.mkdir()
+    for part in range(3):
+        sales().iloc[200 * part : 200 * (part + 1)].to_csv(inbox / f"{part}.csv", index=False)
+    wishes, now = Wishes(target="units", keys="ShopID"), datetime.now(UTC)
+    scaffold.write("of_folder", str(inbox), wishes, now, lambda _, default, __: default)
+    spec = specs.load("of_folder")
+    assert (spec.source.kind, spec.source.path, spec.tables["rows"].key) == ("folder", str(inbox), ["order_no"])
+
+
+def test_a_database_whose_address_is_in_env(folder):
+    with sqlite3.connect(folder.root / "shop.db") as database:
+        sales().to_sql("sales", database, index=False)
+    secrets.FILE.write_text(f"SALES_DB=sqlite:///{folder.root}/shop.db\n")
+    project = new("of_database", "SALES_DB", table="sales")
+    assert project.spec.source.url == "${SALES_DB}"
+    project = new("of_query", "SALES_DB", table="SELECT * FROM sales WHERE units > -1000")
+    assert project.spec.source.query.startswith("SELECT")
+
+
+def test_a_web_server(folder):
+    with web() as server:
+        server.answer = lambda request: (200, {}, sales().to_csv(index=False))
+        assert new("of_csv", f"{server.url}/sales.csv").spec.source.kind == "file"
+        rows = sales().astype(object).where(sales().notna(), None).to_dict("records")
+        server.answer = lambda request: (200, {}, {"data": rows})
+        assert new("of_json", f"{server.url}/sales").spec.source.kind == "http"
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("postgresql://me:secret@nas/sales", r"(?s)FROM.*a password.*SALES_DB"),
+        ("postgresql://nas/sales", "(?s)TABLE.*a table, view or query"),
+        ("homeassistant://nas:8123", "(?s)SENSOR.*sensors of Home Assistant"),
+        ("gopher://nas/sales", "(?s)FROM.*gopher://.*homeassistant://"),
+        ("SALES_DB", "(?s)FROM.*SALES_DB.*which .env does not define"),
+        ("nowhere.csv", "(?s)FROM.*no file"),
+    ],
+)
+def test_a_place_that_cannot_be_read_is_told(folder, place, message):
+    with pytest.raises(StackError, match=message) as caught:
+        scaffold.write("of_nothing", place, Wishes(), NOW, None)
+    assert "secret" not in str(caught.value)
+    assert not (folder.root / "projects/of_nothing").exists()
