@@ -55,7 +55,7 @@ def test_every_answer_arrives_once_and_in_order(receiver, rounds, publish, proce
             receiver.kill()
             receiver.start()
     process.start()
-    eventually(lambda: oldest() is None, 120)
+    eventually(lambda: oldest() is None)
     received = eventually(lambda: (now := receiver.received()) and len(now) >= len(written) and now, 60)
     if subscriber:
         subscriber.loop_stop()
