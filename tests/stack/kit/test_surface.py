@@ -6,7 +6,7 @@ from pathlib import Path
 from stack import kit
 
 SURFACE = {
-    "drift": ["Action", "Reason", "Verdict", "Window"],
+    "drift": ["Action", "Reason", "Sample", "Verdict", "Window"],
     "expectations": ["among", "between", "present"],
     "models": ["Candidate", "Columns", "Metric", "Suggest"],
     "packaged": ["file"],
