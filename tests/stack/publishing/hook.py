@@ -19,7 +19,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        body, key = self.rfile.read(int(self.headers["Content-Length"])), self.headers["Idempotency-Key"]
+        length, key = int(self.headers["Content-Length"]), self.headers["Idempotency-Key"]
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender was killed
+            self.close_connection = True
+            return
         if key not in seen:
             seen.add(key)
             log.write(body + b"\n")
