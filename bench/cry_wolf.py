@@ -35,7 +35,7 @@ TABLES: dict[str, tuple[Callable[[], DataFrame], str, str]] = {
     "houses": (partial(tables.houses, 4000), "price", "age"),
     "devices": (tables.devices, "failed", "temperature"),
     "storms": (tables.storms, "status", "pressure"),
-    "rides": (tables.rides, "cnt", "temp"),
+    "rides": (partial(tables.rides, 180), "cnt", "temp"),
 }
 """Name -> the table, its target, and the number that shifts."""
 

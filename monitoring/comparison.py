@@ -16,7 +16,7 @@ from monitoring import _compat, significance
 from monitoring.frames import TIME, Outcomes
 from monitoring.rules import LEAST_ROWS
 from stack.kit.drift import Sample
-from stack.serving.observed import has_time
+from stack.serving.observed import NEW_ROWS, has_time
 from stack.specification import tasks
 from stack.specification.sections import Monitoring
 from stack.specification.specs import ProjectSpec
@@ -175,10 +175,11 @@ def excused(window: WindowComparison) -> WindowComparison:
     """Excuse columns beyond the threshold: of few rows by chance, or predictions of a refit that moved them little."""
     beyond = [column for column, score in window.scores.items() if np.isfinite(score) and window.beyond(score)]
     level = significance.LEVEL / max(len(window.scores), 1)
+    certain = window.by_share and window.new >= CERTAIN_ROWS and window.current.attrs.get("origin") != NEW_ROWS
 
     def is_excused(column: str) -> bool:
         samples = window.reference[column], window.current[column]
-        if column in window.outputs and not window.by_share:
+        if column in window.outputs and not certain:
             return significance.p_value_beyond(*samples, SMALL) >= level
         return not window.few and window.new < CERTAIN_ROWS and significance.p_value(*samples) >= level
 
