@@ -39,6 +39,8 @@ class Card:
     clock: str = ""
     now: datetime | None = None
     champion: ModelSummary | None = None
+    has_none: bool = False
+    """Whether the registry answers that there is no champion."""
     challenger: ModelSummary | None = None
     decisions: list[Entry] = field(default_factory=list)
     """The latest ones, newest first."""
@@ -65,12 +67,14 @@ def card(settings: Settings, name: str) -> Card:
             problems.append(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             return None
 
+    champion = read("champion", project.registry.champion)
     return Card(
         name=name,
         title=project.spec.title,
         clock=project.spec.clock.kind,
         now=read("clock", project.clock.now),
-        champion=_summary(read("champion", project.registry.champion)),
+        champion=_summary(champion),
+        has_none=champion is None and not any(problem.startswith("champion:") for problem in problems),
         challenger=_summary(read("challenger", project.registry.challenger)),
         decisions=(read("audit", decisions.entries, project, DECISIONS) or [])[::-1],
         report=next(report_index.reports(settings, name), None),
