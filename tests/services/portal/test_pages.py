@@ -238,7 +238,7 @@ def test_links_follow_the_name_that_the_browser_used(home):
 
 
 def test_a_project_without_champion_offers_no_request(home, portal, monkeypatch):
-    monkeypatch.setattr(Registry, "aliased", lambda *_: None)
+    monkeypatch.setattr(Registry, "champion", lambda _: None)
     page = settled(portal(home), "Nothing answers before it has a champion: <code>make run PROJECT=flights</code>")
     assert "/flights/predict" not in page
 
