@@ -203,10 +203,9 @@ def _windows(choices: Choices) -> list[str]:
 
 
 def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
-    """Return the clock, the split, and the window and rows of a report."""
+    """Return the clock, the split, and the window of a report."""
     span, day = choices.span, timedelta(days=1)
     days = max(1, min(14, span.days // 8)) if choices.time else 14
-    per_window = len(table) * days / max(span.days, days) if choices.time else len(table)
     start = end = ""
     if choices.first and choices.last:
         start = (pd.Timestamp(choices.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -217,5 +216,5 @@ def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
         "start": start,
         "end": end,
         "training": {"split": "random"} if random else {"holdout": f"P{holdout}D"},
-        "monitoring": {"window": f"P{days}D", "min_rows": int(min(1000, max(20, per_window // 2)))},
+        "monitoring": {"window": f"P{days}D"},
     }

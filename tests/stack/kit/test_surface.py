@@ -7,11 +7,12 @@ from stack import kit
 
 SURFACE = {
     "drift": ["Action", "Reason", "Sample", "Verdict", "Window"],
-    "expectations": ["among", "between", "present"],
+    "expectations": ["absent", "among", "between", "present"],
     "models": ["Candidate", "Columns", "Metric", "Suggest"],
     "packaged": ["file"],
     "parquet": ["split", "window"],
     "rolling": ["means"],
+    "rowwise": ["each", "first", "is_missing", "local"],
 }
 
 
