@@ -76,7 +76,7 @@ restore: setup ## Bring back the state of an archive, the newest without FILE (F
 upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
 	@$(STACK) upgrade $(call option,OUT,out)
 
-new: setup ## Write a project from a table (NAME=churn FROM=file.csv, folder or URL; TARGET TIME KNOWN KEYS=a,b TASK ZONE KEEP TABLE SENSOR UNFINISHED=1)
+new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE KEEP TABLE SENSOR UNFINISHED=1)
 	@$(call require,NAME,name the project: make new NAME=churn FROM=file.csv)
 	@$(STACK) new $(call option,FROM,from) $(call option,TABLE,table) $(call option,SENSOR,sensor) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KNOWN,known) $(call option,KEEP,keep) $(call switch,UNFINISHED,unfinished) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone) $(call argument,NAME)
 

@@ -33,16 +33,12 @@ class DeclaredChecks:
         self, tables: Mapping[str, DataFrame], history: Mapping[str, DataFrame], since: datetime, until: datetime
     ) -> dict[str, DataFrame]:
         """Return the batch, with the values that could not be read as their type in a column of their own."""
-        rows, unreadable = tables[ROWS], Series(None, index=tables[ROWS].index, dtype=object)
+        rows, texts = tables[ROWS], Series(None, index=tables[ROWS].index, dtype=object)
         columns = {}
-        for name, column in self.spec.columns.items():
-            accepted = TYPES[column.type].accepted
-            if rows[name].dtype != object or column.type == "string":
-                continue
-            wrong = rows[name].notna() & ~rows[name].map(lambda value, kind=accepted: isinstance(value, kind))
-            unreadable = unreadable.where(~wrong, f"{name}: " + rows[name].astype(str))
+        for name, wrong in unreadable(self.spec, rows).items():
+            texts = texts.where(~wrong, f"{name}: " + rows[name].astype(str))
             columns[name] = rows[name].where(~wrong, None).infer_objects()
-        return {ROWS: frames.with_columns(rows, columns | {UNREADABLE: unreadable})}
+        return {ROWS: frames.with_columns(rows, columns | {UNREADABLE: texts})}
 
     def suites(self) -> dict[str, list[Any]]:
         """Return the expectations of the columns."""
@@ -62,6 +58,16 @@ class DeclaredChecks:
                 yield among(name, column.values)
             if column.between:
                 yield between(name, *column.between)
+
+
+def unreadable(spec: ProjectSpec, rows: DataFrame) -> dict[str, Series]:
+    """Return, of the columns that may hold values of another type than project.yaml says, which rows do."""
+    mixed = {name: TYPES[column.type].accepted for name, column in spec.columns.items() if column.type != "string"}
+    return {
+        name: rows[name].notna() & ~rows[name].map(lambda value, kind=accepted: isinstance(value, kind))
+        for name, accepted in mixed.items()
+        if rows[name].dtype == object
+    }
 
 
 def of(spec: ProjectSpec) -> DeclaredChecks:

@@ -10,12 +10,16 @@ from typing import Any
 import pandas as pd
 
 from stack.core.errors import StackError, nearest
+from stack.declared.checks import unreadable
 from stack.project import contract
 from stack.specification import example, frames, tasks
 from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
+from stack.specification.table import ROWS
 
 Tables = dict[str, pd.DataFrame]
+REFUSED = 0.05
+"""A batch in which a larger share of the rows fails an expectation is refused."""
 LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Berlin").dt.tz_convert("UTC")'
 MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features": contract.features}
 
@@ -38,6 +42,8 @@ def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
         known = {**tables}
         for name, table in snapshots.items():
             known[name] = frames.with_columns(tables[name], {table.available_at: end})
+        if errors := list(_types(spec, known)):
+            return errors
         errors = list(_rows(spec, known, since, until))
         events = _run(spec, "features", "events", known)
         return [*errors, *_events(spec, events), *_views(spec, known, until)]
@@ -79,6 +85,21 @@ def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
             place, found = f"{where}, column {column}", "instants without a zone"
             yield StackError(place, found=found, expected="instants in UTC", todo=LOCALIZE)
         yield from frames.problems(where, rows, [], instants)
+
+
+def _types(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:
+    """Yield the columns of project.yaml with so many values of another type that a batch is refused."""
+    if not spec.columns:
+        return
+    rows = tables[ROWS]
+    for name, those in unreadable(spec, rows).items():
+        if (count := int(those.sum())) > REFUSED * len(rows):
+            yield StackError(
+                f"{spec.folder}/project.yaml, key columns.{name}",
+                found=f"{count} of {len(those)} values that cannot be read, like {rows[name][those].iloc[0]!r}",
+                expected=f"values of type {spec.columns[name].type}",
+                todo="correct the type, or the rows of the source",
+            )
 
 
 def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -> Iterator[StackError]:

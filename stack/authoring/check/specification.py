@@ -117,12 +117,13 @@ def _contradictions(spec: ProjectSpec) -> Iterator[tuple[Loc, StackError]]:
         if column not in spec.features.columns:
             yield ("gate", section, column), _unknown(column, spec.column_types("category"), "a feature column")
     yield from _sinks(spec)
+    section = "columns" if spec.columns else "request"
     for name, field in spec.request.items():
         if is_reserved(name):
             found, expected = "a name that the stack or pydantic uses in every request", "another name"
-            yield ("request", name), StackError("", found=found, expected=expected, todo="rename the field")
+            yield (section, name), StackError("", found=found, expected=expected, todo="rename the field")
         if expected := _example(field):
-            yield ("request", name, "example"), StackError("", found=repr(field.example), expected=expected)
+            yield (section, name, "example"), StackError("", found=repr(field.example), expected=expected)
 
 
 def _sinks(spec: ProjectSpec) -> Iterator[tuple[Loc, StackError]]:
