@@ -72,7 +72,7 @@ class Features(Spec):
     service: str
     """Name of the Feast feature service; `<name>_v1` when left out."""
     entities: list[str] = []
-    """Join keys; each is a request field of the same name. The columns of role `key` when left out."""
+    """Join keys; each is a request field of the same name. Those that formulas of the past name when left out."""
     columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
     """Feature columns in the model's order, and how the model reads each; formulas and columns when left out."""
     formulas: dict[str, str] = {}

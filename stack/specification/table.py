@@ -103,7 +103,7 @@ def request(columns: Columns, label: str) -> dict[str, Any]:
 
 
 def features(columns: Columns, project: str, label: str, section: dict[str, Any]) -> dict[str, Any]:
-    """Return the section ``features`` with what it leaves out: service, keys, and feature columns.
+    """Return the section ``features`` with what it leaves out: service, keys with a past, and feature columns.
 
     These are the formulas of the past, the columns as they are, and the other formulas. A formula that cannot be parsed
     is left out: an error of its section says so.
@@ -120,7 +120,9 @@ def features(columns: Columns, project: str, label: str, section: dict[str, Any]
     past = {name: "number" for name, formula in written.items() if isinstance(formula, formulas.Past)}
     others = {name: formula.kind for name, formula in written.items() if isinstance(formula, formulas.OnRequest)}
     kinds = past | dict(sorted(plain, key=lambda column: column[1] == "category")) | others
-    return {"service": f"{project}_v1", "entities": of_role(columns, "key"), "columns": kinds} | section
+    averaged = {formula.key for formula in written.values() if isinstance(formula, formulas.Past)}
+    keys = [name for name in of_role(columns, "key") if name in averaged]
+    return {"service": f"{project}_v1", "entities": keys, "columns": kinds} | section
 
 
 def problems(

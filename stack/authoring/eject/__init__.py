@@ -66,7 +66,8 @@ def _without(text: str, spec: ProjectSpec, parts: list[str]) -> str:
         text = section.replaced(text, "source", f"tables:\n  rows: {{key: {literals.flow(key.key)}{snapshot}}}\n")
     if "features" in parts:
         kinds = "".join(f"    {name}: {kind}\n" for name, kind in spec.features.columns.items())
-        text = section.replaced(text, "features", f"features:\n  columns:\n{kinds}")
+        entities = f"  entities: {literals.flow(spec.features.entities)}\n" if spec.features.entities else ""
+        text = section.replaced(text, "features", f"features:\n{entities}  columns:\n{kinds}")
     return text
 
 

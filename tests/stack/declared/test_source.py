@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stack.authoring import check
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
@@ -86,6 +87,17 @@ def test_a_column_that_is_known_later_is_no_field_but_has_a_past(folder):
     past = of.features.build({"rows": rows(of)}, until - timedelta(days=3), until)["declared_shop_id_past"]
     assert past["shop_id_price_7d"].notna().any()
     assert "price" not in of.source.requests(of.spec.clock.start, until)
+
+
+def test_a_key_without_a_past_is_a_field_alone(folder):
+    of = project(folder, sales())
+    path = of.spec.folder / "project.yaml"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if " by shop_id" not in line))
+    assert check.findings("declared", NOW) == []
+    spec = specs.load("declared")
+    assert spec.features.entities == [] and "shop_id" in spec.request
+    assert spec.features.columns["shop_id_category"] == "category"
 
 
 def test_whole_numbers_beside_a_gap_keep_their_text(folder):
