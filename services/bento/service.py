@@ -12,7 +12,7 @@ from services.prediction import _compat
 from services.prediction.schema import Answer, Row, answer_model, new_values, request_model
 from stack.core.settings import ROOT
 from stack.project import contract
-from stack.specification import specs, yaml_errors
+from stack.specification import specs
 from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
 from stack.takeaway.portable import PortableModel
@@ -68,7 +68,7 @@ def _answer(
 def packaged_spec() -> ProjectSpec:
     """Return the one project of a Bento; an example is known here without the package of its data."""
     (path,) = specs.PROJECTS.glob(specs.YAML)
-    return specs.parse(yaml_errors.read(path), path)
+    return specs.read(path)
 
 
 def packaged_service() -> bentoml.Service[Any]:

@@ -166,7 +166,7 @@ def _declared(name: str, noun: str) -> Any:
 
 @lru_cache(maxsize=64)
 def _of_yaml(name: str, noun: str, path: Path, state: object) -> Any:
-    spec = specs.load(name)
+    spec = specs.read(path) if state else specs.load(name)  # a Bento has an example without its data
     if not spec.columns:
         todo = f"write projects/{name}/{noun}.py, or declare source and columns in project.yaml"
         raise StackError(f"projects/{name}", found=f"no {noun}.py, and no columns", expected=f"{noun}.py", todo=todo)

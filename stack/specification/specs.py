@@ -177,6 +177,11 @@ def load(name: str) -> ProjectSpec:
             expected=f"one of {', '.join(names())}",
             todo="name an existing project",
         )
+    return read(path)
+
+
+def read(path: Path) -> ProjectSpec:
+    """Read and check a project.yaml, be its data installed or not. StackError names the file and the wrong key."""
     return parse(yaml_errors.read(path), path)
 
 

