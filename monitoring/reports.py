@@ -75,7 +75,7 @@ def run(
         at: end of the window.
         name: letters, digits, '.', '_' and '-'; a later report's name sorts behind an earlier one's.
         cutoff: the champion's training cut-off; without it the policy never retrains.
-        other: rows of another origin, of which only the drift is told.
+        other: rows of another origin, of which only the drift is reported.
         labelled: rows that the champion predicted since its cut-off, for bias and loss; `current` when omitted.
         created_at: instant on the wall clock, which the age of a report is counted by; `at` when omitted.
         trained: the newest version's training cut-off: a retraining requested later has failed, and starts no

@@ -1,4 +1,4 @@
-"""Instants as people write them: in one column of text, or spread over several columns."""
+"""Read instants: of one column of text, or spread over several columns."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from stack.core.errors import StackError
 from stack.specification.frames import INSTANT
 from stack.specification.table import Column
 
+ZONED = r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+"""How an instant in text ends that names its zone."""
 UNITS = {"hour": pd.Timedelta("1h"), "minute": pd.Timedelta("1min")}
 DATE = ("year", "month", "day")
 
@@ -46,9 +48,7 @@ def parse(values: Series[Any], written: str | None) -> Series[Any]:
     form = written or "ISO8601"
     texts = values.astype("string").astype(object)
     present = texts.dropna()
-    zoned = bool(len(present)) and bool(
-        present.str.contains(r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$").all()
-    )
+    zoned = bool(len(present)) and bool(present.str.contains(ZONED).all())
     return pd.to_datetime(texts.where(values.notna(), None), format=form, utc=zoned)
 
 

@@ -1,6 +1,6 @@
 """What every kind of receiver does, and which class each kind of sink has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -28,13 +28,9 @@ class Receiver(Protocol):
         """Disconnect."""
 
 
-MODULES: Mapping[str, str] = {"mqtt": "mqtt", "webhook": "webhook", "sql": "sql", "file": "file"}
-"""Kind of sink -> module of this room, with a class Receiver; imported when a project has such a sink."""
-
-
 def connect(settings: Settings, spec: ProjectSpec, sink: Sink) -> Receiver:
     """Return the receiver of a sink, its secrets resolved. StackError: one is missing in ``.env``."""
-    module = import_module(f"stack.publishing.{MODULES[sink.kind]}")
+    module = import_module(f"stack.publishing.{sink.kind}")  # when a project has such a sink: of some memory
     return cast(Receiver, module.Receiver(settings, spec, _resolved(sink, f"projects/{spec.name}/project.yaml")))
 
 

@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from stack.specification.sections import Spec
 from stack.specification.yaml_errors import IN_PLAIN_TEXT
 
 SECRET_NAME = re.compile(r"auth|token|api.?key|secret|password|cookie", re.IGNORECASE)
@@ -47,3 +48,18 @@ def _hide_secrets(values: dict[str, str]) -> dict[str, str]:
 
 SecretValues = Annotated[dict[str, str], BeforeValidator(_as_text), AfterValidator(_hide_secrets)]
 """Headers or parameters: those whose name says that they are secret name theirs."""
+
+
+class Broker(Spec):
+    """An MQTT broker."""
+
+    host: str
+    """Of the broker."""
+    port: int = Field(1883, ge=1, le=65535)
+    """Of the broker; usually 8883 with TLS."""
+    tls: bool = False
+    """Whether the connection is encrypted, and the broker's certificate checked."""
+    username: str = ""
+    """Of the broker; without a login when left out."""
+    password: Secret = ""
+    """Of the broker, as `${MQTT_PASSWORD}`."""

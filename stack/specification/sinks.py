@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
-from stack.specification.addresses import Secret, Url
+from stack.specification.addresses import Broker, Url
 from stack.specification.sections import Spec
 
 
@@ -25,20 +25,10 @@ class SinkSection(Spec):
         return {"name": kind} | section if isinstance(kind, str) else section
 
 
-class Mqtt(SinkSection):
+class Mqtt(SinkSection, Broker):
     """An MQTT broker: each answer is the retained state of a topic, a sensor of Home Assistant appears by itself."""
 
     kind: Literal["mqtt"]
-    host: str
-    """Of the broker."""
-    port: int = Field(1883, ge=1, le=65535)
-    """Of the broker; usually 8883 with TLS."""
-    tls: bool = False
-    """Whether the connection is encrypted, and the broker's certificate checked."""
-    username: str = ""
-    """Of the broker; without a login when left out."""
-    password: Secret = ""
-    """Of the broker, as ``${MQTT_PASSWORD}``."""
     prefix: str = Field("homelab", pattern=r"^[^+#\s]+$")
     """Answers go to the topic `<prefix>/<project>/<key>`, and to `<prefix>/<project>/state` without a key."""
     key: str = ""

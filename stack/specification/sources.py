@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 from pydantic import BeforeValidator, Discriminator, Field, field_validator, model_validator
 
 from stack.core.errors import nearest
-from stack.specification.addresses import Secret, SecretValues, Url
+from stack.specification.addresses import Broker, Secret, SecretValues, Url
 from stack.specification.sections import Spec
 
 SENSOR = r"^[a-z0-9_]+[.:][a-zA-Z0-9_]+( (mean|min|max|state|sum|change))?$"
@@ -216,7 +216,7 @@ class HomeAssistant(SourceSection):
         return self
 
 
-class Mqtt(SourceSection):
+class Mqtt(SourceSection, Broker):
     """Messages of an MQTT broker: a row each, kept on the disk before it is acknowledged, while the stack runs or not.
 
     The columns are `topic`, its levels `topic.0`, `topic.1` and so on, `received_at`, the keys of a JSON object, and
@@ -225,16 +225,6 @@ class Mqtt(SourceSection):
 
     knows_when = True
     kind: Literal["mqtt"]
-    host: str
-    """Of the broker."""
-    port: int = Field(1883, ge=1, le=65535)
-    """Of the broker; usually 8883 with TLS."""
-    tls: bool = False
-    """Whether the connection is encrypted, and the broker's certificate checked."""
-    username: str = ""
-    """Of the broker; without a login when left out."""
-    password: Secret = ""
-    """Of the broker, as `${MQTT_PASSWORD}`."""
     topics: list[str] = Field(min_length=1)
     """Topics or filters, like `zigbee2mqtt/+` or `meter/#`."""
 

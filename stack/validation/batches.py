@@ -42,7 +42,7 @@ def fetch(project: Project, since: datetime, until: datetime) -> Tables:
         StackError: `until` has not come yet, or so a clock says that has jumped; a column of the source has gone.
     """
     clock.require_vouched(project.settings, project.clock, until)
-    tables = missing_columns.told(project, lambda: dict(project.source.fetch(since, until)))
+    tables = missing_columns.explained(project, lambda: dict(project.source.fetch(since, until)))
     snapshots = {name: table for name, table in project.spec.tables.items() if table.snapshot and name in tables}
     if snapshots:
         lake = project.lake.read(until=since)

@@ -1,4 +1,4 @@
-"""A column that has gone from a source, told by name: asking for it again is no use."""
+"""Name a column that has gone from a source: asking for it again is no use."""
 
 import re
 import traceback
@@ -15,7 +15,7 @@ QUOTED = re.compile(r"'([^']+)'")
 USECOLS = "Usecols do not match columns"
 
 
-def told(project: Project, fetch: Callable[[], T]) -> T:
+def explained(project: Project, fetch: Callable[[], T]) -> T:
     """Return what a source gives.
 
     Raises:

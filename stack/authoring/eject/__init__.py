@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from stack.authoring import templates
 from stack.authoring.eject import literals, section
 from stack.core.errors import StackError
 from stack.declared import features
@@ -41,7 +40,10 @@ def write(project: Project, parts: list[str]) -> list[Path]:
         todo = "write features.py too: PARTS=features,definitions"
         raise StackError(str(files["definitions"]), found="formulas", expected="features.py beside it", todo=todo)
     values = _values(spec)
-    texts = {file: _render(f"{part}.py.jinja", values) for part, file in files.items()}
+    texts = {
+        file: templates.filled(TEMPLATES / f"{part}.py.jinja", values, py=literals.python, joined=literals.joined)
+        for part, file in files.items()
+    }
     texts[path] = _without(path.read_text(), spec, parts)
     for file, text in texts.items():
         file.write_text(text)
@@ -69,18 +71,6 @@ def _without(text: str, spec: ProjectSpec, parts: list[str]) -> str:
         entities = f"  entities: {literals.flow(spec.features.entities)}\n" if spec.features.entities else ""
         text = section.replaced(text, "features", f"features:\n{entities}  columns:\n{kinds}")
     return text
-
-
-def _render(template: str, values: dict[str, Any]) -> str:
-    jinja = Environment(  # noqa: S701  # writes Python, no HTML
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    jinja.filters |= {"py": literals.python, "joined": literals.joined}
-    return jinja.get_template(template).render(values)
 
 
 def _values(spec: ProjectSpec) -> dict[str, Any]:

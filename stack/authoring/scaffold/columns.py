@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import yaml
 
+from stack.declared.instants import ZONED, in_utc
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
 
@@ -38,7 +38,6 @@ FORMATS = [
     for clock in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 ]
 """What people write besides ISO 8601; the first that fits is taken."""
-ZONED = re.compile(r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$")
 
 
 @dataclass(frozen=True)
@@ -162,11 +161,7 @@ def instants(values: pd.Series, zone: str = "UTC") -> pd.Series:
     parsed = pd.to_datetime(values, utc=True, errors="coerce", format=_format(values))
     if zone == "UTC" or _zoned(values.dropna()):
         return parsed
-    # As the project's source does: an hour that comes twice is the first one.
-    local = parsed.dt.tz_localize(None).dt.tz_localize(
-        zone, ambiguous=np.ones(len(parsed), bool), nonexistent="shift_forward"
-    )
-    return local.dt.tz_convert("UTC")
+    return in_utc(parsed.dt.tz_localize(None), zone)
 
 
 def _format(values: pd.Series) -> str | None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stack.authoring import templates
 from stack.authoring.scaffold import files, leaking, origins, targets, times, wording
 from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.authoring.scaffold.columns import Column, look
@@ -20,7 +20,7 @@ from stack.core.errors import StackError
 from stack.specification import specs
 from stack.specification.fields import Datetime
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = Path(__file__).parent / "templates" / "project.yaml.jinja"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 TEXTS = ("string", "text", "id")
 CLOCK = ("hour", "weekday", "month")
@@ -66,7 +66,8 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
     texts = [column.source for column in columns if column.kind in TEXTS]
     units = [text for text in texts if files.has_unit(table[text])]
     notes = wording.notes(choices, units)
-    text = _render(_values(name, table, choices, origin) | {"notes": notes})
+    values = _values(name, table, choices, origin) | {"notes": notes}
+    text = templates.filled(TEMPLATE, values, yaml=wording.flow, line=wording.line)
     folder.mkdir(parents=True)
     if origin.copied:
         (folder / "data").mkdir()
@@ -88,18 +89,6 @@ def _require_free(name: str, folder: Path) -> None:
     for path in (folder, specs.DEFINITIONS / f"{name}.py"):
         if path.exists():
             raise StackError(str(path), found="it exists", expected="a new project", todo="choose another name")
-
-
-def _render(values: dict[str, Any]) -> str:
-    jinja = Environment(  # noqa: S701  # writes YAML, no HTML
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    jinja.filters |= {"yaml": wording.flow, "line": wording.line}
-    return jinja.get_template("project.yaml.jinja").render(values)
 
 
 def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) -> dict[str, Any]:
