@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ import httpx
 
 from stack.core.settings import Settings
 from stack.ops import compose_file
-from tests.polling import PATIENCE_SECONDS, eventually
+from tests.polling import INTERVAL_SECONDS, PATIENCE_SECONDS, eventually
 
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
 
@@ -74,10 +75,27 @@ def shell(settings: Settings) -> dict[str, str]:
     return os.environ | compose_file.environment(settings) | {"PATH": path}
 
 
+class AskingAgain(httpx.HTTPTransport):
+    """Asks again after a 503, as Prefect's own client does: another writer held the database."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            answer = super().handle_request(request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                return answer
+            answer.close()
+            time.sleep(INTERVAL_SECONDS)
+
+
 def prefect_api(settings: Settings) -> httpx.Client:
     """A client of a stack's Prefect API, with its key."""
-    url = f"{settings.prefect_url}/api"
-    return httpx.Client(base_url=url, headers=settings.prefect_headers, trust_env=False, timeout=PATIENCE_SECONDS)
+    return httpx.Client(
+        base_url=f"{settings.prefect_url}/api",
+        headers=settings.prefect_headers,
+        timeout=PATIENCE_SECONDS,
+        transport=AskingAgain(),
+    )
 
 
 def free_ports(count: int) -> list[int]:
