@@ -30,7 +30,6 @@ ROWS = 5000
 """Rows that are tried, the latest ones."""
 FEW = 50
 """Fewer held-out rows decide nothing."""
-RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _latest(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _model(project: Project, split: Split) -> Outcome:
     from stack.training import candidates
-    from stack.training.evaluation import Scorer
+    from stack.training.evaluation import Scorer, answered, interval
     from stack.training.export import export
 
     spec, task = project.spec, tasks.of(project.spec)
@@ -136,11 +135,7 @@ def _model(project: Project, split: Split) -> Outcome:
     baseline = task.baseline(split.fit[spec.label])
     answer, constant = task.predict(pipeline, candidates.frame(spec, split.test)), np.tile(baseline, (len(label), 1))
     metric = _metric(scorer, label, answer, baseline)
-    random, values = np.random.default_rng(0), []
-    for _ in range(RESAMPLES):
-        drawn = random.integers(0, len(label), len(label))
-        values.append(scorer.metrics(label[drawn], answer[drawn], baseline)[metric])
-    low, high = np.nanquantile(values, [0.05, 0.95])
+    low, high = interval(spec, answered(spec, split.test, answer), baseline, metric)
     with TemporaryDirectory() as folder:
         served = export(pipeline, spec, Path(folder), split.fit.head(200))
         one = split.test.tail(1)
@@ -148,8 +143,8 @@ def _model(project: Project, split: Split) -> Outcome:
     return Outcome(
         metric,
         scorer.metrics(label, answer, baseline)[metric],
-        float(low),
-        float(high),
+        low,
+        high,
         scorer.metrics(label, constant, baseline)[metric],
         len(label),
         dict(zip(task.outputs, map(float, predicted[0]), strict=True)),

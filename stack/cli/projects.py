@@ -40,6 +40,7 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 @click.option("--keys", help="Columns whose past is known, separated by commas; none for none.")
 @click.option("--task", type=click.Choice(list(tasks.KINDS)), help="What is predicted.")
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
+@click.option("--group", help="Column whose rows of the same value are held out together; none for none.")
 @click.option("--keep", help="Columns to use although they seem to give the target away, separated by commas.")
 @click.option("--unfinished", is_flag=True, help="Keep what was written though it does not run.")
 def new(name: str, place: str, unfinished: bool, **wishes: str | None) -> None:

@@ -94,7 +94,8 @@ def _events(spec: ProjectSpec, tables: Tables) -> DataFrame:
         dtypes = dict.fromkeys(frames.EVENT[1:], frames.INSTANT) | {spec.label: "float64"}
         return DataFrame(columns=["event_id", *spec.request, *dtypes]).astype(dtypes)
     events, where = contract.features(spec.name).events(tables), f"projects/{spec.name}/features.py, events()"
-    for problem in frames.problems(where, events, [*frames.EVENT, *spec.request, spec.label]):
+    group = [spec.training.group] if spec.training.group else []
+    for problem in frames.problems(where, events, [*frames.EVENT, *spec.request, spec.label, *group]):
         raise problem
     outcomes = tasks.of(spec).encode(events[spec.label], f"{where}, column {spec.label}")
     return frames.with_columns(events, {spec.label: outcomes})

@@ -14,12 +14,13 @@ from stack.registry.registry import Version
 from stack.serving.served import ServedModel
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
+from stack.training import splits
 from stack.training.evaluation import answered, answers
 
 RESAMPLES = 2000
 DAY = timedelta(days=1)
 MIN_ROWS = 50
-"""Random split: no interval is given for fewer rows."""
+"""Random split: no interval is given for fewer rows or groups."""
 BLOCKS = 1000
 """Random split: more rows than these are drawn in this many blocks, which bounds the memory."""
 CHAMPION_SUFFIX = "_champion"
@@ -48,7 +49,7 @@ class Difference:
     high: float
     """The bootstrap interval of the mean; NaN where the sample is too small."""
     units: int
-    """Number of resampled days or rows."""
+    """Number of resampled days, groups or rows."""
     rows: int
     champion: float
     """Mean loss of the champion."""
@@ -85,18 +86,16 @@ def difference(spec: ProjectSpec, comparison: ChampionComparison) -> Difference:
     """Measure the difference of the mean losses, and its interval by a paired bootstrap.
 
     With a split by time, days (UTC) are drawn with all their rows, as the rows of a day share their weather: 13,000
-    flights of two weeks are a sample of 14. With a random split, rows are drawn. A resample is the number of times each
-    unit was drawn, so that all of them are two matrix products.
+    flights of two weeks are a sample of 14. With a random split, rows or groups are drawn. A resample is the number of
+    times each unit was drawn, so that all of them are two matrix products.
     """
     ours, theirs = _losses(spec, comparison)
     change, rows = ours - theirs, len(comparison.rows)
     if not rows:
         return Difference(np.nan, np.nan, np.nan, 0, 0, np.nan)
+    unit, needed = splits.units(spec, comparison.rows), spec.gate.min_days
     if spec.training.split == "random":
-        unit, needed = np.arange(rows) % BLOCKS, MIN_ROWS
-    else:
-        unit = np.unique(comparison.rows["event_timestamp"].dt.floor("D"), return_inverse=True)[1]
-        needed = spec.gate.min_days
+        unit, needed = unit % BLOCKS, MIN_ROWS
     units = int(unit.max()) + 1
     if units < needed:
         return Difference(float(change.mean()), np.nan, np.nan, units, rows, float(theirs.mean()))

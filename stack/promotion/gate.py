@@ -162,7 +162,12 @@ def judge(
         LimitCheck("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
     ]
     if comparison is None:
-        return Decision.of(version, None, "There is no champion to compare with.", reasons, suspected)
+        low, high = evaluation.interval(spec, holdout, baseline)
+        basis = (
+            f"There is no champion to compare with. On {len(holdout):,} held-out rows, {Scorer.of(spec).headline[0]} "
+            f"lies between {low:.4g} and {high:.4g} in nine of ten cases."
+        )
+        return Decision.of(version, None, basis, reasons, suspected)
     why = due(spec, comparison)
     basis = f"{comparison.basis} The champion is {f'due for replacement: {why}' if why else 'current'}."
     return Decision.of(version, comparison.champion, basis, reasons, suspected)
@@ -245,11 +250,11 @@ def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iter
     gate, change = spec.gate, difference(spec, comparison)
     name = f"{tasks.of(spec).loss.replace('_', '-')} - champion's"
     limit = TOLERANCE * change.champion if gate.max_loss_increase is None else gate.max_loss_increase
-    days = "" if spec.training.split == "random" else f" of {change.units} days"
+    unit = spec.training.unit
+    days = "" if unit == "rows" else f" of {change.units} {unit}"
     interval = f"{gate.interval:.0%} interval {change.low:+.4f} to {change.high:+.4f}"
     yield LimitCheck("loss", name, change.mean, "<=", limit, f"{change.rows:,} rows{days}, {interval}")
     if not due(spec, comparison):
-        unit = "rows" if spec.training.split == "random" else "days"
         note = f"champion is current: challenger must be significantly better (paired bootstrap over {unit})"
         yield LimitCheck("interval", "interval's upper end", change.high, "<", 0.0, note)
     for column, value, worse, rows in slices(spec, comparison, COMPARED_ROWS):

@@ -111,6 +111,9 @@ class Training(Spec):
     split: Literal["time", "random"] = "time"
     """How rows are held out and folded: the latest ones, or, of a table without time, a seeded random share with the
     classes in proportion."""
+    group: str = ""
+    """At random: a column of the events; rows with the same value, as of one patient, are held out together, so that
+    the holdout says what a model is worth for groups that it has not seen. The column of role group when left out."""
     folds: int | None = Field(None, ge=1)
     """Folds inside the fit rows that a trial is scored on; pruned after each. By time they expand, in order, and are 2
     when left out; at random they are 5."""
@@ -124,6 +127,17 @@ class Training(Spec):
     the holdout its whole length; of more rows, a seeded random share of them, the classes in proportion."""
     seed: int = 7
     """Of the search, the splits and the models."""
+
+    @property
+    def unit(self) -> Literal["days", "groups", "rows"]:
+        """What a bootstrap draws: rows of one day, or group, resemble each other."""
+        return "days" if self.split == "time" else "groups" if self.group else "rows"
+
+    @model_validator(mode="after")
+    def _groups_are_drawn_at_random(self) -> Self:
+        if self.group and self.split == "time":
+            raise ValueError("group: with split: random alone, as the latest rows are held out by time")
+        return self
 
 
 class Gate(Spec):
@@ -139,7 +153,7 @@ class Gate(Spec):
     by more than 1 % of the champion's when left out."""
     interval: float = Field(0.95, gt=0, lt=1)
     """A champion that is not due (``monitoring.max_age``, ``monitoring.max_bias``) is followed only by a challenger
-    whose loss is lower with this confidence, by a paired bootstrap over days (at random: over rows) ..."""
+    whose loss is lower with this confidence, by a paired bootstrap over days (at random: over rows, or groups) ..."""
     min_days: int = Field(7, ge=2)
     """... of which there are at least so many (of rows: 50)."""
     max_slice_loss_increase: dict[str, float] = {}

@@ -52,7 +52,7 @@ class ProjectSpec(Spec):
     tables: dict[str, sections.Table] = Field({}, validate_default=True, min_length=1)
     request: dict[str, RequestField] = Field({}, validate_default=True)
     features: sections.Features = Field(None, validate_default=True)
-    training: sections.Training = sections.Training()
+    training: sections.Training = Field(None, validate_default=True)
     gate: sections.Gate = sections.Gate()
     rollout: sections.Rollout = sections.Rollout()
     monitoring: sections.Monitoring = sections.Monitoring()
@@ -60,7 +60,7 @@ class ProjectSpec(Spec):
     publish: Sinks = []
     """Where answers go, beside the caller: a list of sinks, each with its `kind`."""
 
-    @field_validator("tables", "request", "features", mode="before")
+    @field_validator("tables", "request", "features", "training", mode="before")
     @classmethod
     def _from_columns(cls, section: Any, info: ValidationInfo) -> Any:
         """Make what is left out of the columns."""
@@ -76,6 +76,8 @@ class ProjectSpec(Spec):
             return section or table.request(known, label)
         if section is not None and not isinstance(section, dict):
             return section
+        if info.field_name == "training":
+            return {"group": group} | (section or {}) if (group := table.group(known)) else section or {}
         return table.features(known, info.data.get("name", ""), label, section or {})
 
     @model_validator(mode="after")

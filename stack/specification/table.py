@@ -27,10 +27,11 @@ class Column(Spec):
 
     type: FieldTypeName = "number"
     """What the column holds; an instant without a zone is of `source.zone`."""
-    role: Literal["feature", "key", "time", "known", "later", "id"] = "feature"
+    role: Literal["feature", "key", "time", "known", "later", "group", "id"] = "feature"
     """Feature: known when a row is asked about, so that a request has it. Key: so too, and the past of its values can
     be averaged. Time: the instant at which a row is asked about. Known: the instant at which its outcome is known.
-    Later: known with the outcome only, so that only its past can be used. Id: it names the row."""
+    Later: known with the outcome only, so that only its past can be used. Group: rows with the same value, as of one
+    patient, are held out together (`training.group`). Id: it names the row."""
     source: str = ""
     """Name in the source, where it is another."""
     parts: dict[Literal["year", "month", "day", "hour", "minute", "date", "clock"], str] = {}
@@ -77,6 +78,11 @@ def of_role(columns: Columns, role: str) -> list[str]:
 def time(columns: Columns) -> str | None:
     """Return the column with the instant of a row, if any."""
     return next(iter(of_role(columns, "time")), None)
+
+
+def group(columns: Columns) -> str:
+    """Return the column whose rows of the same value are held out together; empty when there is none."""
+    return next(iter(of_role(columns, "group")), "")
 
 
 def tables(columns: Columns, key: list[str]) -> dict[str, Any]:
@@ -134,7 +140,7 @@ def problems(
         yield f"source.key: the columns that identify a row, as the rows of kind {source.kind} have no number"
     if label not in columns:
         yield f"label: one of the columns: {', '.join(columns)}"
-    for role in ("time", "known"):
+    for role in ("time", "known", "group"):
         if len(several := of_role(columns, role)) > 1:
             yield f"columns.{several[1]}: one column of role {role} besides {several[0]}"
     if any(name not in columns for name in key):

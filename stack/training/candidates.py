@@ -127,6 +127,9 @@ def fit_on(spec: ProjectSpec, name: str, params: dict[str, Any], features: DataF
     """
     columns = Columns(tuple(spec.column_types("number")), tuple(spec.column_types("category")))
     build = (_built_in(spec, len(features)) | own(spec))[name].build
+    # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
+    empty = features.columns[features.isna().all()]
+    features = features.assign(**dict.fromkeys(empty, np.float32(0)))
     outcomes = label.astype(int) if tasks.of(spec).classes else label.astype(float)
     with parallel_config(backend="threading", n_jobs=-1):
         return build(columns, spec.training.seed, **params).fit(features, outcomes)

@@ -22,10 +22,11 @@ from stack.kit.models import Metric
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.specification.tasks import Task
-from stack.training import candidates
+from stack.training import candidates, splits
 
 IMPORTANCE_ROWS = 1000
 BINS = 20
+RESAMPLES, RESAMPLED = 200, 5000
 NAMES = {
     "log_loss": "Log-loss",
     "brier": "Brier score",
@@ -105,6 +106,32 @@ def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
         str(value): scorer.metrics(part[spec.label], answers(spec, part), baseline)[scorer.headline[0]]
         for value, part in rows.groupby(column, sort=True)
     }
+
+
+def interval(spec: ProjectSpec, rows: DataFrame, baseline: Any, metric: str = "") -> tuple[float, float]:
+    """Return between which values nine of ten resamples of answered rows have a metric, the first headline one if none.
+
+    Days, groups or rows are drawn (:func:`.splits.units`), of at most `RESAMPLED` rows; NaN where it is not defined.
+    """
+    scorer, some = Scorer.of(spec), rows.iloc[:: -(-len(rows) // RESAMPLED)]
+    unit, label, answer = splits.units(spec, some), some[spec.label].to_numpy(np.float64), answers(spec, some)
+    places = np.split(np.argsort(unit, kind="stable"), np.cumsum(np.bincount(unit))[:-1])
+    random, name = np.random.default_rng(spec.training.seed), metric or scorer.headline[0]
+    values: list[float] = []
+
+    def measured(places: Any) -> float:
+        return scorer.metrics(label[places], answer[places], baseline)[name]
+
+    for _ in range(RESAMPLES):
+        drawn = random.integers(0, len(places), len(places))
+        values.append(measured(np.concatenate([places[number] for number in drawn])))
+    if not np.isfinite(values).any():
+        return math.nan, math.nan
+    whole = scorer.metrics(rows[spec.label].to_numpy(np.float64), answers(spec, rows), baseline)[name]
+    # Independent rows are as many as there are; of days or groups there are no more in all rows.
+    share = math.sqrt(len(some) / len(rows)) if spec.training.unit == "rows" else 1.0
+    low, high = whole + (np.nanquantile(values, [0.05, 0.95]) - measured(slice(None))) * share
+    return float(low), float(high)
 
 
 def scores(spec: ProjectSpec) -> tuple[str, ...]:

@@ -4,13 +4,17 @@ A random split reports an AUC of 0.79 for the flights where the truth is 0.75 (f
 weather). Rows before a boundary whose label became known after it belong to neither side.
 
 At random, a hash of the event's id decides: a row that is held out today is held out tomorrow, though the table grows,
-so that two trainings share the rows that neither was fitted on.
+so that two trainings share the rows that neither was fitted on. With ``training.group``, a hash of the group decides
+instead: rows that belong together are on one side.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series, Timestamp
 
@@ -42,7 +46,7 @@ def at(frame: DataFrame, boundary: Timestamp, until: Timestamp | None = None) ->
 
 
 def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
-    """Hold rows out of the search: the most recent, or at random ``training.holdout_share`` of them.
+    """Hold rows out of the search: the most recent, or at random ``training.holdout_share`` of them, or of the groups.
 
     Raises:
         StackError: the history is too short to hold a whole day out, or a side lacks an outcome.
@@ -71,12 +75,31 @@ def folds(spec: ProjectSpec, split: Split) -> Iterator[Split]:
     """Yield the folds of the fit rows of a split.
 
     By time they expand: the second half of the rows' time in test blocks, in order. At random each row is in a single
-    test block, the classes in proportion. A fold whose fit rows lack an outcome, or that has no test rows, is left out.
+    test block, the classes (or whole groups) in proportion. A fold whose fit rows lack an outcome, or that has no test
+    rows, is left out.
     """
     count = spec.training.folds or FOLDS[spec.training.split]
     by_time = spec.training.split == "time"
     every = _expanding_folds(split, count) if by_time else _random_folds(spec, split, count)
     yield from (fold for fold in every if fold.fit[spec.label].nunique() > 1 and len(fold.test))
+
+
+def units(spec: ProjectSpec, rows: DataFrame) -> np.ndarray:
+    """Return, for each row, the number of the unit that a bootstrap draws: its day (UTC), its group, or itself.
+
+    Rows of before the project had groups are units of their own.
+    """
+    if spec.training.unit == "days":
+        return np.unique(rows["event_timestamp"].dt.floor("D"), return_inverse=True)[1]
+    if spec.training.group in rows:
+        return np.unique(_group(spec, rows), return_inverse=True)[1]
+    return np.arange(len(rows))
+
+
+def _group(spec: ProjectSpec, rows: DataFrame) -> Series[str]:
+    """Return the group of each row; a row without one is a group of its own."""
+    names: Series[str] = rows[spec.training.group].astype("string").fillna(rows["event_id"].astype(str))
+    return names
 
 
 def _latest(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
@@ -112,10 +135,14 @@ def _random_folds(spec: ProjectSpec, split: Split, count: int) -> Iterator[Split
 def _shuffled(spec: ProjectSpec, frame: DataFrame, purpose: str) -> tuple[Series, Series]:
     """Return each row's position when its class is shuffled, from 0, and the number of rows of its class.
 
-    The order is a hash of the event's id, the seed and the purpose: it depends on no other row.
+    The order is a hash of the event's id, the seed and the purpose: it depends on no other row. With
+    ``training.group`` they are the position of each row's group among all groups, and the number of these.
     """
     key = f"{purpose[:8]}-{spec.training.seed}".ljust(16)[:16]
-    order = pd.util.hash_pandas_object(frame["event_id"].astype(str), index=False, hash_key=key)
-    shuffled = Series(order.to_numpy(), index=frame.index)
+    group = spec.training.group
+    named = _group(spec, frame) if group else frame["event_id"].astype(str)
+    shuffled = Series(pd.util.hash_array(named.to_numpy(object), hash_key=key), index=frame.index)
+    if group:
+        return shuffled.rank(method="dense").astype(int) - 1, Series(shuffled.nunique(), index=frame.index)
     groups = shuffled.groupby(frame[spec.label] if tasks.of(spec).classes else pd.Series(0, index=frame.index))
     return groups.rank(method="first").astype(int) - 1, groups.transform("size")

@@ -118,7 +118,7 @@ def train(
             best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
         metrics = evaluate(spec, split, best, folder)
-        report(f"holdout of {best.candidate}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in scorer.headline))
+        report(f"holdout of {best.candidate}: {_figures(scorer, metrics)}")
         final = refit(spec, rows, best, folder)
         protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
         sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
@@ -134,7 +134,7 @@ def train(
 
 @step("evaluate on the holdout")
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
-    """Fit the best candidate before the holdout; return its metrics there, with the most important of each slice.
+    """Fit the best candidate before the holdout; return its metrics there, with the first one's interval and slices.
 
     Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots and the permutation
     importance.
@@ -144,11 +144,16 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     pipeline = candidates.fit(spec, best.candidate, best.params, split.fit)
     answer = scorer.task.predict(pipeline, features)
     rows = evaluation.answered(spec, split.test, answer)
-    metrics = scorer.metrics(label, answer, scorer.task.baseline(split.fit[spec.label]))
+    baseline = scorer.task.baseline(split.fit[spec.label])
+    metrics = scorer.metrics(label, answer, baseline)
+    for end, value in zip(("low", "high"), evaluation.interval(spec, rows, baseline), strict=True):
+        metrics[f"{scorer.headline[0]}.{end}"] = value
     for column in spec.gate.slices:
         scores = evaluation.slices(spec, rows, column)
         metrics |= {f"{scorer.headline[0]}.{column}.{value}": score for value, score in scores.items()}
-    _write(spec, rows, ["event_id", "event_timestamp", "label_available_at"], folder / "holdout" / "holdout.parquet")
+    keys = ["event_id", "event_timestamp", "label_available_at"]
+    keys += [spec.training.group] if spec.training.group not in ("", *spec.features.columns) else []
+    _write(spec, rows, keys, folder / "holdout" / "holdout.parquet")
     importances = evaluation.importance(pipeline, spec, features, label, spec.training.seed)
     importances.to_csv(folder / "importance.csv", index=False)
     evaluation.plots(spec, label, answer, importances, folder / "plots")
@@ -193,9 +198,17 @@ def ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
     return frame.sort_values(["event_timestamp", "event_id"], ignore_index=True)
 
 
+def _figures(scorer: Scorer, metrics: dict[str, float]) -> str:
+    """Return the headline metrics, the first with its interval."""
+    first, *others = scorer.headline
+    span = f"{metrics[f'{first}.low']:.4f} to {metrics[f'{first}.high']:.4f} in nine of ten cases"
+    return ", ".join([f"{first} {metrics[first]:.4f} ({span})", *(f"{name} {metrics[name]:.4f}" for name in others)])
+
+
 def _sizes(spec: ProjectSpec, split: Split, data: TrainingSet) -> str:
     """Describe the rows of a training."""
-    side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else "at random"
+    at_random = f"at random, by {spec.training.group}" if spec.training.group else "at random"
+    side = f"after {split.boundary:%Y-%m-%d}" if spec.training.split == "time" else at_random
     sizes = f"{len(split.fit):,} rows to search on, {len(split.test):,} held out {side}"
     return f"{sizes}; {data.limit}" if data.limit else sizes
 

@@ -55,6 +55,8 @@ class Wishes:
     keys: str | None = None
     task: str | None = None
     zone: str | None = None
+    group: str | None = None
+    """Column whose rows of the same value are held out together."""
     keep: str | None = None
     """Columns that are used although they give the target away, by commas."""
     table: str | None = None
@@ -83,6 +85,10 @@ class Choices:
     """Column of the file -> why."""
     leaks: dict[str, str] = field(default_factory=dict)
     """Column that is left out as it gives the target away -> how."""
+    group: Column | None = None
+    """Whose rows of the same value are held out together."""
+    grouped: str = ""
+    """Why."""
     replayed: bool = False
     first: datetime | None = None
     last: datetime | None = None

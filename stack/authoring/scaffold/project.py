@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stack.authoring import templates
-from stack.authoring.scaffold import files, leaking, origins, targets, times, wording
+from stack.authoring.scaffold import files, groups, leaking, origins, targets, times, wording
 from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.authoring.scaffold.origins import Origin
@@ -62,6 +62,7 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
         columns.append(spread[0])
         table = table.assign(**{spread[0].source: spread[1]})
     choices = choose(table, columns, target, wishes, now, ask or (lambda _, default, __: default))
+    choices = groups.held_together(table, columns, choices, wishes)
     choices = leaking.left_out(table, choices, [column.strip() for column in (wishes.keep or "").split(",")])
     texts = [column.source for column in columns if column.kind in TEXTS]
     units = [text for text in texts if files.has_unit(table[text])]
@@ -125,6 +126,9 @@ def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]
         value = None if pd.isna(value) else kind.python(value.item() if hasattr(value, "item") else value)
         role = {"role": "key"} if column in choices.keys else {}
         described[column.name] = {"type": kind.name} | role | {"example": value} | _facts(column, choices)
+    if choices.group:
+        facts = _facts(choices.group, choices)
+        described[choices.group.name] = {"type": choices.group.field_type.name, "role": "group"} | facts
     target = {"type": choices.target.field_type.name} | _facts(choices.target, choices)
     ids = {
         column.name: {"type": column.field_type.name, "role": "id"} | _facts(column, choices)
@@ -160,7 +164,7 @@ def _facts(column: Column, choices: Choices) -> dict[str, Any]:
     """Return what a batch's values must be, and the name in the file where it is another."""
     facts = _renamed(column)
     facts |= {"missing": min(0.99, round(column.missing + 0.2, 2))} if column.missing else {}
-    if column is choices.target and choices.classes:
+    if column is choices.group or (column is choices.target and choices.classes):
         return facts
     if column.field_type.name == "string" and column.values and column not in choices.keys:
         return facts | {"values": list(map(str, column.values))}
@@ -200,7 +204,7 @@ def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
         start = (pd.Timestamp(choices.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
         end = pd.Timestamp(choices.last).ceil("D").strftime("%Y-%m-%dT%H:%M:%SZ")
     holdout = max(1, min(span.days // 4, max(28, -(-HELD_OUT * span.days // len(table)))))
-    random = choices.time is None or span < 5 * day
+    random = choices.time is None or choices.group is not None or span < 5 * day
     return {
         "start": start,
         "end": end,

@@ -50,6 +50,9 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
         f"project anew with KEEP={code(column)}."
         for column, reason in choices.leaks.items()
     ]
+    if choices.group:
+        of = code(choices.group.source)
+        lines.append(f"The rows of each {of} are held out together: {choices.grouped}. GROUP=none splits them.")
     for reason in dict.fromkeys(choices.left_out.values()):
         names = [code(column) for column, why in choices.left_out.items() if why == reason]
         each = reason if len(names) == 1 else reason.replace("it ", "each ", 1)

@@ -10,6 +10,7 @@ from stack.core.errors import StackError
 from stack.kit.models import Columns
 from stack.specification import specs
 from stack.training import candidates
+from stack.training.export import export
 
 
 def test_the_input_is_numbers_then_categories(toy, toy_rows):
@@ -36,6 +37,17 @@ def test_a_project_may_have_one_kind_of_column(toy, toy_rows, name):
         columns = {column: dtype for column, dtype in toy.features.columns.items() if dtype == kind}
         spec = toy.model_copy(update={"features": toy.features.model_copy(update={"columns": columns})})
         assert candidates.fit(spec, name, {}, rows).n_features_in_ == len(columns)
+
+
+@pytest.mark.parametrize("name", ["gradient_boosting", "linear"])
+def test_a_number_that_every_row_lacks_is_learnt_without(toy, toy_rows, name, tmp_path):
+    """As a rare measurement is in the rows of one fold; the rows that are answered may have it."""
+    rows = toy_rows(400)
+    pipeline = candidates.fit(toy, name, {}, rows.assign(cold=np.nan))
+    served = export(pipeline, toy, tmp_path, rows)
+    answer = pipeline.predict_proba(candidates.frame(toy, rows))[:, 1]
+    assert np.isfinite(answer).all()
+    assert abs(served.predict({column: rows[column] for column in served.columns})[:, 0] - answer).max() < 1e-5
 
 
 def drawn(spec, known):

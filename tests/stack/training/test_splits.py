@@ -116,3 +116,36 @@ def test_a_fold_with_nothing_to_learn_is_left_out(toy, toy_rows):
     early = split.fit["event_timestamp"] < START + timedelta(days=8)
     calm = splits.Split(split.boundary, split.fit.assign(rain=split.fit["rain"].where(~early, 0)), split.test)
     assert len(list(splits.folds(toy, calm))) == 1
+
+
+def grouped(toy_rows, groups):
+    rows = toy_rows(1000)
+    return rows.assign(patient=[f"p{number % groups}" for number in range(len(rows))])
+
+
+def test_the_rows_of_a_group_are_on_one_side(toy, toy_rows):
+    spec, rows = holding(toy, split="random", group="patient"), grouped(toy_rows, 40)
+    split = splits.holdout(spec, rows, CUTOFF)
+    assert set(split.test["patient"]).isdisjoint(split.fit["patient"])
+    assert split.test["patient"].nunique() == 10
+    assert len(split.fit) + len(split.test) == len(rows)
+    for fold in splits.folds(spec, split):
+        assert set(fold.test["patient"]).isdisjoint(fold.fit["patient"])
+        assert fold.test["patient"].nunique() == 6
+
+
+def test_a_group_that_is_held_out_stays_so_and_a_row_without_one_is_its_own(toy, toy_rows):
+    spec, rows = holding(toy, split="random", group="patient"), grouped(toy_rows, 40)
+    before = set(splits.holdout(spec, rows[rows["patient"] != "p0"], CUTOFF).test["patient"])
+    after = set(splits.holdout(spec, rows, CUTOFF).test["patient"])
+    assert len(before - after) <= 1
+    split = splits.holdout(spec, rows.assign(patient=None), CUTOFF)
+    assert len(split.test) == 250
+
+
+def test_a_bootstrap_draws_days_groups_or_rows(toy, toy_rows):
+    rows = grouped(toy_rows, 40)
+    assert len(set(splits.units(toy, rows))) == DAYS
+    assert len(set(splits.units(holding(toy, split="random", group="patient"), rows))) == 40
+    assert len(set(splits.units(holding(toy, split="random"), rows))) == len(rows)
+    assert len(set(splits.units(holding(toy, split="random", group="patient"), toy_rows(1000)))) == 1000
