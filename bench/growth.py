@@ -147,7 +147,7 @@ def new(table: Path, _: Settings) -> None:
     """Do what ``make new`` does."""
     from stack.authoring import check
     from stack.authoring.scaffold import project
-    from stack.authoring.scaffold.choices import Wishes
+    from stack.authoring.scaffold.wishes import Wishes
 
     now = datetime(2025, 6, 1, tzinfo=UTC)
     wishes = Wishes(target="returned", time="at", keys="customer")

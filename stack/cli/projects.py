@@ -47,7 +47,7 @@ def new(name: str, place: str, unfinished: bool, **wishes: str | None) -> None:
     """Write the project NAME from a table; asks for what is not given; off a terminal it chooses, but no target."""
     from stack.authoring import rehearsal
     from stack.authoring.scaffold import project
-    from stack.authoring.scaffold.choices import Wishes
+    from stack.authoring.scaffold.wishes import Wishes
 
     now, ask = datetime.now(UTC), _ask if sys.stdin.isatty() else None
     written = project.write(name, place, Wishes(**wishes), now, ask)

@@ -15,6 +15,7 @@ from services.prediction import feedback, schema
 from stack.authoring.check import specification
 from stack.authoring.scaffold import choices
 from stack.authoring.scaffold.columns import look
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.prediction_log.predictions import Prediction
@@ -147,7 +148,7 @@ def test_a_new_task_is_asked_answered_and_labelled_over_http(spec):
 
 def test_a_new_task_is_chosen_and_explained(spec):
     table = pd.DataFrame({"size": range(40), "price": [size * 1.5 for size in range(40)]})
-    wishes = choices.Wishes(target="price", task="quantile")
+    wishes = Wishes(target="price", task="quantile")
     columns = look(table)
     chosen = choices.choose(table, columns, columns[1], wishes, datetime.now(UTC), lambda _, default, known: default)
     assert (chosen.task, chosen.classes, chosen.title) == ("quantile", [], "How much is price at most?")

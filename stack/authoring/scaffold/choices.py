@@ -11,6 +11,7 @@ import pandas as pd
 
 from stack.authoring.scaffold import times
 from stack.authoring.scaffold.columns import KNOWN, Column, instants
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError, nearest
 from stack.specification import tasks
 from stack.specification.tasks import Binary, Regression, Task
@@ -42,27 +43,6 @@ REASONS: dict[str, str] = {
 
 Ask = Callable[[str, str, Sequence[str]], str]
 """Question, default, possible answers -> answer."""
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the user asked for; None where nothing."""
-
-    target: str | None = None
-    time: str | None = None
-    """The column, or several by commas."""
-    known: str | None = None
-    keys: str | None = None
-    task: str | None = None
-    zone: str | None = None
-    group: str | None = None
-    """Column whose rows of the same value are held out together."""
-    keep: str | None = None
-    """Columns that are used although they give the target away, by commas."""
-    table: str | None = None
-    """Of a database: the table or query."""
-    sensor: str | None = None
-    """Of Home Assistant: sensors, by commas."""
 
 
 @dataclass(frozen=True)

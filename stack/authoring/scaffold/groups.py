@@ -17,8 +17,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 
-from stack.authoring.scaffold.choices import IDS, KEYS, NONE, Choices, Wishes, named, with_features
+from stack.authoring.scaffold.choices import IDS, KEYS, NONE, Choices, named, with_features
 from stack.authoring.scaffold.columns import Column
+from stack.authoring.scaffold.wishes import Wishes
 
 ENTITY = re.compile(r"(^|_)(patient|subject|person|participant|individual|animal|household|family|company|account)s?$")
 LEAST_GROUPS, LEAST_ROWS = 20, 2.0

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from stack import sources
 from stack.authoring.scaffold import files
-from stack.authoring.scaffold.choices import Wishes
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core import secrets
 from stack.core.errors import StackError
 from stack.sources import AVAILABLE_AT, Query

@@ -13,9 +13,10 @@ import pandas as pd
 
 from stack.authoring import templates
 from stack.authoring.scaffold import files, groups, leaking, origins, targets, times, wording
-from stack.authoring.scaffold.choices import Ask, Choices, Wishes, choose
+from stack.authoring.scaffold.choices import Ask, Choices, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.authoring.scaffold.origins import Origin
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from stack.specification import specs
 from stack.specification.fields import Datetime

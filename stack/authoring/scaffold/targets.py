@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from stack.authoring.scaffold.choices import Ask, Wishes, named
+from stack.authoring.scaffold.choices import Ask, named
 from stack.authoring.scaffold.columns import Column
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 
 TARGETS = ("target", "label", "outcome", "class", "y", "churn", "churned", "survived", "species", "diagnosis")

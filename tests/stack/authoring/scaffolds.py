@@ -9,7 +9,7 @@ import pytest
 
 import projects
 from stack.authoring.scaffold import project as scaffold
-from stack.authoring.scaffold.choices import Wishes
+from stack.authoring.scaffold.wishes import Wishes
 from stack.specification import specs
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

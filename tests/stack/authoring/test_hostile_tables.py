@@ -13,8 +13,8 @@ import yaml
 
 from stack.authoring import check
 from stack.authoring.scaffold import project as scaffold
-from stack.authoring.scaffold.choices import Wishes
 from stack.authoring.scaffold.columns import identifiers
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from stack.features import datasets, definitions, features
 from stack.lake import lake

@@ -7,7 +7,7 @@ import pytest
 
 from stack.authoring import check
 from stack.authoring.scaffold import project as scaffold
-from stack.authoring.scaffold.choices import Wishes
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core import secrets
 from stack.core.errors import StackError
 from stack.core.settings import Settings

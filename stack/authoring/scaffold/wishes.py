@@ -1,0 +1,24 @@
+"""What a user asks for of a new project."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for; None where nothing."""
+
+    target: str | None = None
+    time: str | None = None
+    """The column, or several by commas."""
+    known: str | None = None
+    keys: str | None = None
+    task: str | None = None
+    zone: str | None = None
+    group: str | None = None
+    """Column whose rows of the same value are held out together."""
+    keep: str | None = None
+    """Columns that are used although they give the target away, by commas."""
+    table: str | None = None
+    """Of a database: the table or query."""
+    sensor: str | None = None
+    """Of Home Assistant: sensors, by commas."""
