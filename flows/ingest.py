@@ -86,6 +86,7 @@ def ingest(project: str, since: datetime | None = None, until: datetime | None =
     windows = batches.windows(opened, since, until) if since < until else []
     revisions = [add(opened, start, end) for start, end in windows]
     revision = revisions[-1] if revisions else opened.lake.revision()
+    batches.release(opened, max(since, until))
     served = feature_tables.served_until(opened)
     # A window behind what is served came late: everything after it is computed anew.
     behind, end = min(since, served), max(until, served)

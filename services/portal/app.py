@@ -1,7 +1,7 @@
 """The portal: one home page with every user interface and project; serves report pages and Data Docs.
 
-It only reads, answers GET alone, and loads nothing from elsewhere. Beside it run the watch that raises alarms, and the
-delivery of answers.
+It only reads, answers GET alone, and loads nothing from elsewhere. Beside it run the watch that raises alarms, the
+delivery of answers, and what follows messages and pushed rows.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from stack.core import pages
 from stack.core.problems import Problem
 from stack.core.settings import Settings
 from stack.ops import health, scheduled
+from stack.ops.pushed import PushedRows
 from stack.ops.tools import TIMEOUT_SECONDS, ToolState, ask, inside, tools
 from stack.publishing.publisher import Publisher
 from stack.sources.subscriber import Subscriber
@@ -73,8 +74,8 @@ def build(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
         async with portal.client:
-            followers = follow.forever(Publisher(settings)), follow.forever(Subscriber(settings))
-            background = [watch.forever(settings, portal.client), *followers]
+            followers: list[follow.Follower] = [Publisher(settings), Subscriber(settings), PushedRows(settings)]
+            background = [watch.forever(settings, portal.client), *map(follow.forever, followers)]
             tasks = [*map(asyncio.create_task, background)]
             yield {"portal": portal}
             for task in tasks:

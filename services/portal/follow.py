@@ -1,4 +1,4 @@
-"""Publish answers and keep messages, as projects ask for: beside the portal, as one process of it is sure to run."""
+"""Publish answers, keep messages, ingest pushed rows: beside the portal, as one process of it is sure to run."""
 
 import asyncio
 import logging

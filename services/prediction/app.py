@@ -69,13 +69,15 @@ class PredictionApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
         project, _, verb = scope.get("path", "")[1:].partition("/")
-        if scope["type"] != "http" or verb not in ("predict", "feedback"):
+        if scope["type"] != "http" or verb not in ("predict", "feedback", "rows"):
             await self.pages(scope, receive, send)
         elif (running := self.projects.services.get(project)) is None:
             await self._unknown(project)(scope, receive, send)
         elif scope["method"] != "POST":
             error = f"found {scope['method']}, expected POST"
             await JSONResponse({"error": error}, 405, {"allow": "POST"})(scope, receive, send)
+        elif verb == "rows" and verb not in running.endpoints:
+            await _not_pushed(project)(scope, receive, send)
         elif verb == "predict":
             await _predict(running, scope, receive, send)
         else:
@@ -86,6 +88,11 @@ class PredictionApp:
             return JSONResponse({"error": self.projects.errors[project], "todo": "fix the file"}, 503)
         known = sorted(self.projects.services)
         return JSONResponse({"error": f"no project {project!r}{nearest(project, known)}", "projects": known}, 404)
+
+
+def _not_pushed(project: str) -> Response:
+    todo = f"write `source: {{kind: push, key: [...]}}` in projects/{project}/project.yaml, without a source.py"
+    return JSONResponse({"error": f"{project} takes its rows from another source", "todo": todo}, 409)
 
 
 async def _predict(running: ProjectService, scope: Scope, receive: Receive, send: Send) -> None:

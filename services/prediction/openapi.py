@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from services.prediction import access
 
-ABOUT = "Two routes for each project. Answers are in the prediction log before they are sent."
+ABOUT = "Routes of each project. Answers are in the prediction log, and rows on the disk, before they are acknowledged."
 
 
 class Endpoint(NamedTuple):
@@ -42,6 +42,7 @@ PROBLEMS: dict[int, tuple[str, Any]] = {
     401: ("A token is needed: the response says how to make one", Problem),
     403: ("The token is for another project or purpose", Problem),
     404: ("The project is no longer served", Problem),
+    409: ("The rows of this project come from another source", Problem),
     413: ("The body is too large", Problem),
     415: ("The content type is refused", list[Problem]),
     500: ("The model, the feature store or the prediction log failed", Problem),

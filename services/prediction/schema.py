@@ -1,6 +1,6 @@
 """Requests and answers: pydantic models made from ``request`` of project.yaml."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, cast
 from uuid import UUID
@@ -91,12 +91,12 @@ class Body(IODescriptor):  # type: ignore[misc]  # BentoML's types are not follo
 
 
 def body_model(
-    spec: ProjectSpec, name: str, item: type[BaseModel], body: Mapping[str, Any], expected: Mapping[str, str], note: str
+    spec: ProjectSpec, name: str, item: Any, body: Mapping[str, Any], expected: Mapping[str, str], note: str
 ) -> type[Body]:
     """Return the model of a body of 1 to MAX_ROWS items; `body` is an example with one."""
     ((key, items),) = body.items()
     field = Field(min_length=1, max_length=MAX_ROWS, description=f"1 to {MAX_ROWS} {key}{note}", examples=[items])
-    model = create_model(f"{title(spec)}{name}", __base__=Body, **{key: (list[item], field)})  # type: ignore[call-overload, valid-type]
+    model = create_model(f"{title(spec)}{name}", __base__=Body, **{key: (list[item], field)})  # type: ignore[call-overload]
     model.project, model.key, model.names, model.expected = spec.name, key, list(items[0]), expected
     return cast(type[Body], model)
 
@@ -104,7 +104,7 @@ def body_model(
 def request_model(spec: ProjectSpec) -> type[Body]:
     """Return the model of a request for predictions: ``{"rows": [...]}``."""
     row = row_model(spec)
-    expected = {name: _expected(field) for name, field in spec.request.items()} | {"prediction_id": "a UUID"}
+    expected = {name: describe(field) for name, field in spec.request.items()} | {"prediction_id": "a UUID"}
     if "asked_at" in row.model_fields:
         expected["asked_at"] = Datetime.description
     body = {"rows": [example.row(spec)]}
@@ -124,7 +124,7 @@ def row_model(spec: ProjectSpec) -> type[Row]:
             expected=f"request fields other than {', '.join(base.model_fields)}",
             todo="rename the field",
         )
-    fields: dict[str, Any] = {name: _field(field) for name, field in spec.request.items()}
+    fields: dict[str, Any] = {name: pydantic_field(field) for name, field in spec.request.items()}
     return create_model(f"{title(spec)}Row", __base__=base, __doc__=spec.title, **fields)
 
 
@@ -136,11 +136,20 @@ def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
 def explain(body: type[Body], error: ValidationError) -> ValidationError:
     """Return the error with what was found and what was expected in each place, in the terms of project.yaml."""
     mistakes = []
-    for mistake in error.errors(include_url=False)[:20]:
-        context = {"found": _found_value(body, mistake), "expected": _expected_value(body, mistake)}
+    for mistake, found, expected in list(findings(body, error))[:20]:
+        context = {"found": found, "expected": expected}
         custom = PydanticCustomError(mistake["type"], "found {found}, expected {expected}", context)
         mistakes.append(InitErrorDetails(type=custom, loc=mistake["loc"], input=mistake["input"]))
     return ValidationError.from_exception_data(f"the request to {body.project}", mistakes)
+
+
+def findings(
+    body: type[Body], error: ValidationError, place: tuple[str | int, ...] = ()
+) -> Iterator[tuple[Any, str, str]]:
+    """Yield each mistake in a part of a body, whose place is given, what was found and what was expected."""
+    for mistake in error.errors(include_url=False):
+        placed = {**mistake, "loc": (*place, *mistake["loc"])}
+        yield placed, _found_value(body, placed), _expected_value(body, placed)
 
 
 def _found_value(body: type[Body], mistake: Any) -> str:
@@ -181,7 +190,7 @@ def _text(bound: Any) -> str:
     return f"{bound:g}" if isinstance(bound, float) else to_json(bound).decode().strip('"')
 
 
-def _expected(field: RequestField) -> str:
+def describe(field: RequestField) -> str:
     """Describe a request field: its type, limits, example and meaning."""
     parts = [
         field.field_type.description,
@@ -194,7 +203,7 @@ def _expected(field: RequestField) -> str:
     return f"{' '.join(filter(None, parts))}, like {field.example!r} ({field.description})"
 
 
-def _field(field: RequestField) -> Any:
+def pydantic_field(field: RequestField, alias: str | None = None) -> Any:
     """Return a request field's type and description for pydantic; a nullable field may also be left out."""
     annotation, unit = field.field_type.annotation(), f" [{field.unit}]" if field.unit else ""
     bounds = {"ge": "formatMinimum", "le": "formatMaximum"} if field.field_type.python is datetime else {}
@@ -202,6 +211,7 @@ def _field(field: RequestField) -> Any:
         annotation | None if field.nullable else annotation,
         Field(
             None if field.nullable else ...,
+            alias=alias,
             description=f"{field.description}{unit}",
             examples=[field.example],
             # Of instants, pydantic writes no bounds into a JSON schema.

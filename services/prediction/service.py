@@ -1,4 +1,4 @@
-"""The BentoML application of one project: ``POST /<project>/predict`` and ``/feedback``, typed by its project.yaml."""
+"""The BentoML application of one project: ``POST /<project>/predict``, ``/feedback`` and ``/rows``."""
 
 import asyncio
 import logging
@@ -19,6 +19,7 @@ from services.prediction.canary import uuid7
 from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
 from services.prediction.live_models import LiveModels, ModelError
 from services.prediction.openapi import Endpoint, invalid, mistake
+from services.prediction.rows import Receiver, Refusal, RowsResult, result, takes_rows
 from services.prediction.schema import MAX_ROWS, Answer, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
@@ -38,6 +39,11 @@ class ProjectService:
         # One for the champion, one for the canary: no batch, and so no request, is answered by both.
         self.batchers = [Batcher(partial(answer, self.models, by_canary), MAX_ROWS) for by_canary in (False, True)]
         self.endpoints = endpoints(self.models, self.batchers)
+        self.inbox: Batcher[dict[str, Any], list[Refusal]] | None = None
+        if takes_rows(project.spec):
+            receiver = Receiver(project)
+            self.inbox = Batcher(receiver.keep, MAX_ROWS)
+            self.endpoints["rows"] = rows_endpoint(receiver, self.inbox)
         self.app = _application(project, self.endpoints)
         self.active_requests = 0
 
@@ -55,6 +61,8 @@ class ProjectService:
         await self.lifespan.__aexit__(None, None, None)
         for batcher in self.batchers:
             batcher.close()
+        if self.inbox:
+            self.inbox.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -93,6 +101,16 @@ def endpoints(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> d
         "predict": Endpoint(predict, spec.title, request_model(spec), list[models.answer]),  # type: ignore[name-defined]
         "feedback": Endpoint(feedback, title, feedback_model(spec), FeedbackResult),
     }
+
+
+def rows_endpoint(receiver: Receiver, inbox: Batcher[dict[str, Any], list[Refusal]]) -> Endpoint:
+    """Return the endpoint that takes rows. Those of concurrent requests are written in one commit."""
+
+    async def rows(self: Any, rows: list[Any]) -> RowsResult:
+        return result(await inbox.answer(rows))
+
+    title = "Rows of the project. A row with a known key replaces the earlier one, so that a request may be sent again."
+    return Endpoint(rows, title, receiver.body, RowsResult)
 
 
 def _application(project: Project, endpoints: Mapping[str, Endpoint]) -> Any:

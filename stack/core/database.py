@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Connection,
     DateTime,
     Engine,
     Float,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from stack.core import migrations
 
@@ -105,7 +107,7 @@ outbox = Table(
     Index("outbox_by_sink", "project", "sink", "number"),
 )
 
-messages = Table(  # of MQTT brokers, as they came
+messages = Table(  # of MQTT brokers, and pushed rows, as they came: the inboxes of projects
     "messages",
     metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
@@ -113,9 +115,17 @@ messages = Table(  # of MQTT brokers, as they came
     Column("topic", String, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("packet", Integer, nullable=False),  # the broker's number of the message until it is acknowledged
-    Column("received_at", DateTime(timezone=True), nullable=False),  # on the wall clock, never before an earlier one
+    Column("received_at", DateTime(timezone=True), nullable=False),  # on the wall clock, after every earlier one
     Index("messages_by_time", "project", "received_at"),
     Index("messages_by_packet", "project", "packet", "number"),
+)
+
+inboxes = Table(
+    "inboxes",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("newest", DateTime(timezone=True), nullable=False),  # what comes from now on gets a later instant
+    Column("ingested", DateTime(timezone=True)),  # the lake has what came until then
 )
 
 scheduled = Table(
@@ -135,6 +145,12 @@ def engine(url: str) -> Engine:
     if is_file:
         event.listen(new, "connect", _configure)
     return new
+
+
+def insert_new(connection: Connection, table: Table) -> Any:
+    """Return the statement that inserts rows; a row whose primary key is there stays as it is."""
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def as_text(column: Column[Any]) -> ColumnElement[Any]:

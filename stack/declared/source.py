@@ -16,7 +16,7 @@ from stack.declared import instants
 from stack.specification import table
 from stack.specification.fields import TYPES
 from stack.specification.frames import INSTANT
-from stack.specification.sources import Source
+from stack.specification.sources import Push, Source
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS, Column
 
@@ -35,7 +35,12 @@ class DeclaredSource:
     def fetch(self, since: datetime, until: datetime) -> dict[str, DataFrame]:
         """Return the rows that became known in (since, until]; without time, all rows."""
         rows = self._rows(since, until)
-        return {ROWS: _between(rows, "available_at", since, until) if self._time else rows}
+        if self._past and (self._time or since <= self.spec.clock.start):
+            rows = pd.concat([self._past._rows(since, until), rows], ignore_index=True)
+        rows = _between(rows, "available_at", since, until) if self._time else rows
+        if isinstance(self.source, Push):
+            rows = rows.drop_duplicates(self.spec.tables[ROWS].key, keep="last", ignore_index=True)
+        return {ROWS: rows}
 
     def requests(self, since: datetime, until: datetime) -> DataFrame:
         """Return what would be asked in (since, until]: the rows without what is known later."""
@@ -53,8 +58,26 @@ class DeclaredSource:
 
     def split(self, since: datetime, until: datetime) -> list[datetime]:
         """Return instants that split a long window into batches, where the source can say."""
+        if self._past:
+            return self._past.split(since, until)
         query = self._query(since, until)
         return [end + (since - query.since) for end in sources.split(self.source, self.spec.folder, query)]
+
+    def ingested(self, until: datetime) -> None:
+        """Take note that the lake has all rows up to an instant."""
+        sources.ingested(self.source, self.spec.folder, self._query(until, until))
+
+    @property
+    def _columns(self) -> table.Columns:
+        """The columns as the source writes them; pushed rows are as requests are."""
+        columns = self.spec.columns
+        return {name: column.plain for name, column in columns.items()} if isinstance(self.source, Push) else columns
+
+    @property
+    def _past(self) -> DeclaredSource | None:
+        """The file with the rows before the first pushed ones, if any."""
+        past = self.source.past if isinstance(self.source, Push) else None
+        return DeclaredSource(self.spec, past) if past else None
 
     @property
     def _time(self) -> str | None:
@@ -66,7 +89,7 @@ class DeclaredSource:
 
     def _query(self, since: datetime, until: datetime, *, asked: bool = False) -> sources.Query:
         """Return what to ask for: rows known in a window or, of `asked`, rows that are asked about in it."""
-        columns = self.spec.columns
+        columns = self._columns
         names = [name for key, column in columns.items() for name in (column.parts.values() or [column.source or key])]
         by = self._time if asked else self._known or self._time
         whole = ROW in self.spec.tables[ROWS].key  # the number of a line counts from the first one
@@ -79,7 +102,7 @@ class DeclaredSource:
     def _rows(self, since: datetime, until: datetime, *, asked: bool = False) -> DataFrame:
         """Return rows of about a window, with ``available_at``; without time, all rows and no such column."""
         raw = sources.read(self.source, self.spec.folder, self._query(since, until, asked=asked))
-        columns = self.spec.columns
+        columns = self._columns
         values = {name: self._column(raw, name, column) for name, column in columns.items()}
         rows = DataFrame(values, index=raw.index, copy=False)
         if ROW in self.spec.tables[ROWS].key and ROW not in columns:

@@ -99,7 +99,7 @@ def require_same_rows(
 
 
 def known_rows(table: Table, files: Mapping[str, str], since: datetime | None, until: datetime | None) -> pd.DataFrame:
-    """Read the rows of a table that became known in (since, until]; of a snapshot table, the latest of each key.
+    """Read the rows of a table that became known in (since, until]; where a key may return, its latest row.
 
     Of a file that has later or earlier rows too, only the row groups of the window are read.
 
@@ -114,7 +114,8 @@ def known_rows(table: Table, files: Mapping[str, str], since: datetime | None, u
         read = pq.ParquetFile(path).read() if whole else pq.read_table(path, filters=inside, partitioning=None)
         parts.append(read)
     frame = _ordered(repository.joined(parts, [*table.key, table.available_at]), order)
-    return frame.drop_duplicates(table.key, keep="last", ignore_index=True) if table.snapshot else frame
+    returns = table.identity != table.key
+    return frame.drop_duplicates(table.key, keep="last", ignore_index=True) if returns else frame
 
 
 def groups(path: str, column: str) -> Iterator[tuple[datetime, int]]:

@@ -15,7 +15,6 @@ from dvc.repo import Repo
 
 from stack.core.errors import StackError
 from stack.lake import contents, history, repository
-from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
 
 Hashes = np.ndarray[Any, np.dtype[np.int64]]
@@ -24,17 +23,12 @@ CHUNK = 100_000
 SCHEMA = "CREATE TABLE seen (hash INTEGER PRIMARY KEY); CREATE TABLE state (version TEXT NOT NULL)"
 
 
-def identity(table: Table) -> list[str]:
-    """Return the columns that identify a row of the lake: in snapshots a key may return with other values."""
-    return [*table.key, table.available_at] if table.snapshot else table.key
-
-
 def check(repo: Repo, spec: ProjectSpec, content: Mapping[str, pa.Table], batch: str) -> list[Hashes]:
     """Refuse a batch with keys that the lake has already; return the hashes of its keys."""
     new: list[Hashes] = []
     with closing(_current(repo, spec)) as index:
         for name, table in spec.tables.items():
-            frame = content[name].select(identity(table)).to_pandas()
+            frame = content[name].select(table.identity).to_pandas()
             hashes = _hashes(frame, name)
             known = frame[np.isin(hashes, list(_seen(index, hashes)))]
             if len(known):
@@ -68,7 +62,7 @@ def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
     index.executescript(SCHEMA)
     files = repository.snapshot(repo, spec.name, "HEAD").items()
     frames = (
-        (repository.frame([file], identity(spec.tables[name]), only=True), name)
+        (repository.frame([file], spec.tables[name].identity, only=True), name)
         for (name, _), file in files
         if name in spec.tables
     )
@@ -97,7 +91,7 @@ def _add(index: sqlite3.Connection, new: Iterable[Hashes], version: str) -> None
 def _version(repo: Repo, spec: ProjectSpec) -> str:
     """Identify the source of the hashes: git's hash of all that DVC tracks of the project, and the hashed columns."""
     tree = history.entry(repo.scm, "HEAD", spec.name)
-    columns = {name: identity(table) for name, table in spec.tables.items()}
+    columns = {name: table.identity for name, table in spec.tables.items()}
     return json.dumps([tree.sha if tree else None, columns])
 
 

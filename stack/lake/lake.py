@@ -104,7 +104,7 @@ class Lake:
     ) -> dict[str, pd.DataFrame]:
         """Read the rows that became known in (since, until], at a revision or at the newest.
 
-        Of the rows of a snapshot table with the same key, only the latest is read.
+        Of rows with the same key, as snapshot and corrected tables have them, only the latest is read.
         StackError: no such revision, or its files are neither in DVC's cache nor in its remote.
         """
         with repository.opened(self._settings) as repo:
@@ -114,10 +114,10 @@ class Lake:
     def blocks(self, until: datetime, rows: int = BLOCK) -> Iterator[dict[str, pd.DataFrame]]:
         """Yield the rows that became known up to an instant, about so many at a time, at least one block.
 
-        A project of several tables, or of a snapshot table, has one block: their rows belong together.
+        A project of several tables, or whose keys may return, has one block: their rows belong together.
         """
-        name, *others = self.spec.tables
-        if others or self.spec.tables[name].snapshot or len(ends := self._ends(None, until, rows)) < 2:
+        (name, table), *others = self.spec.tables.items()
+        if others or table.identity != table.key or len(ends := self._ends(None, until, rows)) < 2:
             yield self.read(until=until)
             return
         for since, end in pairwise([None, *ends]):

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import RowMapping, Select, bindparam, or_, select, update
 
-from stack.core.database import as_text, engine, predictions, shadows
+from stack.core.database import as_text, engine, insert_new, predictions, shadows
 from stack.publishing import messages, outbox
 from stack.specification import tasks
 from stack.specification.fields import Datetime
@@ -80,11 +79,9 @@ class PredictionLog:
             return
         with engine(self._database).begin() as connection:
             if not sinks:
-                connection.execute(_insert_new(connection, predictions), rows)
+                connection.execute(insert_new(connection, predictions), rows)
                 return
-            ids = {
-                *connection.execute(_insert_new(connection, predictions).returning(predictions.c.id), rows).scalars()
-            }
+            ids = {*connection.execute(insert_new(connection, predictions).returning(predictions.c.id), rows).scalars()}
             new = messages.messages(self.spec, [row for row in rows if row["id"] in ids])
             outbox.add(connection, self.spec.name, sinks, new, answered[0].answered_at.astimezone(UTC))
 
@@ -186,7 +183,7 @@ class PredictionLog:
         pairs = zip(answered, replies, strict=True)
         rows = [row | {"id": prediction.id, "answer": reply} for prediction, reply in pairs]
         with engine(self._database).begin() as connection:
-            connection.execute(_insert_new(connection, shadows), rows)
+            connection.execute(insert_new(connection, shadows), rows)
 
     def read_shadows(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until] that a challenger has answers to.
@@ -249,12 +246,6 @@ class PredictionLog:
         asked_at, window = predictions.c.asked_at, (since.astimezone(UTC), until.astimezone(UTC))
         conditions = predictions.c.project == self.spec.name, asked_at > window[0], asked_at <= window[1]
         return select(*columns).where(*conditions).order_by(asked_at, predictions.c.id)
-
-
-def _insert_new(connection: Connection, table: Table) -> Any:
-    """Return the statement that inserts rows; a row whose primary key is there stays as it is."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-    return insert(table).on_conflict_do_nothing()
 
 
 def _select_readable(rows: Sequence[RowMapping], read: Read) -> list[RowMapping]:

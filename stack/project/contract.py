@@ -55,6 +55,14 @@ class SplitSource(Source, Protocol):
         """Return instants between `since` and `until`, in order, each the end of a batch that memory holds."""
 
 
+@runtime_checkable
+class KeepingSource(Source, Protocol):
+    """A source that keeps rows until the lake has them."""
+
+    def ingested(self, until: datetime) -> None:
+        """Take note that the lake has all rows up to `until`."""
+
+
 class Features(Protocol):
     """``features.py``: feature tables and labelled events from raw rows. Pure functions."""
 

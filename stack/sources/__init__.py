@@ -55,6 +55,13 @@ def split(source: Source, folder: Path, query: Query) -> list[datetime]:
     return list(module.split(source, folder, query)) if hasattr(module, "split") else []
 
 
+def ingested(source: Source, folder: Path, query: Query) -> None:
+    """Take note that the lake has all rows until the end of a window: a source that keeps rows may delete them."""
+    module = _module(source)
+    if hasattr(module, "ingested"):
+        module.ingested(source, folder, query)
+
+
 def _module(source: Source) -> Any:
     return import_module(f"stack.sources.{source.kind}")
 

@@ -1,28 +1,22 @@
-"""Messages of an MQTT broker. The subscriber keeps them in the state database; a read takes them from there.
-
-A message is known half a minute after it came, so that it has been written before a window that holds it is read.
-"""
+"""Messages of an MQTT broker. The subscriber keeps them in the state database; a read takes them from there."""
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from stack.core import problems
-from stack.core.database import engine, in_utc, messages
+from stack.core.database import in_utc, messages
 from stack.core.errors import StackError
-from stack.core.settings import settings
-from stack.sources import AVAILABLE_AT, Query, key, require, tables
+from stack.core.settings import Settings, settings
+from stack.sources import AVAILABLE_AT, Query, inbox, key, require, tables
 from stack.specification.sources import Mqtt
 
 RECEIVED_AT = "received_at"
-SETTLED = timedelta(seconds=30)
-SLOWEST = timedelta(seconds=10)
-"""A message that takes longer to be written is not acknowledged: the broker sends it again."""
 RECENT = 1000
 """Messages, more than a broker sends without an acknowledgement, among which one that is sent again is looked for."""
 CHECK = "mqtt-"
@@ -31,38 +25,26 @@ CHECK = "mqtt-"
 
 def read(source: Mqtt, folder: Path, query: Query) -> pd.DataFrame:
     """Return the messages that became known in the window, in the order in which they came; all without time."""
-    project, column = folder.name, messages.c.received_at
-    since, until = (at.astimezone(UTC) - SETTLED for at in (query.since, query.until))
-    with engine(settings().state_database).begin() as connection:
-        known = select(messages).where(messages.c.project == project)
-        recent = connection.execute(known.order_by(messages.c.number.desc()).limit(RECENT)).all()
-        if not recent:
-            raise _nothing(source, folder)
-        wanted = known.where(column <= until)
-        if query.time is not None:
-            wanted = wanted.where(column > since)
-            before = since - timedelta(days=settings().keep_days)
-            connection.execute(delete(messages).where(messages.c.project == project, column <= before))
-        found = connection.execute(wanted.order_by(messages.c.number)).all()
+    recent = inbox.newest(settings(), folder.name, RECENT)
+    if not recent:
+        raise _nothing(source, folder)
+    since = query.since if query.time is not None else inbox.FIRST
+    found = inbox.read(settings(), folder.name, since, query.until)
     require(key(folder, "topics"), query.columns, [*_rows(recent), *_rows(found)])
     return _rows(found).reindex(columns=[*query.columns, AVAILABLE_AT])
 
 
-def keep(connection: Connection, project: str, message: Any) -> None:
-    """Write a message, but for one that is written already: the broker sends one again that it has no answer to.
+def ingested(source: Mqtt, folder: Path, query: Query) -> None:
+    """Delete messages that the lake has had for long; without time, all are read each time."""
+    kept = timedelta(days=settings().keep_days) if query.time is not None else None
+    inbox.mark_ingested(settings(), folder.name, query.until, kept)
 
-    Raises:
-        TimeoutError: it took so long that a window may have been read in the meantime.
-    """
-    began, of_project = datetime.now(UTC), messages.c.project == project
-    newest = select(messages.c.received_at).where(of_project).order_by(messages.c.received_at.desc()).limit(1)
-    last = connection.execute(newest).scalar()
-    row = {"project": project, "topic": message.topic, "payload": message.payload, "packet": message.mid}
-    if not (message.dup and _is_kept(connection, row)):
-        at = max(began, in_utc(last)) if last else began
-        connection.execute(messages.insert(), row | {"received_at": at})
-    if datetime.now(UTC) - began > SLOWEST:
-        raise TimeoutError("the state database is slow")
+
+def keep(of: Settings, connection: Connection, project: str, message: Any) -> None:
+    """Write a message, but for one that is written already: the broker sends one again that it has no answer to."""
+    row = {"topic": message.topic, "payload": message.payload, "packet": message.mid}
+    if not (message.dup and _is_kept(connection, row | {"project": project})):
+        inbox.add(of, connection, project, [row])
 
 
 def _is_kept(connection: Connection, row: dict[str, Any]) -> bool:
@@ -80,7 +62,7 @@ def _rows(found: Iterable[Row[Any]]) -> pd.DataFrame:
         at = pd.Timestamp(in_utc(message.received_at))
         records.append(_values(message.payload) | levels | {"topic": message.topic, RECEIVED_AT: at})
     rows = tables.flat(pd.DataFrame.from_records(records))
-    return rows.assign(**{AVAILABLE_AT: rows[RECEIVED_AT] + SETTLED}) if records else rows
+    return rows.assign(**{AVAILABLE_AT: rows[RECEIVED_AT]}) if records else rows
 
 
 def _values(payload: bytes) -> dict[str, Any]:

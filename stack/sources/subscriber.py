@@ -92,7 +92,7 @@ class Subscription:
         is_wanted = any(topic_matches_sub(topic, message.topic) for topic in self.source.topics)
         if is_wanted and not message.retain:
             with engine(self.settings.state_database).begin() as connection:
-                mqtt.keep(connection, self.project, message)
+                mqtt.keep(self.settings, connection, self.project, message)
         client.ack(message.mid, message.qos)
 
     @property

@@ -64,6 +64,13 @@ class Table(Spec):
     snapshot: bool = False
     """The source gives the whole table each time, without the instants: rows that the lake lacks, or has with other
     values, are the batch, known from its end on."""
+    corrected: bool = False
+    """A known key may come again: from then on the later row counts, in place of the earlier one."""
+
+    @property
+    def identity(self) -> list[str]:
+        """The columns that identify a row of the lake, where a key may return with other values."""
+        return [*self.key, self.available_at] if self.snapshot or self.corrected else self.key
 
 
 class Features(Spec):

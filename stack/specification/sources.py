@@ -229,10 +229,29 @@ class Mqtt(SourceSection, Broker):
     """Topics or filters, like `zigbee2mqtt/+` or `meter/#`."""
 
 
+class Push(FileSection):
+    """Rows that programs send to `POST /<project>/rows`, kept on the disk before they are acknowledged.
+
+    They have the names and types of `columns`, as requests have. A row with a known key replaces the earlier one.
+    """
+
+    knows_when = True
+    kind: Literal["push"]
+    path: Url = ""
+    """File with the rows of the past, as of `kind: file`; none when left out."""
+
+    @property
+    def past(self) -> File | None:
+        """The file with the rows of the past."""
+        return File(**self.model_dump(exclude={"kind"})) if self.path else None
+
+
 def _with_kind(section: Any) -> Any:
     return {"kind": "file"} | section if isinstance(section, dict) else section
 
 
 Source = Annotated[
-    File | Folder | Sql | Http | Influxdb | HomeAssistant | Mqtt, Discriminator("kind"), BeforeValidator(_with_kind)
+    File | Folder | Sql | Http | Influxdb | HomeAssistant | Mqtt | Push,
+    Discriminator("kind"),
+    BeforeValidator(_with_kind),
 ]

@@ -71,7 +71,7 @@ class ProjectSpec(Spec):
             return {} if section is None else section
         label, source = info.data.get("label", ""), info.data.get("source")
         if info.field_name == "tables":
-            return section or table.tables(known, source.key if source else [])
+            return section or table.tables(known, source)
         if info.field_name == "request":
             return section or table.request(known, label)
         if section is not None and not isinstance(section, dict):

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from stack.specification import formulas
 from stack.specification.request import FieldTypeName
 from stack.specification.sections import Spec
-from stack.specification.sources import Source
+from stack.specification.sources import Push, Source
 
 ROWS = "rows"
 """The only table of a project with ``columns``."""
@@ -66,6 +66,11 @@ class Column(Spec):
             raise ValueError("between: of numbers alone")
         return self
 
+    @property
+    def plain(self) -> "Column":
+        """The column of rows that have the project's names and instants in ISO 8601."""
+        return self.model_copy(update={"source": "", "parts": {}, "format": ""})
+
 
 Columns = Mapping[str, Column]
 
@@ -85,26 +90,27 @@ def group(columns: Columns) -> str:
     return next(iter(of_role(columns, "group")), "")
 
 
-def tables(columns: Columns, key: list[str]) -> dict[str, Any]:
-    """Return the section ``tables``: a table without time is a snapshot."""
-    identified = key or of_role(columns, "id") or [ROW]
-    return {ROWS: {"key": identified} | ({} if time(columns) else {"snapshot": True})}
+def tables(columns: Columns, source: Source | None) -> dict[str, Any]:
+    """Return the section ``tables``: a table without time is a snapshot, and pushed rows may be corrected."""
+    key = (source.key if source else []) or of_role(columns, "id") or [ROW]
+    return {ROWS: {"key": key} | ({"corrected": isinstance(source, Push)} if time(columns) else {"snapshot": True})}
 
 
 def request(columns: Columns, label: str) -> dict[str, Any]:
     """Return the section ``request``: the columns that are known when a row is asked about."""
-    asked = [(name, column) for name, column in columns.items() if name != label]
+    asked = {name: column for name, column in columns.items() if name != label}
+    return {name: field(name, column) for name, column in asked.items() if column.role in ("feature", "key", "time")}
+
+
+def field(name: str, column: Column) -> dict[str, Any]:
+    """Return a column as the field of a request, or of a pushed row."""
     return {
-        name: {
-            "type": column.type,
-            "description": column.description or column.source or name,
-            "example": column.example,
-            "nullable": column.missing > 0 and column.role == "feature",
-            "unit": column.unit,
-            "known": column.values,
-        }
-        for name, column in asked
-        if column.role in ("feature", "key", "time")
+        "type": column.type,
+        "description": column.description or column.source or name,
+        "example": column.example,
+        "nullable": column.missing > 0 and column.role not in ("key", "time"),
+        "unit": column.unit,
+        "known": column.values,
     }
 
 

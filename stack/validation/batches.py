@@ -10,7 +10,7 @@ from stack.core.errors import StackError
 from stack.core.problems import Problem
 from stack.lake import contents
 from stack.project import Project
-from stack.project.contract import SplitSource, Tables
+from stack.project.contract import KeepingSource, SplitSource, Tables
 from stack.specification import frames
 from stack.specification.sections import Table
 from stack.specification.specs import ProjectSpec
@@ -51,6 +51,13 @@ def fetch(project: Project, since: datetime, until: datetime) -> Tables:
             new = _new_rows(table, contents.in_utc(tables[name]), lake[name])
             tables[name] = frames.with_columns(new, {table.available_at: known_at}).reset_index(drop=True)
     return tables
+
+
+def release(project: Project, until: datetime) -> None:
+    """Let a source that keeps rows know that the lake has all of them up to an instant."""
+    source = project.source
+    if isinstance(source, KeepingSource):
+        source.ingested(until)
 
 
 def _new_rows(table: Table, rows: pd.DataFrame, existing: pd.DataFrame) -> pd.DataFrame:

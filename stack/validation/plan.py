@@ -72,14 +72,14 @@ def _names(columns: pd.DataFrame, wrong: npt.NDArray[np.bool_]) -> pd.Series:
 
 
 def _delivery_suite(table: Table) -> list[Any]:
-    """Expect rows that are of the window, once each, and new; a snapshot table may correct rows that are known."""
+    """Expect rows that are of the window, once each, and new, unless known ones may be corrected."""
     key = ", ".join(table.key)
     once = f"one row of each {key}"
     return [
         _null("without_key", f"{key} in every row"),
         _null("outside_window", f"{table.available_at} in the window"),
         _null("delivered_before", "no other values for known rows; from now on the new ones count", severity="warning")
-        if table.snapshot
+        if table.identity != table.key
         else _null("delivered_before", "rows not delivered before"),
         gxe.ExpectColumnValuesToBeUnique(column=table.key[0], description=once)
         if len(table.key) == 1

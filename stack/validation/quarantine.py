@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # the portal needs no pandas
 
 SILENCE = "silence-"
 """Start of the name of a project's record of tables whose source has gone silent."""
+PUSHED, PUSHED_BYTES = "pushed-", 100_000_000
+"""Start of the name of a file of pushed rows that were refused, and its size."""
 
 
 def keep(folder: Path, tables: Mapping[str, DataFrame], record: dict[str, Any]) -> None:
@@ -35,6 +37,15 @@ def keep(folder: Path, tables: Mapping[str, DataFrame], record: dict[str, Any]) 
         _storable(table).to_parquet(partial / f"{name}.parquet")
     (partial / "verdict.json").write_text(json.dumps(record, indent=1))
     partial.replace(folder)
+
+
+def keep_pushed(settings: Settings, project: str, rows: Iterable[Mapping[str, Any]], at: datetime) -> None:
+    """Keep pushed rows that were refused, as they came, with what is wrong, in a file a day; no more than a limit."""
+    file = settings.quarantine / project / f"{PUSHED}{at:%Y-%m-%d}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        if lines.tell() < PUSHED_BYTES:
+            lines.writelines(json.dumps({"at": at.isoformat(), **row}) + "\n" for row in rows)
 
 
 def _storable(table: DataFrame) -> DataFrame:

@@ -139,6 +139,9 @@ def _forget(project: Project, now: datetime) -> None:
     records = list((site / "validations").glob("*.json"))
     for verdict in _old(project.settings, verdicts, now):
         shutil.rmtree(verdict.parent)
+    pushed = list((project.settings.quarantine / project.name).glob(f"{quarantine.PUSHED}*"))
+    for file in _old(project.settings, pushed, now):
+        file.unlink()
     old = _old(project.settings, records, now)
     for record in old:
         record.with_suffix(".html").unlink(missing_ok=True)

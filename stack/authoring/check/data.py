@@ -14,6 +14,7 @@ from stack.declared.checks import unreadable
 from stack.project import contract
 from stack.specification import example, frames, tasks
 from stack.specification.request import RequestField
+from stack.specification.sources import Push
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROWS
 
@@ -36,6 +37,8 @@ def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
             return [_wrong_type(_place(spec, "source", "fetch()"), tables, "a dict of table -> frame")]
         if errors := list(_tables(spec, dict(tables))):
             return errors
+        if isinstance(spec.source, Push) and not any(map(len, tables.values())):
+            return []  # nothing has been pushed yet
         # As in the lake, rows of a snapshot are available from the end of their batch on.
         end = pd.Timestamp(until).as_unit("us")
         snapshots = {name: table for name, table in spec.tables.items() if table.snapshot}

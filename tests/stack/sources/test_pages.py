@@ -5,4 +5,4 @@ from tests.stack.sources.conftest import declared, documented
 
 def test_the_sources_of_the_page_are_valid():
     shown = [declared(section).kind for section in documented("sources.md")]
-    assert shown == ["http", "folder", "influxdb", "mqtt"]
+    assert shown == ["http", "folder", "influxdb", "mqtt", "push"]
