@@ -6,7 +6,10 @@ ever, and each later run would be cancelled: the automation "Mark dead runs as c
 heartbeat.
 """
 
+import threading
+
 from services import flow_worker
+from services.worker import online
 from stack.core.settings import settings
 from stack.ops.runs import Runs
 
@@ -16,10 +19,11 @@ PATIENCE_SECONDS = 120.0
 
 
 def main() -> None:
-    """Mark the dead runs, then work."""
+    """Mark the dead runs, then work; beside it the features of pushed rows are brought online."""
     runs = Runs(settings(), PATIENCE_SECONDS)
     for name in runs.mark_crashed(POOL, "Its process ended with the worker before this one."):
         print(f"marked as crashed: {name}", flush=True)
+    threading.Thread(target=online.supervise, name="online", daemon=True).start()
     flow_worker.work(POOL, "worker")
 
 

@@ -93,12 +93,7 @@ def validate(
     """
     rows = {name: tables.get(name, pd.DataFrame()).reset_index(drop=True) for name in project.spec.tables}
     planned = plan.make(project, rows, history, since, until)
-    results = _compat.validate(planned.frames, planned.suites)
-    findings = Findings()
-    for name, frame_results in results.items():
-        for result in frame_results:
-            findings.add(name, planned.frames[name], result)
-
+    results, findings = _examine(planned)
     wrong = {name: sorted(findings.wrong.get(name, ())) for name in rows}
     taken_out = rows if findings.failures else {name: table.loc[wrong[name]] for name, table in rows.items()}
     batch, settings = batch_id(since, until), project.settings
@@ -130,6 +125,23 @@ def validate(
         rows=sum(map(len, rows.values())),
         changed=sum(table.attrs.get("changed", 0) for table in rows.values()),
     )
+
+
+def clean(project: Project, tables: Tables, since: datetime, until: datetime) -> dict[str, pd.DataFrame]:
+    """Return the rows that :func:`validate` would accept, without a trace of it; none where it would refuse them."""
+    rows = {name: tables[name].reset_index(drop=True) for name in project.spec.tables}
+    _, findings = _examine(plan.make(project, rows, history(project, since), since, until))
+    if findings.failures:
+        return {}
+    return {name: table.drop(index=[*findings.wrong.get(name, ())]) for name, table in rows.items()}
+
+
+def _examine(planned: plan.Plan) -> tuple[dict[str, list[Any]], Findings]:
+    results, findings = _compat.validate(planned.frames, planned.suites), Findings()
+    for name, frame_results in results.items():
+        for result in frame_results:
+            findings.add(name, planned.frames[name], result)
+    return results, findings
 
 
 def _forget(project: Project, now: datetime) -> None:

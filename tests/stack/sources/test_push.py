@@ -29,9 +29,11 @@ def pushed(tmp_path, monkeypatch):
     folder = Folder(tmp_path, monkeypatch)
     folder.write("declared", sales(), target="units", time="Sold At", keys="ShopID")
 
-    def project(source: str = PUSHED) -> Project:
+    def project(source: str = PUSHED, *, by_hour: bool = False) -> Project:
         folder.change("projects/declared/project.yaml", SOURCE, source)
         folder.change("projects/declared/project.yaml", CLOCK, "clock: {start: 2024-01-01T00:00:00Z}")
+        if by_hour:
+            folder.change("projects/declared/project.yaml", "mean(units, 7d) by", "mean(units, 2h) by")
         return Project(core_settings.settings(), specs.load("declared"))
 
     with core_settings.using(Settings(home=tmp_path / "home")):

@@ -1,0 +1,72 @@
+"""Bring the features of pushed rows online: ``python -m services.worker.online``, a child of the worker.
+
+It runs where a project takes pushed rows, and is started anew when a project changes. It ends with the worker.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stack.project import Project
+from stack.specification import specs
+from stack.specification.sources import Push
+
+SECONDS, SYNC_SECONDS = 0.5, 5.0
+"""Between two looks at the inboxes, longer where a look takes longer; and at the files of projects."""
+logger = logging.getLogger("stack.online")
+
+
+def supervise() -> None:
+    """Run the child while a project takes pushed rows, and start it anew when it has ended or a project has changed."""
+    child: subprocess.Popen[bytes] | None = None
+    known: dict[Path, int] = {}
+    while True:
+        files = _files()
+        if files != known and child:
+            child.kill()
+            child.wait()
+        if files != known or (child and child.poll() is not None):
+            child = subprocess.Popen([sys.executable, "-m", "services.worker.online"]) if _pushed() else None
+            known = files
+        time.sleep(SYNC_SECONDS)
+
+
+def main() -> None:
+    """Update what is due, until the worker has ended; what fails is logged once, and tried again."""
+    from stack.features.pushed import OnlineRows
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    worker, rows, failed = os.getppid(), dict[str, OnlineRows](), set[str]()
+    names = _pushed()
+    while os.getppid() == worker:
+        began = time.monotonic()
+        for name in names:
+            try:
+                if name not in rows:
+                    rows[name] = OnlineRows(Project.open(name))
+                rows[name].update(datetime.now(UTC))
+                failed.discard(name)
+            except Exception:
+                if name not in failed:
+                    logger.exception("%s: the features of pushed rows come with the next ingest", name)
+                failed.add(name)
+                rows.pop(name, None)
+        time.sleep(max(SECONDS, time.monotonic() - began))
+
+
+def _pushed() -> list[str]:
+    return [spec.name for spec in specs.load_valid(logger.debug) if isinstance(spec.source, Push)]
+
+
+def _files() -> dict[Path, int]:
+    """Return the times of the files that define projects."""
+    found = [*specs.PROJECTS.glob("*/*.py"), *specs.PROJECTS.glob(specs.YAML), *specs.DEFINITIONS.glob("*.py")]
+    return {path: path.stat().st_mtime_ns for path in found if path.exists()}
+
+
+if __name__ == "__main__":
+    main()
