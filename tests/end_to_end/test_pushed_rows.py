@@ -20,7 +20,7 @@ from stack.specification import specs
 from tests.polling import eventually
 from tests.stack.authoring.scaffolds import Folder, sales
 from tests.stack.sources.test_push import CLOCK, PUSHED, SOURCE, row
-from tests.stacks import free_ports, own_environment
+from tests.stacks import free_ports, shell
 
 KILLS, CLIENTS, ROWS = 20, 4, 50
 SERVICE = """
@@ -66,7 +66,7 @@ def test_acknowledged_rows_are_there_once_after_kills(tmp_path, monkeypatch):
     home = Settings(home=tmp_path / "home", prediction_port=port, mlflow_port=free_ports(1)[0])
     migrations.upgrade(home.state_database)
     command = [sys.executable, "-c", SERVICE, str(tmp_path)]
-    environment = own_environment() | home.environment()
+    environment = shell(home)
 
     def start() -> subprocess.Popen[bytes]:
         with (tmp_path / "log").open("ab") as log:
