@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade new eject check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new eject check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ restore: setup ## Bring back the state of an archive, the newest without FILE (F
 # With the packages that wrote the state; `stack upgrade` installs the new ones after the backup.
 upgrade: $(if $(wildcard $(STACK)),,setup) ## Back up, take packages and databases to the checked-out version, restart (OUT=backups)
 	@$(STACK) upgrade $(call option,OUT,out)
+
+workspace: setup ## Make a git repository of your own for projects, and use it from now on (DIR=~/ml EXAMPLES=flights,titanic)
+	@$(call require,DIR,name the folder: make workspace DIR=~/ml)
+	@$(STACK) workspace $(call option,EXAMPLES,examples) $(call argument,DIR)
 
 new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE GROUP KEEP TABLE SENSOR UNFINISHED=1)
 	@$(call require,NAME,name the project: make new NAME=churn FROM=file.csv)
@@ -147,8 +151,8 @@ report: setup ## Write the page of a replay: live, frozen and weekly retrained m
 	@$(STACK) report $(call argument,PROJECT)
 
 # In three processes, as tests of services wait for them; the output of the last two comes when they have ended.
-test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones (NO_SKIPS=1: a skip fails)
-	@$(MAKE) --no-print-directory --keep-going --jobs 3 test-running test-stack test-others lint
+test: setup-dev ## Check the code and run every test that needs no Docker engine, but the slow ones (NO_SKIPS=1: a skip fails; PROJECT: only try out that one)
+	@$(if $(filter-out file,$(origin PROJECT)),$(STACK) test $(call argument,PROJECT),$(MAKE) --no-print-directory --keep-going --jobs 3 test-running test-stack test-others lint)
 
 # In the order of their names: one stack goes through all of them.
 test-running: setup-dev ## Start one stack and run the tests that ask it

@@ -47,7 +47,8 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
             "checkout of the training machine",
             found=f"code {code.version()}, which differs in stack/, projects/{project}/ or feature_repo/",
             expected=f"code {code_version}, as on the machine that it has joined",
-            todo=f"git checkout {code_version.removesuffix('-dirty')} there, and `make join` again",
+            todo=f"git checkout {code_version.removesuffix('-dirty')} there, and in STACK_WORKSPACE, if any, the same "
+            "commit; then `make join` again",
         )
     # This machine may come back after the other one has given it up and trained for itself.
     if version := opened.registry.tagged(challengers.identity(opened.spec, cutoff, data_revision)):

@@ -1,6 +1,5 @@
 """A real stack for the tests that need one: its own home, free ports, the real first pipeline."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -11,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stack.authoring import workspace
 from stack.core import migrations, settings
-from stack.core.settings import Settings
-from stack.specification import specs
+from stack.core.settings import ROOT, Settings
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import Service, own_environment
 
@@ -43,7 +42,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(tryfirst=True)  # pytest selects by marker in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the running stack; those that change the checkout's projects come last.
+    """Mark the tests of the running stack.
 
     Raises:
         pytest.UsageError: such a test is in a folder that `make test-running` does not collect, so it would be missed.
@@ -55,7 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid} uses `running`, move it to {', '.join(OF_RUNNING_STACK)}")
             if "running" not in item.path.read_text():
                 raise pytest.UsageError(f"{item.nodeid} uses `running`, and its module does not say so")
-    items.sort(key=lambda item: "projects_alone" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,27 +64,15 @@ def migrated() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def projects_read() -> Iterator[int]:
-    """The checkout's folder of projects, locked: while others read it, no test of another process changes it."""
-    folder = os.open(specs.PROJECTS, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_SH)
-    yield folder
-    os.close(folder)
-
-
-@pytest.fixture(scope="module")
-def projects_alone(projects_read: int) -> Iterator[None]:
-    """Change the checkout's projects: waits until no other process tests."""
-    fcntl.flock(projects_read, fcntl.LOCK_EX)
-    yield
-    fcntl.flock(projects_read, fcntl.LOCK_SH)
-
-
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The settings of a stack that `stack up` has started: services healthy, champion of flights live."""
-    environ = os.environ | own_environment(tmp_path_factory.mktemp("stack"))
+    """The settings of a stack that `stack up` has started: services healthy, champion of flights live.
+
+    Its workspace has copies of the checkout's projects, so that a test may add one.
+    """
+    folder = tmp_path_factory.mktemp("workspace")
+    workspace.create(folder, [path.name for path in ROOT.glob("projects/[a-z]*")])
+    environ = os.environ | own_environment(tmp_path_factory.mktemp("stack")) | {"STACK_WORKSPACE": str(folder)}
     command = [sys.executable, "-m", "stack"]
     try:
         subprocess.run([*command, "up", "--runtime", "local"], env=environ, check=True, timeout=1800)

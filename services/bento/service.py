@@ -10,7 +10,7 @@ import bentoml
 
 from services.prediction import _compat
 from services.prediction.schema import Answer, Row, answer_model, new_values, request_model
-from stack.core.settings import ROOT
+from stack.core.settings import ROOT, settings
 from stack.project import contract
 from stack.specification import specs
 from stack.specification.request import RequestField
@@ -67,7 +67,7 @@ def _answer(
 
 def packaged_spec() -> ProjectSpec:
     """Return the one project of a Bento; an example is known here without the package of its data."""
-    (path,) = specs.PROJECTS.glob(specs.YAML)
+    (path,) = settings().projects.glob(specs.YAML)
     return specs.read(path)
 
 

@@ -10,7 +10,7 @@ from services.prediction import _compat
 from services.prediction.aliases import AliasChanges
 from services.prediction.live_models import ModelError
 from services.prediction.service import ProjectService
-from stack.core.settings import Settings
+from stack.core.settings import Settings, settings
 from stack.project import Project
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
@@ -115,7 +115,7 @@ def _file_stamps() -> dict[str, FileStamps]:
     """Return the modification times and sizes of each project's project.yaml and modules."""
     stamps = {}
     for name in specs.names():
-        folder = specs.PROJECTS / name
+        folder = settings().projects / name
         with suppress(FileNotFoundError):  # removed since it was listed
             files = [(path.name, path.stat()) for path in (folder / "project.yaml", *sorted(folder.glob("*.py")))]
             stamps[name] = tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in files)

@@ -11,6 +11,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from stack.core.errors import StackError
+from stack.core.settings import settings
 from stack.project import Project
 from stack.specification import specs
 from stack.specification.sources import Push
@@ -59,12 +61,17 @@ def main() -> None:
 
 
 def _pushed() -> list[str]:
-    return [spec.name for spec in specs.load_valid(logger.debug) if isinstance(spec.source, Push)]
+    try:
+        return [spec.name for spec in specs.load_valid(logger.debug) if isinstance(spec.source, Push)]
+    except StackError as error:  # the workspace is on a disk that is not there
+        logger.error("%s", error)
+        return []
 
 
 def _files() -> dict[Path, int]:
     """Return the times of the files that define projects."""
-    found = [*specs.PROJECTS.glob("*/*.py"), *specs.PROJECTS.glob(specs.YAML), *specs.DEFINITIONS.glob("*.py")]
+    projects, definitions = settings().projects, settings().definitions
+    found = [*projects.glob("*/*.py"), *projects.glob(specs.YAML), *definitions.glob("*.py")]
     return {path: path.stat().st_mtime_ns for path in found if path.exists()}
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from stack.authoring import check
 from stack.core.errors import StackError
-from stack.core.settings import Settings
+from stack.core.settings import Settings, settings
 from stack.project import Project
 from stack.specification import specs, tasks
 
@@ -70,7 +70,7 @@ def run(name: str, now: datetime, report: Callable[[str], None]) -> Outcome:
     spec = specs.load(name)
     try:
         with TemporaryDirectory() as home:
-            return _run(Project(Settings(home=Path(home)), spec), now, report)
+            return _run(Project(Settings(home=Path(home), workspace=settings().workspace), spec), now, report)
     except StackError:
         raise
     except Exception as error:

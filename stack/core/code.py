@@ -1,4 +1,4 @@
-"""The version of the code of a run."""
+"""The version of the code of a run: of the checkout, and of the workspace where the projects are elsewhere."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from stack.core.settings import ROOT
+from stack.core.settings import ROOT, settings
 
 DIRTY = "-dirty"
 """Ends the version of a checkout that differs from its commit."""
@@ -15,6 +15,8 @@ KINDS = (".py", ".yaml")
 """Suffixes of the files that decide the outcome of a training."""
 KEPT = "files"
 """Folder beside a run's recipe, with the files that no commit has."""
+DESCRIBE = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+STORE = "feature_repo/feature_store.yaml"
 
 
 def version() -> str:
@@ -25,38 +27,56 @@ def version() -> str:
     if recorded := os.environ.get("CODE_VERSION"):
         return recorded
     try:
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+        return git(*DESCRIBE)
     except (OSError, subprocess.CalledProcessError):
         return installed("homelab-mlops")
 
 
+def workspace_version() -> str | None:
+    """The git commit of the workspace, as of the checkout; empty where it has none, None where the checkout is it."""
+    if settings().workspace == ROOT:
+        return None
+    try:
+        return git(*DESCRIBE, at=settings().workspace)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def digest(project: str) -> str:
     """Hash every file that decides the outcome of a project's training, committed or not."""
-    content = (f"{name}\n".encode() + (ROOT / name).read_bytes() for name in _files(_parts(project)))
+    content = (f"{name}\n".encode() + _place(name).read_bytes() for name in _files(_parts(project)))
     return hashlib.sha256(b"".join(content)).hexdigest()
 
 
 def uncommitted(project: str) -> list[str] | None:
     """Return the files of :func:`digest` that differ from the commit; None where there is no git.
 
-    The image has no git, and is of a commit; only the project is mounted, and may differ from it.
+    The image has no git, and is of a commit; only the project is mounted, and may differ from it. Of a workspace
+    without git, no file is of a commit.
     """
     words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored"]
-    try:
-        entries = git(*words, "--", *_parts(project)).split("\0")
-    except (OSError, subprocess.CalledProcessError):
-        built = os.environ.get("CODE_VERSION", "")
-        return _files(_parts(project)[1:]) if built and not built.endswith(DIRTY) else None
-    names = [entry.strip().partition(" ")[2].strip() for entry in entries]
-    return [name for name in names if Path(name).suffix in KINDS]
+    names: list[str] = []
+    for folder in dict.fromkeys([ROOT, settings().workspace]):
+        parts = [part for part in _parts(project) if _root(part) == folder]
+        try:
+            entries = git(*words, "--", *parts, at=folder).split("\0")
+        except (OSError, subprocess.CalledProcessError):
+            built = os.environ.get("CODE_VERSION", "")
+            if folder == ROOT and (not built or built.endswith(DIRTY)):
+                return None
+            names += _files([part for part in parts if part != "stack"])
+        else:
+            changed = [entry.strip().partition(" ")[2].strip() for entry in entries]
+            names += [name for name in changed if Path(name).suffix in KINDS]
+    return names
 
 
 def keep(names: list[str], folder: Path) -> None:
-    """Copy those of the checkout's files that exist, so that uncommitted code can be restored."""
+    """Copy those of the files that exist, so that uncommitted code can be restored."""
     for name in names:
-        if (ROOT / name).is_file():
+        if _place(name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            shutil.copy(_place(name), folder / name)
 
 
 def put_back(names: list[str], kept: Path, folder: Path) -> None:
@@ -68,17 +88,37 @@ def put_back(names: list[str], kept: Path, folder: Path) -> None:
             shutil.copy(kept / name, folder / name)
 
 
+def is_of_workspace(name: str) -> bool:
+    """Return whether a file of :func:`digest` is the project's, and not the stack's."""
+    return name.startswith(("projects/", "feature_repo/")) and name != STORE
+
+
+def _root(name: str) -> Path:
+    return settings().workspace if is_of_workspace(name) else ROOT
+
+
+def _place(name: str) -> Path:
+    return _root(name) / name
+
+
 def _parts(project: str) -> list[str]:
     """Return the paths that decide the outcome of a project's training."""
-    return ["stack", f"projects/{project}", f"feature_repo/{project}.py", "feature_repo/feature_store.yaml"]
+    return ["stack", f"projects/{project}", f"feature_repo/{project}.py", STORE]
 
 
 def _files(parts: list[str]) -> list[str]:
-    """Return the names of the files in parts of the checkout, sorted."""
-    paths = [path for part in parts for path in (ROOT / part, *(ROOT / part).rglob("*")) if path.suffix in KINDS]
-    return [str(path.relative_to(ROOT)) for path in sorted(path for path in paths if path.is_file())]
+    """Return the names of the files in parts of checkout and workspace, sorted."""
+    names = [
+        path.relative_to(_root(part))
+        for part in parts
+        for path in (_place(part), *_place(part).rglob("*"))
+        if path.suffix in KINDS and path.is_file()
+    ]
+    return [str(name) for name in sorted(names)]
 
 
-def git(*words: str) -> str:
-    """Return the output of a git command in the checkout."""
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+def git(*words: str, at: Path = ROOT) -> str:
+    """Return the output of a git command in the checkout or another repository, whose owner may be another account."""
+    command = ["git", "-c", f"safe.directory={at}", *words]
+    environ = os.environ | {"GIT_CEILING_DIRECTORIES": str(at.parent)}
+    return subprocess.run(command, cwd=at, env=environ, capture_output=True, text=True, check=True).stdout.strip()

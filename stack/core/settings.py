@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -28,14 +29,15 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[str, Field(repr=False)]
 
 
+@dataclass(frozen=True)
 class Folder:
-    """A folder below the home."""
+    """A folder below the home, or below another one; of the class, which has neither, its name."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
+    parent: str = "home"
 
     def __get__(self, settings: "Settings", _: type["Settings"]) -> Path:
-        return settings.home / self.name
+        return Path(getattr(settings, self.parent, "")) / self.name
 
 
 class Settings(BaseSettings):
@@ -47,6 +49,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
     home: Path = Field(ROOT / "var", description="Folder of all state; a relative one is below the checkout.")
+    workspace: Path = Field(ROOT, description="Folder with your projects/ and feature_repo/; the checkout when unset.")
     runtime: Literal["auto", RuntimeName] = Field("auto", description="auto, local (processes) or compose.")
     name: str = Field(
         "homelab-mlops",
@@ -55,9 +58,7 @@ class Settings(BaseSettings):
     )
     profiles: str = Field("", description="Optional services: feast-ui, lan, scale, dask; `make up PROFILES=` sets it.")
     host: str = Field("127.0.0.1", description="Address of the stack; beyond 127.0.0.1 only predictions want a token.")
-    allowed_hosts: str = Field(
-        "", description="Further host names of the services, by commas: those of a proxy of yours."
-    )
+    allowed_hosts: str = Field("", description="Further host names of the services, by commas: those of your proxy.")
     bind: str = Field("", description="Address the server processes bind to; STACK_HOST when empty.")
 
     portal_port: Port = Field(8080, title="home page", description="Port of the home page.")
@@ -92,9 +93,7 @@ class Settings(BaseSettings):
     trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
 
     # The cluster that searches candidates; that of the profile dask where no other is named.
-    dask_address: str = Field(
-        "", description="Dask scheduler that the search of candidates uses; that of the profile dask when empty."
-    )
+    dask_address: str = Field("", description="Dask scheduler of the search; that of the profile dask when empty.")
     dask_port: Port = Field(8786, description="Port of the Dask scheduler of the profile dask.")
     dask_status_port: Port = Field(8787, description="Port of that scheduler's status page.")
     dask_workers: int = Field(2, ge=1, description="Worker processes of the profile dask.")
@@ -124,9 +123,7 @@ class Settings(BaseSettings):
     # stack/ops/credentials.py makes them up: the keys in both runtimes, the passwords for servers of Docker Compose.
     prefect_key: Secret = Field("", description="Key of Prefect's API; generated at the first start.")
     access_key: Secret = Field("", description="Token of the stack's own requests for predictions; generated too.")
-    postgres_password: Secret = Field(
-        "", description="Password of PostgreSQL; this and the next five are generated in containers."
-    )
+    postgres_password: Secret = Field("", description="Password of PostgreSQL; it and the next five are generated.")
     mlflow_db_password: Secret = Field("", description="Password of MLflow's database.")
     prefect_db_password: Secret = Field("", description="Password of Prefect's database.")
     feast_db_password: Secret = Field("", description="Password of Feast's registry.")
@@ -143,6 +140,10 @@ class Settings(BaseSettings):
     backup_daily: int = Field(7, ge=0, description="Days whose last backup is kept; 0: no backup is made by itself.")
     backup_weekly: int = Field(4, ge=0, description="Weeks whose last backup is kept.")
 
+    projects: ClassVar = Folder("projects", "workspace")
+    """The projects, a folder each."""
+    definitions: ClassVar = Folder("feature_repo", "workspace")
+    """The Feast definitions that projects have written, a module each."""
     lake: ClassVar = Folder("lake")
     """The data registry: a git and DVC repository."""
     feature_tables: ClassVar = Folder("features")
@@ -165,7 +166,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[PydanticBaseSettingsSource, ...]:
         return (sources["init_settings"],)
 
-    @field_validator("home", "backup_folder")
+    @field_validator("home", "workspace", "backup_folder")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
         return folder.expanduser() if folder.expanduser().is_absolute() else (ROOT / folder).resolve()

@@ -13,6 +13,7 @@ from stack.core.settings import Settings
 from stack.declared import features
 from stack.project import contract
 from stack.project.contract import RequestFeatures
+from stack.specification import specs
 from stack.specification.fields import Datetime
 from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
@@ -40,6 +41,16 @@ def definitions(settings: Settings, spec: ProjectSpec) -> list[Any]:
         name=spec.features.service, features=views, description=f"All features of the {spec.name} project"
     )
     return [*entities, *views, service]
+
+
+def without_module(settings: Settings) -> dict[str, Any]:
+    """Return the definitions of the projects that have written none, each under a name for a module."""
+    return {
+        f"{type(item).__name__}_{item.name}": item
+        for spec in specs.load_valid(lambda _: None)
+        if spec.columns and not (settings.definitions / f"{spec.name}.py").is_file()
+        for item in definitions(settings, spec)
+    }
 
 
 def values(

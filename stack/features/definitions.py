@@ -22,6 +22,7 @@ from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
 REPOSITORY = ROOT / "feature_repo"
+"""With Feast's configuration, and the definitions that follow from project.yaml."""
 KINDS = (DataSource, Entity, FeatureView, OnDemandFeatureView, FeatureService)
 
 
@@ -46,7 +47,7 @@ def load(project: Project) -> list[Any]:
 
     A module's service must have the columns of project.yaml, no more and no fewer.
     """
-    path, features = REPOSITORY / f"{project.name}.py", project.spec.features
+    path, features = project.settings.definitions / f"{project.name}.py", project.spec.features
     if project.spec.columns and not path.is_file():
         return declared.definitions(project.settings, project.spec)
     definitions = _execute(project.settings, path)
@@ -87,7 +88,8 @@ def orphans(settings: Settings, feast: FeatureStore) -> list[Any]:
     try:
         for name in specs.names():
             specs.load(name)
-        defined = {key for path in sorted(REPOSITORY.glob("*.py")) for key in _keys(_execute(settings, path))}
+        modules = sorted({REPOSITORY / "declared.py", *settings.definitions.glob("*.py")})
+        defined = {key for path in modules for key in _keys(_execute(settings, path))}
     except StackError:
         return []
     registered = [*feast.list_feature_services(), *feast.list_feature_views(), *feast.list_on_demand_feature_views()]

@@ -54,7 +54,7 @@ def _scratch(stack: Settings) -> Iterator[Settings]:
         shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(mkdtemp(prefix=PREFIX, dir=stack.home))
     try:
-        yield Settings(home=folder / "home")
+        yield Settings(home=folder / "home", workspace=stack.workspace)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from stack.core import code, files
 from stack.core.errors import StackError
-from stack.core.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings, settings
 from stack.specification import specs
 
 LAYOUT = 2
 """Raised when an older stack could not read the state."""
 UNFINISHED = ".restoring"
 """The folder in a home that a restore works in; while it is there, the state is not whole."""
-SOURCES = ("stack", "flows", "services/migrations", "services/tracking", "feature_repo", "projects")
-"""Of what the one-shot services apply: they run again when it has changed."""
+SOURCES = ("stack", "flows", "services/migrations", "services/tracking", "feature_repo")
+"""Of what the one-shot services apply, beside the workspace: they run again when it has changed."""
 PACKAGES = ("mlflow", "prefect", "feast", "dvc", "evidently", "great-expectations", "bentoml")
 
 
@@ -74,8 +74,9 @@ def write(settings: Settings, used: Mapping[str, str | int] | None = None) -> No
 
 @lru_cache(maxsize=1)
 def sources() -> str:
-    """Return a fingerprint of code and definitions in the checkout, and of the locked packages."""
-    paths = sorted(path for folder in SOURCES for end in ("py", "yaml") for path in (ROOT / folder).rglob(f"*.{end}"))
+    """Return a fingerprint of code and definitions in checkout and workspace, and of the locked packages."""
+    folders = {*(ROOT / name for name in SOURCES), settings().projects, settings().definitions}
+    paths = sorted(path for folder in folders for end in ("py", "yaml") for path in folder.rglob(f"*.{end}"))
     paths.append(ROOT / "requirements.lock")
     available = " ".join(specs.names())  # an example is available when its data is installed
     return hashlib.sha256(b"".join([available.encode(), *(path.read_bytes() for path in paths)])).hexdigest()[:16]

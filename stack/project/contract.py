@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from stack.core.errors import StackError
+from stack.core.settings import settings
 from stack.specification import specs
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def on_request(name: str) -> Callable[[Values], Values] | None:
 
 def _declared(name: str, noun: str) -> Any:
     """Return what project.yaml declares instead of a module, once for each state of the file."""
-    path = specs.PROJECTS / name / "project.yaml"
+    path = settings().projects / name / "project.yaml"
     state = path.stat() if path.is_file() else None
     return _of_yaml(name, noun, path, state and (state.st_mtime_ns, state.st_size))
 

@@ -137,7 +137,7 @@ class Publisher:
 
         An invalid project.yaml takes nothing away: its sinks go on as before.
         """
-        stamps = {name: _stamp(specs.PROJECTS / name / "project.yaml") for name in specs.names()}
+        stamps = {name: _stamp(self.settings.projects / name / "project.yaml") for name in specs.names()}
         if stamps == self._stamps:
             return
         valid = list(specs.load_valid(logger.debug))

@@ -11,7 +11,7 @@ from typing import Any
 
 from stack.core import code
 from stack.core.errors import StackError
-from stack.core.settings import ROOT
+from stack.core.settings import ROOT, settings
 from stack.reproduce import rebuild
 from stack.specification import specs
 
@@ -26,15 +26,19 @@ class Checkout:
 
     folder: Path
     python: Path
+    workspace: Path | None = None
+    """Where it finds the projects, if not in the folder."""
 
     def run(self, words: list[str], environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         """Run a module of the checkout and report its output line by line; a StackError holds the last lines."""
         path = self.folder.joinpath(*words[0].split(".")).with_suffix(".py")
         module = words[0] if path.is_file() else FORMER.get(words[0], words[0])
+        # Commits before there were workspaces refuse the key.
+        own = {"STACK_WORKSPACE": str(self.workspace)} if self.workspace not in (None, self.folder) else {}
         process = subprocess.Popen(
             [str(self.python), "-m", module, *words[1:]],
             cwd=self.folder,
-            env={**environ, "PYTHONPATH": str(self.folder)},
+            env={**environ, "PYTHONPATH": str(self.folder), **own},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -73,35 +77,71 @@ def recorded(
     Raises:
         StackError: no commit has that code, or its packages cannot be installed.
     """
-    here, commit = Checkout(ROOT, Path(sys.executable)), recipe["code_version"].removesuffix(code.DIRTY)
+    own = settings().workspace
+    here, commit = Checkout(ROOT, Path(sys.executable), own), recipe["code_version"].removesuffix(code.DIRTY)
     if as_it_is or is_of_this_code(recipe):
         report(f"code of this checkout{', as it is' if as_it_is else ''}; recorded: {recipe['code_version'][:12]}")
         yield here
         return
     _require_commit(recipe, commit, kept)
-    code.git("worktree", "prune")
-    code.git("worktree", "add", "--detach", str(folder), commit)
-    try:
+    with _worktree(ROOT, commit, folder), _workspace(recipe, folder.with_name("workspace"), report) as workspace:
         report(f"code of commit {commit[:12]}, in a worktree of its own")
         if kept and recipe["uncommitted"]:
-            code.put_back(recipe["uncommitted"], kept, folder)
+            for name in recipe["uncommitted"]:
+                code.put_back([name], kept, workspace if workspace and code.is_of_workspace(name) else folder)
             report(f"with {len(recipe['uncommitted'])} files that were not committed, as the run kept them")
         if off := rebuild.differences(recipe):
             report(f"building its environment: {rebuild.describe(off)}")
             # An example is a project only where the package of its data is installed.
-            examples = bool(specs.package(folder / "projects" / recipe["project"] / "project.yaml"))
+            examples = bool(specs.package((workspace or folder) / "projects" / recipe["project"] / "project.yaml"))
             words = ["stack.ops.bootstrap", *["--examples"] * examples]
             Checkout(folder, here.python).run(words, os.environ, report)
-        yield Checkout(folder, folder / ".venv/bin/python" if off else here.python)
+        yield Checkout(folder, folder / ".venv/bin/python" if off else here.python, workspace)
+
+
+@contextmanager
+def _worktree(repository: Path, commit: str, folder: Path) -> Iterator[None]:
+    """Check a commit out into a folder for the time of the context."""
+    code.git("worktree", "prune", at=repository)
+    code.git("worktree", "add", "--detach", str(folder), commit, at=repository)
+    try:
+        yield
     finally:
-        code.git("worktree", "remove", "--force", str(folder))
+        code.git("worktree", "remove", "--force", str(folder), at=repository)
+
+
+@contextmanager
+def _workspace(recipe: Mapping[str, Any], folder: Path, report: Callable[[str], None]) -> Iterator[Path | None]:
+    """Yield the workspace at the commit of a recipe, empty if it had none; None where the checkout was it."""
+    version, own = recipe.get("workspace_version"), settings().workspace
+    if version is None:
+        yield None
+        return
+    if not version:
+        folder.mkdir()
+        yield folder
+        return
+    commit = version.removesuffix(code.DIRTY)
+    try:
+        code.git("cat-file", "-e", f"{commit}^{{commit}}", at=own)
+    except (OSError, subprocess.CalledProcessError):
+        raise StackError(
+            f"workspace of the run, {version}",
+            found=f"no such commit in {own}",
+            expected="the git repository that the project was in, with its history",
+            todo=f"name it in STACK_WORKSPACE, after `git fetch` there; {ANYWAY}",
+        ) from None
+    with _worktree(own, commit, folder):
+        report(f"workspace of commit {commit[:12]}")
+        yield folder
 
 
 def _require_commit(recipe: Mapping[str, Any], commit: str, kept: Path | None) -> None:
     """Refuse code that neither a commit nor the run has, or a commit that this checkout does not know."""
     where = f"code of the run, {recipe['code_version']}"
-    files = recipe.get("uncommitted")
-    if (files and kept is None) or (files is None and recipe["code_version"].endswith(code.DIRTY)):
+    files, versions = recipe.get("uncommitted"), [recipe["code_version"], recipe.get("workspace_version")]
+    unknown = files is None and any(version == "" or (version or "").endswith(code.DIRTY) for version in versions)
+    if (files and kept is None) or unknown:
         names = ", ".join(files[:8]) + (" ..." if files[8:] else "") if files else "not named"
         raise StackError(
             where,

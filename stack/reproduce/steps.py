@@ -14,7 +14,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from stack.core.errors import StackError
-from stack.core.settings import Settings
+from stack.core.settings import Settings, settings
 from stack.project import Project, contract
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
@@ -44,7 +44,7 @@ def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -
     from stack.validation import batches, validation
 
     with TemporaryDirectory() as home:
-        project = Project(Settings(home=Path(home)), spec)
+        project = Project(Settings(home=Path(home), workspace=settings().workspace), spec)
         tables = batches.fetch(project, since, until)
         result = validation.validate(project, tables, {}, since, until)
     for warning in result.warnings:
@@ -69,7 +69,7 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
 
     build = contract.features(spec.name).build
     with TemporaryDirectory(prefix="features-") as home:
-        project = Project(Settings(home=Path(home)), spec)
+        project = Project(Settings(home=Path(home), workspace=settings().workspace), spec)
         for view, frame in build(tables, spec.clock.start, cutoff).items():
             path = project.settings.feature_tables / spec.name / view
             feature_tables.replace(path, frame, spec.clock.start, cutoff)

@@ -1,4 +1,4 @@
-"""The specifications of the projects in the checkout, ``projects/<name>/project.yaml``, as typed objects."""
+"""The specifications of the projects of the workspace, ``projects/<name>/project.yaml``, as typed objects."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from stack.core.errors import StackError, nearest
-from stack.core.settings import ROOT
+from stack.core.settings import settings
 from stack.specification import sections, table, tasks, yaml_errors
 from stack.specification.request import RequestField
 from stack.specification.sections import Spec, key_of
@@ -22,9 +22,7 @@ from stack.specification.table import Column
 
 TaskName = Annotated[str, key_of(tasks.KINDS)]
 
-PROJECTS = ROOT / "projects"
 YAML = "*/project.yaml"
-DEFINITIONS = ROOT / "feature_repo"
 
 
 class ProjectSpec(Spec):
@@ -99,8 +97,8 @@ class ProjectSpec(Spec):
 
     @property
     def folder(self) -> Path:
-        """The project's folder in the checkout."""
-        return PROJECTS / self.name
+        """The project's folder in the workspace."""
+        return settings().projects / self.name
 
     def has(self, module: str) -> bool:
         """Return whether the project has a Python file of its own, as ``features`` or ``source``."""
@@ -121,7 +119,7 @@ def stamps() -> dict[str, tuple[int, int]]:
     found = {}
     for name in names():
         with suppress(FileNotFoundError):  # removed since it was listed
-            state = (PROJECTS / name / "project.yaml").stat()
+            state = (settings().projects / name / "project.yaml").stat()
             found[name] = state.st_mtime_ns, state.st_size
     return found
 
@@ -148,7 +146,15 @@ def _package(path: Path, changed: int, size: int) -> str:
 
 
 def _packages() -> dict[str, str]:
-    return {path.parent.name: package(path) for path in sorted(PROJECTS.glob(YAML))}
+    projects = settings().projects
+    if not projects.is_dir():  # a disk that is not mounted must not look like projects that are gone
+        raise StackError(
+            f"STACK_WORKSPACE, {projects.parent}",
+            found="no folder projects in it",
+            expected="a workspace",
+            todo="correct the key in .env, or make one: make workspace DIR=<folder>",
+        )
+    return {path.parent.name: package(path) for path in sorted(projects.glob(YAML))}
 
 
 def load_valid(on_error: Callable[[str], None]) -> Iterator[ProjectSpec]:
@@ -164,7 +170,7 @@ def load_valid(on_error: Callable[[str], None]) -> Iterator[ProjectSpec]:
 
 def load(name: str) -> ProjectSpec:
     """Read and check ``projects/<name>/project.yaml``. StackError: no such project, or a key is wrong."""
-    path = PROJECTS / name / "project.yaml"
+    path = settings().projects / name / "project.yaml"
     if name in examples():
         raise StackError(
             f"projects/{name}",

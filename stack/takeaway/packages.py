@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from stack.core.errors import StackError
-from stack.core.settings import ROOT, Settings
+from stack.core.settings import Settings
 from stack.declared import features
 from stack.project import Project, contract
 from stack.registry import artifacts
@@ -200,8 +200,8 @@ def write_bento(project: Project, champion: Version, folder: Path) -> None:
     (model / "version").write_text(champion.version)
     modules = sources.of([SERVICE, f"projects.{spec.name}.features" if spec.has("features") else features.__name__])
     modules.write(folder)
-    (folder / spec.folder.relative_to(ROOT)).mkdir(parents=True, exist_ok=True)
-    shutil.copy(spec.folder / "project.yaml", folder / spec.folder.relative_to(ROOT))
+    (folder / "projects" / spec.name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(spec.folder / "project.yaml", folder / "projects" / spec.name)
     distributions = {*modules.requirements, *FORMS[Contract.read(model).form]}
     recipe = {
         "name": spec.name,

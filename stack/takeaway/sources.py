@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.core.errors import StackError
-from stack.core.settings import ROOT
+from stack.core.settings import ROOT, settings
 
 OURS = ("stack", "projects", "services")
 
@@ -25,8 +25,8 @@ class Sources:
 
     def write(self, folder: Path, package: str = "") -> None:
         """Copy the modules into a folder; of a package, their imports of ours are moved below it."""
-        for path in self.files.values():
-            target = folder / path.relative_to(ROOT)
+        for module, path in self.files.items():
+            target = folder / path.relative_to(_root(module))
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(moved(path, package) if package else path.read_text())
 
@@ -95,7 +95,12 @@ def _is_ours(module: str) -> bool:
     return module.split(".")[0] in OURS
 
 
+def _root(module: str) -> Path:
+    """Return the folder of the package at the top of a module's name."""
+    return settings().workspace if module.startswith("projects.") else ROOT
+
+
 def _file(module: str) -> Path | None:
     """Return the file of a module or package of ours; None for a name inside a module."""
-    path = ROOT / Path(*module.split("."))
+    path = _root(module) / Path(*module.split("."))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)

@@ -242,6 +242,7 @@ def _write_recipe(
         "params": best.params,
         "code_version": tags["stack.code_version"],
         "code_digest": tags["stack.code_digest"],
+        "workspace_version": code.workspace_version(),
         "uncommitted": uncommitted,  # None where git is not available
         "python": platform.python_version(),
         "packages": {name: installed(name) for name in PACKAGES},

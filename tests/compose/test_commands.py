@@ -11,10 +11,10 @@ import httpx
 import pytest
 from sklearn.datasets import load_iris
 
+from stack.core.settings import ROOT
 from stack.ops import versions
 from stack.ops.compose import docker, image
 from stack.ops.compose.runtime import NOTEBOOK, ComposeRuntime
-from stack.specification import specs
 from tests.compose.conftest import Containers
 from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import prefect_api
@@ -35,8 +35,8 @@ def flowers(containers: Containers, tmp_path: Path) -> Iterator[str]:
 
 
 def remove() -> None:
-    shutil.rmtree(specs.PROJECTS / NAME, ignore_errors=True)
-    (specs.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
+    shutil.rmtree(ROOT / "projects" / NAME, ignore_errors=True)
+    (ROOT / "feature_repo" / f"{NAME}.py").unlink(missing_ok=True)
     versions.sources.cache_clear()
 
 
@@ -54,7 +54,7 @@ def served(containers: Containers) -> dict[str, Any]:
 
 def test_a_project_comes_and_goes_and_no_container_is_started_again(containers: Containers, flowers: str) -> None:
     before = began(containers)
-    assert f"wrote {specs.PROJECTS / NAME}" in flowers
+    assert f"wrote {ROOT / 'projects' / NAME}" in flowers
     eventually(lambda: NAME in served(containers))
 
     versions.sources.cache_clear()
@@ -71,8 +71,6 @@ def test_the_notebook_runs_where_the_databases_are(containers: Containers) -> No
     image.build_with_jupyter()
     words = ["nbconvert", "--execute", "--to", "markdown", "--stdout", "/app/notebooks/stack.ipynb"]
     command, environ = ComposeRuntime(containers.settings).notebook_command(NOTEBOOK, "python", "-m", *words)
-    process = subprocess.run(
-        command, env=environ, capture_output=True, text=True, check=False, cwd=specs.PROJECTS.parent
-    )
+    process = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=ROOT)
     assert process.returncode == 0, process.stderr[-2000:]
     assert re.search(r"version \d+ is live; `make reproduce RUN=[0-9a-f]{32}`", process.stdout)

@@ -24,7 +24,7 @@ NAME = "new_rentals"
 
 
 @pytest.fixture(scope="module")
-def output(running: Settings, projects_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def output(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The output of ``stack new`` and ``stack run``; the project is gone afterwards."""
     file = tmp_path_factory.mktemp("table") / "rentals.csv"
     rentals().to_csv(file, index=False)
@@ -32,7 +32,7 @@ def output(running: Settings, projects_alone: None, tmp_path_factory: pytest.Tem
         written = stack(running, "new", NAME, "--from", str(file), "--target", "rented")
         yield written + stack(running, "run", NAME)
     finally:
-        remove()
+        remove(running)
 
 
 def rentals(rows: int = 3000, days: int = 90) -> pd.DataFrame:
@@ -64,9 +64,8 @@ def stack(running: Settings, *words: str) -> str:
     return process.stdout
 
 
-def remove() -> None:
-    shutil.rmtree(specs.PROJECTS / NAME, ignore_errors=True)
-    (specs.DEFINITIONS / f"{NAME}.py").unlink(missing_ok=True)
+def remove(running: Settings) -> None:
+    shutil.rmtree(running.projects / NAME, ignore_errors=True)
 
 
 def deployments(running: Settings) -> list[dict[str, object]]:
@@ -76,7 +75,7 @@ def deployments(running: Settings) -> list[dict[str, object]]:
 
 
 def test_a_table_becomes_an_answered_request(running: Settings, output: str) -> None:
-    spec = specs.load(NAME)
+    spec = specs.read(running.projects / NAME / "project.yaml")
     assert (spec.task, spec.features.entities, spec.clock.kind) == ("regression", ["station"], "wall")
     (answer,) = json.loads(output.splitlines()[-1])
     assert 0 < answer["prediction"] < 100
@@ -103,7 +102,7 @@ def test_its_schedules_stand_in_prefect(running: Settings, output: str) -> None:
 
 def test_a_project_that_is_gone_is_withdrawn(running: Settings, output: str) -> None:
     assert deployments(running)
-    remove()
+    remove(running)
     command = [sys.executable, "-m", "flows.deployments"]
     registered = subprocess.check_output(command, cwd=ROOT, env=shell(running), text=True, timeout=PATIENCE_SECONDS)
     assert f"deleted: deployments and automation of {NAME}" in registered

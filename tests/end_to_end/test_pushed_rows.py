@@ -23,14 +23,6 @@ from tests.stack.sources.test_push import CLOCK, PUSHED, SOURCE, row
 from tests.stacks import free_ports, shell
 
 KILLS, CLIENTS, ROWS = 20, 4, 50
-SERVICE = """
-import sys
-from pathlib import Path
-from stack.specification import specs
-specs.PROJECTS = Path(sys.argv[1]) / "projects"
-from services.prediction.__main__ import main
-main()
-"""
 
 
 class Client(Thread):
@@ -63,9 +55,9 @@ def test_acknowledged_rows_are_there_once_after_kills(tmp_path, monkeypatch):
     folder.write("declared", sales(), target="units", time="Sold At", keys="ShopID")
     folder.change("projects/declared/project.yaml", SOURCE, PUSHED)
     folder.change("projects/declared/project.yaml", CLOCK, "clock: {start: 2024-01-01T00:00:00Z}")
-    home = Settings(home=tmp_path / "home", prediction_port=port, mlflow_port=free_ports(1)[0])
+    home = Settings(home=tmp_path / "home", workspace=tmp_path, prediction_port=port, mlflow_port=free_ports(1)[0])
     migrations.upgrade(home.state_database)
-    command = [sys.executable, "-c", SERVICE, str(tmp_path)]
+    command = [sys.executable, "-m", "services.prediction"]
     environment = shell(home)
 
     def start() -> subprocess.Popen[bytes]:

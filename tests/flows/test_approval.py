@@ -14,6 +14,7 @@ from prefect.types.entrypoint import EntrypointType
 
 import stack.project.project
 from flows.promote import promote
+from stack.core.settings import Settings
 from stack.project import Project
 from stack.promotion import challengers, decisions, gate
 from stack.promotion.leaks import Leak
@@ -32,7 +33,7 @@ def town(request, toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     raw["monitoring"] |= {"max_age": "P1D"}
     (tmp_path / name).mkdir()
     (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    monkeypatch.setattr(Settings, "projects", tmp_path)
     monkeypatch.setattr("stack.project.project.settings", lambda: tracked)
     monkeypatch.setattr(stack.project.project, "settings", lambda: tracked)
     return specs.load(name)

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from monitoring.policy import decide, verdict
 from stack.core.errors import StackError
+from stack.core.settings import Settings
 from stack.kit.drift import Window
 from stack.project import Project
-from stack.specification import specs
 from stack.specification.sections import Monitoring
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
@@ -124,7 +124,7 @@ def test_the_loss_retrains_where_a_limit_is_set():
 @pytest.fixture
 def own_policy(home, spec, tmp_path, monkeypatch) -> Iterator[Callable[[str, str], Project]]:
     """Give a project a ``drift.py`` of its own."""
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    monkeypatch.setattr(Settings, "projects", tmp_path)
     monkeypatch.setattr("projects.__path__", [str(tmp_path)])
     before = set(sys.modules)
 

@@ -1,6 +1,5 @@
 """`make new` on tables that hold a trap: nothing of their own is refused, and what gives the target away is found."""
 
-import shutil
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -9,7 +8,6 @@ import pytest
 from stack.authoring import check, rehearsal
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.features import definitions
 from stack.project import Project
 from stack.specification import specs
 from stack.validation import batches
@@ -21,8 +19,6 @@ from tests.tables.tables import CASES
 def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         folder = Folder(tmp_path_factory.mktemp("tables"), patch)
-        shutil.copy(definitions.REPOSITORY / "feature_store.yaml", folder.root / "feature_repo")
-        patch.setattr(definitions, "REPOSITORY", folder.root / "feature_repo")
         yield folder
 
 

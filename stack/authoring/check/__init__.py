@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stack.authoring.check import code, specification
 from stack.core.errors import StackError
-from stack.core.settings import ROOT
+from stack.core.settings import ROOT, settings
 from stack.specification import specs
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["findings", "leaks"]
 
 
 def findings(name: str, now: datetime) -> list[StackError]:
-    """Return everything that is wrong with a project, its paths relative to the checkout; nothing when it may run.
+    """Return everything that is wrong with a project, its paths relative to the workspace; nothing when it may run.
 
     Args:
         now: end of the first window of a project on the wall clock.
@@ -31,15 +31,15 @@ def findings(name: str, now: datetime) -> list[StackError]:
     """
     if name not in specs.names():
         specs.load(name)
-    folder = specs.PROJECTS / name
+    folder = settings().projects / name
     spec, errors = specification.findings(folder / "project.yaml")
-    code_errors = code.findings(folder, specs.DEFINITIONS / f"{name}.py", spec)
+    code_errors = code.findings(folder, settings().definitions / f"{name}.py", spec)
     if spec is not None and not code_errors:
         from stack.authoring.check import data
 
         errors += data.findings(spec, now)
     errors += code_errors
-    places = [error.where.replace(f"{specs.PROJECTS.parent}/", "").replace(f"{ROOT}/", "") for error in errors]
+    places = [error.where.replace(f"{settings().workspace}/", "").replace(f"{ROOT}/", "") for error in errors]
     return [
         StackError(where, found=error.found, expected=error.expected, todo=error.todo)
         for where, error in zip(places, errors, strict=True)

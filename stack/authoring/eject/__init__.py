@@ -7,9 +7,10 @@ from typing import Any
 from stack.authoring import templates
 from stack.authoring.eject import literals, section
 from stack.core.errors import StackError
+from stack.core.settings import settings
 from stack.declared import features
 from stack.project import Project
-from stack.specification import formulas, specs, table, tasks
+from stack.specification import formulas, table, tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS
@@ -46,12 +47,13 @@ def write(project: Project, parts: list[str]) -> list[Path]:
     }
     texts[path] = _without(path.read_text(), spec, parts)
     for file, text in texts.items():
+        file.parent.mkdir(exist_ok=True)  # a workspace may have no feature_repo yet
         file.write_text(text)
     return list(texts)
 
 
 def _file(spec: ProjectSpec, part: str) -> Path:
-    return specs.DEFINITIONS / f"{spec.name}.py" if part == "definitions" else spec.folder / f"{part}.py"
+    return settings().definitions / f"{spec.name}.py" if part == "definitions" else spec.folder / f"{part}.py"
 
 
 def _can_be_written(spec: ProjectSpec) -> bool:

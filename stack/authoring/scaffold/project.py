@@ -18,7 +18,7 @@ from stack.authoring.scaffold.columns import Column, look
 from stack.authoring.scaffold.origins import Origin
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
-from stack.specification import specs
+from stack.core.settings import settings
 from stack.specification.fields import Datetime
 
 TEMPLATE = Path(__file__).parent / "templates" / "project.yaml.jinja"
@@ -53,7 +53,7 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
     Raises:
         StackError: the name is taken or no identifier, the rows cannot be learnt from, or no target is named.
     """
-    folder = specs.PROJECTS / name
+    folder = settings().projects / name
     _require_free(name, folder)
     origin = origins.of(str(place), folder, wishes, now)
     table = origin.table
@@ -88,7 +88,7 @@ def _require_free(name: str, folder: Path) -> None:
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         expected = "a letter, then letters, digits and _, all lower-case, like churn"
         raise StackError("NAME", found=repr(name), expected=expected)
-    for path in (folder, specs.DEFINITIONS / f"{name}.py"):
+    for path in (folder, settings().definitions / f"{name}.py"):
         if path.exists():
             raise StackError(str(path), found="it exists", expected="a new project", todo="choose another name")
 

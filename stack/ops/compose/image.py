@@ -1,6 +1,7 @@
 """The image of our services: built when it is missing, or when what it holds has changed.
 
-Projects are in it, for whoever runs it elsewhere, but here the checkout's lie before them: they do not make it old.
+Projects are in it, for whoever runs it elsewhere, but here the checkout's lie before them: they do not make it old,
+unless there is a workspace, as its projects do not cover those of the image.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from stack.core import code
-from stack.core.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings, settings
 from stack.ops import compose_file
 from stack.ops.compose import docker
 from stack.specification import specs
@@ -19,7 +20,7 @@ SERVICE = "migrations"
 USER = 1000
 """Whose processes run in its containers, and whose files lie in the volumes."""
 MOUNTED = ("projects", "feature_repo")
-"""Folders of the checkout that docker-compose.yml mounts into every container."""
+"""Folders of the checkout that docker-compose.yml mounts into every container where there is no workspace."""
 
 
 def outdated() -> bool:
@@ -49,11 +50,12 @@ def sources(root: Path = ROOT) -> str:
     files = sorted(
         {file for path in kept for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()}
     )
+    mounted = MOUNTED if settings().workspace == ROOT else ()
     digest = hashlib.sha256((root / "Dockerfile").read_bytes() + _examples().encode())
     for file in files:
         relative = file.relative_to(root)
-        mounted = relative.parts[0] in MOUNTED
-        if not mounted and not any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped):
+        unwanted = any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped)
+        if relative.parts[0] not in mounted and not unwanted:
             digest.update(f"{relative}\0{file.stat().st_mode & 0o111}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 

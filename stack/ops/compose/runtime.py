@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from stack.core.errors import StackError
 from stack.core.problems import Problem
-from stack.core.settings import Settings
+from stack.core.settings import ROOT, Settings
 from stack.ops import compose_file, health
 from stack.ops.archive import Manifest
 from stack.ops.compose import backup, docker, files, image, logs, ownership, startup, status
@@ -88,11 +88,12 @@ class ComposeRuntime(Runtime):
         internal = {"STACK_BIND", "STACK_ONLINE_STORE_TYPE", "FEAST_FS_YAML_FILE_PATH"}
         shared, home = compose_file.environment(self.settings), str(self.settings.home)
         reachable = {key: value for key, value in shared.items() if key not in internal and home not in value}
+        definitions = "/app/feature_repo" if self.settings.workspace == ROOT else self.settings.definitions
         run = f"docker exec --interactive --workdir {{}} {docker.container(self.settings)}"
         return "\n".join(
             [
                 export_lines(reachable, inherited, secrets=secrets),
-                f'feast() {{ {run.format("/app/feature_repo")} feast "$@"; }}',
+                f'feast() {{ {run.format(definitions)} feast "$@"; }}',
                 f'dvc() {{ {run.format("/var/lib/stack/lake")} dvc "$@"; }}',
             ]
         )

@@ -19,7 +19,7 @@ from monitoring import pages
 from services.prediction.app import PredictionApp
 from services.prediction.projects import ProjectRegistry
 from stack.core.database import engine
-from stack.core.settings import Settings
+from stack.core.settings import ROOT, Settings
 from stack.project import Project, contract
 from stack.promotion import challengers, decisions
 from stack.promotion.decisions import DecisionTime, Entry, Judgement
@@ -115,13 +115,13 @@ class Trial:
 @pytest.fixture
 def trial(home, spec, trained, prefect, tmp_path, monkeypatch) -> Iterator[Trial]:
     name = f"trial{next(NUMBERS)}"
-    raw = yaml.safe_load((specs.PROJECTS / "flights" / "project.yaml").read_text())
+    raw = yaml.safe_load((ROOT / "projects/flights/project.yaml").read_text())
     raw |= {"name": name, "rollout": ROLLOUT}
     raw["monitoring"] |= {"min_rows": FLIGHTS // 2}
     (tmp_path / name).mkdir()
     (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
     rows = contract.request_source(spec.name).requests(NOW, NOW + DAY)[list(spec.request)].head(FLIGHTS)
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    monkeypatch.setattr(Settings, "projects", tmp_path)
     monkeypatch.setattr(stack.project.project, "settings", lambda: home)
     own = specs.load(name)
     Project(home, own).clock.advance(NOW)

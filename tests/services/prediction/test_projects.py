@@ -16,17 +16,17 @@ from services.prediction.app import PredictionApp
 from services.prediction.canary import uuid7
 from services.prediction.projects import ProjectRegistry
 from services.prediction.schema import parsed_example
-from stack.core.settings import Settings
+from stack.core.settings import ROOT, Settings
 from stack.project import Project
-from stack.specification import example, specs
+from stack.specification import example
 from tests.services.conftest import NOW
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder of projects that holds flights."""
-    shutil.copytree(specs.PROJECTS / "flights", tmp_path / "projects" / "flights")
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
+    shutil.copytree(ROOT / "projects" / "flights", tmp_path / "projects" / "flights")
+    monkeypatch.setattr(Settings, "projects", tmp_path / "projects")
     return tmp_path / "projects"
 
 

@@ -10,7 +10,7 @@ import pytest
 import projects
 from stack.authoring.scaffold import project as scaffold
 from stack.authoring.scaffold.wishes import Wishes
-from stack.specification import specs
+from stack.core.settings import Settings
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 
@@ -85,8 +85,8 @@ class Folder:
             (root / name).mkdir()
         (root / "projects" / "__init__.py").touch()
         self.root = root
-        patch.setattr(specs, "PROJECTS", root / "projects")
-        patch.setattr(specs, "DEFINITIONS", root / "feature_repo")
+        patch.setattr(Settings, "projects", root / "projects")
+        patch.setattr(Settings, "definitions", root / "feature_repo")
         patch.setattr(projects, "__path__", [str(root / "projects"), *projects.__path__])
 
     def write(self, name: str, table: pd.DataFrame | bytes, **wishes: str) -> scaffold.Written:

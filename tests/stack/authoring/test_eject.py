@@ -29,7 +29,6 @@ FORMULAS = """
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     folder = Folder(tmp_path, monkeypatch)
-    monkeypatch.setattr(definitions, "REPOSITORY", folder.root / "feature_repo")
     yield folder
     for name in [name for name in sys.modules if name.startswith("projects.ejected")]:
         del sys.modules[name]

@@ -1,14 +1,11 @@
 """Rows that belong together are found in a table without time, and held out together."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from stack.authoring import rehearsal
 from stack.core.errors import StackError
-from stack.features import definitions
 from stack.specification import specs
 from tests.stack.authoring.scaffolds import NOW, Folder, flats, flowers
 from tests.tables.tables import CASES
@@ -16,10 +13,7 @@ from tests.tables.tables import CASES
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    folder = Folder(tmp_path, monkeypatch)
-    shutil.copy(definitions.REPOSITORY / "feature_store.yaml", folder.root / "feature_repo")
-    monkeypatch.setattr(definitions, "REPOSITORY", folder.root / "feature_repo")
-    return folder
+    return Folder(tmp_path, monkeypatch)
 
 
 def visits(patients: int = 120) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 import ast
 import os
-import shutil
 import time
 from datetime import timedelta
 
@@ -16,7 +15,7 @@ from stack.authoring.scaffold import project as scaffold
 from stack.authoring.scaffold.columns import identifiers
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
-from stack.features import datasets, definitions, features
+from stack.features import datasets, features
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.promotion import challengers
@@ -60,8 +59,6 @@ def hostile(target: str = "self") -> pd.DataFrame:
 def folder(tmp_path, monkeypatch):
     folder = Folder(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    shutil.copy(definitions.REPOSITORY / "feature_store.yaml", tmp_path / "feature_repo")
-    monkeypatch.setattr(definitions, "REPOSITORY", tmp_path / "feature_repo")
     return folder
 
 

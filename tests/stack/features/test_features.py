@@ -14,7 +14,7 @@ import yaml
 import projects
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.features import definitions, feature_tables, features
+from stack.features import feature_tables, features
 from stack.features.online import OnlineFeatures
 from stack.project import Project
 from stack.specification import specs
@@ -74,9 +74,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with no project; its feature_repo has the real feature_store.yaml."""
     repository = tmp_path / "feature_repo"
     repository.mkdir()
-    (repository / "feature_store.yaml").write_text((definitions.REPOSITORY / "feature_store.yaml").read_text())
-    monkeypatch.setattr(definitions, "REPOSITORY", repository)
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
+    monkeypatch.setattr(Settings, "definitions", repository)
+    monkeypatch.setattr(Settings, "projects", tmp_path / "projects")
     monkeypatch.setattr(projects, "__path__", [str(tmp_path / "projects")])
     return tmp_path
 

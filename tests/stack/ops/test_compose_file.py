@@ -9,6 +9,7 @@ from stack.core.settings import ROOT, Settings, load
 from stack.ops import compose_file, credentials
 from stack.ops.compose import docker
 from stack.ops.compose_file import seconds, services
+from stack.ops.interpolation import interpolate
 
 RAW = yaml.safe_load(compose_file.FILE.read_text())
 EMBEDDED = {"postgres", "redis"}
@@ -235,3 +236,17 @@ def test_copies_are_containers(tmp_path):
     assert "prediction-copies" in {service.name for service in services(several)}
     with pytest.raises(StackError, match="STACK_PREDICTION_COPIES=1"):
         compose_file.require_processes(several)
+
+
+def test_containers_see_the_workspace_where_it_is_on_the_host_and_write_nothing_there(tmp_path):
+    given = docker.values(settings(tmp_path, STACK_RUNTIME="compose", STACK_WORKSPACE="/home/me/ml"))
+    assert given["STACK_WORKSPACE"] == "/home/me/ml" and "STACK_WORKSPACE" not in docker.values(settings(tmp_path))
+    own = [f"{place}:{place}:ro" for place in ("/home/me/ml", "/home/me/ml/feature_repo")]
+    checkout = [f"./{name}:/app/{name}:ro" for name in ("projects", "feature_repo")]
+    for name, body in RAW["services"].items():
+        volumes = body.get("volumes", [])
+        count = 2 if "state:" in str(volumes) else 0
+        for values, wanted in ((given, own), ({}, checkout)):
+            mounted = interpolate(volumes, values, name)
+            assert [mount for mount in mounted if mount in wanted] == wanted[:count], name
+            assert not any("ml" in mount or "/app/projects" in mount for mount in mounted if mount not in wanted), name

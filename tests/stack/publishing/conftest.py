@@ -17,7 +17,6 @@ from stack.core import migrations
 from stack.core.settings import Settings
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
-from stack.specification import specs
 from tests.polling import PATIENCE_SECONDS
 
 PROCESS = """
@@ -25,8 +24,7 @@ import sys, time
 from pathlib import Path
 from stack.core.settings import Settings
 from stack.publishing import publisher
-from stack.specification import specs
-specs.PROJECTS, publisher.POLL_SECONDS, publisher.LONGEST_SECONDS = Path(sys.argv[2]), 0.05, 0.2
+Settings.projects, publisher.POLL_SECONDS, publisher.LONGEST_SECONDS = Path(sys.argv[2]), 0.05, 0.2
 publisher.BATCH = 20
 running = publisher.Publisher(Settings(home=Path(sys.argv[1])))
 while True:
@@ -58,7 +56,7 @@ def settings(tmp_path) -> Settings:
 @pytest.fixture
 def publish(tmp_path, monkeypatch, settings) -> Callable[..., Project]:
     """Write the project with these sinks."""
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
+    monkeypatch.setattr(Settings, "projects", tmp_path / "projects")
 
     def write(*sinks: dict[str, Any], **changes: Any) -> Project:
         path = tmp_path / "projects" / "toy" / "project.yaml"
@@ -73,7 +71,7 @@ class Process:
     """The publisher as a process that a test kills."""
 
     def __init__(self, settings: Settings) -> None:
-        self.command = [sys.executable, "-c", PROCESS, str(settings.home), str(specs.PROJECTS)]
+        self.command = [sys.executable, "-c", PROCESS, str(settings.home), str(settings.projects)]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

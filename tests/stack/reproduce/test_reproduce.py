@@ -1,6 +1,7 @@
 """A model is rebuilt from its run alone; code that no commit has is refused; differences are counted."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from stack.authoring import workspace
 from stack.core import code
 from stack.core.errors import StackError
-from stack.core.settings import ROOT, Settings
+from stack.core.settings import ROOT, Settings, using
 from stack.features import datasets
 from stack.project import Project, contract
 from stack.promotion import challengers
@@ -146,3 +148,61 @@ def test_other_packages_are_named() -> None:
 def test_a_run_that_is_no_training_is_refused(tracked: Settings, tmp_path: Path) -> None:
     with pytest.raises(StackError, match="the run of a training that ended well"):
         reproduce.fetch(tracked, "0" * 32, tmp_path / "recorded")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """A workspace with flights, at a commit."""
+    folder = tmp_path / "ml"
+    workspace.create(folder, ["flights"])
+    author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["add", "--all"], [*author, "commit", "--quiet", "--message", "Start"]):
+        code.git(*words, at=folder)
+    with using(Settings(home=tmp_path / "home", workspace=folder)):
+        yield folder
+
+
+def test_a_recipe_names_the_commit_of_the_workspace_and_what_it_lacks(own: Path, tmp_path: Path) -> None:
+    assert code.workspace_version() == code.git("rev-parse", "HEAD", at=own)
+    with using(Settings(home=tmp_path)):
+        assert code.workspace_version() is None
+        here = code.digest("flights")
+    assert code.digest("flights") == here, "the same files are the same code"
+    (own / "projects/flights/model.py").write_text("CHANGED = True\n")
+    (own / "projects/flights/new.py").write_text("")
+    (own / "projects/flights/checks.py").unlink()
+    assert str(code.workspace_version()).endswith(code.DIRTY)
+    changed = [name for name in code.uncommitted("flights") or [] if code.is_of_workspace(name)]
+    assert sorted(changed) == [f"projects/flights/{name}.py" for name in ("checks", "model", "new")]
+    code.keep(changed, tmp_path / "kept")
+    assert (tmp_path / "kept/projects/flights/model.py").read_text() == "CHANGED = True\n"
+    assert not (tmp_path / "kept/projects/flights/checks.py").exists(), "it is not that of the checkout"
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_the_workspace_is_checked_out_beside_the_code(own: Path, tmp_path: Path, head: str, committed: bool) -> None:
+    if not committed:
+        shutil.rmtree(own / ".git")
+    recipe = {"project": "flights", "code_version": head, "code_digest": "another", "packages": {}}
+    recipe |= {"workspace_version": code.workspace_version(), "uncommitted": code.uncommitted("flights")}
+    kept, was = tmp_path / "kept", (own / "projects/flights/model.py").read_text()
+    kept.mkdir()
+    code.keep(recipe["uncommitted"], kept)
+    (own / "projects/flights/model.py").write_text("LATER = True\n")
+    with checkouts.recorded(recipe, tmp_path / "code", print, kept=kept) as checkout:
+        assert checkout.workspace and checkout.workspace != own
+        assert (checkout.workspace / "projects/flights/model.py").read_text() == was
+        assert (checkout.workspace / "feature_repo/flights.py").is_file()
+        asked: list[str] = []
+        (checkout.folder / "asks.py").write_text("from projects.flights import features; print(features.__file__)")
+        checkout.run(["asks"], {}, asked.append)
+        assert asked == [str(checkout.workspace / "projects/flights/features.py")]
+    assert not (tmp_path / "code").exists()
+    assert not committed or str(tmp_path / "workspace") not in code.git("worktree", "list", at=own)
+
+
+def test_a_commit_that_the_workspace_lacks_is_named(own: Path, tmp_path: Path, head: str) -> None:
+    recipe = {"project": "flights", "code_version": head, "code_digest": "another", "packages": {}, "uncommitted": []}
+    recipe |= {"workspace_version": "0" * 40}
+    with pytest.raises(StackError, match=f"no such commit in {own}"), checkouts.recorded(recipe, tmp_path / "c", print):
+        pass

@@ -21,10 +21,9 @@ from stack.core import problems, wall_clock
 from stack.core import settings as core_settings
 from stack.core.database import engine, messages
 from stack.core.errors import StackError
-from stack.core.settings import Settings
+from stack.core.settings import ROOT, Settings
 from stack.sources import AVAILABLE_AT, Query
 from stack.sources.subscriber import Subscriber, Subscription
-from stack.specification import specs
 from tests.polling import eventually
 from tests.stack.sources.conftest import FIRST, LAST, declared
 from tests.stack.sources.processes import Server, installed
@@ -195,8 +194,8 @@ def test_a_refused_login_and_a_broker_that_is_away_are_problems(home, tmp_path, 
 
 
 def test_subscriptions_follow_the_projects(home, broker, tmp_path, monkeypatch):
-    raw = yaml.safe_load((specs.PROJECTS / "flights" / "project.yaml").read_text())
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
+    raw = yaml.safe_load((ROOT / "projects/flights/project.yaml").read_text())
+    monkeypatch.setattr(Settings, "projects", tmp_path / "projects")
     file = tmp_path / "projects" / "flights" / "project.yaml"
     file.parent.mkdir(parents=True)
     subscriber = Subscriber(home)

