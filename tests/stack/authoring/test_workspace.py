@@ -55,7 +55,7 @@ def test_projects_of_the_checkout_are_copied_if_asked_for(tmp_path):
 
 
 def test_what_is_in_use_is_not_written_to(folder, tmp_path):
-    with pytest.raises(StackError, match=r"(?s)found.*README.md, feature_repo, projects.*STACK_WORKSPACE=.*/ml"):
+    with pytest.raises(StackError, match=r"(?s)found.*README.md, feature_repo \.\.\..*STACK_WORKSPACE=.*/ml"):
         workspace.create(folder)
     (tmp_path / "file").write_text("")
     with pytest.raises(StackError, match="a file"):
