@@ -23,11 +23,14 @@ from stack.project import Project
 from stack.specification import specs, tasks
 
 if TYPE_CHECKING:
+    from stack.specification.specs import ProjectSpec
     from stack.training.evaluation import Scorer
     from stack.training.splits import Split
 
 ROWS = 5000
 """Rows that are tried, the latest ones."""
+ENOUGH = timedelta(days=28)
+"""Time that the rows cover, where the table does."""
 FEW = 50
 """Fewer held-out rows decide nothing."""
 
@@ -93,7 +96,10 @@ def _run(project: Project, now: datetime, report: Callable[[str], None]) -> Outc
     from stack.validation import validation
 
     spec, since, until = project.spec, project.spec.clock.start, project.spec.clock.first_now or now
-    tables = {name: _latest(frame) for name, frame in project.source.fetch(since, until).items()}
+    tables = {
+        name: _latest(spec, frame, spec.tables[name].available_at)
+        for name, frame in project.source.fetch(since, until).items()
+    }
     for name, table in spec.tables.items():
         if table.snapshot:
             known_at = pd.Timestamp(until).tz_convert("UTC").as_unit("us")
@@ -115,11 +121,20 @@ def _run(project: Project, now: datetime, report: Callable[[str], None]) -> Outc
     return _model(project, splits.holdout(spec, rows, until))
 
 
-def _latest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the latest rows; of a table without time, some."""
+def _latest(spec: ProjectSpec, frame: pd.DataFrame, known: str) -> pd.DataFrame:
+    """Return the latest rows; some of them where so many come in a few days, or of a table without time.
+
+    Args:
+        known: column with the instant at which a row is known; a table without time has none.
+    """
     if len(frame) <= ROWS:
         return frame
-    return frame.tail(ROWS) if "available_at" in frame else frame.sample(ROWS, random_state=0)
+    if known in frame:
+        since = frame[known].max() - min(ENOUGH, spec.training.holdout / spec.training.holdout_share)
+        if frame[known].iloc[-ROWS] < since:
+            return frame.tail(ROWS)
+        frame = frame[frame[known] > since]
+    return frame.sample(ROWS, random_state=0).sort_index()
 
 
 def _model(project: Project, split: Split) -> Outcome:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import cast
 
+import numpy as np
 import pandas as pd
 
 __all__ = ["means"]
@@ -41,9 +41,10 @@ def means(
     seen = rows["available_at"].dt.as_unit("us").dt.floor(tick) + tick
     ticks = _ticks(seen, since, until, tick, longest)
     if ticks.empty:
-        return _frame(rows[key].iloc[:0], ticks, {name: pd.Series(dtype="float32") for name in names}, key)
+        return _frame(rows[key].iloc[:0], ticks, {name: np.empty(0, dtype=np.float32) for name in names}, key)
     span = pd.date_range(ticks[0] - longest * tick, ticks[-1], freq=tick, unit="us")
-    groups = rows.groupby([seen, key])
+    near = (seen >= span[0]) & (seen <= span[-1])
+    groups = rows[near].groupby([seen[near], key])
     counts = {"rows": groups.size()} | {name: groups[name].count() for name in columns}
     sums = counts | {name: groups[name].sum() for name in columns}
     tables = {}
@@ -53,11 +54,11 @@ def means(
             count = _last(counted, length, ago)
             total = count if name == "rows" else _last(summed, length, ago) / count.where(count > 0)
             tables[f"{key}_{name}_{window}"] = total.loc[ticks].astype("float32")
-    filled = _long(_last(_spread(counts["rows"], span), longest).loc[ticks]) > 0
-    long = {name: _long(table)[filled] for name, table in tables.items()}
-    index = filled[filled].index
-    keys = pd.Series(index.get_level_values(1)).astype(rows[key].dtype)
-    return _frame(keys, index.get_level_values(0), long, key)
+    present = _last(_spread(counts["rows"], span), longest).loc[ticks]
+    filled = present.to_numpy() > 0
+    tick_of_row, key_of_row = np.nonzero(filled)
+    keys = pd.Series(present.columns[key_of_row]).astype(rows[key].dtype)
+    return _frame(keys, ticks[tick_of_row], {name: table.to_numpy()[filled] for name, table in tables.items()}, key)
 
 
 def _ticks(seen: pd.Series, since: datetime, until: datetime, tick: pd.Timedelta, longest: int) -> pd.DatetimeIndex:
@@ -82,12 +83,6 @@ def _last(table: pd.DataFrame, length: int, ago: int = 0) -> pd.DataFrame:
     return total
 
 
-def _long(table: pd.DataFrame) -> pd.Series:
-    """Return a value for each tick and key."""
-    return cast(pd.Series, table.stack(future_stack=True))
-
-
-def _frame(keys: pd.Series, at: pd.Index, columns: Mapping[str, pd.Series], key: str) -> pd.DataFrame:
-    means = {name: column.to_numpy() for name, column in columns.items()}
-    times = pd.DatetimeIndex(at).tz_convert("UTC").as_unit("us")
-    return pd.DataFrame({key: keys.to_numpy(), "event_timestamp": times, **means})
+def _frame(keys: pd.Series, at: pd.DatetimeIndex, columns: Mapping[str, np.ndarray], key: str) -> pd.DataFrame:
+    times = at.tz_convert("UTC").as_unit("us")
+    return pd.DataFrame({key: keys.to_numpy(), "event_timestamp": times, **columns})

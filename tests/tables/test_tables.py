@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -79,3 +80,13 @@ def test_what_does_not_run_is_told_with_its_place(folder):
     folder.change("projects/tried_broken/project.yaml", "between: [0, 600]", "between: [400, 600]")
     with pytest.raises(StackError, match=r"(?s)tried_broken/project.yaml.*rows.area"):
         rehearsal.run("tried_broken", NOW, lambda _: None)
+
+
+def test_a_table_of_many_rows_a_day_is_tried_over_weeks(folder):
+    at = pd.date_range("2024-01-01", periods=60_000, freq="min")
+    random = np.random.default_rng(1)
+    speed = random.normal(size=len(at)).round(3)
+    load = (2 * speed + random.normal(size=len(at))).round(3)
+    folder.write("tried_dense", pd.DataFrame({"at": at.astype(str), "speed": speed, "load": load}), target="load")
+    outcome = rehearsal.run("tried_dense", NOW, lambda _: None)
+    assert outcome.rows >= 1000 and outcome.high < outcome.naive
