@@ -50,9 +50,9 @@ class PushedRows:
         """Do nothing: there is no thread to end."""
 
     def _follow(self, project: str, now: datetime) -> None:
-        came, ingested = inbox.waiting(self.settings, project)
+        came, ingested = inbox.instants(self.settings, project)
         last = self._starts.get(project)
-        if came is None or (ingested and timedelta() <= now - ingested < PAUSE):
+        if came is None or (ingested and (came <= ingested or timedelta() <= now - ingested < PAUSE)):
             return
         if last and timedelta() <= now - last.at < last.pause:
             return

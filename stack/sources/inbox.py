@@ -57,14 +57,13 @@ def mark_ingested(settings: Settings, project: str, until: datetime, keep: timed
             connection.execute(delete(messages).where(*old))
 
 
-def waiting(settings: Settings, project: str) -> tuple[datetime | None, datetime | None]:
-    """Return when the newest row came that the lake lacks, if any, and up to which instant the lake has all."""
+def instants(settings: Settings, project: str) -> tuple[datetime | None, datetime | None]:
+    """Return when the newest row came, and up to which instant the lake has all; None before the first."""
     column = messages.c.received_at
     with engine(settings.state_database).connect() as connection:
         ingested = connection.execute(select(inboxes.c.ingested).where(inboxes.c.project == project)).scalar()
         last = connection.execute(select(func.max(column)).where(messages.c.project == project)).scalar()
-    last, ingested = last and in_utc(last), ingested and in_utc(ingested)
-    return (last if last and last > (ingested or FIRST) else None), ingested
+    return last and in_utc(last), ingested and in_utc(ingested)
 
 
 def _hold(connection: Connection, project: str) -> datetime:

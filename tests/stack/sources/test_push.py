@@ -121,12 +121,12 @@ def values(project: Project) -> dict[int, float]:
 
 def test_rows_wait_until_the_lake_has_them_and_go_a_day_later(pushed):
     project, settings = pushed(), core_settings.settings()
-    assert inbox.waiting(settings, "declared") == (None, None)
+    assert inbox.instants(settings, "declared") == (None, None)
     push.keep(settings, "declared", [row(1)])
-    came, ingested = inbox.waiting(settings, "declared")
+    came, ingested = inbox.instants(settings, "declared")
     assert came is not None and ingested is None
     batches.release(project, came)
-    assert inbox.waiting(settings, "declared") == (None, came) and kept() == 1
+    assert inbox.instants(settings, "declared") == (came, came) and kept() == 1
     batches.release(project, came + push.KEPT)
     assert kept() == 0
 
