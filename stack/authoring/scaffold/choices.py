@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 import pandas as pd
 
 from stack.authoring.scaffold import times
-from stack.authoring.scaffold.columns import KNOWN, Column, instants
+from stack.authoring.scaffold.columns import KNOWN, Column
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError, nearest
 from stack.specification import tasks
@@ -111,8 +111,8 @@ def choose(
     left_out = {column.source: reason for column in others if (reason := _reason(column, keys, time, known))}
     features = [column for column in others if column.source not in left_out]
     zone = _zone(time, wishes, ask)
-    at = instants(table[time.source], zone) if time else None
-    end = at if known is None else instants(table[known.source], zone)
+    at = time.instants(table, zone) if time else None
+    end = at if known is None else known.instants(table, zone)
     choices = Choices(
         target=target,
         task=task,

@@ -30,6 +30,8 @@ FEW = 20
 KNOWN = 30
 """Categories up to so many are listed in project.yaml and checks.py."""
 DATES = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
+PARSED = 10_000
+"""Texts by which a format is chosen, from the whole column."""
 FORMATS = [
     f"{date.replace('-', sign)}{year}{clock}"
     for sign in "./-"
@@ -72,6 +74,10 @@ class Column:
     def usable(self) -> bool:
         """Return whether a model can learn from it."""
         return self.kind in ("number", "integer", "boolean", "string")
+
+    def instants(self, table: pd.DataFrame, zone: str = "UTC") -> pd.Series:
+        """Return the instants (UTC) of a column of datetimes; those without a zone are of `zone`."""
+        return _instants(table[self.source], self.format, zone, zoned=self.zoned)
 
     @property
     def field_type(self) -> FieldType:
@@ -137,7 +143,7 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
 def _kind(present: pd.Series, distinct: int) -> Kind:
     if distinct == 1:
         return "constant"
-    if pd.api.types.is_bool_dtype(present) or set(map(type, present.unique())) == {bool}:
+    if pd.api.types.is_bool_dtype(present) or (present.dtype == object and {*map(type, present.unique())} == {bool}):
         return "boolean"
     if pd.api.types.is_datetime64_any_dtype(present):
         return "datetime"
@@ -147,7 +153,7 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
         counted = whole and unique and int(present.max() - present.min()) == len(present) - 1
         return "id" if counted else "integer" if whole else "number"
     texts = present.astype(str)
-    if texts.head(50).str.contains(DATES).mean() >= 0.99 and instants(texts).notna().mean() > 0.99:
+    if texts.head(50).str.contains(DATES).mean() >= 0.99 and _instants(texts, _format(texts)).notna().mean() > 0.99:
         return "datetime"
     if distinct > max(FEW, len(present) / 2) or texts.str.len().mean() > LONG_TEXT:
         return "text" if texts.str.contains(" ").mean() > 0.5 else "id"
@@ -156,10 +162,10 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
     return "string"
 
 
-def instants(values: pd.Series, zone: str = "UTC") -> pd.Series:
+def _instants(values: pd.Series, form: str | None, zone: str = "UTC", *, zoned: bool = False) -> pd.Series:
     """Parse values as instants in UTC; those without a zone are of `zone`; null where they are none."""
-    parsed = pd.to_datetime(values, utc=True, errors="coerce", format=_format(values))
-    if zone == "UTC" or _zoned(values.dropna()):
+    parsed = pd.to_datetime(values, utc=True, errors="coerce", format=form)
+    if zone == "UTC" or zoned:
         return parsed
     return in_utc(parsed.dt.tz_localize(None), zone)
 
@@ -171,7 +177,8 @@ def _format(values: pd.Series) -> str | None:
     """
     if pd.api.types.is_datetime64_any_dtype(values):
         return None
-    texts = values.dropna().astype(str)
+    texts = values.dropna()
+    texts = texts.iloc[:: max(1, len(texts) // PARSED)].astype(str)
 
     def fits(pattern: str, sample: pd.Series) -> bool:
         return bool(pd.to_datetime(sample, utc=True, errors="coerce", format=pattern).notna().mean() > 0.99)

@@ -3,7 +3,6 @@
 import pandas as pd
 
 from stack.authoring.scaffold.choices import Choices, with_features
-from stack.authoring.scaffold.columns import instants
 from stack.promotion import leaks
 from stack.promotion.leaks import Leak
 
@@ -15,7 +14,7 @@ def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
     """Leave out the columns that give the target away, until none does, but for those that the user keeps."""
     rows = table[table[choices.target.source].notna()]
     if choices.time:
-        rows = rows.loc[instants(rows[choices.time.source]).sort_values(kind="stable").index]
+        rows = rows.loc[choices.time.instants(rows).sort_values(kind="stable").index]
     target, classes = rows[choices.target.source], not choices.kind.numeric
     numbers = pd.Series(pd.factorize(target)[0], index=rows.index) if classes else target
     for _ in range(ROUNDS):

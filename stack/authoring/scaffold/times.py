@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pandas as pd
 
-from stack.authoring.scaffold.columns import Column, instants
+from stack.authoring.scaffold.columns import Column
 from stack.declared import instants as spread
 
 PARTS = {
@@ -47,21 +47,21 @@ def asked(table: pd.DataFrame, dated: list[Column]) -> Column:
     """Return which of several dates is when a row is asked about: the earliest, or the one that is called so."""
     named = [column for column in dated if ASKED.search(column.name) and not KNOWN.search(column.name)]
     candidates = [column for column in dated if column.parts] or named or dated
-    return min(candidates, key=lambda column: instants(table[column.source]).mean())
+    return min(candidates, key=lambda column: column.instants(table).mean())
 
 
 def known(table: pd.DataFrame, time: Column, dated: list[Column]) -> Column | None:
     """Return which other date is when the outcome is known: called so, and never before the row is asked about."""
-    at = instants(table[time.source])
+    at = time.instants(table)
     later = [
         column
         for column in dated
         if column is not time
         and KNOWN.search(column.name)
-        and (instants(table[column.source]) >= at).all()
-        and (instants(table[column.source]) > at).mean() > 0.5
+        and (column.instants(table) >= at).all()
+        and (column.instants(table) > at).mean() > 0.5
     ]
-    return max(later, key=lambda column: instants(table[column.source]).mean()) if later else None
+    return max(later, key=lambda column: column.instants(table).mean()) if later else None
 
 
 def _parts(columns: list[Column]) -> Iterator[dict[str, str]]:
@@ -83,7 +83,7 @@ def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[dict
     """Yield a column of dates without a time of day, with one of hours or of times of day."""
     dates = [column for column in columns if column.kind == "datetime" and not column.missing and not column.zoned]
     for date in (date for date in dates if not date.format or date.format == "ISO8601"):
-        at = instants(table[date.source]).dt.tz_localize(None)
+        at = date.instants(table).dt.tz_localize(None)
         if at.isna().any() or (at != at.dt.floor("D")).any():
             continue
         for column in (column for column in columns if not column.missing and column.distinct >= 2):
