@@ -43,7 +43,8 @@ def test(project: str) -> None:
     from stack.authoring import rehearsal
     from stack.specification.specs import load
 
-    click.echo(rehearsal.run(project, datetime.now(UTC), lambda line: click.echo(f"trying it out: {line}")))
+    now = datetime.now(UTC)
+    click.echo(rehearsal.run(project, now, lambda line: click.echo(f"trying it out: {line}"), every_row=False))
     tests = load(project).folder / "tests"
     if tests.is_dir():
         sys.exit(subprocess.run([sys.executable, "-m", "pytest", str(tests)], check=False).returncode)

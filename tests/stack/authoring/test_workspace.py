@@ -85,7 +85,10 @@ def test_a_project_is_written_checked_ejected_and_tested_in_it(folder):
     assert f"wrote {folder}/feature_repo/petals.py" in ejected.stdout, ejected.stderr
     (folder / "projects/petals/tests").mkdir()
     (folder / "projects/petals/tests/test_petals.py").write_text(OWN)
+    with (folder / "projects/petals/data/petals.csv").open("a") as file:
+        file.write("99.0,5.0,setosa\n")
     tested = stack(folder, "test", "petals")
+    assert "warning" in tested.stdout and "99" in tested.stdout, "a row for quarantine is no error of the project"
     assert "one prediction" in tested.stdout and "1 passed" in tested.stdout, tested.stdout + tested.stderr
 
 
