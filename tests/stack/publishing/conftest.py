@@ -56,6 +56,7 @@ def settings(tmp_path) -> Settings:
 @pytest.fixture
 def publish(tmp_path, monkeypatch, settings) -> Callable[..., Project]:
     """Write the project with these sinks."""
+    (tmp_path / "projects").mkdir()
     monkeypatch.setattr(Settings, "projects", tmp_path / "projects")
 
     def write(*sinks: dict[str, Any], **changes: Any) -> Project:
