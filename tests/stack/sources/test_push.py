@@ -12,6 +12,7 @@ from stack.core import settings as core_settings
 from stack.core import wall_clock
 from stack.core.database import engine, messages
 from stack.core.settings import Settings
+from stack.lake.lake import Lake
 from stack.project import Project
 from stack.sources import inbox, push
 from stack.specification import specs
@@ -129,6 +130,32 @@ def test_rows_wait_until_the_lake_has_them_and_go_a_day_later(pushed):
     assert inbox.instants(settings, "declared") == (came, came) and kept() == 1
     batches.release(project, came + push.KEPT)
     assert kept() == 0
+
+
+@pytest.mark.parametrize("broken", ["validate", "require_accepted", "append", "release"])
+def test_an_ingest_that_ends_in_the_middle_is_made_up_for_once(pushed, monkeypatch, broken):
+    project = pushed()
+
+    def advance(seconds: int) -> datetime:
+        at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+        monkeypatch.setattr(wall_clock, "observe", lambda _: wall_clock.Observation(at, at))
+        return at
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    push.keep(project.settings, "declared", [row(1), row(2)])
+    first = advance(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake if broken == "append" else batches, broken, killed)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(project, project.spec.clock.start, first)
+    push.keep(project.settings, "declared", [row(3), row(2, units=3.0)])
+    assert kept() == 4
+    since, until = project.lake.ingested_until() or project.spec.clock.start, advance(10)
+    ingest(project, since, until)
+    assert values(project) == {1: 20.0, 2: 3.0, 3: 20.0}
+    assert inbox.instants(project.settings, "declared")[1] == until
 
 
 def test_the_past_is_read_from_a_file_and_a_pushed_row_replaces_one_of_it(pushed):
