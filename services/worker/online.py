@@ -19,21 +19,37 @@ from stack.specification.sources import Push
 
 SECONDS, SYNC_SECONDS = 0.5, 5.0
 """Between two looks at the inboxes, longer where a look takes longer; and at the files of projects."""
+COMMAND = [sys.executable, "-m", "services.worker.online"]
 logger = logging.getLogger("stack.online")
 
 
+class Child:
+    """The process, as far as one is needed."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self._files: dict[Path, int] = {}
+
+    def sync(self) -> None:
+        """Start it where a project takes pushed rows; anew when it has ended, or the files of projects have changed."""
+        files, running = _files(), self.process
+        if files == self._files and (running is None or running.poll() is None):
+            return
+        if running:
+            running.kill()
+            running.wait()
+        self.process = subprocess.Popen(COMMAND) if _pushed() else None
+        self._files = files
+
+
 def supervise() -> None:
-    """Run the child while a project takes pushed rows, and start it anew when it has ended or a project has changed."""
-    child: subprocess.Popen[bytes] | None = None
-    known: dict[Path, int] = {}
+    """Keep the child as it should be, for as long as the worker runs."""
+    child = Child()
     while True:
-        files = _files()
-        if files != known and child:
-            child.kill()
-            child.wait()
-        if files != known or (child and child.poll() is not None):
-            child = subprocess.Popen([sys.executable, "-m", "services.worker.online"]) if _pushed() else None
-            known = files
+        try:
+            child.sync()
+        except OSError:  # a file has gone since it was listed, or there is no memory for a process
+            logger.warning("the process for pushed rows was not looked at", exc_info=True)
         time.sleep(SYNC_SECONDS)
 
 
