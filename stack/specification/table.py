@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from stack.specification import formulas
 from stack.specification.request import FieldTypeName
 from stack.specification.sections import Spec
-from stack.specification.sources import Push, Source
+from stack.specification.sources import Source
 
 ROWS = "rows"
 """The only table of a project with ``columns``."""
@@ -91,9 +91,16 @@ def group(columns: Columns) -> str:
 
 
 def tables(columns: Columns, source: Source | None) -> dict[str, Any]:
-    """Return the section ``tables``: a table without time is a snapshot, and pushed rows may be corrected."""
+    """Return the section ``tables``: a table without time is a snapshot.
+
+    Known rows may come again, corrected, where the source or a column says since when each is known; a file's do not.
+    """
     key = (source.key if source else []) or of_role(columns, "id") or [ROW]
-    return {ROWS: {"key": key} | ({"corrected": isinstance(source, Push)} if time(columns) else {"snapshot": True})}
+    if not time(columns):
+        return {ROWS: {"key": key, "snapshot": True}}
+    listed = source is None or source.numbered
+    dated = source is not None and source.knows_when or bool(of_role(columns, "known"))
+    return {ROWS: {"key": key, "corrected": dated and not listed}}
 
 
 def request(columns: Columns, label: str) -> dict[str, Any]:
