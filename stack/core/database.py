@@ -170,5 +170,5 @@ def _json(value: Any) -> str:
 
 def _configure(connection: Any, _: Any) -> None:
     """Set WAL for readers beside a writer, and FULL so that a commit has reached the disk when it returns."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")

@@ -86,6 +86,10 @@ def _engine(url: str) -> Engine:
 
 
 def _disable_autocommit(connection: Any, _: Any) -> None:
-    """Keep Python's driver from committing before a change of the schema; wait for another process's lock."""
+    """Keep Python's driver from committing before a change of the schema; wait for another process's lock.
+
+    The mode of the journal is that of all later connections: services that start at once cannot all change it.
+    """
     connection.isolation_level = None
     connection.execute("PRAGMA busy_timeout=60000")
+    connection.execute("PRAGMA journal_mode=WAL")
