@@ -38,7 +38,7 @@ class DeclaredSource:
         if self._past and (self._time or since <= self.spec.clock.start):
             rows = pd.concat([self._past._rows(since, until), rows], ignore_index=True)
         rows = _between(rows, "available_at", since, until) if self._time else rows
-        if isinstance(self.source, Push):
+        if self.spec.tables[ROWS].corrected:
             rows = rows.drop_duplicates(self.spec.tables[ROWS].key, keep="last", ignore_index=True)
         return {ROWS: rows}
 

@@ -84,3 +84,16 @@ def test_a_file_that_is_dropped_in_again_changes_what_it_corrects(meters, tmp_pa
     eventually(lambda: drop("two.csv", again) > first)  # files of one second come together
     after = ingest(project, first, drop("two.csv", again))
     assert (after[1], after[2], after[31], len(after)) == (9.0, 2.0, 31.0, 31)
+
+
+def test_of_two_files_of_one_window_the_later_row_counts(meters, tmp_path):
+    inbox = tmp_path / "inbox"
+    lines = ["at,meter,warm,load", *(f"2024-05-01T00:10:00Z,{meter},20.0,1.0" for meter in range(30))]
+    inbox.mkdir()
+    columns = COLUMNS.replace("  changed_at: {type: datetime, role: known}\n", "")
+    project = meters(f"{{kind: folder, path: {inbox}, key: [meter, at], settled: PT0S}}", columns)
+    (inbox / "a.csv").write_text("\n".join(lines))
+    (inbox / "b.csv").write_text("\n".join([lines[0], lines[1].replace("1.0", "9.0")]))
+    until = datetime.fromtimestamp(math.ceil((inbox / "b.csv").stat().st_ctime), UTC)
+    after = ingest(project, START, until)
+    assert (after[0], after[1], len(after)) == (9.0, 1.0, 30)
