@@ -19,7 +19,7 @@ FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add(settings: Settings, connection: Connection, project: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows (`topic`, `payload`, `packet`) in order; nobody else adds or reads until the transaction ends."""
+    """Write rows (`topic`, `payload`, `packet`) in order; others neither add nor read until the transaction ends."""
     newest, now = _hold(connection, project), wall_clock.observe(settings).now
     at = max(now, newest + STEP)
     written = [{**row, "project": project, "received_at": at + number * STEP} for number, row in enumerate(rows)]

@@ -1,6 +1,6 @@
 """The image of our services: built when it is missing, or when what it holds has changed.
 
-Projects are in it, for whoever runs it elsewhere, but here the checkout's lie before them: they do not make it old,
+Projects are in it, to run it elsewhere, but here the checkout's lie before them: they do not make it old,
 unless there is a workspace, as its projects do not cover those of the image.
 """
 

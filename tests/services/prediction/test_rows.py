@@ -1,4 +1,4 @@
-"""Pushed rows over HTTP: good ones are on the disk when they are acknowledged, wrong ones are told one by one."""
+"""Pushed rows over HTTP: good ones are on the disk when they are acknowledged, wrong ones are named one by one."""
 
 import asyncio
 import json
