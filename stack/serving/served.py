@@ -7,18 +7,20 @@ scikit-learn, pandas nor MLflow: 40 MB in a process instead of 250, and 0.05 ms 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from stack.serving import _compat
+from stack.serving import _compat, reasons
+from stack.serving.reasons import Explainer, Features, Reasons, Unit
 from stack.specification import tasks
 
 INFINITE = np.float32(np.inf)
 CONTRACT, RANGES = "contract.json", "ranges.json"
-Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From (n, numbers) float32 and (n, categories) strings to values, (n, 1), or the probability of each class."""
+Predict = Callable[[Features], np.ndarray]
+"""From feature columns to values, (n, 1), or the probability of each class."""
 MISSING = ""
 """The value of a missing category; no training row of a known category has it."""
 
@@ -37,6 +39,11 @@ class Contract:
     """Name of the kind of task, see :mod:`stack.specification.tasks`."""
     outputs: tuple[str, ...] = ("probability",)
     """The columns of a prediction, in order."""
+
+    @property
+    def unit(self) -> Unit:
+        """Return what the contributions of reasons add up to."""
+        return "number" if tasks.KINDS[self.task].numeric else "log-odds"
 
     def of(self, kind: str) -> list[str]:
         """Return the columns of a kind, in order."""
@@ -62,7 +69,7 @@ class ServedModel:
         self.form, self.columns, self.outputs = contract.form, contract.columns, contract.outputs
         self.threshold = contract.threshold
         self._numbers, self._categories = contract.of("number"), contract.of("category")
-        self.ranges = read_ranges(folder)
+        self.ranges, self._background = read_ranges(folder), reasons.read_background(folder)
         load = _onnx if self.form == "onnx" else _skops
         self._predict = load(folder / f"model.{self.form}", contract)
 
@@ -75,8 +82,18 @@ class ServedModel:
         rows = len(columns[next(iter(self.columns))])
         if not rows:
             return np.empty((0, len(self.outputs)))
-        answer = self._predict(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
-        return answer[:, -len(self.outputs) :]  # of two classes the second one's probability says it all
+        return self._outputs(self._features(columns, rows))
+
+    def explain(self, columns: Mapping[str, Any], outputs: np.ndarray) -> list[Reasons]:
+        """Explain the predictions (n, outputs) of n rows, one after the other.
+
+        Raises:
+            UnexplainableError: the folder has no background rows.
+            ValueError: a combination of values gives no finite prediction.
+        """
+        features = self._features(columns, len(outputs))
+        rows = (Features(*(part[at : at + 1] for part in features)) for at in range(len(outputs)))
+        return [self._explainer.explain(row, output) for row, output in zip(rows, outputs, strict=True)]
 
     def outside(self, columns: Mapping[str, Sequence[Any]]) -> list[list[str]]:
         """Return for each of n rows the warnings about numbers outside the range of training."""
@@ -87,6 +104,22 @@ class ServedModel:
                     text = f"{name}: {value:.6g} is outside the range seen in training, {low:.6g} to {high:.6g}"
                     warnings[row].append(text)
         return warnings
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        if not self._background:
+            raise reasons.UnexplainableError
+        rows = len(next(iter(self._background.values())))
+        names = [*self._numbers, *self._categories]
+        return Explainer(self._outputs, names, self._features(self._background, rows), self.contract.unit)
+
+    def _features(self, columns: Mapping[str, Any], rows: int) -> Features:
+        return Features(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
+
+    def _outputs(self, features: Features) -> np.ndarray:
+        return self._predict(features)[
+            :, -len(self.outputs) :
+        ]  # of two classes the second one's probability says it all
 
 
 def write_ranges(folder: Path, frame: Any, names: Sequence[str]) -> None:
@@ -140,8 +173,8 @@ def _onnx(path: Path, contract: Contract) -> Predict:
     inputs = [tensor.name for tensor in session.get_inputs()]
     output = "variable" if tasks.KINDS[contract.task].numeric else "probabilities"
 
-    def predict(numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
-        packed = {"numbers": numbers, "categories": categories}
+    def predict(features: Features) -> np.ndarray:
+        packed = features._asdict()
         (answer,) = session.run([output], {name: packed[name] for name in inputs})
         return np.asarray(answer, dtype=np.float64).reshape(len(answer), -1)
 
@@ -156,10 +189,10 @@ def _skops(path: Path, contract: Contract) -> Predict:
     names = contract.of("number") + contract.of("category")
     answer = pipeline.predict if tasks.KINDS[contract.task].numeric else pipeline.predict_proba
 
-    def predict(numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    def predict(features: Features) -> np.ndarray:
         import pandas as pd
 
-        columns = zip(names, [*numbers.T, *categories.T], strict=True)
+        columns = zip(names, [*features.numbers.T, *features.categories.T], strict=True)
         frame = pd.DataFrame(dict(columns), columns=names)
         return np.asarray(answer(frame), dtype=np.float64).reshape(len(frame), -1)
 

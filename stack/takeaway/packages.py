@@ -21,6 +21,7 @@ from stack.declared import features
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
+from stack.serving.reasons import BACKGROUND
 from stack.serving.served import Contract
 from stack.specification import example, formulas
 from stack.specification.specs import ProjectSpec
@@ -110,8 +111,7 @@ def write_wheel(project: Project, champion: Version, folder: Path) -> None:
     """Write the sources of the wheel into a folder."""
     spec, package = project.spec, f"{project.spec.name}_model"
     inside = folder / package
-    artifacts.fetch(project.settings, champion, inside / "model")
-    request = describe(spec, inside / "model")
+    request = fetch(project, champion, inside / "model")
     code, load, on_request = feature_code(spec, package)
     modules = sources.of(["stack.takeaway.portable", "stack.takeaway.command", *code])
     modules.write(inside, package)
@@ -155,6 +155,13 @@ def feature_code(spec: ProjectSpec, package: str) -> tuple[list[str], str, str]:
     return [module] * derives, load, "on_request" if derives else "None"
 
 
+def fetch(project: Project, champion: Version, folder: Path) -> dict[str, Any]:
+    """Fetch the champion without the rows that its reasons compare with: they are data; return ``request.json``."""
+    artifacts.fetch(project.settings, champion, folder)
+    (folder / BACKGROUND).unlink(missing_ok=True)
+    return describe(project.spec, folder)
+
+
 def describe(spec: ProjectSpec, folder: Path) -> dict[str, Any]:
     """Write ``request.json`` beside a served form, and return its content: request fields and stored features."""
     on_request = contract.on_request(spec.name)
@@ -195,8 +202,7 @@ def environment(settings: Settings) -> dict[str, str]:
 def write_bento(project: Project, champion: Version, folder: Path) -> None:
     """Write what BentoML builds from: the served form, the modules of ours that answer, and ``bentofile.yaml``."""
     spec, model = project.spec, folder / "model"
-    artifacts.fetch(project.settings, champion, model)
-    describe(spec, model)
+    fetch(project, champion, model)
     (model / "version").write_text(champion.version)
     modules = sources.of([SERVICE, f"projects.{spec.name}.features" if spec.has("features") else features.__name__])
     modules.write(folder)

@@ -20,7 +20,7 @@ from stack.features import sampling
 from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import METRICS
-from stack.serving import served
+from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import candidates, evaluation, splits
@@ -164,15 +164,19 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
 def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) -> Pipeline:
     """Fit the best candidate on every row.
 
-    Writes the served form with the ranges of its numbers, and ``reference/reference.parquet``: a sample of the rows
-    with the pipeline's own predictions, which the gate compares the served form with.
+    Writes the served form with the ranges of its numbers and the background rows of its reasons, and
+    ``reference/reference.parquet``: a sample of the rows with the pipeline's own predictions, which the gate compares
+    the served form with.
     """
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
     with step("export to ONNX"):
-        export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
+        model = export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
     served.write_ranges(folder / artifacts.SERVED, frame, spec.column_types("number"))
-    rows = evaluation.answered(spec, sample, tasks.of(spec).predict(pipeline, candidates.frame(spec, sample)))
+    answer = tasks.of(spec).predict(pipeline, candidates.frame(spec, sample))
+    background = candidates.frame(spec, sample).iloc[reasons.choose(model.contract.unit, answer)]
+    reasons.write_background(folder / artifacts.SERVED, background)
+    rows = evaluation.answered(spec, sample, answer)
     _write(spec, rows, ["event_timestamp"], folder / "reference" / "reference.parquet")
     return pipeline
 
