@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from stack.promotion import decisions, rollout
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.registry import artifacts
 from stack.registry.registry import Version
+from stack.serving.reasons import Reasons, UnexplainableError
 from stack.serving.served import ServedModel
 
 RETRY_SECONDS = 3.0
@@ -57,6 +58,15 @@ class LoadedModel:
     features: OnlineFeatures
     loaded_at: datetime
     requests: RequestWindow = field(default_factory=RequestWindow, repr=False)
+
+    def explain(self, columns: Mapping[str, Sequence[Any]], outputs: Sequence[Sequence[float]]) -> list[Reasons]:
+        """Return the reasons of predictions. UnexplainableError: an early release has trained the version."""
+        try:
+            return self.model.explain(columns, np.asarray(outputs))
+        except (UnexplainableError, ValueError):
+            raise
+        except Exception as error:
+            raise ModelError(f"model version {self.version}, reasons: {error}") from error
 
     def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
         """Return the features at each row's instant and the predictions, a list of outputs for each row.

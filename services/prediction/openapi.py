@@ -42,6 +42,7 @@ PROBLEMS: dict[int, tuple[str, Any]] = {
     401: ("A token is needed: the response says how to make one", Problem),
     403: ("The token is for another project or purpose", Problem),
     404: ("The project is no longer served", Problem),
+    409: ("Reasons were asked of a version that an early release has trained", Problem),
     413: ("The body is too large", Problem),
     415: ("The content type is refused", list[Problem]),
     500: ("The model, the feature store or the prediction log failed", Problem),

@@ -10,12 +10,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_json
 
 from stack.core.errors import StackError, nearest
+from stack.serving.reasons import Reasons
 from stack.specification import example, tasks
 from stack.specification.fields import Datetime
 from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
 
-MAX_ROWS = 1000
+MAX_ROWS, MAX_EXPLAINED = 1000, 20
 Instant = Annotated[AwareDatetime, Field(ge=Datetime.least, le=Datetime.greatest)]
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Types are strict: "5" is no number."""
@@ -48,6 +49,9 @@ class Answer(BaseModel):
     warnings: list[str] = Field(
         description="Reasons why this answer is less certain: stale or missing features, new values, "
         "numbers outside the range of training"
+    )
+    reasons: Reasons | None = Field(
+        None, exclude_if=lambda reasons: reasons is None, description="Contribution of each feature, where asked for"
     )
 
 
@@ -90,25 +94,41 @@ class Body(IODescriptor):  # type: ignore[misc]  # BentoML's types are not follo
             raise explain(cls, error) from None
 
 
+class Explainable(Body):
+    """A request for predictions, and for their reasons."""
+
+    explain: bool = Field(
+        False,
+        strict=True,
+        description=f"Whether each answer has its reasons, which are logged with it; for at most {MAX_EXPLAINED} rows",
+    )
+
+
 def body_model(
-    spec: ProjectSpec, name: str, item: Any, body: Mapping[str, Any], expected: Mapping[str, str], note: str
+    spec: ProjectSpec,
+    name: str,
+    item: Any,
+    body: Mapping[str, Any],
+    expected: Mapping[str, str],
+    note: str,
+    base: type[Body] = Body,
 ) -> type[Body]:
-    """Return the model of a body of 1 to MAX_ROWS items; `body` is an example with one."""
+    """Return the model of a body of 1 to MAX_ROWS items; `body` is an example with one, `base` has other fields."""
     ((key, items),) = body.items()
     field = Field(min_length=1, max_length=MAX_ROWS, description=f"1 to {MAX_ROWS} {key}{note}", examples=[items])
-    model = create_model(f"{title(spec)}{name}", __base__=Body, **{key: (list[item], field)})  # type: ignore[call-overload]
+    model = create_model(f"{title(spec)}{name}", __base__=base, **{key: (list[item], field)})  # type: ignore[call-overload]
     model.project, model.key, model.names, model.expected = spec.name, key, list(items[0]), expected
     return cast(type[Body], model)
 
 
-def request_model(spec: ProjectSpec) -> type[Body]:
-    """Return the model of a request for predictions: ``{"rows": [...]}``."""
+def request_model(spec: ProjectSpec, base: type[Body] = Body) -> type[Body]:
+    """Return the model of a request for predictions: ``{"rows": [...]}``, and the fields of `base`."""
     row = row_model(spec)
     expected = {name: describe(field) for name, field in spec.request.items()} | {"prediction_id": "a UUID"}
     if "asked_at" in row.model_fields:
         expected["asked_at"] = Datetime.description
     body = {"rows": [example.row(spec)]}
-    return body_model(spec, "Request", row, body, expected, "; the answers come in the same order")
+    return body_model(spec, "Request", row, body, expected, "; the answers come in the same order", base)
 
 
 def row_model(spec: ProjectSpec) -> type[Row]:
@@ -158,7 +178,7 @@ def _found_value(body: type[Body], mistake: Any) -> str:
         case "missing":
             return "nothing"
         case "extra_forbidden":
-            return f"an unknown field{nearest(str(mistake['loc'][-1]), [*body.expected, body.key])}"
+            return f"an unknown field{nearest(str(mistake['loc'][-1]), [*body.expected, *body.model_fields])}"
         case "json_invalid":
             return str(mistake["msg"])
         case "too_long":
@@ -175,6 +195,8 @@ def _expected_value(body: type[Body], mistake: Any) -> str:
     if len(loc) > 2 and loc[2] in body.expected:
         expected, limit = body.expected[loc[2]], _limit(mistake)
         return expected if limit in expected else f"{expected}, {limit}"
+    if loc == ("explain",):
+        return "true or false"
     if len(loc) == 2:
         return f"an object with {', '.join(body.names)}"
     return f'{{"{body.key}": {body.items}}} with 1 to {MAX_ROWS} {body.key}'

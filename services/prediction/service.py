@@ -4,13 +4,15 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from time import perf_counter
 from typing import Any
 
 import bentoml
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from services.prediction import _compat, metrics
@@ -20,9 +22,10 @@ from services.prediction.feedback import FeedbackResult, feedback_model, record_
 from services.prediction.live_models import LiveModels, ModelError
 from services.prediction.openapi import Endpoint, invalid, mistake
 from services.prediction.rows import Receiver, Refusal, RowsResult, result, takes_rows
-from services.prediction.schema import MAX_ROWS, Answer, Row, new_values, request_model
+from services.prediction.schema import MAX_EXPLAINED, MAX_ROWS, Answer, Explainable, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
+from stack.serving.reasons import UnexplainableError
 
 TIMEOUT_SECONDS = 30
 """BentoML's limit for a request, and how long active requests may take when their project changes or goes."""
@@ -36,8 +39,13 @@ class ProjectService:
     def __init__(self, project: Project) -> None:
         self.models = LiveModels(project)
         self.models.refresh()
-        # One for the champion, one for the canary: no batch, and so no request, is answered by both.
-        self.batchers = [Batcher(partial(answer, self.models, by_canary), MAX_ROWS) for by_canary in (False, True)]
+        # No batch, and so no request, is answered by both champion and canary; none waits for the reasons of others.
+        self.batchers = {
+            (by_canary, explain): Batcher(
+                partial(answer, self.models, by_canary, explain), MAX_EXPLAINED if explain else MAX_ROWS
+            )
+            for by_canary, explain in product((False, True), repeat=2)
+        }
         self.endpoints = endpoints(self.models, self.batchers)
         self.inbox: Batcher[dict[str, Any], list[Refusal]] | None = None
         if takes_rows(project.spec):
@@ -59,7 +67,7 @@ class ProjectService:
                 while self.active_requests:
                     await asyncio.sleep(0.05)
         await self.lifespan.__aexit__(None, None, None)
-        for batcher in self.batchers:
+        for batcher in self.batchers.values():
             batcher.close()
         if self.inbox:
             self.inbox.close()
@@ -73,23 +81,28 @@ class ProjectService:
             self.active_requests -= 1
 
 
-def endpoints(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> dict[str, Endpoint]:
-    """Return the endpoints of a project. Rows of concurrent requests are answered as one batch, in one thread."""
+def endpoints(models: LiveModels, batchers: Mapping[tuple[bool, bool], Batcher[Row, Answer]]) -> dict[str, Endpoint]:
+    """Return the endpoints of a project. Rows of concurrent requests are answered as one batch, in one thread.
+
+    Args:
+        batchers: by whether the canary answers, and whether with reasons.
+    """
     project, spec = models.project, models.spec
 
-    async def predict(self: Any, rows: list[Any]) -> list[Answer] | Response:
+    async def predict(self: Any, rows: list[Any], explain: bool) -> list[Answer] | Response:
+        if explain and len(rows) > MAX_EXPLAINED:
+            return invalid([mistake(["rows"], f"{len(rows)} rows", f"at most {MAX_EXPLAINED} with their reasons")])
         started, by_canary = perf_counter(), models.routes_to_canary(rows)
         try:
-            answers = await batchers[by_canary].answer(rows)
+            answers = await batchers[by_canary, explain].answer(rows)
         except ModelError:
             if failed := (models.canary if by_canary else models.champion):
                 failed.requests.add(perf_counter() - started, failed=True)
             raise
-        except (ValueError, ArithmeticError) as error:
-            logger.warning("%s: the values of a request cannot be used", spec.name, exc_info=True)
-            found = f"values that cannot be used ({error})"
-            return invalid([mistake(["rows"], found, "values like those of the example")])
-        models.requests(answers[0].model_version).add(perf_counter() - started)
+        except (UnexplainableError, ValueError, ArithmeticError) as error:
+            return refusal(spec.name, error)
+        if not explain:  # the limits of a rollout are those of plain requests
+            models.requests(answers[0].model_version).add(perf_counter() - started)
         return answers
 
     async def feedback(self: Any, labels: list[Any]) -> FeedbackResult | Response:
@@ -98,9 +111,19 @@ def endpoints(models: LiveModels, batchers: Sequence[Batcher[Row, Answer]]) -> d
 
     title = f"True outcomes of predictions: {spec.label}. Sending the same label again changes nothing."
     return {
-        "predict": Endpoint(predict, spec.title, request_model(spec), list[models.answer]),  # type: ignore[name-defined]
+        "predict": Endpoint(predict, spec.title, request_model(spec, Explainable), list[models.answer]),  # type: ignore[name-defined]
         "feedback": Endpoint(feedback, title, feedback_model(spec), FeedbackResult),
     }
+
+
+def refusal(project: str, error: Exception) -> Response:
+    """Return the response to a request whose rows cannot be answered, or not with reasons."""
+    if isinstance(error, UnexplainableError):
+        text = "the version that answers was trained by an early release, and has no reasons"
+        return JSONResponse({"error": text, "todo": f"make train PROJECT={project}"}, 409)
+    logger.warning("%s: the values of a request cannot be used", project, exc_info=error)
+    found = f"values that cannot be used ({error})"
+    return invalid([mistake(["rows"], found, "values like those of the example")])
 
 
 def rows_endpoint(receiver: Receiver, inbox: Batcher[dict[str, Any], list[Refusal]]) -> Endpoint:
@@ -130,8 +153,8 @@ def _application(project: Project, endpoints: Mapping[str, Endpoint]) -> Any:
     )(type("Predictions", (), {"__doc__": project.spec.title, "__module__": __name__} | members)).to_asgi()
 
 
-def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Answer]:
-    """Answer rows with one version: one read of features, one run of the model, one commit of the log.
+def answer(models: LiveModels, by_canary: bool, explain: bool, rows: Sequence[Row]) -> list[Answer]:
+    """Answer rows with one version: one read of features, one run of the model (and more to explain), one commit.
 
     The log holds the answers on disk when this returns. A row with the id of a logged prediction is answered again, and
     logged once. Rows of a canary that has been withdrawn in the meantime are answered by the champion.
@@ -147,6 +170,7 @@ def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Ans
     requests = [{name: getattr(row, name) for name in spec.request} for row in rows]
     instants = [min(getattr(row, "asked_at", None) or now, now) for row in rows]
     features, outputs = model.predict(requests, instants)
+    reasons = model.explain(features.columns, outputs) if explain else [None] * len(rows)
     names, values = list(features.columns), zip(*features.columns.values(), strict=True)
     predictions = [
         Prediction(
@@ -158,9 +182,10 @@ def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Ans
             features_at=features_at,
             model_version=model.version,
             answer=project.task.reply(output, model.model.threshold),
+            reasons=why and asdict(why),
         )
-        for row, asked_at, request, row_features, features_at, output in zip(
-            rows, instants, requests, values, features.times, outputs, strict=True
+        for row, asked_at, request, row_features, features_at, output, why in zip(
+            rows, instants, requests, values, features.times, outputs, reasons, strict=True
         )
     ]
     warnings = [[*new_values(spec, request), *more] for request, more in zip(requests, features.warnings, strict=True)]
@@ -177,6 +202,7 @@ def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row]) -> list[Ans
             prediction_id=prediction.id,
             features_at=prediction.features_at,
             warnings=row_warnings,
+            reasons=why,
         )
-        for prediction, row_warnings in zip(predictions, warnings, strict=True)
+        for prediction, row_warnings, why in zip(predictions, warnings, reasons, strict=True)
     ]

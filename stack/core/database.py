@@ -53,6 +53,7 @@ predictions = Table(
     Column("features_at", DateTime(timezone=True)),
     Column("model_version", String, nullable=False),
     Column("answer", JSON, nullable=False),  # what the caller received of it
+    Column("reasons", JSON(none_as_null=True)),  # where they were asked for
     Column("label", Float),  # encoded, as Task.encode says
     Column("label_at", DateTime(timezone=True)),
     Index("predictions_by_time", "project", "asked_at"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic_core import from_json, to_json
-from sqlalchemy import RowMapping, Select, bindparam, or_, select, update
+from sqlalchemy import RowMapping, Select, bindparam, null, or_, select, update
 
 from stack.core.database import as_text, engine, insert_new, predictions, shadows
 from stack.publishing import messages, outbox
@@ -53,12 +53,14 @@ class Prediction:
     model_version: str
     answer: Mapping[str, Any]
     """The reply of the project's task, as the caller receives it."""
+    reasons: Mapping[str, Any] | None = None
+    """Of the answer, where they were asked for: ``base``, ``unit`` and ``contributions`` by feature."""
 
 
 COLUMNS = {
     column.name: as_text(column).label(TIME if column.name == "asked_at" else column.name)
     for column in predictions.c
-    if column.name != "project"
+    if column.name not in ("project", "reasons")
 }
 
 
@@ -100,6 +102,13 @@ class PredictionLog:
         """Return the ids of the predictions asked in (since, until]."""
         with engine(self._database).connect() as connection:
             return set(connection.execute(self._asked([predictions.c.id], since, until)).scalars())
+
+    def reasons(self, since: datetime, until: datetime) -> dict[str, dict[str, Any]]:
+        """Return the reasons that were logged with predictions asked in (since, until], by id."""
+        column = predictions.c.reasons
+        query = self._asked([predictions.c.id, column], since, until).where(column.is_not(null()))
+        with engine(self._database).connect() as connection:
+            return {str(name): reasons for name, reasons in connection.execute(query)}
 
     def is_empty(self) -> bool:
         """Return whether the project has answered nothing yet."""

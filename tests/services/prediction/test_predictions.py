@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import signal
 import threading
 from datetime import datetime, timedelta
@@ -96,6 +97,28 @@ def test_an_answer_is_complete_and_in_the_log(home, spec, url, champion):
     assert row[list(spec.features.columns)].notna().all()
 
 
+def log_odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+def test_reasons_add_up_to_the_answer_and_are_in_the_log(home, spec, url, champion):
+    body = {"rows": [ROW, ROW | {"dest": "ZZZ"}], "explain": True}
+    answers = post(url, body).json()
+    log = Project(home, spec).log.reasons(NOW - timedelta(days=1), NOW)
+    for answer in answers:
+        why = answer["reasons"]
+        total = why["base"] + sum(why["contributions"].values())
+        assert total == pytest.approx(log_odds(answer["probability"]), abs=1e-6)
+        assert why["unit"] == "log-odds" and set(why["contributions"]) == set(spec.features.columns)
+        sizes = [abs(value) for value in why["contributions"].values()]
+        assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
+        assert log[answer["prediction_id"]] == why
+    assert [answer["reasons"] for answer in post(url, body).json()] == [answer["reasons"] for answer in answers]
+    (plain,) = post(url, {"rows": [ROW]}).json()
+    assert "reasons" not in plain and plain["prediction_id"] not in log
+    assert plain["probability"] == answers[0]["probability"]
+
+
 def test_a_row_with_an_id_and_an_instant_of_its_own_is_logged_once_at_that_instant(home, spec, url, champion):
     own, asked_at = str(uuid4()), NOW - timedelta(minutes=20)
     row = ROW | {"prediction_id": own, "asked_at": asked_at.isoformat()}
@@ -139,6 +162,8 @@ WRONG = [
     ({"rows": [{}]}, 400, ["rows", 0, "carrier"]),
     ({"rows": []}, 400, ["rows"]),
     ({"rows": [ROW] * 1001}, 400, ["rows"]),
+    ({"rows": [ROW] * 21, "explain": True}, 400, ["rows"]),
+    ({"rows": [ROW], "explain": "yes"}, 400, ["explain"]),
     (ROW, 400, ["rows"]),
 ]
 
@@ -193,7 +218,7 @@ def test_an_unknown_project_is_answered_with_the_known_ones(home, url):
 def test_the_documents_describe_the_request(home, url):
     document = get(f"{home.prediction_url}/docs.json").json()
     operation = document["paths"]["/flights/predict"]["post"]
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "404", "413", "415", "500", "503", "504"}
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "404", "409", "413", "415", "500", "503", "504"}
     assert {f"/{name}/{verb}" for name in specs.names() for verb in ("predict", "feedback")} == set(document["paths"])
     assert document["components"]["schemas"]["FlightsRow"]["properties"]["dest"]["examples"] == ["ORD"]
     assert "http" not in json.dumps(document["info"])

@@ -64,6 +64,15 @@ def test_a_prediction_is_read_as_it_was_logged(settings, spec):
     assert {frame[c].dtype.name for c in predictions.TIMES} == {"datetime64[us, UTC]"}
 
 
+def test_reasons_are_kept_where_they_were_asked_for(settings, spec):
+    why = {"base": -1.0, "unit": "log-odds", "contributions": {"temp": 0.25, "carrier_id": -0.1}}
+    log = Project(settings, spec).log
+    log.write([prediction("a"), prediction("b", reasons=why)])
+    assert log.reasons(ASKED - timedelta(days=9), ASKED) == {"b": why}
+    assert [*log.reasons(ASKED - timedelta(days=9), ASKED)["b"]["contributions"]] == ["temp", "carrier_id"]
+    assert "reasons" not in read(settings, spec) and len(read(settings, spec)) == 2
+
+
 def test_an_empty_window_has_the_same_columns_and_types(settings, spec):
     Project(settings, spec).log.write([prediction("a")])
     empty = Project(settings, spec).log.read(ASKED, ASKED + timedelta(days=1))
