@@ -11,9 +11,10 @@ import pytest
 from bench.load import Load, load
 from monitoring import skew
 from services.prediction.live_models import LoadedModel
-from services.prediction.service import ProjectService
+from services.prediction.service import ProjectService, refusal
 from stack.core.database import engine
 from stack.project import Project
+from stack.serving.reasons import UnexplainableError
 from stack.specification import example
 from tests.polling import eventually
 from tests.services.conftest import NOW, get, post
@@ -54,6 +55,12 @@ def test_good_callers_beside_hostile_callers_all_get_their_answers(home, spec, c
     of_good, of_hostile = asyncio.run(both())
     assert of_good.failed == 0 and of_good.statuses[200] > 20
     assert set(of_hostile.statuses) == {400} and of_hostile.statuses[400] > 8
+
+
+def test_a_version_of_an_early_release_has_no_reasons_and_says_how_to_get_them():
+    answer = refusal("flights", UnexplainableError())
+    assert answer.status_code == 409
+    assert json.loads(answer.body)["todo"] == "make train PROJECT=flights"
 
 
 def test_a_row_that_cannot_be_read_does_not_stop_the_check_of_skew(home, spec, champion):
