@@ -25,7 +25,7 @@ from services.prediction.rows import Receiver, Refusal, RowsResult, result, take
 from services.prediction.schema import MAX_EXPLAINED, MAX_ROWS, Answer, Explainable, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
-from stack.serving.reasons import UnexplainableError
+from stack.serving.reasons import Reasons, UnexplainableError
 
 TIMEOUT_SECONDS = 30
 """BentoML's limit for a request, and how long active requests may take when their project changes or goes."""
@@ -194,15 +194,16 @@ def answer(models: LiveModels, by_canary: bool, explain: bool, rows: Sequence[Ro
         models.shadow.answer(features.columns, predictions)
     metrics.ROWS.labels(spec.name).observe(len(rows))
     metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
-    # Their types are known, so they are not validated again.
-    return [
-        models.answer.model_construct(
-            **prediction.answer,
-            model_version=prediction.model_version,
-            prediction_id=prediction.id,
-            features_at=prediction.features_at,
-            warnings=row_warnings,
-            reasons=why,
-        )
-        for prediction, row_warnings, why in zip(predictions, warnings, reasons, strict=True)
-    ]
+    return [_reply(models.answer, *of_row) for of_row in zip(predictions, warnings, reasons, strict=True)]
+
+
+def _reply(kind: type[Answer], prediction: Prediction, warnings: list[str], reasons: Reasons | None) -> Answer:
+    """Return a logged prediction as the caller gets it; its types are known, so it is not validated again."""
+    return kind.model_construct(
+        **prediction.answer,
+        model_version=prediction.model_version,
+        prediction_id=prediction.id,
+        features_at=prediction.features_at,
+        warnings=warnings,
+        reasons=reasons,
+    )
