@@ -18,12 +18,14 @@ RUN python warm.py
 
 # Our own one is installed for its command and its version alone: PYTHONPATH finds it faster than the finder of an editable
 # install. In a step of its own: pyproject.toml changes more often than the locks. The data of
-# the examples comes along where the checkout has it.
+# the examples and the boosters come along where the checkout has them.
 FROM packages AS own
-COPY pyproject.toml requirements-examples.lock ./
-ARG EXAMPLES=""
+COPY pyproject.toml requirements-examples.lock requirements-boosters.lock ./
+ARG EXAMPLES="" BOOSTERS=""
 RUN uv pip install --quiet --no-build-isolation --no-deps --editable . \
-    && if [ -n "$EXAMPLES" ]; then uv pip install --quiet --no-build-isolation --no-deps --require-hashes --requirement requirements-examples.lock; fi \
+    && for lock in ${EXAMPLES:+examples} ${BOOSTERS:+boosters}; do \
+        uv pip install --quiet --no-build-isolation --no-deps --require-hashes --requirement requirements-$lock.lock || exit; \
+    done \
     && uv pip uninstall --quiet uv pip \
     && rm /opt/venv/lib/python3.11/site-packages/__editable__*homelab_mlops*
 
@@ -47,7 +49,7 @@ RUN cp --dereference /usr/lib/postgresql/17/bin/pg_dump /usr/lib/postgresql/17/b
 
 FROM base AS stack
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git \
+    && apt-get install --yes --no-install-recommends git libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --home-dir /tmp --no-create-home stack \
     && install --directory --owner stack --group stack /var/lib/stack

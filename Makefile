@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new eject check catalog example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new eject check catalog extras example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,10 @@ eject: setup ## Write what project.yaml declares as Python files, to be changed 
 
 check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
 	@$(STACK) check $(call argument,PROJECT)
+
+extras: ## Install packages that few projects need: LightGBM and XGBoost as candidates of the search (NAME=boosters)
+	@$(call require,NAME,name the extra: make extras NAME=boosters)
+	@$(PYTHON) -m stack.ops.bootstrap "--$$NAME"
 
 example: ## Install the data of the examples, then run one: titanic, housing, insurance (NAME=titanic)
 	@$(PYTHON) -m stack.ops.bootstrap --examples
@@ -184,6 +188,7 @@ lock: setup ## Resolve the packages of pyproject.toml anew into the locks
 	@$(COMPILE) --group setup --constraint requirements.lock --output-file requirements-setup.lock
 	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) --group export --output-file requirements-export.lock
+	@$(COMPILE) --group boosters --no-deps --constraint requirements.lock --output-file requirements-boosters.lock
 	@$(COMPILE) --group examples --no-deps --output-file requirements-examples.lock
 
 lint: setup-dev ## Lint, format check, types, floors

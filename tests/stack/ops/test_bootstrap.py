@@ -51,6 +51,26 @@ def test_the_data_of_examples_comes_when_asked_for_and_without_its_dependencies(
     assert len(ran) == before
 
 
+def test_boosters_come_from_a_lock_of_their_own_and_later_set_ups_keep_to_it(clone, monkeypatch):
+    ran = []
+    monkeypatch.setattr(bootstrap, "_run", lambda *command: ran.append([str(word) for word in command]) or make(clone))
+    lock = clone / "requirements-boosters.lock"
+
+    assert bootstrap.main(["--boosters"]) == 0
+    assert [command[-1] for command in ran if str(lock) in command] == ["--no-deps"]
+    before = len(ran)
+    assert bootstrap.main([]) == 0 and len(ran) == before
+
+    lock.write_text("changed")
+    assert bootstrap.main([]) == 0
+    assert [command for command in ran[before:] if str(lock) in command]
+
+
+def test_an_unknown_extra_is_refused(clone, capsys):
+    assert bootstrap.main(["--bosters"]) == 1
+    assert "--bosters" in capsys.readouterr().err
+
+
 def make(folder: Path) -> None:
     (folder / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
     (folder / ".venv" / "bin" / "python").touch()
