@@ -75,6 +75,9 @@ class Candidate:
             with these columns and, of a classification, the positions of the classes (0, 1, ...).
         space: draws the parameters; None when there are none.
         initial_params: the value of each of these parameters in the first trial.
+        fit_stopped: fits a built pipeline on a fold, (features, outcomes, test features, test outcomes), until it gets
+            no better on the test rows; returns the counts that it found, as of trees, by parameter. The fit on all
+            rows has their means over the folds. Without it, a fold is fitted as all rows are.
         centre: the former name of `initial_params`, read for one release.
     """
 
@@ -82,6 +85,7 @@ class Candidate:
     space: Callable[[Suggest], dict[str, Any]] | None = None
     initial_params: Mapping[str, Any] = field(default_factory=dict)
     centre: InitVar[Mapping[str, Any] | None] = None
+    fit_stopped: Callable[[Pipeline, Any, Any, Any, Any], Mapping[str, int]] | None = None
 
     def __post_init__(self, centre: Mapping[str, Any] | None) -> None:
         if centre is not None:

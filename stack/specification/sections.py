@@ -108,7 +108,8 @@ class Training(Spec):
     renamed = {"centres": "initial_params"}
 
     candidates: list[str] = []
-    """Among `dummy`, `linear`, `gradient_boosting` and those of the project's ``model.py``; all when left out."""
+    """Among `dummy`, `linear`, `gradient_boosting`, with the extra boosters `lightgbm` and `xgboost`, and those of the
+    project's ``model.py``; all when left out."""
     initial_params: dict[str, dict[str, Any]] = {}
     """Candidate -> hyper-parameters of its first trial, instead of the usual ones."""
     feature_sets: dict[str, list[str]] = {}

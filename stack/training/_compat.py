@@ -9,10 +9,16 @@ import mlflow
 import numpy as np
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from skl2onnx import update_registered_converter
+from skl2onnx.common.shape_calculator import (
+    calculate_linear_classifier_output_shapes,
+    calculate_linear_regressor_output_shapes,
+)
 from skl2onnx.operator_converters.random_forest import (
     convert_sklearn_random_forest_classifier,
     convert_sklearn_random_forest_regressor_converter,
 )
+from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 Converter = Callable[[Any, Any, Any], None]
@@ -56,10 +62,7 @@ def artifact_repository(uri: str, url: str) -> ArtifactRepository:
 
 
 def round_thresholds(model: Any) -> None:
-    """Round the thresholds of boosted trees down to float32, in place; of every model that a vote or stack is made of.
-
-    ONNX compares in float32, scikit-learn in float64. For a float32 value, ``x <= threshold`` is the same after
-    rounding down; rounding to nearest can send a value that lies next to the threshold to the other side.
+    """Round the thresholds of boosted trees down, in place; of every model that a vote or stack is made of.
 
     Tool: scikit-learn
 
@@ -71,13 +74,20 @@ def round_thresholds(model: Any) -> None:
     """
     for trees in getattr(model, "_predictors", []):
         for tree in trees:
-            exact = tree.nodes["num_threshold"]
-            rounded = exact.astype(np.float32)
-            above = rounded > exact
-            rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
-            tree.nodes["num_threshold"] = rounded
+            tree.nodes["num_threshold"] = _rounded_down(tree.nodes["num_threshold"])
     for part in getattr(model, "estimators_", []):
         round_thresholds(part)
+
+
+def _rounded_down(thresholds: Any) -> np.ndarray:
+    """Round to the float32 below.
+
+    ONNX compares in float32, these trees in float64. For a float32 value, ``x <= threshold`` is the same after
+    rounding down; rounding to nearest can send a value that lies next to the threshold to the other side.
+    """
+    exact = np.asarray(thresholds, dtype=np.float64)
+    rounded = exact.astype(np.float32)
+    return np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
 def boosting_converters() -> dict[type, Converter]:
@@ -92,20 +102,74 @@ def boosting_converters() -> dict[type, Converter]:
     Upstream: none known (skl2onnx/common/tree_ensemble.py, add_tree_to_attribute_pairs_hist_gradient_boosting)
     """
     return {
-        HistGradientBoostingClassifier: _with_integer_flags(convert_sklearn_random_forest_classifier),
-        HistGradientBoostingRegressor: _with_integer_flags(convert_sklearn_random_forest_regressor_converter),
+        kind: _adapted(convert, "nodes_missing_value_tracks_true", lambda flags: list(map(int, flags)))
+        for kind, convert in (
+            (HistGradientBoostingClassifier, convert_sklearn_random_forest_classifier),
+            (HistGradientBoostingRegressor, convert_sklearn_random_forest_regressor_converter),
+        )
     }
 
 
-def _with_integer_flags(convert: Converter) -> Converter:
+def register_converter(model: Any) -> None:
+    """Register the converter of a model of LightGBM or XGBoost, and of no other, with skl2onnx.
+
+    Tool: onnxmltools
+
+    Reach: the modules of its converters, and the add_node of the container that a converter is given
+
+    Why: LightGBM's converter rounds thresholds to nearest, as skl2onnx does.
+
+    Upstream: none known (onnxmltools/convert/lightgbm/operator_converters/LightGbm.py, convert_lightgbm)
+    """
+    convert: Converter
+    if package(model) == "lightgbm":
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+
+        convert = _adapted(convert_lightgbm, "nodes_values", lambda values: _rounded_down(values).tolist())
+    elif package(model) == "xgboost":
+        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+
+        convert = convert_xgboost
+    else:
+        return
+    options, shape = {}, calculate_linear_regressor_output_shapes
+    if is_classifier(model):
+        options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+        shape = calculate_linear_classifier_output_shapes
+    update_registered_converter(type(model), type(model).__name__, shape, convert, options=options)
+
+
+def trusted_types(model: Any) -> list[str]:
+    """Return the types that skops may build for a model of LightGBM or XGBoost, in MLflow: what is served is ONNX.
+
+    Tool: skops
+
+    Reach: names of modules of LightGBM and XGBoost in skops.io.load(trusted=...)
+
+    Why: skops trusts no type of theirs. A Booster is data: text or bytes that their C++ library reads.
+
+    Upstream: none known (skops/io/_trusted_types.py)
+    """
+    boosters = {"lightgbm": "lightgbm.basic.Booster", "xgboost": "xgboost.core.Booster"}
+    own = f"{type(model).__module__}.{type(model).__name__}"
+    return [own, boosters[package(model)], "collections.OrderedDict"] if package(model) in boosters else []
+
+
+def package(model: Any) -> str:
+    """Return the top package of a model's class."""
+    return type(model).__module__.split(".")[0]
+
+
+def _adapted(convert: Converter, name: str, change: Callable[[Any], Any]) -> Converter:
+    """Return a converter that changes an attribute of the nodes that it adds."""
+
     def converted(scope: Any, operator: Any, container: Any) -> None:
         add_node = container.add_node
 
-        def add_with_integers(*args: Any, **attributes: Any) -> Any:
-            flags = attributes.get("nodes_missing_value_tracks_true", [])
-            return add_node(*args, **attributes | {"nodes_missing_value_tracks_true": [int(flag) for flag in flags]})
+        def add_changed(*args: Any, **attributes: Any) -> Any:
+            return add_node(*args, **attributes | {key: change(attributes[key]) for key in attributes if key == name})
 
-        container.add_node = add_with_integers
+        container.add_node = add_changed
         try:
             convert(scope, operator, container)
         finally:

@@ -16,28 +16,24 @@ import numpy as np
 from joblib import parallel_config
 from pandas import DataFrame
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from stack.core.errors import StackError, nearest
-from stack.kit.models import Candidate, Columns, Metric, Suggest
+from stack.kit.models import Candidate, Columns, Metric
 from stack.project import contract
 from stack.project.contract import ModelCandidates, ModelMetric
 from stack.serving.served import categories
 from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
+from stack.training import trees
 
 if TYPE_CHECKING:
     from optuna import Trial
 
 BASELINE = "dummy"
-LEAST_LEAF, LARGEST_LEAF, LEAVES = 5, 200, 150
-"""The first trial's smallest leaf of a tree: a share 1 / `LEAVES` of the rows, between these."""
-SMALL = 10_000
-"""Smaller tables need smaller trees that consider more columns at a split."""
 
 
 def frame(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
@@ -53,14 +49,16 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     Raises:
         StackError: project.yaml names a candidate, or a parameter of a candidate, that does not exist.
     """
-    known, configured = _built_in(spec, rows) | own(spec), spec.training.initial_params
+    known, configured = _known(spec, rows), spec.training.initial_params
     for name in [*spec.training.candidates, *configured]:
         if name not in known:
             raise StackError(
                 f"{spec.folder / 'project.yaml'}, key training",
                 found=f"{name!r}{nearest(name, known)}",
                 expected=f"candidates among {', '.join(known)}",
-                todo="name a known candidate, or add it to CANDIDATES in model.py",
+                todo=trees.TODO
+                if name in trees.EXTRA
+                else "name a known candidate, or add it to CANDIDATES in model.py",
             )
     chosen = {name: known[name] for name in known if name in (spec.training.candidates or known)}
     for name, candidate in chosen.items():
@@ -117,22 +115,38 @@ def initial_params(name: str, known: dict[str, Candidate]) -> dict[str, Any]:
 
 def fit(spec: ProjectSpec, name: str, params: dict[str, Any], rows: DataFrame) -> Pipeline:
     """Fit a candidate on rows that hold the feature columns and the encoded label."""
-    return fit_on(spec, name, params, frame(spec, rows), rows[spec.label])
+    return fit_on(spec, name, params, frame(spec, rows), rows[spec.label])[0]
 
 
-def fit_on(spec: ProjectSpec, name: str, params: dict[str, Any], features: DataFrame, label: Any) -> Pipeline:
+def fit_on(
+    spec: ProjectSpec,
+    name: str,
+    params: dict[str, Any],
+    features: DataFrame,
+    label: Any,
+    test: tuple[DataFrame, Any] | None = None,
+) -> tuple[Pipeline, dict[str, int]]:
     """Fit a candidate on features as :func:`frame` makes them.
 
     Parts of a model that can be fitted in parallel use threads: processes would load all modules again.
+
+    Args:
+        test: features and label of a fold's test rows, by which a candidate may stop.
+
+    Returns:
+        The pipeline, and the parameters that stopping has found.
     """
     columns = Columns(tuple(spec.column_types("number")), tuple(spec.column_types("category")))
-    build = (_built_in(spec, len(features)) | own(spec))[name].build
+    candidate, dtype = _known(spec, len(features))[name], int if tasks.of(spec).classes else float
     # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
     empty = features.columns[features.isna().all()]
     features = features.assign(**dict.fromkeys(empty, np.float32(0)))
-    outcomes = label.astype(int) if tasks.of(spec).classes else label.astype(float)
+    pipeline = candidate.build(columns, spec.training.seed, **params)
     with parallel_config(backend="threading", n_jobs=-1):
-        return build(columns, spec.training.seed, **params).fit(features, outcomes)
+        if test and candidate.fit_stopped:
+            found = candidate.fit_stopped(pipeline, features, label.astype(dtype), test[0], test[1].astype(dtype))
+            return pipeline, dict(found)
+        return pipeline.fit(features, label.astype(dtype)), {}
 
 
 class _Prefixed:
@@ -153,11 +167,14 @@ class _Prefixed:
         return self._trial.suggest_categorical(f"{self._name}.{name}", choices)
 
 
+def _known(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
+    return _built_in(spec, rows) | own(spec)
+
+
 def _built_in(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     """Return the candidates that every project of a task has."""
     if tasks.of(spec).numeric:
         baseline: Candidate = Candidate(lambda _, seed, **params: Pipeline([("model", DummyRegressor(**params))]))
-        boosted: Any = HistGradientBoostingRegressor
         linear = Candidate(
             partial(_linear, Ridge),
             lambda trial: {"alpha": trial.suggest_float("alpha", 1e-2, 1e3, log=True)},
@@ -167,46 +184,13 @@ def _built_in(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
         baseline = Candidate(
             lambda _, seed, **params: Pipeline([("model", DummyClassifier(random_state=seed, **params))])
         )
-        boosted = HistGradientBoostingClassifier
         linear = Candidate(
             partial(_linear, LogisticRegression, max_iter=300),
             lambda trial: {"C": trial.suggest_float("C", 1e-3, 10, log=True)},
             {"C": 0.1},
         )
-    return {BASELINE: baseline, "gradient_boosting": _gradient_boosting(boosted, rows), "linear": linear}
-
-
-def _gradient_boosting(estimator: Any, rows: int) -> Candidate:
-    """Return boosted trees whose leaves fit the size of the table."""
-    leaf = min(LARGEST_LEAF, max(LEAST_LEAF, rows // LEAVES))
-
-    def space(trial: Suggest) -> dict[str, Any]:
-        return {
-            "max_iter": trial.suggest_int("max_iter", 75, 300, step=25),
-            "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 7 if rows > SMALL else 3, 31),
-            "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.12, log=True),
-            "min_samples_leaf": trial.suggest_int("min_samples_leaf", max(2, leaf // 4), leaf * 5 // 2, log=True),
-            "l2_regularization": trial.suggest_float("l2_regularization", 0.1, 10, log=True),
-            "max_features": trial.suggest_float("max_features", 0.2, 1.0),
-        }
-
-    initial_params = {
-        "max_iter": 150,
-        "max_leaf_nodes": 15 if rows > SMALL else 7,
-        "learning_rate": 0.06,
-        "min_samples_leaf": leaf,
-        "l2_regularization": 1.0,
-        "max_features": 0.25 if rows > SMALL else 0.5,
-    }
-    return Candidate(partial(_trees, estimator), space, initial_params)
-
-
-def _trees(estimator: Any, columns: Columns, seed: int, **params: Any) -> Pipeline:
-    # Ordered codes, not scikit-learn's native categories: ONNX trees have no split on a set. Measured on the
-    # flights, the log-loss differs by less than 0.001.
-    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, dtype=np.float32)
-    model = estimator(early_stopping=False, random_state=seed, **params)
-    return Pipeline([("columns", columns.through("passthrough", codes)), ("model", model)])
+    boosted = trees.candidates(tasks.of(spec).numeric, rows)
+    return {BASELINE: baseline, "gradient_boosting": boosted.pop("gradient_boosting"), "linear": linear, **boosted}
 
 
 def _linear(estimator: Any, columns: Columns, seed: int, **params: Any) -> Pipeline:

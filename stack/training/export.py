@@ -24,7 +24,7 @@ from stack.training import _compat, candidates
 
 FormName = Literal["onnx", "skops"]
 
-OPSET = 18
+OPSET = {"": 18, "ai.onnx.ml": 3}
 UNKNOWN = "unknown to every training set"
 
 
@@ -81,6 +81,7 @@ def _probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
 
 def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
     numbers, strings = len(spec.column_types("number")), len(spec.column_types("category"))
+    _compat.register_converter(pipeline[-1])
     tensors = [("numbers", FloatTensorType, numbers), ("categories", StringTensorType, strings)]
     model = convert_sklearn(
         _convertible(pipeline),

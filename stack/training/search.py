@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from statistics import median
-from typing import Any, NamedTuple
+from statistics import mean, median
+from typing import Any, NamedTuple, Self
 
 import optuna
 from optuna.pruners import MedianPruner
@@ -39,6 +39,8 @@ class FoldScore(NamedTuple):
     loss: float
     host: str
     """Name of the machine or container that fitted it."""
+    found: dict[str, int] = {}
+    """Parameters that early stopping has found."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ class TrialResult:
     def choice(self) -> dict[str, Any]:
         """Return the feature set, the candidate and its parameters, to be logged."""
         return {**({"features": self.features} if self.features else {}), "candidate": self.candidate, **self.params}
+
+    def with_found(self) -> Self:
+        """Return the result with the parameters that early stopping has found, each the mean of the folds."""
+        found = {name: [score.found[name] for score in self.scores] for name in self.scores[0].found}
+        return replace(self, params=self.params | {name: round(mean(counts)) for name, counts in found.items()})
 
     def summary(self, scorer: Scorer) -> str:
         """Return candidate, objective and its value in one line."""
@@ -133,7 +140,8 @@ def search(
         if candidate.space is None:
             fits = start(name, dict(candidate.initial_params))
             fits.begin(fits.count)
-            finish(TrialResult(0, name, fits.params, [fits.score(fold) for fold in range(fits.count)]))
+            scores = [fits.score(fold) for fold in range(fits.count)]
+            finish(TrialResult(0, name, fits.params, scores).with_found())
     if candidates.searched(known):
         _optimise(spec, known, start, finish)
     return min((result for result in results if not result.pruned), key=lambda result: result.loss)
@@ -231,12 +239,13 @@ def _run(study: optuna.Study, trial: optuna.Trial, fits: Fits) -> TrialResult:
             return replace(result, pruned=True)
         fits.begin(fits.count)
     study.tell(trial, result.loss)
-    return result
+    return result.with_found()
 
 
 def score_fold(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -> FoldScore:
     """Fit a candidate on the feature columns of a specification, and score it on a fold."""
     columns, scorer = [*spec.column_types("number"), *spec.column_types("category")], Scorer.of(spec)
-    pipeline = candidates.fit_on(spec, name, params, fold.fit[columns], fold.fit_label)
-    loss = scorer.loss(fold.test_label, scorer.task.predict(pipeline, fold.test[columns]))
-    return FoldScore(float(loss), socket.gethostname())
+    test = fold.test[columns]
+    pipeline, found = candidates.fit_on(spec, name, params, fold.fit[columns], fold.fit_label, (test, fold.test_label))
+    loss = scorer.loss(fold.test_label, scorer.task.predict(pipeline, test))
+    return FoldScore(float(loss), socket.gethostname(), found)

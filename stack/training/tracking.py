@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.serving import _compat as serving_compat
-from stack.training import _compat
+from stack.training import _compat, trees
 from stack.training.evaluation import Scorer
 from stack.training.search import TrialResult
 
@@ -106,6 +106,7 @@ class Tracker:
             example: rows of its input; MLflow shows the first.
             tags: set on the version, beside the tags of the training.
         """
+        requirements = (*REQUIREMENTS, *trees.PACKAGES.get(_compat.package(pipeline[-1]), ()))
         method = "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
         with _compat.tracking_at(self._url):
             logged = mlflow.sklearn.log_model(
@@ -113,11 +114,11 @@ class Tracker:
                 name=MODEL,
                 run_id=self._parent,
                 serialization_format="skops",
-                skops_trusted_types=serving_compat.trusted_types(),
+                skops_trusted_types=serving_compat.trusted_types() + _compat.trusted_types(pipeline[-1]),
                 signature=mlflow.models.infer_signature(example, getattr(pipeline, method)(example)),
                 pyfunc_predict_fn=method,
                 # What `mlflow models serve` needs; without the list MLflow loads the model again to find out.
-                pip_requirements=[f"{name}=={installed(name)}" for name in REQUIREMENTS],
+                pip_requirements=[f"{name}=={installed(name)}" for name in requirements],
             )
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
         return str(version.version)

@@ -23,7 +23,7 @@ from stack.registry.registry import METRICS
 from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training import candidates, evaluation, splits
+from stack.training import candidates, evaluation, splits, trees
 from stack.training.evaluation import Scorer
 from stack.training.export import export
 from stack.training.search import TrialResult, Workers, search
@@ -249,7 +249,7 @@ def _write_recipe(
         "workspace_version": code.workspace_version(),
         "uncommitted": uncommitted,  # None where git is not available
         "python": platform.python_version(),
-        "packages": {name: installed(name) for name in PACKAGES},
+        "packages": {name: installed(name) for name in (*PACKAGES, *trees.PACKAGES.get(best.candidate, ()))},
     }
     folder.mkdir()
     (folder / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")

@@ -34,7 +34,7 @@ def toy() -> ProjectSpec:
             "entities": ["town"],
             "columns": {"wet": "number", "town_id": "category", "cold": "number"},
         },
-        "training": {"trials": 5},
+        "training": {"candidates": ["dummy", "gradient_boosting", "linear"], "trials": 5},
         "gate": {"limits": {"auc": [0.6, 0.99]}, "slices": {"town_id": 0.55}, "max_loss_increase": 0.002},
         "monitoring": {"max_bias": 0.04},
     }

@@ -1,5 +1,8 @@
 """Candidates learn what there is to learn, and take their input in a single shape."""
 
+import subprocess
+import sys
+
 import numpy as np
 import optuna
 import pytest
@@ -9,7 +12,7 @@ import projects
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.kit.models import Columns
-from stack.training import candidates
+from stack.training import candidates, trees
 from stack.training.export import export
 
 
@@ -21,16 +24,20 @@ def test_the_input_is_numbers_then_categories(toy, toy_rows):
     assert frame["town_id"].tolist() == ["Bath", "", "", "Cork"]
 
 
-@pytest.mark.parametrize(("name", "at_least"), [("gradient_boosting", 0.7), ("linear", 0.75), ("dummy", 0.5)])
+@pytest.mark.parametrize(
+    ("name", "at_least"),
+    [("gradient_boosting", 0.7), ("lightgbm", 0.7), ("xgboost", 0.7), ("linear", 0.75), ("dummy", 0.5)],
+)
 def test_a_candidate_learns(toy, toy_rows, name, at_least):
     fit, test = toy_rows(seed=1), toy_rows(seed=2)
-    centre = candidates.available(toy, len(fit))[name].initial_params
-    pipeline = candidates.fit(toy, name, centre, fit)
+    spec = trained(toy, candidates=[name])
+    centre = candidates.available(spec, len(fit))[name].initial_params
+    pipeline = candidates.fit(spec, name, centre, fit)
     probability = pipeline.predict_proba(candidates.frame(toy, test))[:, 1]
     assert roc_auc_score(test["rain"], probability) >= at_least
 
 
-@pytest.mark.parametrize("name", ["gradient_boosting", "linear"])
+@pytest.mark.parametrize("name", ["gradient_boosting", "linear", "lightgbm", "xgboost"])
 def test_a_project_may_have_one_kind_of_column(toy, toy_rows, name):
     rows = toy_rows(400)
     for kind in ("number", "category"):
@@ -39,7 +46,7 @@ def test_a_project_may_have_one_kind_of_column(toy, toy_rows, name):
         assert candidates.fit(spec, name, {}, rows).n_features_in_ == len(columns)
 
 
-@pytest.mark.parametrize("name", ["gradient_boosting", "linear"])
+@pytest.mark.parametrize("name", ["gradient_boosting", "linear", "lightgbm", "xgboost"])
 def test_a_number_that_every_row_lacks_is_learnt_without(toy, toy_rows, name, tmp_path):
     """As a rare measurement is in the rows of one fold; the rows that are answered may have it."""
     rows = toy_rows(400)
@@ -60,8 +67,9 @@ def drawn(spec, known):
 @pytest.mark.parametrize("task", ["binary", "regression"])
 @pytest.mark.parametrize("rows", [300, 5000, 300_000])
 def test_trials_begin_at_the_centres(toy, rows, task):
-    known = candidates.available(toy.model_copy(update={"task": task}), rows)
-    assert drawn(toy, known) == [(name, known[name].initial_params) for name in ("gradient_boosting", "linear")]
+    known = candidates.available(trained(toy, candidates=[]).model_copy(update={"task": task}), rows)
+    searched = ("gradient_boosting", "linear", "lightgbm", "xgboost")
+    assert drawn(toy, known) == [(name, known[name].initial_params) for name in searched]
 
 
 def test_leaves_fit_the_table(toy):
@@ -85,6 +93,22 @@ def test_a_project_moves_a_centre(toy):
     known = candidates.available(trained(toy, initial_params={"linear": {"C": 2.0}}), 1000)
     assert known["linear"].initial_params == {"C": 2.0}
     assert drawn(toy, known)[1] == ("linear", {"C": 2.0})
+
+
+def test_without_the_extra_nothing_changes_and_a_name_of_it_says_how_to_install_it(toy, monkeypatch):
+    monkeypatch.setattr(trees, "find_spec", lambda name: None)
+    assert list(candidates.available(trained(toy, candidates=[]), 1000)) == ["dummy", "gradient_boosting", "linear"]
+    with pytest.raises(StackError, match="make extras NAME=boosters"):
+        candidates.available(trained(toy, candidates=["lightgbm"]), 1000)
+
+
+def test_a_project_that_uses_no_booster_imports_none():
+    code = (
+        "import sys; from stack.specification import specs; from stack.training import candidates, export;"
+        "assert 'xgboost' in candidates.available(specs.load('titanic'), 1000);"
+        "assert not {'lightgbm', 'xgboost', 'onnxmltools'} & set(sys.modules), 'imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +157,9 @@ def woods(toy, tmp_path, monkeypatch):
     (tmp_path / "woods" / "model.py").write_text(MODEL)
     monkeypatch.setattr(Settings, "projects", tmp_path)
     monkeypatch.setattr(projects, "__path__", [str(tmp_path)])
-    return toy.model_copy(update={"name": "woods"})
+    return trained(toy, candidates=["dummy", "gradient_boosting", "linear", "forest"]).model_copy(
+        update={"name": "woods"}
+    )
 
 
 def test_a_project_brings_its_own_candidates(woods, toy_rows):

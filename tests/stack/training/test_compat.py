@@ -7,13 +7,17 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import skops.io
+from lightgbm import LGBMClassifier, LGBMRegressor
 from mlflow.artifacts import download_artifacts
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from xgboost import XGBClassifier, XGBRegressor
 
 from stack.core.settings import Settings
 from stack.training import _compat
+from stack.training.export import OPSET
 
 
 def changed(tool: str) -> str:
@@ -79,3 +83,30 @@ def test_the_converters_are_still_needed() -> None:
             target_opset=18,
         )
         pytest.fail(f"{changed('skl2onnx')}it converts boosted trees with missing values by itself")
+
+
+def test_a_threshold_of_lightgbm_is_rounded_down_and_the_hook_is_still_needed() -> None:
+    below = np.float32(1)
+    above = np.nextafter(below, np.float32(2))
+    rows = np.resize([below, above, np.float32(3)], 300).reshape(-1, 1)
+    model = LGBMClassifier(n_estimators=1, n_jobs=1, verbosity=-1).fit(rows, rows[:, 0] == below)
+    _compat.register_converter(model)
+    converted = convert_sklearn(
+        model, initial_types=[("x", FloatTensorType([None, 1]))], target_opset=OPSET, options={"zipmap": False}
+    )
+    values = [
+        value
+        for node in converted.graph.node
+        for part in node.attribute
+        if part.name == "nodes_values"
+        for value in part.floats
+    ]
+    assert below in values, f"{changed('onnxmltools')}the attributes of a tree ensemble"
+
+
+@pytest.mark.parametrize("kind", [LGBMClassifier, LGBMRegressor, XGBClassifier, XGBRegressor])
+def test_the_trusted_types_are_those_of_the_boosters(kind: type) -> None:
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    model = kind(n_estimators=2, n_jobs=1).fit(rows, (rows[:, 0] > 0).astype(int))
+    wanted = set(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
+    assert wanted <= set(_compat.trusted_types(model)), changed("skops")

@@ -4,11 +4,12 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
-from stack.training import splits
+from stack.training import candidates, splits, trees
 from stack.training.evaluation import Scorer
-from stack.training.search import TrialResult, Workers, search
+from stack.training.search import Fold, TrialResult, Workers, score_fold, search
 from tests.stack.conftest import DAYS, START
 
 
@@ -65,3 +66,23 @@ def test_a_baseline_alone_is_the_best_there_is(toy, split):
     tried: list[TrialResult] = []
     assert search(toy.model_copy(update={"training": training}), split, tried.append).candidate == "dummy"
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_the_number_of_trees_is_found_on_the_folds(toy, split, name):
+    spec = toy.model_copy(update={"training": toy.training.model_copy(update={"candidates": [name], "trials": 2})})
+    tried: list[TrialResult] = []
+    best = search(spec, split, tried.append)
+    counts = [score.found["n_estimators"] for score in best.scores]
+    assert 1 <= min(counts) <= best.params["n_estimators"] <= max(counts) < trees.MOST_TREES
+    assert candidates.fit(spec, name, best.params, split.fit)[-1].n_estimators == best.params["n_estimators"]
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_a_fold_may_lack_a_class(toy, toy_rows, name):
+    """As the middle one of three; the model of the fold gives it next to no probability."""
+    spec, rows = toy.model_copy(update={"task": "multiclass", "classes": ["a", "b", "c"]}), toy_rows(800)
+    fit, test = rows.assign(rain=rows["rain"] * 2), rows.assign(rain=np.arange(800) % 3)
+    fold = Fold(candidates.frame(spec, fit), fit["rain"], candidates.frame(spec, test), test["rain"])
+    score = score_fold(spec, fold, name, {})
+    assert np.isfinite(score.loss) and score.found["n_estimators"] >= 1

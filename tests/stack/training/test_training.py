@@ -168,3 +168,20 @@ def test_a_training_on_some_of_the_rows_says_so(toy, toy_rows):
     rows.attrs[KNOWN] = 5000
     tags = TrainingSet(rows, CUTOFF, "3f2a", "c0de").tags(toy)
     assert tags["stack.limited"] == "100 of 5,000 labelled rows, by training.max_rows"
+
+
+@pytest.mark.parametrize(("name", "package"), [("lightgbm", "lightgbm"), ("xgboost", "xgboost-cpu")])
+def test_a_booster_is_logged_as_data_with_its_package(tracked, toy, toy_rows, name, package):
+    training = toy.training.model_copy(update={"candidates": [name], "trials": 1})
+    spec = toy.model_copy(update={"name": f"toy_{name}", "training": training})
+    train(tracked, spec, toy_rows(800))
+    version = Project(tracked, spec).registry.challenger()
+    with artifacts.folder(tracked, version, "recipe") as path:
+        recipe = json.loads((path / "recipe.json").read_text())
+    assert recipe["params"]["n_estimators"] > 0
+    assert {package, "onnxmltools"} <= set(recipe["packages"])
+    mlflow.set_tracking_uri(tracked.mlflow_url)
+    try:
+        assert mlflow.sklearn.load_model(f"models:/toy_{name}/{version.version}")[-1].n_estimators > 0
+    finally:
+        mlflow.set_tracking_uri(None)
