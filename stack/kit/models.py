@@ -58,6 +58,8 @@ class Columns:
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
+    monotonic: tuple[int, ...] | None = None
+    """1 (increasing), -1 (decreasing) or 0 for each of them, by `features.monotonic`; None without any."""
 
     def through(self, number: Any, category: Any) -> ColumnTransformer:
         """Send numbers and categories, by position, each through their own transformer, or "passthrough"."""
@@ -75,9 +77,10 @@ class Candidate:
             with these columns and, of a classification, the positions of the classes (0, 1, ...).
         space: draws the parameters; None when there are none.
         initial_params: the value of each of these parameters in the first trial.
-        fit_stopped: fits a built pipeline on a fold, (features, outcomes, test features, test outcomes), until it gets
-            no better on the test rows; returns the counts that it found, as of trees, by parameter. The fit on all
-            rows has their means over the folds. Without it, a fold is fitted as all rows are.
+        monotonic: whether the pipeline keeps to the directions of its columns.
+        fit_stopped: fits a built pipeline on a fold, (features, outcomes, test features, test outcomes, weights of the
+            rows or None), until it gets no better on the test rows; returns the counts that it found, as of trees, by
+            parameter. The fit on all rows has their means over the folds. Without it, a fold is fitted as all rows are.
         centre: the former name of `initial_params`, read for one release.
     """
 
@@ -85,7 +88,8 @@ class Candidate:
     space: Callable[[Suggest], dict[str, Any]] | None = None
     initial_params: Mapping[str, Any] = field(default_factory=dict)
     centre: InitVar[Mapping[str, Any] | None] = None
-    fit_stopped: Callable[[Pipeline, Any, Any, Any, Any], Mapping[str, int]] | None = None
+    monotonic: bool = False
+    fit_stopped: Callable[[Pipeline, Any, Any, Any, Any, Any], Mapping[str, int]] | None = None
 
     def __post_init__(self, centre: Mapping[str, Any] | None) -> None:
         if centre is not None:

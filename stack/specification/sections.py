@@ -82,6 +82,9 @@ class Features(Spec):
     """Join keys; each is a request field of the same name. Those that formulas of the past name when left out."""
     columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
     """Feature columns in the model's order, and how the model reads each; formulas and columns when left out."""
+    monotonic: dict[str, Literal["increasing", "decreasing"]] = {}
+    """Number column -> direction: with all else equal, a greater value never lowers (increasing) or never raises
+    (decreasing) the answer. Candidates that cannot promise it, as `linear`, are left out of the search."""
     formulas: dict[str, str] = {}
     """Feature column -> formula, beside the columns themselves: `mean(sales, 7d) by store`, `count(28d) by store`,
     `price / customers`, `hour(date)`."""
@@ -133,6 +136,9 @@ class Training(Spec):
     max_rows: int = Field(1_000_000, ge=1000)
     """A training takes at most so many labelled rows. By time the most recent ones, over at least the time that gives
     the holdout its whole length; of more rows, a seeded random share of them, the classes in proportion."""
+    half_life: timedelta | None = Field(None, gt=timedelta(0))
+    """By time: a row counts half as much in a fit as one that is asked about so much later, like `90 days`. Metrics and
+    the gate count all rows alike. All rows count alike in a fit too when left out."""
     seed: int = 7
     """Of the search, the splits and the models."""
 
@@ -142,9 +148,11 @@ class Training(Spec):
         return "days" if self.split == "time" else "groups" if self.group else "rows"
 
     @model_validator(mode="after")
-    def _groups_are_drawn_at_random(self) -> Self:
+    def _fits_split(self) -> Self:
         if self.group and self.split == "time":
             raise ValueError("group: with split: random alone, as the latest rows are held out by time")
+        if self.half_life and self.split == "random":
+            raise ValueError("half_life: with split: time alone, as rows at random have no age")
         return self
 
 

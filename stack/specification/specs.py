@@ -95,6 +95,17 @@ class ProjectSpec(Spec):
                 raise ValueError(f"training.feature_sets.{name}: {strange or columns!r}: {what}; all is always there")
         return self
 
+    @model_validator(mode="after")
+    def _directions_can_be_kept(self) -> Self:
+        numbers, directed = self.column_types("number"), self.features.monotonic
+        if directed and not tasks.KINDS[self.task].has_mean:
+            raise ValueError(
+                f"features.monotonic: {', '.join(directed)}: the classes of a {self.task} task have no order"
+            )
+        if strange := next((name for name in directed if name not in numbers), None):
+            raise ValueError(f"features.monotonic.{strange}: no number of the features{nearest(strange, numbers)}")
+        return self
+
     @property
     def folder(self) -> Path:
         """The project's folder in the workspace."""

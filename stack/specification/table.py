@@ -47,6 +47,8 @@ class Column(Spec):
     missing: float = Field(0.0, ge=0, lt=1)
     """Share of the rows that may lack a value; a batch that lacks more is warned of. 0: a row without one is taken
     out."""
+    monotonic: Literal["increasing", "decreasing"] | None = None
+    """Of a feature that is a number: see `features.monotonic`."""
     between: tuple[float | None, float | None] | None = None
     """Least and greatest number; rows outside are taken out, a batch with many of them is refused."""
     values: list[str] = []
@@ -62,6 +64,8 @@ class Column(Spec):
     def _fits_type(self) -> "Column":
         if (self.role in ("time", "known") or self.parts or self.format) and self.type != "datetime":
             raise ValueError("type: an instant is of type datetime")
+        if self.monotonic and (self.role != "feature" or self.type in ("string", "datetime")):
+            raise ValueError("monotonic: of a feature that is a number")
         if self.between and self.type not in ("number", "integer"):
             raise ValueError("between: of numbers alone")
         return self
@@ -141,7 +145,10 @@ def features(columns: Columns, project: str, label: str, section: dict[str, Any]
     kinds = past | dict(sorted(plain, key=lambda column: column[1] == "category")) | others
     averaged = {formula.key for formula in written.values() if isinstance(formula, formulas.Past)}
     keys = [name for name in of_role(columns, "key") if name in averaged]
-    return {"service": f"{project}_v1", "entities": keys, "columns": kinds} | section
+    monotonic = {name: column.monotonic for name, column in columns.items() if column.monotonic}
+    if isinstance(own := section.get("monotonic"), dict):
+        section = section | {"monotonic": monotonic | own}
+    return {"service": f"{project}_v1", "entities": keys, "columns": kinds, "monotonic": monotonic} | section
 
 
 def problems(

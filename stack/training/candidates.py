@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 BASELINE = "dummy"
+SIGNS = {None: 0, "increasing": 1, "decreasing": -1}
 
 
 def frame(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
@@ -60,7 +62,13 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
                 if name in trees.EXTRA
                 else "name a known candidate, or add it to CANDIDATES in model.py",
             )
-    chosen = {name: known[name] for name in known if name in (spec.training.candidates or known)}
+    chosen = {name: known[name] for name in _named(spec, known) if name not in _without_directions(spec, known)}
+    if not chosen:
+        raise StackError(
+            f"{spec.folder / 'project.yaml'}, key training.candidates",
+            found=", ".join(spec.training.candidates),
+            expected="one that keeps to the directions of features.monotonic, as gradient_boosting",
+        )
     for name, candidate in chosen.items():
         params = candidate.initial_params
         for key in configured.get(name, {}):
@@ -72,6 +80,12 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
                 )
         chosen[name] = replace(candidate, initial_params={**params, **configured.get(name, {})})
     return chosen
+
+
+def notice(spec: ProjectSpec, rows: int) -> str:
+    """Return which candidates the search leaves out, and why; empty when there is none."""
+    left_out = _without_directions(spec, _known(spec, rows))
+    return f"left out, as they cannot keep to features.monotonic: {', '.join(left_out)}" if left_out else ""
 
 
 def own(spec: ProjectSpec) -> dict[str, Candidate]:
@@ -115,7 +129,16 @@ def initial_params(name: str, known: dict[str, Candidate]) -> dict[str, Any]:
 
 def fit(spec: ProjectSpec, name: str, params: dict[str, Any], rows: DataFrame) -> Pipeline:
     """Fit a candidate on rows that hold the feature columns and the encoded label."""
-    return fit_on(spec, name, params, frame(spec, rows), rows[spec.label])[0]
+    return fit_on(spec, name, params, frame(spec, rows), rows[spec.label], weights(spec, rows))[0]
+
+
+def weights(spec: ProjectSpec, rows: DataFrame) -> np.ndarray | None:
+    """Return the weights of rows by ``training.half_life``, 1 in the mean; None where they count alike."""
+    if spec.training.half_life is None:
+        return None
+    age = (rows["event_timestamp"].max() - rows["event_timestamp"]) / spec.training.half_life
+    weight = np.exp2(-age.to_numpy(np.float64))
+    return np.asarray(weight / weight.mean())
 
 
 def fit_on(
@@ -124,6 +147,7 @@ def fit_on(
     params: dict[str, Any],
     features: DataFrame,
     label: Any,
+    weight: np.ndarray | None = None,
     test: tuple[DataFrame, Any] | None = None,
 ) -> tuple[Pipeline, dict[str, int]]:
     """Fit a candidate on features as :func:`frame` makes them.
@@ -131,22 +155,33 @@ def fit_on(
     Parts of a model that can be fitted in parallel use threads: processes would load all modules again.
 
     Args:
+        weight: of the rows, (rows,); they count alike without it.
         test: features and label of a fold's test rows, by which a candidate may stop.
 
     Returns:
         The pipeline, and the parameters that stopping has found.
     """
-    columns = Columns(tuple(spec.column_types("number")), tuple(spec.column_types("category")))
+    numbers, strings = tuple(spec.column_types("number")), tuple(spec.column_types("category"))
+    signs = tuple(SIGNS[spec.features.monotonic.get(name)] for name in (*numbers, *strings))
+    columns = Columns(numbers, strings, signs if any(signs) else None)
     candidate, dtype = _known(spec, len(features))[name], int if tasks.of(spec).classes else float
     # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
     empty = features.columns[features.isna().all()]
     features = features.assign(**dict.fromkeys(empty, np.float32(0)))
     pipeline = candidate.build(columns, spec.training.seed, **params)
+    if weight is not None and not _takes_weights(pipeline[-1]):
+        raise StackError(
+            f"{spec.folder / 'project.yaml'}, key training.half_life",
+            found=f"candidate {name}, whose fit takes no sample_weight",
+            expected="candidates that can weight their rows",
+            todo="leave it out of training.candidates",
+        )
+    outcomes, weighted = label.astype(dtype), {f"{pipeline.steps[-1][0]}__sample_weight": weight}
     with parallel_config(backend="threading", n_jobs=-1):
         if test and candidate.fit_stopped:
-            found = candidate.fit_stopped(pipeline, features, label.astype(dtype), test[0], test[1].astype(dtype))
+            found = candidate.fit_stopped(pipeline, features, outcomes, test[0], test[1].astype(dtype), weight)
             return pipeline, dict(found)
-        return pipeline.fit(features, label.astype(dtype)), {}
+        return pipeline.fit(features, outcomes, **({} if weight is None else weighted)), {}
 
 
 class _Prefixed:
@@ -169,6 +204,23 @@ class _Prefixed:
 
 def _known(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     return _built_in(spec, rows) | own(spec)
+
+
+def _named(spec: ProjectSpec, known: dict[str, Candidate]) -> list[str]:
+    return [name for name in known if name in (spec.training.candidates or known)]
+
+
+def _without_directions(spec: ProjectSpec, known: dict[str, Candidate]) -> list[str]:
+    """Return the candidates that would break ``features.monotonic``; the baseline's answer is the same for all rows."""
+    if not spec.features.monotonic:
+        return []
+    return [name for name in _named(spec, known) if not known[name].monotonic and name != BASELINE]
+
+
+def _takes_weights(model: Any) -> bool:
+    """Return whether a model's fit takes weights of the rows, or hands them on."""
+    taken = signature(model.fit).parameters.values()
+    return any(parameter.name == "sample_weight" or parameter.kind is parameter.VAR_KEYWORD for parameter in taken)
 
 
 def _built_in(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:

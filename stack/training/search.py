@@ -31,6 +31,8 @@ class Fold(NamedTuple):
     fit_label: Any
     test: Any
     test_label: Any
+    weight: Any = None
+    """Of the fit rows, (rows,); None where they count alike."""
 
 
 class FoldScore(NamedTuple):
@@ -99,7 +101,13 @@ def prepare_folds(spec: ProjectSpec, split: Split) -> list[Fold]:
     """
     label = spec.label
     folds = [
-        Fold(candidates.frame(spec, fold.fit), fold.fit[label], candidates.frame(spec, fold.test), fold.test[label])
+        Fold(
+            candidates.frame(spec, fold.fit),
+            fold.fit[label],
+            candidates.frame(spec, fold.test),
+            fold.test[label],
+            candidates.weights(spec, fold.fit),
+        )
         for fold in splits.folds(spec, split)
     ]
     if not folds:
@@ -246,6 +254,7 @@ def score_fold(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any])
     """Fit a candidate on the feature columns of a specification, and score it on a fold."""
     columns, scorer = [*spec.column_types("number"), *spec.column_types("category")], Scorer.of(spec)
     test = fold.test[columns]
-    pipeline, found = candidates.fit_on(spec, name, params, fold.fit[columns], fold.fit_label, (test, fold.test_label))
+    stop = (test, fold.test_label)
+    pipeline, found = candidates.fit_on(spec, name, params, fold.fit[columns], fold.fit_label, fold.weight, stop)
     loss = scorer.loss(fold.test_label, scorer.task.predict(pipeline, test))
     return FoldScore(float(loss), socket.gethostname(), found)

@@ -114,6 +114,8 @@ def train(
     with tracker.run(title, "training") as run_id, TemporaryDirectory() as logged:
         folder = Path(logged)
         report(_sizes(spec, split, data))
+        if left_out := candidates.notice(spec, len(split.fit)):
+            report(left_out)
         with step("search"):
             best = search(spec, split, log_trial, workers)
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")

@@ -43,11 +43,14 @@ def candidates(numeric: bool, rows: int) -> dict[str, Candidate]:
         return {"max_iter": trial.suggest_int("max_iter", 75, 300, step=25), **of_tree(trial)}
 
     estimator = HistGradientBoostingRegressor if numeric else HistGradientBoostingClassifier
-    known = {"gradient_boosting": Candidate(partial(_own, estimator), with_trees, {"max_iter": 150, **first})}
+    keeps_directions = partial(Candidate, monotonic=True)
+    known = {"gradient_boosting": keeps_directions(partial(_own, estimator), with_trees, {"max_iter": 150, **first})}
     for name in filter(find_spec, EXTRA):
         space, initial_params = _parameters(rows, EXTRA[name])
         build, fit = BUILD[name]
-        known[name] = Candidate(partial(build, numeric), space, initial_params, fit_stopped=partial(_stopped, fit))
+        known[name] = keeps_directions(
+            partial(build, numeric), space, initial_params, fit_stopped=partial(_stopped, fit)
+        )
     return known
 
 
@@ -77,12 +80,16 @@ def _pipeline(columns: Columns, model: Any) -> Pipeline:
 
 
 def _own(estimator: Any, columns: Columns, seed: int, **params: Any) -> Pipeline:
-    return _pipeline(columns, estimator(early_stopping=False, random_state=seed, **params))
+    return _pipeline(
+        columns, estimator(early_stopping=False, random_state=seed, monotonic_cst=columns.monotonic, **params)
+    )
 
 
 def _lightgbm(numeric: bool, columns: Columns, seed: int, **params: Any) -> Pipeline:
     import lightgbm
 
+    if columns.monotonic:
+        params["monotone_constraints"] = list(columns.monotonic)
     kind = lightgbm.LGBMRegressor if numeric else lightgbm.LGBMClassifier
     # On one thread, and with one way of making histograms, the same rows give the same trees on every machine.
     return _pipeline(columns, kind(random_state=seed, n_jobs=1, force_col_wise=True, verbosity=-1, **params))
@@ -92,15 +99,16 @@ def _xgboost(numeric: bool, columns: Columns, seed: int, **params: Any) -> Pipel
     import xgboost
 
     kind = xgboost.XGBRegressor if numeric else xgboost.XGBClassifier
-    return _pipeline(columns, kind(random_state=seed, n_jobs=1, max_depth=0, grow_policy="lossguide", **params))
+    model = kind(random_state=seed, n_jobs=1, max_depth=0, grow_policy="lossguide", **params)
+    return _pipeline(columns, model.set_params(monotone_constraints=columns.monotonic))
 
 
 def _stopped(
-    fit: Callable[..., int], pipeline: Pipeline, features: Any, label: Any, test: Any, test_label: Any
+    fit: Callable[..., int], pipeline: Pipeline, features: Any, label: Any, test: Any, test_label: Any, weight: Any
 ) -> Mapping[str, int]:
     """Fit a pipeline until the loss of the test rows falls no more; return the number of trees that is best there."""
     columns, model = pipeline[:-1], pipeline[-1].set_params(**{TREES: MOST_TREES})
-    inputs, weight = columns.fit_transform(features), np.ones(len(label))
+    inputs, weight = columns.fit_transform(features), np.ones(len(label)) if weight is None else weight
     if hasattr(model, "predict_proba"):
         # Both libraries want every class in the rows of a fit: one that is absent gets a row without weight.
         absent = np.setdiff1d(np.arange(max(label.max(), test_label.max()) + 1), label)

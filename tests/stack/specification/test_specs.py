@@ -38,6 +38,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("training.trials", 0, "greater than or equal to 1"),
         ("request.carrier.type", "text", "'string'"),
         ("name", "trains", "flights"),
+        ("training.half_life", "often", "valid timedelta"),
+        ("features.monotonic.precip", "up", "'increasing' or 'decreasing'"),
         ("schedules.ingest", "every morning", "a cron expression of five fields"),
         ("schedules.train", "61 * * * *", "a cron expression of five fields"),
         ("schedules.timezone", "Europe/Berln", "did you mean 'Europe/Berlin'"),
@@ -126,3 +128,37 @@ def test_flights_is_sound_and_has_31_features() -> None:
 )
 def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
     assert specs.end_of(until).isoformat() == instant
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("features.monotonic", {"precip_": "increasing"}, "did you mean 'precip'"),
+        ("features.monotonic", {"carrier_id": "increasing"}, "no number of the features"),
+        (
+            "training",
+            {"half_life": "90 days", "split": "random"},
+            r"key training.half_life:(.|\n)*with split: time alone",
+        ),
+    ],
+)
+def test_what_contradicts_another_key_is_refused(path: str, value: Any, message: str) -> None:
+    with pytest.raises(StackError, match=message):
+        specs.parse(changed(path, value), FILE)
+
+
+def test_the_classes_of_several_have_no_direction() -> None:
+    raw = changed("features.monotonic", {"precip": "increasing"}) | {"task": "multiclass", "classes": ["a", "b", "c"]}
+    with pytest.raises(StackError, match="have no order"):
+        specs.parse(raw, FILE)
+
+
+def test_the_direction_of_a_column_is_that_of_its_feature() -> None:
+    columns = {"size": {"monotonic": "increasing"}, "age": {}, "price": {}, "town": {"type": "string"}}
+    raw = {"name": "homes", "title": "?", "task": "regression", "label": "price", "columns": columns}
+    raw |= {"training": {"split": "random"}, "features": {"monotonic": {"age": "decreasing"}}}
+    path = Path("projects/homes/project.yaml")
+    assert specs.parse(raw, path).features.monotonic == {"size": "increasing", "age": "decreasing"}
+    columns["town"]["monotonic"] = "increasing"
+    with pytest.raises(StackError, match=r"columns.town.monotonic(.|\n)*of a feature that is a number"):
+        specs.parse(raw, path)

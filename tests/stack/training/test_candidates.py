@@ -2,16 +2,21 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
 from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 
 import projects
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.kit.models import Columns
+from stack.kit.models import Candidate, Columns
 from stack.training import candidates, trees
 from stack.training.export import export
 
@@ -187,3 +192,70 @@ def test_columns_go_through_their_own_steps():
     steps = Columns(("a", "b"), ("c",)).through("passthrough", "drop").transformers
     assert [(name, part) for name, _, part in steps] == [("number", slice(0, 2)), ("category", slice(2, 3))]
     assert len(Columns((), ("c",)).through("passthrough", "drop").transformers) == 1
+
+
+def directed(toy, **update):
+    features = toy.features.model_copy(update={"monotonic": {"wet": "increasing", "cold": "decreasing"}})
+    return trained(toy, **update).model_copy(update={"features": features})
+
+
+@pytest.mark.parametrize("name", ["gradient_boosting", "lightgbm", "xgboost"])
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_the_served_form_keeps_to_the_directions_of_columns(toy, toy_rows, tmp_path, name, task):
+    """The outcome of a quarter of the rows contradicts them, so that a free model does not."""
+    spec, rows = directed(toy, candidates=[name]).model_copy(update={"task": task}), toy_rows(2000)
+    rows["rain"] = (rows["rain"] + (np.sin(3 * rows["wet"].fillna(0)) > 0.7) > 0).astype(int)
+    steps = np.linspace(-3, 3, 60, dtype=np.float32)
+
+    def largest_fall(spec, folder):
+        params = candidates.available(spec, len(rows))[name].initial_params
+        model = export(candidates.fit(spec, name, params, rows), spec, folder, rows.head(500))
+        asked = rows.head(30).loc[lambda rows: rows.index.repeat(len(steps))]
+        ways = [(column, sign, np.tile(steps, 30)) for column, sign in (("wet", 1), ("cold", -1))]
+        answers = [sign * model.predict(asked.assign(**{column: values})) for column, sign, values in ways]
+        assert model.form == "onnx"
+        return -min(np.diff(answer.reshape(30, -1), axis=1).min() for answer in answers)
+
+    assert largest_fall(spec, tmp_path / "directed") < 1e-6
+    assert largest_fall(trained(toy, candidates=[name]).model_copy(update={"task": task}), tmp_path / "free") > 1e-3
+
+
+def test_what_cannot_keep_to_a_direction_is_left_out_with_a_notice(toy):
+    spec = directed(toy)
+    assert list(candidates.available(spec, 1000)) == ["dummy", "gradient_boosting"]
+    assert candidates.notice(spec, 1000).endswith("features.monotonic: linear")
+    assert candidates.notice(toy, 1000) == ""
+    with pytest.raises(StackError, match=r"key training.candidates(.|\n)*linear(.|\n)*features.monotonic"):
+        candidates.available(directed(toy, candidates=["linear"]), 1000)
+
+
+@pytest.mark.parametrize("name", ["gradient_boosting", "lightgbm", "xgboost", "linear"])
+def test_newer_rows_count_more_by_their_half_life(toy, toy_rows, name):
+    """What rain follows from turns round in the middle of the time; the last rows are a quarter."""
+    rows = toy_rows(2000)
+    newer = rows["event_timestamp"] > rows["event_timestamp"].quantile(0.75)
+    rows["rain"] = (newer ^ (rows["cold"] > 0)).astype(int)
+    test = toy_rows(1000, seed=9)
+
+    def auc(**update):
+        spec = trained(toy, candidates=[name], **update)
+        params = candidates.available(spec, len(rows))[name].initial_params
+        answer = candidates.fit(spec, name, params, rows).predict_proba(candidates.frame(spec, test))[:, 1]
+        return roc_auc_score(test["cold"] <= 0, answer)
+
+    assert auc(half_life=timedelta(days=1)) > 0.9
+    assert auc() < 0.1
+
+
+def test_weights_halve_with_each_half_life(toy, toy_rows):
+    rows, spec = toy_rows(3), trained(toy, half_life=timedelta(days=2))
+    rows["event_timestamp"] = pd.to_datetime(["2024-01-05", "2024-01-01", "2024-01-03"], utc=True)
+    assert candidates.weights(spec, rows).tolist() == pytest.approx([12 / 7, 3 / 7, 6 / 7])
+    assert candidates.weights(toy, rows) is None
+
+
+def test_a_candidate_that_cannot_weight_its_rows_is_named(woods, toy_rows, monkeypatch):
+    neighbours = Candidate(lambda columns, seed: make_pipeline(SimpleImputer(), KNeighborsClassifier()))
+    monkeypatch.setattr(candidates, "own", lambda spec: {"neighbours": neighbours})
+    with pytest.raises(StackError, match=r"training.half_life(.|\n)*neighbours"):
+        candidates.fit(trained(woods, half_life=timedelta(days=2)), "neighbours", {}, toy_rows(100))

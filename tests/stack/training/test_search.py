@@ -9,7 +9,7 @@ import pytest
 
 from stack.training import candidates, splits, trees
 from stack.training.evaluation import Scorer
-from stack.training.search import Fold, TrialResult, Workers, score_fold, search
+from stack.training.search import Fold, TrialResult, Workers, prepare_folds, score_fold, search
 from tests.stack.conftest import DAYS, START
 
 
@@ -66,6 +66,14 @@ def test_a_baseline_alone_is_the_best_there_is(toy, split):
     tried: list[TrialResult] = []
     assert search(toy.model_copy(update={"training": training}), split, tried.append).candidate == "dummy"
     assert len(tried) == 1
+
+
+def test_the_folds_are_weighted_and_their_scores_are_not(toy, split):
+    spec = toy.model_copy(update={"training": toy.training.model_copy(update={"half_life": timedelta(days=3)})})
+    fold = prepare_folds(spec, split)[-1]
+    assert np.argmax(fold.weight) == len(fold.fit) - 1 and fold.weight.min() < 0.5
+    score = score_fold(spec, fold, "linear", {"C": 0.1})
+    assert score.loss != score_fold(toy, fold._replace(weight=None), "linear", {"C": 0.1}).loss
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
