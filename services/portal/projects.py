@@ -24,6 +24,7 @@ class ModelSummary:
     """A registered version, formatted."""
 
     version: str
+    run_id: str
     metrics: dict[str, str]
     cutoff: str
     data: str
@@ -91,6 +92,7 @@ def _summary(version: Version | None) -> ModelSummary | None:
         return None
     return ModelSummary(
         version=version.version,
+        run_id=version.run_id,
         metrics={titled(key): f"{value:.4f}" for key, value in version.metrics.items()},
         cutoff=version.tags.get("stack.cutoff", ""),
         data=version.tags.get("stack.data_revision", "")[:8],

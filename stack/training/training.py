@@ -23,7 +23,7 @@ from stack.registry.registry import METRICS
 from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training import candidates, evaluation, splits, trees
+from stack.training import candidates, dependence, evaluation, splits, trees
 from stack.training.evaluation import Scorer
 from stack.training.export import export
 from stack.training.search import TrialResult, Workers, search
@@ -138,8 +138,8 @@ def train(
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout; return its metrics there, with the first one's interval and slices.
 
-    Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots and the permutation
-    importance.
+    Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots, the permutation importance
+    and the partial dependence.
     """
     scorer = Scorer.of(spec)
     features, label = candidates.frame(spec, split.test), split.test[spec.label]
@@ -159,6 +159,7 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     importances = evaluation.importance(pipeline, spec, features, label, spec.training.seed)
     importances.to_csv(folder / "importance.csv", index=False)
     evaluation.plots(spec, label, answer, importances, folder / "plots")
+    dependence.write(pipeline, spec, features, importances, folder)
     return metrics
 
 

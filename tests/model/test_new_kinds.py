@@ -125,7 +125,7 @@ def test_a_new_task_is_searched_measured_and_served(spec, tmp_path):
     metrics = training.evaluate(spec, split, best, tmp_path)
     training.refit(spec, rows, best, tmp_path)
     assert {"pinball", "coverage", "rmse"} <= set(metrics)
-    assert {path.stem for path in (tmp_path / "plots").iterdir()} == {"predicted", "importance"}
+    assert {path.stem for path in (tmp_path / "plots").iterdir()} == {"predicted", "importance", "dependence"}
     model, task = ServedModel(tmp_path / "served"), tasks.of(spec)
     holdout = pd.read_parquet(tmp_path / "holdout" / "holdout.parquet")
     assert metrics["pinball"] == pytest.approx(

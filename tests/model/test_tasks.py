@@ -95,7 +95,7 @@ def test_the_holdout_is_measured_by_a_model_that_has_not_seen_it(trained):
 def test_the_plots_are_those_of_the_task(trained):
     spec, _, _, _, folder = trained
     wanted = {"binary": {"calibration", "roc"}, "multiclass": {"confusion"}, "regression": {"predicted", "residuals"}}
-    assert {path.stem for path in (folder / "plots").iterdir()} == wanted[spec.task] | {"importance"}
+    assert {path.stem for path in (folder / "plots").iterdir()} == wanted[spec.task] | {"importance", "dependence"}
 
 
 def test_the_served_form_is_the_refitted_one(trained):

@@ -74,7 +74,7 @@ def test_the_run_holds_figures_and_files(client, trained):
     assert {"auc.town_id.Bath", "brier_skill", "log_loss"} <= set(run.data.metrics)
     assert run.data.params["candidate"] in ("gradient_boosting", "linear")
     files = {entry.path for entry in client.list_artifacts(trained.run_id)}
-    assert files >= {"served", "reference", "holdout", "plots", "importance.csv", "recipe"}
+    assert files >= {"served", "reference", "holdout", "plots", "importance.csv", "dependence.json", "recipe"}
 
 
 def test_each_candidate_is_a_nested_run(client, toy, trained, lines):
