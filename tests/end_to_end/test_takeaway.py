@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_the_wheel_answers_in_an_empty_environment(
     running: Settings, asked: tuple[Answers, Answers], tmp_path: Path
 ) -> None:
     built = packages.wheel(Project(running, FLIGHTS), tmp_path)
+    assert not any(name.endswith("background.json") for name in zipfile.ZipFile(built).namelist()), "rows are data"
     python = installed(built, tmp_path / "venv")
     rows, answers = asked
     (tmp_path / "rows.json").write_text(json.dumps(rows))
