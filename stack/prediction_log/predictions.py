@@ -185,10 +185,12 @@ class PredictionLog:
                 connection.execute(SET_LABEL.where(id_ == bindparam("key"), is_new), rows)
         return ids
 
-    def write_shadows(self, version: str, answered: Sequence[Prediction], answers: np.ndarray) -> None:
+    def write_shadows(
+        self, version: str, answered: Sequence[Prediction], answers: np.ndarray, threshold: float
+    ) -> None:
         """Write a challenger's answers, (n, outputs), to the champion's predictions; the same again changes nothing."""
         row = {"model_version": version, "project": self.spec.name}
-        replies = [self._task.reply(answer, self.spec.threshold) for answer in answers]
+        replies = [self._task.reply(answer, threshold) for answer in answers]
         pairs = zip(answered, replies, strict=True)
         rows = [row | {"id": prediction.id, "answer": reply} for prediction, reply in pairs]
         with engine(self._database).begin() as connection:

@@ -38,6 +38,8 @@ class ChampionComparison:
     """From the champion's cut-off to the challenger's."""
     rows: DataFrame
     """``event_timestamp``, the label, the challenger's predictions, the champion's (``..._champion``), the features."""
+    champion_threshold: float = 0.5
+    """Binary: the champion's decision is positive from this probability on."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def compare(project: Project, challenger: Version, holdout: DataFrame, champion:
         f"Compared with champion version {champion.version} on {rows}.",
         challenger.cutoff - champion.cutoff,
         shared,
+        model.threshold,
     )
 
 
@@ -130,7 +133,11 @@ def slices(spec: ProjectSpec, comparison: ChampionComparison, min_rows: int) -> 
 
 
 def _losses(spec: ProjectSpec, comparison: ChampionComparison) -> tuple[np.ndarray, np.ndarray]:
-    """Return the losses of the challenger and of the champion, (rows,) each."""
+    """Return the losses of the challenger and of the champion, (rows,) each, or the costs of their decisions."""
     task, label = tasks.of(spec), comparison.rows[spec.label]
+    if spec.gate.metric == "cost":
+        priced = ((spec, ""), (spec.with_threshold(comparison.champion_threshold), CHAMPION_SUFFIX))
+        ours, theirs = (own.cost(label, answers(spec, comparison.rows, suffix)[:, 0]) for own, suffix in priced)
+        return ours, theirs
     ours, theirs = (task.losses(label, answers(spec, comparison.rows, suffix)) for suffix in ("", CHAMPION_SUFFIX))
     return ours, theirs

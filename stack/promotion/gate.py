@@ -190,9 +190,10 @@ def run(project: Project) -> Decision:
     holdout, champion = artifacts.holdout(project.settings, version), project.registry.champion()
     with artifacts.folder(project.settings, version, "served") as folder:
         reference = artifacts.reference(project.settings, version)
-        off, latency = served(project.spec, ServedModel(folder), reference)
+        model = ServedModel(folder)
+        off, latency = served(project.spec, model, reference)
     decision = judge(
-        project.spec,
+        project.spec.with_threshold(model.threshold),
         version.version,
         holdout,
         baseline=np.asarray(json.loads(version.tag("stack.baseline"))),
@@ -234,6 +235,10 @@ def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iter
             note = "a higher value suggests target leakage" if name in LEAKS else ""
             yield LimitCheck("metric", name, metrics[name], "<=", most, note)
 
+    if spec.costs and spec.gate.metric == "cost":
+        constant = spec.costs.without_model(float(holdout[spec.label].mean()))
+        yield LimitCheck("metric", "cost", metrics["cost"], "<=", constant, "the best constant decision")
+
 
 def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[LimitCheck]:
     scorer = Scorer.of(spec)
@@ -248,7 +253,8 @@ def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[LimitCheck]:
 
 def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iterable[LimitCheck]:
     gate, change = spec.gate, difference(spec, comparison)
-    name = f"{tasks.of(spec).loss.replace('_', '-')} - champion's"
+    metric = tasks.of(spec).loss if gate.metric == "loss" else gate.metric
+    name = f"{metric.replace('_', '-')} - champion's"
     limit = TOLERANCE * change.champion if gate.max_loss_increase is None else gate.max_loss_increase
     unit = spec.training.unit
     days = "" if unit == "rows" else f" of {change.units} {unit}"

@@ -29,14 +29,14 @@ Report = Callable[[str], None]
 
 def write_choice(best: TrialResult, model: Path) -> None:
     """Write the candidate that a search has chosen, and its hyper-parameters, into a model's folder."""
-    choice = {"candidate": best.candidate, "params": best.params, "loss": best.loss}
+    choice = {"candidate": best.candidate, "params": best.params, "loss": best.loss, "threshold": best.threshold}
     (model / CHOICE).write_text(json.dumps(choice, indent=2) + "\n")
 
 
 def read_choice(model: Path) -> TrialResult:
     """Read the choice of a model's folder."""
     choice = json.loads((model / CHOICE).read_text())
-    return TrialResult(0, choice["candidate"], choice["params"], [choice["loss"]])
+    return TrialResult(0, choice["candidate"], choice["params"], [choice["loss"]], threshold=choice.get("threshold"))
 
 
 def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -> dict[str, DataFrame]:
@@ -105,9 +105,10 @@ def check_gate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, model: Pat
 
     split = splits.holdout(spec, frame, cutoff)
     reference = pd.read_parquet(model / "reference/reference.parquet")
-    difference, latency = gate.served(spec, ServedModel(model / "served"), reference)
+    served = ServedModel(model / "served")
+    difference, latency = gate.served(spec, served, reference)
     decision = gate.judge(
-        spec,
+        spec.with_threshold(served.threshold),
         "of this run",
         pd.read_parquet(out / "holdout/holdout.parquet"),
         baseline=tasks.of(spec).baseline(split.fit[spec.label]),

@@ -74,7 +74,7 @@ def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: Da
     task = tasks.of(spec)
     outputs = model.predict({column: frame[column] for column in spec.features.columns})
     rows = outputs.reshape(len(frame), len(task.outputs)).tolist()
-    replies = [task.columns(task.reply(row, spec.threshold)) for row in rows]
+    replies = [task.columns(task.reply(row, model.threshold)) for row in rows]
     answers = DataFrame(replies, columns=list(task.answer_dtypes), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
 

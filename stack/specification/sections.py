@@ -162,6 +162,9 @@ class Gate(Spec):
     limits: dict[str, tuple[float | None, float | None]] = {}
     """Metric -> [least, most], null for none. When left out, a model has skill: it beats the constant answer that fits
     best. A most for a metric that should be great catches leaks."""
+    metric: Literal["loss", "cost"] = "loss"
+    """Challenger and champion are compared by the mean loss of the task, or, with `costs`, by the mean cost of their
+    decisions, which then is also not above that of the best constant decision."""
     slices: dict[str, float] = {}
     """Column -> limit of the task's first metric (AUC, log-loss, RMSE, or the project's own) for each of its values."""
     max_loss_increase: float | None = None

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from stack.core.errors import StackError, nearest
 from stack.core.settings import settings
 from stack.specification import sections, table, tasks, yaml_errors
+from stack.specification.costs import Costs
 from stack.specification.request import RequestField
 from stack.specification.sections import Spec, key_of
 from stack.specification.sinks import Sinks
@@ -39,7 +40,9 @@ class ProjectSpec(Spec):
     classes: list[bool | int | str] = []
     """The outcomes as the source names them: of two the second is the positive outcome; 0 and 1 when left out."""
     threshold: float = Field(0.5, gt=0, lt=1)
-    """Binary: the decision is positive from this probability on."""
+    """Binary: the decision is positive from this probability on; `costs` choose it instead."""
+    costs: Costs | None = None
+    """Binary: what wrong decisions cost; the threshold of each model follows."""
     package: str = ""
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
     clock: sections.Clock = sections.Clock()
@@ -105,6 +108,25 @@ class ProjectSpec(Spec):
         if strange := next((name for name in directed if name not in numbers), None):
             raise ValueError(f"features.monotonic.{strange}: no number of the features{nearest(strange, numbers)}")
         return self
+
+    @model_validator(mode="after")
+    def _costs_choose_the_threshold(self) -> Self:
+        if self.costs and self.task != tasks.Binary.name:
+            raise ValueError(f"costs: of a binary task alone, this is a {self.task} task")
+        if self.costs and "threshold" in self.model_fields_set:
+            raise ValueError("threshold: left out, as costs choose it")
+        if self.gate.metric == "cost" and not self.costs:
+            raise ValueError("gate.metric: with a section costs alone")
+        return self
+
+    def with_threshold(self, threshold: float | None) -> Self:
+        """Return the specification with the threshold of a model, by which its decisions have a cost."""
+        return self if threshold is None else self.model_copy(update={"threshold": threshold})
+
+    def cost(self, label: Any, probability: Any) -> Any:
+        """Return the cost of each row's decision, (n,); None without costs, or without a model's threshold."""
+        known = self.costs and "threshold" in self.model_fields_set
+        return self.costs.of(label, probability, self.threshold) if self.costs and known else None
 
     @property
     def folder(self) -> Path:

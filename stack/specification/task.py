@@ -46,7 +46,7 @@ class Task(ABC):
     """Names of the metrics, in the order in which they are listed."""
     headline: ClassVar[tuple[str, ...]]
     """Metrics that people compare models by, the most important first."""
-    smaller_is_better: ClassVar[frozenset[str]] = frozenset({"log_loss", "brier", "rmse", "mae", "mse"})
+    smaller_is_better: ClassVar[frozenset[str]] = frozenset({"log_loss", "brier", "rmse", "mae", "mse", "cost"})
     """Metrics that fall as a model improves; the others rise, but for a bias, which is best at 0."""
     skill_limits: ClassVar[Limits]
     """Limits of the gate for a project that names none for these metrics."""

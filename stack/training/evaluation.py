@@ -22,7 +22,7 @@ from stack.kit.models import Metric
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.specification.tasks import Task
-from stack.training import candidates, splits
+from stack.training import candidates, splits, thresholds
 
 IMPORTANCE_ROWS = 1000
 BINS = 20
@@ -46,11 +46,13 @@ class Scorer:
 
     task: Task
     own: Metric | None = None
+    cost: Callable[[Any, Any], Any] = lambda label, probability: None
+    """Costs of decisions (n,), None where they have none."""
 
     @classmethod
     def of(cls, spec: ProjectSpec) -> Scorer:
         """Return the scorer of a project."""
-        return cls(tasks.of(spec), candidates.own_metric(spec))
+        return cls(tasks.of(spec), candidates.own_metric(spec), spec.cost)
 
     @property
     def headline(self) -> tuple[str, ...]:
@@ -76,7 +78,9 @@ class Scorer:
     def metrics(self, label: Any, answer: Any, baseline: Any) -> dict[str, float]:
         """Measure answers (n, outputs) against encoded outcomes (n,)."""
         own = {self.own.name: self._own(label, answer)} if self.own else {}
-        return own | self.task.metrics(label, answer, baseline)
+        cost = self.cost(label, np.asarray(answer).reshape(len(label), -1)[:, 0])
+        priced = {} if cost is None else {"cost": float(cost.mean())}
+        return own | self.task.metrics(label, answer, baseline) | priced
 
     def loss(self, label: Any, answer: Any) -> float:
         """Return what the search minimises: the mean loss of the task, or the project's metric with its sign."""
@@ -210,13 +214,16 @@ def calibration(label: Any, probability: Any, bins: int = BINS) -> DataFrame:
 def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFrame, folder: Path) -> None:
     """Draw ``importance.png`` and the plots of the task into `folder`.
 
-    Binary: ``calibration.png`` and ``roc.png``; multiclass: ``confusion.png``; regression: ``predicted.png`` and
-    ``residuals.png``.
+    Binary: ``calibration.png`` and ``roc.png``, and ``cost.png`` where decisions have costs; multiclass:
+    ``confusion.png``; regression: ``predicted.png`` and ``residuals.png``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     task = tasks.of(spec)
     for name in task.plots:
         PLOTS[name](task, np.asarray(label, dtype=float), answer, folder / f"{name}.png")
+    if spec.costs:
+        with _axes(folder / "cost.png") as axes:
+            thresholds.draw(axes, spec, label, answer[:, 0])
     with _axes(folder / "importance.png", (6, 0.22 * len(importances) + 1)) as axes:
         axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
         axes.set_xlabel(f"increase of the {task.loss.replace('_', '-')} when shuffled")

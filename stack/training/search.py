@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from stack.core.errors import StackError
 from stack.kit.models import Candidate
 from stack.specification.specs import ProjectSpec
-from stack.training import candidates, splits
+from stack.training import candidates, splits, thresholds
 from stack.training.evaluation import Scorer
 from stack.training.splits import Split
 
@@ -65,6 +65,8 @@ class TrialResult:
     features: str = ""
     """Name of the set of feature columns, in a sweep."""
     pruned: bool = False
+    threshold: float | None = None
+    """Of the best, where decisions have costs."""
 
     @property
     def losses(self) -> list[float]:
@@ -79,7 +81,9 @@ class TrialResult:
     @property
     def choice(self) -> dict[str, Any]:
         """Return the feature set, the candidate and its parameters, to be logged."""
-        return {**({"features": self.features} if self.features else {}), "candidate": self.candidate, **self.params}
+        optional = {"features": self.features or None, "threshold": self.threshold}
+        given = {name: value for name, value in optional.items() if value is not None}
+        return {**given, "candidate": self.candidate, **self.params}
 
     def with_found(self) -> Self:
         """Return the result with the parameters that early stopping has found, each the mean of the folds."""
@@ -152,7 +156,11 @@ def search(
             finish(TrialResult(0, name, fits.params, scores).with_found())
     if candidates.searched(known):
         _optimise(spec, known, start, finish)
-    return min((result for result in results if not result.pruned), key=lambda result: result.loss)
+    best = min((result for result in results if not result.pruned), key=lambda result: result.loss)
+    if spec.costs is None:
+        return best
+    tests = [fold.test for fold in splits.folds(spec, split)]
+    return replace(best, threshold=thresholds.choose(spec, folds, tests, best.candidate, best.params))
 
 
 class Fits:

@@ -141,6 +141,7 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots, the permutation importance
     and the partial dependence.
     """
+    spec = spec.with_threshold(best.threshold)
     scorer = Scorer.of(spec)
     features, label = candidates.frame(spec, split.test), split.test[spec.label]
     pipeline = candidates.fit(spec, best.candidate, best.params, split.fit)
@@ -148,8 +149,8 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     rows = evaluation.answered(spec, split.test, answer)
     baseline = scorer.task.baseline(split.fit[spec.label])
     metrics = scorer.metrics(label, answer, baseline)
-    for end, value in zip(("low", "high"), evaluation.interval(spec, rows, baseline), strict=True):
-        metrics[f"{scorer.headline[0]}.{end}"] = value
+    for name in [scorer.headline[0], *(["cost"] if "cost" in metrics else [])]:
+        metrics[f"{name}.low"], metrics[f"{name}.high"] = evaluation.interval(spec, rows, baseline, name)
     for column in spec.gate.slices:
         scores = evaluation.slices(spec, rows, column)
         metrics |= {f"{scorer.headline[0]}.{column}.{value}": score for value, score in scores.items()}
@@ -171,6 +172,7 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
     ``reference/reference.parquet``: a sample of the rows with the pipeline's own predictions, which the gate compares
     the served form with.
     """
+    spec = spec.with_threshold(best.threshold)
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
     with step("export to ONNX"):
@@ -247,6 +249,7 @@ def _write_recipe(
         "training": spec.training.model_dump(mode="json"),
         "candidate": best.candidate,
         "params": best.params,
+        "threshold": best.threshold,
         "code_version": tags["stack.code_version"],
         "code_digest": tags["stack.code_digest"],
         "workspace_version": code.workspace_version(),

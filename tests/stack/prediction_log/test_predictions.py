@@ -140,7 +140,7 @@ def test_a_log_of_unreadable_rows_alone_is_an_empty_frame(damaged, settings, spe
 def test_a_challenger_s_answer_that_cannot_be_read_is_left_out(settings, spec):
     log = Project(settings, spec).log
     log.write([prediction("a"), prediction("b")])
-    log.write_shadows("2", [prediction("a"), prediction("b")], np.array([[0.5], [0.75]]))
+    log.write_shadows("2", [prediction("a"), prediction("b")], np.array([[0.5], [0.75]]), 0.5)
     with engine(settings.state_database).begin() as connection:
         connection.exec_driver_sql("UPDATE shadows SET answer = 'x' WHERE id = 'a'")
     frame = log.read_shadows(ASKED - timedelta(days=1), ASKED + timedelta(days=1))

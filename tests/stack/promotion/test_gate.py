@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -14,6 +15,7 @@ from stack.promotion import challengers, gate
 from stack.promotion.comparison import ChampionComparison, difference
 from stack.promotion.leaks import Leak
 from stack.registry import artifacts
+from stack.specification.costs import Costs
 from stack.specification.specs import ProjectSpec
 from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
@@ -50,6 +52,33 @@ def test_a_good_challenger_passes(toy, holdout):
     assert decision.passed
     assert decision.champion is None
     assert {reason.name for reason in decision.reasons} >= {"auc", "auc of town_id Bath", "auc of town_id Cork"}
+
+
+def priced(toy):
+    """The toy project with costs, judged by them, as one that has read a model's threshold."""
+    costs, by_cost = Costs(missed=5, false_alarm=1), toy.gate.model_copy(update={"metric": "cost"})
+    return toy.model_copy(update={"costs": costs, "gate": by_cost}).with_threshold(1 / 6)
+
+
+def test_a_challenger_is_compared_by_the_cost_of_its_decisions(toy, holdout):
+    """Both models answer alike; the champion decides at 0.5, where a miss costs five times a false alarm."""
+    spec, comparison = priced(toy), compared(holdout, 0.0)
+    decision = gate.judge(spec, "2", holdout, **GOOD, comparison=comparison)
+    assert decision.passed
+    label, answer = holdout["rain"], holdout["probability"]
+    change = difference(spec, comparison)
+    ours, theirs = (spec.costs.of(label, answer, threshold).mean() for threshold in (1 / 6, 0.5))
+    assert change.mean == pytest.approx(ours - theirs) and change.high < 0
+    assert "cost - champion's" in decision.reason
+    back = gate.judge(
+        spec.with_threshold(0.5), "2", holdout, **GOOD, comparison=replace(comparison, champion_threshold=1 / 6)
+    )
+    assert {"cost - champion's", "interval's upper end"} <= set(refused(back))
+
+
+def test_decisions_must_not_cost_more_than_the_best_constant_one(toy, holdout):
+    assert gate.judge(priced(toy), "2", holdout, **GOOD).passed
+    assert refused(gate.judge(priced(toy).with_threshold(0.9), "2", holdout, **GOOD)) == ["cost"]
 
 
 @pytest.mark.parametrize(

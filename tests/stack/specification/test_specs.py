@@ -133,6 +133,11 @@ def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        ("costs", {"missed": 10}, r"key costs.missed:(.|\n)*false_alarm, call or budget beside it"),
+        ("costs", {"missed": 2, "call": 3}, r"key costs.call:(.|\n)*found     3(.|\n)*less than missed"),
+        ("costs", {"missed": 2, "false_alrm": 3}, r"key costs.false_alrm:(.|\n)*did you mean 'false_alarm'"),
+        ("costs", {"budget": 20}, r"key threshold:(.|\n)*left out, as costs choose it"),
+        ("gate.metric", "cost", r"key gate.metric:(.|\n)*with a section costs alone"),
         ("features.monotonic", {"precip_": "increasing"}, "did you mean 'precip'"),
         ("features.monotonic", {"carrier_id": "increasing"}, "no number of the features"),
         (
@@ -145,6 +150,12 @@ def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
 def test_what_contradicts_another_key_is_refused(path: str, value: Any, message: str) -> None:
     with pytest.raises(StackError, match=message):
         specs.parse(changed(path, value), FILE)
+
+
+def test_numbers_and_classes_have_no_costs() -> None:
+    raw = changed("costs", {"budget": 20}) | {"task": "regression"}
+    with pytest.raises(StackError, match=r"key costs:(.|\n)*of a binary task alone, this is a regression task"):
+        specs.parse(raw, FILE)
 
 
 def test_the_classes_of_several_have_no_direction() -> None:
