@@ -137,8 +137,7 @@ class Training(Spec):
     """A training takes at most so many labelled rows. By time the most recent ones, over at least the time that gives
     the holdout its whole length; of more rows, a seeded random share of them, the classes in proportion."""
     half_life: timedelta | None = Field(None, gt=timedelta(0))
-    """By time: a row counts half as much in a fit as one that is asked about so much later, like `90 days`. Metrics and
-    the gate count all rows alike. All rows count alike in a fit too when left out."""
+    """By time: a row counts half as much in a fit as one so much later, like `90 days`; in metrics all count alike."""
     seed: int = 7
     """Of the search, the splits and the models."""
 
@@ -163,8 +162,7 @@ class Gate(Spec):
     """Metric -> [least, most], null for none. When left out, a model has skill: it beats the constant answer that fits
     best. A most for a metric that should be great catches leaks."""
     metric: Literal["loss", "cost"] = "loss"
-    """Challenger and champion are compared by the mean loss of the task, or, with `costs`, by the mean cost of their
-    decisions, which then is also not above that of the best constant decision."""
+    """What versions are compared by: the task's mean loss, or the mean cost of decisions, at most a constant one's."""
     slices: dict[str, float] = {}
     """Column -> limit of the task's first metric (AUC, log-loss, RMSE, or the project's own) for each of its values."""
     max_loss_increase: float | None = None
