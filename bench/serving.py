@@ -30,6 +30,8 @@ ROUNDS = 3
 SECONDS = 5.0
 ROWS = 500
 """Different flights, asked about in turn."""
+EXPLAINED_P99 = 25.0
+"""Milliseconds."""
 OURS, MLFLOW, ONNX = "stack", "mlflow models serve", "FastAPI + ONNX"
 
 
@@ -85,7 +87,18 @@ def compare(settings: Settings, spec: ProjectSpec) -> list[Row]:
     before, speeds = processes.core_seconds(settings, "services.prediction"), measure(settings, spec)
     spent = processes.core_seconds(settings, "services.prediction") - before
     rows = [row for way in WAYS for row in _rows(way, {name: speeds[name, way.words] for name in (OURS, MLFLOW, ONNX)})]
+    rows.append(explained(settings, spec))
     return [*rows, Row("core seconds of the prediction service during these loads", f"{spent:.0f} s")]
+
+
+def explained(settings: Settings, spec: ProjectSpec) -> Row:
+    """Ask for reasons, one client and one row a request."""
+    bodies = [json.dumps(json.loads(body) | {"explain": True}).encode() for body in asked(settings, spec)]
+    url = f"{settings.prediction_url}/{spec.name}/predict"
+    rounds = [asyncio.run(load(url, bodies, clients=1, seconds=SECONDS)) for _ in range(ROUNDS + 1)]
+    ours = Speed.of(rounds[1:])
+    met = ours.p99 <= EXPLAINED_P99 and not ours.failed
+    return Row("p99, 1 client, with reasons", f"{ours.p99:.1f} ms", bar=f"<= {EXPLAINED_P99:.0f} ms", met=met)
 
 
 def _rows(way: Way, speeds: Mapping[str, Speed]) -> list[Row]:

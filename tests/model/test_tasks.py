@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stack.serving.reasons import scores
 from stack.serving.served import ServedModel
 from stack.specification import specs
 from stack.training import candidates, splits, training
@@ -122,6 +123,11 @@ def test_every_candidate_is_served_as_trained(tmp_path, task, name):
     assert served.form == ("skops" if name == "dummy" else "onnx")
     if spec.classes:
         assert (served.predict(others) >= 0).all()
+    some = others.head(12)
+    answers = served.predict(some)
+    for answer, why in zip(answers, served.explain(some, answers), strict=True):
+        decided = scores(why.unit, answer)[answer.argmax()]
+        assert why.base + sum(why.contributions.values()) == pytest.approx(decided, abs=1e-6)
     if task == "multiclass":
         assert served.predict(others).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
