@@ -42,7 +42,7 @@ class ProjectService:
         # No batch, and so no request, is answered by both champion and canary; none waits for the reasons of others.
         self.batchers = {
             (by_canary, explain): Batcher(
-                partial(answer, self.models, by_canary, explain), MAX_EXPLAINED if explain else MAX_ROWS
+                partial(answer, self.models, by_canary, explain=explain), MAX_EXPLAINED if explain else MAX_ROWS
             )
             for by_canary, explain in product((False, True), repeat=2)
         }
@@ -153,7 +153,7 @@ def _application(project: Project, endpoints: Mapping[str, Endpoint]) -> Any:
     )(type("Predictions", (), {"__doc__": project.spec.title, "__module__": __name__} | members)).to_asgi()
 
 
-def answer(models: LiveModels, by_canary: bool, explain: bool, rows: Sequence[Row]) -> list[Answer]:
+def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row], *, explain: bool = False) -> list[Answer]:
     """Answer rows with one version: one read of features, one run of the model (and more to explain), one commit.
 
     The log holds the answers on disk when this returns. A row with the id of a logged prediction is answered again, and
