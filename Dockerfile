@@ -21,7 +21,8 @@ RUN python warm.py
 # the examples and the boosters come along where the checkout has them.
 FROM packages AS own
 COPY pyproject.toml requirements-examples.lock requirements-boosters.lock ./
-ARG EXAMPLES="" BOOSTERS=""
+ARG EXAMPLES=""
+ARG BOOSTERS=""
 RUN uv pip install --quiet --no-build-isolation --no-deps --editable . \
     && for lock in ${EXAMPLES:+examples} ${BOOSTERS:+boosters}; do \
         uv pip install --quiet --no-build-isolation --no-deps --require-hashes --requirement requirements-$lock.lock || exit; \

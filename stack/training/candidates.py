@@ -53,15 +53,7 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     """
     known, configured = _known(spec, rows), spec.training.initial_params
     for name in [*spec.training.candidates, *configured]:
-        if name not in known:
-            raise StackError(
-                f"{spec.folder / 'project.yaml'}, key training",
-                found=f"{name!r}{nearest(name, known)}",
-                expected=f"candidates among {', '.join(known)}",
-                todo=trees.TODO
-                if name in trees.EXTRA
-                else "name a known candidate, or add it to CANDIDATES in model.py",
-            )
+        _require(spec, name, known)
     chosen = {name: known[name] for name in _named(spec, known) if name not in _without_directions(spec, known)}
     if not chosen:
         raise StackError(
@@ -164,7 +156,7 @@ def fit_on(
     numbers, strings = tuple(spec.column_types("number")), tuple(spec.column_types("category"))
     signs = tuple(SIGNS[spec.features.monotonic.get(name)] for name in (*numbers, *strings))
     columns = Columns(numbers, strings, signs if any(signs) else None)
-    candidate, dtype = _known(spec, len(features))[name], int if tasks.of(spec).classes else float
+    candidate, dtype = _require(spec, name, _known(spec, len(features))), int if tasks.of(spec).classes else float
     # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
     empty = features.columns[features.isna().all()]
     features = features.assign(**dict.fromkeys(empty, np.float32(0)))
@@ -204,6 +196,19 @@ class _Prefixed:
 
 def _known(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     return _built_in(spec, rows) | own(spec)
+
+
+def _require(spec: ProjectSpec, name: str, known: dict[str, Candidate]) -> Candidate:
+    """Return a candidate by its name. StackError: project.yaml, or a search elsewhere, names one that is not here."""
+    if name not in known:
+        own = "name a known candidate, or add it to CANDIDATES in model.py"
+        raise StackError(
+            f"{spec.folder / 'project.yaml'}, key training",
+            found=f"{name!r}{nearest(name, known)}",
+            expected=f"candidates among {', '.join(known)}",
+            todo=trees.TODO if name in trees.EXTRA else own,
+        )
+    return known[name]
 
 
 def _named(spec: ProjectSpec, known: dict[str, Candidate]) -> list[str]:

@@ -70,8 +70,10 @@ def _without(text: str, spec: ProjectSpec, parts: list[str]) -> str:
         text = section.replaced(text, "source", f"tables:\n  rows: {{key: {literals.flow(key.key)}{snapshot}}}\n")
     if "features" in parts:
         kinds = "".join(f"    {name}: {kind}\n" for name, kind in spec.features.columns.items())
+        signs = "".join(f"    {name}: {direction}\n" for name, direction in spec.features.monotonic.items())
+        signs = f"  monotonic:\n{signs}" if signs else ""
         entities = f"  entities: {literals.flow(spec.features.entities)}\n" if spec.features.entities else ""
-        text = section.replaced(text, "features", f"features:\n{entities}  columns:\n{kinds}")
+        text = section.replaced(text, "features", f"features:\n{entities}  columns:\n{kinds}{signs}")
     return text
 
 

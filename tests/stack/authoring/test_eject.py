@@ -55,7 +55,11 @@ def test_what_is_written_computes_what_was_declared(folder, name):
     project = f"ejected_{name}"
     folder.write(project, table, target=target)
     if name == "sales":
-        folder.change(f"projects/{project}/project.yaml", "  formulas:\n", f"  formulas:{FORMULAS}")
+        folder.change(
+            f"projects/{project}/project.yaml",
+            "  formulas:\n",
+            f"  monotonic: {{lag: increasing}}\n  formulas:{FORMULAS}",
+        )
     opened = Project(Settings(home=folder.root), specs.load(project))
     rows, events, built, asked = computed(opened)
     defined = {type(one).__name__: one.name for one in definitions.load(opened)}
@@ -65,6 +69,7 @@ def test_what_is_written_computes_what_was_declared(folder, name):
     assert again.source.__name__ == f"projects.{project}.source"
     assert check.findings(project, NOW) == []
     assert again.spec.features.columns == opened.spec.features.columns and again.spec.request == opened.spec.request
+    assert again.spec.features.monotonic == opened.spec.features.monotonic
     new_rows, new_events, new_built, new_asked = computed(again)
     pd.testing.assert_frame_equal(new_rows[list(rows)], rows)
     pd.testing.assert_frame_equal(new_events[list(events)], events)

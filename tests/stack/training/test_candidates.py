@@ -100,11 +100,13 @@ def test_a_project_moves_a_centre(toy):
     assert drawn(toy, known)[1] == ("linear", {"C": 2.0})
 
 
-def test_without_the_extra_nothing_changes_and_a_name_of_it_says_how_to_install_it(toy, monkeypatch):
+def test_without_the_extra_nothing_changes_and_a_name_of_it_says_how_to_install_it(toy, toy_rows, monkeypatch):
     monkeypatch.setattr(trees, "find_spec", lambda name: None)
     assert list(candidates.available(trained(toy, candidates=[]), 1000)) == ["dummy", "gradient_boosting", "linear"]
     with pytest.raises(StackError, match="make extras NAME=boosters"):
         candidates.available(trained(toy, candidates=["lightgbm"]), 1000)
+    with pytest.raises(StackError, match="make extras NAME=boosters"):
+        candidates.fit(toy, "lightgbm", {}, toy_rows(100))
 
 
 def test_a_project_that_uses_no_booster_imports_none():

@@ -12,9 +12,10 @@ import pytest
 from stack.core.errors import StackError
 from stack.features.sampling import KNOWN
 from stack.project import Project
-from stack.promotion import challengers
+from stack.promotion import challengers, gate
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
+from stack.specification.costs import Costs
 from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
 
@@ -185,3 +186,18 @@ def test_a_booster_is_logged_as_data_with_its_package(tracked, toy, toy_rows, na
         assert mlflow.sklearn.load_model(f"models:/toy_{name}/{version.version}")[-1].n_estimators > 0
     finally:
         mlflow.set_tracking_uri(None)
+
+
+def test_the_threshold_of_costs_is_in_the_recipe_the_run_and_the_gate(tracked, toy, toy_rows, client):
+    training = toy.training.model_copy(update={"candidates": ["linear"], "trials": 1})
+    by_cost = toy.gate.model_copy(update={"metric": "cost", "slices": {}})
+    costs = {"costs": Costs(missed=4, false_alarm=1), "gate": by_cost}
+    spec = toy.model_copy(update={"name": "toy_costs", "training": training, **costs})
+    result, project = train(tracked, spec, toy_rows(1500)), Project(tracked, spec)
+    version = project.registry.challenger()
+    with artifacts.folder(tracked, version, "recipe") as recipe, artifacts.folder(tracked, version, "served") as served:
+        threshold = json.loads((recipe / "recipe.json").read_text())["threshold"]
+        assert 0 < ServedModel(served).threshold == threshold < 0.4
+    run = client.get_run(result.run_id).data
+    assert (float(run.params["threshold"]), run.metrics["cost"]) == (threshold, pytest.approx(result.metrics["cost"]))
+    assert [reason.found for reason in gate.run(project).reasons if reason.name == "cost"] == [result.metrics["cost"]]
