@@ -16,8 +16,9 @@ from stack.specification.fields import Datetime
 from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
 
-MAX_ROWS, MAX_EXPLAINED = 1000, 20
+MAX_ROWS, MAX_EXPLAINED = 1000, 50
 Instant = Annotated[AwareDatetime, Field(ge=Datetime.least, le=Datetime.greatest)]
+IN_ORDER = "; the answers come in the same order"
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Types are strict: "5" is no number."""
 LIMITS = {
@@ -127,16 +128,16 @@ def request_model(spec: ProjectSpec, base: type[Body] = Body) -> type[Body]:
     expected = {name: describe(field) for name, field in spec.request.items()} | {"prediction_id": "a UUID"}
     if "asked_at" in row.model_fields:
         expected["asked_at"] = Datetime.description
-    body = {"rows": [example.row(spec)]}
-    return body_model(spec, "Request", row, body, expected, "; the answers come in the same order", base)
+    body = {"rows": [example.fields(spec)]}
+    return body_model(spec, "Request", row, body, expected, IN_ORDER, base)
 
 
 def row_model(spec: ProjectSpec) -> type[Row]:
     """Return the model of one row from the project's request fields."""
     base: type[Row] = Row
-    if spec.clock.kind == "replay":
+    if spec.clock.kind == "replay" or spec.forecast:
         note = "Instant on the project's clock, at most now, at which features are read; default: now"
-        base = create_model("ReplayedRow", __base__=Row, asked_at=(Instant | None, Field(None, description=note)))
+        base = create_model("RowOfInstant", __base__=Row, asked_at=(Instant | None, Field(None, description=note)))
     if reserved := set(base.model_fields) & set(spec.request):
         raise StackError(
             f"projects/{spec.name}/project.yaml, key request.{min(reserved)}",
@@ -150,7 +151,7 @@ def row_model(spec: ProjectSpec) -> type[Row]:
 
 def parsed_example(spec: ProjectSpec) -> dict[str, Any]:
     """Return the example row of project.yaml as a parsed request: instants are datetimes."""
-    return row_model(spec).model_validate_json(to_json(example.row(spec))).model_dump(include=set(spec.request))
+    return row_model(spec).model_validate_json(to_json(example.fields(spec))).model_dump(include=set(spec.request))
 
 
 def explain(body: type[Body], error: ValidationError) -> ValidationError:
@@ -192,8 +193,8 @@ def _expected_value(body: type[Body], mistake: Any) -> str:
     loc = mistake["loc"]
     if mistake["type"] == "extra_forbidden":
         return f"only {', '.join(body.expected)}" if len(loc) > 1 else f'only {{"{body.key}": {body.items}}}'
-    if len(loc) > 2 and loc[2] in body.expected:
-        expected, limit = body.expected[loc[2]], _limit(mistake)
+    if named := [part for part in loc[2:] if part in body.expected]:
+        expected, limit = body.expected[named[-1]], _limit(mistake)
         return expected if limit in expected else f"{expected}, {limit}"
     if loc == ("explain",):
         return "true or false"

@@ -15,7 +15,7 @@ import bentoml
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from services.prediction import _compat, metrics
+from services.prediction import _compat, horizon, metrics
 from services.prediction.batcher import Batcher
 from services.prediction.canary import uuid7
 from services.prediction.feedback import FeedbackResult, feedback_model, record_labels
@@ -109,9 +109,10 @@ def endpoints(models: LiveModels, batchers: Mapping[tuple[bool, bool], Batcher[R
         result = await asyncio.to_thread(record_labels, project, labels)
         return result if isinstance(result, FeedbackResult) else invalid(result)
 
+    asked = Endpoint(predict, spec.title, request_model(spec, Explainable), list[models.answer])  # type: ignore[name-defined]
     title = f"True outcomes of predictions: {spec.label}. Sending the same label again changes nothing."
     return {
-        "predict": Endpoint(predict, spec.title, request_model(spec, Explainable), list[models.answer]),  # type: ignore[name-defined]
+        "predict": horizon.endpoint(project, predict) if spec.forecast else asked,
         "feedback": Endpoint(feedback, title, feedback_model(spec), FeedbackResult),
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
+from stack.declared.forecast import ForecastFeatures
 from stack.declared.source import ids
 from stack.kit import rolling
 from stack.specification import formulas, frames, table, tasks
@@ -78,8 +79,10 @@ class DeclaredFeatures:
         return means[[key, "event_timestamp"]].assign(**named)
 
 
-def of(spec: ProjectSpec) -> DeclaredFeatures:
+def of(spec: ProjectSpec) -> DeclaredFeatures | ForecastFeatures:
     """Return the features that a specification declares."""
+    if spec.forecast:
+        return ForecastFeatures(spec)
     return DeclaredFeatures(spec, spec.source.zone if spec.source else "UTC")
 
 

@@ -29,7 +29,10 @@ def read(raw: DataFrame, name: str, column: Column, zone: str) -> Series[Any]:
         StackError: a value is no instant.
     """
     source = column.source or name
-    values = joined(raw, column.parts) if column.parts else raw[source]
+    if "{" in source:
+        values = pd.Series(map(source.format_map, raw[column.names(name)].to_dict("records")), raw.index, dtype=object)
+    else:
+        values = joined(raw, column.parts) if column.parts else raw[source]
     try:
         return in_utc(parse(values, column.format or None), zone)
     except (ValueError, TypeError) as error:

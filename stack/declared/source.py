@@ -13,7 +13,7 @@ from pandas import DataFrame, Series
 from stack import sources
 from stack.core.errors import StackError
 from stack.declared import instants
-from stack.specification import table
+from stack.specification import forecasts, table
 from stack.specification.fields import TYPES
 from stack.specification.frames import INSTANT
 from stack.specification.sources import Push, Source
@@ -51,10 +51,17 @@ class DeclaredSource:
                 expected="the instant at which each row is asked about",
                 todo="score a file instead: `make predict PROJECT=... INPUT=...`",
             )
-        later = [self.spec.label, "available_at", *table.of_role(self.spec.columns, "later")]
-        rows = self._rows(since, until, asked=True).drop(columns=later, errors="ignore")
-        asked = rows.assign(event_id=ids(self.spec, rows), asked_at=rows[self._time])
+        if self.spec.forecast:
+            asked = _forecasts(self.spec, self.ahead(since, until + forecasts.of(self.spec).horizon))
+        else:
+            rows = self.ahead(since, until)
+            asked = rows.assign(event_id=ids(self.spec, rows), asked_at=rows[self._time])
         return _between(asked, "asked_at", since, until)
+
+    def ahead(self, since: datetime, until: datetime) -> DataFrame:
+        """Return the rows of about (since, until] without what is known later, as a forecast of the weather."""
+        later = [self.spec.label, "available_at", *table.of_role(self.spec.columns, "later")]
+        return self._rows(since, until, asked=True).drop(columns=later, errors="ignore")
 
     def split(self, since: datetime, until: datetime) -> list[datetime]:
         """Return instants that split a long window into batches, where the source can say."""
@@ -90,10 +97,10 @@ class DeclaredSource:
     def _query(self, since: datetime, until: datetime, *, asked: bool = False) -> sources.Query:
         """Return what to ask for: rows known in a window or, of `asked`, rows that are asked about in it."""
         columns = self._columns
-        names = [name for key, column in columns.items() for name in (column.parts.values() or [column.source or key])]
+        names = [name for key, column in columns.items() for name in column.names(key)]
         by = self._time if asked else self._known or self._time
         whole = ROW in self.spec.tables[ROWS].key  # the number of a line counts from the first one
-        time = columns[by].source or by if by and not columns[by].parts and not whole else None
+        time = columns[by].source or by if by and not columns[by].is_joined and not whole else None
         if asked and self.source.knows_when:  # by when a row was known, not by its instant
             since, until = since - AROUND, until + AROUND
         after = timedelta(0) if asked or self._known or self.source.knows_when else self.source.known_after
@@ -147,6 +154,20 @@ def ids(spec: ProjectSpec, rows: DataFrame) -> Series[str]:
     for part in parts[1:]:
         named = named + "-" + part
     return named
+
+
+def _forecasts(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
+    """Return rows as questions of a forecast, each asked at every origin that it is in the horizon of."""
+    time, every = forecasts.time_of(spec), forecasts.of(spec).asked_every or forecasts.of(spec).horizon
+    last = rows[time].dt.floor(every) - pd.to_timedelta((rows[time].dt.floor(every) == rows[time]) * every)
+    parts = []
+    for back in range(-(-forecasts.of(spec).horizon // every)):
+        asked = last - back * every
+        part = rows.assign(asked_at=asked)[asked >= rows[time] - forecasts.of(spec).horizon]
+        steps = ((part[time] - part["asked_at"]) // forecasts.of(spec).every).astype(str)
+        parts.append(part.assign(event_id=ids(spec, part) + "-" + steps))
+    questions: DataFrame = pd.concat(parts, ignore_index=True)
+    return questions
 
 
 def _between(rows: DataFrame, column: str, since: datetime, until: datetime) -> DataFrame:

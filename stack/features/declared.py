@@ -7,10 +7,10 @@ import feast.types
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, OnDemandFeatureView, RequestSource, ValueType
 from feast.data_format import ParquetFormat
 from feast.transformation.python_transformation import PythonTransformation
-from feast.types import Float32, Float64, String
+from feast.types import Float32, Float64, Int64, String
 
 from stack.core.settings import Settings
-from stack.declared import features
+from stack.declared import features, forecast
 from stack.project import contract
 from stack.project.contract import RequestFeatures
 from stack.specification import specs
@@ -28,6 +28,8 @@ ON_REQUEST = """def {name}_on_request(columns):
 
 def definitions(settings: Settings, spec: ProjectSpec) -> list[Any]:
     """Return the entities, views and service of a project."""
+    if spec.forecast:
+        return _forecast(settings, spec)
     views: list[Any] = []
     entities = []
     for key in spec.features.entities:
@@ -36,11 +38,53 @@ def definitions(settings: Settings, spec: ProjectSpec) -> list[Any]:
         entities.append(entity)
         views.append(_past(settings, spec, key, entity))
     if asked := features.on_request(spec):
-        views.append(_on_request(spec, asked))
-    service = FeatureService(
-        name=spec.features.service, features=views, description=f"All features of the {spec.name} project"
+        views.append(_on_request(spec, {name: kind for name, (kind, _) in asked.items()}, []))
+    return [*entities, *views, _service(spec, views)]
+
+
+def _service(spec: ProjectSpec, views: list[Any]) -> FeatureService:
+    description = f"All features of the {spec.name} project"
+    return FeatureService(name=spec.features.service, features=views, description=description)
+
+
+def _forecast(settings: Settings, spec: ProjectSpec) -> list[Any]:
+    """Return the entities, views and service of a forecast."""
+    entities = {
+        key: Entity(name=f"{spec.name}_{key}", join_keys=[key], value_type=ValueType[_entity(spec, key)])
+        for key in dict.fromkeys(name for keys in forecast.join_keys(spec).values() for name in keys)
+    }
+    exact = Field(name=forecast.last_at(spec), dtype=Float64)
+    views = []
+    for kind, name in forecast.views(spec).items():
+        keys = forecast.join_keys(spec)[kind]
+        columns = [Field(name=column, dtype=Float32) for column in forecast.schema(spec)[kind]]
+        typed = [Field(name=key, dtype=_type(spec.request[key]) if key in spec.request else Int64) for key in keys]
+        views.append(
+            FeatureView(
+                name=name,
+                entities=[entities[key] for key in keys],
+                ttl=forecast.WEEKS,
+                schema=[*typed, *columns, *([exact] if kind == "series" else [])],
+                source=_source(settings, spec, name),
+                description=f"Values of {spec.label} that were known before",
+            )
+        )
+    views.append(_on_request(spec, forecast.on_request(spec), [*views]))
+    return [*entities.values(), *views, _service(spec, views)]
+
+
+def _entity(spec: ProjectSpec, key: str) -> str:
+    return spec.request[key].field_type.entity if key in spec.request else "INT64"
+
+
+def _source(settings: Settings, spec: ProjectSpec, view: str) -> FileSource:
+    """Return the feature table of a view."""
+    return FileSource(
+        name=view,
+        path=str(settings.feature_tables / spec.name / view),
+        file_format=ParquetFormat(),
+        timestamp_field="event_timestamp",
     )
-    return [*entities, *views, service]
 
 
 def without_module(settings: Settings) -> dict[str, Any]:
@@ -82,17 +126,12 @@ def _past(settings: Settings, spec: ProjectSpec, key: str, entity: Entity) -> Fe
             Field(name=key, dtype=_type(spec.request[key])),
             *(Field(name=column, dtype=Float32) for column in own),
         ],
-        source=FileSource(
-            name=name,
-            path=str(settings.feature_tables / spec.name / name),
-            file_format=ParquetFormat(),
-            timestamp_field="event_timestamp",
-        ),
+        source=_source(settings, spec, name),
         description=f"Means over the rows of a {key} that were known before",
     )
 
 
-def _on_request(spec: ProjectSpec, asked: dict[str, tuple[str, str]]) -> OnDemandFeatureView:
+def _on_request(spec: ProjectSpec, asked: dict[str, str], stored: list[FeatureView]) -> OnDemandFeatureView:
     fields = {name: field for name, field in spec.request.items() if name not in spec.features.entities}
     request = RequestSource(
         name=f"{spec.name}_request", schema=[Field(name=name, dtype=_type(field)) for name, field in fields.items()]
@@ -105,8 +144,8 @@ def _on_request(spec: ProjectSpec, asked: dict[str, tuple[str, str]]) -> OnDeman
     kinds = {"number": Float64, "category": String}
     return OnDemandFeatureView(
         name=f"{spec.name}_on_request",
-        sources=[request],
-        schema=[Field(name=name, dtype=kinds[kind]) for name, (kind, _) in asked.items()],
+        sources=[*stored, request],
+        schema=[Field(name=name, dtype=kinds[kind]) for name, kind in asked.items()],
         feature_transformation=PythonTransformation(udf=scope[f"{spec.name}_on_request"], udf_string=text),
         mode="python",
     )

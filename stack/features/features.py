@@ -25,7 +25,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.features import _compat, definitions, feature_tables
 from stack.project import Project
-from stack.specification import specs
+from stack.specification import forecasts, specs
 from stack.specification.specs import ProjectSpec
 
 MAX_INTERVALS = 100
@@ -140,8 +140,9 @@ def _inputs(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
     """Return instants and request fields, with the types of a request: pandas makes integers with a null floats."""
     dtypes = {name: field.field_type.frame_dtype for name, field in spec.request.items()}
     fields = {name: events[name].astype(dtype or events[name].dtype) for name, dtype in dtypes.items()}
-    instants = events["event_timestamp"].dt.as_unit("us")
-    return pd.DataFrame(fields, index=events.index).assign(event_timestamp=instants, **{ROW: np.arange(len(events))})
+    slots = forecasts.slots(spec, events[forecasts.time_of(spec)].tolist()) if spec.forecast else {}
+    columns: dict[str, Any] = {**fields, **slots, "event_timestamp": events["event_timestamp"].dt.as_unit("us")}
+    return pd.DataFrame(columns, index=events.index).assign(**{ROW: np.arange(len(events))})
 
 
 def _require_tables(project: Project, views: list[str]) -> None:

@@ -10,6 +10,7 @@ from feast import FeatureStore
 from stack.core.settings import Settings
 from stack.features import _compat, features
 from stack.project import Project
+from stack.specification import forecasts
 
 NAN = float("nan")
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -39,9 +40,9 @@ class View(NamedTuple):
         """Return whether a value of this event time may be used at an instant."""
         return 0 < time <= instant and (not self.ttl or instant <= time + self.ttl)
 
-    def warning(self, request: Mapping[str, Any], time: int, instant: int) -> str:
+    def warning(self, keys: Mapping[str, Any], time: int, instant: int) -> str:
         """Return why the values of an entity may not be used."""
-        entity = ", ".join(f"{key} {request[key]}" for key in self.keys)
+        entity = ", ".join(f"{key} {value}" for key, value in keys.items())
         if not time:
             return f"{self.name}: nothing known of {entity}"
         at = _instant(time).isoformat()
@@ -77,7 +78,8 @@ class OnlineFeatures:
         Feast's online store has no ttl: a value older than its view's ttl at `now`, or younger than `now`, is missing
         here as it is offline.
         """
-        rows = {name: [request[name] for request in requests] for name in self.spec.request}
+        fields = {name: [request[name] for request in requests] for name in self.spec.request}
+        rows = forecasts.with_slots(self.spec, fields)
         vectors = _compat.vectors(self.store.get_online_features(features=self.service, entity_rows=rows))
         oldest: list[int | None] = [None] * len(requests)
         warnings: list[list[str]] = [[] for _ in requests]
@@ -91,7 +93,8 @@ class OnlineFeatures:
                 if usable_rows[row]:
                     oldest[row] = min(oldest[row] or time, time)
                 else:
-                    warnings[row].append(view.warning(requests[row], time, instants[row]))
+                    entity = {key: rows[key][row] for key in view.keys}
+                    warnings[row].append(view.warning(entity, time, instants[row]))
             usable |= dict.fromkeys(view.columns, usable_rows)
         columns = {name: _values(vectors[name].values, usable[name], self.missing[name]) for name in self.missing}
         return OnlineRows(columns, [None if time is None else _instant(time) for time in oldest], warnings)

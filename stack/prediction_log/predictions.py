@@ -17,7 +17,7 @@ from sqlalchemy import RowMapping, Select, bindparam, null, or_, select, update
 
 from stack.core.database import as_text, engine, insert_new, predictions, shadows
 from stack.publishing import messages, outbox
-from stack.specification import tasks
+from stack.specification import forecasts, tasks
 from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
 
@@ -275,8 +275,12 @@ def _require_finite(values: pd.DataFrame) -> None:
 
 
 def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
-    """Return the key of the event that a request asks about: a hash of its fields in project.yaml's order."""
-    fields = to_json([_in_utc(request[field]) for field in spec.request], inf_nan_mode="null")
+    """Return the key of the event that a request asks about: a hash of its fields in project.yaml's order.
+
+    What a forecast is made from, as another forecast of the weather, is no part of the event.
+    """
+    asked = [field for field in spec.request if not spec.forecast or field not in forecasts.inputs(spec)]
+    fields = to_json([_in_utc(request[field]) for field in asked], inf_nan_mode="null")
     return blake2b(fields, digest_size=16).hexdigest()
 
 

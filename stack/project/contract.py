@@ -49,6 +49,14 @@ class RequestSource(Source, Protocol):
 
 
 @runtime_checkable
+class ForecastSource(Source, Protocol):
+    """A source that has rows of the future, as a forecast of the weather."""
+
+    def ahead(self, since: datetime, until: datetime) -> DataFrame:
+        """Return the request fields of the rows about (since, until]."""
+
+
+@runtime_checkable
 class SplitSource(Source, Protocol):
     """A source of long windows, such as the first: their rows are fetched and validated in several batches."""
 

@@ -93,20 +93,25 @@ def difference(spec: ProjectSpec, comparison: ChampionComparison) -> Difference:
     times each unit was drawn, so that all of them are two matrix products.
     """
     ours, theirs = _losses(spec, comparison)
-    change, rows = ours - theirs, len(comparison.rows)
-    if not rows:
+    if not len(ours):
         return Difference(np.nan, np.nan, np.nan, 0, 0, np.nan)
-    unit, needed = splits.units(spec, comparison.rows), spec.gate.min_days
+    return paired(spec, comparison.rows, ours, theirs)
+
+
+def paired(spec: ProjectSpec, rows: DataFrame, ours: np.ndarray, theirs: np.ndarray) -> Difference:
+    """Measure the difference of two losses of the same rows, (n,) each, and its interval as :func:`difference` does."""
+    change, mean = ours - theirs, float(theirs.mean())
+    unit, needed = splits.units(spec, rows), spec.gate.min_days
     if spec.training.split == "random":
         unit, needed = unit % BLOCKS, MIN_ROWS
     units = int(unit.max()) + 1
     if units < needed:
-        return Difference(float(change.mean()), np.nan, np.nan, units, rows, float(theirs.mean()))
+        return Difference(float(change.mean()), np.nan, np.nan, units, len(rows), mean)
     drawn = np.random.default_rng(spec.training.seed).multinomial(units, np.full(units, 1 / units), RESAMPLES)
     means = (drawn @ np.bincount(unit, change)) / (drawn @ np.bincount(unit))
     tail = (1 - spec.gate.interval) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    return Difference(float(change.mean()), float(low), float(high), units, rows, float(theirs.mean()))
+    return Difference(float(change.mean()), float(low), float(high), units, len(rows), mean)
 
 
 def due(spec: ProjectSpec, comparison: ChampionComparison) -> str:

@@ -12,6 +12,8 @@ Against a champion, on the same most recent labelled rows that neither was fitte
   A due champion is replaced by a challenger that is not worse: to require a significant gain blocks good successors, as
   28 days seldom show one (on the flights the interval is +-0.008 wide, and the gain of a retraining 0.003).
 
+A forecast, with or without a champion, is better than the best one that needs no model (:mod:`stack.promotion.naive`).
+
 What passes although columns of it give the outcome away (:mod:`stack.promotion.leaks`) goes live only when a person
 approves it; the same columns are approved once.
 """
@@ -29,13 +31,13 @@ from pandas import DataFrame
 
 from stack.core.errors import StackError, nearest
 from stack.project import Project
-from stack.promotion import decisions, leaks
+from stack.promotion import decisions, leaks, naive
 from stack.promotion.comparison import ChampionComparison, compare, difference, due, slices
 from stack.promotion.decisions import Judgement
 from stack.promotion.leaks import Leak
 from stack.registry import artifacts
 from stack.serving.served import ServedModel
-from stack.specification import tasks
+from stack.specification import forecasts, tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import evaluation
 from stack.training.evaluation import Scorer, answers
@@ -50,7 +52,7 @@ LATENCY_CALLS = 200
 LEAKS = ("auc", "accuracy", "r2", "skill", "brier_skill")
 """Metrics whose upper limit is there to catch target leakage."""
 Sign = Literal[">=", "<=", "<"]
-Kind = Literal["metric", "slice", "loss", "interval", "slice loss", "served form", "latency", "approval"]
+Kind = Literal["metric", "slice", "naive", "loss", "interval", "slice loss", "served form", "latency", "approval"]
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def judge(
     reasons = [
         *_limits(spec, holdout, baseline),
         *_slices(spec, holdout),
+        *_against_naive(spec, holdout),
         *(_against_champion(spec, comparison) if comparison else ()),
         LimitCheck("served form", "served form", served_difference, "<=", off, "largest difference to the trained"),
         LimitCheck("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
@@ -213,7 +216,9 @@ def unapproved(project: Project, reference: DataFrame) -> tuple[Leak, ...]:
     spec = project.spec
     rows = reference.sort_values("event_timestamp", kind="stable", ignore_index=True)
     by_time, task = spec.training.split == "time", tasks.of(spec)
-    found = leaks.find(rows[[*spec.features.columns]], rows[spec.label], classes=bool(task.classes), by_time=by_time)
+    # The past of a series may tell its next value.
+    columns = [name for name in spec.features.columns if not spec.forecast or name in forecasts.inputs(spec)]
+    found = leaks.find(rows[columns], rows[spec.label], classes=bool(task.classes), by_time=by_time)
     entries = [entry for entry in decisions.entries(project) if entry.kind in ("promote", "canary")] if found else []
     approved = [set(leak["columns"]) for entry in entries for leak in entry.numbers.get("leaks", ())]
     return tuple(leak for leak in found if set(leak.columns) not in approved)
@@ -249,6 +254,18 @@ def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[LimitCheck]:
             if sizes[value] >= SLICE_ROWS:
                 sign: Sign = ">=" if scorer.greater_is_better(metric) else "<="
                 yield LimitCheck("slice", f"{metric} of {column} {value}", score, sign, limit, f"{sizes[value]:,} rows")
+
+
+def _against_naive(spec: ProjectSpec, holdout: DataFrame) -> Iterable[LimitCheck]:
+    """Hold the answers against the best forecast that needs no model."""
+    for best in naive.compare(spec, holdout)[:1]:
+        error, change = best.error + best.difference.mean, best.difference
+        limit = (1 - naive.MARGIN) * best.error
+        note = f"{best.name} has {best.error:.4g}, on {change.rows:,} rows of a rolling backtest"
+        yield LimitCheck("naive", f"{tasks.of(spec).loss} against {best.name}", error, "<", limit, note)
+        if np.isfinite(change.high):
+            note = f"{spec.gate.interval:.0%} interval, {change.low:+.4g} to {change.high:+.4g}, of {change.units} days"
+            yield LimitCheck("naive", f"interval against {best.name}", change.high, "<", 0.0, note)
 
 
 def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iterable[LimitCheck]:

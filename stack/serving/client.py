@@ -1,6 +1,8 @@
 """An HTTP client of the prediction service: predicts many rows, and retries while the service restarts."""
 
+import json
 from collections.abc import Iterable
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
@@ -9,6 +11,7 @@ from pandas import DataFrame
 from stack.core.errors import StackError
 from stack.core.wait import wait_until
 from stack.project import Project
+from stack.specification import forecasts
 from stack.specification.specs import ProjectSpec
 
 MAX_ROWS = 1000
@@ -21,6 +24,12 @@ def prediction_ids(spec: ProjectSpec, event_ids: Iterable[str]) -> list[str]:
     """Return the prediction id of each event: the same however often, and by whichever model, it is predicted."""
     namespace = uuid5(NAMESPACE_URL, f"stack/projects/{spec.name}/predictions")
     return [str(uuid5(namespace, event)) for event in event_ids]
+
+
+def _step(spec: ProjectSpec, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the question about one step of a forecast as the service takes it."""
+    of_row = {name: row.pop(name) for name in ("asked_at", *forecasts.keys(spec))}
+    return of_row | {"steps": [row]}
 
 
 class PredictionClient:
@@ -45,7 +54,10 @@ class PredictionClient:
         rows = rows[["prediction_id", "asked_at", *self.spec.request]]
         for start in range(0, len(rows), MAX_ROWS):
             part = rows.iloc[start : start + MAX_ROWS]
-            self._post(f'{{"rows": {part.to_json(orient="records", date_format="iso", date_unit="us")}}}')
+            written = part.to_json(orient="records", date_format="iso", date_unit="us")
+            if self.spec.forecast:
+                written = json.dumps([_step(self.spec, row) for row in json.loads(written)])
+            self._post(f'{{"rows": {written}}}')
         return len(rows)
 
     def champion(self) -> str | None:

@@ -1,7 +1,10 @@
-"""Scheduled predictions: the champion answers for what the source's requests have had since the last time."""
+"""Scheduled predictions: the champion answers for what the source's requests have had since the last time.
+
+A forecast answers for the next steps of each series.
+"""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -12,10 +15,17 @@ from stack.features import features
 from stack.prediction_log import schedule
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project, contract
+from stack.project.contract import ForecastSource
 from stack.registry.registry import Version
 from stack.serving.client import MAX_ROWS, prediction_ids
 from stack.serving.scoring import loaded
 from stack.serving.served import ServedModel
+from stack.specification import forecasts
+from stack.specification.frames import INSTANT
+from stack.specification.table import ROWS
+
+ALIVE = timedelta(days=7)
+"""A series without a value for so long is not forecast."""
 
 
 def answer(project: Project, until: datetime) -> int:
@@ -30,7 +40,10 @@ def answer(project: Project, until: datetime) -> int:
     since = schedule.predicted_until(database, name) or project.spec.schedules.last("predict", until)
     if since >= until:
         return 0
-    requests = contract.request_source(name).requests(since - (until - since), until)
+    if project.spec.forecast:
+        requests = _next_steps(project, until)
+    else:
+        requests = contract.request_source(name).requests(since - (until - since), until)
     requests = requests.sort_values("asked_at", kind="stable")
     requests = requests.assign(prediction_id=prediction_ids(project.spec, requests["event_id"].astype(str)))
     answered, version = 0, project.registry.require_champion()
@@ -43,6 +56,26 @@ def answer(project: Project, until: datetime) -> int:
                 answered += len(new)
     schedule.mark_predicted(database, name, until)
     return answered
+
+
+def _next_steps(project: Project, at: datetime) -> DataFrame:
+    """Return a forecast's questions at an instant: the next steps of each series that had a value in the last days.
+
+    What is known ahead of a step comes from the source's own rows, where it has them, and is missing otherwise.
+    """
+    spec, time, keys = project.spec, forecasts.time_of(project.spec), forecasts.keys(project.spec)
+    targets = forecasts.targets(spec, at)
+    asked = DataFrame({time: pd.Series(targets, dtype=INSTANT)})
+    if keys:
+        series = project.lake.recent(at - ALIVE, at)[ROWS][keys].drop_duplicates()
+        asked = series.merge(asked, how="cross")
+    if isinstance(project.source, ForecastSource):
+        known = project.source.ahead(forecasts.origin(spec, at), targets[-1])
+        asked = asked.merge(known[[*keys, time, *forecasts.inputs(spec)]], how="left", on=[*keys, time])
+    ids = asked[[*keys, time]].astype(str).agg("-".join, axis=1) + f"-{at.isoformat()}"
+    return asked.reindex(columns=[*asked, *(name for name in spec.request if name not in asked)]).assign(
+        event_id=ids, asked_at=pd.Timestamp(at)
+    )
 
 
 def predict(project: Project, version: Version, model: ServedModel, requests: DataFrame) -> Iterator[Prediction]:

@@ -39,6 +39,8 @@ class Contract:
     """Name of the kind of task, see :mod:`stack.specification.tasks`."""
     outputs: tuple[str, ...] = ("probability",)
     """The columns of a prediction, in order."""
+    offset: str = ""
+    """Column that the model's answer is added to, 0 where it is missing."""
 
     @property
     def unit(self) -> Unit:
@@ -117,9 +119,10 @@ class ServedModel:
         return Features(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
 
     def _outputs(self, features: Features) -> np.ndarray:
-        return self._predict(features)[
-            :, -len(self.outputs) :
-        ]  # of two classes the second one's probability says it all
+        answer = self._predict(features)[:, -len(self.outputs) :]  # of two classes the second one says it all
+        if self.contract.offset:
+            answer = answer + np.nan_to_num(features.numbers[:, [self._numbers.index(self.contract.offset)]])
+        return answer
 
 
 def write_ranges(folder: Path, frame: Any, names: Sequence[str]) -> None:

@@ -6,13 +6,29 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from stack.specification import forecasts
+
 if TYPE_CHECKING:
     from stack.specification.specs import ProjectSpec
 
 
-def row(spec: ProjectSpec) -> dict[str, Any]:
-    """Return a row: request field -> its example, as JSON has it."""
+SHOWN = 3
+"""Steps of an example forecast."""
+
+
+def fields(spec: ProjectSpec) -> dict[str, Any]:
+    """Return request field -> its example, as JSON has it."""
     return {name: field.example for name, field in spec.request.items()}
+
+
+def row(spec: ProjectSpec) -> dict[str, Any]:
+    """Return a row as a caller sends it: of a forecast, the key of the series and what is known ahead of each step."""
+    values = fields(spec)
+    if not spec.forecast:
+        return values
+    inputs = {name: values[name] for name in forecasts.inputs(spec)}
+    steps = {"steps": [inputs] * min(SHOWN, spec.forecast.steps)} if inputs else {}
+    return {name: values[name] for name in forecasts.keys(spec)} | steps
 
 
 def columns(spec: ProjectSpec) -> dict[str, list[Any]]:

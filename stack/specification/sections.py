@@ -6,7 +6,7 @@
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -25,6 +25,16 @@ def key_of(table: Mapping[str, object]) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+def _is_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"the name of a time zone, like Europe/Berlin{nearest(name, available_timezones())}")
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_is_zone)]
+"""The name of a time zone."""
 
 
 class Spec(BaseModel):
@@ -85,6 +95,8 @@ class Features(Spec):
     monotonic: dict[str, Literal["increasing", "decreasing"]] = {}
     """Number column -> direction: with all else equal, a greater value never lowers (increasing) or never raises
     (decreasing) the answer. Candidates that cannot promise it, as `linear`, are left out of the search."""
+    offset: str = ""
+    """Number column that the answer is added to: the model learns the difference from it. Missing values count 0."""
     formulas: dict[str, str] = {}
     """Feature column -> formula, beside the columns themselves: `mean(sales, 7d) by store`, `count(28d) by store`,
     `price / customers`, `hour(date)`."""
@@ -259,7 +271,7 @@ class Monitoring(Spec):
 class Schedules(Spec):
     """When flows start by themselves, on the wall clock: cron expressions of five fields."""
 
-    timezone: str = "UTC"
+    timezone: Zone = "UTC"
     """Zone of the expressions, like Europe/Berlin: they keep to its local time through the change of the clocks."""
     ingest: str | None = None
     """When new rows are fetched, checked and appended, like "0 4 * * *"."""
@@ -268,8 +280,8 @@ class Schedules(Spec):
     train: str | None = None
     """When a challenger is trained whatever the drift policy says."""
     predict: str | None = None
-    """When the champion answers for the rows that the source's `requests` has had since the last time; the answers are
-    logged, and published (`publish`)."""
+    """When the champion answers for the rows that the source's `requests` has had since the last time, or for the next
+    steps of a forecast; the answers are logged, and published (`publish`)."""
 
     @field_validator("ingest", "monitor", "train", "predict")
     @classmethod
@@ -280,13 +292,6 @@ class Schedules(Spec):
             except CronSimError as error:
                 raise ValueError(f'a cron expression of five fields, like "0 4 * * *" ({error})') from None
         return expression
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_zone(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError(f"the name of a time zone, like Europe/Berlin{nearest(name, available_timezones())}")
-        return name
 
     @property
     def crons(self) -> dict[str, str]:

@@ -2,13 +2,11 @@
 
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
-from zoneinfo import available_timezones
 
-from pydantic import BeforeValidator, Discriminator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
-from stack.core.errors import nearest
 from stack.specification.addresses import Broker, Secret, SecretValues, Url
-from stack.specification.sections import Spec
+from stack.specification.sections import Spec, Zone
 
 SENSOR = r"^[a-z0-9_]+[.:][a-zA-Z0-9_]+( (mean|min|max|state|sum|change))?$"
 Sensor = Annotated[str, Field(pattern=SENSOR)]
@@ -23,17 +21,10 @@ class SourceSection(Spec):
     """Whether the number of its line may identify a row."""
     key: list[str] = []
     """Columns that identify a row, as the project calls them; when left out, the number of its line does in a file."""
-    zone: str = "UTC"
+    zone: Zone = "UTC"
     """Zone of instants that name none, and of the local clock of formulas such as `hour(date)`."""
     known_after: timedelta = timedelta(0)
     """How long after its instant the outcome of a row is known, where no column says so (`role: known`)."""
-
-    @field_validator("zone")
-    @classmethod
-    def _is_zone(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError(f"the name of a time zone, like Europe/Berlin{nearest(name, available_timezones())}")
-        return name
 
 
 class Storage(Spec):

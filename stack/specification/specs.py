@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from stack.core.errors import StackError, nearest
 from stack.core.settings import settings
-from stack.specification import sections, table, tasks, yaml_errors
+from stack.specification import forecasts, sections, table, tasks, yaml_errors
 from stack.specification.costs import Costs
 from stack.specification.request import RequestField
 from stack.specification.sections import Spec, key_of
@@ -34,7 +34,9 @@ class ProjectSpec(Spec):
     title: str
     """The question that is answered."""
     task: TaskName = "binary"
-    """Whether it happens, which class it is, or how much."""
+    """Whether it happens, which class it is, how much, or the next values of a series."""
+    forecast: forecasts.Forecast | None = None
+    """Of a forecast: its steps."""
     label: str
     """Column with the outcome."""
     classes: list[bool | int | str] = []
@@ -79,6 +81,8 @@ class ProjectSpec(Spec):
             return section
         if info.field_name == "training":
             return {"group": group} | (section or {}) if (group := table.group(known)) else section or {}
+        if forecast := info.data.get("forecast"):
+            return forecasts.features(known, info.data.get("name", ""), label, forecast) | (section or {})
         return table.features(known, info.data.get("name", ""), label, section or {})
 
     @model_validator(mode="after")
@@ -86,6 +90,8 @@ class ProjectSpec(Spec):
         if self.columns:
             for problem in table.problems(self.columns, self.label, self.source, self.features.parsed):
                 raise ValueError(problem)
+        for problem in forecasts.problems(self):
+            raise ValueError(problem)
         kind, count = tasks.KINDS[self.task], len(self.classes)
         if count not in kind.class_counts or len(set(self.classes)) < count:
             raise ValueError(f"classes: {count} found, a {self.task} task has {kind.class_rule}, each once")

@@ -6,6 +6,7 @@ From it follow the sections that a project with Python files writes itself: ``ta
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime
+from string import Formatter
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -33,7 +34,8 @@ class Column(Spec):
     Later: known with the outcome only, so that only its past can be used. Group: rows with the same value, as of one
     patient, are held out together (`training.group`). Id: it names the row."""
     source: str = ""
-    """Name in the source, where it is another."""
+    """Name in the source, where it is another; of an instant that several columns hold also a text with their names in
+    braces, like `2011 {day} {hour}`, which `format` reads."""
     parts: dict[Literal["year", "month", "day", "hour", "minute", "date", "clock"], str] = {}
     """Of an instant that is spread over columns of the source: part -> column."""
     format: str = ""
@@ -69,6 +71,17 @@ class Column(Spec):
         if self.between and self.type not in ("number", "integer"):
             raise ValueError("between: of numbers alone")
         return self
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the source has no such column, but others that it is made of."""
+        return bool(self.parts) or "{" in self.source
+
+    def names(self, own: str) -> list[str]:
+        """Return the columns of the source that it is read from; `own` is its name in the project."""
+        if "{" in self.source:
+            return [name for _, name, _, _ in Formatter().parse(self.source) if name]
+        return [*self.parts.values()] or [self.source or own]
 
     @property
     def plain(self) -> "Column":

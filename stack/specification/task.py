@@ -63,6 +63,8 @@ class Task(ABC):
     outcome_type: Any
     """The type of an outcome in a pydantic model of strict types."""
     outcome_example: Any
+    offset: str = ""
+    """Feature column that the answer of a pipeline is added to."""
 
     def __init__(self, classes: Sequence[Any] = ()) -> None:
         self.classes: tuple[Any, ...] = tuple(classes)
@@ -106,6 +108,12 @@ class Task(ABC):
     @abstractmethod
     def predict(self, pipeline: Any, features: pd.DataFrame) -> np.ndarray:
         """Answer with a fitted scikit-learn pipeline, float64 (n, outputs)."""
+
+    def offsets(self, features: Any) -> Any:
+        """Return what is added to the answers of a pipeline, (n, 1); 0 where it is missing, or there is none."""
+        import numpy as np
+
+        return np.nan_to_num(as_array(features[self.offset])).reshape(-1, 1) if self.offset else 0.0
 
     def baseline(self, label: Any) -> np.ndarray:
         """Return the constant answer (outputs,) that fits encoded outcomes best, without any feature."""

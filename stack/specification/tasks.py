@@ -6,7 +6,7 @@ To add a kind: a class, named in :data:`KINDS`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from stack.core.errors import StackError
 from stack.specification.task import CLIP, Fields, Task, as_array, as_column, largest, squares
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stack.specification.specs import ProjectSpec
 
-__all__ = ["KINDS", "Binary", "Multiclass", "Regression", "Task", "answering", "of", "suited"]
+__all__ = ["KINDS", "Binary", "Forecast", "Multiclass", "Regression", "Task", "answering", "of", "suited"]
 
 PREFIX = "probability_"
 RARE = 0.1
@@ -176,8 +176,8 @@ class Regression(Task):
     name = "regression"
     numeric = True
     class_counts, class_rule = (0,), "none"
-    measures = ("rmse", "r2", "mae", "mse", "skill", "bias", "mean", "rows")
-    headline = ("rmse", "r2", "mae")
+    measures: ClassVar[tuple[str, ...]] = ("rmse", "r2", "mae", "mse", "skill", "bias", "mean", "rows")
+    headline: ClassVar[tuple[str, ...]] = ("rmse", "r2", "mae")
     skill_limits = {"skill": (0.0, None)}
     loss = squared_error = "mse"
     skill = "skill"
@@ -204,7 +204,7 @@ class Regression(Task):
 
     def predict(self, pipeline: Any, features: pd.DataFrame) -> np.ndarray:
         """Return the predicted value, (n, 1)."""
-        return as_array(pipeline.predict(features)).reshape(-1, 1)
+        return as_array(as_array(pipeline.predict(features)).reshape(-1, 1) + self.offsets(features))
 
     def losses(self, label: Any, answer: Any) -> np.ndarray:
         """Return the squared error of each row."""
@@ -234,13 +234,34 @@ class Regression(Task):
         return {"prediction": (float, {"description": f"Predicted value of {label}"})}
 
 
-KINDS: dict[str, type[Task]] = {kind.name: kind for kind in (Binary, Multiclass, Regression)}
+class Forecast(Regression):
+    """How much will it be at each of the next steps? The answer is the expected value of one of them."""
+
+    name = "forecast"
+    measures = ("mae", "rmse", "mse", "skill", "bias", "mean", "rows")
+    headline = ("mae", "rmse")
+    loss = "mae"
+    squared_error = "mse"
+
+    @classmethod
+    def question(cls, label: str, classes: Sequence[Any]) -> str:
+        """Ask for the next values."""
+        return f"How much will {label} be?"
+
+    def losses(self, label: Any, answer: Any) -> np.ndarray:
+        """Return the absolute error of each row."""
+        return as_array(abs(as_column(answer) - as_column(label)))
+
+
+KINDS: dict[str, type[Task]] = {kind.name: kind for kind in (Binary, Multiclass, Regression, Forecast)}
 """Name in project.yaml -> the class."""
 
 
 def of(spec: ProjectSpec) -> Task:
     """Return the task of a project."""
-    return KINDS[spec.task](spec.classes)
+    task = KINDS[spec.task](spec.classes)
+    task.offset = spec.features.offset
+    return task
 
 
 def answering(name: str, outputs: Sequence[str]) -> Task:

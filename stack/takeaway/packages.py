@@ -23,7 +23,7 @@ from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.reasons import BACKGROUND
 from stack.serving.served import Contract
-from stack.specification import example, formulas
+from stack.specification import example, forecasts, formulas
 from stack.specification.specs import ProjectSpec
 from stack.takeaway import sources, tools
 from stack.takeaway.portable import REQUEST
@@ -143,10 +143,15 @@ def write_wheel(project: Project, champion: Version, folder: Path) -> None:
 
 
 def feature_code(spec: ProjectSpec, package: str) -> tuple[list[str], str, str]:
-    """Return the modules that derive features from a request, how a wheel imports them, and how it calls them."""
+    """Return the modules that derive features from a request, how a wheel imports them, and how it calls them.
+
+    Of a forecast all features are given to the wheel, as they follow from the past of the series.
+    """
+    if spec.forecast:
+        return [], "", "None"
     if not spec.has("features"):
         columns = features.on_request(spec)
-        call = f"partial(derive, columns={columns!r}, zone={features.of(spec).zone!r})"
+        call = f"partial(derive, columns={columns!r}, zone={forecasts.zone_of(spec)!r})"
         load = f"from functools import partial\n\nfrom {package}.{formulas.__name__} import derive\n"
         return [formulas.__name__], load, call
     module = f"projects.{spec.name}.features"
@@ -164,7 +169,7 @@ def fetch(project: Project, champion: Version, folder: Path) -> dict[str, Any]:
 
 def describe(spec: ProjectSpec, folder: Path) -> dict[str, Any]:
     """Write ``request.json`` beside a served form, and return its content: request fields and stored features."""
-    on_request = contract.on_request(spec.name)
+    on_request = None if spec.forecast else contract.on_request(spec.name)
     derived = on_request(example.columns(spec)) if on_request else {}
     request = {
         "fields": {name: {"type": field.type, "nullable": field.nullable} for name, field in spec.request.items()},

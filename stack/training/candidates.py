@@ -156,7 +156,7 @@ def fit_on(
     numbers, strings = tuple(spec.column_types("number")), tuple(spec.column_types("category"))
     signs = tuple(SIGNS[spec.features.monotonic.get(name)] for name in (*numbers, *strings))
     columns = Columns(numbers, strings, signs if any(signs) else None)
-    candidate, dtype = _require(spec, name, _known(spec, len(features))), int if tasks.of(spec).classes else float
+    candidate = _require(spec, name, _known(spec, len(features)))
     # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
     empty = features.columns[features.isna().all()]
     features = features.assign(**dict.fromkeys(empty, np.float32(0)))
@@ -168,12 +168,20 @@ def fit_on(
             expected="candidates that can weight their rows",
             todo="leave it out of training.candidates",
         )
-    outcomes, weighted = label.astype(dtype), {f"{pipeline.steps[-1][0]}__sample_weight": weight}
+    outcomes = _learnt(spec, features, label)
+    weighted = {f"{pipeline.steps[-1][0]}__sample_weight": weight}
     with parallel_config(backend="threading", n_jobs=-1):
         if test and candidate.fit_stopped:
-            found = candidate.fit_stopped(pipeline, features, outcomes, test[0], test[1].astype(dtype), weight)
+            found = candidate.fit_stopped(pipeline, features, outcomes, test[0], _learnt(spec, *test), weight)
             return pipeline, dict(found)
         return pipeline.fit(features, outcomes, **({} if weight is None else weighted)), {}
+
+
+def _learnt(spec: ProjectSpec, features: DataFrame, label: Any) -> Any:
+    """Return what a pipeline is fitted on: positions of classes, numbers, or their differences from the offset."""
+    task = tasks.of(spec)
+    outcomes = label.astype(int if task.classes else float)
+    return outcomes - task.offsets(features).ravel() if task.offset else outcomes
 
 
 class _Prefixed:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -62,7 +63,8 @@ def _attempt(form: FormName, pipeline: Pipeline, spec: ProjectSpec, folder: Path
     expected = task.predict(pipeline, candidates.frame(spec, probes))
     try:
         FORMS[form](pipeline, spec, folder / f"model.{form}")
-        Contract(form, dict(spec.features.columns), spec.label, spec.threshold, spec.task, task.outputs).write(folder)
+        contract = Contract(form, dict(spec.features.columns), spec.label, spec.threshold, spec.task, task.outputs)
+        replace(contract, offset=task.offset).write(folder)
         predicted = ServedModel(folder).predict({column: probes[column] for column in spec.features.columns})
     except Exception as error:  # noqa: BLE001  # converters raise anything; the next form is tried
         return f"{type(error).__name__} {str(error)[:200]}"

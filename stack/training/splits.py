@@ -24,6 +24,7 @@ from stack.specification.specs import ProjectSpec
 
 FOLDS = {"time": 2, "random": 5}
 """Default number of folds."""
+WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,23 @@ def folds(spec: ProjectSpec, split: Split) -> Iterator[Split]:
     by_time = spec.training.split == "time"
     every = _expanding_folds(split, count) if by_time else _random_folds(spec, split, count)
     yield from (fold for fold in every if fold.fit[spec.label].nunique() > 1 and len(fold.test))
+
+
+def backtests(spec: ProjectSpec, split: Split) -> Iterator[Split]:
+    """Yield splits whose test rows are together those of a split: for a forecast a week each, else the split itself.
+
+    A model of a series is fitted on what was known at the start of each week, as it is refitted when it is in use.
+    """
+    if not spec.forecast:
+        yield split
+        return
+    last = split.test["event_timestamp"].max()
+    for start in pd.date_range(split.boundary, last, freq=WEEK, inclusive="left" if split.boundary < last else "both"):
+        asked = split.test["event_timestamp"]
+        rows = split.test[(asked > start) & (asked <= start + WEEK)]
+        if len(rows):
+            known = split.test[split.test["label_available_at"] <= start]
+            yield Split(start, pd.concat([split.fit, known]), rows)
 
 
 def units(spec: ProjectSpec, rows: DataFrame) -> np.ndarray:

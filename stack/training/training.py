@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
@@ -23,7 +24,7 @@ from stack.registry.registry import METRICS
 from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training import candidates, dependence, evaluation, splits, trees
+from stack.training import backtest, candidates, dependence, evaluation, splits, trees
 from stack.training.evaluation import Scorer
 from stack.training.export import export
 from stack.training.search import TrialResult, Workers, search
@@ -138,15 +139,20 @@ def train(
 def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -> dict[str, float]:
     """Fit the best candidate before the holdout; return its metrics there, with the first one's interval and slices.
 
+    A forecast is fitted anew for each week of the holdout (:func:`.splits.backtests`).
+
     Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots, the permutation importance
     and the partial dependence.
     """
     spec = spec.with_threshold(best.threshold)
     scorer = Scorer.of(spec)
-    features, label = candidates.frame(spec, split.test), split.test[spec.label]
-    pipeline = candidates.fit(spec, best.candidate, best.params, split.fit)
-    answer = scorer.task.predict(pipeline, features)
-    rows = evaluation.answered(spec, split.test, answer)
+    parts = []
+    for part in splits.backtests(spec, split):
+        pipeline = candidates.fit(spec, best.candidate, best.params, part.fit)
+        answer = scorer.task.predict(pipeline, candidates.frame(spec, part.test))
+        parts.append(evaluation.answered(spec, part.test, answer))
+    rows = pd.concat(parts) if len(parts) > 1 else parts[0]
+    features, label, answer = candidates.frame(spec, rows), rows[spec.label], evaluation.answers(spec, rows)
     baseline = scorer.task.baseline(split.fit[spec.label])
     metrics = scorer.metrics(label, answer, baseline)
     for name in [scorer.headline[0], *(["cost"] if "cost" in metrics else [])]:
@@ -161,6 +167,9 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     importances.to_csv(folder / "importance.csv", index=False)
     evaluation.plots(spec, label, answer, importances, folder / "plots")
     dependence.write(pipeline, spec, features, importances, folder)
+    if spec.forecast:
+        backtest.write(spec, rows, split.fit, folder / "plots")
+        metrics |= backtest.metrics(spec, rows, split.fit)
     return metrics
 
 
