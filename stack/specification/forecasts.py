@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from stack.specification import table
-from stack.specification.sections import Spec, Zone
+from stack.specification.schedules import Zone
+from stack.specification.sections import Spec
 
 if TYPE_CHECKING:
     from stack.specification.specs import ProjectSpec

@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
 from stack.specification.addresses import Broker, Secret, SecretValues, Url
-from stack.specification.sections import Spec, Zone
+from stack.specification.schedules import Zone
+from stack.specification.sections import Spec
 
 SENSOR = r"^[a-z0-9_]+[.:][a-zA-Z0-9_]+( (mean|min|max|state|sum|change))?$"
 Sensor = Annotated[str, Field(pattern=SENSOR)]

@@ -16,6 +16,7 @@ from stack.core.settings import settings
 from stack.specification import forecasts, sections, table, tasks, yaml_errors
 from stack.specification.costs import Costs
 from stack.specification.request import RequestField
+from stack.specification.schedules import Schedules
 from stack.specification.sections import Spec, key_of
 from stack.specification.sinks import Sinks
 from stack.specification.sources import Source
@@ -59,7 +60,7 @@ class ProjectSpec(Spec):
     gate: sections.Gate = sections.Gate()
     rollout: sections.Rollout = sections.Rollout()
     monitoring: sections.Monitoring = sections.Monitoring()
-    schedules: sections.Schedules = sections.Schedules()
+    schedules: Schedules = Schedules()
     publish: Sinks = []
     """Where answers go, beside the caller: a list of sinks, each with its `kind`."""
 

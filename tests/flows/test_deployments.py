@@ -4,7 +4,7 @@ from prefect.client.orchestration import get_client
 
 from flows import automations, deployments
 from stack.specification import specs
-from stack.specification.sections import Schedules
+from stack.specification.schedules import Schedules
 from stack.specification.specs import ProjectSpec
 
 

@@ -14,7 +14,7 @@ from stack.prediction_log import predictions
 from stack.project import Project, contract
 from stack.publishing import outbox
 from stack.serving import scheduled
-from stack.specification.sections import Schedules
+from stack.specification.schedules import Schedules
 from stack.specification.sinks import File
 
 DAY, HOUR = datetime(2024, 1, 1, tzinfo=UTC), timedelta(hours=1)
