@@ -45,7 +45,9 @@ class Outcome:
     high: float
     """Where nine of ten resamples of the held-out rows have the metric."""
     naive: float
-    """Of the constant answer that fits best."""
+    """Of the best answer that needs no model ..."""
+    without: str
+    """... and what it is."""
     rows: int
     """Held out."""
     answer: dict[str, float]
@@ -56,7 +58,7 @@ class Outcome:
         answer = ", ".join(f"{name} {value:.4g}" for name, value in self.answer.items())
         return (
             f"on {self.rows:,} held-out rows a quick model has {self.metric} {self.model:.4g} ({span}), "
-            f"a constant answer {self.naive:.4g}{few}\none prediction: {answer}"
+            f"{self.without} {self.naive:.4g}{few}\none prediction: {answer}"
         )
 
 
@@ -143,6 +145,7 @@ def _latest(spec: ProjectSpec, frame: pd.DataFrame, known: str) -> pd.DataFrame:
 
 
 def _model(project: Project, split: Split) -> Outcome:
+    from stack.promotion import naive
     from stack.training import candidates
     from stack.training.evaluation import Scorer, answered, interval
     from stack.training.export import export
@@ -154,8 +157,10 @@ def _model(project: Project, split: Split) -> Outcome:
     label = split.test[spec.label].to_numpy()
     baseline = task.baseline(split.fit[spec.label])
     answer, constant = task.predict(pipeline, candidates.frame(spec, split.test)), np.tile(baseline, (len(label), 1))
-    metric = _metric(scorer, label, answer, baseline)
-    low, high = interval(spec, answered(spec, split.test, answer), baseline, metric)
+    metric, rows = _metric(scorer, label, answer, baseline), answered(spec, split.test, answer)
+    low, high = interval(spec, rows, baseline, metric)
+    best = [(other.name, other.error) for other in naive.compare(spec, rows)]
+    best += [("a constant answer", scorer.metrics(label, constant, baseline)[metric])]
     with TemporaryDirectory() as folder:
         served = export(pipeline, spec, Path(folder), split.fit.head(200))
         one = split.test.tail(1)
@@ -165,7 +170,8 @@ def _model(project: Project, split: Split) -> Outcome:
         scorer.metrics(label, answer, baseline)[metric],
         low,
         high,
-        scorer.metrics(label, constant, baseline)[metric],
+        best[0][1],
+        best[0][0],
         len(label),
         dict(zip(task.outputs, map(float, predicted[0]), strict=True)),
     )

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,9 +42,11 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 @click.option("--task", type=click.Choice(list(tasks.KINDS)), help="What is predicted.")
 @click.option("--zone", help="Time zone of instants that name none, like Europe/Berlin.")
 @click.option("--group", help="Column whose rows of the same value are held out together; none for none.")
+@click.option("--ahead", help="Of a forecast: columns that are known ahead, separated by commas.")
+@click.option("--steps", type=click.IntRange(1, 336), help="Of a forecast: how many values; a day or a week of them.")
 @click.option("--keep", help="Columns to use although they seem to give the target away, separated by commas.")
 @click.option("--unfinished", is_flag=True, help="Keep what was written though it does not run.")
-def new(name: str, place: str, unfinished: bool, **wishes: str | None) -> None:
+def new(name: str, place: str, unfinished: bool, **wishes: Any) -> None:
     """Write the project NAME from a table; asks for what is not given; off a terminal it chooses, but no target."""
     from stack.authoring import rehearsal
     from stack.authoring.scaffold import project

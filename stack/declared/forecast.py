@@ -73,12 +73,16 @@ class ForecastFeatures:
         )
 
     def on_request(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return the features of requests: how a past value differs from the last one, the calendar, and inputs."""
+        """Return the features of requests: how a past value differs from the last one, the calendar, and inputs.
+
+        Stored columns that are not among them are missing.
+        """
         label, at = self.spec.label, columns[self._time]
+        columns = {**dict.fromkeys(stored(self.spec), [None] * len(at)), **columns}
         base = np.nan_to_num(_numbers(columns[forecasts.last(label)]))
         found = {
-            name: (_numbers(columns[stored]) - base).tolist()
-            for name, stored in forecasts.changes(label, self.forecast).items()
+            name: (_numbers(columns[past]) - base).tolist()
+            for name, past in forecasts.changes(label, self.forecast).items()
         }
         micros = np.array([instant.timestamp() * 1e6 for instant in at])
         ahead = (micros / HOUR - _numbers(columns[last_at(self.spec)])) * HOUR
@@ -250,6 +254,11 @@ def schema(spec: ProjectSpec) -> dict[str, list[str]]:
     return {"series": [forecasts.last(label), *(f"{label}_{name}_value" for name in past), *others], **same}
 
 
+def stored(spec: ProjectSpec) -> list[str]:
+    """Return the stored columns of all views."""
+    return [last_at(spec), *(name for columns in schema(spec).values() for name in columns)]
+
+
 def last_at(spec: ProjectSpec) -> str:
     """Return the stored column with the instant of the last value, in hours since 1970."""
     return f"{forecasts.last(spec.label)}_at"
@@ -257,8 +266,7 @@ def last_at(spec: ProjectSpec) -> str:
 
 def on_request(spec: ProjectSpec) -> dict[str, str]:
     """Return the features that are computed for a request, and how the model reads each."""
-    stored = schema(spec)["series"]
-    return {name: kind for name, kind in spec.features.columns.items() if name not in stored}
+    return {name: kind for name, kind in spec.features.columns.items() if name not in stored(spec)}
 
 
 def _means(a_day: int) -> dict[str, int]:

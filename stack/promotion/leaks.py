@@ -68,7 +68,7 @@ def find(features: pd.DataFrame, target: pd.Series, *, classes: bool, by_time: b
     if len(positions) > ROWS:
         positions = np.sort(np.random.default_rng(0).choice(positions, ROWS, replace=False))
     y = target.to_numpy("float64")[positions]
-    if len(y) < 20 or np.ptp(y) == 0:
+    if len(y) < 20 or np.ptp(y) == 0 or features.columns.empty:
         return []
     table = _Table(_numbers(features.iloc[positions]), y, classes, by_time)
     alone = {leak.columns: leak for leak in table.alone()}

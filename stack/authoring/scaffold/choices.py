@@ -69,6 +69,14 @@ class Choices:
     """Whose rows of the same value are held out together."""
     grouped: str = ""
     """Why."""
+    later: list[Column] = field(default_factory=list)
+    """Of a forecast: what is known up to the instant of a question."""
+    every: timedelta | None = None
+    """Of a forecast: how far apart its values are."""
+    steps: int = 0
+    """Of a forecast."""
+    series: timedelta | None = None
+    """How far apart the values are of a series whose next steps are not forecast."""
     replayed: bool = False
     first: datetime | None = None
     last: datetime | None = None

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stack.authoring import templates
-from stack.authoring.scaffold import files, groups, leaking, origins, targets, times, wording
+from stack.authoring.scaffold import files, groups, leaking, origins, series, targets, times, wording
 from stack.authoring.scaffold.choices import Ask, Choices, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.authoring.scaffold.origins import Origin
@@ -22,6 +22,7 @@ from stack.core.settings import settings
 from stack.specification.fields import Datetime
 
 TEMPLATE = Path(__file__).parent / "templates" / "project.yaml.jinja"
+DAY = timedelta(days=1)
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 TEXTS = ("string", "text", "id")
 CLOCK = ("hour", "weekday", "month")
@@ -63,6 +64,7 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
         columns.append(spread[0])
         table = table.assign(**{spread[0].source: spread[1]})
     choices = choose(table, columns, target, wishes, now, ask or (lambda _, default, __: default))
+    choices = series.recognised(table, columns, choices, wishes)
     choices = groups.held_together(table, columns, choices, wishes)
     choices = leaking.left_out(table, choices, [column.strip() for column in (wishes.keep or "").split(",")])
     texts = [column.source for column in columns if column.kind in TEXTS]
@@ -95,12 +97,12 @@ def _require_free(name: str, folder: Path) -> None:
 
 def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) -> dict[str, Any]:
     """Return the values that the template inserts."""
-    hourly = choices.span < timedelta(days=14)
+    hourly = choices.every < DAY if choices.every else choices.span < 14 * DAY
     dates = [column for column in (choices.time, choices.known) if column]
     identified = [column.name for column in choices.row_key] if choices.row_key != _ids(choices) else []
     source = origin.section | ({"key": identified} if identified else {})
     source |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
-    cron = ("5 * * * *" if hourly else "5 0 * * *") if choices.keys else "0 4 * * *"
+    cron = ("5 * * * *" if hourly else "5 0 * * *") if choices.keys or choices.every else "0 4 * * *"
     zone = {} if choices.keys else {"timezone": choices.zone}
     return {
         "name": name,
@@ -111,9 +113,17 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) ->
         "rows": f"{len(table):,}",
         "columns": _columns(table, choices),
         "formulas": _formulas(choices, _windows(choices)),
-        "schedules": zone | {"ingest": cron, "monitor": "30 4 * * *"},
+        "forecast": {"every": series.words(choices.every), "steps": choices.steps} if choices.every else None,
+        "schedules": zone | {"ingest": cron, "monitor": "30 4 * * *"} | _asked(choices),
         **_times(table, choices),
     }
+
+
+def _asked(choices: Choices) -> dict[str, str]:
+    """Return when a forecast is made by itself: where nothing has to be sent with a request."""
+    if not choices.every or choices.features != choices.keys:
+        return {}
+    return {"predict": "10 * * * *" if choices.every < DAY else "30 0 * * *"}
 
 
 def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]:
@@ -127,6 +137,8 @@ def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]
         value = None if pd.isna(value) else kind.python(value.item() if hasattr(value, "item") else value)
         role = {"role": "key"} if column in choices.keys else {}
         described[column.name] = {"type": kind.name} | role | {"example": value} | _facts(column, choices)
+    for column in choices.later:
+        described[column.name] = {"type": column.field_type.name, "role": "later"} | _facts(column, choices)
     if choices.group:
         facts = _facts(choices.group, choices)
         described[choices.group.name] = {"type": choices.group.field_type.name, "role": "group"} | facts
@@ -176,6 +188,8 @@ def _facts(column: Column, choices: Choices) -> dict[str, Any]:
 
 def _formulas(choices: Choices, windows: list[str]) -> dict[str, str]:
     """Return the past of each key, its category, and the local clock."""
+    if choices.every:
+        return {}
     averaged = [column.name for column in choices.averaged]
     averaged = [choices.target.name, *averaged] if choices.keys and choices.kind.has_mean else averaged
     formulas: dict[str, str] = {}

@@ -18,6 +18,10 @@ class Wishes:
     """Column whose rows of the same value are held out together."""
     keep: str | None = None
     """Columns that are used although they give the target away, by commas."""
+    ahead: str | None = None
+    """Of a forecast: columns that are known ahead, by commas."""
+    steps: int | None = None
+    """Of a forecast: how many."""
     table: str | None = None
     """Of a database: the table or query."""
     sensor: str | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from stack.authoring.scaffold import series
 from stack.authoring.scaffold.choices import Choices
 from stack.authoring.scaffold.columns import Column
 
@@ -43,13 +44,22 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
     classes = f" of {len(choices.classes)} classes" if choices.classes else ""
     classes = f"; {line(choices.positive)} is the positive outcome" if len(choices.classes) == 2 else classes
     lines = [f"{code(choices.target.source)} is predicted ({choices.task}{classes}).", *_time_notes(choices)]
-    if choices.keys:
+    if choices.every:
+        lines.append(f"Its next {choices.steps} values are forecast, a value each {series.words(choices.every)}.")
+        if choices.later:
+            lines.append(f"**Review** {_quoted(choices.later)}: known up to now. AHEAD= those that are known ahead.")
+    elif choices.keys:
         lines.append(f"The past of {_quoted(choices.keys)} is averaged over earlier rows.")
     lines += [
         f"**Review** {code(column)} is left out: {line(reason)}. If it is known when the question is asked, write the "
         f"project anew with KEEP={code(column)}."
         for column, reason in choices.leaks.items()
     ]
+    if choices.series:
+        lines.append(
+            f"The rows are a series, a value each {series.words(choices.series)}: with TASK=forecast the next ones are "
+            "forecast from the past alone, and from columns named with AHEAD."
+        )
     if choices.group:
         of = code(choices.group.source)
         lines.append(f"The rows of each {of} are held out together: {choices.grouped}. GROUP=none splits them.")

@@ -1,0 +1,89 @@
+"""Series in a table: values at regular instants, of which the next ones are to be forecast."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from stack.authoring.scaffold.choices import Choices, named
+from stack.authoring.scaffold.columns import Column
+from stack.authoring.scaffold.wishes import Wishes
+from stack.core.errors import StackError
+from stack.specification.forecasts import DAY, UNITS
+
+REGULAR = 0.8
+"""Share of the distances between values that are equal in a series."""
+LEAST = 4 * 7 * DAY
+"""Time that a series covers at least."""
+NUMBERS = ("number", "integer", "boolean")
+
+
+def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wishes: Wishes) -> Choices:
+    """Return the choices of a forecast where the user asks for one, or the table has a series and nothing else.
+
+    Other columns are known up to the instant of a question, but those of `wishes.ahead`, which a request holds.
+
+    Raises:
+        StackError: a forecast is asked for of what is no series.
+    """
+    asked = wishes.task == "forecast"
+    if not asked and (wishes.task or choices.classes or choices.known):
+        return choices
+    every = distance(table, choices)
+    ahead = [named(columns, name.strip(), "AHEAD") for name in (wishes.ahead or "").split(",") if name.strip()]
+    others = [column for column in choices.features if column not in choices.keys]
+    if not every or choices.span < LEAST:
+        if asked:
+            raise StackError(
+                "TASK=forecast",
+                found=f"rows over {choices.span / DAY:.0f} days, {'at irregular instants' if not every else 'too few'}",
+                expected="a value at regular instants, minutes to a day apart, of each key, over four weeks at least",
+                todo="name the instant with TIME and what has a series of its own with KEYS, or leave TASK out",
+            )
+        return choices
+    if not (asked or wishes.steps or ahead or not others):
+        return replace(choices, series=every)
+    later = [column for column in others if column not in ahead]
+    unused = {
+        column.source: "it is text that is known up to now only" for column in later if column.kind not in NUMBERS
+    }
+    steps = wishes.steps or (DAY // every if every < DAY else 7)
+    return replace(
+        choices,
+        task="forecast",
+        features=[*choices.keys, *ahead],
+        later=[column for column in later if column.kind in NUMBERS],
+        averaged=[],
+        left_out=choices.left_out | unused,
+        every=every,
+        steps=steps,
+    )
+
+
+def distance(table: pd.DataFrame, choices: Choices) -> timedelta | None:
+    """Return how far apart the values of a series are; None where they are not at regular instants of a day."""
+    if choices.time is None:
+        return None
+    keys = [column.source for column in choices.keys]
+    at = choices.time.instants(table, choices.zone)
+    rows = table[keys].assign(at=at).sort_values([*keys, "at"])
+    if rows.duplicated([*keys, "at"]).mean() > 1 - REGULAR:
+        return None
+    rows = rows.drop_duplicates([*keys, "at"])
+    apart = (rows.groupby(keys, sort=False)["at"] if keys else rows["at"]).diff().dropna()
+    if apart.empty:
+        return None
+    every = pd.Timedelta(np.median(apart.to_numpy().astype("timedelta64[us]").astype(np.int64)), unit="us")
+    tolerance = pd.Timedelta(hours=1 if every == DAY else 0)  # days when the clocks change
+    same = apart.between(every - tolerance, every + tolerance).mean()
+    whole = pd.Timedelta(0) < every <= DAY and not DAY % every and not every % UNITS["min"]
+    return every.to_pytimedelta() if same >= REGULAR and whole else None
+
+
+def words(every: timedelta) -> str:
+    """Return a distance as project.yaml has it."""
+    unit = next(name for name in ("d", "h", "min") if not every % UNITS[name])
+    return f"{every // UNITS[unit]}{unit}"
