@@ -92,11 +92,11 @@ eject: setup ## Write what project.yaml declares as Python files, to be changed 
 check: setup ## Say what is wrong with a project, in seconds and before anything runs (PROJECT)
 	@$(STACK) check $(call argument,PROJECT)
 
-extras: ## Install packages that few projects need: LightGBM and XGBoost as candidates of the search (NAME=boosters)
+extras: setup ## Install packages that few projects need: LightGBM and XGBoost as candidates of the search (NAME=boosters)
 	@$(call require,NAME,name the extra: make extras NAME=boosters)
-	@$(PYTHON) -m stack.ops.bootstrap "--$$NAME"
+	@.venv/bin/python -m stack.ops.bootstrap $(call argument,NAME)
 
-example: ## Install the data of the examples, then run one: titanic, housing, insurance (NAME=titanic)
+example: ## Install the data of the examples, then run one: titanic, housing, insurance, bikes, weather (NAME=titanic)
 	@$(PYTHON) -m stack.ops.bootstrap --examples
 	@$(STACK) up --no-pipeline
 	@$(call require,NAME,name the example: make example NAME=titanic)

@@ -31,10 +31,11 @@ def main(arguments: list[str]) -> int:
     """Set up; return the exit code. Also Python 3.7 can read this module, to say what is missing."""
     if sys.version_info[:2] < OLDEST:
         return _with_newer_python(arguments)
-    unknown = [word for word in arguments if word[:2] != "--" or word[2:] not in LOCKS]
+    wanted = [word.lstrip("-") for word in arguments if word != "--"]
+    unknown = [word for word in wanted if word not in LOCKS]
     if unknown:
         return _fail("no packages are named " + ", ".join(unknown), "make extras NAME=boosters")
-    asked = [kind for kind in LOCKS if "--" + kind in arguments or (kind == "boosters" and stamp(kind).exists())]
+    asked = [kind for kind in LOCKS if kind in wanted or (kind == "boosters" and stamp(kind).exists())]
     kinds = [kind for kind in asked or ["runtime"] if not ready(kind, fingerprint(kind))]
     if not kinds:
         return 0

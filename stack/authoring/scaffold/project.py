@@ -102,7 +102,7 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) ->
     identified = [column.name for column in choices.row_key] if choices.row_key != _ids(choices) else []
     source = origin.section | ({"key": identified} if identified else {})
     source |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
-    cron = ("5 * * * *" if hourly else "5 0 * * *") if choices.keys or choices.every else "0 4 * * *"
+    cron = ("15 * * * *" if hourly else "5 0 * * *") if choices.keys or choices.every else "0 4 * * *"
     zone = {} if choices.keys else {"timezone": choices.zone}
     return {
         "name": name,
@@ -123,7 +123,7 @@ def _asked(choices: Choices) -> dict[str, str]:
     """Return when a forecast is made by itself: where nothing has to be sent with a request."""
     if not choices.every or choices.features != choices.keys:
         return {}
-    return {"predict": "10 * * * *" if choices.every < DAY else "30 0 * * *"}
+    return {"predict": "20 * * * *" if choices.every < DAY else "30 0 * * *"}
 
 
 def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]:

@@ -29,9 +29,12 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
     Raises:
         StackError: a forecast is asked for of what is no series.
     """
-    asked = wishes.task == "forecast"
-    if not asked and (wishes.task or choices.classes or choices.known):
+    given, asked = choices, wishes.task == "forecast"
+    if not asked and (wishes.task or choices.classes):
         return choices
+    single = replace(choices, keys=[])
+    if not wishes.keys and distance(table, single):  # one series needs no key
+        choices = replace(single, row_key=[choices.time] if choices.time else [])
     every = distance(table, choices)
     ahead = [named(columns, name.strip(), "AHEAD") for name in (wishes.ahead or "").split(",") if name.strip()]
     others = [column for column in choices.features if column not in choices.keys]
@@ -43,9 +46,9 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
                 expected="a value at regular instants, minutes to a day apart, of each key, over four weeks at least",
                 todo="name the instant with TIME and what has a series of its own with KEYS, or leave TASK out",
             )
-        return choices
+        return given
     if not (asked or wishes.steps or ahead or not others):
-        return replace(choices, series=every)
+        return replace(given, series=every)
     later = [column for column in others if column not in ahead]
     unused = {
         column.source: "it is text that is known up to now only" for column in later if column.kind not in NUMBERS
