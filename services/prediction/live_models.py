@@ -69,7 +69,7 @@ class LoadedModel:
             raise ModelError(f"model version {self.version}, reasons: {error}") from error
 
     def predict(self, requests: list[dict[str, Any]], instants: list[datetime]) -> tuple[OnlineRows, list[list[float]]]:
-        """Return the features at each row's instant and the predictions, a list of outputs for each row.
+        """Return the features at each row's instant and the answers, a list of numbers for each row.
 
         The warnings of the features name the numbers outside the range of training, too.
 
@@ -77,7 +77,7 @@ class LoadedModel:
         """
         features = self.features.read(requests, instants)
         try:
-            outputs = self.model.predict(features.columns)
+            outputs = self.model.answer(features.columns)
         except Exception as error:
             raise ModelError(f"model version {self.version}: {error}") from error
         if not np.isfinite(outputs).all():

@@ -72,7 +72,7 @@ class Shadow:
     ) -> None:
         outcome = "failed"
         try:
-            self.project.log.write_shadows(version, predictions, model.predict(columns), model.threshold)
+            self.project.log.write_shadows(version, predictions, model.answer(columns), model.threshold)
             outcome = "logged"
         except Exception:
             logger.exception("%s: the shadow, version %s, failed to predict", self.project.name, version)

@@ -69,6 +69,7 @@ class PredictionLog:
 
     def __init__(self, database: str, spec: ProjectSpec) -> None:
         self._database, self.spec, self._task = database, spec, tasks.of(spec)
+        self._interval = [*self._task.ends, tasks.CORRECTION] if self._task.ends else []
 
     def write(self, answered: Sequence[Prediction], *, scheduled: bool = False) -> None:
         """Write predictions in one commit, on the disk when this returns; an id that is there stays as it is.
@@ -93,8 +94,9 @@ class PredictionLog:
         Returns:
             The columns of the log, with ``event_timestamp`` for ``asked_at``; `request` and `features` spread into a
             column a field, `answer` into those of :attr:`Task.answer_dtypes`, instants as ``datetime64[us, UTC]``,
-            `label` encoded, as float64 (NaN until it is known). A feature named as a request field wins. Rows that
-            cannot be read are left out; ``attrs["unreadable"]`` is their number.
+            `label` encoded, as float64 (NaN until it is known). The ends of an interval that an answer lacks are NaN.
+            A feature named as a request field wins. Rows that cannot be read are left out; ``attrs["unreadable"]`` is
+            their number.
         """
         return self._readable(self._asked([*COLUMNS.values()], since, until), self._frame)
 
@@ -128,18 +130,18 @@ class PredictionLog:
         """Read the labelled predictions asked in (since, until], without their features.
 
         Returns:
-            ``event_timestamp`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task and
-            ``label``, ordered by ``event_timestamp``.
+            ``event_timestamp`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task, the ends of
+            intervals with the correction in them, and ``label``, ordered by ``event_timestamp``.
         """
         columns = [COLUMNS[name] for name in ("asked_at", "model_version", "answer", "label")]
         query = self._asked(columns, since, until).where(predictions.c.label.is_not(None))
-        names = [TIME, "model_version", *self._task.outputs, "label"]
+        names = [TIME, "model_version", *self._interval, *self._task.outputs, "label"]
 
         def frame(rows: Sequence[RowMapping]) -> pd.DataFrame:
             outcomes = pd.DataFrame(map(self._values, rows), columns=names)
             outcomes[TIME] = Datetime().from_log(outcomes[TIME])
             outcomes = outcomes.astype(dict.fromkeys(names[2:], "float64"))
-            _require_finite(outcomes[names[2:]])
+            _require_finite(outcomes[[*self._task.outputs, "label"]])
             return outcomes
 
         return self._readable(query, frame)
@@ -222,7 +224,7 @@ class PredictionLog:
         """Return stored rows as :meth:`read` describes them."""
         spec, answer_dtypes = self.spec, self._task.answer_dtypes
         names = ["id", TIME, "answered_at", "event_key", "features_at", "model_version", *answer_dtypes, "label"]
-        names += ["label_at", *spec.request, *spec.features.columns]
+        names += [*self._interval, "label_at", *spec.request, *spec.features.columns]
         frame = pd.DataFrame(map(self._values, rows), columns=list(dict.fromkeys(names)))
         for column in TIMES:
             frame[column] = Datetime().from_log(frame[column])
@@ -232,9 +234,9 @@ class PredictionLog:
         frame = frame.astype(numbers)
         _require_finite(frame[[*numbers]].fillna(0))
         categories = dict.fromkeys(spec.column_types("category"), object)
-        if frame[[*answer_dtypes]].isna().any(axis=None):
+        if frame[[name for name in answer_dtypes if name not in self._task.ends]].isna().any(axis=None):
             raise ValueError("found a row without an answer")
-        frame = frame.astype({"label": "float64", **answer_dtypes, **categories})
+        frame = frame.astype(dict.fromkeys(["label", *self._interval], "float64") | {**answer_dtypes, **categories})
         _require_finite(frame[[*self._task.outputs]])
         _require_finite(frame[["label"]].dropna())
         return frame

@@ -293,5 +293,5 @@ def served(spec: ProjectSpec, model: ServedModel, reference: DataFrame) -> tuple
     """
     predicted = model.predict({name: reference[name] for name in model.columns})
     row: dict[str, Any] = {name: [reference[name].iloc[0]] for name in model.columns}
-    seconds = timeit.repeat(lambda: model.predict(row), number=1, repeat=LATENCY_CALLS)
+    seconds = timeit.repeat(lambda: model.answer(row), number=1, repeat=LATENCY_CALLS)
     return tasks.of(spec).difference(predicted, answers(spec, reference)), 1000 * median(seconds)

@@ -39,8 +39,8 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     print(f"{len(frame):,} labelled rows with their features; the recipe has {recipe['rows']:,}", flush=True)
     frame = training.ordered(spec, frame, cutoff)
     choice = TrialResult(0, recipe["candidate"], recipe["params"], threshold=recipe.get("threshold"))
-    steps.evaluate(spec, frame, cutoff, choice, out)
-    training.refit(spec, frame, choice, out)
+    metrics = steps.evaluate(spec, frame, cutoff, choice, out)
+    training.refit(spec, frame, choice, out, metrics.get("correction", 0.0))
     print(f"{recipe['candidate']} is fitted before the holdout, measured there, and fitted on all rows", flush=True)
 
 

@@ -107,11 +107,11 @@ def features(project: str, cutoff: datetime, raw: Path, rows: Path) -> None:
 @stage(instant_option("cutoff"), *PROTOCOL, path("rows"), path("model"))
 def train(project: str, cutoff: datetime, rows: Path, model: Path, **chosen: int | None) -> None:
     """Train on ROWS; write the served form, its reference and the choice of the search into the folder MODEL."""
-    from stack.training import training
+    from stack.training import intervals, splits, training
 
     spec, frame, report = specification(project, **chosen), pd.read_parquet(rows), reporter("train")
     choice = steps.search(spec, frame, cutoff, report)
-    training.refit(spec, frame, choice, model)
+    training.refit(spec, frame, choice, model, intervals.correction(spec, splits.holdout(spec, frame, cutoff)))
     steps.write_choice(choice, model)
     report(f"{choice.candidate} is fitted on {len(frame):,} rows")
 

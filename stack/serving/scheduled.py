@@ -83,9 +83,7 @@ def predict(project: Project, version: Version, model: ServedModel, requests: Da
     spec, task, answered_at = project.spec, project.task, datetime.now(UTC)
     frame = features.training_set(project, requests.rename(columns={"asked_at": "event_timestamp"}))
     seen = frame[[*spec.features.columns]]
-    outputs = model.predict({column: seen[column] for column in spec.features.columns}).reshape(
-        len(frame), len(task.outputs)
-    )
+    outputs = model.answer({column: seen[column] for column in spec.features.columns})
     rows = zip(_records(requests), _records(seen), outputs.tolist(), strict=True)
     for request, values, output in rows:
         yield Prediction(

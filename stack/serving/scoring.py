@@ -72,8 +72,7 @@ def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
 
 def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:
     task = tasks.of(spec)
-    outputs = model.predict({column: frame[column] for column in spec.features.columns})
-    rows = outputs.reshape(len(frame), len(task.outputs)).tolist()
+    rows = model.answer({column: frame[column] for column in spec.features.columns}).tolist()
     replies = [task.columns(task.reply(row, model.threshold)) for row in rows]
     answers = DataFrame(replies, columns=list(task.answer_dtypes), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)

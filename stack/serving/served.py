@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from stack.serving import _compat, reasons
+from stack.serving import _compat, intervals, reasons
 from stack.serving.reasons import Explainer, Features, Reasons, Unit
 from stack.specification import tasks
 
@@ -41,6 +41,10 @@ class Contract:
     """The columns of a prediction, in order."""
     offset: str = ""
     """Column that the model's answer is added to, 0 where it is missing."""
+    interval: float | None = None
+    """Share of the outcomes that the intervals of ``low.onnx`` and ``high.onnx`` hold."""
+    correction: float = 0.0
+    """What is added to both ends of an interval, from the errors on the holdout."""
 
     @property
     def unit(self) -> Unit:
@@ -74,6 +78,9 @@ class ServedModel:
         self.ranges, self._background = read_ranges(folder), reasons.read_background(folder)
         load = _onnx if self.form == "onnx" else _skops
         self._predict = load(folder / f"model.{self.form}", contract)
+        self.correction = contract.correction
+        """What is added to both ends of an interval; a newer one may replace it."""
+        self._ends = [_onnx(folder / f"{end}.onnx", contract) for end in tasks.ENDS] if contract.interval else []
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Predict n rows from every column of the contract, each a list, an array or a series of n values.
@@ -86,8 +93,21 @@ class ServedModel:
             return np.empty((0, len(self.outputs)))
         return self._outputs(self._features(columns, rows))
 
+    def answer(self, columns: Mapping[str, Any]) -> np.ndarray:
+        """Return what the replies to n rows are made of, (n, outputs).
+
+        A model with intervals adds three columns: low, high, and the correction that is in both.
+        """
+        outputs = self.predict(columns)
+        if not self._ends or not len(outputs):
+            return outputs
+        features, correction = self._features(columns, len(outputs)), self.correction
+        quantiles = self._moved(features, np.hstack([predict(features) for predict in self._ends]))
+        ends = intervals.around(outputs, quantiles, correction)
+        return np.column_stack([outputs, ends, np.full(len(outputs), correction)])
+
     def explain(self, columns: Mapping[str, Any], outputs: np.ndarray) -> list[Reasons]:
-        """Explain the predictions (n, outputs) of n rows, one after the other.
+        """Explain the answers of n rows, which begin with their predictions, one after the other.
 
         Raises:
             UnexplainableError: the folder has no background rows.
@@ -95,7 +115,8 @@ class ServedModel:
         """
         features = self._features(columns, len(outputs))
         rows = (Features(*(part[at : at + 1] for part in features)) for at in range(len(outputs)))
-        return [self._explainer.explain(row, output) for row, output in zip(rows, outputs, strict=True)]
+        predictions = outputs[:, : len(self.outputs)]
+        return [self._explainer.explain(row, output) for row, output in zip(rows, predictions, strict=True)]
 
     def outside(self, columns: Mapping[str, Sequence[Any]]) -> list[list[str]]:
         """Return for each of n rows the warnings about numbers outside the range of training."""
@@ -119,10 +140,14 @@ class ServedModel:
         return Features(numbers(columns, self._numbers, rows), categories(columns, self._categories, rows))
 
     def _outputs(self, features: Features) -> np.ndarray:
-        answer = self._predict(features)[:, -len(self.outputs) :]  # of two classes the second one says it all
-        if self.contract.offset:
-            answer = answer + np.nan_to_num(features.numbers[:, [self._numbers.index(self.contract.offset)]])
-        return answer
+        # Of two classes the second one says it all.
+        return self._moved(features, self._predict(features)[:, -len(self.outputs) :])
+
+    def _moved(self, features: Features, answer: np.ndarray) -> np.ndarray:
+        """Add the offset to answers of an ONNX form or pipeline."""
+        if not self.contract.offset:
+            return answer
+        return np.asarray(answer + np.nan_to_num(features.numbers[:, [self._numbers.index(self.contract.offset)]]))
 
 
 def write_ranges(folder: Path, frame: Any, names: Sequence[str]) -> None:

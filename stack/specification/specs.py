@@ -46,6 +46,9 @@ class ProjectSpec(Spec):
     """Binary: the decision is positive from this probability on; `costs` choose it instead."""
     costs: Costs | None = None
     """Binary: what wrong decisions cost; the threshold of each model follows."""
+    interval: float | None = Field(None, gt=0, lt=1)
+    """Of a number or a forecast: answers have the ends, `low` and `high`, of an interval that holds this share of the
+    outcomes; none when left out."""
     package: str = ""
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
     clock: sections.Clock = sections.Clock()
@@ -124,6 +127,12 @@ class ProjectSpec(Spec):
             raise ValueError("threshold: left out, as costs choose it")
         if self.gate.metric == "cost" and not self.costs:
             raise ValueError("gate.metric: with a section costs alone")
+        return self
+
+    @model_validator(mode="after")
+    def _has_intervals(self) -> Self:
+        if self.interval and not tasks.KINDS[self.task].numeric:
+            raise ValueError(f"interval: of a regression or a forecast alone, this is a {self.task} task")
         return self
 
     def with_threshold(self, threshold: float | None) -> Self:

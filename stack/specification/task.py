@@ -63,6 +63,8 @@ class Task(ABC):
     outcome_type: Any
     """The type of an outcome in a pydantic model of strict types."""
     outcome_example: Any
+    ends: tuple[str, ...] = ()
+    """Columns of an answer's interval, where the project has them."""
     offset: str = ""
     """Feature column that the answer of a pipeline is added to."""
 
@@ -155,8 +157,8 @@ class Task(ABC):
         """Return a row's answer (outputs,) as a caller gets it."""
 
     def columns(self, reply: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a reply as a row of a frame, with the columns of :attr:`answer_dtypes`."""
-        return dict(reply)
+        """Return a reply as a row of a frame, with the columns of :attr:`answer_dtypes`; an absent interval is None."""
+        return {**dict.fromkeys(self.ends), **reply}
 
     @abstractmethod
     def reply_fields(self, label: str) -> Fields:

@@ -17,9 +17,23 @@ if TYPE_CHECKING:
 
     from stack.specification.specs import ProjectSpec
 
-__all__ = ["KINDS", "Binary", "Forecast", "Multiclass", "Regression", "Task", "answering", "of", "suited"]
+__all__ = [
+    "CORRECTION",
+    "ENDS",
+    "KINDS",
+    "Binary",
+    "Forecast",
+    "Multiclass",
+    "Regression",
+    "Task",
+    "answering",
+    "of",
+    "suited",
+]
 
 PREFIX = "probability_"
+ENDS, CORRECTION = ("low", "high"), "correction"
+"""The interval of an answer, and what the newest errors have added to both of its ends."""
 RARE = 0.1
 
 
@@ -226,12 +240,15 @@ class Regression(Task):
         return super().difference(answer, expected) / max(largest(as_array(expected)), CLIP)
 
     def reply(self, answer: Sequence[float], threshold: float) -> dict[str, Any]:
-        """Return ``prediction``."""
-        return {"prediction": float(answer[0])}
+        """Return ``prediction``; with an interval ``low``, ``high`` and the ``correction`` in both, too."""
+        return dict(zip((*self.outputs, *ENDS, CORRECTION), map(float, answer), strict=False))
 
     def reply_fields(self, label: str) -> Fields:
-        """Describe ``prediction``."""
-        return {"prediction": (float, {"description": f"Predicted value of {label}"})}
+        """Describe ``prediction``, and the ends of its interval."""
+        text = "end of the interval around the prediction; absent where the version that answers has none"
+        end: dict[str, Any] = {"default": None, "exclude_if": lambda end: end is None}
+        ends = {name: (float | None, {**end, "description": f"{name.title()} {text}"}) for name in self.ends}
+        return {"prediction": (float, {"description": f"Predicted value of {label}"}), **ends}
 
 
 class Forecast(Regression):
@@ -261,6 +278,8 @@ def of(spec: ProjectSpec) -> Task:
     """Return the task of a project."""
     task = KINDS[spec.task](spec.classes)
     task.offset = spec.features.offset
+    if spec.interval:
+        task.ends, task.answer_dtypes = ENDS, {**task.answer_dtypes, **dict.fromkeys(ENDS, "float64")}
     return task
 
 

@@ -39,7 +39,7 @@ class PortableModel:
 
         Returns:
             The endpoint's replies: ``probability`` and ``decision``, or ``probabilities`` and ``decision``, or
-            ``prediction``.
+            ``prediction``, with ``low``, ``high`` and the ``correction`` in both where the model has intervals.
 
         Raises:
             StackError: a field is missing, unknown or of another type; names the row and the field.
@@ -53,7 +53,7 @@ class PortableModel:
             columns[name] = [_value(number, name, field, row) for number, row in enumerate(rows)]
         if self._on_request:
             columns |= self._on_request({name: [request[name] for request in requests] for name in self.fields})
-        answers = self._model.predict({name: columns[name] for name in self._model.columns})
+        answers = self._model.answer({name: columns[name] for name in self._model.columns})
         return [reply(self._model.contract, answer) for answer in answers.tolist()]
 
 

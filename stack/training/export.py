@@ -41,10 +41,10 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
     Raises:
         StackError: neither form predicts within ``gate.max_served_difference`` of the pipeline.
     """
-    probes, problems = _probes(spec, sample), []
+    rows, problems = probes(spec, sample), []
     for form in FORMS:
         with TemporaryDirectory() as written:
-            problem = _attempt(form, pipeline, spec, Path(written), probes)
+            problem = _attempt(form, pipeline, spec, Path(written), rows)
             if not problem:
                 shutil.copytree(written, folder, dirs_exist_ok=True)
                 return ServedModel(folder)
@@ -57,22 +57,22 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
     )
 
 
-def _attempt(form: FormName, pipeline: Pipeline, spec: ProjectSpec, folder: Path, probes: DataFrame) -> str:
+def _attempt(form: FormName, pipeline: Pipeline, spec: ProjectSpec, folder: Path, rows: DataFrame) -> str:
     """Write a form and compare it with the pipeline; return its problem, empty when there is none."""
     task = tasks.of(spec)
-    expected = task.predict(pipeline, candidates.frame(spec, probes))
+    expected = task.predict(pipeline, candidates.frame(spec, rows))
     try:
         FORMS[form](pipeline, spec, folder / f"model.{form}")
         contract = Contract(form, dict(spec.features.columns), spec.label, spec.threshold, spec.task, task.outputs)
         replace(contract, offset=task.offset).write(folder)
-        predicted = ServedModel(folder).predict({column: probes[column] for column in spec.features.columns})
+        predicted = ServedModel(folder).predict({column: rows[column] for column in spec.features.columns})
     except Exception as error:  # noqa: BLE001  # converters raise anything; the next form is tried
         return f"{type(error).__name__} {str(error)[:200]}"
     difference = task.difference(predicted, expected)
     return "" if difference <= spec.gate.max_served_difference else f"predictions differ by {difference:.1e}"
 
 
-def _probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
+def probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
     """Return the sample as it is, then with a third of its numbers missing, then with unknown categories."""
     numbers, strings = spec.column_types("number"), spec.column_types("category")
     holes = sample.copy()
@@ -81,7 +81,8 @@ def _probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
     return pd.concat([sample, holes, frames.with_columns(sample, dict.fromkeys(strings, UNKNOWN))], ignore_index=True)
 
 
-def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
+def write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
+    """Write a fitted pipeline as ONNX."""
     numbers, strings = len(spec.column_types("number")), len(spec.column_types("category"))
     _compat.register_converter(pipeline[-1])
     tensors = [("numbers", FloatTensorType, numbers), ("categories", StringTensorType, strings)]
@@ -96,7 +97,7 @@ def _write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
 
 
 FORMS: dict[FormName, Callable[[Pipeline, ProjectSpec, Path], None]] = {
-    "onnx": _write_onnx,
+    "onnx": write_onnx,
     "skops": lambda pipeline, _, path: skops.io.dump(pipeline, path),
 }
 

@@ -24,7 +24,7 @@ from stack.registry.registry import METRICS
 from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training import backtest, candidates, dependence, evaluation, splits, trees
+from stack.training import backtest, candidates, dependence, evaluation, intervals, splits, trees
 from stack.training.evaluation import Scorer
 from stack.training.export import export
 from stack.training.search import TrialResult, Workers, search
@@ -122,7 +122,7 @@ def train(
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
         metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: {_figures(scorer, metrics)}")
-        final = refit(spec, rows, best, folder)
+        final = refit(spec, rows, best, folder, metrics.get("correction", 0.0))
         protocol = {"seed": spec.training.seed, "trials": spec.training.trials, "boundary": split.boundary.isoformat()}
         sizes = {"fit_rows": len(split.fit), "holdout_rows": len(split.test)}
         with step("log to MLflow"):
@@ -151,10 +151,10 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
         pipeline = candidates.fit(spec, best.candidate, best.params, part.fit)
         answer = scorer.task.predict(pipeline, candidates.frame(spec, part.test))
         parts.append(evaluation.answered(spec, part.test, answer))
-    rows = pd.concat(parts) if len(parts) > 1 else parts[0]
+    rows, of_intervals = intervals.measure(spec, split, pd.concat(parts) if len(parts) > 1 else parts[0])
     features, label, answer = candidates.frame(spec, rows), rows[spec.label], evaluation.answers(spec, rows)
     baseline = scorer.task.baseline(split.fit[spec.label])
-    metrics = scorer.metrics(label, answer, baseline)
+    metrics = scorer.metrics(label, answer, baseline) | of_intervals
     for name in [scorer.headline[0], *(["cost"] if "cost" in metrics else [])]:
         metrics[f"{name}.low"], metrics[f"{name}.high"] = evaluation.interval(spec, rows, baseline, name)
     for column in spec.gate.slices:
@@ -174,8 +174,8 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
 
 
 @step("refit on all rows")
-def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) -> Pipeline:
-    """Fit the best candidate on every row.
+def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path, correction: float = 0.0) -> Pipeline:
+    """Fit the best candidate on every row, and the quantiles of its intervals, with their correction.
 
     Writes the served form with the ranges of its numbers and the background rows of its reasons, and
     ``reference/reference.parquet``: a sample of the rows with the pipeline's own predictions, which the gate compares
@@ -186,6 +186,8 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path) 
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
     with step("export to ONNX"):
         model = export(pipeline, spec, folder / artifacts.SERVED, sample.head(EXPORT_ROWS))
+    if spec.interval:
+        intervals.write(spec, frame, folder / artifacts.SERVED, sample.head(EXPORT_ROWS), correction)
     served.write_ranges(folder / artifacts.SERVED, frame, spec.column_types("number"))
     answer = tasks.of(spec).predict(pipeline, candidates.frame(spec, sample))
     background = candidates.frame(spec, sample).iloc[reasons.choose(model.contract.unit, answer)]
@@ -275,4 +277,5 @@ def _write(spec: ProjectSpec, rows: DataFrame, keys: list[str], path: Path) -> N
     """Write the keys of rows with their features, label and predictions."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = [*keys, *spec.features.columns, spec.label, *tasks.of(spec).outputs]
+    columns += [end for end in tasks.of(spec).ends if end in rows]
     rows[columns].to_parquet(path, index=False)

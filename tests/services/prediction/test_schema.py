@@ -156,7 +156,7 @@ def test_a_wrong_feedback_body_is_told_the_right_one(body):
 @pytest.mark.parametrize("output", [float("inf"), float("-inf"), float("nan")])
 def test_a_prediction_that_json_cannot_hold_is_refused(output):
     features = SimpleNamespace(read=lambda *_: SimpleNamespace(columns={}))
-    model = SimpleNamespace(predict=lambda _: np.array([[1.0], [output]]))
+    model = SimpleNamespace(answer=lambda _: np.array([[1.0], [output]]))
     with pytest.raises(ValueError, match="no finite number"):
         LoadedModel("1", model, features, datetime.now(UTC)).predict([{}, {}], [])
 
