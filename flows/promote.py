@@ -40,6 +40,14 @@ def judge(project: Project) -> Decision:
 
 
 @task(timeout_seconds=5 * MINUTE, **RETRIES)
+def describe(project: Project, decision: Decision) -> str:
+    """Write the card of the version; return its address."""
+    from stack.promotion import card
+
+    return card.write(project, decision)
+
+
+@task(timeout_seconds=5 * MINUTE, **RETRIES)
 def decide(project: Project, decision: Decision, wall: datetime) -> None:
     """Make the version champion, or first canary, when it passed; either way the audit keeps the decision."""
     passed = decisions.try_out if decision.champion and project.spec.rollout.canary else decisions.promote
@@ -97,6 +105,9 @@ def promote(project: str) -> bool:
         return False
     decision = judge(opened)
     create_markdown_artifact(decision.markdown(), key=artifact_key(project, "gate"))
+    # A card that cannot be written holds no version up.
+    card = describe(opened, decision, return_state=True)
+    log.info("card: %s", card.result(raise_on_failure=False))
     for reason in decision.reasons:
         (log.info if reason.ok else log.warning)("%s", reason)
     if not decision.passed:

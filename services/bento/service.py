@@ -74,7 +74,7 @@ def packaged_spec() -> ProjectSpec:
 def packaged_service() -> bentoml.Service[Any]:
     """Return the service of the one project of a Bento."""
     spec = packaged_spec()
-    on_request = contract.on_request(spec.name)
+    on_request = None if spec.forecast else contract.on_request(spec.name)
     return build(spec, PortableModel(MODEL, on_request), (MODEL / "version").read_text())
 
 

@@ -29,6 +29,8 @@ class ModelSummary:
     cutoff: str
     data: str
     code: str
+    card: str
+    """Address of its card; empty when it has none."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ def card(settings: Settings, name: str) -> Card:
         title=project.spec.title,
         clock=project.spec.clock.kind,
         now=read("clock", project.clock.now),
-        champion=_summary(champion),
+        champion=_summary(settings, champion),
         has_none=champion is None and not any(problem.startswith("champion:") for problem in problems),
-        challenger=_summary(read("challenger", project.registry.challenger)),
+        challenger=_summary(settings, read("challenger", project.registry.challenger)),
         decisions=(read("audit", decisions.entries, project, DECISIONS) or [])[::-1],
         report=next(report_index.reports(settings, name), None),
         quarantine=report_index.quarantined(settings, name),
@@ -87,7 +89,7 @@ def card(settings: Settings, name: str) -> Card:
     )
 
 
-def _summary(version: Version | None) -> ModelSummary | None:
+def _summary(settings: Settings, version: Version | None) -> ModelSummary | None:
     if version is None:
         return None
     return ModelSummary(
@@ -97,4 +99,5 @@ def _summary(version: Version | None) -> ModelSummary | None:
         cutoff=version.tags.get("stack.cutoff", ""),
         data=version.tags.get("stack.data_revision", "")[:8],
         code=version.tags.get("stack.code_version", "")[:8],
+        card=report_index.card(settings, version),
     )

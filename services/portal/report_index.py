@@ -11,6 +11,7 @@ from typing import Any
 from stack.core import pages
 from stack.core.settings import Settings
 from stack.lake.windows import checked_out
+from stack.registry.registry import Version
 
 INSTANT = "%Y%m%dT%H%M%SZ"
 HEADLINE = {"headline": ["log_loss", "auc"]}
@@ -47,6 +48,12 @@ def index(settings: Settings, project: str) -> ReportIndex:
         sweeps=sorted((page.name for page in folder.glob(pages.sweep("*"))), reverse=True),
         replay_page=(folder / pages.REPLAY).is_file(),
     )
+
+
+def card(settings: Settings, version: Version) -> str:
+    """Return the address of the card of a version; empty when it has none."""
+    name = pages.card(version.version)
+    return f"/reports/{version.name}/{name}" if (settings.pages / version.name / name).is_file() else ""
 
 
 def reports(settings: Settings, project: str) -> Iterator[dict[str, Any]]:

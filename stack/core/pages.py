@@ -9,3 +9,8 @@ PROFILE = "profile.html"
 def sweep(cutoff: str) -> str:
     """Return the name of a sweep's page; ``*`` gives the pattern that matches all of them."""
     return f"sweep-{cutoff}.html"
+
+
+def card(version: str) -> str:
+    """Return the name of the card of a version."""
+    return f"card-{version}.html"

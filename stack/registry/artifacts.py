@@ -76,6 +76,14 @@ def download(settings: Settings, version: Version, name: str, folder: Path) -> N
         raise
 
 
+def file(settings: Settings, version: Version, path: str) -> bytes:
+    """Return the content of a file of the version's run."""
+    with rest.client(settings) as client:
+        answer = client.get(_compat.proxied(_root(client, version), path))
+        rest.refuse(answer)
+        return answer.content
+
+
 def upload(settings: Settings, version: Version, name: str, files: Mapping[str, bytes]) -> None:
     """Add files to an artifact folder of the version's run."""
     with rest.client(settings) as client:

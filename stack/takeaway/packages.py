@@ -13,12 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import yaml
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.declared import features
 from stack.project import Project, contract
+from stack.promotion import card
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.reasons import BACKGROUND
@@ -92,7 +94,7 @@ dependencies = {requirements}
 packages = {packages}
 
 [tool.setuptools.package-data]
-"*" = ["*.json", "*.onnx", "*.skops"]
+"*" = ["*.json", "*.md", "*.onnx", "*.skops"]
 """
 
 
@@ -164,6 +166,10 @@ def fetch(project: Project, champion: Version, folder: Path) -> dict[str, Any]:
     """Fetch the champion without the rows that its reasons compare with: they are data; return ``request.json``."""
     artifacts.fetch(project.settings, champion, folder)
     (folder / BACKGROUND).unlink(missing_ok=True)
+    with suppress(httpx.HTTPStatusError):  # a version of an early release has no card
+        (folder / card.MARKDOWN).write_bytes(
+            artifacts.file(project.settings, champion, f"{card.FOLDER}/{card.MARKDOWN}")
+        )
     return describe(project.spec, folder)
 
 

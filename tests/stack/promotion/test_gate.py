@@ -11,7 +11,7 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.promotion import challengers, gate
+from stack.promotion import card, challengers, gate
 from stack.promotion.comparison import ChampionComparison, difference
 from stack.promotion.leaks import Leak
 from stack.registry import artifacts
@@ -292,6 +292,35 @@ def test_from_the_first_model_to_the_next(tracked, towns, toy_rows):
     assert (version.version, version.tag("stack.gate")) == (third.version, "passed" if decision.passed else "refused")
     with artifacts.folder(tracked, version, "gate") as folder:
         assert json.loads((folder / "gate.json").read_text())["version"] == third.version
+
+
+def test_a_card_says_what_a_version_is_made_of_and_how_good_it_is(tracked, towns, toy_rows):
+    project = Project(tracked, towns)
+    if project.registry.challenger() is None:
+        train(tracked, towns, toy_rows(6000, days=40), DAYS)
+    decision = gate.run(project)
+    address = card.write(project, decision)
+    version = project.registry.numbered(decision.version)
+    text = artifacts.file(tracked, version, "card/card.md").decode()
+    with artifacts.folder(tracked, version, "recipe") as folder:
+        recipe = json.loads((folder / "recipe.json").read_text())
+    for part in (
+        f"{recipe['rows']:,} rows",
+        recipe["candidate"],
+        version.run_id,
+        "| auc |",
+        "| log_loss |",
+        *towns.features.columns,
+    ):
+        assert part in text, part
+    assert decision.basis in text
+    page = tracked.pages / towns.name / address.rpartition("/")[2]
+    assert page.read_bytes() == artifacts.file(tracked, version, "card/card.html")
+    html = page.read_text()
+    assert "<table>" in html and "data:image/png;base64," in html
+    assert "<script" not in html and "http" not in html.replace("http-equiv", "").replace(
+        tracked.address("prediction"), ""
+    )
 
 
 @pytest.fixture(scope="module")
