@@ -16,6 +16,7 @@ from monitoring import _compat, significance
 from monitoring.frames import TIME, Outcomes
 from monitoring.rules import LEAST_ROWS
 from stack.kit.drift import Sample
+from stack.serving.intervals import coverage
 from stack.serving.observed import NEW_ROWS, has_time
 from stack.specification import tasks
 from stack.specification.sections import Monitoring
@@ -112,6 +113,13 @@ class WindowComparison:
     def performance(self) -> dict[str, float | None] | None:
         """The scores of the labelled predictions; None where they are too few for any."""
         return measure(self.spec, self.current) if self.judged >= LEAST_ROWS else None
+
+    @cached_property
+    def coverage(self) -> float | None:
+        """The share of the outcomes inside their intervals; None without intervals, or where they are too few."""
+        ends = [*tasks.of(self.spec).ends]
+        rows = labelled(self.current, ends, self.spec.label)
+        return coverage(rows[self.spec.label], rows[ends]) if ends and len(rows) >= LEAST_ROWS else None
 
     @cached_property
     def lost(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ class Outcomes:
 
 
 def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
-    """Keep feature columns, outputs, label, time and age: numbers as float64, categories as objects, times naive UTC.
+    """Keep feature columns and those of :func:`prediction_columns`, numbers as float64, times naive UTC.
 
     Raises:
         StackError: a feature column is missing; `where` names the frame.
@@ -46,8 +46,9 @@ def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
 
 
 def prediction_columns(spec: ProjectSpec, frame: DataFrame) -> DataFrame:
-    """Keep outputs, label, time and age of the features, each where the frame has it."""
-    numbers = [column for column in (*tasks.of(spec).outputs, spec.label) if column in frame]
+    """Keep outputs, ends of intervals, label, time and age of the features, each where the frame has it."""
+    task = tasks.of(spec)
+    numbers = [column for column in (*task.outputs, *task.ends, spec.label) if column in frame]
     kept = DataFrame({column: to_numeric(frame[column]).astype("float64") for column in numbers}, index=frame.index)
     if TIME in frame:
         kept[TIME] = to_datetime(frame[TIME], utc=True).dt.tz_localize(None)

@@ -20,6 +20,7 @@ from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training.evaluation import NAMES, measure, scores
 
+COVERAGE = "Outcomes inside their intervals"
 Measure = Callable[[WindowComparison], float | None]
 Draw = Callable[[WindowComparison], Sequence[MetricOrContainer]]
 Panels = Callable[[ProjectSpec], Sequence[DashboardPanelPlot]]
@@ -140,6 +141,11 @@ def _labelled_scores(window: WindowComparison) -> list[MetricOrContainer]:
     ]
 
 
+def _coverage(window: WindowComparison) -> list[MetricOrContainer]:
+    share = window.coverage
+    return [] if share is None else [MonitoredValue(name="coverage", title=COVERAGE, value=share)]
+
+
 METRICS: tuple[MonitoredMetric, ...] = (
     MonitoredMetric(
         "drift",
@@ -190,6 +196,14 @@ METRICS: tuple[MonitoredMetric, ...] = (
             _line(NAMES.get(score, score), _panel_metric("LabelledScore", score=score)) for score in scores(spec)
         ],
     ),
+    MonitoredMetric(
+        "coverage",
+        measure=lambda window: window.coverage,
+        rule=rules.coverage,
+        draw=_coverage,
+        panels=lambda spec: [_line(COVERAGE, _panel_metric("MonitoredValue", name="coverage"))] * bool(spec.interval),
+    ),
+    MonitoredMetric("interval", measure=lambda window: window.spec.interval),
     MonitoredMetric("trained_on", measure=lambda window: window.current.attrs.get("trained_on")),
     MonitoredMetric("unreadable", measure=lambda window: window.current.attrs.get("unreadable"), rule=rules.unreadable),
     MonitoredMetric("bias", measure=lambda window: window.outcomes.bias, rule=rules.bias),

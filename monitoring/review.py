@@ -7,11 +7,13 @@ from monitoring import reports
 from monitoring.reports import Report
 from stack.project import Project
 from stack.registry import artifacts
-from stack.serving import observed
+from stack.serving import corrections, observed
 
 
 def champion(project: Project, at: datetime, created_at: datetime) -> Report:
     """Compare the window before `at` with the champion's training reference; save the report, and log it to MLflow.
+
+    The intervals of the answers to come are corrected by the newest labels.
 
     Args:
         project: the project.
@@ -19,19 +21,21 @@ def champion(project: Project, at: datetime, created_at: datetime) -> Report:
         created_at: instant on the wall clock.
     """
     version = project.registry.require_champion()
+    judged = observed.judged(project, version, at)
     current, *others = observed.window(project, version, at)
     report = reports.run(
         project,
         observed.reference(project, version, honest=bool(others)),
         current,
         other=next(iter(others), None),
-        labelled=observed.judged(project, version, at),
+        labelled=judged,
         cutoff=version.cutoff,
         trained=newest.cutoff if (newest := project.registry.tagged({}, "DESC")) else None,
         at=at,
         name=f"{at:%Y%m%dT%H%M%SZ}",
         created_at=created_at,
     )
+    corrections.update(project, version, judged, at)
     reasons = [reason.text for reason in report.verdict.reasons]
     record = json.dumps({"at": at.isoformat(), "summary": report.verdict.summary, "reasons": reasons}, indent=1)
     artifacts.upload(project.settings, version, "monitoring", {f"{report.name}.json": record.encode()})

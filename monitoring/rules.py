@@ -108,6 +108,23 @@ def performance(history: History) -> Reason | None:
     )
 
 
+def coverage(history: History) -> Reason | None:
+    """Give notice when the intervals hold a smaller or a larger share of the outcomes than they should."""
+    level, limit = history.last.measured.get("interval"), history.policy.max_coverage_gap
+    if level is None:
+        return None
+    share = history.last.measured.get("coverage")
+    if share is None:
+        return Reason("coverage", None, limit, "none", f"coverage: fewer than {LEAST_ROWS} outcomes with an interval")
+
+    def breaks(window: Window) -> bool:
+        return abs(window.measured.get("coverage", level) - level) > limit
+
+    action, windows = history.alarm(breaks, "notice")
+    text = f"coverage: {share:.0%} of the outcomes are inside their {level:.0%} intervals, limit {limit:.0%} off"
+    return Reason("coverage", share, limit, action, f"{text}{windows}")
+
+
 def unreadable(history: History) -> Reason | None:
     """Tell how many logged predictions cannot be read; they are in no figure of the report."""
     count = history.last.measured.get("unreadable")

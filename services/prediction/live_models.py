@@ -22,6 +22,7 @@ from stack.promotion import decisions, rollout
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.registry import artifacts
 from stack.registry.registry import Version
+from stack.serving import corrections
 from stack.serving.reasons import Reasons, UnexplainableError
 from stack.serving.served import ServedModel
 
@@ -119,6 +120,7 @@ class LiveModels:
             self.refresh_live(moved)
             try:
                 self._check_rollout()
+                self._correct()
             except Exception as error:
                 self._retry_later(error)
         if self.shadow:
@@ -218,6 +220,12 @@ class LiveModels:
             if new and self.project.registry.previous():
                 rollout.go_back(self.project, now, reason)
                 self.refresh_live()
+
+    def _correct(self) -> None:
+        """Let the live models answer with the newest corrections of their intervals."""
+        for live in (self.champion, self.canary) if self.spec.interval else ():
+            if live:
+                corrections.apply(self.project.settings, self.spec.name, live.version, live.model)
 
     def _withdraw(self, version: str, champion: LoadedModel, reason: str) -> None:
         rollout.withdraw(self.project, Judgement(version, champion.version, reason, {}), self._now())

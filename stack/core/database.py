@@ -1,4 +1,4 @@
-"""The state database: clocks, predictions, the outbox, decisions, tokens; ``stack/core/migrations`` creates the tables.
+"""The state database, whose tables ``stack/core/migrations`` creates: clocks, predictions, decisions, and others.
 
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; the URL decides.
 """
@@ -83,6 +83,16 @@ decisions = Table(
     Column("reason", String, nullable=False),
     Column("numbers", JSON, nullable=False),
     Column("state", String, nullable=False),
+)
+
+corrections = Table(  # of intervals, from the newest labelled answers of a version
+    "corrections",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("model_version", String, primary_key=True),
+    Column("correction", Float, nullable=False),
+    Column("rows", Integer, nullable=False),  # that it is from
+    Column("at", DateTime(timezone=True), nullable=False),  # on the project's clock
 )
 
 tokens = Table(

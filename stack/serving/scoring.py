@@ -14,7 +14,7 @@ from stack.features import features
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
-from stack.serving import chunks
+from stack.serving import chunks, corrections
 from stack.serving.served import ServedModel
 from stack.specification import tasks
 from stack.specification.fields import Datetime
@@ -65,9 +65,11 @@ def file(project: Project, source: Path, target: Path, now: datetime, report: Ca
 
 @contextmanager
 def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
-    """Download and load a version's served form for the time of the context."""
+    """Download and load a version's served form, with the newest correction, for the time of the context."""
     with artifacts.folder(settings, version, "served") as folder:
-        yield ServedModel(folder)
+        model = ServedModel(folder)
+        corrections.apply(settings, version.name, version.version, model)
+        yield model
 
 
 def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:

@@ -227,6 +227,9 @@ class Monitoring(Spec):
     min_rows: int = 1000
     """Of fewer rows, or of a table without time, any column gives notice that drifts; of fewer rows, by a test of
     significance (5 % of reports at most give false notice). Fewer than 50 decide nothing."""
+    max_coverage_gap: float = Field(0.1, gt=0, lt=1)
+    """A notice is given when the share of a window's outcomes inside their intervals is further from `interval`; the
+    intervals themselves follow the newest outcomes."""
     max_bias: float | None = None
     """Retrain when |mean answer - mean outcome| over `bias_window` exceeds this: a probability, or the outcome's unit;
     null never does ..."""
@@ -239,7 +242,7 @@ class Monitoring(Spec):
     max_age: timedelta = timedelta(days=60)
     """Retrain when the champion's training cut-off is older than this."""
     breaches: int = Field(1, ge=1)
-    """An alarm counts (drift, predictions, bias, loss) when so many windows break its limit ..."""
+    """An alarm counts (drift, predictions, coverage, bias, loss) when so many windows break its limit ..."""
     windows: int = Field(1, ge=1)
     """... of the last so many reports, the newest among them."""
     cool_down: timedelta = timedelta(days=14)

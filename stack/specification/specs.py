@@ -133,6 +133,9 @@ class ProjectSpec(Spec):
     def _has_intervals(self) -> Self:
         if self.interval and not tasks.KINDS[self.task].numeric:
             raise ValueError(f"interval: of a regression or a forecast alone, this is a {self.task} task")
+        own = {self.label, *self.request, *self.features.columns}
+        if self.interval and (taken := own & {*tasks.ENDS, tasks.CORRECTION}):
+            raise ValueError(f"interval: answers have {min(taken)!r} then; rename the column of this name")
         return self
 
     def with_threshold(self, threshold: float | None) -> Self:

@@ -85,6 +85,8 @@ def _backtest(spec: ProjectSpec, rows: DataFrame, path: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     axes.scatter(shown["at"], shown["prediction"], s=6, alpha=0.4, label="asked up to a horizon before")
+    if spec.interval:
+        axes.vlines(shown["at"], shown["low"], shown["high"], alpha=0.05, lw=3, label=f"{spec.interval:.0%} interval")
     truth = shown.drop_duplicates("at")
     axes.plot(truth["at"], truth[spec.label], color="black", lw=1, label=spec.label)
     axes.legend(fontsize="small")

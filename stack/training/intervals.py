@@ -72,7 +72,9 @@ def measure(spec: ProjectSpec, split: splits.Split, rows: DataFrame) -> tuple[Da
     moved = intervals.correction(label, found, spec.interval)
     ends = intervals.around(answer, found, moved)
     width = float((ends[:, 1] - ends[:, 0]).mean())
-    metrics = {"width": width, "correction": moved} | ({"coverage": inside} if half.any() and not half.all() else {})
+    metrics = {"width": width, "correction": moved} | (
+        {"coverage": float(inside)} if half.any() and not half.all() else {}
+    )
     return rows.assign(**dict(zip(ENDS, ends.T, strict=True))), metrics
 
 

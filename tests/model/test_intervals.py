@@ -1,12 +1,18 @@
 """Intervals of numbers: they hold the share that project.yaml names, and are served as they were trained."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from stack.core.errors import StackError
+from stack.core.settings import Settings
+from stack.prediction_log.predictions import Prediction
+from stack.project import Project
+from stack.registry.registry import Version
+from stack.serving import corrections, observed
 from stack.serving import intervals as served_intervals
 from stack.serving.served import ServedModel
 from stack.specification import specs, tasks
@@ -110,6 +116,60 @@ def test_an_interval_is_as_wide_as_the_newest_errors(written):
     assert served_intervals.coverage(other["wind"], model.answer(other)[:, 1:3]) == pytest.approx(0.8, abs=0.03)
 
 
+def test_the_monitored_correction_follows_a_spread_that_doubles(written, tmp_path):
+    project, model = Project(Settings(home=tmp_path), spec_of()), ServedModel(written[0] / "served")
+    version, inside = Version("gusts", "1", "run", {"stack.cutoff": CUTOFF.isoformat()}), []
+    assert corrections.update(project, version, observed.judged(project, version, CUTOFF), CUTOFF) is None
+    for week in range(12):
+        corrections.apply(project.settings, "gusts", "1", model)
+        since = CUTOFF + pd.Timedelta(days=7 * week)
+        rows = rows_of(400, seed=week + 20, spread=1 + (week >= 4), start=since, days=7)
+        answers = ask(project, model, rows)
+        inside.append(served_intervals.coverage(rows["wind"], [(reply["low"], reply["high"]) for reply in answers]))
+        at = since + pd.Timedelta(days=7)
+        assert corrections.update(project, version, observed.judged(project, version, at), at) is not None
+    assert np.mean(inside[:4]) == pytest.approx(0.8, abs=0.03)
+    assert inside[4] < 0.6
+    assert np.mean(inside[5:]) == pytest.approx(0.8, abs=0.03)
+    logged = project.log.read(CUTOFF, at)
+    assert logged["correction"].nunique() > 5, "each answer says which correction is in it"
+    assert (logged["low"] <= logged["prediction"]).all()
+
+
+def ask(project, model, rows):
+    """Log the model's answers to rows with their outcomes; return the answers."""
+    answers = [project.task.reply(answer, 0.5) for answer in model.answer(rows).tolist()]
+    asked = zip(rows.itertuples(), answers, strict=True)
+    project.log.write(
+        [
+            Prediction(
+                row.event_id,
+                asked_at=row.event_timestamp.to_pydatetime(),
+                answered_at=row.event_timestamp.to_pydatetime(),
+                request={"town": row.town},
+                features={"height": row.height, "town": row.town, "before": row.before},
+                features_at=None,
+                model_version="1",
+                answer=answer,
+            )
+            for row, answer in asked
+        ]
+    )
+    known = zip(rows["event_id"], rows["wind"], rows["label_available_at"], strict=True)
+    project.log.label_predictions({name: (label, at.to_pydatetime()) for name, label, at in known})
+    return answers
+
+
+def test_answers_of_before_the_key_are_read_without_ends(tmp_path):
+    project = Project(Settings(home=tmp_path), spec_of())
+    ask(project, SimpleNamespace(answer=lambda rows: np.full((len(rows), 1), 9.0)), rows_of(60))
+    logged = project.log.read(START - pd.Timedelta(days=1), CUTOFF)
+    assert len(logged) == 60 and logged[["low", "high", "correction"]].isna().all(axis=None)
+    version = Version("gusts", "1", "run", {"stack.cutoff": START.isoformat()})
+    rows = observed.judged(project, version, CUTOFF)
+    assert len(rows) == 60 and corrections.update(project, version, rows, CUTOFF) is None
+
+
 def test_the_correction_is_a_quantile_of_what_is_outside():
     label, ends = np.arange(10.0), np.column_stack([np.zeros(10), np.full(10, 4.0)])
     assert served_intervals.correction(label, ends, 0.8) == 4, "the ninth of ten distances"
@@ -126,6 +186,11 @@ def test_without_the_key_there_are_none(tmp_path):
     assert task.answer_dtypes == {"prediction": "float64"} and list(task.reply_fields("wind")) == ["prediction"]
     assert task.reply([1.5], 0.5) == {"prediction": 1.5}
     assert "low" not in pd.read_parquet(tmp_path / "holdout" / "holdout.parquet")
+
+
+def test_a_column_has_another_name_than_an_end():
+    with pytest.raises(StackError, match="rename the column"):
+        spec_of(features={"service": "gusts_v1", "columns": {"high": "number"}})
 
 
 def test_a_class_has_no_interval():

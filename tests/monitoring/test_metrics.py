@@ -92,3 +92,24 @@ def test_names_and_titles_are_unique():
 
     assert len(set(names)) == len(names)
     assert len(set(shown)) == len(shown)
+
+
+def test_the_coverage_of_intervals_is_monitored(home, spec, frame):
+    project = Project(home, spec.model_copy(update={"task": "regression", "interval": 0.8}))
+    rows = frame().rename(columns={"probability": "prediction"})
+    rows = rows.assign(late=range(600), low=-1.0, high=299.5)
+
+    report = reports.run(project, rows, rows, at=AT, name="r1")
+
+    assert report.window.measured["coverage"] == 0.5
+    reason = next(reason for reason in report.verdict.reasons if reason.name == "coverage")
+    assert reason.action == "notice"
+    assert reason.text == "coverage: 50% of the outcomes are inside their 80% intervals, limit 10% off"
+    assert "Outcomes inside their intervals" in report.path.read_text()
+
+
+def test_without_intervals_no_coverage_is_reported(home, spec, frame):
+    report = reports.run(Project(home, spec), frame(seed=1), frame(), at=AT, name="r1")
+    assert "coverage" not in {reason.name for reason in report.verdict.reasons}
+    (project,) = Workspace(str(home.reports)).list_projects()
+    assert metrics.COVERAGE not in [panel.title for panel in project.dashboard.model().panels]

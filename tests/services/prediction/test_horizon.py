@@ -98,3 +98,18 @@ def test_a_value_labels_every_forecast_of_it_whatever_weather_was_expected():
     keys = {event_key(WITH_INPUTS.spec, asked | {"sun": sun}) for sun in (0.1, 0.9, None)}
     assert len(keys) == 1
     assert event_key(WITH_INPUTS.spec, {"room": "attic", "at": NOW, "sun": 0.1}) not in keys
+
+
+@pytest.mark.parametrize("ends", [{}, {"low": 1.0, "high": 3.0, "correction": 0.5}])
+def test_each_step_has_the_interval_that_its_version_has(ends):
+    horizon = Horizon(FREE.spec.model_copy(update={"interval": 0.8}))
+    (steps,) = horizon.steps(parsed(horizon, {}), NOW)
+    answer = schema.answer_model(horizon.spec).model_construct(
+        prediction=2.0, **ends, model_version="1", prediction_id="a", features_at=None, warnings=[], reasons=None
+    )
+    written = json.loads(horizon.forecast(steps, [answer] * len(steps)).model_dump_json())
+    wanted = {"prediction": 2.0} | {name: ends[name] for name in ("low", "high") if ends}
+    assert [{name: step.get(name) for name in wanted} for step in written["forecast"]] == [wanted] * 24
+    assert not {"low", "high", "correction"} & {*written["forecast"][0]} - {*wanted}
+    fields = horizon.answer.model_json_schema()["$defs"]["HeatStepAnswer"]["properties"]
+    assert {"low", "high"} <= {*fields} and "correction" not in fields

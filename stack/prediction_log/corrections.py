@@ -1,0 +1,31 @@
+"""The newest correction of each version's intervals."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from stack.core.database import corrections, engine
+
+
+def newest(database: str, project: str, version: str) -> float | None:
+    """Return the newest correction of a version; None before the first."""
+    query = select(corrections.c.correction)
+    query = query.where(corrections.c.project == project, corrections.c.model_version == version)
+    with engine(database).connect() as connection:
+        found: float | None = connection.execute(query).scalar()
+    return found
+
+
+def write(database: str, project: str, version: str, correction: float, rows: int, at: datetime) -> None:
+    """Replace the correction of a version.
+
+    Args:
+        rows: number of labelled answers that it is from.
+        at: their last instant, on the project's clock.
+    """
+    key = {"project": project, "model_version": version}
+    row = {"correction": correction, "rows": rows, "at": at.astimezone(UTC)}
+    with engine(database).begin() as connection:
+        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(corrections)
+        connection.execute(insert.values(key | row).on_conflict_do_update(index_elements=list(key), set_=row))
