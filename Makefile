@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new eject check catalog extras example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,11 @@ workspace: setup ## Make a git repository of your own for projects, and use it f
 new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE GROUP KEEP AHEAD=a,b STEPS=24 TABLE SENSOR UNFINISHED=1)
 	@$(call require,NAME,name the project: make new NAME=churn FROM=file.csv)
 	@$(STACK) new $(call option,FROM,from) $(call option,TABLE,table) $(call option,SENSOR,sensor) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KNOWN,known) $(call option,GROUP,group) $(call option,KEEP,keep) $(call option,AHEAD,ahead) $(call option,STEPS,steps) $(call switch,UNFINISHED,unfinished) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone) $(call argument,NAME)
+
+import: setup ## Serve a model that another tool has trained (NAME=churn MODEL=model.onnx|folder|models:/x/1 EXAMPLE=row.json SAMPLE=rows.csv LABEL TASK CLASSES OUTPUT)
+	@$(call require,NAME,name the project: make import NAME=churn MODEL=model.onnx)
+	@$(call require,MODEL,name the model: make import NAME=churn MODEL=model.onnx)
+	@$(STACK) import $(call option,MODEL,model) $(call option,EXAMPLE,example) $(call option,SAMPLE,sample) $(call option,LABEL,label) $(call option,TASK,task) $(call option,CLASSES,classes) $(call option,OUTPUT,output) $(call argument,NAME)
 
 eject: setup ## Write what project.yaml declares as Python files, to be changed (PROJECT PARTS=source,features,checks,definitions)
 	@$(STACK) eject $(call option,PARTS,parts) $(call argument,PROJECT)

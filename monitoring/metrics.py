@@ -16,6 +16,7 @@ from monitoring import rules
 from monitoring.comparison import CATEGORY_METHODS, WindowComparison
 from monitoring.evidently_metrics import DriftTable, FeatureAge, LabelledScore, MissingPercent, MonitoredValue
 from monitoring.frames import AGE
+from stack.serving.observed import FIRST
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training.evaluation import NAMES, measure, scores
@@ -205,6 +206,7 @@ METRICS: tuple[MonitoredMetric, ...] = (
     ),
     MonitoredMetric("interval", measure=lambda window: window.spec.interval),
     MonitoredMetric("trained_on", measure=lambda window: window.current.attrs.get("trained_on")),
+    MonitoredMetric("reference", measure=lambda window: window.reference.attrs.get(FIRST), rule=rules.reference),
     MonitoredMetric("unreadable", measure=lambda window: window.current.attrs.get("unreadable"), rule=rules.unreadable),
     MonitoredMetric("bias", measure=lambda window: window.outcomes.bias, rule=rules.bias),
     MonitoredMetric("loss", measure=lambda window: window.outcomes.loss, rule=rules.loss),

@@ -25,6 +25,8 @@ def verdict(project: Project, windows: Sequence[Window], *, at: datetime, cutoff
     """
     policy, own = project.spec.monitoring, project.drift
     usual = decide(policy, windows, at=at, cutoff=cutoff)
+    if project.spec.imported:
+        usual = Verdict(tuple(_noticed(reason) for reason in usual.reasons if reason.name != "age"))
     if own is None:
         return usual
     has_function = hasattr(own, "decide")
@@ -54,6 +56,13 @@ def decide(policy: Monitoring, windows: Sequence[Window], *, at: datetime, cutof
     history = History(policy, windows, at, cutoff)
     reasons = (metric.rule(history) for metric in metrics.METRICS)
     return Verdict(tuple(_cooled(history, reason) for reason in reasons if reason))
+
+
+def _noticed(reason: Reason) -> Reason:
+    """Turn a reason to retrain into a notice, as of a model that was trained elsewhere."""
+    if reason.action != "retrain":
+        return reason
+    return replace(reason, action="notice", text=f"{reason.text}; the model was imported: `make import` a newer one")
 
 
 def _cooled(history: History, reason: Reason) -> Reason:

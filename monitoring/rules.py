@@ -133,6 +133,15 @@ def unreadable(history: History) -> Reason | None:
     return Reason("unreadable", count, None, "none", f"unreadable: {count:,.0f} logged predictions are left out")
 
 
+def reference(history: History) -> Reason | None:
+    """Tell that the window is compared with the first answers, as an import came without rows."""
+    count = history.last.measured.get("reference")
+    if count is None:
+        return None
+    text = f"reference: the first {count:,.0f} answers of the version, as it was imported without a sample"
+    return Reason("reference", count, None, "none", text)
+
+
 def _labelled(name: Literal["bias", "loss"], history: History) -> Reason | None:
     """Retrain when enough labelled rows since the champion's cut-off are beyond the limit."""
     policy, cutoff = history.policy, history.cutoff

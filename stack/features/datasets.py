@@ -36,7 +36,11 @@ def labelled(project: Project, cutoff: datetime) -> DataFrame:
     One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and the
     columns of ``features.columns``. Of more than ``training.max_rows`` events some are taken (:mod:`.sampling`);
     ``attrs[sampling.KNOWN]`` is then the number of all.
+
+    Raises:
+        StackError: the project's model is trained elsewhere.
     """
+    project.spec.require_training()
     events = _sampled(project, cutoff)
     rows = features.training_set(project, events)
     rows.attrs |= events.attrs

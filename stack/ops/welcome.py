@@ -1,6 +1,7 @@
 """What a user sees at the end of `make up`: the first pipeline, the addresses, and one answered prediction."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import httpx
 
@@ -12,6 +13,7 @@ from stack.ops.runs import Run, Runs
 from stack.project import Project
 from stack.specification import example, specs
 
+T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds in which the prediction service loads a new project or champion."""
 NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
@@ -40,25 +42,31 @@ def sign_in(settings: Settings) -> str:
 
 def has_champion(project: Project) -> bool:
     """Return whether the registry holds a champion of the project; an MLflow that does not answer is a StackError."""
+    return answer_of_registry(project.settings, project.registry.champion) is not None
+
+
+def answer_of_registry(settings: Settings, ask: Callable[[], T]) -> T:
+    """Return what MLflow answers; a StackError where it does not."""
     try:
-        return project.registry.champion() is not None
+        return ask()
     except httpx.HTTPError as error:
         raise StackError(
-            f"MLflow at {project.settings.mlflow_url}",
+            f"MLflow at {settings.mlflow_url}",
             found=str(error) or type(error).__name__,
-            expected="the champion's version, or that there is none",
-            todo="make logs SERVICE=mlflow",
+            expected="the models that it has",
+            todo="make up, or make logs SERVICE=mlflow",
         ) from None
 
 
 def first_pipelines(settings: Settings, report: Callable[[str], None]) -> dict[str, Run]:
     """Run the pipeline of each project without a champion; a run that is under way is followed instead.
 
-    A project whose specification is broken is reported and left out; examples run when they are asked for.
+    A project whose specification is broken is reported and left out; examples run when they are asked for,
+    and an imported model is trained by nobody.
     """
     runs, outcomes = Runs(settings), {}
     for spec in specs.load_valid(report):
-        if spec.package or has_champion(Project(settings, spec)):
+        if spec.package or spec.imported or has_champion(Project(settings, spec)):
             continue
         run = runs.active("pipeline", spec.name) or runs.start("pipeline", spec.name, {})
         report(f"first pipeline of {spec.name}: {runs.url(run)}")

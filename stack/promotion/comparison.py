@@ -62,18 +62,20 @@ def compare(project: Project, challenger: Version, holdout: DataFrame, champion:
 
     The champion was refitted on all labels known at its cut-off, so only later rows are new to its served form. They
     are few after a recent champion; then more rows are in both holdouts, with the predictions of each model before its
-    refit. The larger set is used. Both hold for a random split too, as a row's id decides whether it is held out.
+    refit. The larger set is used. Both hold for a random split too, as a row's id decides whether it is held out. No
+    import was fitted here, so that all rows are new to it.
     """
     cutoff = pd.Timestamp(champion.cutoff)
     predictions = artifacts.holdout(project.settings, champion)[["event_id", *project.task.outputs]]
     shared = holdout.merge(predictions, on="event_id", suffixes=("", CHAMPION_SUFFIX))
-    later = holdout[holdout["event_timestamp"] > cutoff]
+    later = holdout if champion.imported else holdout[holdout["event_timestamp"] > cutoff]
     with artifacts.folder(project.settings, champion, "served") as folder:
         model = ServedModel(folder)
         if len(later) >= len(shared) and set(model.columns) <= set(later.columns):
             predicted = model.predict({name: later[name] for name in model.columns})
             shared = answered(project.spec, later, predicted, CHAMPION_SUFFIX)
-            rows = f"{len(later):,} rows asked after the champion's cut-off ({cutoff:%Y-%m-%d %H:%M} UTC)"
+            asked = f"rows asked after the champion's cut-off ({cutoff:%Y-%m-%d %H:%M} UTC)"
+            rows = f"{len(later):,} {'labelled rows' if champion.imported else asked}"
         else:
             rows = f"{len(shared):,} rows in the holdout of both, each model as fitted before its own holdout"
     return ChampionComparison(
@@ -118,6 +120,8 @@ def due(spec: ProjectSpec, comparison: ChampionComparison) -> str:
     """Return why the champion is due for replacement, by the rules of the drift policy; empty when it is not."""
     label, answer = comparison.rows[spec.label], answers(spec, comparison.rows, CHAMPION_SUFFIX)
     limit = spec.monitoring.max_bias
+    if spec.imported:
+        return "a newer model was imported"
     if comparison.age >= spec.monitoring.max_age:
         return f"{comparison.age / DAY:.0f} days older than the challenger (limit {spec.monitoring.max_age / DAY:.0f})"
     if limit is None or not len(label):

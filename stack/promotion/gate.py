@@ -99,7 +99,8 @@ class Decision(Judgement):
         checks = tuple(reasons)
         missed = "; ".join(str(check) for check in checks if not check.ok)
         loss = next((check for check in checks if check.kind == "loss"), None)
-        summary = missed or (f"{loss}; {basis}" if loss else "the first version that passed the gate")
+        summary = missed or (f"{loss}; {basis}" if loss else "")
+        summary = summary or (basis if champion else "the first version that passed the gate")
         details = [{**vars(check), "ok": check.ok} for check in checks]
         facts: dict[str, Any] = {"version": version, "champion": champion, "basis": basis}
         facts["leaks"] = [{"columns": list(leak.columns), "how": leak.how} for leak in leaks]
@@ -143,27 +144,32 @@ def judge(
     served_difference: float,
     latency_ms: float,
     comparison: ChampionComparison | None = None,
+    champion: str | None = None,
     suspected: tuple[Leak, ...] = (),
 ) -> Decision:
     """Hold a challenger's figures against the limits of ``gate`` in project.yaml.
 
     Args:
-        holdout: the label, the answers and the columns of the slices.
+        holdout: the label, the answers and the columns of the slices; without rows, it limits nothing.
         baseline: the constant answer, (outputs,), that fits best the rows of the model's fit.
         served_difference: largest difference between served and trained form.
         latency_ms: median time of a row through the served form.
-        comparison: None when the project has no champion yet.
+        comparison: None when the project has no champion yet, or no rows to compare it on.
+        champion: the version that is live, where it is not compared.
         suspected: what gives the outcome away.
     """
     off, slow = spec.gate.max_served_difference, spec.gate.max_latency_ms
+    labelled = [*_limits(spec, holdout, baseline), *_slices(spec, holdout)] if len(holdout) else []
     reasons = [
-        *_limits(spec, holdout, baseline),
-        *_slices(spec, holdout),
+        *labelled,
         *_against_naive(spec, holdout),
         *(_against_champion(spec, comparison) if comparison else ()),
         LimitCheck("served form", "served form", served_difference, "<=", off, "largest difference to the trained"),
         LimitCheck("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
     ]
+    if holdout.empty:
+        basis = "It was imported, and no labelled rows judge it: it goes live as it is."
+        return Decision.of(version, champion, basis, reasons, suspected)
     if comparison is None:
         low, high = evaluation.interval(spec, holdout, baseline)
         basis = (
@@ -184,12 +190,8 @@ def run(project: Project) -> Decision:
     """
     version = project.registry.challenger()
     if version is None:
-        raise StackError(
-            f"model {project.spec.name}",
-            found="no version with the alias challenger",
-            expected="a challenger to evaluate",
-            todo=f"make train PROJECT={project.spec.name}",
-        )
+        found, todo = "no version with the alias challenger", f"make train PROJECT={project.name}"
+        raise StackError(f"model {project.name}", found=found, expected="a challenger to evaluate", todo=todo)
     holdout, champion = artifacts.holdout(project.settings, version), project.registry.champion()
     with artifacts.folder(project.settings, version, "served") as folder:
         reference = artifacts.reference(project.settings, version)
@@ -202,7 +204,8 @@ def run(project: Project) -> Decision:
         baseline=np.asarray(json.loads(version.tag("stack.baseline"))),
         served_difference=off,
         latency_ms=latency,
-        comparison=compare(project, version, holdout, champion) if champion else None,
+        comparison=compare(project, version, holdout, champion) if champion and len(holdout) else None,
+        champion=champion.version if champion else None,
         suspected=unapproved(project, reference),
     )
     files = {"gate.json": json.dumps(decision.numbers, indent=2).encode(), "gate.md": decision.markdown().encode()}
@@ -239,7 +242,6 @@ def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iter
         if most is not None:
             note = "a higher value suggests target leakage" if name in LEAKS else ""
             yield LimitCheck("metric", name, metrics[name], "<=", most, note)
-
     if spec.costs and spec.gate.metric == "cost":
         constant = spec.costs.without_model(float(holdout[spec.label].mean()))
         yield LimitCheck("metric", "cost", metrics["cost"], "<=", constant, "the best constant decision")

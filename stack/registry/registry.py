@@ -13,6 +13,8 @@ from stack.core.settings import Settings
 from stack.registry import _compat, rest
 
 CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
+IMPORTED = "stack.imported"
+"""Tag of a version that was trained elsewhere: its file, and what made it."""
 METRICS = "stack.metrics"
 """Tag of a version: the names of its other tags that are metrics, a JSON list."""
 
@@ -42,6 +44,11 @@ class Version:
         names = json.loads(listed) if listed else [key for key in self.tags if "." not in key]
         numbers = {key: _number(value) for key, value in self.tags.items() if key in names}
         return {key: number for key, number in numbers.items() if isfinite(number)}
+
+    @property
+    def imported(self) -> bool:
+        """Return whether the model was trained elsewhere."""
+        return IMPORTED in self.tags
 
     def tag(self, key: str) -> str:
         """Return a tag that every training sets; raise a `StackError` where the version has another origin."""

@@ -24,6 +24,8 @@ from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 
 REQUESTS, NEW_ROWS = "requests", "new rows"
+LEAST, FIRST = 50, "first_answers"
+"""An import with a smaller sample has its first answers as reference, so many by the attribute of this name."""
 
 
 def has_time(spec: ProjectSpec) -> bool:
@@ -70,7 +72,9 @@ def reference(project: Project, champion: Version, *, honest: bool) -> DataFrame
             was fitted on than of any other, which few columns and rows tell from a drift.
     """
     rows, spec = artifacts.reference(project.settings, champion), project.spec
-    if not honest:
+    if champion.imported and len(rows) < LEAST:
+        rows = _first(project, champion)
+    if champion.imported or not honest:
         return rows.drop(columns=spec.label)
     held_out = artifacts.holdout(project.settings, champion)
     columns = [*tasks.of(spec).outputs, spec.label]
@@ -79,6 +83,20 @@ def reference(project: Project, champion: Version, *, honest: bool) -> DataFrame
     )
     answers = held_out[columns].set_axis(theirs).loc[lambda frame: ~frame.index.duplicated()].reindex(ours)
     return rows.drop(columns=columns).assign(**{name: answers[name].to_numpy() for name in columns})
+
+
+def _first(project: Project, champion: Version) -> DataFrame:
+    """Return the answers of an imported champion's first window; once it is over, they are kept as its reference."""
+    spec, now = project.spec, project.clock.now()
+    rows = answered(project, champion.cutoff, now)
+    rows = rows[rows["model_version"] == champion.version]
+    end = rows["event_timestamp"].min() + spec.monitoring.window
+    columns = ["event_timestamp", *spec.features.columns, spec.label, *tasks.of(spec).outputs]
+    first: DataFrame = rows.loc[rows["event_timestamp"] <= end, columns].reset_index(drop=True)
+    first.attrs = {FIRST: len(first)}
+    if now > end and len(first) >= LEAST:
+        artifacts.upload(project.settings, champion, "reference", {"reference.parquet": first.to_parquet(index=False)})
+    return first
 
 
 def _of_window(project: Project, champion: Version, since: datetime, at: datetime) -> DataFrame:
@@ -110,8 +128,8 @@ def _unseen(project: Project, champion: Version, rows: DataFrame, known_at: str)
             under other instants: there the event counts, by its id or by request fields that one row alone had.
     """
     label = project.spec.label
-    seen = rows[label].notna() & (rows[known_at] <= champion.cutoff)
-    if not has_time(project.spec) and rows[label].notna().any():
+    seen = rows[label].notna() & (rows[known_at] <= champion.cutoff) & (not champion.imported)
+    if not champion.imported and not has_time(project.spec) and rows[label].notna().any():
         ids, keys = _trained(project, champion)
         seen |= rows[label].notna() & rows["event_key"].isin(keys)
         if "event_id" in rows:

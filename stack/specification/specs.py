@@ -38,6 +38,8 @@ class ProjectSpec(Spec):
     """Whether it happens, which class it is, how much, or the next values of a series."""
     forecast: forecasts.Forecast | None = None
     """Of a forecast: its steps."""
+    imported: bool = False
+    """Whether versions of the model come by `make import`, and none is trained."""
     label: str
     """Column with the outcome."""
     classes: list[bool | int | str] = []
@@ -141,6 +143,16 @@ class ProjectSpec(Spec):
     def with_threshold(self, threshold: float | None) -> Self:
         """Return the specification with the threshold of a model, by which its decisions have a cost."""
         return self if threshold is None else self.model_copy(update={"threshold": threshold})
+
+    def require_training(self) -> None:
+        """Raise a StackError where the project's model is trained elsewhere."""
+        if self.imported:
+            raise StackError(
+                f"{self.folder / 'project.yaml'}, key imported",
+                found="true: its model was trained elsewhere",
+                expected="a project that trains its models",
+                todo=f"make import NAME={self.name} MODEL=<a newer one>; or remove the key, and push rows to train on",
+            )
 
     def cost(self, label: Any, probability: Any) -> Any:
         """Return the cost of each row's decision, (n,); None without costs, or without a model's threshold."""

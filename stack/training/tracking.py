@@ -11,13 +11,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
+import onnx
 import pandas as pd
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param
 from mlflow.entities.lifecycle_stage import LifecycleStage
+from mlflow.exceptions import MlflowException
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
+from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.serving import _compat as serving_compat
@@ -123,6 +126,19 @@ class Tracker:
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
         return str(version.version)
 
+    def register_onnx(self, path: Path, tags: Mapping[str, str]) -> str:
+        """Log an ONNX file that another tool has made, register it without an alias, and return the version."""
+        with _compat.tracking_at(self._url):
+            logged = mlflow.onnx.log_model(
+                onnx.load(path),
+                name=MODEL,
+                run_id=self._parent,
+                pip_requirements=[f"{name}=={installed(name)}" for name in ("mlflow", "numpy", "onnx", "onnxruntime")],
+                save_as_external_data=False,
+            )
+            version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
+        return str(version.version)
+
     def open_run(self, name: str, kind: str, tags: Mapping[str, str] | None = None) -> str:
         """Create a run of a kind, with the tags of the training; return its id."""
         tags = {**self._tags, KIND: kind, **(tags or {})}
@@ -133,6 +149,15 @@ class Tracker:
         now = time.time_ns() // 1_000_000
         points = [Metric(key, value, now, step) for key, values in metrics.items() for step, value in enumerate(values)]
         self._client.log_batch(run_id, points, [Param(key, str(value)) for key, value in params.items()])
+
+
+def download_model(settings: Settings, uri: str, folder: Path) -> Path:
+    """Download a registered or logged model, like ``models:/churn/3``; return its folder."""
+    try:
+        return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=settings.mlflow_url))
+    except MlflowException as error:
+        todo = "look for its name and version in MLflow's page of models"
+        raise StackError(f"MODEL={uri}", found=str(error), expected="a model of the stack", todo=todo) from None
 
 
 @contextmanager

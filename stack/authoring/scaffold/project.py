@@ -55,7 +55,7 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
         StackError: the name is taken or no identifier, the rows cannot be learnt from, or no target is named.
     """
     folder = settings().projects / name
-    _require_free(name, folder)
+    require_free(name, folder)
     origin = origins.of(str(place), folder, wishes, now)
     table = origin.table
     columns = look(table)
@@ -86,7 +86,8 @@ def remove(written: Written) -> None:
     shutil.rmtree(written.folder)
 
 
-def _require_free(name: str, folder: Path) -> None:
+def require_free(name: str, folder: Path) -> None:
+    """Raise a StackError where a project cannot have a name, or another one has it."""
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         expected = "a letter, then letters, digits and _, all lower-case, like churn"
         raise StackError("NAME", found=repr(name), expected=expected)
