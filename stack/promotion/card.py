@@ -66,8 +66,7 @@ def write(project: Project, decision: Decision) -> str:
     """
     version = project.registry.numbered(decision.version)
     text = markdown(project, version, decision)
-    with artifacts.folder(project.settings, version, "plots") as folder:
-        plots = {name: (folder / f"{name}.png").read_bytes() for name in PLOTS if (folder / f"{name}.png").exists()}
+    plots = {} if version.imported else _plots(project, version)
     page = html(f"{version.name}, version {version.version}", text, plots)
     artifacts.upload(project.settings, version, FOLDER, {MARKDOWN: text.encode(), PAGE: page.encode()})
     shelf = project.settings.pages / project.name
@@ -78,9 +77,11 @@ def write(project: Project, decision: Decision) -> str:
 def markdown(project: Project, version: Version, decision: Decision) -> str:
     """Return the card as Markdown."""
     spec, settings = project.spec, project.settings
-    holdout, importance = artifacts.holdout(settings, version), _importance(project, version)
-    with artifacts.folder(settings, version, "recipe") as folder:
-        recipe = json.loads((folder / "recipe.json").read_text())
+    holdout, importance, recipe = artifacts.holdout(settings, version), DataFrame(), {}
+    if not version.imported:
+        importance = _importance(project, version)
+        with artifacts.folder(settings, version, "recipe") as folder:
+            recipe = json.loads((folder / "recipe.json").read_text())
     with artifacts.folder(settings, version, artifacts.SERVED) as folder:
         ranges = read_ranges(folder)
     features = [(name, kind, _range(ranges.get(name))) for name, kind in spec.features.columns.items()]
@@ -90,12 +91,12 @@ def markdown(project: Project, version: Version, decision: Decision) -> str:
         version=version,
         recipe=recipe,
         decision=decision,
-        metrics=_metrics(project, version, holdout),
+        metrics=_metrics(project, version, holdout) if len(holdout) else [],
         slices=[(column, evaluation.slices(spec, holdout, column)) for column in spec.gate.slices],
         metric=Scorer.of(spec).headline[0],
         reliability=_reliability(project, holdout),
         held_out=len(holdout),
-        importance=importance.head(SHOWN).itertuples(index=False),
+        importance=[*importance.head(SHOWN).itertuples(index=False)],
         features=features,
         request=example.body(spec),
     )
@@ -113,6 +114,11 @@ def html(title: str, text: str, plots: dict[str, bytes]) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head><body>{body}{pictures}</body></html>"
     )
+
+
+def _plots(project: Project, version: Version) -> dict[str, bytes]:
+    with artifacts.folder(project.settings, version, "plots") as folder:
+        return {name: (folder / f"{name}.png").read_bytes() for name in PLOTS if (folder / f"{name}.png").exists()}
 
 
 def _importance(project: Project, version: Version) -> DataFrame:

@@ -17,7 +17,7 @@ from stack.core.settings import Settings, using
 from stack.features import datasets, features
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
-from stack.promotion import decisions, gate
+from stack.promotion import card, decisions, gate
 from stack.promotion.decisions import DecisionTime
 from stack.registry import artifacts
 from stack.specification import specs
@@ -58,6 +58,8 @@ def promote(project: Project, at: datetime = NOW) -> gate.Decision:
     """Let the gate decide, as the flow does."""
     decision = gate.run(project)
     (decisions.promote if decision.passed else decisions.refuse)(project, decision, DecisionTime(at, at))
+    assert "trained elsewhere" in card.markdown(project, project.registry.numbered(decision.version), decision)
+    assert card.write(project, decision).endswith(".html")
     return decision
 
 
