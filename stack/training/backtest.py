@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from stack.specification import forecasts
 from stack.specification.specs import ProjectSpec
@@ -39,14 +39,30 @@ def errors(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
     return DataFrame(columns, index=rows.index)
 
 
+def weights(spec: ProjectSpec, rows: DataFrame) -> np.ndarray:
+    """Return a weight for each row, (n,): 1 / e², of the error e that the best naive forecast has at the row's step.
+
+    The near steps are easy, and their errors small: without weights a model leaves them to chance for the far ones.
+    """
+    naive = [*forecasts.naive(spec.label, forecasts.of(spec))]
+    best = errors(spec, rows.assign(prediction=0.0))[naive].groupby(_step(spec, rows)).mean().min(axis=1)
+    error = _step(spec, rows).map(best.where(best > 0)).fillna(best.mean() or 1.0).to_numpy(np.float64)
+    return np.asarray(1 / error**2)
+
+
 def by_step(spec: ProjectSpec, rows: DataFrame, fit: DataFrame) -> DataFrame:
     """Return MAE, bias, MASE and RMSSE of answered rows, and the MAE of each naive forecast, by step."""
-    step = rows[forecasts.ahead(forecasts.time_of(spec))].round().clip(1, forecasts.of(spec).steps)
-    groups = errors(spec, rows).groupby(step.astype(int))
+    groups = errors(spec, rows).groupby(_step(spec, rows))
     table, (absolute, squared) = groups.mean(), scale(spec, fit)
     table.insert(2, "mase", table["mae"] / absolute)
     table.insert(3, "rmsse", table.pop("squared") ** 0.5 / squared)
     return table.assign(rows=groups.size()).rename_axis("step")
+
+
+def _step(spec: ProjectSpec, rows: DataFrame) -> Series[int]:
+    """Return how many steps after the last known value each row is; those of a new series count as the last step."""
+    last = forecasts.of(spec).steps
+    return rows[forecasts.ahead(forecasts.time_of(spec))].fillna(last).round().clip(1, last).astype(int)
 
 
 def metrics(spec: ProjectSpec, rows: DataFrame, fit: DataFrame) -> dict[str, float]:

@@ -29,7 +29,7 @@ from stack.project.contract import ModelCandidates, ModelMetric
 from stack.serving.served import categories
 from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
-from stack.training import trees
+from stack.training import backtest, trees
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -125,11 +125,16 @@ def fit(spec: ProjectSpec, name: str, params: dict[str, Any], rows: DataFrame) -
 
 
 def weights(spec: ProjectSpec, rows: DataFrame) -> np.ndarray | None:
-    """Return the weights of rows by ``training.half_life``, 1 in the mean; None where they count alike."""
-    if spec.training.half_life is None:
+    """Return the weights of rows, 1 in the mean: by ``training.half_life``, and of a forecast by its step.
+
+    None where they count alike.
+    """
+    if spec.training.half_life is None and not spec.forecast:
         return None
-    age = (rows["event_timestamp"].max() - rows["event_timestamp"]) / spec.training.half_life
-    weight = np.exp2(-age.to_numpy(np.float64))
+    weight = backtest.weights(spec, rows) if spec.forecast else np.ones(len(rows))
+    if spec.training.half_life:
+        age = (rows["event_timestamp"].max() - rows["event_timestamp"]) / spec.training.half_life
+        weight = weight * np.exp2(-age.to_numpy(np.float64))
     return np.asarray(weight / weight.mean())
 
 
@@ -161,7 +166,9 @@ def fit_on(
     empty = features.columns[features.isna().all()]
     features = features.assign(**dict.fromkeys(empty, np.float32(0)))
     pipeline = candidate.build(columns, spec.training.seed, **params)
-    if weight is not None and not _takes_weights(pipeline[-1]):
+    if weight is not None and not _takes_weights(pipeline[-1]) and not spec.training.half_life:
+        weight = None
+    elif weight is not None and not _takes_weights(pipeline[-1]):
         raise StackError(
             f"{spec.folder / 'project.yaml'}, key training.half_life",
             found=f"candidate {name}, whose fit takes no sample_weight",
