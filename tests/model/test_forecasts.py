@@ -164,3 +164,15 @@ def test_the_served_form_answers_as_the_pipeline_also_for_a_new_series(folder, t
         np.testing.assert_allclose(
             answer, evaluation.tasks.of(spec).predict(pipeline, candidates.frame(spec, some)), rtol=1e-5, atol=1e-5
         )
+
+
+def test_the_near_steps_are_not_left_to_chance_for_the_far_ones(folder):
+    """Of a series that wanders, the last value is nearly right at first; a fit on plain errors would miss that."""
+    random, wander = np.random.default_rng(4), np.zeros(len(HOURS))
+    for hour in range(1, len(HOURS)):
+        wander[hour] = 0.98 * wander[hour - 1] + random.normal(0, 1)
+    opened = project(folder, "wander", pd.DataFrame({"at": HOURS, "warmth": wander}))
+    held, split = answered(opened, fill(opened, END))
+    table = backtest.by_step(opened.spec, held, split.fit)
+    assert table.loc[1, "mae"] < 1.25 * table.loc[1, "the last value"]
+    assert table.loc[24, "mae"] < table.loc[24, "the last value"]
