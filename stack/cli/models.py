@@ -1,6 +1,8 @@
 """Models that other tools have trained."""
 
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ def import_model(name: str, place: str, **wishes: Any) -> None:
         click.echo(f"wrote {project.write(name, model, asked)}")
     subject = opened(name)
     current_runtime().apply_changes(click.echo)
-    click.echo(f"version {version.register(subject, model, datetime.now(UTC))} registered")
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # MLflow prints what is said below
+        number = version.register(subject, model, datetime.now(UTC))
+    click.echo(f"version {number} registered")
     follow("promote", name, {})
     click.echo(f"\n$ {welcome.curl(subject)}\n{welcome.answer(subject)}")

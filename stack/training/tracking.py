@@ -154,7 +154,8 @@ class Tracker:
 def download_model(settings: Settings, uri: str, folder: Path) -> Path:
     """Download a registered or logged model, like ``models:/churn/3``; return its folder."""
     try:
-        return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=settings.mlflow_url))
+        with _compat.tracking_at(settings.mlflow_url):
+            return Path(download_artifacts(uri, dst_path=str(folder)))
     except MlflowException as error:
         todo = "look for its name and version in MLflow's page of models"
         raise StackError(f"MODEL={uri}", found=str(error), expected="a model of the stack", todo=todo) from None

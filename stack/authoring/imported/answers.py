@@ -144,12 +144,12 @@ def _meaning(graph: Graph, answer: np.ndarray, probes: np.ndarray, wishes: Wishe
             expected = f"TASK={', '.join(fits)}"
         raise StackError(f"output {graph.output.name}", found=f"{width} numbers a row", expected=expected, todo="TASK=")
     if task == tasks.Regression.name:
-        return Meaning(task, (), "", f"{graph.output.name} is a number; {took}")
+        return Meaning(task, (), "", f"output {graph.output.name} is a number; {took}")
     classes = _classes(graph, wishes, 2 if task == "binary" else width)
     link = _link(probes)
     what = f"logits, of which the {link} is taken" if link else "probabilities"
     named = f"; {classes[-1] if classes else 1} is the positive outcome" if task == "binary" else ""
-    return Meaning(task, classes, link, f"{graph.output.name} has {what}{named}; {took}")
+    return Meaning(task, classes, link, f"output {graph.output.name} holds {what}{named}; {took}")
 
 
 def _classes(graph: Graph, wishes: Wishes, count: int) -> tuple[int | str, ...]:

@@ -109,6 +109,9 @@ def test_without_rows_it_is_promoted_and_compared_with_its_first_answers(setting
         project = import_model(settings, "guest_b", tmp_path / "one.onnx", began, example=row(tmp_path))
         assert "no labelled rows judge it" in promote(project, began).basis
     assert aliases(settings, project.spec) == ("2", None, "1")
+    assert imported.read("guest_b", "models:/guest_b/1", Wishes(), settings).graph.made_by.startswith("skl2onnx")
+    with pytest.raises(StackError, match=r"MODEL=models:/guest_b/9"):
+        imported.read("guest_b", "models:/guest_b/9", Wishes(), settings)
     assert "no labelled rows" in decisions.entries(project)[-1].reason
 
     ask(project, foreign.customers(seed=9), began + timedelta(hours=1), "2", labelled=False)
