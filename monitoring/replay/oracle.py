@@ -69,12 +69,14 @@ def _predictions(spec: ProjectSpec, recipe: Recipe, past: DataFrame, current: Da
     task = tasks.of(spec)
     if current.empty:
         return np.empty((0, len(task.outputs)))
+    task.calibration = recipe.get("calibration", ())
     pipeline = candidates.fit(spec, recipe["candidate"], dict(recipe["params"]), past)
     return task.predict(pipeline, candidates.frame(spec, current))
 
 
 def _key(spec: ProjectSpec, recipe: Recipe, past: np.ndarray, current: np.ndarray) -> str:
     inputs = [spec.task, dict(spec.features.columns), spec.training.seed, recipe["candidate"], dict(recipe["params"])]
+    inputs += [points] if (points := recipe.get("calibration")) else []
     digest = sha256(json.dumps(inputs, sort_keys=True).encode())
     for part in (past, current):
         digest.update(len(part).to_bytes(8))

@@ -25,7 +25,6 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     from stack.reproduce import steps
     from stack.specification import sections, specs
     from stack.training import training
-    from stack.training.search import TrialResult
 
     # Warnings of libraries about libraries: Feast, which enables them when it is imported, calls what DuckDB renames.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -38,7 +37,7 @@ def rebuild(recipe: dict[str, Any], out: Path) -> None:
     frame = steps.training_set(spec, tables, cutoff)
     print(f"{len(frame):,} labelled rows with their features; the recipe has {recipe['rows']:,}", flush=True)
     frame = training.ordered(spec, frame, cutoff)
-    choice = TrialResult(0, recipe["candidate"], recipe["params"], threshold=recipe.get("threshold"))
+    choice = steps.recipe_choice(recipe)
     metrics = steps.evaluate(spec, frame, cutoff, choice, out)
     training.refit(spec, frame, choice, out, metrics.get("correction", 0.0))
     print(f"{recipe['candidate']} is fitted before the holdout, measured there, and fitted on all rows", flush=True)

@@ -5,10 +5,11 @@ its own, so each step imports the tools that it needs: Feast, Great Expectations
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
@@ -30,13 +31,20 @@ Report = Callable[[str], None]
 def write_choice(best: TrialResult, model: Path) -> None:
     """Write the candidate that a search has chosen, and its hyper-parameters, into a model's folder."""
     choice = {"candidate": best.candidate, "params": best.params, "loss": best.loss, "threshold": best.threshold}
+    choice["calibration"] = best.calibration
     (model / CHOICE).write_text(json.dumps(choice, indent=2) + "\n")
 
 
 def read_choice(model: Path) -> TrialResult:
     """Read the choice of a model's folder."""
     choice = json.loads((model / CHOICE).read_text())
-    return TrialResult(0, choice["candidate"], choice["params"], [choice["loss"]], threshold=choice.get("threshold"))
+    return recipe_choice(choice, [choice["loss"]])
+
+
+def recipe_choice(recipe: Mapping[str, Any], scores: Sequence[Any] = ()) -> TrialResult:
+    """Return the candidate of a recipe, with its parameters, threshold and calibration; early ones lack the latter."""
+    found = {"threshold": recipe.get("threshold"), "calibration": recipe.get("calibration", ())}
+    return TrialResult(0, recipe["candidate"], recipe["params"], [*scores], **found)
 
 
 def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -> dict[str, DataFrame]:

@@ -16,7 +16,8 @@ import numpy as np
 
 from stack.serving import _compat, intervals, reasons, tensors
 from stack.serving.reasons import Explainer, Features, Reasons, Unit
-from stack.specification import tasks
+from stack.specification import calibration, tasks
+from stack.specification.calibration import Points
 
 INFINITE = np.float32(np.inf)
 CONTRACT, RANGES = "contract.json", "ranges.json"
@@ -42,6 +43,8 @@ class Contract:
     """The columns of a prediction, in order."""
     offset: str = ""
     """Column that the model's answer is added to, 0 where it is missing."""
+    calibration: Points = ()
+    """Binary: the curve that the model's answers are put through."""
     interval: float | None = None
     """Share of the outcomes that the intervals of ``low.onnx`` and ``high.onnx`` hold."""
     correction: float = 0.0
@@ -149,7 +152,8 @@ class ServedModel:
 
     def _outputs(self, features: Features) -> np.ndarray:
         # Of two classes the second one says it all.
-        return self._moved(features, self._predict(features)[:, -len(self.outputs) :])
+        answer = self._moved(features, self._predict(features)[:, -len(self.outputs) :])
+        return calibration.apply(self.contract.calibration, answer) if self.contract.calibration else answer
 
     def _moved(self, features: Features, answer: np.ndarray) -> np.ndarray:
         """Add the offset to answers of an ONNX form or pipeline."""

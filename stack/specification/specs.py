@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from stack.core.errors import StackError, nearest
 from stack.core.settings import settings
 from stack.specification import forecasts, sections, table, tasks, yaml_errors
+from stack.specification.calibration import Points
 from stack.specification.costs import Costs
 from stack.specification.request import RequestField
 from stack.specification.schedules import Schedules
@@ -68,6 +69,8 @@ class ProjectSpec(Spec):
     schedules: Schedules = Schedules()
     publish: Sinks = []
     """Where answers go, beside the caller: a list of sinks, each with its `kind`."""
+
+    _calibration: Points = ()
 
     @field_validator("tables", "request", "features", "training", mode="before")
     @classmethod
@@ -125,6 +128,8 @@ class ProjectSpec(Spec):
     def _costs_choose_the_threshold(self) -> Self:
         if self.costs and self.task != tasks.Binary.name:
             raise ValueError(f"costs: of a binary task alone, this is a {self.task} task")
+        if self.training.calibrate and self.task != tasks.Binary.name:
+            raise ValueError(f"training.calibrate: of a binary task alone, this is a {self.task} task")
         if self.costs and "threshold" in self.model_fields_set:
             raise ValueError("threshold: left out, as costs choose it")
         if self.gate.metric == "cost" and not self.costs:
@@ -139,6 +144,17 @@ class ProjectSpec(Spec):
         if self.interval and (taken := own & {*tasks.ENDS, tasks.CORRECTION}):
             raise ValueError(f"interval: answers have {min(taken)!r} then; rename the column of this name")
         return self
+
+    def with_calibration(self, points: Points) -> Self:
+        """Return the specification with the calibration of a model; without points its answers stay as they are."""
+        calibrated = self.model_copy()
+        calibrated._calibration = points
+        return calibrated
+
+    @property
+    def calibration(self) -> Points:
+        """The calibration of a model's answers."""
+        return self._calibration
 
     def with_threshold(self, threshold: float | None) -> Self:
         """Return the specification with the threshold of a model, by which its decisions have a cost."""

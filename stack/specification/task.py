@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stack.core.errors import StackError
+from stack.specification.calibration import Points
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,8 @@ class Task(ABC):
     outcome_type: Any
     """The type of an outcome in a pydantic model of strict types."""
     outcome_example: Any
+    calibration: Points = ()
+    """Binary: the calibration of the answers of a pipeline."""
     ends: tuple[str, ...] = ()
     """Columns of an answer's interval, where the project has them."""
     offset: str = ""

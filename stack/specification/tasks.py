@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from stack.core.errors import StackError
+from stack.specification import calibration
 from stack.specification.task import CLIP, Fields, Task, as_array, as_column, largest, squares
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Binary(Task):
 
     def predict(self, pipeline: Any, features: pd.DataFrame) -> np.ndarray:
         """Return the probability of the positive outcome, (n, 1)."""
-        return as_array(pipeline.predict_proba(features)[:, 1:])
+        answer = as_array(pipeline.predict_proba(features)[:, 1:])
+        return calibration.apply(self.calibration, answer) if self.calibration else answer
 
     def losses(self, label: Any, answer: Any) -> np.ndarray:
         """Return the log-loss of each row."""
@@ -277,7 +279,7 @@ KINDS: dict[str, type[Task]] = {kind.name: kind for kind in (Binary, Multiclass,
 def of(spec: ProjectSpec) -> Task:
     """Return the task of a project."""
     task = KINDS[spec.task](spec.classes)
-    task.offset = spec.features.offset
+    task.offset, task.calibration = spec.features.offset, spec.calibration
     if spec.interval:
         task.ends, task.answer_dtypes = ENDS, {**task.answer_dtypes, **dict.fromkeys(ENDS, "float64")}
     return task

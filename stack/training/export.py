@@ -64,7 +64,7 @@ def _attempt(form: FormName, pipeline: Pipeline, spec: ProjectSpec, folder: Path
     try:
         FORMS[form](pipeline, spec, folder / f"model.{form}")
         contract = Contract(form, dict(spec.features.columns), spec.label, spec.threshold, spec.task, task.outputs)
-        replace(contract, offset=task.offset).write(folder)
+        replace(contract, offset=task.offset, calibration=task.calibration).write(folder)
         predicted = ServedModel(folder).predict({column: rows[column] for column in spec.features.columns})
     except Exception as error:  # noqa: BLE001  # converters raise anything; the next form is tried
         return f"{type(error).__name__} {str(error)[:200]}"

@@ -15,8 +15,11 @@ from optuna.trial import TrialState
 
 from stack.core.errors import StackError
 from stack.kit.models import Candidate
+from stack.specification import tasks
+from stack.specification.calibration import Points
+from stack.specification.calibration import apply as calibrate
 from stack.specification.specs import ProjectSpec
-from stack.training import candidates, splits, thresholds
+from stack.training import calibration, candidates, splits, thresholds
 from stack.training.evaluation import Scorer
 from stack.training.splits import Split
 
@@ -67,6 +70,12 @@ class TrialResult:
     pruned: bool = False
     threshold: float | None = None
     """Of the best, where decisions have costs."""
+    calibration: Points = ()
+    """Of the best, where it helps on the folds."""
+
+    def specification(self, spec: ProjectSpec) -> ProjectSpec:
+        """Return a specification with the threshold and the calibration that were found."""
+        return spec.with_threshold(self.threshold).with_calibration(self.calibration)
 
     @property
     def losses(self) -> list[float]:
@@ -81,8 +90,8 @@ class TrialResult:
     @property
     def choice(self) -> dict[str, Any]:
         """Return the feature set, the candidate and its parameters, to be logged."""
-        optional = {"features": self.features or None, "threshold": self.threshold}
-        given = {name: value for name, value in optional.items() if value is not None}
+        optional = {"features": self.features, "threshold": self.threshold, "calibration": self.calibration}
+        given = {name: value for name, value in optional.items() if value not in (None, "", ())}
         return {**given, "candidate": self.candidate, **self.params}
 
     def with_found(self) -> Self:
@@ -157,10 +166,25 @@ def search(
     if candidates.searched(known):
         _optimise(spec, known, start, finish)
     best = min((result for result in results if not result.pruned), key=lambda result: result.loss)
+    return _decided(spec, split, folds, best) if spec.costs or spec.training.calibrate else best
+
+
+def _decided(spec: ProjectSpec, split: Split, folds: list[Fold], best: TrialResult) -> TrialResult:
+    """Return the best with its calibration and threshold, from its answers to the test rows of the folds."""
+    labels = [fold.test_label for fold in folds]
+    answers = [_answer(spec, fold, best.candidate, best.params) for fold in folds]
+    points = calibration.choose(labels, answers) if spec.training.calibrate else ()
     if spec.costs is None:
-        return best
+        return replace(best, calibration=points)
+    calibrated = [calibrate(points, answer) if points else answer for answer in answers]
     tests = [fold.test for fold in splits.folds(spec, split)]
-    return replace(best, threshold=thresholds.choose(spec, folds, tests, best.candidate, best.params))
+    return replace(best, calibration=points, threshold=thresholds.choose(spec, labels, calibrated, tests))
+
+
+def _answer(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -> Any:
+    """Return the probabilities of a fold's test rows."""
+    pipeline = candidates.fit_on(spec, name, params, fold.fit, fold.fit_label, fold.weight)[0]
+    return tasks.of(spec).predict(pipeline, fold.test)[:, 0]
 
 
 class Fits:

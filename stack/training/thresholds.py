@@ -5,12 +5,10 @@ from typing import Any
 
 import numpy as np
 from pandas import DataFrame
-from sklearn.pipeline import Pipeline
 
-from stack.specification import tasks
 from stack.specification.costs import Costs
 from stack.specification.specs import ProjectSpec
-from stack.training import candidates, splits
+from stack.training import splits
 
 DAY_ROWS = 1000
 """A table that is split at random has no days: as many rows stand for one."""
@@ -30,27 +28,20 @@ def curve(costs: Costs, label: Any, probability: Any) -> tuple[np.ndarray, np.nd
     return ends[calls], total[calls] / len(ranked), calls
 
 
-def choose(
-    spec: ProjectSpec, folds: Sequence[Any], rows: Sequence[DataFrame], name: str, params: dict[str, Any]
-) -> float:
+def choose(spec: ProjectSpec, labels: Sequence[Any], answers: Sequence[Any], rows: Sequence[DataFrame]) -> float:
     """Return the threshold at which a candidate's answers to the test rows of all folds cost least, within the budget.
 
     Args:
-        folds: as the search fits them.
+        labels: encoded outcomes of each fold.
+        answers: probabilities of each fold.
         rows: the test rows of each fold.
     """
     costs = spec.costs or Costs(false_alarm=1)
-    answers = [_predict(spec, fold, name, params) for fold in folds]
-    thresholds, cost, calls = curve(costs, np.concatenate([fold.test_label for fold in folds]), np.concatenate(answers))
+    thresholds, cost, calls = curve(costs, np.concatenate(labels), np.concatenate(answers))
     if costs.budget is not None:
         within = calls <= costs.budget * sum(_days(spec, part) for part in rows)
         thresholds, cost = thresholds[within], cost[within]
     return float(thresholds[cost.argmin()])
-
-
-def _predict(spec: ProjectSpec, fold: Any, name: str, params: dict[str, Any]) -> np.ndarray:
-    pipeline: Pipeline = candidates.fit_on(spec, name, params, fold.fit, fold.fit_label, fold.weight)[0]
-    return tasks.of(spec).predict(pipeline, fold.test)[:, 0]
 
 
 def _days(spec: ProjectSpec, rows: DataFrame) -> float:

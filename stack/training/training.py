@@ -144,7 +144,7 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     Writes ``holdout/holdout.parquet`` (the rows with their features and predictions), plots, the permutation importance
     and the partial dependence.
     """
-    spec = spec.with_threshold(best.threshold)
+    spec = best.specification(spec)
     scorer = Scorer.of(spec)
     parts = []
     for part in splits.backtests(spec, split):
@@ -181,7 +181,7 @@ def refit(spec: ProjectSpec, frame: DataFrame, best: TrialResult, folder: Path, 
     ``reference/reference.parquet``: a sample of the rows with the pipeline's own predictions, which the gate compares
     the served form with.
     """
-    spec = spec.with_threshold(best.threshold)
+    spec = best.specification(spec)
     pipeline = candidates.fit(spec, best.candidate, best.params, frame)
     sample = frame.sample(min(REFERENCE_ROWS, len(frame)), random_state=spec.training.seed).sort_index()
     with step("export to ONNX"):
@@ -261,6 +261,7 @@ def _write_recipe(
         "candidate": best.candidate,
         "params": best.params,
         "threshold": best.threshold,
+        "calibration": best.calibration,
         "code_version": tags["stack.code_version"],
         "code_digest": tags["stack.code_digest"],
         "workspace_version": code.workspace_version(),
