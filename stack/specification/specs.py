@@ -99,7 +99,7 @@ class ProjectSpec(Spec):
         if self.columns:
             for problem in table.problems(self.columns, self.label, self.source, self.features.parsed):
                 raise ValueError(problem)
-        for problem in forecasts.problems(self):
+        for problem in (*forecasts.problems(self), *tasks.KINDS[self.task].problems(self)):
             raise ValueError(problem)
         kind, count = tasks.KINDS[self.task], len(self.classes)
         if count not in kind.class_counts or len(set(self.classes)) < count:
@@ -126,23 +126,10 @@ class ProjectSpec(Spec):
 
     @model_validator(mode="after")
     def _costs_choose_the_threshold(self) -> Self:
-        if self.costs and self.task != tasks.Binary.name:
-            raise ValueError(f"costs: of a binary task alone, this is a {self.task} task")
-        if self.training.calibrate and self.task != tasks.Binary.name:
-            raise ValueError(f"training.calibrate: of a binary task alone, this is a {self.task} task")
         if self.costs and "threshold" in self.model_fields_set:
             raise ValueError("threshold: left out, as costs choose it")
         if self.gate.metric == "cost" and not self.costs:
             raise ValueError("gate.metric: with a section costs alone")
-        return self
-
-    @model_validator(mode="after")
-    def _has_intervals(self) -> Self:
-        if self.interval and not tasks.KINDS[self.task].numeric:
-            raise ValueError(f"interval: of a regression or a forecast alone, this is a {self.task} task")
-        own = {self.label, *self.request, *self.features.columns}
-        if self.interval and (taken := own & {*tasks.ENDS, tasks.CORRECTION}):
-            raise ValueError(f"interval: answers have {min(taken)!r} then; rename the column of this name")
         return self
 
     def with_calibration(self, points: Points) -> Self:

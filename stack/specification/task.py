@@ -10,7 +10,7 @@ imported by the methods that need them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stack.core.errors import StackError
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from stack.specification.specs import ProjectSpec
+
 Limits = Mapping[str, tuple[float | None, float | None]]
 """Metric -> [least, most]."""
 Fields = dict[str, tuple[Any, dict[str, Any]]]
 """Field of a reply -> its type, and arguments of :func:`pydantic.Field`."""
 CLIP = 1e-15
+ENDS, CORRECTION = ("low", "high"), "correction"
+"""The interval of an answer, and what the newest errors have added to both of its ends."""
 
 
 class Task(ABC):
@@ -78,6 +82,17 @@ class Task(ABC):
     def answering(cls, outputs: Sequence[str]) -> Self:
         """Return the task whose answers have these columns."""
         return cls()
+
+    @classmethod
+    def problems(cls, spec: ProjectSpec) -> Iterator[str]:
+        """Yield the keys of a specification that do not fit this kind."""
+        for key, value in {"costs": spec.costs, "training.calibrate": spec.training.calibrate}.items():
+            if value and cls.name != "binary":
+                yield f"{key}: of a binary task alone, this is a {cls.name} task"
+        if spec.interval and not cls.numeric:
+            yield f"interval: of a regression or a forecast alone, this is a {cls.name} task"
+        if spec.interval and (taken := {spec.label, *spec.request, *spec.features.columns} & {*ENDS, CORRECTION}):
+            yield f"interval: answers have {min(taken)!r} then; rename the column of this name"
 
     @classmethod
     @abstractmethod

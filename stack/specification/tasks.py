@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from stack.core.errors import StackError
 from stack.specification import calibration
-from stack.specification.task import CLIP, Fields, Task, as_array, as_column, largest, squares
+from stack.specification.task import CLIP, CORRECTION, ENDS, Fields, Task, as_array, as_column, largest, squares
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +33,6 @@ __all__ = [
 ]
 
 PREFIX = "probability_"
-ENDS, CORRECTION = ("low", "high"), "correction"
-"""The interval of an answer, and what the newest errors have added to both of its ends."""
 RARE = 0.1
 
 
