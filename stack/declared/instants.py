@@ -29,15 +29,15 @@ def read(raw: DataFrame, name: str, column: Column, zone: str) -> Series[Any]:
         StackError: a value is no instant.
     """
     source = column.source or name
-    if "{" in source:
-        values = pd.Series(map(source.format_map, raw[column.names(name)].to_dict("records")), raw.index, dtype=object)
+    if text := column.parts.get("text"):
+        values = pd.Series(map(text.format_map, raw[column.names(name)].to_dict("records")), raw.index, dtype=object)
     else:
         values = joined(raw, column.parts) if column.parts else raw[source]
     try:
         return in_utc(parse(values, column.format or None), zone)
     except (ValueError, TypeError) as error:
         raise StackError(
-            f"column {', '.join(column.parts.values()) or source} of the source",
+            f"column {', '.join(column.names(name))} of the source",
             found=" ".join(str(error).split())[:200],
             expected=f"instants, written as {column.format}" if column.format else "instants in ISO 8601",
             todo=f"set columns.{name}.format in project.yaml, like %d.%m.%Y %H:%M, or correct the rows",

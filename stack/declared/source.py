@@ -100,7 +100,7 @@ class DeclaredSource:
         names = [name for key, column in columns.items() for name in column.names(key)]
         by = self._time if asked else self._known or self._time
         whole = ROW in self.spec.tables[ROWS].key  # the number of a line counts from the first one
-        time = columns[by].source or by if by and not columns[by].is_joined and not whole else None
+        time = columns[by].source or by if by and not columns[by].parts and not whole else None
         if asked and self.source.knows_when:  # by when a row was known, not by its instant
             since, until = since - AROUND, until + AROUND
         after = timedelta(0) if asked or self._known or self.source.knows_when else self.source.known_after

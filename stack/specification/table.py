@@ -34,10 +34,10 @@ class Column(Spec):
     Later: known with the outcome only, so that only its past can be used. Group: rows with the same value, as of one
     patient, are held out together (`training.group`). Id: it names the row."""
     source: str = ""
-    """Name in the source, where it is another; of an instant that several columns hold also a text with their names in
-    braces, like `2011 {day} {hour}`, which `format` reads."""
-    parts: dict[Literal["year", "month", "day", "hour", "minute", "date", "clock"], str] = {}
-    """Of an instant that is spread over columns of the source: part -> column."""
+    """Name in the source, where it is another."""
+    parts: dict[Literal["year", "month", "day", "hour", "minute", "date", "clock", "text"], str] = {}
+    """Of an instant that is spread over columns of the source: part -> column; or `text`, columns in braces, like
+    `2011 {day} {hour}`, which `format` reads."""
     format: str = ""
     """How the source writes an instant, like `%d.%m.%Y %H:%M`; ISO 8601 when left out."""
     description: str = ""
@@ -72,15 +72,10 @@ class Column(Spec):
             raise ValueError("between: of numbers alone")
         return self
 
-    @property
-    def is_joined(self) -> bool:
-        """Whether the source has no such column, but others that it is made of."""
-        return bool(self.parts) or "{" in self.source
-
     def names(self, own: str) -> list[str]:
         """Return the columns of the source that it is read from; `own` is its name in the project."""
-        if "{" in self.source:
-            return [name for _, name, _, _ in Formatter().parse(self.source) if name]
+        if text := self.parts.get("text"):
+            return [name for _, name, _, _ in Formatter().parse(text) if name]
         return [*self.parts.values()] or [self.source or own]
 
     @property

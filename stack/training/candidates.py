@@ -164,7 +164,7 @@ def fit_on(
     candidate = _require(spec, name, _known(spec, len(features)))
     # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
     empty = features.columns[features.isna().all()]
-    features = features.assign(**dict.fromkeys(empty, np.float32(0)))
+    features = frames.with_columns(features, dict.fromkeys(empty, np.float32(0)))
     pipeline = candidate.build(columns, spec.training.seed, **params)
     if weight is not None and not _takes_weights(pipeline[-1]) and not spec.training.half_life:
         weight = None

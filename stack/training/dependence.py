@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
-from stack.specification import tasks
+from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
 
 COLUMNS, VALUES, ROWS = 9, 12, 200
@@ -40,7 +40,7 @@ def partial_dependence(
     """Return the mean predictions by value of each column: quantiles of a number, a category's most frequent values."""
     task, sample = tasks.of(spec), features.sample(min(ROWS, len(features)), random_state=spec.training.seed)
     grids = {column: _grid(features[column]) for column in columns}
-    copies = [sample.assign(**{column: value}) for column, grid in grids.items() for value in grid]
+    copies = [frames.with_columns(sample, {column: value}) for column, grid in grids.items() for value in grid]
     # All copies are predicted at once, as for a few rows a pipeline's overhead is most of the time.
     answers = iter(np.split(task.predict(pipeline, pd.concat(copies)), len(copies)))
     curves = {}

@@ -29,6 +29,9 @@ def write(project: Project, parts: list[str]) -> list[Path]:
     spec, path = project.spec, project.spec.folder / "project.yaml"
     if not spec.columns:
         raise StackError(str(path), found="no columns", expected="columns and source", todo="edit its Python files")
+    if spec.forecast and {"features", "definitions"} & {*parts}:
+        found, todo = "a forecast, whose features follow from its columns", "leave them there: PARTS=source,checks"
+        raise StackError(str(path), found=found, expected="formulas", todo=todo)
     files = {part: _file(spec, part) for part in parts}
     for part, file in files.items():
         if file.exists():

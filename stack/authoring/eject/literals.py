@@ -44,6 +44,9 @@ def flow(value: Any) -> str:
 
 def joined(column: Column) -> str:
     """Return Python that puts an instant together of the columns of the file's ``table``."""
+    if form := column.parts.get("text"):
+        texts = f'table.apply(lambda row: {python(form)}.format_map(row), axis="columns")'
+        return f"pd.to_datetime({texts}, format={python(column.format)})"
     parts = {part: f"table[{python(name)}]" for part, name in column.parts.items()}
     if "date" in parts:
         text = f"pd.to_datetime({parts['date']})"

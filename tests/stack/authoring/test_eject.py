@@ -4,6 +4,7 @@ import importlib
 import sys
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -91,3 +92,17 @@ def test_a_part_is_written_once_and_alone(folder):
     assert check.findings("ejected_alone", NOW) == []
     with pytest.raises(StackError, match="it exists"):
         eject.write(project, ["checks"])
+
+
+def test_the_features_of_a_forecast_stay_in_project_yaml(folder):
+    at = pd.date_range("2025-03-01", periods=24 * 60, freq="h")
+    table = pd.DataFrame({"time": at, "power": np.random.default_rng(0).normal(5, 1, len(at))})
+    folder.write("ejected_power", table, target="power", task="forecast")
+    project = Project.open("ejected_power")
+    with pytest.raises(StackError, match="PARTS=source,checks"):
+        eject.write(project, ["source", "features", "checks", "definitions"])
+    assert {path.name for path in eject.write(project, ["source", "checks"])} == {
+        "source.py",
+        "checks.py",
+        "project.yaml",
+    }
