@@ -3,13 +3,18 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
 
 from services.prediction import schema
 from services.prediction.horizon import Horizon
+from services.prediction.live_models import LiveModels, LoadedModel
+from stack.core.settings import Settings
+from stack.prediction_log import corrections
 from stack.prediction_log.predictions import event_key
+from stack.project import Project
 from stack.specification import example, forecasts, specs
 from tests.stack.declared.test_forecast import spec
 
@@ -98,6 +103,20 @@ def test_a_value_labels_every_forecast_of_it_whatever_weather_was_expected():
     keys = {event_key(WITH_INPUTS.spec, asked | {"sun": sun}) for sun in (0.1, 0.9, None)}
     assert len(keys) == 1
     assert event_key(WITH_INPUTS.spec, {"room": "attic", "at": NOW, "sun": 0.1}) not in keys
+
+
+def test_the_live_model_answers_with_the_newest_correction_at_once(tmp_path):
+    models = LiveModels(Project(Settings(home=tmp_path), FREE.spec.model_copy(update={"interval": 0.8})))
+    served = SimpleNamespace(contract=SimpleNamespace(interval=0.8, correction=0.5), correction=0.5)
+    models.champion = LoadedModel("7", served, None, NOW)
+    for newest in (None, 2.0, 1.0):
+        if newest is not None:
+            corrections.write(models.project.settings.state_database, "heat", "7", newest, 100, NOW)
+        models.refresh(moved=False)
+        assert served.correction == (newest or 0.5)
+    corrections.write(models.project.settings.state_database, "heat", "6", 9.0, 100, NOW)
+    models.refresh(moved=False)
+    assert served.correction == 1.0
 
 
 @pytest.mark.parametrize("ends", [{}, {"low": 1.0, "high": 3.0, "correction": 0.5}])

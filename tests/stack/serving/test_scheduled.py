@@ -28,7 +28,7 @@ def project(toy, tmp_path, monkeypatch):
     spec = toy.model_copy(update={"schedules": schedules, "publish": [SINK]})
     project = Project(Settings(home=tmp_path), spec)
     champion = SimpleNamespace(version="4")
-    model = SimpleNamespace(threshold=0.5, predict=lambda columns: np.full((len(columns["wet"]), 1), 0.75))
+    model = SimpleNamespace(threshold=0.5, answer=lambda columns: np.full((len(columns["wet"]), 1), 0.75))
     monkeypatch.setitem(project.__dict__, "registry", SimpleNamespace(require_champion=lambda: champion))
     monkeypatch.setattr(scheduled, "loaded", lambda *_: nullcontext(model))
     monkeypatch.setattr(
