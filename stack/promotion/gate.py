@@ -12,7 +12,8 @@ Against a champion, on the same most recent labelled rows that neither was fitte
   A due champion is replaced by a challenger that is not worse: to require a significant gain blocks good successors, as
   28 days seldom show one (on the flights the interval is +-0.008 wide, and the gain of a retraining 0.003).
 
-A forecast, with or without a champion, is better than the best one that needs no model (:mod:`stack.promotion.naive`).
+A forecast is better than the best one that needs no model (:mod:`stack.promotion.naive`), and, unless it replaces a due
+champion, significantly so.
 
 What passes although columns of it give the outcome away (:mod:`stack.promotion.leaks`) goes live only when a person
 approves it; the same columns are approved once.
@@ -162,7 +163,7 @@ def judge(
     labelled = [*_limits(spec, holdout, baseline), *_slices(spec, holdout)] if len(holdout) else []
     reasons = [
         *labelled,
-        *_against_naive(spec, holdout),
+        *_against_naive(spec, holdout, certain=comparison is None or not due(spec, comparison)),
         *(_against_champion(spec, comparison) if comparison else ()),
         LimitCheck("served form", "served form", served_difference, "<=", off, "largest difference to the trained"),
         LimitCheck("latency", "latency ms", latency_ms, "<=", slow, "median of one row"),
@@ -258,14 +259,14 @@ def _slices(spec: ProjectSpec, holdout: DataFrame) -> Iterable[LimitCheck]:
                 yield LimitCheck("slice", f"{metric} of {column} {value}", score, sign, limit, f"{sizes[value]:,} rows")
 
 
-def _against_naive(spec: ProjectSpec, holdout: DataFrame) -> Iterable[LimitCheck]:
-    """Hold the answers against the best forecast that needs no model."""
+def _against_naive(spec: ProjectSpec, holdout: DataFrame, *, certain: bool) -> Iterable[LimitCheck]:
+    """Hold the answers against the best forecast that needs no model; `certain`: with its interval."""
     for best in naive.compare(spec, holdout)[:1]:
         error, change = best.error + best.difference.mean, best.difference
         limit = (1 - naive.MARGIN) * best.error
         note = f"{best.name} has {best.error:.4g}, on {change.rows:,} rows of a rolling backtest"
         yield LimitCheck("naive", f"{tasks.of(spec).loss} against {best.name}", error, "<", limit, note)
-        if np.isfinite(change.high):
+        if certain and np.isfinite(change.high):
             note = f"{spec.gate.interval:.0%} interval, {change.low:+.4g} to {change.high:+.4g}, of {change.units} days"
             yield LimitCheck("naive", f"interval against {best.name}", change.high, "<", 0.0, note)
 

@@ -25,6 +25,7 @@ from stack.specification.specs import ProjectSpec
 FOLDS = {"time": 2, "random": 5}
 """Default number of folds."""
 WEEK = timedelta(days=7)
+RECENT = 4 * WEEK
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,15 @@ def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
 def folds(spec: ProjectSpec, split: Split) -> Iterator[Split]:
     """Yield the folds of the fit rows of a split.
 
-    By time they expand: the second half of the rows' time in test blocks, in order. At random each row is in a single
+    By time they expand: the second half of the rows' time in test blocks, in order; of a forecast at most the last four
+    weeks, as a model of a series is refitted often. At random each row is in a single
     test block, the classes (or whole groups) in proportion. A fold whose fit rows lack an outcome, or that has no test
     rows, is left out.
     """
     count = spec.training.folds or FOLDS[spec.training.split]
     by_time = spec.training.split == "time"
-    every = _expanding_folds(split, count) if by_time else _random_folds(spec, split, count)
+    tested = RECENT if spec.forecast else None
+    every = _expanding_folds(split, count, tested) if by_time else _random_folds(spec, split, count)
     yield from (fold for fold in every if fold.fit[spec.label].nunique() > 1 and len(fold.test))
 
 
@@ -134,9 +137,10 @@ def _latest(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
     return at(frame, pd.Timestamp(cutoff) - timedelta(days=days))
 
 
-def _expanding_folds(split: Split, count: int) -> Iterator[Split]:
+def _expanding_folds(split: Split, count: int, tested: timedelta | None) -> Iterator[Split]:
     start = split.fit["event_timestamp"].min()
     half = start + (split.boundary - start) / 2
+    half = max(half, split.boundary - tested) if tested else half
     block = (split.boundary - half) / count
     for number in range(count):
         yield at(split.fit, half + number * block, until=half + (number + 1) * block)

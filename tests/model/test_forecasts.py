@@ -176,3 +176,29 @@ def test_the_near_steps_are_not_left_to_chance_for_the_far_ones(folder):
     table = backtest.by_step(opened.spec, held, split.fit)
     assert table.loc[1, "mae"] < 1.25 * table.loc[1, "the last value"]
     assert table.loc[24, "mae"] < table.loc[24, "the last value"]
+
+
+def test_a_due_champion_gives_way_to_what_beats_the_naive_forecasts_without_certainty(folder):
+    from stack.promotion import gate
+    from stack.promotion.comparison import CHAMPION_SUFFIX, ChampionComparison
+
+    opened = Project(Settings(home=folder.root / "home_course"), specs.load("course"))
+    rows = fill(opened, END).sort_values("event_timestamp").tail(600)
+    week = rows["warmth_last"] + rows["warmth_same_weekday"]
+    held = rows.assign(prediction=rows["warmth"] + 0.9 * (week - rows["warmth"]))
+    figures = {"baseline": np.array([20.0]), "served_difference": 0, "latency_ms": 1}
+    for age, kinds in ((timedelta(days=1), 2), (timedelta(days=400), 1)):
+        champion = held.assign(**{f"prediction{CHAMPION_SUFFIX}": held["prediction"] + 9})
+        comparison = ChampionComparison("1", "Compared.", age, champion)
+        decision = gate.judge(opened.spec, "2", held, **figures, comparison=comparison)
+        assert sum(reason.kind == "naive" for reason in decision.reasons) == kinds
+
+
+def test_the_folds_of_a_forecast_are_its_last_weeks(folder):
+    opened = Project(Settings(home=folder.root / "home_course"), specs.load("course"))
+    rows = datasets.answered(opened.spec, opened.source.fetch(START, END), END)
+    split = splits.holdout(opened.spec, rows, END)
+    first, second = splits.folds(opened.spec, split)
+    assert first.boundary == split.boundary - timedelta(days=28)
+    assert second.boundary == split.boundary - timedelta(days=14)
+    assert first.test["event_timestamp"].min() > first.boundary
