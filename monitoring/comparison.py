@@ -13,6 +13,7 @@ from evidently.core.report import Snapshot
 from pandas import DataFrame
 
 from monitoring import _compat, significance
+from monitoring.estimates import Estimate
 from monitoring.frames import TIME, Outcomes
 from monitoring.rules import LEAST_ROWS
 from stack.kit.drift import Sample
@@ -56,6 +57,8 @@ class WindowComparison:
     excused: frozenset[str] = frozenset()
     """Columns whose score is beyond the threshold, and which do not drift."""
     snapshot: Snapshot | None = None
+    estimate: Estimate | None = None
+    """Of the loss, where labels are not known yet."""
 
     @property
     def policy(self) -> Monitoring:

@@ -35,6 +35,8 @@ class MonitoredMetric:
     """Key of its value in summaries and in ``Window.measured``; name of its rule in the verdict."""
     title: str = ""
     """Heading in the portal and in Evidently; without one, the value is not shown there."""
+    form: str = ".1%"
+    """How the portal writes it."""
     measure: Measure = lambda _: None
     """Returns its value in a window, if it is defined there."""
     rule: rules.Rule = lambda _: None
@@ -197,6 +199,14 @@ METRICS: tuple[MonitoredMetric, ...] = (
             _line(NAMES.get(score, score), _panel_metric("LabelledScore", score=score)) for score in scores(spec)
         ],
     ),
+    MonitoredMetric(
+        "estimated_loss",
+        "Estimated loss",
+        form=".4f",
+        measure=lambda window: window.estimate.loss if window.estimate else None,
+        rule=rules.estimated_loss,
+    ),
+    MonitoredMetric("estimate_error", measure=lambda window: window.estimate.error if window.estimate else None),
     MonitoredMetric(
         "coverage",
         measure=lambda window: window.coverage,

@@ -13,7 +13,7 @@ import numpy as np
 from evidently.core.report import Snapshot
 from pandas import DataFrame
 
-from monitoring import _compat, frames, metrics, pages, policy, workspace
+from monitoring import _compat, estimates, frames, metrics, pages, policy, workspace
 from monitoring.comparison import WindowComparison, compare
 from stack.core import clock
 from stack.kit.drift import Sample, Verdict, Window
@@ -61,6 +61,7 @@ def run(
     name: str,
     cutoff: datetime | None = None,
     labelled: DataFrame | None = None,
+    holdout: DataFrame | None = None,
     other: DataFrame | None = None,
     created_at: datetime | None = None,
     trained: datetime | None = None,
@@ -77,6 +78,7 @@ def run(
         cutoff: the champion's training cut-off; without it the policy never retrains.
         other: rows of another origin, of which only the drift is reported.
         labelled: rows that the champion predicted since its cut-off, for bias and loss; `current` when omitted.
+        holdout: labelled rows with the champion's answers, on which estimates of the loss are calibrated.
         created_at: instant on the wall clock, which the age of a report is counted by; `at` when omitted.
         trained: the newest version's training cut-off: a retraining requested later has failed, and starts no
             cool-down; none has failed when omitted.
@@ -89,10 +91,8 @@ def run(
     reference = frames.typed(project.spec, reference, "the reference frame")
     predicted = current if labelled is None else frames.prediction_columns(project.spec, labelled)
     outcomes = frames.outcomes(project.spec, predicted, at, cutoff)
-    compared = WindowComparison(project.spec, reference, current, outcomes)
-    if len(current):
-        parts = [part for metric in metrics.METRICS for part in metrics.report_metrics(metric, compared)]
-        compared = compare(compared, parts, at=at, name=name)
+    estimate = estimates.of(project.spec, current, predicted, at, holdout)
+    compared = _compared(WindowComparison(project.spec, reference, current, outcomes, estimate=estimate), at, name)
     others = [] if other is None else [_beside(compared, other, at)]
     window = measured(compared, others, at)
     with workspace.writer(project.settings):
@@ -102,6 +102,14 @@ def run(
         _save(project, report, compared.snapshot)
         _delete_old(project, earlier, report.created_at)
     return report
+
+
+def _compared(window: WindowComparison, at: datetime, name: str) -> WindowComparison:
+    """Compare a window by every metric; one without rows stays as it is."""
+    if window.current.empty:
+        return window
+    parts = [part for metric in metrics.METRICS for part in metrics.report_metrics(metric, window)]
+    return compare(window, parts, at=at, name=name)
 
 
 def _beside(compared: WindowComparison, other: DataFrame, at: datetime) -> WindowComparison:
@@ -176,7 +184,7 @@ def _summary(spec: ProjectSpec, report: Report) -> dict[str, Any]:
         "lost": window.lost,
         "measured": measured,
         "figures": {
-            metric.title: f"{measured[metric.name]:.1%}" if metric.name in measured else "-"
+            metric.title: format(measured[metric.name], metric.form) if metric.name in measured else "-"
             for metric in metrics.METRICS
             if metric.title
         },

@@ -29,6 +29,7 @@ def champion(project: Project, at: datetime, created_at: datetime) -> Report:
         current,
         other=next(iter(others), None),
         labelled=judged,
+        holdout=None if project.task.numeric else artifacts.holdout(project.settings, version),
         cutoff=version.cutoff,
         trained=newest.cutoff if (newest := project.registry.tagged({}, "DESC")) else None,
         at=at,

@@ -108,6 +108,21 @@ def performance(history: History) -> Reason | None:
     )
 
 
+def estimated_loss(history: History) -> Reason | None:
+    """Tell the loss that is expected before labels; beyond ``max_loss`` it gives notice."""
+    measured, limit = history.last.measured, history.policy.max_loss
+    loss, error = measured.get("estimated_loss"), measured.get("estimate_error")
+    if loss is None:
+        return None
+    action, windows = history.alarm(
+        lambda window: limit is not None and window.measured.get("estimated_loss", 0) > limit, "notice"
+    )
+    past = "" if error is None else f"; earlier estimates of this version were off by {error:.4f}, in the mean"
+    bound = "" if limit is None else f", limit {limit:g}"
+    text = f"estimated loss: {loss:.4f}, by the probabilities alone{bound}{past}{windows}"
+    return Reason("estimated_loss", None if limit is None else loss, limit, action, text)
+
+
 def coverage(history: History) -> Reason | None:
     """Give notice when the intervals hold a smaller or a larger share of the outcomes than they should."""
     level, limit = history.last.measured.get("interval"), history.policy.max_coverage_gap

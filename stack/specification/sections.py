@@ -237,7 +237,7 @@ class Monitoring(Spec):
     """Retrain when |mean answer - mean outcome| over `bias_window` exceeds this: a probability, or the outcome's unit;
     null never does ..."""
     max_loss: float | None = None
-    """... or when the mean loss (log-loss, squared error) of the same rows does ..."""
+    """... or when the mean loss (log-loss, squared error) of the same rows does (an estimate gives notice) ..."""
     bias_window: timedelta = timedelta(days=28)
     """... over the last so long ..."""
     min_labelled: int = 1000
