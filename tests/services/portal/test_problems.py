@@ -22,6 +22,7 @@ from stack.validation import batches
 from tests.polling import PATIENCE_SECONDS, eventually
 from tests.services.portal.conftest import home, portal  # noqa: F401  # a stack of which no service runs
 from tests.stack.lake.lakes import SPEC, append, tables
+from tests.stacks import free_ports
 
 NOW = datetime.now(UTC).isoformat()
 Break = Callable[[Settings, pytest.MonkeyPatch], object]
@@ -168,5 +169,6 @@ def test_damaged_records_hide_nothing_else(home: Settings, monkeypatch):
 
 
 def test_the_page_of_a_home_that_is_not_there_says_so(home: Settings):
-    (problem,) = health.of_home_page(home)
+    (port,) = free_ports(1)
+    (problem,) = health.of_home_page(home.model_copy(update={"portal_port": port}))
     assert problem.title == "the home page does not answer" and "SERVICE=portal" in problem.todo

@@ -162,7 +162,7 @@ WRONG = [
     ({"rows": [{}]}, 400, ["rows", 0, "carrier"]),
     ({"rows": []}, 400, ["rows"]),
     ({"rows": [ROW] * 1001}, 400, ["rows"]),
-    ({"rows": [ROW] * 21, "explain": True}, 400, ["rows"]),
+    ({"rows": [ROW] * 51, "explain": True}, 400, ["rows"]),
     ({"rows": [ROW], "explain": "yes"}, 400, ["explain"]),
     (ROW, 400, ["rows"]),
 ]
