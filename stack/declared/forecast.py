@@ -60,9 +60,8 @@ class ForecastFeatures:
         rows = tables[ROWS].reset_index(drop=True)
         at = rows[self._time]
         learnt, steps = self.forecast.learnt, self.forecast.steps
-        stride = steps // learnt
-        first = (self._places(at) * 2_654_435_761 >> 9) % stride + 1
-        before = first[:, None] + stride * np.arange(learnt)
+        first = (self._places(at) * 2_654_435_761 >> 9) % steps
+        before = (first[:, None] + steps * np.arange(learnt) // learnt) % steps + 1
         events = rows.loc[rows.index.repeat(learnt)].reset_index(drop=True)
         step = before.ravel()
         asked = events[self._time] - pd.to_timedelta(step * (self.forecast.every // MICROSECOND), unit="us")

@@ -148,6 +148,15 @@ def test_questions_ask_about_each_value_some_steps_before_it():
     assert len(forecast.of(spec(steps=7)).events({"rows": rows})) == 7 * len(rows)
 
 
+@pytest.mark.parametrize("steps", [1, 3, 5, 9, 10, 25, 47, 168])
+def test_every_step_of_a_horizon_is_learnt_about_as_often_as_another(steps):
+    project, rows = spec(steps=steps), series(gaps=0, days=80, keyed=False)
+    events = forecast.of(project).events({"rows": rows})
+    count = ((events["at"] - events["event_timestamp"]) / pd.Timedelta("1h")).round().astype(int).value_counts()
+    assert sorted(count.index) == [*range(1, steps + 1)]
+    assert count.max() < 2 * count.min()
+
+
 def test_hours_and_weekdays_are_of_the_local_clock_also_where_it_changes():
     project = spec()
     instants = [datetime(2024, 3, 30, 22, tzinfo=UTC), datetime(2024, 3, 31, 22, tzinfo=UTC)]
