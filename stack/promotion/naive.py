@@ -8,8 +8,9 @@ import numpy as np
 from pandas import DataFrame
 
 from stack.promotion.comparison import Difference, paired
-from stack.specification import forecasts, tasks
+from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
+from stack.training import backtest
 from stack.training.evaluation import answers
 
 MARGIN = 0.01
@@ -36,11 +37,10 @@ def compare(spec: ProjectSpec, rows: DataFrame) -> list[Naive]:
         return []
     task, label, found = tasks.of(spec), rows[spec.label].to_numpy(np.float64), []
     ours = task.losses(label, answers(spec, rows))
-    last = rows[forecasts.last(spec.label)].to_numpy(np.float64)
-    for name, change in forecasts.naive(spec.label, spec.forecast).items():
-        answer = last + (rows[change].to_numpy(np.float64) if change else 0.0)
+    for name, forecast in backtest.naive(spec, rows).items():
+        answer = forecast.to_numpy(np.float64)
         known = np.isfinite(answer)
         if known.mean() > 0.5:
             theirs = task.losses(label[known], answer[known])
-            found.append(Naive(name, float(theirs.mean()), paired(spec, rows[known], ours[known], theirs)))
+            found.append(Naive(str(name), float(theirs.mean()), paired(spec, rows[known], ours[known], theirs)))
     return sorted(found, key=lambda naive: naive.error)

@@ -29,14 +29,19 @@ def scale(spec: ProjectSpec, fit: DataFrame) -> tuple[float, float]:
     return (float(abs(error).mean()), float((error**2).mean() ** 0.5)) if len(error) else (np.nan, np.nan)
 
 
+def naive(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
+    """Return the forecasts of rows that need no model, a column each; NaN where what they repeat is not known."""
+    last = rows[forecasts.last(spec.label)].astype(np.float64)
+    changes = forecasts.naive(spec.label, forecasts.of(spec))
+    return DataFrame({name: last + rows[change] if change else last for name, change in changes.items()})
+
+
 def errors(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
     """Return the error of each answered row: absolute, with its sign and squared, and absolute of the naive ones."""
-    truth, last = rows[spec.label].to_numpy(np.float64), rows[forecasts.last(spec.label)].to_numpy(np.float64)
-    error = rows["prediction"].to_numpy(np.float64) - truth
-    columns = {"mae": abs(error), "bias": error, "squared": error**2}
-    for name, change in forecasts.naive(spec.label, forecasts.of(spec)).items():
-        columns[name] = abs(last + (rows[change].to_numpy(np.float64) if change else 0.0) - truth)
-    return DataFrame(columns, index=rows.index)
+    truth = rows[spec.label].astype(np.float64)
+    error = rows["prediction"] - truth
+    own = {"mae": error.abs(), "bias": error, "squared": error**2}
+    return DataFrame(own).join(naive(spec, rows).sub(truth, axis=0).abs())
 
 
 def weights(spec: ProjectSpec, rows: DataFrame) -> np.ndarray:
@@ -44,9 +49,9 @@ def weights(spec: ProjectSpec, rows: DataFrame) -> np.ndarray:
 
     The near steps are easy, and their errors small: without weights a model leaves them to chance for the far ones.
     """
-    naive = [*forecasts.naive(spec.label, forecasts.of(spec))]
-    best = errors(spec, rows.assign(prediction=0.0))[naive].groupby(_step(spec, rows)).mean().min(axis=1)
-    error = _step(spec, rows).map(best.where(best > 0)).fillna(best.mean() or 1.0).to_numpy(np.float64)
+    step = _step(spec, rows)
+    best = naive(spec, rows).sub(rows[spec.label], axis=0).abs().groupby(step).mean().min(axis=1)
+    error = step.map(best.where(best > 0)).fillna(best.mean() or 1.0).to_numpy(np.float64)
     return np.asarray(1 / error**2)
 
 
