@@ -46,7 +46,8 @@ class Horizon:
         self.spec, self.time = spec, forecasts.time_of(spec)
         self._row = schema.row_model(spec)
         self._keys, self._inputs = forecasts.keys(spec), forecasts.inputs(spec)
-        self._step: type[Any]
+        self._reply = tasks.of(spec).reply_fields(spec.label)
+        self._step = self._step_model()
         self.request = self._request()
         self.answer = self._answer()
 
@@ -62,10 +63,9 @@ class Horizon:
 
     def forecast(self, rows: Sequence[Row], answers: Sequence[Answer]) -> Any:
         """Return the answers to the steps of a row as one answer."""
-        fields = tasks.of(self.spec).reply_fields(self.spec.label)
         steps = [
             {self.time: getattr(row, self.time), "prediction_id": answer.prediction_id, "reasons": answer.reasons}
-            | {name: getattr(answer, name) for name in fields}
+            | {name: getattr(answer, name) for name in self._reply}
             for row, answer in zip(rows, answers, strict=True)
         ]
         known = [answer.features_at for answer in answers if answer.features_at]
@@ -118,20 +118,20 @@ class Horizon:
             spec, "Request", row, {"rows": [example.row(spec)]}, expected, schema.IN_ORDER, schema.Explainable
         )
 
-    def _answer(self) -> Any:
-        reply = tasks.of(self.spec).reply_fields(self.spec.label)
-        described: Any = {name: (kind, Field(**arguments)) for name, (kind, arguments) in reply.items()}
-        step: Any = create_model(
+    def _step_model(self) -> Any:
+        described: Any = {name: (kind, Field(**arguments)) for name, (kind, arguments) in self._reply.items()}
+        return create_model(
             f"{schema.title(self.spec)}StepAnswer",
             **cast(Any, {self.time: (datetime, Field(description="Instant that is forecast"))}),
             **described,
             **cast(Any, {name: _of_answer(name) for name in ("prediction_id", "reasons")}),
         )
-        self._step = step
+
+    def _answer(self) -> Any:
         return create_model(
             f"{schema.title(self.spec)}Forecast",
             __doc__=f"Answer: {self.spec.title}",
-            forecast=(list[step], Field(description="The steps, in the order of time")),
+            forecast=(list[self._step], Field(description="The steps, in the order of time")),
             asked_at=(datetime, Field(description="Instant that the forecast was asked for")),
             **cast(Any, {name: _of_answer(name) for name in ("model_version", "features_at", "warnings")}),
         )

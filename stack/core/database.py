@@ -3,6 +3,7 @@
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; the URL decides.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -160,8 +161,17 @@ def engine(url: str) -> Engine:
 
 def insert_new(connection: Connection, table: Table) -> Any:
     """Return the statement that inserts rows; a row whose primary key is there stays as it is."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-    return insert(table).on_conflict_do_nothing()
+    return _insert(connection, table).on_conflict_do_nothing()
+
+
+def upsert(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row; one with the same primary key is replaced."""
+    keys = [column.name for column in table.primary_key]
+    connection.execute(_insert(connection, table).values(row).on_conflict_do_update(index_elements=keys, set_=row))
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def as_text(column: Column[Any]) -> ColumnElement[Any]:

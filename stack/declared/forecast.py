@@ -31,7 +31,7 @@ LATEST = timedelta(days=7)
 """A value that becomes known later than this says nothing about the present."""
 SAME_TIMES, SAME_WEEKDAYS = 7, 4
 """How many values at one time of the day, or of the week, are averaged."""
-BLOCK = 20_000
+BLOCK = 5_000
 """Rows whose past is laid out at a time."""
 HOUR, MICROSECOND = 3_600_000_000, timedelta(microseconds=1)
 Array = np.ndarray[Any, Any]
@@ -77,7 +77,7 @@ class ForecastFeatures:
         Stored columns that are not among them are missing.
         """
         label, at = self.spec.label, columns[self._time]
-        columns = {**dict.fromkeys(stored(self.spec), [None] * len(at)), **columns}
+        columns = {**dict.fromkeys(self._stored, [None] * len(at)), **columns}
         base = np.nan_to_num(_numbers(columns[forecasts.last(label)]))
         found = {
             name: (_numbers(columns[past]) - base).tolist()
@@ -91,11 +91,11 @@ class ForecastFeatures:
         of_day = self.forecast.every / timedelta(hours=1)
         found[f"{self._time}_hour"] = [slot * of_day for slot in slots[names["day"]]]
         found[f"{self._time}_weekday"] = [float(slot // self.forecast.a_day) for slot in slots[names["week"]]]
-        for name, kind in on_request(self.spec).items():
+        for name, kind in self._on_request.items():
             if name not in found:
                 number = kind == "number"
                 found[name] = [float(value) if number and value is not None else value for value in columns[name]]
-        return {name: found[name] for name in on_request(self.spec)}
+        return {name: found[name] for name in self._on_request}
 
     @property
     def forecast(self) -> Forecast:
@@ -105,6 +105,14 @@ class ForecastFeatures:
     @cached_property
     def _time(self) -> str:
         return forecasts.time_of(self.spec)
+
+    @cached_property
+    def _stored(self) -> list[str]:
+        return stored(self.spec)
+
+    @cached_property
+    def _on_request(self) -> dict[str, str]:
+        return on_request(self.spec)
 
     def _observed(self, rows: DataFrame) -> DataFrame:
         """Return the known values, in the order of series and time: the newest of a step counts."""

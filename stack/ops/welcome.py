@@ -62,7 +62,7 @@ def first_pipelines(settings: Settings, report: Callable[[str], None]) -> dict[s
     """Run the pipeline of each project without a champion; a run that is under way is followed instead.
 
     A project whose specification is broken is reported and left out; examples run when they are asked for,
-    and an imported model is trained by nobody.
+    and an imported model is not trained.
     """
     runs, outcomes = Runs(settings), {}
     for spec in specs.load_valid(report):

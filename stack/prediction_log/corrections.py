@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core.database import corrections, engine
+from stack.core.database import corrections, engine, upsert
 
 
 def newest(database: str, project: str, version: str) -> float | None:
@@ -24,8 +23,6 @@ def write(database: str, project: str, version: str, correction: float, rows: in
         rows: number of labelled answers that it is from.
         at: their last instant, on the project's clock.
     """
-    key = {"project": project, "model_version": version}
-    row = {"correction": correction, "rows": rows, "at": at.astimezone(UTC)}
+    row = {"project": project, "model_version": version, "correction": correction, "rows": rows}
     with engine(database).begin() as connection:
-        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(corrections)
-        connection.execute(insert.values(key | row).on_conflict_do_update(index_elements=list(key), set_=row))
+        upsert(connection, corrections, row | {"at": at.astimezone(UTC)})

@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from stack.core.database import engine, in_utc, scheduled
+from stack.core.database import engine, in_utc, scheduled, upsert
 
 
 def predicted_until(database: str, project: str) -> datetime | None:
@@ -18,6 +17,4 @@ def predicted_until(database: str, project: str) -> datetime | None:
 def mark_predicted(database: str, project: str, until: datetime) -> None:
     """Note that the requests up to an instant are answered."""
     with engine(database).begin() as connection:
-        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(scheduled)
-        row = {"project": project, "until": until.astimezone(UTC)}
-        connection.execute(insert.values(row).on_conflict_do_update(index_elements=["project"], set_=row))
+        upsert(connection, scheduled, {"project": project, "until": until.astimezone(UTC)})

@@ -166,15 +166,15 @@ def fit_on(
     empty = features.columns[features.isna().all()]
     features = frames.with_columns(features, dict.fromkeys(empty, np.float32(0)))
     pipeline = candidate.build(columns, spec.training.seed, **params)
-    if weight is not None and not _takes_weights(pipeline[-1]) and not spec.training.half_life:
+    if weight is not None and not _takes_weights(pipeline[-1]):
+        if spec.training.half_life:
+            raise StackError(
+                f"{spec.folder / 'project.yaml'}, key training.half_life",
+                found=f"candidate {name}, whose fit takes no sample_weight",
+                expected="candidates that can weight their rows",
+                todo="leave it out of training.candidates",
+            )
         weight = None
-    elif weight is not None and not _takes_weights(pipeline[-1]):
-        raise StackError(
-            f"{spec.folder / 'project.yaml'}, key training.half_life",
-            found=f"candidate {name}, whose fit takes no sample_weight",
-            expected="candidates that can weight their rows",
-            todo="leave it out of training.candidates",
-        )
     outcomes = _learnt(spec, features, label)
     weighted = {f"{pipeline.steps[-1][0]}__sample_weight": weight}
     with parallel_config(backend="threading", n_jobs=-1):
