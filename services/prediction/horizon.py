@@ -128,10 +128,11 @@ class Horizon:
         )
 
     def _answer(self) -> Any:
+        steps: Any = list[self._step]  # type: ignore[name-defined]
         return create_model(
             f"{schema.title(self.spec)}Forecast",
             __doc__=f"Answer: {self.spec.title}",
-            forecast=(list[self._step], Field(description="The steps, in the order of time")),
+            forecast=(steps, Field(description="The steps, in the order of time")),
             asked_at=(datetime, Field(description="Instant that the forecast was asked for")),
             **cast(Any, {name: _of_answer(name) for name in ("model_version", "features_at", "warnings")}),
         )
