@@ -22,6 +22,8 @@ from stack.ops.tools import TIMEOUT_SECONDS
 from stack.specification import specs
 
 HERE = Path(__file__).parent
+MENU = {"Projects": "/", "Reports": "/reports/", "Data Docs": "/docs/"}.items()
+"""Title -> address of the pages in the head of every page."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Portal:
         templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
         )
-        templates.globals["pages"] = pages
+        templates.globals |= {"pages": pages, "menu": MENU}
         templates.filters |= formats.FILTERS
         # The proxies of the user's shell do not lead to the stack's own services.
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
