@@ -11,7 +11,6 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 
 from flows.monitor import DRIFT_DETECTED
 from flows.replay import replay
-from stack.ops.project_runs import RETRAINING
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # A suspended run has no process while it is awaiting approval.
@@ -22,7 +21,7 @@ MAX_STARTS = 6
 
 def retraining_name(name: str) -> str:
     """Return the name of the automation that retrains a project."""
-    return RETRAINING.format(name)
+    return f"Retrain {name} on drift"
 
 
 def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:

@@ -202,7 +202,7 @@ def _dataset(spec: ProjectSpec, frame: DataFrame) -> Dataset:
         frame = frame.sample(MAX_ROWS, random_state=spec.training.seed).sort_index()
     outputs = [output for output in tasks.of(spec).outputs if output in frame]
     definition = DataDefinition(
-        numerical_columns=[*spec.column_types("number"), *outputs],
+        numerical_columns=[*spec.column_types("number", "text"), *outputs],
         categorical_columns=spec.column_types("category"),
         timestamp=TIME if TIME in frame else None,
     )

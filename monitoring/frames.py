@@ -28,6 +28,8 @@ class Outcomes:
 def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
     """Keep feature columns and those of :func:`prediction_columns`, numbers as float64, times naive UTC.
 
+    Of a text the number of its characters is compared.
+
     Raises:
         StackError: a feature column is missing; `where` names the frame.
     """
@@ -35,6 +37,7 @@ def typed(spec: ProjectSpec, frame: DataFrame, where: str) -> DataFrame:
     if absent:
         raise StackError(where, found=f"no column {', '.join(absent)}", expected="every column of features.columns")
     numbers = {column: to_numeric(frame[column]).astype("float64") for column in spec.column_types("number")}
+    numbers |= {column: frame[column].str.len().astype("float64") for column in spec.column_types("text")}
     numbers = {column: values.replace([np.inf, -np.inf], np.nan) for column, values in numbers.items()}
     categories = {
         column: frame[column].astype(object).where(frame[column].notna(), None)

@@ -52,7 +52,7 @@ def compare(spec: ProjectSpec, served: DataFrame, offline: DataFrame) -> Skew:
         a = served[column].to_numpy("float32", na_value=np.nan)
         b = offline[column].to_numpy("float32", na_value=np.nan)
         differ[column] = (a != b) & ~(np.isnan(a) & np.isnan(b))
-    for column in spec.column_types("category"):
+    for column in spec.column_types("category", "text"):
         differ[column] = served[column].to_numpy() != offline[column].to_numpy()
     rows, columns = np.nonzero(differ.to_numpy(bool))
     examples = tuple(

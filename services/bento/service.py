@@ -37,7 +37,7 @@ def build(spec: ProjectSpec, model: PortableModel, version: str) -> bentoml.Serv
 
 def with_stored(spec: ProjectSpec, stored: list[str]) -> ProjectSpec:
     """Return the project with its stored features as optional request fields."""
-    types: dict[str, Any] = {"number": "number", "category": "string"}
+    types: dict[str, Any] = {"number": "number", "category": "string", "text": "text"}
     text = "Stored feature; missing when left out"
     more = {
         name: RequestField(type=types[spec.features.columns[name]], description=text, example=None, nullable=True)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from stack.specification import fields, tasks
-from stack.specification.sections import Spec
+from stack.specification.sections import KINDS, Spec
 from stack.specification.specs import ProjectSpec
 from stack.specification.yaml_errors import sections
 
@@ -30,6 +30,7 @@ PAGES = {"source": "sources.md", "publish": "publishing.md"}
 TYPES = (
     (r"TaskName", " or ".join(tasks.KINDS)),
     (r"FieldTypeName", " or ".join(fields.TYPES)),
+    (r"\bKind\b", " or ".join(KINDS)),
     (r"Format", "csv or parquet or excel or json or jsonl"),
     (r"Url", "URL"),
     (r"Sensor", "text"),

@@ -62,7 +62,8 @@ class DeclaredChecks:
 
 def unreadable(spec: ProjectSpec, rows: DataFrame) -> dict[str, Series]:
     """Return, of the columns that may hold values of another type than project.yaml says, which rows do."""
-    mixed = {name: TYPES[column.type].accepted for name, column in spec.columns.items() if column.type != "string"}
+    kinds = {name: TYPES[column.type] for name, column in spec.columns.items()}
+    mixed = {name: kind.accepted for name, kind in kinds.items() if kind.python is not str}
     return {
         name: rows[name].notna() & ~rows[name].map(lambda value, kind=accepted: isinstance(value, kind))
         for name, accepted in mixed.items()

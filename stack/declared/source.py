@@ -216,5 +216,6 @@ READERS: dict[str, Callable[[Series[Any]], Series[Any]]] = {
     "integer": _integers,
     "boolean": _booleans,
     "string": _texts,
+    "text": _texts,
 }
 """Type of a column -> how its values are read."""

@@ -141,7 +141,7 @@ def _on_request(spec: ProjectSpec, asked: dict[str, str], stored: list[FeatureVi
     text = ON_REQUEST.format(name=spec.name, samples=samples, instants=instants)
     scope: dict[str, Any] = {}
     exec(text, scope)  # noqa: S102  # the text above, with the name of a project
-    kinds = {"number": Float64, "category": String}
+    kinds = {"number": Float64, "category": String, "text": String}
     return OnDemandFeatureView(
         name=f"{spec.name}_on_request",
         sources=[*stored, request],

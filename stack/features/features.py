@@ -120,7 +120,7 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     """Join each event with the features that were known at its ``event_timestamp``.
 
     Events have at least that column and the request fields. They are returned in their order, with all feature columns:
-    numbers as float32 (missing: NaN), categories as str.
+    numbers as float32 (missing: NaN), categories and texts as str.
     """
     kinds = project.spec.features.columns
     columns = {name: np.empty(len(events), column(kind, []).dtype) for name, kind in kinds.items()}
@@ -166,7 +166,7 @@ def _join(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Ta
 
 def column(kind: str, values: Any) -> np.ndarray[Any, Any]:
     """Return a feature column with the dtype that models take."""
-    if kind == "category":
+    if kind != "number":
         return np.asarray(values, dtype=object)
     return np.asarray(values, dtype=np.float64).astype(np.float32)
 

@@ -68,7 +68,7 @@ class OnlineFeatures:
             )
             for view in features.views(self.store, project.spec)
         ]
-        self.missing = {name: None if kind == "category" else NAN for name, kind in kinds.items()}
+        self.missing = {name: NAN if kind == "number" else None for name, kind in kinds.items()}
         example = {name: field.value for name, field in project.spec.request.items()}
         self.read([example], EPOCH)
 

@@ -34,7 +34,12 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
+from stack.kit.text import counts
+
 __all__ = ["Candidate", "Columns", "Metric", "Suggest"]
+
+SPARSE = 0.3
+"""Share of values that are not 0, below which a matrix with texts is sparse."""
 
 
 class Suggest(Protocol):
@@ -54,18 +59,35 @@ class Suggest(Protocol):
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a pipeline's input frame: numbers (float32, NaN where missing), then categories (strings)."""
+    """The columns of a pipeline's input frame.
+
+    Numbers (float32, NaN where missing), then categories (strings), then texts (words with a blank between them).
+    """
 
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
     monotonic: tuple[int, ...] | None = None
-    """1 (increasing), -1 (decreasing) or 0 for each of them, by `features.monotonic`; None without any."""
+    """1 (increasing), -1 (decreasing) or 0 for each of them, by `features.monotonic`, of a text for each word that is
+    counted; None without any."""
+    texts: Mapping[str, int] = field(default_factory=dict)
+    """Text -> how many of its words are counted."""
+    numeric: bool = False
+    """Whether the outcome is a number."""
 
-    def through(self, number: Any, category: Any) -> ColumnTransformer:
-        """Send numbers and categories, by position, each through their own transformer, or "passthrough"."""
+    def through(self, number: Any, category: Any, text: Callable[[], Any] | None = None) -> ColumnTransformer:
+        """Send numbers and categories, by position, each through their own transformer, or "passthrough".
+
+        Args:
+            text: makes the transformer of each text, which may give a sparse matrix; its words are counted without.
+        """
         split, end = len(self.numbers), len(self.numbers) + len(self.categories)
-        parts = [("number", number, slice(0, split)), ("category", category, slice(split, end))]
-        return ColumnTransformer([part for part in parts if part[2].start < part[2].stop])
+        own = [("number", number, slice(0, split)), ("category", category, slice(split, end))]
+        parts: list[tuple[str, Any, Any]] = [part for part in own if part[2].start < part[2].stop]
+        if not self.texts:
+            return ColumnTransformer(parts)
+        words = [text() if text else counts(size, numeric=self.numeric) for size in self.texts.values()]
+        parts += [(f"text_{at}", transformer, end + at) for at, transformer in enumerate(words)]
+        return ColumnTransformer(parts, sparse_threshold=SPARSE if text else 0)
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ class PredictionLog:
         numbers = dict.fromkeys(spec.column_types("number"), "Float32")
         frame = frame.astype(numbers)
         _require_finite(frame[[*numbers]].fillna(0))
-        categories = dict.fromkeys(spec.column_types("category"), object)
+        categories = dict.fromkeys(spec.column_types("category", "text"), object)
         if frame[[name for name in answer_dtypes if name not in self._task.ends]].isna().any(axis=None):
             raise ValueError("found a row without an answer")
         frame = frame.astype(dict.fromkeys(["label", *self._interval], "float64") | {**answer_dtypes, **categories})

@@ -221,7 +221,7 @@ def unapproved(project: Project, reference: DataFrame) -> tuple[Leak, ...]:
     rows = reference.sort_values("event_timestamp", kind="stable", ignore_index=True)
     by_time, task = spec.training.split == "time", tasks.of(spec)
     # The past of a series may tell its next value.
-    columns = [name for name in spec.features.columns if not spec.forecast or name in forecasts.inputs(spec)]
+    columns = [name for name in spec.column_types(*leaks.KINDS) if not spec.forecast or name in forecasts.inputs(spec)]
     found = leaks.find(rows[columns], rows[spec.label], classes=bool(task.classes), by_time=by_time)
     entries = [entry for entry in decisions.entries(project) if entry.kind in ("promote", "canary")] if found else []
     approved = [set(leak["columns"]) for entry in entries for leak in entry.numbers.get("leaks", ())]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,11 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from stack.specification.sections import Kind
+
 SUM = "sum or difference"
+KINDS: Final[tuple[Kind, ...]] = ("number", "category")
+"""Features that are looked at: a text, different in each row, would only tell the order of the rows."""
 ROWS = 3000
 """Rows that are looked at, at random."""
 EXACT = 0.9998

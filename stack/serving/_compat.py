@@ -6,11 +6,14 @@ def trusted_types() -> list[str]:
 
     Tool: skops
     Reach: private type names of scikit-learn in skops.io.load(trusted=...)
-    Why: skops trusts the public estimators only, and boosted trees consist of a private class, a Bunch and dtypes.
+    Why: skops trusts the public estimators only; boosted trees consist of a private class, a Bunch and dtypes, and
+    words are selected by a function.
     Upstream: https://github.com/skops-dev/skops/pull/508
     """
     return [
         "numpy.dtype",
+        "sklearn.feature_selection._univariate_selection.chi2",
+        "sklearn.feature_selection._univariate_selection.f_regression",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.utils._bunch.Bunch",
     ]

@@ -46,7 +46,7 @@ class Features(NamedTuple):
     numbers: np.ndarray
     """(n, numbers), float32."""
     categories: np.ndarray
-    """(n, categories), strings."""
+    """(n, categories and texts), strings."""
 
 
 class Plan(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from stack.serving import _compat, intervals, reasons, tensors
+from stack.serving import _compat, intervals, reasons, tensors, words
 from stack.serving.reasons import Explainer, Features, Reasons, Unit
 from stack.specification import calibration, tasks
 from stack.specification.calibration import Points
@@ -33,7 +33,7 @@ class Contract:
 
     form: Literal["onnx", "skops"]
     columns: dict[str, str]
-    """Feature columns in the specification's order, and their kind: number or category."""
+    """Feature columns in the specification's order, and their kind: number, category or text."""
     label: str
     threshold: float
     """Binary: the decision is positive from this probability on."""
@@ -61,9 +61,9 @@ class Contract:
         """Return what the contributions of reasons add up to."""
         return "number" if tasks.KINDS[self.task].numeric else "log-odds"
 
-    def of(self, kind: str) -> list[str]:
-        """Return the columns of a kind, in order."""
-        return [column for column, own in self.columns.items() if own == kind]
+    def of(self, *kinds: str) -> list[str]:
+        """Return the columns of each kind in turn, in order."""
+        return [column for kind in kinds for column, own in self.columns.items() if own == kind]
 
     def write(self, folder: Path) -> None:
         """Write ``contract.json``."""
@@ -84,7 +84,7 @@ class ServedModel:
         self.contract = contract = Contract.read(folder)
         self.form, self.columns, self.outputs = contract.form, contract.columns, contract.outputs
         self.threshold = contract.threshold
-        self._numbers, self._categories = contract.of("number"), contract.of("category")
+        self._numbers, self._categories, self._texts = map(contract.of, ("number", "category", "text"))
         self.ranges, self._background = read_ranges(folder), reasons.read_background(folder)
         load = load_onnx if self.form == "onnx" else _skops
         self._predict = load(folder / f"model.{self.form}", contract)
@@ -143,12 +143,13 @@ class ServedModel:
         if not self._background:
             raise reasons.UnexplainableError
         rows = len(next(iter(self._background.values())))
-        names = [*self._numbers, *self._categories]
+        names = [*self._numbers, *self._categories, *self._texts]
         return Explainer(self._outputs, names, self._features(self._background, rows), self.contract.unit)
 
     def _features(self, columns: Mapping[str, Any], rows: int) -> Features:
         dtype = np.float64 if self.contract.inputs else np.float32
-        return Features(numbers(columns, self._numbers, rows, dtype), categories(columns, self._categories, rows))
+        texts = strings(columns, self._categories, self._texts, rows)
+        return Features(numbers(columns, self._numbers, rows, dtype), texts)
 
     def _outputs(self, features: Features) -> np.ndarray:
         # Of two classes the second one says it all.
@@ -198,6 +199,14 @@ def categories(columns: Mapping[str, Any], names: Sequence[str], rows: int) -> n
     return packed
 
 
+def strings(columns: Mapping[str, Any], names: Sequence[str], texts: Sequence[str], rows: int) -> np.ndarray:
+    """Pack category columns, then text columns as their :func:`words.of`, into one array of strings."""
+    packed = categories(columns, names, rows)
+    if not texts:
+        return packed
+    return np.hstack([packed, np.array([[*map(words.of, columns[name])] for name in texts], dtype=object).T])
+
+
 def _text(value: Any) -> str:
     return MISSING if value is None or value != value else str(value)  # noqa: PLR0124  # only NaN differs from itself
 
@@ -210,7 +219,7 @@ def load_onnx(path: Path, contract: Contract) -> Predict:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # its warnings are about unused parts of converted graphs
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    inputs, names = session.get_inputs(), contract.of("number") + contract.of("category")
+    inputs, names = session.get_inputs(), contract.of("number", "category")
     output = contract.output or ("variable" if tasks.KINDS[contract.task].numeric else "probabilities")
 
     def predict(features: Features) -> np.ndarray:
@@ -229,7 +238,7 @@ def _skops(path: Path, contract: Contract) -> Predict:
     import skops.io
 
     pipeline = skops.io.load(path, trusted=_compat.trusted_types())
-    names = contract.of("number") + contract.of("category")
+    names = contract.of("number", "category", "text")
     answer = pipeline.predict if tasks.KINDS[contract.task].numeric else pipeline.predict_proba
 
     def predict(features: Features) -> np.ndarray:

@@ -33,6 +33,10 @@ class FieldType:
     """The dtype that a column of a CSV file is read with."""
     kinds: ClassVar[str] = "OTUS"
     """Kinds of dtypes (:attr:`numpy.dtype.kind`) that a column of events may have."""
+    feature: ClassVar[str] = "category"
+    """How a model reads it as a feature, see `features.columns`; empty where it is none."""
+    longest: ClassVar[int] = 1000
+    """Characters of a request's text, at most, where project.yaml names no number."""
     feast: ClassVar[str] = "String"
     """The name in :mod:`feast.types`."""
     entity: ClassVar[str] = "STRING"
@@ -79,9 +83,16 @@ class FieldType:
         return values
 
 
+class Text(FieldType):
+    """A text of several words, which a model counts."""
+
+    name, description, feature, longest = "text", "a text of several words", "text", 10_000
+
+
 class Integer(FieldType):
     """A whole number."""
 
+    feature = "number"
     name, description, python, accepted = "integer", "a whole number", int, (int,)
     frame_dtype, file_dtype, kinds = "Int64", "int64", "biuf"  # pandas reads integers with gaps as floats
     feast, entity, sample = "Int64", "INT64", 1
@@ -103,6 +114,7 @@ class Integer(FieldType):
 class Number(FieldType):
     """A number."""
 
+    feature = "number"
     name, description, python, accepted = "number", "a number", float, (int, float)
     frame_dtype, file_dtype, kinds = "float64", "float64", "iuf"
     feast, sample = "Float64", 1.0
@@ -112,6 +124,7 @@ class Number(FieldType):
 class Boolean(FieldType):
     """True or false."""
 
+    feature = "number"
     name, description, python, accepted = "boolean", "true or false", bool, (bool,)
     frame_dtype, file_dtype, kinds = "boolean", "bool", "bO"
     feast, sample = "Bool", True
@@ -127,6 +140,7 @@ class Boolean(FieldType):
 class Datetime(FieldType):
     """An instant."""
 
+    feature = ""
     name, description, python = "datetime", "ISO 8601 date and time with its zone", datetime
     feast, sample = "UnixTimestamp", datetime(2024, 1, 1, tzinfo=UTC)
     least, greatest = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -181,5 +195,7 @@ class Datetime(FieldType):
         return pd.to_datetime(values, utc=True, format="ISO8601").astype(INSTANT)
 
 
-TYPES: dict[str, FieldType] = {kind.name: kind for kind in (FieldType(), Integer(), Number(), Boolean(), Datetime())}
+TYPES: dict[str, FieldType] = {
+    kind.name: kind for kind in (FieldType(), Text(), Integer(), Number(), Boolean(), Datetime())
+}
 """Name in project.yaml -> the type."""

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from stack.specification import table
+from stack.specification.fields import TYPES
 from stack.specification.schedules import Zone
-from stack.specification.sections import Spec
+from stack.specification.sections import KINDS, Spec
 
 if TYPE_CHECKING:
     from stack.specification.specs import ProjectSpec
@@ -154,12 +155,12 @@ def features(columns: table.Columns, project: str, label: str, forecast: Forecas
     known |= {f"{time}_weekday": "number"}
     known |= {last(name): "number" for name in observed(columns)}
     asked = {
-        name: "category" if column.type == "string" else "number"
+        name: TYPES[column.type].feature
         for name, column in columns.items()
-        if column.role in ("feature", "key") and name != label and column.type != "datetime"
+        if column.role in ("feature", "key") and name != label and TYPES[column.type].feature
     }
     kinds = known | asked
-    ordered = {name: kind for of in ("number", "category") for name, kind in kinds.items() if kind == of}
+    ordered = {name: kind for of in KINDS for name, kind in kinds.items() if kind == of}
     return {
         "service": f"{project}_v1",
         "entities": table.of_role(columns, "key"),
@@ -180,7 +181,7 @@ def ahead(time: str) -> str:
 
 def observed(columns: table.Columns) -> list[str]:
     """Return the columns that are known up to the origin only, besides the label."""
-    return [name for name in table.of_role(columns, "later") if columns[name].type in ("number", "integer", "boolean")]
+    return [name for name in table.of_role(columns, "later") if TYPES[columns[name].type].feature == "number"]
 
 
 def changes(label: str, forecast: Forecast) -> dict[str, str]:

@@ -111,6 +111,8 @@ class OnRequest:
         """Return what the formula should be; empty when it fits the request fields of a project."""
         if strange := [name for name in self.names if name not in asked]:
             return f"request fields, {', '.join(asked)}, instead of {strange[0]}"
+        if texts := [name for name in self.names if asked[name] == "text"]:
+            return f"fields of other types than text, which {texts[0]} has"
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALENDAR:
                 (given,) = node.args

@@ -36,8 +36,8 @@ class RequestField(Spec):
     """Values seen in training; another value is answered with a warning, never refused."""
     pattern: str = ""
     """Regular expression that a text matches; others are refused."""
-    max_length: int = Field(1000, gt=0)
-    """Greatest number of characters of a text."""
+    max_length: int | None = Field(None, gt=0)
+    """Greatest number of characters; 1,000 of a string and 10,000 of a text when left out."""
     ge: float | int | AwareDatetime | None = None
     """Least value; -2^63 for an integer, -3.4e38 for a number and 1900-01-01 for a datetime when left out."""
     le: float | int | AwareDatetime | None = None
@@ -76,6 +76,6 @@ class RequestField(Spec):
             "ge": kind.least if self.ge is None else self.ge,
             "le": kind.greatest if self.le is None else self.le,
             "pattern": self.pattern or None,
-            "max_length": self.max_length if kind.python is str else None,
+            "max_length": (self.max_length or kind.longest) if kind.python is str else None,
         }
         return {name: limit for name, limit in limits.items() if limit is not None}

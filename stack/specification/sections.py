@@ -6,11 +6,15 @@
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stack.specification.formulas import Formula, parse
+
+Kind = Literal["number", "category", "text"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""How models read features, in the order that they take them."""
 
 
 def key_of(table: Mapping[str, object]) -> AfterValidator:
@@ -77,8 +81,9 @@ class Features(Spec):
     """Name of the Feast feature service; `<name>_v1` when left out."""
     entities: list[str] = []
     """Join keys; each is a request field of the same name. Those that formulas of the past name when left out."""
-    columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
-    """Feature columns in the model's order, and how the model reads each; formulas and columns when left out."""
+    columns: dict[str, Kind] = Field(min_length=1)
+    """Feature columns in the model's order, and how the model reads each; formulas and columns when left out. Of a text
+    the words are counted (TF-IDF, or counts of the most telling ones)."""
     monotonic: dict[str, Literal["increasing", "decreasing"]] = {}
     """Number column -> direction: with all else equal, a greater value never lowers (increasing) or never raises
     (decreasing) the answer. Candidates that cannot promise it, as `linear`, are left out of the search."""

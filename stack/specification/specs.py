@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -171,9 +171,9 @@ class ProjectSpec(Spec):
         """Return whether the project has a Python file of its own, as ``features`` or ``source``."""
         return (self.folder / f"{module}.py").is_file()
 
-    def column_types(self, kind: Literal["number", "category"]) -> list[str]:
-        """Return the feature columns of a kind, in the model's order."""
-        return [column for column, read_as in self.features.columns.items() if read_as == kind]
+    def column_types(self, *kinds: sections.Kind) -> list[str]:
+        """Return the feature columns of each kind in turn, in the model's order."""
+        return [column for kind in kinds for column, own in self.features.columns.items() if own == kind]
 
 
 def names() -> list[str]:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stack.specification import formulas
+from stack.specification.fields import TYPES
 from stack.specification.request import FieldTypeName
-from stack.specification.sections import Spec
+from stack.specification.sections import KINDS, Spec
 from stack.specification.sources import Source
 
 ROWS = "rows"
@@ -27,7 +28,8 @@ class Column(Spec):
     """A column of the project's table: its type, its role, and what a batch's values must be."""
 
     type: FieldTypeName = "number"
-    """What the column holds; an instant without a zone is of `source.zone`."""
+    """What the column holds: a string is a category, of a text the words are counted; an instant without a zone is of
+    `source.zone`."""
     role: Literal["feature", "key", "time", "known", "later", "group", "id"] = "feature"
     """Feature: known when a row is asked about, so that a request has it. Key: so too, and the past of its values can
     be averaged. Time: the instant at which a row is asked about. Known: the instant at which its outcome is known.
@@ -66,8 +68,10 @@ class Column(Spec):
     def _fits_type(self) -> "Column":
         if (self.role in ("time", "known") or self.parts or self.format) and self.type != "datetime":
             raise ValueError("type: an instant is of type datetime")
-        if self.monotonic and (self.role != "feature" or self.type in ("string", "datetime")):
+        if self.monotonic and (self.role != "feature" or TYPES[self.type].feature != "number"):
             raise ValueError("monotonic: of a feature that is a number")
+        if self.type == "text" and (self.role != "feature" or self.values):
+            raise ValueError(f"type: string, as a text has neither values nor the role {self.role}")
         if self.between and self.type not in ("number", "integer"):
             raise ValueError("between: of numbers alone")
         return self
@@ -144,13 +148,13 @@ def features(columns: Columns, project: str, label: str, section: dict[str, Any]
         for name, text in (section.get("formulas") or {}).items():
             written[name] = formulas.parse(text)
     plain = [
-        (name, "category" if column.type == "string" else "number")
+        (name, TYPES[column.type].feature)
         for name, column in columns.items()
-        if column.role == "feature" and name != label and column.type != "datetime"
+        if column.role == "feature" and name != label and TYPES[column.type].feature
     ]
     past = {name: "number" for name, formula in written.items() if isinstance(formula, formulas.Past)}
     others = {name: formula.kind for name, formula in written.items() if isinstance(formula, formulas.OnRequest)}
-    kinds = past | dict(sorted(plain, key=lambda column: column[1] == "category")) | others
+    kinds = past | {name: kind for of in KINDS for name, kind in plain if kind == of} | others
     averaged = {formula.key for formula in written.values() if isinstance(formula, formulas.Past)}
     keys = [name for name in of_role(columns, "key") if name in averaged]
     monotonic = {name: column.monotonic for name, column in columns.items() if column.monotonic}
@@ -168,6 +172,8 @@ def problems(
         yield f"source.key: the columns that identify a row, as the rows of kind {source.kind} have no number"
     if label not in columns:
         yield f"label: one of the columns: {', '.join(columns)}"
+    elif columns[label].type == "text":
+        yield f"columns.{label}.type: string, as the outcome is no text"
     for role in ("time", "known", "group"):
         if len(several := of_role(columns, role)) > 1:
             yield f"columns.{several[1]}: one column of role {role} besides {several[0]}"
@@ -180,7 +186,7 @@ def problems(
 
 def _in_formulas(columns: Columns, label: str, written: Mapping[str, formulas.Formula]) -> Iterator[str]:
     keys, asked = of_role(columns, "key"), {name: columns[name].type for name in request(columns, label)}
-    numbers = [name for name, column in columns.items() if column.type in ("number", "integer", "boolean")]
+    numbers = [name for name, column in columns.items() if TYPES[column.type].feature == "number"]
     for name, formula in written.items():
         problem = "a name that no column has" if name in columns else formula.problem(asked, keys, [*numbers, label])
         if problem:

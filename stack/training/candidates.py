@@ -1,8 +1,8 @@
 """The candidates of a training: scikit-learn pipelines over the feature columns, and the spaces that are searched.
 
-A pipeline takes a frame as :func:`frame` makes it: number columns (float32) first, then category columns (strings).
-In that order the served form takes two tensors instead of a tensor for each column, which halves its time. A project
-adds its own in ``projects/<name>/model.py``: see :mod:`stack.kit.models`.
+A pipeline takes a frame as :func:`frame` makes it: number columns (float32) first, then category columns and texts
+(strings). In that order the served form takes two tensors instead of one for each column, which halves its time. A
+project adds its own in ``projects/<name>/model.py``: see :mod:`stack.kit.models`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from stack.core.errors import StackError, nearest
 from stack.kit.models import Candidate, Columns, Metric
+from stack.kit.text import telling, tfidf
 from stack.project import contract
 from stack.project.contract import ModelCandidates, ModelMetric
-from stack.serving.served import categories
+from stack.serving.served import strings
 from stack.specification import frames, tasks
+from stack.specification.sections import KINDS
 from stack.specification.specs import ProjectSpec
 from stack.training import backtest, trees
 
@@ -39,10 +41,10 @@ SIGNS = {None: 0, "increasing": 1, "decreasing": -1}
 
 
 def frame(spec: ProjectSpec, rows: DataFrame) -> DataFrame:
-    """Return the model's input from rows with the feature columns: numbers, then categories, nothing else."""
-    numbers, strings = spec.column_types("number"), spec.column_types("category")
-    codes = categories({name: rows[name] for name in strings}, strings, len(rows))
-    return frames.with_columns(rows[numbers].astype(np.float32), dict(zip(strings, codes.T, strict=True)))
+    """Return the model's input from rows with the feature columns: numbers, categories, then the words of texts."""
+    numbers, categories, texts = (spec.column_types(kind) for kind in KINDS)
+    packed = strings({name: rows[name] for name in categories + texts}, categories, texts, len(rows))
+    return frames.with_columns(rows[numbers].astype(np.float32), dict(zip(categories + texts, packed.T, strict=True)))
 
 
 def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
@@ -158,9 +160,7 @@ def fit_on(
     Returns:
         The pipeline, and the parameters that stopping has found.
     """
-    numbers, strings = tuple(spec.column_types("number")), tuple(spec.column_types("category"))
-    signs = tuple(SIGNS[spec.features.monotonic.get(name)] for name in (*numbers, *strings))
-    columns = Columns(numbers, strings, signs if any(signs) else None)
+    columns = _columns(spec, features)
     candidate = _require(spec, name, _known(spec, len(features)))
     # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
     empty = features.columns[features.isna().all()]
@@ -182,6 +182,15 @@ def fit_on(
             found = candidate.fit_stopped(pipeline, features, outcomes, test[0], _learnt(spec, *test), weight)
             return pipeline, dict(found)
         return pipeline.fit(features, outcomes, **({} if weight is None else weighted)), {}
+
+
+def _columns(spec: ProjectSpec, features: DataFrame) -> Columns:
+    """Return the columns of a pipeline that is fitted on features."""
+    numbers, categories = tuple(spec.column_types("number")), tuple(spec.column_types("category"))
+    texts = {name: telling(features[name]) for name in spec.column_types("text")}
+    signs = [SIGNS[spec.features.monotonic.get(name)] for name in (*numbers, *categories)]
+    directions = (*signs, *[0] * sum(texts.values())) if any(signs) else None
+    return Columns(numbers, categories, directions, texts, tasks.of(spec).numeric)
 
 
 def _learnt(spec: ProjectSpec, features: DataFrame, label: Any) -> Any:
@@ -245,6 +254,7 @@ def _takes_weights(model: Any) -> bool:
 
 def _built_in(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     """Return the candidates that every project of a task has."""
+    wide = 10 if spec.column_types("text") else 1  # the weights of a text's words are small numbers
     if tasks.of(spec).numeric:
         baseline: Candidate = Candidate(lambda _, seed, **params: Pipeline([("model", DummyRegressor(**params))]))
         linear = Candidate(
@@ -258,8 +268,8 @@ def _built_in(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
         )
         linear = Candidate(
             partial(_linear, LogisticRegression, max_iter=300),
-            lambda trial: {"C": trial.suggest_float("C", 1e-3, 10, log=True)},
-            {"C": 0.1},
+            lambda trial: {"C": trial.suggest_float("C", 1e-3, 10 * wide, log=True)},
+            {"C": 0.1 * wide},
         )
     boosted = trees.candidates(tasks.of(spec).numeric, rows)
     return {BASELINE: baseline, "gradient_boosting": boosted.pop("gradient_boosting"), "linear": linear, **boosted}
@@ -271,4 +281,4 @@ def _linear(estimator: Any, columns: Columns, seed: int, **params: Any) -> Pipel
     )
     indicators = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
     model = estimator(random_state=seed, **params)
-    return Pipeline([("columns", columns.through(scaled, indicators)), ("model", model)])
+    return Pipeline([("columns", columns.through(scaled, indicators, tfidf)), ("model", model)])

@@ -22,13 +22,18 @@ ACROSS = 3
 def write(
     pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, importances: DataFrame, folder: Path
 ) -> dict[str, Any]:
-    """Write ``dependence.json`` and ``plots/dependence.png`` of the most important features.
+    """Write ``dependence.json`` and ``plots/dependence.png`` of the most important features but texts.
+
+    Of texts alone there is no plot.
 
     Returns:
         Feature -> its ``values``, and for each output of the task the mean predictions at these.
     """
-    curves = partial_dependence(pipeline, spec, features, importances["column"].head(COLUMNS).tolist())
+    shown = importances["column"][~importances["column"].isin(spec.column_types("text"))]
+    curves = partial_dependence(pipeline, spec, features, shown.head(COLUMNS).tolist()) if len(shown) else {}
     (folder / "dependence.json").write_text(json.dumps(curves, indent=2) + "\n")
+    if not curves:
+        return curves
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     _draw(curves, folder / "plots" / "dependence.png")
     return curves

@@ -27,6 +27,16 @@ FormName = Literal["onnx", "skops"]
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 UNKNOWN = "unknown to every training set"
+STRANGE = (
+    "",
+    None,
+    "\N{GRINNING FACE}",
+    "Ünïcode \N{LATIN SMALL LIGATURE FI} 20€\0\n#1",
+    "你好 мир",
+    "a " * 500,
+    "a" * 1000,
+)
+"""Texts that a caller may send."""
 
 
 def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFrame) -> ServedModel:
@@ -36,7 +46,7 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
         pipeline: fitted on :func:`stack.training.candidates.frame`.
         folder: created if it is missing.
         sample: rows with the feature columns; both forms are compared on them, and on copies of them with missing
-            numbers and unknown categories.
+            numbers, and with unknown categories and strange texts.
 
     Raises:
         StackError: neither form predicts within ``gate.max_served_difference`` of the pipeline.
@@ -73,17 +83,19 @@ def _attempt(form: FormName, pipeline: Pipeline, spec: ProjectSpec, folder: Path
 
 
 def probes(spec: ProjectSpec, sample: DataFrame) -> DataFrame:
-    """Return the sample as it is, then with a third of its numbers missing, then with unknown categories."""
-    numbers, strings = spec.column_types("number"), spec.column_types("category")
+    """Return the sample as it is, with a third of its numbers missing, and with strange categories and texts."""
+    numbers = spec.column_types("number")
+    strings = dict.fromkeys(spec.column_types("category"), UNKNOWN)
+    texts = dict.fromkeys(spec.column_types("text"), np.resize(np.array(STRANGE, object), len(sample)))
     holes = sample.copy()
     for position, column in enumerate(numbers):
         holes.loc[np.arange(len(holes)) % 3 == position % 3, column] = np.nan
-    return pd.concat([sample, holes, frames.with_columns(sample, dict.fromkeys(strings, UNKNOWN))], ignore_index=True)
+    return pd.concat([sample, holes, frames.with_columns(sample, strings | texts)], ignore_index=True)
 
 
 def write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
     """Write a fitted pipeline as ONNX."""
-    numbers, strings = len(spec.column_types("number")), len(spec.column_types("category"))
+    numbers, strings = len(spec.column_types("number")), len(spec.column_types("category", "text"))
     _compat.register_converter(pipeline[-1])
     tensors = [("numbers", FloatTensorType, numbers), ("categories", StringTensorType, strings)]
     model = convert_sklearn(

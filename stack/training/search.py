@@ -284,7 +284,7 @@ def _run(study: optuna.Study, trial: optuna.Trial, fits: Fits) -> TrialResult:
 
 def score_fold(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -> FoldScore:
     """Fit a candidate on the feature columns of a specification, and score it on a fold."""
-    columns, scorer = [*spec.column_types("number"), *spec.column_types("category")], Scorer.of(spec)
+    columns, scorer = spec.column_types("number", "category", "text"), Scorer.of(spec)
     test = fold.test[columns]
     stop = (test, fold.test_label)
     pipeline, found = candidates.fit_on(spec, name, params, fold.fit[columns], fold.fit_label, fold.weight, stop)

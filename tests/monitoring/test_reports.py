@@ -29,6 +29,22 @@ def test_a_drifted_column_is_found_and_a_calm_one_is_not(home, spec, frame):
     assert abs(report.performance["bias"]) < 0.04
 
 
+def test_of_a_text_the_length_is_compared(home, spec, frame):
+    text = spec.features.model_copy(update={"columns": {"calm": "number", "note": "text"}})
+    spec, texts = (
+        spec.model_copy(update={"features": text}),
+        np.array(["a b c", "free", "\N{GRINNING FACE} x"] * 200, object),
+    )
+    calm, longer = (frame().assign(note=notes) for notes in (texts, texts + " and more of it"))
+    drift = [
+        reports.run(
+            Project(home, spec), frame(seed=1).assign(note=texts), current, at=AT, name=name, cutoff=CUTOFF
+        ).drift
+        for name, current in (("r1", calm), ("r2", longer))
+    ]
+    assert drift[0]["note"] < 0.2 < drift[1]["note"]
+
+
 def test_no_drift_gives_no_notice(home, spec, frame):
     report = reports.run(Project(home, spec), frame(seed=1), frame(), at=AT, name="r1", cutoff=CUTOFF)
 

@@ -37,6 +37,14 @@ def test_the_next_float_and_a_lost_value_differ(toy):
     assert (skew + skew).differing == 4
 
 
+def test_a_text_differs_by_any_sign(toy):
+    served, offline = frames(toy)
+    columns = {"town_id": "text"}
+    text = toy.model_copy(update={"features": toy.features.model_copy(update={"columns": columns})})
+    assert compare(text, served, offline).differing == 0
+    assert compare(text, served, offline.assign(town_id=["Bath", "Cork", "oban"])).differing == 1
+
+
 def test_no_prediction_is_no_skew(toy):
     served, offline = frames(toy)
     assert compare(toy, served.head(0), offline.head(0)) == Skew()

@@ -28,7 +28,7 @@ def find(spec: ProjectSpec, now: datetime) -> list[Leak]:
     asked = {name: events[name].astype(object).where(events[name].notna(), None).tolist() for name in spec.request}
     on_request = contract.on_request(spec.name)
     columns = on_request(asked) if on_request else asked
-    known = pd.DataFrame({name: columns[name] for name in spec.features.columns if name in columns})
+    known = pd.DataFrame({name: columns[name] for name in spec.column_types(*leaks.KINDS) if name in columns})
     outcome = tasks.of(spec).encode(events[spec.label], f"projects/{spec.name}, column {spec.label}")
     target = pd.Series(outcome.to_numpy())
     return leaks.find(known, target, classes=bool(tasks.of(spec).classes), by_time=spec.training.split == "time")

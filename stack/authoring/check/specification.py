@@ -114,7 +114,7 @@ def _contradictions(spec: ProjectSpec) -> Iterator[tuple[Loc, StackError]]:
             yield ("features", "entities"), _unknown(key, spec.request, "a request field")
     sections = {name: getattr(spec.gate, name, {}) for name in ("slices", "max_slice_loss_increase")}
     for section, column in ((section, column) for section, columns in sections.items() for column in columns):
-        if column not in spec.features.columns:
+        if spec.features.columns.get(column, "text") == "text":
             yield ("gate", section, column), _unknown(column, spec.column_types("category"), "a feature column")
     yield from _sinks(spec)
     section = "columns" if spec.columns else "request"
@@ -150,6 +150,6 @@ def _example(field: RequestField) -> str:
         return problem
     value, limits = field.value, field.limits
     if len(str(value)) > limits.get("max_length", math.inf):
-        return f"at most {field.max_length} characters, or a greater max_length"
+        return f"at most {limits['max_length']} characters, or a greater max_length"
     within = limits.get("ge", value) <= value <= limits.get("le", value)
     return "" if within else "a value within the bounds ge and le"

@@ -11,7 +11,7 @@ from stack.core.settings import settings
 from stack.declared import features
 from stack.project import Project
 from stack.specification import formulas, table, tasks
-from stack.specification.fields import Datetime
+from stack.specification.fields import TYPES, Datetime
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS
 
@@ -101,7 +101,7 @@ def _values(spec: ProjectSpec) -> dict[str, Any]:
         "later": table.of_role(columns, "later"),
         "instants": [name for name, column in columns.items() if column.type == Datetime.name],
         "names": {column.source or name: name for name, column in columns.items() if not column.parts},
-        "texts": [name for name, column in columns.items() if column.type == "string"],
+        "texts": [name for name, column in columns.items() if TYPES[column.type].python is str],
         "numbered": ROW in key and ROW not in columns,
         "ids": ' + "-" + '.join(f'rows["{column}"].astype(str)' for column in key),
         "lookback": max((one.hours + one.ago for one in past.values()), default=0),
@@ -109,7 +109,7 @@ def _values(spec: ProjectSpec) -> dict[str, Any]:
         "averages_label": any(one.column == spec.label for one in past.values()),
         "pasts": [_past(spec, entity) for entity in spec.features.entities],
         "numbers": [name for name, (kind, text) in asked.items() if kind == "number" and not text],
-        "categories": [name for name, (kind, text) in asked.items() if kind == "category" and not text],
+        "categories": [name for name, (kind, text) in asked.items() if kind != "number" and not text],
         "formulas": {name: literals.expression(formulas.parse(text), zone) for name, text in written.items()},
         "expectations": list(_expectations(spec)),
         "service": spec.features.service,

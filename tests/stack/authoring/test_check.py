@@ -129,6 +129,15 @@ def test_each_mistake_is_named_with_its_place(toy, path, old, new, where, messag
         ("mean(price, 7d)", "median(price, 7d)", "key features.formulas", "the past of a key, like mean(sales, 7d)"),
         ("hour(sold_at)", "hour(price)", "key features.formulas.sold_at_hour", "of a field of type datetime"),
         ("hour(sold_at)", "price / cost", "key features.formulas.sold_at_hour", "request fields"),
+        ("weather: {type: string", "weather: {type: text", "key columns.weather", "as a text has neither values"),
+        ("weather: {type: string", "weather: {type: text, role: key", "key columns.weather", "string, as a text has"),
+        (
+            "price: {type: number",
+            "price: {type: text, monotonic: increasing",
+            "columns.price",
+            "a feature that is a number",
+        ),
+        ("many: {type: boolean", "many: {type: text", "columns.many.type", "the outcome is no text"),
         ("hour(sold_at)", "price.__class__", "key features.formulas", "not price.__class__"),
     ],
 )
@@ -136,6 +145,12 @@ def test_each_mistake_in_a_project_of_one_file_is_named_with_its_key(toy, old, n
     toy.change("projects/short/project.yaml", old, new)
     errors = report("short")
     assert where in errors and message in errors
+
+
+def test_a_text_has_no_slices(toy):
+    toy.change(YAML, "    weather: category", "    weather: text")
+    toy.change(YAML, "monitoring:", "gate: {slices: {weather: 0.6}}\nmonitoring:")
+    assert "key gate.slices.weather" in report()
 
 
 def test_a_key_is_named_with_its_line(toy):

@@ -13,6 +13,7 @@ SURFACE = {
     "parquet": ["split", "window"],
     "rolling": ["means"],
     "rowwise": ["each", "first", "is_missing", "local"],
+    "text": ["counts", "telling", "tfidf"],
 }
 
 

@@ -6,7 +6,15 @@ import numpy as np
 import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from stack.kit.text import TELLING, counts
 from stack.serving import _compat
+
+
+def test_words_are_selected_by_functions_that_are_trusted() -> None:
+    for numeric in (True, False):
+        untrusted = skops.io.get_untrusted_types(data=skops.io.dumps(counts(TELLING, numeric=numeric)))
+        assert len(untrusted) == 1
+        assert {*untrusted} <= {*_compat.trusted_types()}
 
 
 def test_the_trusted_types_are_those_of_boosted_trees() -> None:

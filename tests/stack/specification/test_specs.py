@@ -36,7 +36,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("clock.start", "2013-01-01T00:00:00", "timezone"),
         ("clock.kind", "sundial", "'wall' or 'replay'"),
         ("training.trials", 0, "greater than or equal to 1"),
-        ("request.carrier.type", "text", "'string'"),
+        ("request.carrier.type", "txt", "'string'"),
         ("name", "trains", "flights"),
         ("training.half_life", "often", "valid timedelta"),
         ("features.monotonic.precip", "up", "'increasing' or 'decreasing'"),
