@@ -11,6 +11,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 
 from flows.monitor import DRIFT_DETECTED
 from flows.replay import replay
+from stack.ops.project_runs import RETRAINING
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # A suspended run has no process while it is awaiting approval.
@@ -21,7 +22,7 @@ MAX_STARTS = 6
 
 def retraining_name(name: str) -> str:
     """Return the name of the automation that retrains a project."""
-    return f"Retrain {name} on drift"
+    return RETRAINING.format(name)
 
 
 def retrain_on_drift(name: str, deployment: UUID) -> AutomationCore:

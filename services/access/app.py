@@ -10,6 +10,7 @@ import time
 from base64 import b64decode
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
@@ -23,6 +24,8 @@ from stack.core.settings import Settings
 PEOPLE, TRAINING, HEALTH = "/people", "/training", "/health"
 USER = "stack"
 """The user name of the people's login; with any other one, the password is a token."""
+CALLER = "X-Stack-User"
+"""Header that tells the portal who was let in."""
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="stack", charset="UTF-8"'}
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.25, 8.0
 FORGOTTEN_SECONDS = 600.0
@@ -66,14 +69,16 @@ class AccessApp:
         if (given := credentials(headers.get("authorization", ""))) is None:
             return PlainTextResponse("a login is needed", 401, CHALLENGE)
         address = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        name = USER
         if given.user == USER:
             answer = await self._people(given.secret, address)
         elif token := await self._verifier.find(given.secret):
-            answer = _scoped(token, path)
+            answer, name = _scoped(token, path), f"token {token.name or token.id}"
         else:
             answer = await self._refused(address)
         if answer.status_code == HTTPStatus.OK:
             self._delays.forget(address)
+            answer.headers[CALLER] = quote(name, safe=" ")  # a name may have letters that no header can
         return answer
 
     async def _people(self, password: str, address: str) -> Response:

@@ -96,6 +96,19 @@ corrections = Table(  # of intervals, from the newest labelled answers of a vers
     Column("at", DateTime(timezone=True), nullable=False),  # on the project's clock
 )
 
+actions = Table(  # of people in the browser
+    "actions",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),  # on the wall clock
+    Column("caller", String, nullable=False),
+    Column("project", String, nullable=False),  # or empty
+    Column("action", String, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("outcome", String, nullable=False),
+    Index("actions_by_project", "project", "number"),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -1,7 +1,4 @@
-"""Start a Prefect deployment and follow its run to the end, over Prefect's REST API.
-
-Source: https://docs.prefect.io/v3/api-ref/rest-api. Prefect's own client takes seconds to import.
-"""
+"""Start a Prefect deployment and follow its run to the end."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -10,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import httpx
-
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.core.wait import wait_until
+from stack.ops.prefect_api import PrefectApi
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 WAITING = "PAUSED"
@@ -26,8 +22,6 @@ INFO = 20
 LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
 NOISE = {"prefect.flow_runs.worker", "prefect.flow_runs.runner"}
 FINISHED = "Finished in state Completed()"
-TIMEOUT_SECONDS, BUSY_SECONDS = 30.0, 300.0
-"""Prefect answers late, or with 503, where the machine or its database is busy, as just after the start."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +54,7 @@ class Runs:
     """
 
     def __init__(self, settings: Settings, patience: float = 0.0) -> None:
-        self._settings, self._patience = settings, patience
-        self._http = httpx.Client(
-            base_url=f"{settings.prefect_url}/api/",
-            headers=settings.prefect_headers,
-            timeout=TIMEOUT_SECONDS,
-            limits=httpx.Limits(max_keepalive_connections=0),  # the server hangs up after an error
-            trust_env=False,
-        )
+        self._settings, self._call = settings, PrefectApi(settings, patience).call
         self._flows: dict[str, str] = {}
 
     def start(self, flow: str, project: str, parameters: Mapping[str, Any]) -> str:
@@ -221,47 +208,6 @@ class Runs:
             return []
         runs = {"deployment_id": {"any_": [deployment]}, "state": {"type": states}}
         return self._call("POST", "flow_runs/filter", {"flow_runs": runs, **question})
-
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask the API; None when there is no such thing. No answer, or a refusal, is a StackError."""
-        try:
-            answer = self._answer(method, path, body)
-        except httpx.HTTPError as error:
-            raise StackError(
-                f"Prefect at {self._settings.prefect_url}",
-                found=str(error) or type(error).__name__,
-                expected="an answer",
-                todo="run `make up`, or look with `make status`",
-            ) from None
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if answer.is_error:
-            raise StackError(
-                f"Prefect, {path}",
-                found=f"HTTP {answer.status_code}: {answer.text[:500]}",
-                expected="parameters that the flow takes",
-                todo="compare with the flow in flows/",
-            )
-        return answer.json()
-
-    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
-        """Ask until the patience is over; a server that is busy is always asked again."""
-        began = time.monotonic()
-        while True:
-            patience = self._patience
-            try:
-                answer = self._http.request(method, path, json=body)
-            except httpx.TransportError as error:
-                if isinstance(error, httpx.ReadTimeout):
-                    patience = max(patience, BUSY_SECONDS)
-                if time.monotonic() - began > patience:
-                    raise
-            else:
-                if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-                    patience = max(patience, BUSY_SECONDS)
-                if not answer.is_server_error or time.monotonic() - began > patience:
-                    return answer
-            time.sleep(1)
 
 
 def _children(flows: Collection[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def addresses(settings: Settings) -> dict[str, str]:
     front = {title: f"{settings.address(name)}/" for name, title in titled.items() if name.replace("_", "-") in active}
     # Through the portal: the own page of the feature server loads from the internet.
     front |= {
+        "home page": home_page(settings),
         "Prefect": sign_in(settings),
         "features": settings.address("portal") + "/features/",
         "data checks": settings.address("portal") + "/docs/",
@@ -33,6 +34,11 @@ def addresses(settings: Settings) -> dict[str, str]:
     if lan.wanted(settings):
         front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"
     return front
+
+
+def home_page(settings: Settings) -> str:
+    """Return the link after which a browser may act in the portal."""
+    return f"{settings.address('portal')}/#key={settings.prefect_key}"
 
 
 def sign_in(settings: Settings) -> str:

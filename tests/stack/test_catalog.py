@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import insert
 
-from services.portal import catalog_page
+from services.portal.pages import catalog as page
 from stack import catalog
 from stack.core.database import engine, predictions
 from stack.core.settings import Settings
@@ -61,8 +61,8 @@ def test_what_does_not_answer_leaves_the_rest_readable(home):
 def test_the_picture_joins_every_set_with_those_it_is_made_of():
     kinds = [(0, 1), (1, 2), (2, 1)]
     rows = {"rows": 5, "version": "1", "note": "", "place": "<here>"}
-    named = [(catalog_page.KINDS[kind], f"{kind}{n}") for kind, count in kinds for n in range(count)]
+    named = [(page.KINDS[kind], f"{kind}{n}") for kind, count in kinds for n in range(count)]
     data_sets = [{"kind": kind, "name": name, **rows} for kind, name in named]
-    picture = catalog_page.picture(data_sets)
+    picture = page.picture(data_sets)
     assert picture.count('class="box"') == 4 and picture.count('class="edge"') == 4
     assert "&lt;here&gt;" in picture and "<here>" not in picture

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, func,
 
 from stack.core.errors import StackError
 
-HEAD = "0010"
+HEAD = "0011"
 """The schema that this code reads and writes: the revision of the last file in ``versions``."""
 VERSION_TABLE = "schema_version"
 LOCK = 1

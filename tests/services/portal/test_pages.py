@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from services.portal import app
+from services.portal import portal as portal_module
 from services.portal.links import Origin, outside
 from stack.core import migrations
 from stack.core.database import decisions, engine
@@ -120,7 +120,7 @@ def deaf(home):
 
 
 def test_a_service_that_hangs_delays_nothing(deaf, portal, monkeypatch):
-    monkeypatch.setattr(app, "TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(portal_module, "TIMEOUT_SECONDS", PATIENCE_SECONDS)
     began = monotonic()
     assert portal(deaf).get("/").status_code == 200
     assert monotonic() - began < PATIENCE_SECONDS

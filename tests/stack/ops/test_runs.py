@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stack.core.settings import Settings
-from stack.ops import runs
+from stack.ops import prefect_api
 from stack.ops.runs import LATE, PAGE, Runs
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -97,7 +97,7 @@ def test_a_busy_server_is_asked_again_and_starts_one_run(tmp_path, monkeypatch):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(runs, "TIMEOUT_SECONDS", 0.2)
+        monkeypatch.setattr(prefect_api, "TIMEOUT_SECONDS", 0.2)
         settings = Settings(home=tmp_path, prefect_url=f"http://127.0.0.1:{server.server_port}")
         assert Runs(settings).start("train", "toy", {}) == "run"
         over.set()

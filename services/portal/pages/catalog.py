@@ -5,9 +5,16 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.portal.portal import Portal, of_project
 from stack.core.settings import ROOT, Settings
 
 KINDS = ("raw table", "feature view", "training set", "model", "prediction log", "reports")
@@ -15,6 +22,28 @@ KINDS = ("raw table", "feature view", "training set", "model", "prediction log",
 WIDTH, HEIGHT, GAP, ROW = 156, 46, 31, 58
 TOP = 26
 LETTERS = 16
+PATIENCE_SECONDS = 20.0
+
+
+async def catalog(request: Request) -> Response:
+    """List the data sets of a project as a page."""
+    portal, name = of_project(request)
+    sets = await _data_sets(portal, name)
+    kinds = [(kind, [data_set for data_set in sets if data_set["kind"] == kind]) for kind in KINDS]
+    return portal.page("catalog.html", name=name, kinds=kinds, picture=picture(sets))
+
+
+async def catalog_json(request: Request) -> Response:
+    """List the data sets of a project as JSON."""
+    return JSONResponse(await _data_sets(*of_project(request)))
+
+
+async def _data_sets(portal: Portal, name: str) -> list[dict[str, Any]]:
+    query = partial(data_sets, portal.settings, name)
+    (sets,) = (await portal.cache.read({f"catalog {name}": query}, PATIENCE_SECONDS)).values()
+    if isinstance(sets, list):
+        return sets
+    raise HTTPException(503, f"the data sets of {name} cannot be listed: {sets or 'it takes long; ask again'}")
 
 
 async def data_sets(settings: Settings, project: str) -> list[dict[str, Any]]:
@@ -78,3 +107,6 @@ def _box(x: float, y: float, data_set: Mapping[str, Any]) -> str:
 
 def _short(text: str, letters: int) -> str:
     return text if len(text) <= letters else f"{text[: letters - 1]}…"
+
+
+ROUTES = [Route("/catalog/{project}.json", catalog_json), Route("/catalog/{project}", catalog)]

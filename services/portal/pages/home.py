@@ -1,0 +1,57 @@
+"""The home page: the states of the services, what is wrong, and a card for each project."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.portal.cards import Card, card
+from services.portal.links import outside
+from services.portal.pages.problems import find
+from services.portal.portal import origin, portal_of
+from stack.ops import scheduled
+from stack.ops.tools import ToolState, ask, tools
+from stack.specification import example, specs
+
+
+async def home(request: Request) -> Response:
+    """Show the states of the services and a card for each project."""
+    portal = portal_of(request)
+    settings, reached, names = portal.settings, origin(request), specs.names()
+    shown = tools(settings)
+    results = await portal.cache.read(
+        {"problems": partial(find, portal)}
+        | {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
+        | {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
+    )
+    cards = [results[f"project {name}"] for name in names]
+    return portal.page(
+        "home.html",
+        tools=[
+            (tool, _state(results[tool.title]), tool.here or outside(settings, tool.service, reached) + tool.page)
+            for tool in shown
+        ],
+        names=names,
+        cards=cards,
+        problems=results["problems"] if isinstance(results["problems"], list) else [],
+        backups=settings.backup_daily > 0,
+        backup=await asyncio.to_thread(scheduled.read, settings),
+        checked=any(isinstance(card, Card) and card.data_docs for card in cards),
+        reported=any(isinstance(card, Card) and card.report for card in cards),
+        mlflow=outside(settings, "mlflow", reached),
+        evidently=outside(settings, "monitoring", reached),
+        prediction=outside(settings, "prediction", reached),
+        curl=example.curl,
+    )
+
+
+def _state(result: Any) -> ToolState:
+    if isinstance(result, ToolState):
+        return result
+    return ToolState(None, "asking") if result is None else ToolState(False, str(result))
+
+
+ROUTES = [Route("/", home)]

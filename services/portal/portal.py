@@ -1,0 +1,74 @@
+"""What every page needs: the settings, the cache of slow queries, and the templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from services import guard
+from services.portal import formats
+from services.portal.cache import Cache
+from services.portal.links import Origin
+from stack.core import pages
+from stack.core.settings import Settings
+from stack.ops.tools import TIMEOUT_SECONDS
+from stack.specification import specs
+
+HERE = Path(__file__).parent
+MENU = {"Projects": "/", "Reports": "/reports/", "Data Docs": "/docs/"}.items()
+"""Title -> address of the pages in the head of every page."""
+
+
+@dataclass
+class Portal:
+    """State shared by the pages."""
+
+    settings: Settings
+    client: httpx.AsyncClient
+    cache: Cache
+    templates: Environment
+
+    @classmethod
+    def of(cls, settings: Settings) -> Portal:
+        """Return the state of a stack's portal."""
+        templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
+        )
+        templates.globals |= {"pages": pages, "menu": MENU}
+        templates.filters |= formats.FILTERS
+        # The proxies of the user's shell do not lead to the stack's own services.
+        client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
+        return cls(settings, client, Cache(), templates)
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a template's page."""
+        return HTMLResponse(self.templates.get_template(template).render(**values), status)
+
+
+def portal_of(request: Request) -> Portal:
+    """Return the portal that a request was sent to."""
+    portal: Portal = request.state.portal
+    return portal
+
+
+def of_project(request: Request) -> tuple[Portal, str]:
+    """Return the portal and the project of a request; answer 404 where there is no such project."""
+    name = request.path_params["project"]
+    if name not in specs.names():
+        raise HTTPException(404, f"no project {name}")
+    return portal_of(request), name
+
+
+def origin(request: Request) -> Origin:
+    """Return how the browser reached the portal; the gateway's headers say so for requests from other machines."""
+    gateway = request.headers.get("x-forwarded-proto") == "https"
+    host = request.headers.get("x-forwarded-host", "") if gateway else request.headers.get("host", "")
+    name = guard.hostname(host) or "127.0.0.1"
+    return Origin(f"[{name}]" if ":" in name else name, gateway)
