@@ -22,7 +22,7 @@ from stack.ops.tools import TIMEOUT_SECONDS
 from stack.specification import specs
 
 HERE = Path(__file__).parent
-MENU = {"Projects": "/", "Reports": "/reports/", "Data Docs": "/docs/"}.items()
+MENU = {"Projects": "/", "Reports": "/reports/", "Data Docs": "/docs/", "Help": "/help/"}.items()
 """Title -> address of the pages in the head of every page."""
 
 
