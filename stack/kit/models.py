@@ -28,16 +28,21 @@ Estimators that skl2onnx converts are served fastest; others are served by skops
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import TargetEncoder
 
 from stack.kit.text import counts
 
 __all__ = ["Candidate", "Columns", "Metric", "Suggest"]
 
+Outcome = Literal["binary", "multiclass", "continuous"]
+FOLDS = 5
+"""Parts of the rows of a fit; each is encoded by the outcomes of the others."""
 SPARSE = 0.3
 """Share of values that are not 0, below which a matrix with texts is sparse."""
 
@@ -71,23 +76,37 @@ class Columns:
     counted; None without any."""
     texts: Mapping[str, int] = field(default_factory=dict)
     """Text -> how many of its words are counted."""
-    numeric: bool = False
-    """Whether the outcome is a number."""
+    encoded: tuple[str, ...] = ()
+    """The categories that are encoded by the target."""
+    outcome: Outcome = "binary"
+    """What the outcome is, as :class:`sklearn.preprocessing.TargetEncoder` names it."""
 
     def through(self, number: Any, category: Any, text: Callable[[], Any] | None = None) -> ColumnTransformer:
         """Send numbers and categories, by position, each through their own transformer, or "passthrough".
+
+        A category that is encoded by the target is a number then, and goes through the transformer of numbers.
 
         Args:
             text: makes the transformer of each text, which may give a sparse matrix; its words are counted without.
         """
         split, end = len(self.numbers), len(self.numbers) + len(self.categories)
-        own = [("number", number, slice(0, split)), ("category", category, slice(split, end))]
-        parts: list[tuple[str, Any, Any]] = [part for part in own if part[2].start < part[2].stop]
+        plain = [at for at, name in enumerate(self.categories, split) if name not in self.encoded]
+        encoded = [at for at, name in enumerate(self.categories, split) if name in self.encoded]
+        parts: list[tuple[str, Any, Any]] = [("number", number, slice(0, split))] if split else []
+        parts += [("category", category, plain if encoded else slice(split, end))] if plain else []
+        parts += [("encoded", self._encoder(number), encoded)] if encoded else []
         if not self.texts:
             return ColumnTransformer(parts)
-        words = [text() if text else counts(size, numeric=self.numeric) for size in self.texts.values()]
+        numeric = self.outcome == "continuous"
+        words = [text() if text else counts(size, numeric=numeric) for size in self.texts.values()]
         parts += [(f"text_{at}", transformer, end + at) for at, transformer in enumerate(words)]
         return ColumnTransformer(parts, sparse_threshold=SPARSE if text else 0)
+
+    def _encoder(self, number: Any) -> Any:
+        """Return what encodes categories by the target: of a row that is fitted on, by the other rows' outcomes."""
+        folds = KFold(FOLDS, shuffle=True, random_state=0)
+        encoder = TargetEncoder(target_type=self.outcome, cv=folds)
+        return encoder if number == "passthrough" else Pipeline([("encode", encoder), ("number", number)])
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,7 @@ def features(columns: table.Columns, project: str, label: str, forecast: Forecas
         "service": f"{project}_v1",
         "entities": table.of_role(columns, "key"),
         "columns": ordered,
+        "encode": table.encoded(columns),
         "offset": last(label),
     }
 

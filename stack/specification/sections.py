@@ -87,6 +87,10 @@ class Features(Spec):
     monotonic: dict[str, Literal["increasing", "decreasing"]] = {}
     """Number column -> direction: with all else equal, a greater value never lowers (increasing) or never raises
     (decreasing) the answer. Candidates that cannot promise it, as `linear`, are left out of the search."""
+    encode: dict[str, Literal["target"]] = {}
+    """Category column -> `target`: the model reads the mean outcome of its value in the rows of a fit, drawn to that of
+    all rows where the value is rare, instead of the value. For a column of many values; of an unknown one it is the
+    mean of all rows."""
     offset: str = ""
     """Number column that the answer is added to: the model learns the difference from it. Missing values count 0."""
     formulas: dict[str, str] = {}
@@ -102,6 +106,12 @@ class Features(Spec):
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
         return written
+
+    @model_validator(mode="after")
+    def _categories_are_encoded(self) -> Self:
+        if strange := next((name for name in self.encode if self.columns.get(name) != "category"), None):
+            raise ValueError(f"encode.{strange}: no category of the features")
+        return self
 
     @property
     def parsed(self) -> dict[str, Formula]:

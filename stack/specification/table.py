@@ -53,6 +53,8 @@ class Column(Spec):
     out."""
     monotonic: Literal["increasing", "decreasing"] | None = None
     """Of a feature that is a number: see `features.monotonic`."""
+    encode: Literal["target"] | None = None
+    """Of a string: see `features.encode`."""
     between: tuple[float | None, float | None] | None = None
     """Least and greatest number; rows outside are taken out, a batch with many of them is refused."""
     values: list[str] = []
@@ -70,6 +72,8 @@ class Column(Spec):
             raise ValueError("type: an instant is of type datetime")
         if self.monotonic and (self.role != "feature" or TYPES[self.type].feature != "number"):
             raise ValueError("monotonic: of a feature that is a number")
+        if self.encode and self.type != "string":
+            raise ValueError("encode: of a string alone")
         if self.type == "text" and (self.role != "feature" or self.values):
             raise ValueError(f"type: string, as a text has neither values nor the role {self.role}")
         if self.between and self.type not in ("number", "integer"):
@@ -158,9 +162,15 @@ def features(columns: Columns, project: str, label: str, section: dict[str, Any]
     averaged = {formula.key for formula in written.values() if isinstance(formula, formulas.Past)}
     keys = [name for name in of_role(columns, "key") if name in averaged]
     monotonic = {name: column.monotonic for name, column in columns.items() if column.monotonic}
-    if isinstance(own := section.get("monotonic"), dict):
-        section = section | {"monotonic": monotonic | own}
-    return {"service": f"{project}_v1", "entities": keys, "columns": kinds, "monotonic": monotonic} | section
+    for option, given in (("monotonic", monotonic), ("encode", encoded(columns))):
+        own = section.get(option, {})
+        section = section | {option: given | own if isinstance(own, dict) else own}
+    return {"service": f"{project}_v1", "entities": keys, "columns": kinds} | section
+
+
+def encoded(columns: Columns) -> dict[str, str]:
+    """Return how the columns are encoded that are not read as they are."""
+    return {name: column.encode for name, column in columns.items() if column.encode}
 
 
 def problems(

@@ -9,7 +9,9 @@ import mlflow
 import numpy as np
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from onnx import TensorProto
 from skl2onnx import update_registered_converter
+from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.common.shape_calculator import (
     calculate_linear_classifier_output_shapes,
     calculate_linear_regressor_output_shapes,
@@ -108,6 +110,47 @@ def boosting_converters() -> dict[type, Converter]:
             (HistGradientBoostingRegressor, convert_sklearn_random_forest_regressor_converter),
         )
     }
+
+
+def convert_target_encoder(scope: Any, operator: Any, container: Any) -> None:
+    """Convert a TargetEncoder: a table from value to encoding for each of its columns, and each of several classes.
+
+    Tool: skl2onnx
+
+    Reach: the scope, operator and container that a converter is given
+
+    Why: skl2onnx converts no TargetEncoder of several classes.
+
+    Upstream: none known (skl2onnx/operator_converters/target_encoder.py)
+    """
+    encoder, (given,), parts = operator.raw_operator, operator.inputs, []
+    means = np.atleast_1d(encoder.target_mean_).astype(np.float32)
+    for at, encodings in enumerate(encoder.encodings_):
+        column, (of, among) = scope.get_unique_variable_name("column"), divmod(at, len(means))
+        index = scope.get_unique_variable_name("index")
+        container.add_initializer(index, TensorProto.INT64, [1], [of])
+        container.add_node(
+            "ArrayFeatureExtractor", [given.full_name, index], column, op_domain="ai.onnx.ml", name=f"{column}_extract"
+        )
+        container.add_node(
+            "LabelEncoder",
+            column,
+            f"{column}_encoded",
+            op_domain="ai.onnx.ml",
+            op_version=2,
+            name=f"{column}_encode",
+            keys_strings=[value.encode() for value in encoder.categories_[of]],
+            values_floats=encodings.astype(np.float32),
+            default_float=means[among],
+        )
+        parts.append(f"{column}_encoded")
+    container.add_node("Concat", parts, operator.outputs[0].full_name, name=f"{parts[0]}_concat", op_version=13, axis=1)
+
+
+def shape_of_target_encoder(operator: Any) -> None:
+    """Set the shape of a TargetEncoder's output, by the number of its encodings."""
+    rows = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].type = FloatTensorType([rows, len(operator.raw_operator.encodings_)])
 
 
 def register_converter(model: Any) -> None:

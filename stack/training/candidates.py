@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from stack.core.errors import StackError, nearest
-from stack.kit.models import Candidate, Columns, Metric
+from stack.kit.models import Candidate, Columns, Metric, Outcome
 from stack.kit.text import telling, tfidf
 from stack.project import contract
 from stack.project.contract import ModelCandidates, ModelMetric
@@ -31,7 +31,7 @@ from stack.serving.served import strings
 from stack.specification import frames, tasks
 from stack.specification.sections import KINDS
 from stack.specification.specs import ProjectSpec
-from stack.training import backtest, trees
+from stack.training import backtest, encodings, trees
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -160,12 +160,12 @@ def fit_on(
     Returns:
         The pipeline, and the parameters that stopping has found.
     """
-    columns = _columns(spec, features)
     candidate = _require(spec, name, _known(spec, len(features)))
     # Of a number without any value nothing can be learnt, and scikit-learn's boosting cannot bin it.
     empty = features.columns[features.isna().all()]
     features = frames.with_columns(features, dict.fromkeys(empty, np.float32(0)))
-    pipeline = candidate.build(columns, spec.training.seed, **params)
+    outcomes = _learnt(spec, features, label)
+    pipeline = candidate.build(_columns(spec, features, outcomes), spec.training.seed, **params)
     if weight is not None and not _takes_weights(pipeline[-1]):
         if spec.training.half_life:
             raise StackError(
@@ -175,22 +175,28 @@ def fit_on(
                 todo="leave it out of training.candidates",
             )
         weight = None
-    outcomes = _learnt(spec, features, label)
     weighted = {f"{pipeline.steps[-1][0]}__sample_weight": weight}
     with parallel_config(backend="threading", n_jobs=-1):
         if test and candidate.fit_stopped:
             found = candidate.fit_stopped(pipeline, features, outcomes, test[0], _learnt(spec, *test), weight)
-            return pipeline, dict(found)
-        return pipeline.fit(features, outcomes, **({} if weight is None else weighted)), {}
+        else:
+            found = {}
+            pipeline.fit(features, outcomes, **({} if weight is None else weighted))
+    encodings.round_encodings(pipeline)
+    return pipeline, dict(found)
 
 
-def _columns(spec: ProjectSpec, features: DataFrame) -> Columns:
-    """Return the columns of a pipeline that is fitted on features."""
+def _columns(spec: ProjectSpec, features: DataFrame, outcomes: Any) -> Columns:
+    """Return the columns of a pipeline that is fitted on features and outcomes, which may lack a class."""
     numbers, categories = tuple(spec.column_types("number")), tuple(spec.column_types("category"))
     texts = {name: telling(features[name]) for name in spec.column_types("text")}
     signs = [SIGNS[spec.features.monotonic.get(name)] for name in (*numbers, *categories)]
     directions = (*signs, *[0] * sum(texts.values())) if any(signs) else None
-    return Columns(numbers, categories, directions, texts, tasks.of(spec).numeric)
+    encoded = tuple(name for name in categories if name in spec.features.encode)
+    kind: Outcome = (
+        "continuous" if tasks.of(spec).numeric else "multiclass" if len(np.unique(outcomes)) > 2 else "binary"
+    )
+    return Columns(numbers, categories, directions, texts, encoded, kind)
 
 
 def _learnt(spec: ProjectSpec, features: DataFrame, label: Any) -> Any:

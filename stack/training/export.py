@@ -16,6 +16,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import TargetEncoder
 
 from stack.core.errors import StackError
 from stack.serving.served import Contract, ServedModel
@@ -103,7 +104,8 @@ def write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
         initial_types=[(name, kind([None, size])) for name, kind, size in tensors if size],
         target_opset=OPSET,
         options={"zipmap": False} if tasks.of(spec).classes else None,
-        custom_conversion_functions=_compat.boosting_converters(),
+        custom_conversion_functions=_compat.boosting_converters() | {TargetEncoder: _compat.convert_target_encoder},
+        custom_shape_calculators={TargetEncoder: _compat.shape_of_target_encoder},
     )
     path.write_bytes(model.SerializeToString())
 

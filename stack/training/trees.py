@@ -108,7 +108,7 @@ def _stopped(
 ) -> Mapping[str, int]:
     """Fit a pipeline until the loss of the test rows falls no more; return the number of trees that is best there."""
     columns, model = pipeline[:-1], pipeline[-1].set_params(**{TREES: MOST_TREES})
-    inputs, weight = columns.fit_transform(features), np.ones(len(label)) if weight is None else weight
+    inputs, weight = columns.fit_transform(features, label), np.ones(len(label)) if weight is None else weight
     if hasattr(model, "predict_proba"):
         # Both libraries want every class in the rows of a fit: one that is absent gets a row without weight.
         absent = np.setdiff1d(np.arange(max(label.max(), test_label.max()) + 1), label)

@@ -73,10 +73,13 @@ def _without(text: str, spec: ProjectSpec, parts: list[str]) -> str:
         text = section.replaced(text, "source", f"tables:\n  rows: {{key: {literals.flow(key.key)}{snapshot}}}\n")
     if "features" in parts:
         kinds = "".join(f"    {name}: {kind}\n" for name, kind in spec.features.columns.items())
-        signs = "".join(f"    {name}: {direction}\n" for name, direction in spec.features.monotonic.items())
-        signs = f"  monotonic:\n{signs}" if signs else ""
+        options = "".join(
+            f"  {key}: {literals.flow(by_column)}\n"
+            for key, by_column in spec.features.model_dump(include={"monotonic", "encode"}).items()
+            if by_column
+        )
         entities = f"  entities: {literals.flow(spec.features.entities)}\n" if spec.features.entities else ""
-        text = section.replaced(text, "features", f"features:\n{entities}  columns:\n{kinds}{signs}")
+        text = section.replaced(text, "features", f"features:\n{entities}  columns:\n{kinds}{options}")
     return text
 
 

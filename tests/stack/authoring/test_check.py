@@ -137,6 +137,8 @@ def test_each_mistake_is_named_with_its_place(toy, path, old, new, where, messag
             "columns.price",
             "a feature that is a number",
         ),
+        ("price: {type: number", "price: {type: number, encode: target", "key columns.price", "of a string alone"),
+        ("features:", "features:\n  encode: {price: target}", "key features.encode.price", "no category"),
         ("many: {type: boolean", "many: {type: text", "columns.many.type", "the outcome is no text"),
         ("hour(sold_at)", "price.__class__", "key features.formulas", "not price.__class__"),
     ],

@@ -173,3 +173,12 @@ def test_the_direction_of_a_column_is_that_of_its_feature() -> None:
     columns["town"]["monotonic"] = "increasing"
     with pytest.raises(StackError, match=r"columns.town.monotonic(.|\n)*of a feature that is a number"):
         specs.parse(raw, path)
+
+
+def test_a_column_and_a_formula_are_encoded() -> None:
+    columns = {"shop": {"type": "string", "encode": "target"}, "code": {}, "sold": {}}
+    raw = {"name": "shops", "title": "How many?", "task": "regression", "label": "sold", "columns": columns}
+    raw |= {"training": {"split": "random"}, "source": {"path": "shops.csv"}}
+    raw |= {"features": {"formulas": {"code_category": "text(code)"}, "encode": {"code_category": "target"}}}
+    spec = specs.parse(raw, Path("projects/shops/project.yaml"))
+    assert spec.features.encode == {"shop": "target", "code_category": "target"}
