@@ -10,7 +10,7 @@ from stack.authoring import reference, upgrading
 from stack.cli import main
 from stack.core.settings import ROOT, Settings
 
-DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 KEYS = {f"STACK_{name}".upper() for name in Settings.model_fields}
 
@@ -110,6 +110,10 @@ def test_the_page_of_licences_names_every_copyleft_package():
         if re.search(r"GPL|MPL|EPL|CDDL|SSPL|GNU|Mozilla|Eclipse", _licence(package.metadata))
     }
 
+    vendored = {path.name for path in (ROOT / "services" / "portal" / "static" / "vendor").iterdir() if path.is_dir()}
+    text = (ROOT / "docs" / "licences.md").read_text().lower().replace(" ", "")
+
+    assert [name for name in sorted(vendored) if name.partition("-")[0] not in text] == []
     assert "psycopg" in copyleft and (copyleft & locked) - named == set()
     assert (ROOT / "LICENSE").read_text().split()[:4] == ["Apache", "License", "Version", "2.0,"]
 

@@ -18,6 +18,7 @@ from services.portal.cache import Cache
 from services.portal.links import Origin
 from stack.core import pages
 from stack.core.settings import Settings
+from stack.core.version import version
 from stack.ops.tools import TIMEOUT_SECONDS
 from stack.specification import specs
 
@@ -41,7 +42,7 @@ class Portal:
         templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
         )
-        templates.globals |= {"pages": pages, "menu": MENU}
+        templates.globals |= {"pages": pages, "menu": MENU, "version": version()}
         templates.filters |= formats.FILTERS
         # The proxies of the user's shell do not lead to the stack's own services.
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)

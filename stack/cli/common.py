@@ -38,7 +38,18 @@ class Group(click.Group):
             sys.exit(1)
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from stack.core.version import version
+
+        click.echo(version())
+        context.exit()
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 def main() -> None:
     """Run a home-lab MLOps stack and its projects."""
 

@@ -266,16 +266,15 @@ def package(project: str, out: Path) -> None:
 
 @project_command
 @click.option("--to", type=click.Choice(["kubeflow"]), required=True, help="The orchestrator.")
-@click.option(
-    "--image", default="homelab-mlops:0.1.0", show_default=True, help="The stack's image, where it is pulled."
-)
+@click.option("--image", help="The stack's image, where it is pulled; by default its name on this machine.")
 @out_option("dist", "Folder.")
-def export(project: str, to: str, image: str, out: Path) -> None:
+def export(project: str, to: str, image: str | None, out: Path) -> None:
     """Compile the pipeline of PROJECT for another orchestrator."""
+    from stack.ops import compose_file
     from stack.specification.specs import load
     from stack.takeaway import tools
 
-    spec = load(project)
+    spec, image = load(project), image or compose_file.image("worker")
     click.echo(tools.kubeflow(spec, image, spec.clock.first_now or datetime.now(UTC), out))
 
 

@@ -81,11 +81,12 @@ def down() -> None:
 @main.command()
 def status() -> None:
     """Show health, port, memory, restarts and uptime of every service, and problems; end with 1 if one is unwell."""
+    from stack.core.version import version
     from stack.ops import status
 
     runtime = current_runtime()
     rows = runtime.status()
-    click.echo(status.table(rows))
+    click.echo(f"{status.table(rows)}\nversion {version()}")
     for problem in runtime.problems(datetime.now(UTC)):
         click.echo(str(problem))
     sys.exit(0 if all(row.well for row in rows) else 1)

@@ -4,10 +4,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-from importlib.metadata import version as installed
 from pathlib import Path
 
 from stack.core.settings import ROOT, settings
+from stack.core.version import version as stated
 
 DIRTY = "-dirty"
 """Ends the version of a checkout that differs from its commit."""
@@ -20,7 +20,7 @@ STORE = "feature_repo/feature_store.yaml"
 
 
 def version() -> str:
-    """The git commit of the checkout, with ``-dirty`` when it differs from it; the package's version without git.
+    """The git commit of the checkout, with ``-dirty`` when it differs from it; the stack's version without git.
 
     The image, which has no checkout, has it from its build in ``CODE_VERSION``.
     """
@@ -29,7 +29,7 @@ def version() -> str:
     try:
         return git(*DESCRIBE)
     except (OSError, subprocess.CalledProcessError):
-        return installed("homelab-mlops")
+        return stated()
 
 
 def workspace_version() -> str | None:

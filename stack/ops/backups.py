@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from types import ModuleType
@@ -18,6 +17,7 @@ from packaging.version import Version
 from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.core.version import version
 from stack.lake import foreign, repository
 from stack.ops import archive, contents, databases, integrity, servers, versions
 from stack.ops.archive import MIB, Manifest, Writer
@@ -160,7 +160,7 @@ def _manifest(settings: Settings, at: datetime, dumps: Dumps, damaged: list[str]
     return Manifest(
         version=archive.VERSION,
         made_at=at,
-        product=metadata.version("homelab-mlops"),
+        product=version(),
         versions=versions.stored(settings),
         databases=dumps.kinds,
         counts=dumps.counts,

@@ -35,7 +35,7 @@ def upgrade(settings: Settings, out: Path, at: datetime, report: Report) -> None
                 expected="0",
                 todo=f"read the lines above; to go back: {back}",
             )
-    report(f"upgraded: {', '.join(versions.changes(before)) or 'the tools are the same'}\nto go back: {back}")
+    report(f"upgraded: {', '.join(versions.changes(before)) or 'the versions are the same'}\nto go back: {back}")
 
 
 def _way_back(before: Mapping[str, str | int], file: Path, runtime: Runtime) -> str:

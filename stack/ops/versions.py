@@ -14,6 +14,7 @@ from pathlib import Path
 from stack.core import code, files
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings, settings
+from stack.core.version import version
 from stack.specification import specs
 
 LAYOUT = 2
@@ -31,9 +32,9 @@ def file(settings: Settings) -> Path:
 
 
 def current() -> dict[str, str | int]:
-    """Return the versions of what is installed."""
+    """Return the versions of the stack and of what is installed."""
     installed = {name: metadata.version(name) for name in PACKAGES}
-    return {"layout": LAYOUT, "python": platform.python_version(), **installed}
+    return {"layout": LAYOUT, "stack": version(), "python": platform.python_version(), **installed}
 
 
 def stored(settings: Settings) -> dict[str, str | int]:

@@ -6,6 +6,7 @@ import pytest
 from services.portal import document_search, documents
 from services.portal.portal import HERE
 from stack.core.settings import ROOT
+from stack.core.version import version
 
 HOSTILE = """# Mine
 
@@ -69,9 +70,10 @@ def test_the_pages_link_to_documents_and_headings_that_exist(home):
     targets = [urlsplit(link) for text in texts for link in links(text) if "{{" not in link and link != "/help/"]
 
     assert len(targets) > 5
+    named = {documents.address(source): source for source in files}
     for target in targets:
-        document = documents.read(files, f"docs{target.path.removeprefix('/help')}.md")
-        assert target.fragment in {section.anchor for section in document.sections}, target
+        sections = documents.read(files, named[target.path]).sections
+        assert target.fragment in {section.anchor for section in sections} | {""}, target
 
 
 def test_a_document_of_a_workspace_can_neither_run_scripts_nor_load_from_elsewhere(written, portal):
@@ -82,6 +84,14 @@ def test_a_document_of_a_workspace_can_neither_run_scripts_nor_load_from_elsewhe
     assert 'href="javascript' not in page and "example.org" not in page and ".env" not in page.split("<main", 1)[1]
     assert 'href="/help/forecasts#what-is-asked"' in page
     assert 'id="same"' in page and 'id="same-1"' in page
+
+
+def test_the_foot_of_every_page_has_the_version_and_leads_to_the_change_log(home, portal):
+    client = portal(home)
+
+    for page in ("/", "/reports/", "/docs/", "/help/", "/sign-in"):
+        assert f'<a href="/help/changelog">{version()}</a>' in client.get(page).text
+    assert f'<h2 id="{version().replace(".", "")}">{version()}</h2>' in client.get("/help/changelog").text
 
 
 def test_a_changed_document_is_rendered_anew(written, portal):
