@@ -99,5 +99,5 @@ def _summary(settings: Settings, version: Version | None) -> ModelSummary | None
         cutoff=version.tags.get("stack.cutoff", ""),
         data=version.tags.get("stack.data_revision", "")[:8],
         code=version.tags.get("stack.code_version", "")[:8],
-        card=report_index.card(settings, version),
+        card=report_index.card(settings, version.name, version.version),
     )

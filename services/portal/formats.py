@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import floor, log10
 from typing import Any
 
 from markupsafe import Markup
@@ -26,6 +27,15 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def quantity(value: float | None) -> str:
+    """Format a number of any size with four significant digits, and without trailing zeros."""
+    if value is None:
+        return "-"
+    digits = min(max(3 - floor(log10(abs(value))), 0), 8) if value else 0
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def titled(metric: str) -> str:
     """Return the display name of a metric."""
     return TITLES.get(metric) or metric.replace("_", " ").capitalize()
@@ -46,4 +56,11 @@ def verdict(report: Mapping[str, Any]) -> Markup:
     return Markup('<span class="tag {}" title="{}">{}</span>').format(name, report["verdict"]["summary"], text)
 
 
-FILTERS = {"instant": instant, "number": number, "titled": titled, "figures": figures, "verdict": verdict}
+FILTERS = {
+    "instant": instant,
+    "number": number,
+    "quantity": quantity,
+    "titled": titled,
+    "figures": figures,
+    "verdict": verdict,
+}

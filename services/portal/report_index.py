@@ -11,7 +11,6 @@ from typing import Any
 from stack.core import pages
 from stack.core.settings import Settings
 from stack.lake.windows import checked_out
-from stack.registry.registry import Version
 
 INSTANT = "%Y%m%dT%H%M%SZ"
 HEADLINE = {"headline": ["log_loss", "auc"]}
@@ -50,10 +49,10 @@ def index(settings: Settings, project: str) -> ReportIndex:
     )
 
 
-def card(settings: Settings, version: Version) -> str:
+def card(settings: Settings, project: str, version: str) -> str:
     """Return the address of the card of a version; empty when it has none."""
-    name = pages.card(version.version)
-    return f"/reports/{version.name}/{name}" if (settings.pages / version.name / name).is_file() else ""
+    name = pages.card(version)
+    return f"/reports/{project}/{name}" if (settings.pages / project / name).is_file() else ""
 
 
 def reports(settings: Settings, project: str) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,11 @@ from starlette.responses import Response
 
 from services.prediction import schema
 from services.prediction.openapi import Endpoint, Mistake, invalid, mistake
-from services.prediction.schema import MAX_ROWS, Answer, Instant, Row
+from services.prediction.schema import Answer, Instant, Row
 from stack.project import Project
 from stack.specification import example, forecasts, tasks
 from stack.specification.fields import Datetime
+from stack.specification.request import MAX_ROWS
 from stack.specification.specs import ProjectSpec
 
 ASKED = "Instant that the forecast is asked for, at most now; default: now"

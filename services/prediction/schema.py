@@ -13,10 +13,9 @@ from stack.core.errors import StackError, nearest
 from stack.serving.reasons import Reasons
 from stack.specification import example, tasks
 from stack.specification.fields import Datetime
-from stack.specification.request import RequestField
+from stack.specification.request import MAX_EXPLAINED, MAX_ROWS, RequestField
 from stack.specification.specs import ProjectSpec
 
-MAX_ROWS, MAX_EXPLAINED = 1000, 50
 Instant = Annotated[AwareDatetime, Field(ge=Datetime.least, le=Datetime.greatest)]
 IN_ORDER = "; the answers come in the same order"
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

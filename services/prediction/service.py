@@ -22,10 +22,11 @@ from services.prediction.feedback import FeedbackResult, feedback_model, record_
 from services.prediction.live_models import LiveModels, ModelError
 from services.prediction.openapi import Endpoint, invalid, mistake
 from services.prediction.rows import Receiver, Refusal, RowsResult, result, takes_rows
-from services.prediction.schema import MAX_EXPLAINED, MAX_ROWS, Answer, Explainable, Row, new_values, request_model
+from services.prediction.schema import Answer, Explainable, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 from stack.serving.reasons import Reasons, UnexplainableError
+from stack.specification.request import MAX_EXPLAINED, MAX_ROWS
 
 TIMEOUT_SECONDS = 30
 """BentoML's limit for a request, and how long active requests may take when their project changes or goes."""

@@ -12,10 +12,9 @@ from stack.core.errors import StackError
 from stack.core.wait import wait_until
 from stack.project import Project
 from stack.specification import forecasts
+from stack.specification.request import MAX_ROWS
 from stack.specification.specs import ProjectSpec
 
-MAX_ROWS = 1000
-"""Largest number of rows that the service accepts in a request."""
 RETRY_SECONDS = 600.0
 """A killed service is back within 20 s on an idle machine."""
 

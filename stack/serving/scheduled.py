@@ -17,11 +17,12 @@ from stack.prediction_log.predictions import Prediction
 from stack.project import Project, contract
 from stack.project.contract import ForecastSource
 from stack.registry.registry import Version
-from stack.serving.client import MAX_ROWS, prediction_ids
+from stack.serving.client import prediction_ids
 from stack.serving.scoring import loaded
 from stack.serving.served import ServedModel
 from stack.specification import forecasts
 from stack.specification.frames import INSTANT
+from stack.specification.request import MAX_ROWS
 from stack.specification.table import ROWS
 
 ALIVE = timedelta(days=7)

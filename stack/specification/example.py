@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
 from stack.specification import forecasts
@@ -45,3 +46,18 @@ def curl(url: str, name: str, body: str) -> str:
     """Return a command, ready to paste, that asks a project's champion; at the gateway it names who asks."""
     login = " --user stack --cacert ca.crt" if url.startswith("https:") else ""
     return f"curl{login} {url}/{name}/predict -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+
+
+def python(url: str, name: str, body: str) -> str:
+    """Return the lines of Python that ask a project's champion; at the gateway they name who asks."""
+    login = ', auth=("stack", "<password>"), verify="ca.crt"' if url.startswith("https:") else ""
+    return "\n".join(
+        [
+            "import requests",
+            "",
+            f"body = {pformat(json.loads(body), width=96, sort_dicts=False)}",
+            f'answer = requests.post("{url}/{name}/predict", json=body{login})',
+            "answer.raise_for_status()",
+            "print(answer.json())",
+        ]
+    )

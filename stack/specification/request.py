@@ -9,6 +9,8 @@ from stack.specification import fields, frames
 from stack.specification.fields import Datetime, FieldType
 from stack.specification.sections import Spec, key_of
 
+MAX_ROWS, MAX_EXPLAINED = 1000, 50
+"""Largest number of rows of a request for predictions, and of one that asks for reasons."""
 FieldTypeName = Annotated[str, key_of(fields.TYPES)]
 OF_THE_STACK = frozenset({"prediction_id", "asked_at", "stack_row", *frames.EVENT})
 """What requests and events have besides the project's fields."""
