@@ -101,7 +101,7 @@ def reasons(spec: ProjectSpec, row: Mapping[str, Any], found: Mapping[str, Any] 
     bars = [
         Bar(
             f"{name} = {row[name]}" if name in row else name,
-            f"{'+' if value > 0 else ''}{quantity(value)}",
+            f"{'+' if value > 0 else ''}{quantity(float(f'{value:.3g}'))}",
             end=max(50.0, 50 + 50 * value / largest),
             start=min(50.0, 50 + 50 * value / largest),
             raises=value > 0,
