@@ -42,7 +42,8 @@ def logged(home, spec):
 def test_a_filled_form_is_answered_with_reasons_and_logged(home, spec, version, client, form):
     answer = client.post("/projects/flights/try", data=form)
     assert answer.status_code == 200
-    assert "probability of yes" in answer.text and "dep_minute" in answer.text and "in log-odds" in answer.text
+    for text in ("probability of yes", "in log-odds", 'class="lowers"', "21 others"):
+        assert text in answer.text
     assert f"Version {version}" in re.sub("<[^>]+>", "", answer.text)
     (asked,) = re.findall('data-asked="([^"]+)"', answer.text)
     assert logged(home, spec).loc[asked, "dest"] == "ORD"
