@@ -36,7 +36,7 @@ NONE = "none"
 REASONS: dict[str, str] = {
     "constant": "it has one value",
     "empty": "it has no value",
-    "text": "it is free text or has too many values",
+    "name": "it has too many values, of few words each",
     "datetime": "it is another instant; derive a feature from it in features.py if it is known when asked",
 }
 """Kind of a column -> why it is no feature."""
@@ -252,7 +252,7 @@ def _keys(rows: int, others: list[Column], time: Column | None, wishes: Wishes, 
             todo = "name the column of its instant with TIME, or leave KEYS out"
             raise StackError(f"KEYS={wishes.keys}", found="a table without time", expected="rows in time", todo=todo)
         return []
-    whole = [column for column in others if column.kind in ("string", "integer", "id", "text") and not column.missing]
+    whole = [column for column in others if column.kind in ("string", "integer", "id", "name") and not column.missing]
     suitable = [column for column in whole if 2 <= column.distinct <= rows / LEAST_OF_KEY]
     few = [column for column in suitable if column.distinct <= MOST_KEYS]
     likely = [column for column in few if KEYS.search(column.name)]

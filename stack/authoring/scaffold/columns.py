@@ -15,7 +15,7 @@ from stack.declared.instants import ZONED, in_utc
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
 
-Kind = Literal["number", "integer", "boolean", "string", "datetime", "text", "id", "constant", "empty"]
+Kind = Literal["number", "integer", "boolean", "string", "datetime", "text", "name", "id", "constant", "empty"]
 RESERVED = {
     *("available_at", "row", "label", "id"),
     *("probability", "prediction", "decision", "model_version", "probabilities", "warnings", "features_at"),
@@ -27,6 +27,10 @@ LONG_TEXT, MANY = 60, 1000
 """Characters, and different values, from which on strings are no category."""
 FEW = 20
 """Up to so many different values, a category may differ in every row."""
+WORDS, READ = 5, 1000
+"""Words of a free text on average, of which there are fewer in a name, and rows by which they are counted."""
+ENCODED = 50
+"""A category of more values is encoded by the target."""
 KNOWN = 30
 """Categories up to so many are listed in project.yaml and checks.py."""
 DATES = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
@@ -73,7 +77,12 @@ class Column:
     @property
     def usable(self) -> bool:
         """Return whether a model can learn from it."""
-        return self.kind in ("number", "integer", "boolean", "string")
+        return self.kind in ("number", "integer", "boolean", "string", "text")
+
+    @property
+    def encoded(self) -> bool:
+        """Return whether it has too many values for a model to learn from each by itself."""
+        return self.kind == "string" and self.distinct > ENCODED
 
     def instants(self, table: pd.DataFrame, zone: str = "UTC") -> pd.Series:
         """Return the instants (UTC) of a column of datetimes; those without a zone are of `zone`."""
@@ -84,7 +93,7 @@ class Column:
         """Return the type of the request field; whole numbers with gaps are read as floats."""
         if self.kind == "integer" or (self.kind == "id" and isinstance(self.example, int)):
             return TYPES["number" if self.missing or self.decimal else "integer"]
-        return TYPES[self.kind if self.kind in ("number", "boolean") else "string"]
+        return TYPES[self.kind if self.kind in ("number", "boolean", "text") else "string"]
 
 
 def look(table: pd.DataFrame) -> list[Column]:
@@ -155,10 +164,12 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
     texts = present.astype(str)
     if texts.head(50).str.contains(DATES).mean() >= 0.99 and _instants(texts, _format(texts)).notna().mean() > 0.99:
         return "datetime"
-    if distinct > max(FEW, len(present) / 2) or texts.str.len().mean() > LONG_TEXT:
-        return "text" if texts.str.contains(" ").mean() > 0.5 else "id"
-    if distinct > MANY:  # of a word each, and seen again: what a row belongs to
-        return "text" if texts.str.contains(" ").mean() > 0.5 else "id"
+    # More than MANY of a word each, and seen again, are what a row belongs to.
+    many = distinct > max(FEW, len(present) / 2) or distinct > MANY
+    if many or texts.str.len().mean() > LONG_TEXT:
+        if texts.iloc[:: max(1, len(texts) // READ)].str.count(r"\w+").mean() >= WORDS:
+            return "text"
+        return "name" if texts.str.contains(" ").mean() > 0.5 else "id"
     return "string"
 
 

@@ -65,7 +65,7 @@ def _likely(rows: pd.DataFrame, columns: list[Column], choices: Choices) -> Iter
         if rows[column.source].value_counts(normalize=True).iloc[0] > LARGEST:
             continue
         called = ENTITY.search(column.name) or IDS.search(column.name)
-        if column.kind in ("id", "text") or (called and column.kind in ("string", "integer")):
+        if column.kind in ("id", "name") or (called and column.kind in ("string", "integer")):
             yield column
         elif column.kind == "integer":
             values = rows[column.source].to_numpy()
@@ -78,7 +78,8 @@ def _errors(rows: pd.DataFrame, choices: Choices, group: str) -> tuple[float, fl
     codes = pd.factorize(rows[group])[0]
     shuffled = np.random.default_rng(0).permutation(codes.max() + 1)[codes]
     some = np.argsort(shuffled, kind="stable")[:ROWS]
-    features = pd.DataFrame({name: _numbers(rows[name]) for name in [group, *(c.source for c in choices.features)]})
+    names = [group, *(column.source for column in choices.features if column.kind != "text")]
+    features = pd.DataFrame({name: _numbers(rows[name]) for name in names})
     features, groups, target = features.iloc[some].fillna(-1), shuffled[some], rows[choices.target.source].iloc[some]
     numeric = choices.kind.numeric
     model: Any = (HistGradientBoostingRegressor if numeric else HistGradientBoostingClassifier)(max_iter=50)

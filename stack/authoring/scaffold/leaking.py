@@ -18,7 +18,8 @@ def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
     target, classes = rows[choices.target.source], not choices.kind.numeric
     numbers = pd.Series(pd.factorize(target)[0], index=rows.index) if classes else target
     for _ in range(ROUNDS):
-        columns = [column.source for column in choices.features if column not in choices.keys]
+        asked = [column for column in choices.features if column not in choices.keys and column.kind != "text"]
+        columns = [column.source for column in asked]
         columns = [column for column in columns if column not in keep]
         found = leaks.find(rows[columns], numbers, classes=classes, by_time=choices.time is not None)
         reasons = {column: _reason(leak, column) for leak in found for column in _given_away(leak, rows)}

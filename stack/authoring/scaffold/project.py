@@ -24,7 +24,9 @@ from stack.specification.fields import Datetime
 TEMPLATE = Path(__file__).parent / "templates" / "project.yaml.jinja"
 DAY = timedelta(days=1)
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-TEXTS = ("string", "text", "id")
+TEXTS = ("string", "text", "name", "id")
+SHOWN = 200
+"""Characters of a text that are its example."""
 CLOCK = ("hour", "weekday", "month")
 HELD_OUT = 200
 """Rows by time that a gate decides on, where a quarter of the time has them; fewer give a wide interval."""
@@ -136,8 +138,10 @@ def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]
     for column in choices.features:
         kind, value = column.field_type, row[column.source]
         value = None if pd.isna(value) else kind.python(value.item() if hasattr(value, "item") else value)
-        role = {"role": "key"} if column in choices.keys else {}
-        described[column.name] = {"type": kind.name} | role | {"example": value} | _facts(column, choices)
+        value = value[:SHOWN] if kind.name == "text" and value else value
+        key = {"type": "string" if kind.name == "text" else kind.name, "role": "key"}
+        described[column.name] = (key if column in choices.keys else {"type": kind.name}) | {"example": value}
+        described[column.name] |= _facts(column, choices)
     for column in choices.later:
         described[column.name] = {"type": column.field_type.name, "role": "later"} | _facts(column, choices)
     if choices.group:
@@ -182,6 +186,8 @@ def _facts(column: Column, choices: Choices) -> dict[str, Any]:
         return facts
     if column.field_type.name == "string" and column.values and column not in choices.keys:
         return facts | {"values": list(map(str, column.values))}
+    if column.encoded and column in choices.features and column not in choices.keys:
+        return facts | {"encode": "target"}
     ranged = column.least is not None and column.most is not None and column.kind in ("number", "integer")
     known = column in choices.keys or column in choices.row_key
     return facts | ({"between": wording.between(column.least or 0, column.most or 0)} if ranged and not known else {})

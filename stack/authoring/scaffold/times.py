@@ -92,6 +92,6 @@ def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[dict
             if bounded and column.kind == "integer" and re.fullmatch(pattern, column.name):
                 yield {"date": date.source, "hour": column.source}
                 continue
-            text = column.kind in ("string", "text", "id")
+            text = column.kind in ("string", "text", "name", "id")
             if text and table[column.source].astype(str).str.fullmatch(CLOCK).all():
                 yield {"date": date.source, "clock": column.source}

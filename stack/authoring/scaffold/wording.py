@@ -50,6 +50,7 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
             lines.append(f"**Review** {_quoted(choices.later)}: known up to now. AHEAD= those that are known ahead.")
     elif choices.keys:
         lines.append(f"The past of {_quoted(choices.keys)} is averaged over earlier rows.")
+    lines += _reading_notes(choices)
     lines += [
         f"**Review** {code(column)} is left out: {line(reason)}. If it is known when the question is asked, write the "
         f"project anew with KEEP={code(column)}."
@@ -73,6 +74,16 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
         for column in units
     ]
     return lines
+
+
+def _reading_notes(choices: Choices) -> list[str]:
+    """Return which strings a model reads otherwise than value by value."""
+    asked = [column for column in choices.features if column not in choices.keys]
+    texts = [column for column in asked if column.kind == "text"]
+    encoded = [column for column in asked if column.encoded]
+    lines = [f"Free text, whose words are counted: {_quoted(texts)}."] if texts else []
+    many = f"Of many values, each read as the mean outcome of its rows (`encode`): {_quoted(encoded)}."
+    return [*lines, many] if encoded else lines
 
 
 def _time_notes(choices: Choices) -> list[str]:

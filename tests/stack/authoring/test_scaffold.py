@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stack.authoring import check
+from stack.authoring import check, rehearsal
 from stack.authoring.scaffold import project as scaffold
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
@@ -17,6 +17,7 @@ from stack.project import Project, contract
 from stack.specification import specs
 from stack.validation import batches
 from tests.stack.authoring.scaffolds import NOW, Folder, flats, flowers, german, sales
+from tests.stack.messages import messages
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,24 @@ def test_local_times_become_instants(folder):
     written = pd.to_datetime(sales()["Sold At"].iloc[0])
     assert rows["sold_at"].iloc[0] == written.tz_localize("America/New_York").tz_convert("UTC")
     assert check.findings("new_zoned", NOW) == []
+
+
+def test_texts_and_rare_values_are_learnt_from(folder):
+    rows = messages(1200).drop(columns=["event_timestamp", "label_available_at"])
+    towns = np.random.default_rng(1).integers(0, 400, len(rows))
+    rows["town"] = [f"town {number}" for number in towns]
+    rows["spam"] = np.where(towns % 7 == 0, 1 - rows["spam"], rows["spam"])
+    rows["who"] = [f"Mr. No {number}" for number in range(len(rows))]
+    rows.loc[::50, "message"] = None
+    written = folder.write("new_sms", rows, target="spam")
+    spec = specs.load("new_sms")
+    assert spec.features.columns == {"hour": "number", "sender": "category", "town": "category", "message": "text"}
+    assert spec.features.encode == {"town": "target"} and spec.request["message"].nullable
+    assert any("`message`" in note and "words" in note for note in written.notes)
+    assert any("`who`" in note and "left out" in note for note in written.notes)
+    assert written.lines < 40
+    outcome = rehearsal.run("new_sms", NOW, lambda _: None)
+    assert outcome.metric == "auc" and outcome.low > 0.75
 
 
 @pytest.mark.parametrize(("classes", "task"), [(2, "binary"), (3, "multiclass")])
