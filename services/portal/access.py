@@ -7,7 +7,7 @@ that a page of another site cannot act with it, nor can another account of this 
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -39,6 +39,8 @@ class Done:
     """Where it can be followed."""
     project: str = ""
     parameters: Mapping[str, Any] | None = None
+    details: Sequence[str] = ()
+    """More for the page, a line each."""
 
 
 def action(name: str) -> Callable[[Callable[[Request], Awaitable[Done]]], Handler]:

@@ -15,14 +15,14 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from services.portal import follow, headers, watch
-from services.portal.pages import catalog, data_docs, features, help, home, problems, reports, sign_in, try_it
+from services.portal.pages import catalog, data_docs, features, help, home, labels, problems, reports, sign_in, try_it
 from services.portal.portal import HERE, Portal
 from stack.core.settings import Settings
 from stack.ops.pushed import PushedRows
 from stack.publishing.publisher import Publisher
 from stack.sources.subscriber import Subscriber
 
-PAGES = (home, sign_in, try_it, problems, reports, catalog, features, data_docs, help)
+PAGES = (home, sign_in, try_it, labels, problems, reports, catalog, features, data_docs, help)
 
 
 def build(settings: Settings) -> Starlette:
