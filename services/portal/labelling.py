@@ -32,8 +32,8 @@ def certainty(spec: ProjectSpec, answer: Mapping[str, Any]) -> float:
         first, second = sorted(answer["probabilities"].values(), reverse=True)[:2]
         return float(first - second)
     if "probability" in answer:
-        return abs(answer["probability"] - spec.threshold)
-    return answer["low"] - answer["high"] if answer.get("low") is not None else inf
+        return abs(float(answer["probability"]) - spec.threshold)
+    return float(answer["low"] - answer["high"]) if answer.get("low") is not None else inf
 
 
 def outcome(spec: ProjectSpec, text: str) -> Any:
@@ -93,7 +93,7 @@ def read(spec: ProjectSpec, content: bytes) -> tuple[dict[str, Any], list[str]]:
         if not values.get(label, "").strip():
             continue
         try:
-            prediction = _id(values[ID])
+            prediction = _id(values.get(ID, ""))
             found[prediction] = outcome(spec, values[label])
         except ValueError as error:
             refused.append(f"line {number}: {error}")
@@ -114,10 +114,10 @@ def write(spec: ProjectSpec, rows: Iterable[Unlabelled]) -> str:
 def _lines(content: bytes) -> Iterator[list[str]]:
     try:
         text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        first = text.partition("\n")[0]
+        yield from csv.reader(StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
+    except (UnicodeDecodeError, csv.Error) as error:
         raise StackError("the file", found=str(error), expected="CSV in UTF-8") from None
-    first = text.partition("\n")[0]
-    return csv.reader(StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
 
 
 def _id(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Predictions whose outcome is not known yet, for people who know it. It needs no pandas, so that the portal stays light."""
+"""Predictions whose outcome is not known yet, for people who know it. Without pandas, as the portal has none."""
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress

@@ -1,6 +1,6 @@
 """Say what was true: a queue of predictions without a label, the least certain first, and files of outcomes.
 
-Labels go to the prediction service as feedback. What a label was before is kept in the audit, from which it is restored.
+Labels go to the prediction service as feedback. The audit keeps what a label was before, and undo restores it.
 """
 
 import asyncio
@@ -131,18 +131,15 @@ async def upload(request: Request) -> Done:
     portal, name = of_project(request)
     spec, length = specs.load(name), request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > MAX_BYTES:
-        raise StackError(
-            "the file", found=f"{length or 'an unknown number of'} bytes", expected=f"{MAX_BYTES:,} at most"
-        )
+        found = f"{length or 'an unknown number of'} bytes"
+        raise StackError("the file", found=found, expected=f"at most {MAX_BYTES:,}")
     file = (await request.form()).get("file")
     if not isinstance(file, UploadFile) or not file.filename:
         raise StackError("the file", found="none", expected="a CSV file", todo="choose one")
-    found, refused = labelling.read(spec, await file.read())
-    former = await _former(portal, spec, [*found])
-    refused += [
-        f"{prediction} is not in the prediction log of {name}" for prediction in found if prediction not in former
-    ]
-    known = {prediction: value for prediction, value in found.items() if prediction in former}
+    outcomes, refused = labelling.read(spec, await file.read())
+    former = await _former(portal, spec, [*outcomes])
+    refused += [f"{key} is not in the prediction log of {name}" for key in outcomes if key not in former]
+    known = {key: value for key, value in outcomes.items() if key in former}
     await _send(portal, name, known)
     replaced = {key: was for key, was in former.items() if was not in (None, known[key])}
     return Done(
@@ -174,7 +171,7 @@ def _last(portal: Portal, name: str, prediction: str) -> Action | None:
 
 async def _former(portal: Portal, spec: ProjectSpec, ids: list[str]) -> dict[str, Any]:
     """Return the outcomes that logged predictions have, None without a label."""
-    database, known = portal.settings.state_database, {}
+    database, known = portal.settings.state_database, dict[str, float | None]()
     for start in range(0, len(ids), MAX_ROWS):
         part = ids[start : start + MAX_ROWS]
         known |= await asyncio.to_thread(unlabelled.labels, database, spec.name, part)

@@ -55,7 +55,8 @@ async def ask(request: Request) -> Response:
     names = [field.name for field in forms.inputs(spec)]
     if not response.is_success:
         problem = predictions.problem(response)
-        return portal.page("refused.html", response.status_code, problem=problem, **_by_field(names, problem))
+        about = _by_field(names, problem) | {"problem": problem, "asked": asked["prediction_id"]}
+        return portal.page("refused.html", response.status_code, **about)
     (answer,) = response.json()
     return portal.page(
         "answer.html",
