@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -76,7 +77,10 @@ async def labels(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """Return the queue as a CSV file to fill in."""
     portal, name = of_project(request)
-    project = Project.open(name, portal.settings)
+    try:
+        project = Project.open(name, portal.settings)
+    except StackError as error:
+        raise HTTPException(HTTPStatus.CONFLICT, str(error)) from None
     content = labelling.write(project.spec, await asyncio.to_thread(_queue, project))
     headers = {"Content-Disposition": f'attachment; filename="{name}-labels.csv"'}
     return Response(content, media_type="text/csv", headers=headers)

@@ -1,3 +1,4 @@
+import ast
 import json
 import shlex
 import socket
@@ -250,6 +251,16 @@ def test_the_curl_command_is_what_a_shell_reads():
 
     assert words[1] == "http://127.0.0.1:3000/tiny/predict"
     assert words[-1] == body
+
+
+def test_the_same_request_is_read_by_python():
+    body = json.dumps({"rows": [{"city": "L'Aquila", "rooms": None}], "explain": True})
+
+    lines = example.python("https://stack.lan:3443", "tiny", body)
+
+    assignment, *others = ast.parse(lines).body[1:]
+    assert ast.literal_eval(assignment.value) == json.loads(body)
+    assert 'requests.post("https://stack.lan:3443/tiny/predict", json=body, auth=' in lines and len(others) == 3
 
 
 def test_the_portal_stays_light():
