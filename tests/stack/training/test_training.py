@@ -18,6 +18,7 @@ from stack.serving.served import ServedModel
 from stack.specification.costs import Costs
 from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
+from tests.stack.messages import messages, messages_spec
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
 
@@ -184,6 +185,24 @@ def test_a_booster_is_logged_as_data_with_its_package(tracked, toy, toy_rows, na
     mlflow.set_tracking_uri(tracked.mlflow_url)
     try:
         assert mlflow.sklearn.load_model(f"models:/toy_{name}/{version.version}")[-1].n_estimators > 0
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+def test_a_model_of_texts_and_encoded_categories_passes_the_gate(tracked):
+    """MLflow has it by skops, of which some types are trusted by name."""
+    columns = messages_spec().columns
+    sender = columns["sender"].model_copy(update={"encode": "target"})
+    raw = {key: column.model_dump(exclude_unset=True) for key, column in (columns | {"sender": sender}).items()}
+    training = {"split": "random", "trials": 1, "folds": 2, "candidates": ["gradient_boosting"]}
+    spec = messages_spec(columns=raw, training=training)
+    project = Project(tracked, spec)
+    train(tracked, spec, messages(900), cutoff=pd.Timestamp("2025-01-01", tz="UTC").to_pydatetime())
+    version = project.registry.challenger()
+    assert gate.run(project).passed
+    mlflow.set_tracking_uri(tracked.mlflow_url)
+    try:
+        assert "text_0" in mlflow.sklearn.load_model(f"models:/sms/{version.version}")["columns"].named_transformers_
     finally:
         mlflow.set_tracking_uri(None)
 
