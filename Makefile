@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,7 +128,19 @@ promote: setup ## Judge the challenger of a project and promote it when it passe
 rollback: setup ## Make the previous version of a project champion again, at once (PROJECT REASON)
 	@$(STACK) rollback $(call option,REASON,reason) $(call argument,PROJECT)
 
-audit: setup ## Show the decisions about which version of a project is live (PROJECT)
+approve: setup ## Promote the version that is awaiting approval (PROJECT COMMENT)
+	@$(STACK) approve $(call option,COMMENT,comment) $(call argument,PROJECT)
+
+refuse: setup ## Refuse the version that is awaiting approval (PROJECT COMMENT)
+	@$(STACK) refuse $(call option,COMMENT,comment) $(call argument,PROJECT)
+
+pause: setup ## Start nothing of a project by itself until it is resumed (PROJECT)
+	@$(STACK) pause $(call argument,PROJECT)
+
+resume: setup ## Let schedules and retraining of a project start again (PROJECT)
+	@$(STACK) resume $(call argument,PROJECT)
+
+audit: setup ## Show the decisions about which version of a project is live, and what was done in the browser (PROJECT)
 	@$(STACK) audit $(call argument,PROJECT)
 
 reproduce: setup ## Rebuild a model from its run, compare metrics and predictions (RUN=<MLflow run id>; ANYWAY=1: code as it is)

@@ -81,6 +81,7 @@ def register(client: SyncPrefectClient, automation: AutomationCore) -> None:
     if not existing:
         client.create_automation(automation)
         return
-    client.update_automation(existing[0].id, automation)
+    # What a person has switched off, as by pausing the project, stays off.
+    client.update_automation(existing[0].id, automation.model_copy(update={"enabled": existing[0].enabled}))
     for twin in existing[1:]:
         client.delete_automation(twin.id)

@@ -107,6 +107,7 @@ def apply(
     deployment = definition(flow, spec)
     if existing and existing.version == deployment.version:
         return existing.id
+    deployment.paused = existing.paused if existing else None
     # Typed as perhaps awaitable; outside an event loop it is not. Without a version it would ask git for one.
     info = VersionInfo(type="prefect:simple", version=str(deployment.version))
     deployment_id = cast(UUID, deployment.apply(version_info=info))

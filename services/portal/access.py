@@ -37,6 +37,8 @@ class Done:
     """For the audit and the page."""
     href: str = ""
     """Where it can be followed."""
+    job: str = ""
+    """Id of the job that it started, whose output is shown."""
     project: str = ""
     parameters: Mapping[str, Any] | None = None
     details: Sequence[str] = ()

@@ -15,14 +15,44 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from services.portal import follow, headers, watch
-from services.portal.pages import catalog, data_docs, features, help, home, labels, problems, reports, sign_in, try_it
+from services.portal.pages import (
+    actions,
+    catalog,
+    data_docs,
+    features,
+    help,
+    home,
+    labels,
+    new_project,
+    problems,
+    project,
+    reports,
+    sign_in,
+    try_it,
+    versions,
+)
 from services.portal.portal import HERE, Portal
 from stack.core.settings import Settings
 from stack.ops.pushed import PushedRows
 from stack.publishing.publisher import Publisher
 from stack.sources.subscriber import Subscriber
 
-PAGES = (home, sign_in, try_it, labels, problems, reports, catalog, features, data_docs, help)
+PAGES = (
+    home,
+    new_project,
+    sign_in,
+    project,
+    versions,
+    try_it,
+    labels,
+    actions,
+    problems,
+    reports,
+    catalog,
+    features,
+    data_docs,
+    help,
+)
 
 
 def build(settings: Settings) -> Starlette:
@@ -36,6 +66,7 @@ def build(settings: Settings) -> Starlette:
             background = [watch.forever(settings, portal.client), *map(follow.forever, followers)]
             tasks = [*map(asyncio.create_task, background)]
             yield {"portal": portal}
+            await portal.jobs.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

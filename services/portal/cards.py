@@ -42,6 +42,8 @@ class Card:
     clock: str = ""
     now: datetime | None = None
     champion: ModelSummary | None = None
+    example: bool = False
+    """Whether its data comes in a package that `make example` installs."""
     has_none: bool = False
     """Whether the registry answers that there is no champion."""
     challenger: ModelSummary | None = None
@@ -51,7 +53,8 @@ class Card:
     quarantine: dict[str, Any] | None = None
     batches: Batches | None = None
     data_docs: str | None = None
-    example: str = ""
+    body: str = ""
+    """Of an example request."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -84,7 +87,8 @@ def card(settings: Settings, name: str) -> Card:
         quarantine=report_index.quarantined(settings, name),
         batches=report_index.batches(settings, name),
         data_docs=report_index.data_docs(settings, f"{name}/index.html"),
-        example=example.body(project.spec),
+        example=bool(project.spec.package),
+        body=example.body(project.spec),
         problems=problems,
     )
 

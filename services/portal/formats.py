@@ -56,8 +56,14 @@ def verdict(report: Mapping[str, Any]) -> Markup:
     return Markup('<span class="tag {}" title="{}">{}</span>').format(name, report["verdict"]["summary"], text)
 
 
+def since_1970(seconds: float) -> datetime:
+    """Return the instant of a time in seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 FILTERS = {
     "instant": instant,
+    "since_1970": since_1970,
     "number": number,
     "quantity": quantity,
     "titled": titled,

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from services import guard
 from services.portal import formats
 from services.portal.cache import Cache
+from services.portal.jobs import Jobs
 from services.portal.links import Origin
 from stack.core import pages
 from stack.core.settings import Settings
@@ -23,7 +24,13 @@ from stack.ops.tools import TIMEOUT_SECONDS
 from stack.specification import specs
 
 HERE = Path(__file__).parent
-MENU = {"Projects": "/", "Reports": "/reports/", "Data Docs": "/docs/", "Help": "/help/"}.items()
+MENU = {
+    "Projects": "/",
+    "New project": "/new",
+    "Reports": "/reports/",
+    "Data Docs": "/docs/",
+    "Help": "/help/",
+}.items()
 """Title -> address of the pages in the head of every page."""
 
 
@@ -35,6 +42,7 @@ class Portal:
     client: httpx.AsyncClient
     cache: Cache
     templates: Environment
+    jobs: Jobs
 
     @classmethod
     def of(cls, settings: Settings) -> Portal:
@@ -46,7 +54,7 @@ class Portal:
         templates.filters |= formats.FILTERS
         # The proxies of the user's shell do not lead to the stack's own services.
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
-        return cls(settings, client, Cache(), templates)
+        return cls(settings, client, Cache(), templates, Jobs(settings))
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a template's page."""

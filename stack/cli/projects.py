@@ -195,39 +195,6 @@ def replay(project: str, until: str, profile: bool) -> None:
 flow_command(
     "report", "Write the page of a replay of PROJECT: live, frozen and weekly retrained model, drift and decisions."
 )
-flow_command("promote", "Judge the challenger of PROJECT, and make it champion when it passes.")
-
-
-@project_command
-@click.option("--reason", default="asked for", show_default=True, help="Why; it stands in the audit.")
-def rollback(project: str, reason: str) -> None:
-    """Make the previous version of PROJECT champion again, at once and without the worker."""
-    from stack.promotion import rollout
-    from stack.promotion.decisions import DecisionTime
-
-    subject = opened(project)
-
-    def here() -> None:
-        rollout.roll_back_and_wait(subject, DecisionTime(subject.clock.now(), datetime.now(UTC)), reason, click.echo)
-
-    current_runtime().beside_state(here, ["rollback", project, "--reason", reason], click.echo)
-
-
-@project_command
-@click.option("-n", "--last", default=20, show_default=True, help="How many decisions, the newest last.")
-def audit(project: str, last: int) -> None:
-    """Show the decisions about which version of PROJECT is live."""
-    from stack.promotion import decisions
-
-    subject = opened(project)
-
-    def here() -> None:
-        for entry in decisions.entries(subject, last):
-            undone = "" if entry.state == "done" else f" ({entry.state})"
-            after = f" after {entry.champion}" if entry.champion else ""
-            click.echo(f"{entry.at:%Y-%m-%d %H:%M}  {entry.kind} {entry.version}{after}{undone}: {entry.reason}")
-
-    current_runtime().beside_state(here, ["audit", project, "--last", str(last)], click.echo)
 
 
 @main.command()

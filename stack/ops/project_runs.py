@@ -8,6 +8,7 @@ from typing import Any
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.ops.prefect_api import PrefectApi
+from stack.ops.runs import NOISE
 
 ACTIVE = ("PENDING", "RUNNING", "CANCELLING", "PAUSED")
 INFO = 20
@@ -126,8 +127,8 @@ class ProjectRuns:
         """Return the last line of the log of a run and of those that it has started."""
         children = self._call("POST", "flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}) or []
         logs = {"flow_run_id": {"any_": [run, *(child["id"] for child in children)]}, "level": {"ge_": INFO}}
-        lines = self._call("POST", "logs/filter", {"logs": logs, "sort": "TIMESTAMP_DESC", "limit": 1}) or []
-        return str(lines[0]["message"]) if lines else ""
+        lines = self._call("POST", "logs/filter", {"logs": logs, "sort": "TIMESTAMP_DESC", "limit": 5}) or []
+        return next((str(line["message"]) for line in lines if line["name"] not in NOISE), "")
 
 
 def _instant(text: str | None) -> datetime:

@@ -62,6 +62,14 @@ class Version:
         return self.tags[key]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What MLflow has of the run that trained a version."""
+
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, str]
+
+
 class Registry:
     """The registered model of a project, in MLflow. Only :mod:`stack.promotion` moves aliases.
 
@@ -115,6 +123,12 @@ class Registry:
         query = {"filter": f"name = '{self.name}'", "order_by": "version_number DESC", "max_results": "10000"}
         found = self._call("GET", "model-versions/search", params=query).get("model_versions", [])
         return [_version(raw) for raw in found]
+
+    def run(self, version: Version) -> Run:
+        """Return the metrics and parameters of the run that trained a version."""
+        data = self._call("GET", "runs/get", params={"run_id": version.run_id})["run"]["data"]
+        metrics = {metric["key"]: float(metric["value"]) for metric in data.get("metrics", [])}
+        return Run(metrics, {param["key"]: param["value"] for param in data.get("params", [])})
 
     def set_champion(self, version: str) -> None:
         """Make a version champion; the old champion becomes previous.

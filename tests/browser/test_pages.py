@@ -7,7 +7,8 @@ from typing import Any
 
 import optuna
 import pytest
-from playwright.sync_api import Browser
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
 
 from monitoring.replay import page as replay_page
 from stack.core.pages import REPLAY
@@ -17,8 +18,9 @@ from stack.project import Project
 from stack.specification import specs as projects
 from stack.training import sweep_page
 from stack.training.evaluation import Scorer
-from tests.browser.chromium import EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
+from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
 from tests.monitoring.replay.test_page import ten_weeks
+from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api
 
 pytestmark = [
@@ -146,7 +148,15 @@ def prediction_docs(running: Settings) -> tuple[str, str]:
     return f"{running.prediction_url}/", f"/{PROJECT}/predict"
 
 
-OURS = (portal, every_report, report_list, catalog, every_data_docs)
+def project(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/projects/{PROJECT}", "Over time"
+
+
+def versions(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/projects/{PROJECT}/versions", "Measured on held-out rows"
+
+
+OURS = (portal, project, versions, every_report, report_list, catalog, every_data_docs)
 PAGES = (
     *OURS,
     drift_report,
@@ -185,6 +195,23 @@ def test_the_page_fits_a_phone(
 
     assert_sound(seen)
     assert seen.width <= PHONE[0]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_pages_are_accessible(running: Settings, browser: Browser, size: tuple[int, int], dark: bool):
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
+    )
+    page, found = context.new_page(), []
+    for of in OURS:
+        url, shows = of(running)
+        page.goto(url)
+        expect(page.locator("body")).to_contain_text(shows, timeout=PATIENCE_SECONDS * 1000)
+        violations = Axe().run(page).response["violations"]
+        found += [(of.__name__, violation["id"], violation["nodes"][0]["html"][:200]) for violation in violations]
+    context.close()
+    assert found == []
 
 
 def test_the_home_page_shows_the_stack_up(running: Settings, browser: Browser, shots: Path):

@@ -36,7 +36,7 @@ async def home(request: Request) -> Response:
         ],
         names=names,
         cards=cards,
-        problems=results["problems"] if isinstance(results["problems"], list) else [],
+        problems=results["problems"] if isinstance(results["problems"], list) else None,
         backups=settings.backup_daily > 0,
         backup=await asyncio.to_thread(scheduled.read, settings),
         checked=any(isinstance(card, Card) and card.data_docs for card in cards),

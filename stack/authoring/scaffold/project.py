@@ -46,8 +46,19 @@ class Written:
     """Those with a comment."""
 
 
-def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:
-    """Write the project of a name that learns from the rows of a place; a file is copied into the project.
+@dataclass(frozen=True)
+class Understood:
+    """Rows, and what was understood of them."""
+
+    origin: Origin
+    table: pd.DataFrame
+    columns: list[Column]
+    choices: Choices
+    notes: list[str]
+
+
+def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Understood:
+    """Read the rows of a place, and choose what a project that learns from them predicts, and from what.
 
     Args:
         place: a file, a folder, a URL, or a key of ``.env`` that holds one.
@@ -71,8 +82,17 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
     choices = leaking.left_out(table, choices, [column.strip() for column in (wishes.keep or "").split(",")])
     texts = [column.source for column in columns if column.kind in TEXTS]
     units = [text for text in texts if files.has_unit(table[text])]
-    notes = wording.notes(choices, units)
-    values = _values(name, table, choices, origin) | {"notes": notes}
+    return Understood(origin, table, columns, choices, wording.notes(choices, units))
+
+
+def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:
+    """Write the project of a name that learns from the rows of a place; a file is copied into the project.
+
+    The arguments and errors are those of :func:`understand`.
+    """
+    understood = understand(name, place, wishes, now, ask)
+    folder, origin, notes = settings().projects / name, understood.origin, understood.notes
+    values = _values(name, understood.table, understood.choices, origin) | {"notes": notes}
     text = templates.filled(TEMPLATE, values, yaml=wording.flow, line=wording.line)
     folder.mkdir(parents=True)
     if origin.copied:

@@ -1,0 +1,146 @@
+"""Bring a table: see what is understood of it, correct that, and follow the run to the first answer."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.portal import access
+from services.portal.access import Done
+from services.portal.jobs import Job
+from services.portal.portal import Portal, portal_of
+from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
+
+WISHES = ("target", "time", "known", "keys", "group", "task", "zone", "keep", "table", "sensor")
+"""Fields of the form that are options of ``stack new``."""
+UPLOADS = "uploads"
+KEPT_SECONDS = 86_400
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+async def page(request: Request) -> Response:
+    """Ask for a table."""
+    portal = portal_of(request)
+    return portal.page("new_project.html", writable=os.access(portal.settings.projects, os.W_OK))
+
+
+async def look(request: Request) -> Response:
+    """Show what is understood of a table, as a part of the page."""
+    portal = portal_of(request)
+    if not access.may_act(portal, request):
+        return portal.page("acted.html", 401, sign_in=True)
+    form = await request.form(max_files=1, max_fields=40)
+    try:
+        given = await _place(portal.settings, form)
+        name = _text(form, "name") or _name_of(given)
+        found = await _preview(portal, name, given, _wishes(form))
+    except StackError as error:
+        return portal.page("acted.html", 409, error=error)
+    return portal.page("looked.html", name=name, place=given, found=found, wishes=_wishes(form))
+
+
+@access.action("new project")
+async def make(request: Request) -> Done:
+    """Write the project, and run it to its first answer."""
+    portal = portal_of(request)
+    form = await request.form(max_files=0, max_fields=40)
+    name, place = _text(form, "name"), _text(form, "place")
+    wishes = _wishes(form)
+    if portal.jobs.running(name):
+        raise StackError(f"project {name}", found="it is being made", expected="one at a time")
+    options = [part for key, value in wishes.items() for part in (f"--{key}", value)]
+    commands = [["new", name, "--from", place, *options], ["run", name]]
+    job = portal.jobs.start(Job(f"Make {name} and run it", name, commands))
+    return Done(f"{name} is being made", project=name, parameters={"from": place, **wishes}, job=job.id)
+
+
+async def job(request: Request) -> Response:
+    """Show how far a job is, as a part of the page."""
+    portal = portal_of(request)
+    found = portal.jobs.get(request.path_params["job"])
+    return portal.page("job.html", 200 if found else 404, job=found)
+
+
+async def _preview(portal: Portal, name: str, place: str, wishes: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is understood of a table; in a process of its own, as pandas would stay in the portal's memory."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stack.authoring.scaffold.preview", name, place, json.dumps(wishes)),
+        cwd=ROOT,
+        env=os.environ | portal.settings.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    if process.returncode:
+        last = (err.decode(errors="replace").strip().splitlines() or ["no output"])[-1]
+        raise StackError(place, found=last, expected="a table")
+    found: dict[str, Any] = json.loads(out)
+    if "error" in found:
+        raise StackError(found["where"], found=found["error"], expected=found["expected"], todo=found["todo"])
+    return found
+
+
+async def _place(settings: Settings, form: FormData) -> str:
+    """Return where the rows are: an uploaded file's path, or what the form names."""
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile) or not upload.filename:
+        if not (place := _text(form, "place")):
+            raise StackError("table", found="neither a file nor an address", expected="one of them")
+        return place
+    folder = settings.home / UPLOADS
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _remove_old(folder)
+    target = folder / uuid4().hex / (UNSAFE.sub("_", Path(upload.filename).name).lstrip(".") or "table.csv")
+    target.parent.mkdir()
+
+    def save() -> None:
+        with target.open("wb") as file:
+            shutil.copyfileobj(upload.file, file)
+
+    await asyncio.to_thread(save)
+    return str(target)
+
+
+def _remove_old(folder: Path) -> None:
+    for old in folder.iterdir():
+        if old.is_dir() and time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _name_of(place: str) -> str:
+    """Propose a name for the project of a place."""
+    plain = re.sub(r"[^a-z0-9]+", "_", Path(place).stem.lower()).strip("_")
+    return plain if plain and plain[0].isalpha() else f"p_{plain}"
+
+
+def _wishes(form: FormData) -> dict[str, str]:
+    return {name: value for name in WISHES if (value := ",".join(_texts(form, name)))}
+
+
+def _texts(form: FormData, field: str) -> list[str]:
+    return [value.strip() for value in form.getlist(field) if isinstance(value, str) and value.strip()]
+
+
+def _text(form: FormData, field: str) -> str:
+    return next(iter(_texts(form, field)), "")
+
+
+ROUTES = [
+    Route("/new", page),
+    Route("/new/look", look, methods=["POST"]),
+    Route("/new/make", make, methods=["POST"]),
+    Route("/jobs/{job}", job),
+]

@@ -1,0 +1,90 @@
+"""The page of a project: what is live, what runs and awaits an answer, its past on charts, and what can be done."""
+
+import asyncio
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.portal import report_index, series
+from services.portal.cards import card
+from services.portal.links import outside
+from services.portal.pages.actions import STARTS
+from services.portal.portal import Portal, of_project, origin
+from stack.access import actions
+from stack.core.errors import StackError
+from stack.ops.project_runs import ProjectRuns
+from stack.project import Project
+from stack.promotion import decisions
+
+REPORTS = 400
+DECISIONS = 100
+ACTIONS = 10
+
+
+async def project(request: Request) -> Response:
+    """Show a project."""
+    portal, name = of_project(request)
+    reached = origin(request)
+    results = await portal.cache.read(
+        {
+            f"project {name}": partial(asyncio.to_thread, card, portal.settings, name),
+            f"history {name}": partial(asyncio.to_thread, _history, portal, name),
+            f"runs {name}": partial(asyncio.to_thread, _runs, portal, name),
+        }
+    )
+    return portal.page(
+        "project.html",
+        name=name,
+        card=results[f"project {name}"],
+        history=_or_none(results[f"history {name}"]),
+        runs=results[f"runs {name}"],
+        starts=STARTS,
+        links={tool: outside(portal.settings, tool, reached) for tool in ("mlflow", "prefect", "monitoring")},
+    )
+
+
+async def runs(request: Request) -> Response:
+    """Show the runs of a project, as a part of its page."""
+    portal, name = of_project(request)
+    query = {f"runs {name}": partial(asyncio.to_thread, _runs, portal, name)}
+    found = (await portal.cache.read(query, patience=2.0))[f"runs {name}"]
+    return portal.page(
+        "runs.html", name=name, runs=found, links={"prefect": outside(portal.settings, "prefect", origin(request))}
+    )
+
+
+def _runs(portal: Portal, name: str) -> dict[str, Any]:
+    """Return the runs of a project, and what was done to it in the browser."""
+    runs, done = ProjectRuns(portal.settings, name), actions.entries(portal.settings.state_database, name, ACTIONS)
+    try:
+        found: dict[str, Any] = {
+            "recent": runs.recent(),
+            "due": runs.due(),
+            "awaiting": runs.awaiting(),
+            "paused": runs.paused,
+        }
+    except StackError as error:
+        found = {"problem": str(error)}
+    return {**found, "actions": done[::-1]}
+
+
+def _history(portal: Portal, name: str) -> dict[str, Any]:
+    """Return what the charts and lists of the past show."""
+    opened = Project.open(name, portal.settings)
+    entries = decisions.entries(opened, DECISIONS)
+    reports = [*islice(report_index.reports(portal.settings, name), REPORTS)]
+    return {
+        "charts": series.charts(reports, entries),
+        "decisions": entries[::-1],
+    }
+
+
+def _or_none(result: Any) -> Any:
+    return result if isinstance(result, dict) else None
+
+
+ROUTES = [Route("/projects/{project}", project), Route("/projects/{project}/runs", runs)]
