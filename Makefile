@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ env: setup ## Print exports for eval "$(make env)": then mlflow, feast, dvc and 
 
 clean: setup ## Delete all state, after asking (YES=1 does not ask)
 	@$(STACK) clean $(call switch,YES,yes)
+
+refresh: setup ## Take up what has changed in projects/ and feature_repo/ while the stack runs
+	@$(STACK) refresh
 
 backup: setup ## Write all state into one archive, while the stack runs (OUT=backups SECRETS=1)
 	@$(STACK) backup $(call option,OUT,out) $(call switch,SECRETS,secrets)

@@ -27,6 +27,8 @@ class Job:
     title: str
     project: str
     commands: Sequence[Sequence[str]]
+    outcome: str = ""
+    """What is said when all have ended well; a new project's is that it is live."""
     id: str = field(default_factory=lambda: uuid4().hex)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES))
     step: int = 0

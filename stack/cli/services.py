@@ -194,6 +194,12 @@ def apply() -> None:
 
 
 @main.command()
+def refresh() -> None:
+    """Apply and register what has changed in projects/ and feature_repo/, without stopping a service."""
+    current_runtime().apply_changes(click.echo)
+
+
+@main.command()
 @archive_option
 @click.option("--secrets", is_flag=True, help="Put .env in too.")
 def backup(out: Path | None, secrets: bool) -> None:
