@@ -156,7 +156,11 @@ def versions(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/projects/{PROJECT}/versions", "Measured on held-out rows"
 
 
-OURS = (portal, project, versions, every_report, report_list, catalog, every_data_docs)
+def project_file(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/projects/{PROJECT}/settings", "Settings of"
+
+
+OURS = (portal, project, project_file, versions, every_report, report_list, catalog, every_data_docs)
 PAGES = (
     *OURS,
     drift_report,
