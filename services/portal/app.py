@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from services.portal import follow, headers, watch
 from services.portal.pages import (
     actions,
+    audit,
     catalog,
     data_docs,
     features,
@@ -48,6 +49,7 @@ PAGES = (
     try_it,
     labels,
     actions,
+    audit,
     problems,
     reports,
     catalog,

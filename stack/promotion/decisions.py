@@ -154,12 +154,18 @@ def complete_pending(project: Project) -> list[Entry]:
 
 def entries(project: Project, last: int | None = None) -> list[Entry]:
     """Return the decisions in the order they were taken; with `last`, only the newest ones."""
-    columns = [column for column in decisions.c if column.name != "project"]
-    query = select(*columns).where(decisions.c.project == project.name).order_by(decisions.c.number.desc()).limit(last)
-    with engine(project.settings.state_database).connect() as connection:
+    return [entry for _, entry in recent(project.settings, project.name, last)][::-1]
+
+
+def recent(settings: Settings, name: str | None = None, last: int | None = None) -> list[tuple[str, Entry]]:
+    """Return the decisions about a project, or about all without a name, each with its project, the newest first."""
+    query = select(decisions).order_by(decisions.c.decided_at.desc(), decisions.c.number.desc()).limit(last)
+    if name is not None:
+        query = select(decisions).where(decisions.c.project == name).order_by(decisions.c.number.desc()).limit(last)
+    with engine(settings.state_database).connect() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
     instants = ("at", "decided_at")
-    return [Entry(**(row | {name: in_utc(row[name]) for name in instants})) for row in reversed(rows)]
+    return [(row.pop("project"), Entry(**(row | {key: in_utc(row[key]) for key in instants}))) for row in rows]
 
 
 def progress(settings: Settings) -> dict[str, tuple[int, int]]:

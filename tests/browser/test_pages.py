@@ -160,7 +160,11 @@ def project_file(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/projects/{PROJECT}/settings", "Settings of"
 
 
-OURS = (portal, project, project_file, versions, every_report, report_list, catalog, every_data_docs)
+def audit(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/audit?project={PROJECT}", "Outcome"
+
+
+OURS = (portal, project, project_file, audit, versions, every_report, report_list, catalog, every_data_docs)
 PAGES = (
     *OURS,
     drift_report,
