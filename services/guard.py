@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 from typing_extensions import override
 
+from services.measured import Measured
 from stack.core.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -118,7 +119,14 @@ def serve(app: ASGIApp, settings: Settings, service: str, hidden: Sequence[str] 
         sys.exit(1)
 
 
-def server(app: ASGIApp, settings: Settings, service: str, hidden: Sequence[str] = (), **options: Any) -> Server:
+def server(
+    app: ASGIApp,
+    settings: Settings,
+    service: str,
+    hidden: Sequence[str] = (),
+    own_metrics: bool = False,
+    **options: Any,
+) -> Server:
     """Return the server of a service behind the guard.
 
     Args:
@@ -126,11 +134,13 @@ def server(app: ASGIApp, settings: Settings, service: str, hidden: Sequence[str]
         settings: of the stack.
         service: name of its port setting, without ``_port``.
         hidden: paths of pages that load from the internet.
+        own_metrics: whether the application answers at ``/metrics``; else :mod:`services.measured` does.
         options: further ones of ``uvicorn.Config``.
     """
     port = getattr(settings, f"{service}_port")
     options = {"access_log": False, "server_header": False} | options
-    return Server(uvicorn.Config(Guard(app, settings, hidden), host=settings.bind, port=port, **options))
+    guarded = Guard(app if own_metrics else Measured(app), settings, hidden)
+    return Server(uvicorn.Config(guarded, host=settings.bind, port=port, **options))
 
 
 def names(settings: Settings) -> frozenset[str]:

@@ -8,7 +8,7 @@ from stack.core.settings import settings
 def main() -> None:
     """Listen on the host and port of the settings."""
     stack = settings()
-    guard.serve(build(stack), stack, "portal")
+    guard.serve(build(stack), stack, "portal", own_metrics=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from services.portal import follow, headers, watch
+from services.measured import Measured
+from services.portal import follow, headers, sampler, watch
 from services.portal.pages import (
     actions,
     audit,
@@ -24,6 +25,7 @@ from services.portal.pages import (
     help,
     home,
     labels,
+    metrics,
     new_project,
     problems,
     project,
@@ -56,6 +58,7 @@ PAGES = (
     features,
     data_docs,
     help,
+    metrics,
 )
 
 
@@ -67,8 +70,8 @@ def build(settings: Settings) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
         async with portal.client:
             followers: list[follow.Follower] = [Publisher(settings), Subscriber(settings), PushedRows(settings)]
-            background = [watch.forever(settings, portal.client), *map(follow.forever, followers)]
-            tasks = [*map(asyncio.create_task, background)]
+            background = [watch.forever(settings, portal.client), sampler.forever(portal)]
+            tasks = [*map(asyncio.create_task, [*background, *map(follow.forever, followers)])]
             yield {"portal": portal}
             await portal.jobs.stop()
             for task in tasks:
@@ -77,7 +80,7 @@ def build(settings: Settings) -> Starlette:
 
     return Starlette(
         lifespan=lifespan,
-        middleware=[Middleware(BaseHTTPMiddleware, dispatch=headers.add)],
+        middleware=[Middleware(Measured, own_page=True), Middleware(BaseHTTPMiddleware, dispatch=headers.add)],
         routes=[
             *(route for page in PAGES for route in page.ROUTES),
             Mount("/features/static", StaticFiles(directory=features.SWAGGER_UI, check_dir=False)),

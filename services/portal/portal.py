@@ -41,6 +41,8 @@ class Portal:
     settings: Settings
     client: httpx.AsyncClient
     cache: Cache
+    slow: Cache
+    """Of what takes seconds and changes slowly."""
     templates: Environment
     jobs: Jobs
 
@@ -54,7 +56,7 @@ class Portal:
         templates.filters |= formats.FILTERS
         # The proxies of the user's shell do not lead to the stack's own services.
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
-        return cls(settings, client, Cache(), templates, Jobs(settings))
+        return cls(settings, client, Cache(), Cache(fresh=600.0, stale=3600.0), templates, Jobs(settings))
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a template's page."""

@@ -22,7 +22,7 @@ def main() -> None:
     warnings.simplefilter("ignore", DeprecationWarning)
     _compat.drop_client_errors()
     app = TokenCheck(PredictionApp(ProjectRegistry(settings())), settings())
-    guard.serve(app, settings(), "prediction", log_config=None)
+    guard.serve(app, settings(), "prediction", own_metrics=True, log_config=None)
 
 
 if __name__ == "__main__":

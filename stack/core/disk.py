@@ -1,6 +1,8 @@
 """The free space where the state is stored, and the reserve that ingestion leaves to all others."""
 
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from stack.core.errors import StackError
@@ -23,6 +25,23 @@ class DiskFullError(StackError):
 def free(folder: Path) -> int:
     """Return the free bytes on the disk of a folder, which need not exist yet."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+
+
+def size(folder: Path) -> int:
+    """Return the bytes of all files in a folder; those that go meanwhile are left out."""
+    total, folders = 0, [str(folder)]
+    while folders:
+        try:
+            entries = [*os.scandir(folders.pop())]
+        except OSError:
+            continue
+        for entry in entries:
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def low(settings: Settings) -> bool:

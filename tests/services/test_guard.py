@@ -138,6 +138,13 @@ def test_every_published_service_refuses_foreigners(running):
     foreigners.assert_refused(urls)
 
 
+@pytest.mark.services
+def test_every_published_service_has_metrics(running):
+    for name, url in foreigners.urls(running).items():
+        answer = httpx.get(f"{url}/metrics")
+        assert answer.status_code == 200 and "process_resident_memory_bytes " in answer.text, name
+
+
 FROM_ELSEWHERE = re.compile(
     r"""<(?:script|link|img|iframe|object|embed|source)\b[^>]*?(?:src|href|data)\s*=\s*["']?((?:https?:)?//[^"'>\s]+)"""
     r"""|(?:url|import|src:)\s*\(?\s*["']?(https?://[^"')\s]+)""",
