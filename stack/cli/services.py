@@ -26,7 +26,7 @@ archive_option = click.option("--out", type=click.Path(path_type=Path), help=OUT
 
 @main.command()
 @runtime_option
-@click.option("--profiles", help="Optional services from now on, separated by commas: feast-ui, lan, dask; or none.")
+@click.option("--profiles", help="Optional services from now on, by commas: feast-ui, lan, dask, grafana; or none.")
 @click.option("--pipeline/--no-pipeline", default=True, help="Run the first pipeline of projects without a champion.")
 def up(runtime: str | None, profiles: str | None, pipeline: bool) -> None:
     """Start every service, wait until all are healthy, and run the first pipeline."""

@@ -56,7 +56,9 @@ class Settings(BaseSettings):
         pattern="^[a-z0-9][a-z0-9_-]*$",
         description="Name of containers and volumes; two stacks need two.",
     )
-    profiles: str = Field("", description="Optional services: feast-ui, lan, scale, dask; `make up PROFILES=` sets it.")
+    profiles: str = Field(
+        "", description="Optional services, `make up PROFILES=`: feast-ui, lan, scale, dask, grafana."
+    )
     host: str = Field("127.0.0.1", description="Address of the stack; beyond 127.0.0.1 only predictions want a token.")
     allowed_hosts: str = Field("", description="Further host names of the services, by commas: those of your proxy.")
     bind: str = Field("", description="Address the server processes bind to; STACK_HOST when empty.")
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     monitoring_port: Port = Field(8000, title="Evidently", description="Port of Evidently's UI.")
     feast_ui_port: Port = Field(8888, title="Feast UI", description="Port of Feast's own UI (profile feast-ui).")
     access_port: Port = Field(8081, description="Port of the service that checks logins for the gateway.")
+    grafana_port: Port = Field(3001, description="Port of Grafana (profile grafana), in containers.")
     notebook_port: Port = Field(8889, description="Port of Jupyter, while `make notebook` is open.")
 
     prediction_copies: int = Field(1, ge=1, description="Copies of the prediction service, in containers.")

@@ -18,7 +18,7 @@ NOT_FOR_PROCESSES = {"STACK_RUNTIME", "STACK_PROFILES", "STACK_NAME"}
 PASSWORDS = {f"STACK_{name}".upper() for name in credentials.PASSWORDS}
 OF_THE_TRAINER = {"STACK_JOIN_URL", "STACK_JOIN_KEY", "STACK_TRAINER_PORT"}
 OF_DASK = {f"STACK_DASK_{name}" for name in ("PORT", "STATUS_PORT", "WORKERS", "URL")}
-OF_JUPYTER = {"STACK_NOTEBOOK_PORT"}
+OF_CONTAINERS = {"STACK_NOTEBOOK_PORT", "STACK_GRAFANA_PORT"}
 ELSEWHERE = {
     GATEWAY,
     "access",
@@ -28,6 +28,8 @@ ELSEWHERE = {
     "dask-workers",
     "notebook",
     "prediction-copies",
+    "prometheus",
+    "grafana",
 }
 OF_THE_GATEWAY = {"STACK_LAN_PASSWORD_HASH", "STACK_GATEWAY_PORT"}
 OF_ONE_SERVER = {"STACK_MLFLOW_DATABASE", "STACK_PREFECT_DATABASE"}
@@ -77,7 +79,7 @@ def test_every_setting_reaches_the_services():
 
     assert (
         keys - set(RAW["x-environment"])
-        == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | OF_THE_GATEWAY | OF_THE_TRAINER | OF_DASK | OF_JUPYTER
+        == NOT_FOR_PROCESSES | OF_ONE_SERVER | PASSWORDS | OF_THE_GATEWAY | OF_THE_TRAINER | OF_DASK | OF_CONTAINERS
     )
 
 
@@ -150,9 +152,10 @@ def test_the_gateway_is_the_same_as_a_process(tmp_path, monkeypatch):
     compose_file.require_processes(settings(tmp_path, STACK_PROFILES="feast-ui"))
 
 
-def test_a_profile_that_only_containers_have_is_refused(tmp_path):
-    with pytest.raises(StackError, match="RUNTIME=compose PROFILES=notebook"):
-        compose_file.require_processes(settings(tmp_path, STACK_PROFILES="notebook"))
+@pytest.mark.parametrize("profile", ["notebook", "grafana"])
+def test_a_profile_that_only_containers_have_is_refused(tmp_path, profile):
+    with pytest.raises(StackError, match=f"RUNTIME=compose PROFILES={profile}"):
+        compose_file.require_processes(settings(tmp_path, STACK_PROFILES=profile))
 
 
 def test_links_lead_to_the_gateway_only_where_there_is_one(tmp_path):
@@ -249,4 +252,4 @@ def test_containers_see_the_workspace_where_it_is_on_the_host_and_write_nothing_
         for values, wanted in ((given, own), ({}, checkout)):
             mounted = interpolate(volumes, values, name)
             assert [mount for mount in mounted if mount in wanted] == wanted[:count], name
-            assert not any("ml" in mount or "/app/projects" in mount for mount in mounted if mount not in wanted), name
+            assert not any("/ml" in mount or "/app/projects" in mount for mount in mounted if mount not in wanted), name
