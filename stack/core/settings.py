@@ -118,9 +118,7 @@ class Settings(BaseSettings):
     feast_registry: Secret = Field("", description="SQLAlchemy URL of Feast's registry.")
     state_database: Secret = Field("", description="SQLAlchemy URL of the prediction log and the clocks.")
     online_store: Secret = Field("", description="File of SQLite, or Feast's connection string for Redis.")
-    online_store_type: Literal["", "sqlite", "redis"] = Field(
-        "", description="sqlite or redis; follows from STACK_ONLINE_STORE when empty."
-    )
+    online_store_type: Literal["", "sqlite", "redis"] = Field("", description="sqlite or redis; by the store if empty.")
     artifacts: str = Field("", description="Folder or S3 URL of MLflow's artifacts.")
 
     # stack/ops/credentials.py makes them up: the keys in both runtimes, the passwords for servers of Docker Compose.
@@ -135,9 +133,7 @@ class Settings(BaseSettings):
 
     lake_remote: Secret = Field("", description="URL of a DVC remote that the lake is pushed to; none when empty.")
     alert_urls: Secret = Field("", description="Apprise URLs, separated by commas, that alarms go to.")
-    keep_days: int = Field(
-        90, ge=1, description="Days that runs, reports, predictions, checks and quarantine are kept."
-    )
+    keep_days: int = Field(90, ge=1, description="Days that runs, reports, answers, checks and quarantine are kept.")
     unload_minutes: int = Field(30, ge=0, description="Minutes until unused tools leave memory; 0: they never do.")
     backup_folder: Path = Field(ROOT / "backups", description="Folder of the daily backups, best on another disk.")
     backup_daily: int = Field(7, ge=0, description="Days whose last backup is kept; 0: no backup is made by itself.")
