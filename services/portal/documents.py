@@ -112,6 +112,9 @@ def _rendered(source: str, path: Path, _changed: int, linked: tuple[str, ...]) -
 def _parse(text: str) -> list[Token]:
     tokens = MARKDOWN.parse(text)
     _anchor(tokens)
+    for start, content, end in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if start.type == "th_open" and not content.content:  # no header of a column
+            start.tag = end.tag = "td"
     return tokens
 
 

@@ -164,7 +164,37 @@ def audit(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/audit?project={PROJECT}", "Outcome"
 
 
-OURS = (portal, project, project_file, audit, versions, every_report, report_list, catalog, every_data_docs)
+def documents(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/help/", "Running the stack"
+
+
+def document(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/help/operations", "What listens where"
+
+
+def found_sections(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/help/?q=backup", "Backup and restore"
+
+
+def week(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/metrics/week", "The last week"
+
+
+OURS = (
+    portal,
+    project,
+    project_file,
+    audit,
+    versions,
+    every_report,
+    report_list,
+    catalog,
+    every_data_docs,
+    documents,
+    document,
+    found_sections,
+    week,
+)
 PAGES = (
     *OURS,
     drift_report,

@@ -13,7 +13,7 @@ HOSTILE = """# Mine
 <script>alert(1)</script> [run](javascript:alert(1)) ![far](https://example.org/far.png) [up](../../.env)
 [forecasts](../../docs/forecasts.md#what-is-asked)
 
-| a | b |
+| | b |
 |---|--:|
 | needle | 2 |
 
@@ -80,6 +80,7 @@ def test_a_document_of_a_workspace_can_neither_run_scripts_nor_load_from_elsewhe
     page = portal(written).get("/help/projects/mine").text
 
     assert "&lt;script&gt;alert(1)" in page and "<script>" not in page
+    assert "<th></th>" not in page and '<th class="right">b</th>' in page
     assert "style=" not in page and '<td class="right">' in page
     assert 'href="javascript' not in page and "example.org" not in page and ".env" not in page.split("<main", 1)[1]
     assert 'href="/help/forecasts#what-is-asked"' in page
