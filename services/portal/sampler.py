@@ -83,14 +83,21 @@ async def forever(portal: Portal) -> None:
     await asyncio.sleep(FIRST_SECONDS)
     while True:
         try:
-            texts = await metrics(portal)
-            requests = Requests(texts["prediction"]) if "prediction" in texts else None
-            found = [*drawn(await measure(portal)), *memory(texts), *(requests.since(before) if requests else ())]
-            before = requests if portal.settings.prediction_copies == 1 else None  # each copy counts its own
+            found, before = await sample(portal, before)
             await asyncio.to_thread(kept.add, found, history.now())
         except Exception:
             logger.exception("this sample failed, the next one is in %s", EVERY)
         await asyncio.sleep(EVERY.total_seconds())
+
+
+async def sample(portal: Portal, before: Requests | None) -> tuple[list[Sample], Requests | None]:
+    """Return the samples of now, and the counters for the next ones; those of the last are `before`."""
+    texts = await metrics(portal)
+    # Each copy counts its own.
+    counted = "prediction" in texts and portal.settings.prediction_copies == 1
+    requests = Requests(texts["prediction"]) if counted else None
+    found = [*drawn(await measure(portal)), *memory(texts), *(requests.since(before) if requests else ())]
+    return found, requests
 
 
 async def metrics(portal: Portal) -> dict[str, str]:

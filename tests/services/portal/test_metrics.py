@@ -128,6 +128,21 @@ def test_services_that_do_not_answer_are_left_out(home):
     assert [(each.title, each.name) for each in sampler.memory(texts)] == [(sampler.MEMORY, "portal")]
 
 
+def test_a_sample_has_what_can_be_measured_while_no_service_runs(reported):
+    async def once():
+        own = Portal.of(reported)
+        try:
+            return await sampler.sample(own, None)
+        finally:
+            await own.client.aclose()
+
+    found, requests = asyncio.run(once())
+    titles = {(each.title, each.name): each.value for each in found}
+    assert requests is None and titles["Drifting features, %", "flights"] == pytest.approx(38.7)
+    assert titles["Disk, GiB", "free"] > 0 and titles[sampler.MEMORY, "portal"] > 10
+    assert titles["Problems", "problems"] >= 6
+
+
 def test_the_page_draws_each_series_and_breaks_the_line_where_samples_are_missing(home, portal):
     now = history.now()
     for hours in (60, 59, 2, 1, 0):
