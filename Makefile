@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ logs: setup ## Show and follow the log of a service, or of all (SERVICE=mlflow)
 
 doctor: setup ## Look for what is wrong and say what to do; DEEP=1 compares all data with its hashes
 	@$(STACK) doctor $(call switch,DEEP,deep)
+
+alarm: setup ## Send an alarm to STACK_ALERT_URLS, to see that it arrives
+	@$(STACK) alarm
 
 clock: setup ## Say whether the clock has jumped; TRUST=1 believes it as it is now
 	@$(STACK) clock $(call switch,TRUST,trust)

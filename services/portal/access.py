@@ -37,8 +37,12 @@ class Done:
     """For the audit and the page."""
     href: str = ""
     """Where it can be followed."""
+    link: str = "follow it"
+    """Text of the link there."""
     job: str = ""
     """Id of the job that it started, whose output is shown."""
+    unattended: bool = False
+    """Whether it started what stops the portal, whose progress is shown when it is back."""
     project: str = ""
     parameters: Mapping[str, Any] | None = None
     details: Sequence[str] = ()

@@ -17,6 +17,7 @@ from services.portal import formats
 from services.portal.cache import Cache
 from services.portal.jobs import Jobs
 from services.portal.links import Origin
+from services.portal.tickets import Tickets
 from stack.core import pages
 from stack.core.settings import Settings
 from stack.core.version import version
@@ -29,6 +30,7 @@ MENU = {
     "New project": "/new",
     "Reports": "/reports/",
     "Data Docs": "/docs/",
+    "Settings": "/settings",
     "Help": "/help/",
 }.items()
 """Title -> address of the pages in the head of every page."""
@@ -45,6 +47,7 @@ class Portal:
     """Of what takes seconds and changes slowly."""
     templates: Environment
     jobs: Jobs
+    tickets: Tickets
 
     @classmethod
     def of(cls, settings: Settings) -> Portal:
@@ -56,7 +59,8 @@ class Portal:
         templates.filters |= formats.FILTERS
         # The proxies of the user's shell do not lead to the stack's own services.
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
-        return cls(settings, client, Cache(), Cache(fresh=600.0, stale=3600.0), templates, Jobs(settings))
+        slow = Cache(fresh=600.0, stale=3600.0)
+        return cls(settings, client, Cache(), slow, templates, Jobs(settings), Tickets())
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a template's page."""

@@ -138,6 +138,23 @@ def _verify(report: Callable[[str], None]) -> None:
 
 
 @main.command()
+def alarm() -> None:
+    """Send an alarm to the addresses of STACK_ALERT_URLS, to see that it arrives; end with 1 unless each takes it."""
+    import logging
+
+    from stack.core import alerts
+
+    settings = settings_with()
+    if not settings.alert_urls:
+        found, todo = "no address", "add one to .env"
+        raise StackError("STACK_ALERT_URLS", found=found, expected="Apprise URLs", todo=todo)
+    logging.basicConfig(format="%(message)s")
+    if not alerts.notify(settings, "a test", "This is no alarm: somebody wanted to see it arrive."):
+        raise StackError("STACK_ALERT_URLS", found="an address that did not take it", expected="that each does")
+    click.echo("sent")
+
+
+@main.command()
 @click.option("--trust", is_flag=True, help="Believe it as it is now.")
 def clock(trust: bool) -> None:
     """Say whether the clock has jumped since it was last looked at."""

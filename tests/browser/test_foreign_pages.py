@@ -69,7 +69,7 @@ def paths(running: Settings) -> dict[str, list[str]]:
         "features": ["/write-to-online-store", "/push", "/materialize"],
         "monitoring": ["/api/projects"],
         "prediction": ["/flights/predict", "/flights/feedback"],
-        "portal": ["/projects/flights/try", "/projects/flights/labels"],
+        "portal": ["/projects/flights/try", "/projects/flights/labels", "/settings/alarms", "/settings/restore"],
         "mlflow": ["/api/2.0/mlflow/experiments/create"],
     }
     published = [service.name for service in compose_file.services(running) if service.ports]

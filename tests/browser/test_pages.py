@@ -164,6 +164,10 @@ def audit(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/audit?project={PROJECT}", "Outcome"
 
 
+def settings(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/settings", "Other machines"
+
+
 def documents(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/help/", "Running the stack"
 
@@ -185,6 +189,7 @@ OURS = (
     project,
     project_file,
     audit,
+    settings,
     versions,
     every_report,
     report_list,

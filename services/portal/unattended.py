@@ -1,0 +1,50 @@
+"""Start what stops the portal itself: a restart of the services, a restore."""
+
+import os
+import subprocess
+import sys
+
+from dotenv import dotenv_values
+
+from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
+from stack.ops import credentials, unattended
+
+FOREIGN = ("STACK_", "SUPERVISOR_")
+"""Of the portal's environment: the settings are given anew, and the marks of the supervisor's children make them end
+with the stack."""
+ALERT_URLS = "STACK_ALERT_URLS"
+
+
+def possible() -> bool:
+    """Return whether the stack runs as processes of this checkout; a container cannot stop the others."""
+    return os.access(ROOT, os.W_OK)
+
+
+def start(settings: Settings, *words: str, caller: str) -> None:
+    """Start a task of :mod:`stack.ops.unattended`, which goes on when the portal stops.
+
+    Raises:
+        StackError: one is at work, or it cannot be done from here.
+    """
+    if not possible():
+        raise StackError("the stack", found="containers", expected="processes of this machine", todo="use the command")
+    last = unattended.read(settings)
+    if last and last.running:
+        raise StackError(last.title, found="it is at work", expected="one at a time", todo="wait for its end")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+    environ |= settings.environment() | {"STACK_RUNTIME": "local"}
+    if ALERT_URLS in dotenv_values(credentials.FILE, interpolate=False):
+        del environ[ALERT_URLS]  # what the file says now
+    file = unattended.log(settings)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "stack.ops.unattended", *words],
+            cwd=ROOT,
+            env=environ | {unattended.CALLER: caller},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )

@@ -1,0 +1,192 @@
+"""The settings of the stack in the browser: alarms are tried and kept, backups made, fetched and brought back."""
+
+import json
+import re
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+from dotenv import dotenv_values
+from starlette.testclient import TestClient
+
+from services.guard import Guard
+from services.portal import tickets
+from services.portal.app import build
+from stack.access import actions
+from stack.core import migrations
+from stack.ops import credentials, unattended, versions
+
+ARCHIVE = "stack-20261129T070000Z.tar.gz"
+POSTS = [
+    *("/settings/alarms", "/settings/alarms/try", "/settings/restart", "/settings/backup", "/settings/restore"),
+    f"/settings/backups/{ARCHIVE}/ticket",
+]
+
+
+@pytest.fixture
+def stack(home, tmp_path, monkeypatch):
+    """A stack with a key, an `.env` of its own and one archive, which is none."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / ARCHIVE).write_bytes(b"an archive")
+    monkeypatch.setattr(credentials, "FILE", tmp_path / ".env")
+    credentials.FILE.write_text("OTHER=kept\n")
+    own = home.model_copy(update={"home": tmp_path / "var", "backup_folder": folder, "prefect_key": "a-key"})
+    migrations.upgrade(own.state_database)
+    return own
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The commands of processes that would outlive the portal."""
+    commands = []
+    popen = SimpleNamespace(
+        Popen=lambda command, **options: commands.append((command, options)), DEVNULL=subprocess.DEVNULL
+    )
+    monkeypatch.setattr("services.portal.unattended.subprocess", popen)
+    return commands
+
+
+@pytest.fixture
+def receiver():
+    """A server that takes alarms, and what it was sent."""
+    sent = []
+
+    class Take(BaseHTTPRequestHandler):
+        def do_POST(self):  # noqa: N802
+            sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Take)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"json://127.0.0.1:{server.server_port}/a-secret", sent
+    server.shutdown()
+    server.server_close()
+
+
+def post(client, stack, path, **data):
+    return client.post(f"/settings/{path}", headers=stack.prefect_headers, data=data)
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_without_the_key_or_from_a_foreign_page_nothing_is_done(stack, portal, started, path):
+    assert portal(stack).post(path, data={"url": "json://x"}).status_code == 401
+    client = TestClient(Guard(build(stack), stack), base_url="http://127.0.0.1:8080")
+    foreign = stack.prefect_headers | {"Origin": "http://evil.example"}
+    assert client.post(path, headers=foreign).status_code == 403
+    assert portal(stack).get(path, headers=stack.prefect_headers).status_code == 405
+    assert started == [] and actions.entries(stack.state_database) == []
+    assert credentials.FILE.read_text() == "OTHER=kept\n"
+
+
+def test_a_test_alarm_arrives(stack, portal, receiver):
+    url, sent = receiver
+    client = portal(stack)
+    assert "sent" in post(client, stack, "alarms/try", url=url).text
+    assert sent[0]["title"] == "a test"
+    (entry,) = actions.entries(stack.state_database)
+    assert entry.parameters == {"to": ["json://…"]}
+    refused = post(client, stack, "alarms/try", url=url.replace("127.0.0.1", "127.0.0.2"))
+    assert refused.status_code == 409 and "alarm not delivered" in refused.text
+    assert "no address" in post(client, stack, "alarms/try").text
+
+
+def test_an_address_is_kept_beside_the_others_or_instead_of_them(stack, portal):
+    client = portal(stack)
+    for url, replace in (("ntfy://one/secret", "no"), ("ntfy://two", "no")):
+        assert post(client, stack, "alarms", url=url, replace=replace).status_code == 200
+    assert dotenv_values(credentials.FILE) == {"OTHER": "kept", "STACK_ALERT_URLS": "ntfy://one/secret,ntfy://two"}
+    page = client.get("/settings").text
+    assert page.count("<code>ntfy://…</code>") == 2 and "secret" not in page
+    post(client, stack, "alarms", url="json://three", replace="yes")
+    assert dotenv_values(credentials.FILE)["STACK_ALERT_URLS"] == "json://three"
+    post(client, stack, "alarms", url="", replace="yes")
+    assert dotenv_values(credentials.FILE)["STACK_ALERT_URLS"] == ""
+    assert all("secret" not in str(entry) for entry in actions.entries(stack.state_database))
+
+
+@pytest.mark.parametrize("url", ["", "ntfy", "json://a b", "json://a,b", "json://a'\nSTACK_HOST='0.0.0.0"])
+def test_what_is_no_address_is_not_written(stack, portal, url):
+    assert post(portal(stack), stack, "alarms", url=url).status_code == 409
+    assert credentials.FILE.read_text() == "OTHER=kept\n"
+
+
+def test_an_archive_is_fetched_once_by_a_ticket(stack, portal, monkeypatch):
+    client = portal(stack)
+
+    def link():
+        return re.search(r'href="([^"]+)"', post(client, stack, f"backups/{ARCHIVE}/ticket").text)[1]
+
+    assert ARCHIVE in client.get("/settings").text
+    first = link()
+    assert client.get(first).content == b"an archive"
+    assert client.get(first).status_code == 403
+    assert client.get(first.partition("?")[0]).status_code == 403
+    monkeypatch.setattr(tickets, "SECONDS", -1.0)
+    assert client.get(link()).status_code == 403
+    assert post(client, stack, "backups/stack-other.tar.gz/ticket").status_code == 409
+
+
+def test_a_restore_wants_the_name_typed_in_and_outlives_the_portal(stack, portal, started):
+    client = portal(stack)
+    for archive, typed in ((ARCHIVE, "yes"), ("stack-no.tar.gz", "stack-no.tar.gz"), ("../.env", "../.env")):
+        assert post(client, stack, "restore", archive=archive, typed=typed).status_code == 409
+    assert started == []
+    assert "waits for it" in post(client, stack, "restore", archive=ARCHIVE, typed=ARCHIVE).text
+    ((command, options),) = started
+    assert command == [sys.executable, "-m", "stack.ops.unattended", "restore", str(stack.backup_folder / ARCHIVE)]
+    assert options["start_new_session"] and options["env"]["STACK_HOME"] == str(stack.home)
+    assert not any(key.startswith("SUPERVISOR_") for key in options["env"])
+
+
+def test_a_restart_takes_up_what_the_file_says(stack, portal, started):
+    client = portal(stack.model_copy(update={"alert_urls": "ntfy://old"}))
+    post(client, stack, "restart")
+    post(client, stack, "alarms", url="ntfy://new", replace="yes")
+    post(client, stack, "restart")
+    assert [options["env"].get("STACK_ALERT_URLS") for _, options in started] == ["ntfy://old", None]
+
+
+def test_in_containers_the_commands_are_said(stack, portal, monkeypatch):
+    monkeypatch.setattr("services.portal.unattended.os.access", lambda *_: False)
+    client = portal(stack)
+    page = client.get("/settings").text
+    assert "make restore" in page and "STACK_ALERT_URLS=" in page and 'hx-post="/settings/restart"' not in page
+    for path in ("alarms", "restart", "backup"):
+        assert post(client, stack, path, url="ntfy://x").status_code == 409
+
+
+def test_what_failed_is_shown_and_in_the_audit(stack, portal):
+    versions.write(stack)
+
+    def broken(report):
+        report("begun")
+        raise OSError("no room")
+
+    assert unattended.run(stack, "restore x", broken, "me") == 1
+    client = portal(stack)
+    page = client.get("/settings").text
+    assert "failed</span> restore x" in page and "begun\nOSError: no room" in page
+    assert 'hx-trigger="every' not in client.get("/settings/progress").text
+    (entry,) = actions.entries(stack.state_database)
+    assert (entry.caller, entry.outcome) == ("me", "failed: OSError: no room")
+
+
+def test_one_restart_at_a_time(stack, portal, started):
+    client = portal(stack)
+
+    def under_way(_):
+        assert post(client, stack, "restart").status_code == 409
+        assert 'hx-trigger="every 2s"' in client.get("/settings").text
+
+    versions.write(stack)
+    assert unattended.run(stack, "restart", under_way, "me") == 0
+    assert started == []
+    assert post(client, stack, "restart").status_code == 200
