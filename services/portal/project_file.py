@@ -80,7 +80,7 @@ def proposed(settings: Settings, name: str, text: str) -> Iterator[Path]:
 
 def _link(source: Path, target: Path, *, without: str) -> None:
     for path in source.iterdir():
-        if path.name != without:
+        if path.name not in (without, "__pycache__"):
             (target / path.name).symlink_to(path)
 
 
