@@ -147,7 +147,7 @@ def _latest(spec: ProjectSpec, frame: pd.DataFrame, known: str) -> pd.DataFrame:
 def _model(project: Project, split: Split) -> Outcome:
     from stack.promotion import naive
     from stack.training import candidates
-    from stack.training.evaluation import Scorer, answered, interval
+    from stack.training.evaluation import Scorer, answered, intervals
     from stack.training.export import export
 
     spec, task = project.spec, tasks.of(project.spec)
@@ -158,7 +158,7 @@ def _model(project: Project, split: Split) -> Outcome:
     baseline = task.baseline(split.fit[spec.label])
     answer, constant = task.predict(pipeline, candidates.frame(spec, split.test)), np.tile(baseline, (len(label), 1))
     metric, rows = _metric(scorer, label, answer, baseline), answered(spec, split.test, answer)
-    low, high = interval(spec, rows, baseline, metric)
+    low, high = intervals(spec, rows, baseline)[metric]
     best = [(other.name, other.error) for other in naive.compare(spec, rows)]
     best += [("a constant answer", scorer.metrics(label, constant, baseline)[metric])]
     with TemporaryDirectory() as folder:

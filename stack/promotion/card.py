@@ -131,11 +131,8 @@ def _metrics(project: Project, version: Version, holdout: DataFrame) -> list[tup
     spec, scorer = project.spec, Scorer.of(project.spec)
     baseline = np.asarray(json.loads(version.tag("stack.baseline")))
     values = scorer.metrics(holdout[spec.label].to_numpy(np.float64), evaluation.answers(spec, holdout), baseline)
-    return [
-        (name, values[name], *evaluation.interval(spec, holdout, baseline, name))
-        for name in scorer.headline
-        if name in values
-    ]
+    bounds = evaluation.intervals(spec, holdout, baseline)
+    return [(name, values[name], *bounds[name]) for name in scorer.headline if name in values]
 
 
 def _reliability(project: Project, holdout: DataFrame) -> list[tuple[float, float, int]]:

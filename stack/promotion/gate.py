@@ -172,11 +172,10 @@ def judge(
         basis = "It was imported, and no labelled rows judge it: it goes live as it is."
         return Decision.of(version, champion, basis, reasons, suspected)
     if comparison is None:
-        low, high = evaluation.interval(spec, holdout, baseline)
-        basis = (
-            f"There is no champion to compare with. On {len(holdout):,} held-out rows, {Scorer.of(spec).headline[0]} "
-            f"lies between {low:.4g} and {high:.4g} in nine of ten cases."
-        )
+        metric = Scorer.of(spec).headline[0]
+        low, high = evaluation.intervals(spec, holdout, baseline)[metric]
+        bounds = f"{metric} lies between {low:.4g} and {high:.4g} in nine of ten cases"
+        basis = f"There is no champion to compare with. On {len(holdout):,} held-out rows, {bounds}."
         return Decision.of(version, None, basis, reasons, suspected)
     why = due(spec, comparison)
     basis = f"{comparison.basis} The champion is {f'due for replacement: {why}' if why else 'current'}."

@@ -112,30 +112,26 @@ def slices(spec: ProjectSpec, rows: DataFrame, column: str) -> dict[str, float]:
     }
 
 
-def interval(spec: ProjectSpec, rows: DataFrame, baseline: Any, metric: str = "") -> tuple[float, float]:
-    """Return between which values nine of ten resamples of answered rows have a metric, the first headline one if none.
+def intervals(spec: ProjectSpec, rows: DataFrame, baseline: Any) -> dict[str, tuple[float, float]]:
+    """Return between which values nine of ten resamples of answered rows have each metric.
 
     Days, groups or rows are drawn (:func:`.splits.units`), of at most `RESAMPLED` rows; NaN where it is not defined.
     """
     scorer, some = Scorer.of(spec), rows.iloc[:: -(-len(rows) // RESAMPLED)]
     unit, label, answer = splits.units(spec, some), some[spec.label].to_numpy(np.float64), answers(spec, some)
     places = np.split(np.argsort(unit, kind="stable"), np.cumsum(np.bincount(unit))[:-1])
-    random, name = np.random.default_rng(spec.training.seed), metric or scorer.headline[0]
-    values: list[float] = []
+    random = np.random.default_rng(spec.training.seed)
 
-    def measured(places: Any) -> float:
-        return scorer.metrics(label[places], answer[places], baseline)[name]
+    def measured(places: Any) -> dict[str, float]:
+        return scorer.metrics(label[places], answer[places], baseline)
 
-    for _ in range(RESAMPLES):
-        drawn = random.integers(0, len(places), len(places))
-        values.append(measured(np.concatenate([places[number] for number in drawn])))
-    if not np.isfinite(values).any():
-        return math.nan, math.nan
-    whole = scorer.metrics(rows[spec.label].to_numpy(np.float64), answers(spec, rows), baseline)[name]
+    drawn = (random.integers(0, len(places), len(places)) for _ in range(RESAMPLES))
+    values = DataFrame([measured(np.concatenate([places[number] for number in numbers])) for numbers in drawn])
+    whole = Series(scorer.metrics(rows[spec.label].to_numpy(np.float64), answers(spec, rows), baseline))
     # Independent rows are as many as there are; of days or groups there are no more in all rows.
     share = math.sqrt(len(some) / len(rows)) if spec.training.unit == "rows" else 1.0
-    low, high = whole + (np.nanquantile(values, [0.05, 0.95]) - measured(slice(None))) * share
-    return float(low), float(high)
+    bounds = whole + (values.quantile([0.05, 0.95]) - Series(measured(slice(None)))) * share
+    return {name: (float(bounds[name].iloc[0]), float(bounds[name].iloc[1])) for name in whole.index}
 
 
 def scores(spec: ProjectSpec) -> tuple[str, ...]:

@@ -155,8 +155,9 @@ def evaluate(spec: ProjectSpec, split: Split, best: TrialResult, folder: Path) -
     features, label, answer = candidates.frame(spec, rows), rows[spec.label], evaluation.answers(spec, rows)
     baseline = scorer.task.baseline(split.fit[spec.label])
     metrics = scorer.metrics(label, answer, baseline) | of_intervals
+    bounds = evaluation.intervals(spec, rows, baseline)
     for name in [scorer.headline[0], *(["cost"] if "cost" in metrics else [])]:
-        metrics[f"{name}.low"], metrics[f"{name}.high"] = evaluation.interval(spec, rows, baseline, name)
+        metrics[f"{name}.low"], metrics[f"{name}.high"] = bounds[name]
     for column in spec.gate.slices:
         scores = evaluation.slices(spec, rows, column)
         metrics |= {f"{scorer.headline[0]}.{column}.{value}": score for value, score in scores.items()}
