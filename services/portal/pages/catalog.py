@@ -1,9 +1,5 @@
 """The data sets of a project, and the pipeline between them as a picture: an SVG with a column for each kind."""
 
-import asyncio
-import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
@@ -14,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.portal import processes
 from services.portal.portal import Portal, of_project
-from stack.core.settings import ROOT, Settings
 
 KINDS = ("raw table", "feature view", "training set", "model", "prediction log", "reports")
 """In the order of the pipeline."""
@@ -39,31 +35,11 @@ async def catalog_json(request: Request) -> Response:
 
 
 async def _data_sets(portal: Portal, name: str) -> list[dict[str, Any]]:
-    query = partial(data_sets, portal.settings, name)
+    query = partial(processes.read, portal.settings, "stack.catalog", name)
     (sets,) = (await portal.cache.read({f"catalog {name}": query}, PATIENCE_SECONDS)).values()
     if isinstance(sets, list):
         return sets
     raise HTTPException(503, f"the data sets of {name} cannot be listed: {sets or 'it takes long; ask again'}")
-
-
-async def data_sets(settings: Settings, project: str) -> list[dict[str, Any]]:
-    """List the data sets in a process of its own: reading Parquet takes more memory than the portal has.
-
-    Raises:
-        RuntimeError: it fails; with the last line of its output.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "stack.catalog", project),
-        cwd=ROOT,
-        env=os.environ | settings.environment(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    if process.returncode:
-        raise RuntimeError((err.decode().strip().splitlines() or ["no answer"])[-1])
-    data_sets: list[dict[str, Any]] = json.loads(out)
-    return data_sets
 
 
 def picture(sets: Sequence[Mapping[str, Any]]) -> str:
