@@ -21,6 +21,7 @@ from stack.prediction_log import logged
 from stack.prediction_log.logged import Logged
 from stack.project import Project
 from stack.specification import forecasts, specs
+from stack.specification.sections import Table
 
 SHOWN = 50
 """Raw rows of a table, the newest."""
@@ -84,7 +85,7 @@ def raw_rows(project: Project, found: Sequence[View]) -> list[RawRows]:
             if place in listed:
                 listed[place].views.append(view.name)
             else:
-                listed[place] = _rows(project, name, tables[name], view, keys, since, until)
+                listed[place] = _rows(name, project.spec.tables[name], tables[name], view, keys, since, until)
     return [*listed.values()]
 
 
@@ -129,10 +130,15 @@ def _same(stored: Any, seen: Any) -> bool:
 
 
 def _rows(
-    project: Project, name: str, frame: pd.DataFrame, view: View, keys: Mapping[str, Any], since: datetime, until: datetime
+    name: str,
+    table: Table,
+    frame: pd.DataFrame,
+    view: View,
+    keys: Mapping[str, Any],
+    since: datetime,
+    until: datetime,
 ) -> RawRows:
     """Return the rows of a table that have these keys, as texts."""
-    table = project.spec.tables[name]
     for key, value in keys.items():
         frame = frame[frame[key].astype(str) == str(value)]
     newest = frame.sort_values(table.available_at, ascending=False, kind="stable").head(SHOWN)

@@ -63,6 +63,11 @@ def outcome_texts(spec: ProjectSpec) -> dict[str, str]:
     return {str(name): str(name) for name in classes}
 
 
+def value_text(spec: ProjectSpec, value: Any) -> str:
+    """Return an outcome as people read it."""
+    return _number(spec, value) if tasks.of(spec).numeric else outcome_texts(spec).get(str(value), str(value))
+
+
 def in_words(spec: ProjectSpec, answer: Mapping[str, Any]) -> str:
     """Return an answer as one line."""
     text, note, _ = _answer(spec, answer)

@@ -6,12 +6,11 @@ from typing import Any
 
 from services.portal import answers, labelling
 from services.portal.answers import Shown
+from services.portal.formats import instant
 from stack.prediction_log.logged import Days, Keep, Logged
 from stack.specification import tasks
+from stack.specification.fields import Datetime
 from stack.specification.specs import ProjectSpec
-
-FIELDS = 4
-"""Request fields in a list of predictions; the page of one has all."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,8 @@ class Row:
     shown: Shown
     label: str
     wrong: bool
-    fields: dict[str, Any]
+    asked: dict[str, str]
+    """The request fields."""
 
 
 def row(spec: ProjectSpec, logged: Logged) -> Row:
@@ -36,8 +36,15 @@ def row(spec: ProjectSpec, logged: Logged) -> Row:
         answers.shown(spec, logged.request, logged.answer | {"reasons": logged.reasons}),
         label_text(spec, logged.label),
         is_wrong(spec, logged.answer, logged.label),
-        {name: logged.request.get(name) for name in [*spec.request][:FIELDS]},
+        asked(spec, logged.request),
     )
+
+
+def asked(spec: ProjectSpec, request: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a logged request as texts."""
+    texts = {name: "not known" if request.get(name) is None else str(request[name]) for name in spec.request}
+    instants = {name for name, field in spec.request.items() if isinstance(field.field_type, Datetime)}
+    return {name: instant(text) if name in instants else text for name, text in texts.items()}
 
 
 def label_text(spec: ProjectSpec, label: float | None) -> str:
@@ -80,13 +87,15 @@ def output(spec: ProjectSpec) -> str:
 
 def charts(spec: ProjectSpec, days: Days) -> dict[str, Any]:
     """Return the charts of days in the form of :func:`services.portal.series.charts`."""
-    positive = f"Mean probability that {spec.label} is {[*answers.outcome_texts(spec).values()][-1]}"
-    mean = positive if output(spec) == "probability" else f"Mean answer {answers.unit(spec)}".strip()
+    mean = f"Mean answer {answers.unit(spec)}".strip()
+    if output(spec) == "probability":
+        *_, positive = answers.outcome_texts(spec).values()
+        mean = f"Mean probability that {spec.label} is {positive}"
     shares = [labelled / rows for labelled, rows in zip(days.labelled, days.rows, strict=True)]
     listed: list[dict[str, Any]] = [
         {"title": "Predictions a day", "lines": [{"name": "Predictions", "values": days.rows}]},
         {"title": mean, "lines": [{"name": "Mean", "values": days.means}]},
         {"title": "Labelled", "share": True, "lines": [{"name": "Share", "values": shares}]},
     ]
-    known = [chart for chart in listed if any(value is not None for value in chart["lines"][0]["values"])]
+    known = [chart for chart in listed if any(value for value in chart["lines"][0]["values"])]
     return {"times": days.times, "charts": known, "marks": []}

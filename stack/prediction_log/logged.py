@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, Connection, RowMapping, extract, func, null, select, tuple_
+from sqlalchemy import ColumnElement, Connection, RowMapping, extract, func, literal, null, select, tuple_
 
 from stack.core.database import as_text, engine, in_utc, predictions
 
@@ -163,7 +163,8 @@ def _places(
     if day:
         query = query.where(table.asked_at >= day, table.asked_at < day + timedelta(days=1))
     if before:
-        query = query.where(table.asked_at <= before.asked_at, tuple_(table.asked_at, table.id) < tuple_(*before))
+        after = tuple_(literal(before.asked_at, table.asked_at.type), literal(before.id))
+        query = query.where(table.asked_at <= before.asked_at, tuple_(table.asked_at, table.id) < after)
     rows = connection.execute(query.order_by(table.asked_at.desc(), table.id.desc()).limit(size)).mappings().all()
     return [(Place(_instant(row["asked_at"]), row["id"]), not keep or _is_kept(keep, row)) for row in rows]
 

@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import httpx
 import optuna
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -15,6 +17,7 @@ from stack.core.pages import REPLAY
 from stack.core.settings import Settings
 from stack.ops import welcome
 from stack.project import Project
+from stack.specification import example
 from stack.specification import specs as projects
 from stack.training import sweep_page
 from stack.training.evaluation import Scorer
@@ -184,6 +187,28 @@ def week(running: Settings) -> tuple[str, str]:
     return f"{running.portal_url}/metrics/week", "The last week"
 
 
+def prediction_log(running: Settings) -> tuple[str, str]:
+    asked(running)
+    return f"{running.portal_url}/projects/{PROJECT}/predictions", "One by one"
+
+
+def a_prediction(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/projects/{PROJECT}/predictions/{asked(running)}", "origin_stats"
+
+
+def raw_rows(running: Settings) -> tuple[str, str]:
+    return f"{running.portal_url}/projects/{PROJECT}/predictions/{asked(running)}/rows", "flights with"
+
+
+def asked(running: Settings) -> str:
+    """Return the id of a prediction that is in the log."""
+    body = json.loads(example.body(projects.load(PROJECT)))
+    body["rows"][0]["prediction_id"] = str(UUID(int=1))
+    url, headers = f"{running.prediction_url}/{PROJECT}/predict", running.prediction_headers
+    httpx.post(url, json=body, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False).raise_for_status()
+    return str(body["rows"][0]["prediction_id"])
+
+
 OURS = (
     portal,
     project,
@@ -194,6 +219,9 @@ OURS = (
     every_report,
     report_list,
     catalog,
+    prediction_log,
+    a_prediction,
+    raw_rows,
     every_data_docs,
     documents,
     document,

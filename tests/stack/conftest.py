@@ -1,19 +1,28 @@
 """A toy project whose outcome follows from its columns."""
 
-from collections.abc import Callable
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from pandas import DataFrame
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
+from stack.core import database
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.registry.registry import CHALLENGER, CHAMPION, PREVIOUS
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
+from tests.polling import eventually
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 DAYS = 20
@@ -84,3 +93,36 @@ def aliases(settings: Settings, spec: ProjectSpec) -> tuple[str | None, ...]:
     """Return the versions that are champion, challenger and previous."""
     versions = [Project(settings, spec).registry.aliased(alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)]
     return tuple(version.version if version else None for version in versions)
+
+
+@pytest.fixture
+def postgres(tmp_path_factory) -> Iterator[str]:
+    """URL of an empty database on a PostgreSQL server of its own, where its programs are installed."""
+    debian = map(str, Path("/usr/lib/postgresql").glob("*/bin"))  # not on the PATH there
+    if not (initdb := shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *debian]))):
+        pytest.skip("PostgreSQL is not installed")
+    with TemporaryDirectory() as folder:
+        user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
+        if user:
+            shutil.chown(folder, user)
+        words = {"user": user, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+        subprocess.run([initdb, "-D", f"{folder}/data", "-U", "state", "-A", "trust"], check=True, **words)
+        server = Path(initdb).resolve().with_name("postgres")
+        command = [server, "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses=", "-F"]
+        process = subprocess.Popen(command, **words)
+        url = f"postgresql+psycopg://state@/postgres?host={folder}"
+        try:
+            eventually(lambda: answers(url), alive=lambda: process.poll() is None)
+            yield url
+        finally:
+            database.engine.cache_clear()
+            process.send_signal(signal.SIGINT)  # the one that does not wait for connections
+            process.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        create_engine(url).connect().close()
+    except OperationalError:
+        return False
+    return True

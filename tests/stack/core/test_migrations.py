@@ -2,18 +2,11 @@
 
 import json
 import multiprocessing
-import os
 import random
-import shutil
-import signal
 import sqlite3
 import string
-import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
@@ -22,7 +15,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.exc import StatementError
 
 from stack.core import database, migrations
 from stack.core.errors import StackError
@@ -31,7 +24,6 @@ from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 from stack.promotion import decisions
 from stack.specification import specs
-from tests.polling import eventually
 
 require_current = migrations.require_current  # while tests run, a fixture migrates instead
 FIRST = """
@@ -55,39 +47,6 @@ INSERT INTO shadows VALUES ('a', '8', 'flights', 0.3), ('b', '8', 'flights', 0.4
 """
 AT = "2013-03-01 06:00:00.000000"
 ROWS = [("a", 0.1 + 0.2, "false", "1"), ("b", 1 / 3, "false", "NULL"), ("c", 5e-324, "true", "0")]
-
-
-@pytest.fixture
-def postgres(tmp_path_factory) -> Iterator[str]:
-    """URL of an empty database on a PostgreSQL server of its own, where its programs are installed."""
-    debian = map(str, Path("/usr/lib/postgresql").glob("*/bin"))  # not on the PATH there
-    if not (initdb := shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *debian]))):
-        pytest.skip("PostgreSQL is not installed")
-    with TemporaryDirectory() as folder:
-        user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
-        if user:
-            shutil.chown(folder, user)
-        words = {"user": user, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-        subprocess.run([initdb, "-D", f"{folder}/data", "-U", "state", "-A", "trust"], check=True, **words)
-        server = Path(initdb).resolve().with_name("postgres")
-        command = [server, "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses=", "-F"]
-        process = subprocess.Popen(command, **words)
-        url = f"postgresql+psycopg://state@/postgres?host={folder}"
-        try:
-            eventually(lambda: answers(url), alive=lambda: process.poll() is None)
-            yield url
-        finally:
-            database.engine.cache_clear()
-            process.send_signal(signal.SIGINT)  # the one that does not wait for connections
-            process.wait(20)
-
-
-def answers(url: str) -> bool:
-    try:
-        create_engine(url).connect().close()
-    except OperationalError:
-        return False
-    return True
 
 
 def old(url: str, *scripts: str) -> Settings:
