@@ -164,7 +164,7 @@ def project_file(running: Settings) -> tuple[str, str]:
 
 
 def audit(running: Settings) -> tuple[str, str]:
-    return f"{running.portal_url}/audit?project={PROJECT}", "Outcome"
+    return f"{running.portal_url}/audit?project={PROJECT}", "What was done in the browser"
 
 
 def settings(running: Settings) -> tuple[str, str]:
