@@ -69,6 +69,8 @@ class OnlineFeatures:
             for view in features.views(self.store, project.spec)
         ]
         self.missing = {name: NAN if kind == "number" else None for name, kind in kinds.items()}
+        # What is read below comes from Feast's copy of the registry, which may be older than this project.
+        self.store.refresh_registry()
         example = {name: field.value for name, field in project.spec.request.items()}
         self.read([example], EPOCH)
 

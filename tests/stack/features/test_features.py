@@ -129,6 +129,18 @@ def test_a_value_lives_from_its_tick_to_the_end_of_its_ttl(checkout: Path, setti
     assert [str(value) for value in online(settings, spec, *asked)] == expected
 
 
+def test_a_project_that_comes_while_others_are_served_is_read_at_once(checkout: Path, settings: Settings) -> None:
+    first = add(checkout, "trains")
+    features.apply(settings)
+    served = OnlineFeatures(Project(settings, first))
+    later = add(checkout, "buses")
+    features.apply(settings)
+    fill(settings, later, ("ICE 1", TICK, 7.0))
+    features.materialise(Project(settings, later), TICK - timedelta(hours=1), TICK)
+    assert online(settings, later, ("ICE 1", TICK)) == [7.0]
+    assert served.read([question("ICE 1", TICK)], TICK).columns["hour"] == [12.0]
+
+
 def test_definitions_of_a_removed_project_leave_the_registry(checkout: Path, settings: Settings) -> None:
     add(checkout, "trains")
     add(checkout, "buses")
