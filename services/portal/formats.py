@@ -7,6 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from services.portal.documents import MARKDOWN
+
 TITLES = {"auc": "AUC", "log_loss": "Log-loss", "brier": "Brier", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 """How metrics are written; others by their name."""
 
@@ -61,7 +63,13 @@ def since_1970(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def prose(text: str) -> Markup:
+    """Render a line of Markdown, in which HTML is escaped."""
+    return Markup(MARKDOWN.renderInline(text))  # noqa: S704  # the renderer escapes
+
+
 FILTERS = {
+    "prose": prose,
     "instant": instant,
     "since_1970": since_1970,
     "number": number,

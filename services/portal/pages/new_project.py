@@ -64,7 +64,7 @@ async def make(request: Request) -> Done:
     options = [part for key, value in wishes.items() for part in (f"--{key}", value)]
     commands = [["new", name, "--from", place, *options], ["run", name]]
     job = portal.jobs.start(Job(f"Make {name} and run it", name, commands))
-    return Done(f"{name} is being made", project=name, parameters={"from": place, **wishes}, job=job.id)
+    return Done(f"{name} is being made", project=name, parameters={"from": place, "job": job.id, **wishes}, job=job.id)
 
 
 async def job(request: Request) -> Response:

@@ -1,0 +1,115 @@
+"""A table that is brought in the browser: what is understood of it, and what becomes of a job."""
+
+import asyncio
+import re
+
+import pytest
+
+from services.portal.jobs import Job, Jobs
+from stack.access import actions
+from stack.core import migrations
+from tests.polling import PATIENCE_SECONDS, eventually
+
+TABLE = "customer,signed up,plan,calls,end_reason,churned\n" + "".join(
+    f"C{number:04d},2024-01-{number % 28 + 1:02d},{('basic', 'pro')[number % 2]},{number % 7},"
+    f"{('price', 'moved')[number % 2] if number % 3 == 0 else ''},{'yes' if number % 3 == 0 else 'no'}\n"
+    for number in range(300)
+)
+
+
+@pytest.fixture
+def stack(home):
+    migrations.upgrade(home.state_database)
+    return home.model_copy(update={"prefect_key": "a-key"})
+
+
+@pytest.fixture
+def client(stack, portal):
+    client = portal(stack)
+    client.headers.update(stack.prefect_headers)
+    return client
+
+
+def look(client, file, content=TABLE, **wishes):
+    return client.post("/new/look", files={"file": (file, content)}, data=wishes)
+
+
+def roles(page):
+    cells = re.findall(r'<td class="strong">(.*?)</td>.*?<span class="tag [^"]*">(.*?)</span>', page, re.DOTALL)
+    return dict(cells)
+
+
+def test_each_column_is_shown_with_its_role_and_the_first_rows(client, stack):
+    page = look(client, "My customers (2024).csv").text
+    assert roles(page) == {
+        "customer": "names the row",
+        "signed up": "time",
+        "plan": "key",
+        "calls": "feature",
+        "end_reason": "leak",
+        "churned": "target",
+    }
+    assert 'name="name" value="my_customers_2024"' in page and "The first of 300 rows" in page
+    assert "<td>C0007</td>" in page and "<option selected>churned</option>" in page
+    (saved,) = (stack.home / "uploads").glob("*/*")
+    assert saved.name == "My_customers_2024_.csv" and saved.read_text() == TABLE
+
+
+def test_what_is_corrected_holds(client):
+    place = re.search(r'name="place" value="(.*?)"', look(client, "churn.csv").text)[1]
+    wishes = {"place": place, "name": "churn", "target": "plan", "time": "none", "keep": ["end_reason", "churned"]}
+    page = client.post("/new/look", data=wishes).text
+    assert (roles(page)["plan"], roles(page)["signed up"], roles(page)["churned"]) == ("target", "left out", "feature")
+    assert '<option value="none" selected>none</option>' in page
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wishes", "shown"),
+    [
+        ("empty.csv", "", {}, "empty.csv"),
+        ("a.csv", TABLE, {"name": "No Name"}, "lower-case"),
+        ("a.csv", TABLE, {"name": "flights"}, "choose another name"),
+        ("a.csv", TABLE, {"target": "nothing"}, "TARGET"),
+        ("../../x.csv", "<script>alert(1)</script>\n1\n", {}, "found"),
+    ],
+)
+def test_what_cannot_be_learnt_from_says_why(client, stack, name, content, wishes, shown):
+    answer = look(client, name, content, **wishes)
+    assert answer.status_code == 409 and shown in answer.text and "<script>" not in answer.text
+    assert all(path.is_relative_to(stack.home / "uploads") for path in stack.home.rglob("*.csv"))
+
+
+def test_without_table_or_key_nothing_is_read(client, stack):
+    assert client.post("/new/look", data={}).status_code == 409
+    assert client.post("/new/look", headers={"Authorization": ""}, files={"file": ("a.csv", TABLE)}).status_code == 401
+    assert client.post("/new/make", headers={"Authorization": ""}, data={"name": "a"}).status_code == 401
+    assert not (stack.home / "uploads").exists() and actions.entries(stack.state_database) == []
+
+
+def test_a_job_ends_with_the_first_command_that_fails_and_says_what_it_said(client, stack):
+    page = client.post("/new/make", data={"name": "No Name", "place": "/nothing.csv", "target": "x"}).text
+    job = re.search(r"/jobs/[0-9a-f]+", page)[0]
+    text = eventually(lambda: "failed" in (found := client.get(job).text) and found)
+    assert "$ stack new" in text and "lower-case" in text and "$ stack run" not in text
+    (entry,) = actions.entries(stack.state_database)
+    assert (entry.action, entry.parameters["target"]) == ("new project", "x")
+
+
+def test_a_job_of_before_the_last_start_is_not_known(client):
+    answer = client.get("/jobs/0123")
+    assert answer.status_code == 404 and "started again" in answer.text
+
+
+def test_commands_run_one_after_the_other_and_are_followed(stack):
+    async def run():
+        jobs = Jobs(stack)
+        job = jobs.start(Job("two", "flights", [["--version"], ["--help"]]))
+        assert jobs.running("flights") is job and jobs.running("weather") is None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while job.running:
+                await asyncio.sleep(0.05)
+        return job
+
+    job = asyncio.run(run())
+    assert (job.code, job.step) == (0, 2)
+    assert [line for line in job.lines if line.startswith("$")] == ["$ stack --version", "$ stack --help"]
