@@ -62,5 +62,5 @@ def test_a_table_becomes_a_live_answer(running: Settings, browser: Browser, tmp_
     page.get_by_role("button", name="Make it and run it").click()
     page.get_by_role("link", name="try it").click()
     page.get_by_role("button", name="Ask").first.click()
-    expect(page.locator("main")).to_contain_text("version 1", timeout=MINUTES)
+    expect(page.locator("main")).to_contain_text("Version 1", timeout=MINUTES)
     page.close()
