@@ -42,8 +42,6 @@ class Card:
     clock: str = ""
     now: datetime | None = None
     champion: ModelSummary | None = None
-    example: bool = False
-    """Whether its data comes in a package that `make example` installs."""
     has_none: bool = False
     """Whether the registry answers that there is no champion."""
     challenger: ModelSummary | None = None
@@ -87,7 +85,6 @@ def card(settings: Settings, name: str) -> Card:
         quarantine=report_index.quarantined(settings, name),
         batches=report_index.batches(settings, name),
         data_docs=report_index.data_docs(settings, f"{name}/index.html"),
-        example=bool(project.spec.package),
         body=example.body(project.spec),
         problems=problems,
     )

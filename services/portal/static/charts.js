@@ -16,7 +16,7 @@ function options(chart, data, width, follow) {
     height: 190,
     scales: { x: { time: true, range: (plot, min, max) => around(plot.data[0], min, max) } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
-    axes: [{ ...axis, values: (_, times, axisIndex, space, step) => times.map((time) => written(time, step)) }, { ...axis, size: 62, values: format }],
+    axes: [{ ...axis, space: 84, values: (_, times, axisIndex, space, step) => times.map((time) => written(time, step)) }, { ...axis, size: 62, values: format }],
     cursor: { sync: { key: "time" } },
     series: [
       { label: "UTC", value: (_, time) => (time === null ? "" : written(time, 0)) },
