@@ -25,21 +25,25 @@ async def catalog(request: Request) -> Response:
     """List the data sets of a project as a page."""
     portal, name = of_project(request)
     sets = await _data_sets(portal, name)
+    if not isinstance(sets, list):
+        return portal.page("catalog.html", name=name, problem=str(sets or ""))
     kinds = [(kind, [data_set for data_set in sets if data_set["kind"] == kind]) for kind in KINDS]
     return portal.page("catalog.html", name=name, kinds=kinds, picture=picture(sets))
 
 
 async def catalog_json(request: Request) -> Response:
     """List the data sets of a project as JSON."""
-    return JSONResponse(await _data_sets(*of_project(request)))
-
-
-async def _data_sets(portal: Portal, name: str) -> list[dict[str, Any]]:
-    query = partial(processes.read, portal.settings, "stack.catalog", name)
-    (sets,) = (await portal.cache.read({f"catalog {name}": query}, PATIENCE_SECONDS)).values()
+    portal, name = of_project(request)
+    sets = await _data_sets(portal, name, PATIENCE_SECONDS)
     if isinstance(sets, list):
-        return sets
+        return JSONResponse(sets)
     raise HTTPException(503, f"the data sets of {name} cannot be listed: {sets or 'it takes long; ask again'}")
+
+
+async def _data_sets(portal: Portal, name: str, patience: float | None = None) -> Any:
+    """Return the data sets, an exception where they cannot be listed, None where that takes longer."""
+    query = partial(processes.read, portal.settings, "stack.catalog", name)
+    return (await portal.cache.read({f"catalog {name}": query}, patience))[f"catalog {name}"]
 
 
 def picture(sets: Sequence[Mapping[str, Any]]) -> str:

@@ -59,7 +59,7 @@ function marks(plot, decisions) {
   ctx.restore();
 }
 
-document.addEventListener("DOMContentLoaded", () => {
+function start() {
   const place = document.getElementById("charts");
   if (!place) return;
   const data = JSON.parse(document.getElementById(place.dataset.source).textContent);
@@ -91,4 +91,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const first = Number(days) ? Math.max(data.times[0], last - days * DAY) : data.times[0];
     plots[0].setScale("x", { min: first, max: last });
   });
-});
+}
+
+document.addEventListener("DOMContentLoaded", start);
+document.addEventListener("portal:news", start);

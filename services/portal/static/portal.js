@@ -45,6 +45,8 @@ document.addEventListener("click", async (event) => {
 });
 
 // A page marked as live is fetched again every some seconds, while nobody reads with the mouse or keyboard in it.
+let timer;
+
 async function refresh() {
   const main = document.getElementById("main");
   if (document.hidden || !getSelection().isCollapsed || main.contains(document.activeElement)) return;
@@ -57,7 +59,9 @@ async function refresh() {
       main.dataset.shown = news.innerHTML;
       main.replaceChildren(...news.childNodes);
       htmx.process(main);
+      document.dispatchEvent(new Event("portal:news"));
     }
+    if (!("live" in news.dataset)) clearInterval(timer);
     document.body.classList.remove("stale");
   } catch {
     document.body.classList.add("stale");
@@ -68,7 +72,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const main = document.getElementById("main");
   if (!("live" in main.dataset)) return;
   main.dataset.shown = main.innerHTML;
-  setInterval(refresh, 10000);
+  timer = setInterval(refresh, 10000);
   // The first page shows what was known at once; services that were still being asked have answered soon after.
-  if (document.querySelector(".tool.unknown, .project > p.dim")) setTimeout(refresh, 1500);
+  if (document.querySelector(".tool.unknown, [data-asking]")) setTimeout(refresh, 1500);
 });

@@ -62,7 +62,7 @@ def test_last_backup_and_the_last_restore_that_was_tried_are_shown(home, portal,
 def test_the_data_sets_of_a_project_are_listed_with_their_picture(reported, portal):
     migrations.upgrade(reported.state_database)  # the catalog is read in another process
     client = portal(reported)
-    page = client.get("/catalog/flights").text
+    page = eventually(lambda: "<svg" in (text := client.get("/catalog/flights").text) and text)
     assert page.count('class="box"') >= 4 and "2 batches" in page and "<svg" in page
     kinds = [data_set["kind"] for data_set in client.get("/catalog/flights.json").json()]
     assert kinds[0] == "raw table" and kinds[-1] == "reports"
