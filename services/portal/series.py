@@ -24,7 +24,7 @@ def charts(reports: Sequence[dict[str, Any]], decisions: Sequence[Entry]) -> dic
     """
     oldest_first = list(reversed(reports))
     times = [datetime.fromisoformat(report["at"]).timestamp() for report in oldest_first]
-    headline = oldest_first[-1]["headline"][:2] if oldest_first else []
+    headline = oldest_first[-1]["headline"][:3] if oldest_first else []
     quality: list[dict[str, Any]] = [
         {"title": titled(metric), "lines": [_line(oldest_first, titled(metric), "performance", metric), *estimated]}
         for metric in headline
