@@ -8,12 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.portal.cache import Query
 from services.portal.cards import Card, card
 from services.portal.links import outside
 from services.portal.pages.problems import find
-from services.portal.portal import origin, portal_of
+from services.portal.portal import Portal, origin, portal_of
+from services.portal.recent import Recent, recent
 from stack.ops import scheduled
-from stack.ops.tools import ToolState, ask, tools
+from stack.ops.tools import ToolState, ask, inside, tools
 from stack.specification import example, specs
 
 
@@ -22,11 +24,11 @@ async def home(request: Request) -> Response:
     portal = portal_of(request)
     settings, reached, names = portal.settings, origin(request), specs.names()
     shown = tools(settings)
-    results = await portal.cache.read(
-        {"problems": partial(find, portal)}
-        | {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
-        | {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
-    )
+    queries: dict[str, Query] = {"problems": partial(find, portal), "awaiting": partial(_awaiting, portal)}
+    queries |= {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
+    queries |= {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
+    slow: dict[str, Query] = {f"recent {name}": partial(asyncio.to_thread, recent, settings, name) for name in names}
+    results, past = await asyncio.gather(portal.cache.read(queries), portal.slow.read(slow))
     cards = [results[f"project {name}"] for name in names]
     return portal.page(
         "home.html",
@@ -36,6 +38,8 @@ async def home(request: Request) -> Response:
         ],
         names=names,
         cards=cards,
+        recent=[each if isinstance(each := past[f"recent {name}"], Recent) else None for name in names],
+        awaiting=results["awaiting"] if isinstance(results["awaiting"], set) else set(),
         problems=results["problems"] if isinstance(results["problems"], list) else None,
         backups=settings.backup_daily > 0,
         backup=await asyncio.to_thread(scheduled.read, settings),
@@ -46,6 +50,15 @@ async def home(request: Request) -> Response:
         prediction=outside(settings, "prediction", reached),
         curl=example.curl,
     )
+
+
+async def _awaiting(portal: Portal) -> set[str]:
+    """Return the projects with a run of the gate that awaits a person's answer."""
+    settings, paused = portal.settings, {"state": {"type": {"any_": ["PAUSED"]}}}
+    question = {"flows": {"name": {"any_": ["promote"]}}, "flow_runs": paused}
+    url = f"{inside(settings, 'prefect')}/api/flow_runs/filter"
+    answer = await portal.client.post(url, json=question, headers=settings.prefect_headers)
+    return {str(run["parameters"].get("project", "")) for run in answer.raise_for_status().json()}
 
 
 def _state(result: Any) -> ToolState:

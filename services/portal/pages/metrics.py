@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from services import measured
-from services.portal import history, measurements, sampler
+from services.portal import history, measurements, sampler, sparklines
 from services.portal.history import HALF_HOUR, WEEK, History, Series
 from services.portal.portal import portal_of
+from services.portal.sparklines import Frame
 
-WIDTH, HEIGHT, EDGE = 320, 44, 3
 GAP = 1.5 * HALF_HOUR
 """Seconds; a longer time without samples interrupts the line."""
 
@@ -42,22 +42,9 @@ def _charts(kept: History, now: datetime) -> dict[str, list[tuple[Series, str]]]
 
 def sparkline(points: Sequence[tuple[float, float]], now: datetime) -> str:
     """Return the path of a line over the week that ends now, for a `d` of SVG; empty without points."""
-    if not points:
-        return ""
-    values = [value for _, value in points]
-    low, span = min(values), max(values) - min(values)
-    start = (now - WEEK).timestamp()
-
-    def place(at: float, value: float) -> str:
-        x = WIDTH * (at - start) / WEEK.total_seconds()
-        share = (value - low) / span if span else 0.5
-        return f"{x:.1f} {HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE):.1f}"
-
-    parts = [f"M{place(*points[0])}h.1"]
-    for (before, _), (at, value) in pairwise(points):
-        far = at - before > GAP
-        parts.append(f"M{place(at, value)}h.1" if far else f"L{place(at, value)}")
-    return "".join(parts)
+    values = [value for _, value in points] or [0.0]
+    start, end = (now - WEEK).timestamp(), now.timestamp()
+    return sparklines.path(points, Frame(start, end, min(values), max(values)), GAP)
 
 
 ROUTES = [Route("/metrics", metrics), Route("/metrics/week", week)]
