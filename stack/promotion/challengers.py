@@ -4,18 +4,22 @@ A run that was killed after it had registered its version is completed by the ne
 machines have run the same training, because the first seemed lost and came back, the first registered version stays.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from stack.core import code
 from stack.project import Project
 from stack.promotion import decisions
 from stack.registry.registry import Version
 from stack.specification.specs import ProjectSpec
-from stack.training import training
-from stack.training.search import Workers
-from stack.training.training import TrainingResult, TrainingSet
+
+if TYPE_CHECKING:
+    from stack.training.search import Workers
+    from stack.training.training import TrainingResult, TrainingSet
 
 IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")
 """The tags that two trainings share when they give the same model."""
@@ -34,6 +38,8 @@ def train(
     Where the same training has registered a version before, that version stays, and the new version is deleted. The
     registry numbers its versions in order, so all machines agree on which was first.
     """
+    from stack.training import training  # 5 s that those who only ask for a challenger save
+
     trained = training.train(project, data, report, workers)
     tags = {key: trained.tags[key] for key in IDENTITY}
     first = project.registry.tagged(tags)
