@@ -203,17 +203,3 @@ def squares(answer: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def largest(values: np.ndarray) -> float:
     """Return the largest magnitude; 0 of none."""
     return float(abs(values).max(initial=0))
-
-
-def auc(positive: np.ndarray, score: np.ndarray) -> float:
-    """Return how often a positive row has a higher score than a negative one, a tie counting half; NaN without both.
-
-    It is the area under the ROC curve. The checks of ``roc_auc_score`` take five times as long as its arithmetic, and
-    an interval measures hundreds of resamples.
-    """
-    from scipy.stats import rankdata  # the prediction service, which measures nothing, saves the memory
-
-    ones, zeros = positive.sum(), (~positive).sum()
-    if not ones or not zeros:
-        return float("nan")
-    return float((rankdata(score)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import log_loss
 
 from stack.core.errors import StackError
 from stack.specification.tasks import Binary, Multiclass, Regression
@@ -30,18 +30,6 @@ def test_a_third_class_is_named_with_the_ones_that_are_known() -> None:
 def test_text_is_no_number() -> None:
     with pytest.raises(StackError, match="'many' in 1 rows"):
         Regression().encode(pd.Series([1, "many"]), "t.csv")
-
-
-@pytest.mark.parametrize("digits", [1, 9], ids=["with ties", "without"])
-def test_the_area_under_the_curve_is_that_of_scikit_learn(digits) -> None:
-    random = np.random.default_rng(1)
-    label, answer = random.integers(0, 3, 200), random.dirichlet([1, 1, 1], 200).round(digits)
-    classes, binary = Multiclass(CLASSES), Binary([])
-    assert classes.own_metrics(label, answer)["auc"] == pytest.approx(roc_auc_score(np.eye(3)[label], answer))
-    assert binary.own_metrics(label == 1, answer[:, 1:2])["auc"] == pytest.approx(
-        roc_auc_score(label == 1, answer[:, 1])
-    )
-    assert np.isnan(binary.own_metrics(np.zeros(3), answer[:3, :1])["auc"]), "there is no positive row"
 
 
 def test_losses_of_classes_are_those_of_scikit_learn() -> None:
