@@ -238,11 +238,11 @@ def load_valid(on_error: Callable[[str], None]) -> Iterator[ProjectSpec]:
 def load(name: str) -> ProjectSpec:
     """Read and check ``projects/<name>/project.yaml``. StackError: no such project, or a key is wrong."""
     path = settings().projects / name / "project.yaml"
-    if name in examples():
+    if path.is_file() and (needed := package(path)) and not find_spec(needed):
         raise StackError(
             f"projects/{name}",
             found="an example whose data is not installed",
-            expected=f"the data package {package(path)}",
+            expected=f"the data package {needed}",
             todo=f"run `make example NAME={name}`, which installs it and runs the project",
         )
     if not path.is_file():
