@@ -22,6 +22,9 @@ from skl2onnx.operator_converters.random_forest import (
 )
 from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble._hist_gradient_boosting import binning
+from sklearn.ensemble._hist_gradient_boosting.binning import _find_binning_thresholds
+from sklearn.utils.stats import _weighted_percentile
 
 Converter = Callable[[Any, Any, Any], None]
 
@@ -79,6 +82,33 @@ def round_thresholds(model: Any) -> None:
             tree.nodes["num_threshold"] = _rounded_down(tree.nodes["num_threshold"])
     for part in getattr(model, "estimators_", []):
         round_thresholds(part)
+
+
+def hasten_weighted_binning() -> None:
+    """Let the boosted trees bin weighted rows with one sort of a column in place of one for each bin.
+
+    Tool: scikit-learn
+
+    Reach: binning._find_binning_thresholds, and sklearn.utils.stats._weighted_percentile of many ranks
+
+    Why: the binning of weighted rows takes nine tenths of a fit. The thresholds are the same to the last bit.
+
+    Upstream: https://github.com/scikit-learn/scikit-learn/pull/34248
+    """
+    binning._find_binning_thresholds = binning_thresholds
+
+
+def binning_thresholds(column: np.ndarray, max_bins: int, sample_weight: np.ndarray | None = None) -> np.ndarray:
+    """Return the thresholds between the bins of a column, as scikit-learn does."""
+    if sample_weight is None:
+        return np.asarray(_find_binning_thresholds(column, max_bins))
+    counted = ~np.isnan(column) & (sample_weight != 0)
+    column, weight = column[counted], sample_weight[counted]
+    if len(np.unique(column)) <= max_bins:
+        return np.asarray(_find_binning_thresholds(column, max_bins, weight))
+    order, ranks = np.argsort(column), np.linspace(0, 100, num=max_bins + 1)[1:-1]
+    thresholds = np.unique(_weighted_percentile(column[order], weight[order], ranks, average=True))
+    return np.asarray(np.clip(thresholds, None, binning.ALMOST_INF))
 
 
 def _rounded_down(thresholds: Any) -> np.ndarray:

@@ -175,6 +175,10 @@ def fit_on(
                 todo="leave it out of training.candidates",
             )
         weight = None
+    if weight is not None:
+        from stack.training import _compat  # MLflow and skl2onnx, 2 s that the check of a project saves
+
+        _compat.hasten_weighted_binning()
     weighted = {f"{pipeline.steps[-1][0]}__sample_weight": weight}
     with parallel_config(backend="threading", n_jobs=-1):
         if test and candidate.fit_stopped:

@@ -13,6 +13,7 @@ from mlflow.artifacts import download_artifacts
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble._hist_gradient_boosting import binning
 from xgboost import XGBClassifier, XGBRegressor
 
 from stack.core.settings import Settings
@@ -110,3 +111,17 @@ def test_the_trusted_types_are_those_of_the_boosters(kind: type) -> None:
     model = kind(n_estimators=2, n_jobs=1).fit(rows, (rows[:, 0] > 0).astype(int))
     wanted = set(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
     assert wanted <= set(_compat.trusted_types(model)), changed("skops")
+
+
+@pytest.mark.parametrize("distinct", [200, 3000])
+def test_weighted_rows_are_binned_as_by_scikit_learn(monkeypatch: pytest.MonkeyPatch, distinct: int) -> None:
+    random = np.random.default_rng(1)
+    column, weight = random.integers(0, distinct, 4000) / 7.0, random.uniform(0, 2, 4000)
+    column[::9], weight[::11] = np.nan, 0
+    monkeypatch.setattr(binning, "_find_binning_thresholds", _compat._find_binning_thresholds)
+    rows = np.column_stack([column, -column])
+    plain = binning._BinMapper(random_state=1).fit(rows, sample_weight=weight).bin_thresholds_
+    _compat.hasten_weighted_binning()
+    monkeypatch.setattr(binning, "_weighted_percentile", None)  # asked once for each bin
+    hastened = binning._BinMapper(random_state=1).fit(rows, sample_weight=weight).bin_thresholds_
+    assert all(map(np.array_equal, hastened, plain)), f"{changed('scikit-learn')}binning"
