@@ -53,7 +53,10 @@ class Portal:
     def of(cls, settings: Settings) -> Portal:
         """Return the state of a stack's portal."""
         templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), trim_blocks=True
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=select_autoescape(),
+            trim_blocks=True,
+            auto_reload=False,
         )
         templates.globals |= {"pages": pages, "menu": MENU, "version": version()}
         templates.filters |= formats.FILTERS
