@@ -24,7 +24,7 @@ from services.portal.portal import Portal, portal_of
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 
-WISHES = ("target", "time", "known", "keys", "group", "task", "zone", "keep", "table", "sensor")
+WISHES = ("target", "time", "known", "keys", "group", "task", "zone", "keep", "ahead", "steps", "table", "sensor")
 """Fields of the form that are options of ``stack new``."""
 UPLOADS = "uploads"
 KEPT_SECONDS = 86_400

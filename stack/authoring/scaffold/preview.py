@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from stack.authoring.scaffold import project
+from stack.authoring.scaffold import project, series
 from stack.authoring.scaffold.choices import NONE, Choices, dates
 from stack.authoring.scaffold.project import Understood
 from stack.authoring.scaffold.wishes import Wishes
@@ -36,6 +36,9 @@ def preview(name: str, place: str, wishes: Wishes, now: datetime) -> dict[str, A
         "task": choices.task,
         "tasks": list(tasks.KINDS),
         "zone": choices.zone,
+        "every": series.words(choices.every) if choices.every else "",
+        "steps": choices.steps,
+        "ahead": ",".join(column.source for column in choices.features if column not in choices.keys),
         "chosen": _chosen(choices),
         "columns": [*_columns(understood)],
         "rows": [[_text(value) for value in row] for row in table.head(ROWS).to_numpy(object).tolist()],
@@ -90,7 +93,9 @@ def main() -> None:
     """Print the preview, or the error under the key ``error``."""
     name, place, wishes = sys.argv[1:]
     try:
-        found = preview(name, place, Wishes(**json.loads(wishes)), datetime.now(UTC))
+        given = json.loads(wishes)
+        given |= {"steps": int(given["steps"])} if "steps" in given else {}
+        found = preview(name, place, Wishes(**given), datetime.now(UTC))
     except StackError as error:
         found = {"where": error.where, "error": error.found, "expected": error.expected, "todo": error.todo}
     print(json.dumps(found))

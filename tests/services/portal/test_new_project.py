@@ -113,3 +113,17 @@ def test_commands_run_one_after_the_other_and_are_followed(stack):
     job = asyncio.run(run())
     assert (job.code, job.step) == (0, 2)
     assert [line for line in job.lines if line.startswith("$")] == ["$ stack --version", "$ stack --help"]
+
+
+def test_a_series_is_shown_with_its_steps(client):
+    rows = [f"2024-{1 + day // 28:02d}-{1 + day % 28:02d}T{hour:02d}:00Z" for day in range(40) for hour in range(24)]
+    series = "at,load,price\n" + "".join(
+        f"{at},{10 + number % 24 + number % 7 / 10},{number % 5}\n" for number, at in enumerate(rows)
+    )
+    page = look(client, "load.csv", series, task="forecast", target="load").text
+    assert 'name="steps" min="1" max="336" value="" placeholder="24"' in page
+    assert roles(page)["price"] == "known later"
+    place = re.search(r'name="place" value="(.*?)"', page)[1]
+    wishes = {"place": place, "target": "load", "task": "forecast", "ahead": "price", "steps": "48"}
+    page = client.post("/new/look", data=wishes).text
+    assert roles(page)["price"] == "feature" and 'value="48"' in page
