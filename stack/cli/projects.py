@@ -134,8 +134,8 @@ def run(project: str) -> None:
     current_runtime().apply_changes(click.echo)
     follow("pipeline", project, {})
     if version := undecided(subject):
-        click.echo(f"\nversion {version.version} looks too good to be true, and is awaiting approval in Prefect:")
-        click.echo(f"{welcome.sign_in(subject.settings)}\nthe run `promote {project}` has the columns and the form")
+        click.echo(f"\nversion {version.version} looks too good to be true, and is awaiting approval:")
+        click.echo(f"{subject.settings.address('portal')}/projects/{project} or `make approve PROJECT={project}`")
         return
     click.echo(f"\n$ {welcome.curl(subject)}\n{welcome.answer(subject)}")
 

@@ -64,12 +64,14 @@ async def make(request: Request) -> Done:
     options = [part for key, value in wishes.items() for part in (f"--{key}", value)]
     commands = [["new", name, "--from", place, *options], ["run", name]]
     job = portal.jobs.start(Job(f"Make {name} and run it", name, commands))
-    return Done(f"{name} is being made", project=name, parameters={"from": place, "job": job.id, **wishes}, job=job.id)
+    return Done(f"{name} is being made", project=name, parameters={"from": place, **wishes}, job=job.id)
 
 
 async def job(request: Request) -> Response:
     """Show how far a job is, as a part of the page."""
     portal = portal_of(request)
+    if not access.may_act(portal, request):
+        return portal.page("acted.html", 401, sign_in=True)
     found = portal.jobs.get(request.path_params["job"])
     return portal.page("job.html", 200 if found else 404, job=found)
 

@@ -95,6 +95,10 @@ def test_a_job_ends_with_the_first_command_that_fails_and_says_what_it_said(clie
     assert (entry.action, entry.parameters["target"]) == ("new project", "x")
 
 
+def test_what_a_job_says_is_for_those_who_may_act(client):
+    assert client.get("/jobs/0123", headers={"Authorization": ""}).status_code == 401
+
+
 def test_a_job_of_before_the_last_start_is_not_known(client):
     answer = client.get("/jobs/0123")
     assert answer.status_code == 404 and "started again" in answer.text

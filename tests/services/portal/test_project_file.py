@@ -79,7 +79,7 @@ def test_what_is_saved_is_recorded_taken_up_and_the_old_content_kept(stack, file
     assert (entry.action, entry.caller) == ("change settings", "this machine")
     assert "+title: Another question" in entry.parameters["difference"]
     job = re.search(r"/jobs/\w+", answer.text)[0]
-    eventually(lambda: "done</span>" in client.get(job).text)
+    eventually(lambda: "done</span>" in client.get(job, headers=stack.prefect_headers).text)
 
 
 def test_a_repository_of_the_users_own_has_the_old_and_the_new_content(stack, file, portal):
