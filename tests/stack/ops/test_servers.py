@@ -15,7 +15,6 @@ from stack.ops import archive, backups, rehearsal, servers
 from stack.ops.archive import Counts
 from stack.ops.compose.backup import load_words
 from stack.project import Project
-from tests.stack.core.test_migrations import postgres as postgres
 from tests.stack.ops.local.test_backup import AT, answer, fill
 
 TABLES = (
