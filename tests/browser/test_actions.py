@@ -53,11 +53,15 @@ def test_a_project_is_paused_and_goes_on(running: Settings, page: Page):
     try:
         page.get_by_role("button", name="Pause").click()
         page.get_by_role("button", name="Resume").click(timeout=WAIT)
-        eventually(lambda: not runs.paused)
+        assert eventually(lambda: outcomes(running) == ["paused", "goes on"])
+        assert not runs.paused
     finally:
         runs.pause(paused=False)
-    outcomes = [done.outcome.partition(":")[0] for done in actions.entries(running.state_database, PROJECT)[-2:]]
-    assert outcomes == ["paused", "goes on"]
+
+
+def outcomes(running: Settings) -> list[str]:
+    """What came of the last two actions on the project."""
+    return [done.outcome.partition(":")[0] for done in actions.entries(running.state_database, PROJECT)[-2:]]
 
 
 def test_what_cannot_be_taken_back_is_asked_first(running: Settings, page: Page):
