@@ -13,7 +13,7 @@ AT_ONCE = asyncio.Semaphore(2)
 """More of them would slow each other, and the stack, down."""
 
 
-async def read(settings: Settings, module: str, *arguments: str) -> Any:
+async def read(settings: Settings, module: str, *arguments: str, patience: float = PATIENCE_SECONDS) -> Any:
     """Run ``python -m module arguments`` and return what it prints.
 
     Raises:
@@ -28,9 +28,9 @@ async def read(settings: Settings, module: str, *arguments: str) -> Any:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+            out, err = await asyncio.wait_for(process.communicate(), patience)
         except TimeoutError:
-            raise RuntimeError(f"no answer within {PATIENCE_SECONDS:.0f} s") from None
+            raise RuntimeError(f"no answer within {patience:.0f} s") from None
         finally:
             if process.returncode is None:
                 process.kill()

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,15 +16,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.portal import access
+from services.portal import access, processes
 from services.portal.access import Done
 from services.portal.jobs import Job
 from services.portal.portal import Portal, portal_of
 from stack.core.errors import StackError
-from stack.core.settings import ROOT, Settings
+from stack.core.settings import Settings
 
 WISHES = ("target", "time", "known", "keys", "group", "task", "zone", "keep", "ahead", "steps", "table", "sensor")
 """Fields of the form that are options of ``stack new``."""
+PREVIEW = "stack.authoring.scaffold.preview"
+LOOK_SECONDS = 600.0
+"""Time limit of a look at a table, which may be large."""
 UPLOADS = "uploads"
 KEPT_SECONDS = 86_400
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -78,18 +80,12 @@ async def job(request: Request) -> Response:
 
 async def _preview(portal: Portal, name: str, place: str, wishes: Mapping[str, str]) -> dict[str, Any]:
     """Return what is understood of a table; in a process of its own, as pandas would stay in the portal's memory."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "stack.authoring.scaffold.preview", name, place, json.dumps(wishes)),
-        cwd=ROOT,
-        env=os.environ | portal.settings.environment(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    if process.returncode:
-        last = (err.decode(errors="replace").strip().splitlines() or ["no output"])[-1]
-        raise StackError(place, found=last, expected="a table")
-    found: dict[str, Any] = json.loads(out)
+    try:
+        found: dict[str, Any] = await processes.read(
+            portal.settings, PREVIEW, name, place, json.dumps(wishes), patience=LOOK_SECONDS
+        )
+    except RuntimeError as error:
+        raise StackError(place, found=str(error), expected="a table") from None
     if "error" in found:
         raise StackError(found["where"], found=found["error"], expected=found["expected"], todo=found["todo"])
     return found
