@@ -1,7 +1,7 @@
 """The portal: one home page with every user interface and project; serves report pages and Data Docs.
 
-It loads nothing from elsewhere. Beside it run the watch that raises alarms, the delivery of answers, and what follows
-messages and pushed rows.
+It loads nothing from elsewhere. What is new is sent to the pages that somebody looks at. Beside it run the watch that
+raises alarms, the delivery of answers, and what follows messages and pushed rows.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from services.portal.pages import (
     backups,
     catalog,
     data_docs,
+    events,
     features,
     help,
     home,
@@ -46,6 +47,7 @@ from stack.sources.subscriber import Subscriber
 
 PAGES = (
     home,
+    events,
     new_project,
     sign_in,
     project,

@@ -47,16 +47,6 @@ async def project(request: Request) -> Response:
     )
 
 
-async def runs(request: Request) -> Response:
-    """Show the runs of a project, as a part of its page."""
-    portal, name = of_project(request)
-    query = {f"runs {name}": partial(asyncio.to_thread, _runs, portal, name)}
-    found = (await portal.cache.read(query, patience=2.0))[f"runs {name}"]
-    return portal.page(
-        "runs.html", name=name, runs=found, links={"prefect": outside(portal.settings, "prefect", origin(request))}
-    )
-
-
 def _runs(portal: Portal, name: str) -> dict[str, Any]:
     """Return the runs of a project, and what was done to it in the browser."""
     runs, done = ProjectRuns(portal.settings, name), actions.entries(portal.settings.state_database, name, ACTIONS)
@@ -87,4 +77,4 @@ def _or_none(result: Any) -> Any:
     return result if isinstance(result, dict) else None
 
 
-ROUTES = [Route("/projects/{project}", project), Route("/projects/{project}/runs", runs)]
+ROUTES = [Route("/projects/{project}", project)]

@@ -61,7 +61,7 @@ function marks(plot, decisions) {
 
 function start() {
   const place = document.getElementById("charts");
-  if (!place) return;
+  if (!place || place.childElementCount) return;
   const data = JSON.parse(document.getElementById(place.dataset.source).textContent);
   const plots = [];
   let following = false;

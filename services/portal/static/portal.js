@@ -44,35 +44,66 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = "copy"; }, 2000);
 });
 
-// A page marked as live is fetched again every some seconds, while nobody reads with the mouse or keyboard in it.
-let timer;
+// The parts of a page that are marked as live show what is new, but not while somebody reads or types in them.
+const AGAIN = 5000;
+const live = (root = document) => [...root.querySelectorAll("[data-live]")];
+const shown = new Map(live().map((part) => [part.id, content(part)]));
+let source, latest;
 
-async function refresh() {
-  const main = document.getElementById("main");
-  if (document.hidden || !getSelection().isCollapsed || main.contains(document.activeElement)) return;
-  try {
-    const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const news = page.getElementById("main");
-    if (news.innerHTML !== main.dataset.shown) {
-      main.dataset.shown = news.innerHTML;
-      main.replaceChildren(...news.childNodes);
-      htmx.process(main);
-      document.dispatchEvent(new Event("portal:news"));
-    }
-    if (!("live" in news.dataset)) clearInterval(timer);
-    document.body.classList.remove("stale");
-  } catch {
-    document.body.classList.add("stale");
-  }
+// Parts within a part are compared, and replaced, on their own.
+function content(part) {
+  const copy = part.cloneNode(true);
+  for (const inner of live(copy)) inner.replaceChildren();
+  return copy.innerHTML;
 }
 
-document.addEventListener("DOMContentLoaded", () => {
-  const main = document.getElementById("main");
-  if (!("live" in main.dataset)) return;
-  main.dataset.shown = main.innerHTML;
-  timer = setInterval(refresh, 10000);
-  // The first page shows what was known at once; services that were still being asked have answered soon after.
-  if (document.querySelector(".tool.unknown, [data-asking]")) setTimeout(refresh, 1500);
-});
+function inUse(part) {
+  const selection = getSelection();
+  return part.contains(document.activeElement) || (!selection.isCollapsed && part.contains(selection.anchorNode));
+}
+
+function show() {
+  let changed = false;
+  for (const part of latest ? live() : []) {
+    const news = latest.get(part.id);
+    if (!news || !part.isConnected || inUse(part)) continue;
+    if (news.content !== shown.get(part.id)) {
+      part.innerHTML = news.html;
+      for (const inner of live(part)) shown.set(inner.id, content(inner));
+      shown.set(part.id, news.content);
+      htmx.process(part);
+      changed = true;
+    }
+    if (!news.live) delete part.dataset.live;
+  }
+  if (changed) document.dispatchEvent(new Event("portal:news"));
+  if (source && !live().length) follow();
+}
+
+function received({ data }) {
+  const page = new DOMParser().parseFromString(JSON.parse(data), "text/html");
+  latest = new Map(live().map(({ id }) => page.getElementById(id)).filter(Boolean).map(
+    (part) => [part.id, { html: part.innerHTML, content: content(part), live: "live" in part.dataset }],
+  ));
+  document.body.classList.remove("stale");
+  show();
+}
+
+function follow() {
+  source?.close();
+  source = undefined;
+  if (document.hidden || !live().length) return;
+  source = new EventSource(`/events?page=${encodeURIComponent(location.pathname + location.search)}`);
+  source.onmessage = received;
+  source.onerror = () => {
+    document.body.classList.add("stale");
+    // The browser itself tries again where nobody answers, but not where a gateway answers for the portal.
+    if (source?.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN);
+  };
+}
+
+document.addEventListener("focusout", () => setTimeout(show));
+document.addEventListener("selectionchange", show);
+document.addEventListener("visibilitychange", follow);
+addEventListener("pagehide", () => source?.close());
+document.addEventListener("DOMContentLoaded", follow);

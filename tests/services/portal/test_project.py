@@ -24,9 +24,7 @@ def test_the_page_shows_what_it_can_while_services_are_down(reported, portal):
     data = json.loads(re.search(r'id="series">(.*?)</script>', page, re.DOTALL)[1])
     assert data["times"] == [datetime(2013, 3, 15, tzinfo=UTC).timestamp()]
     assert client.get("/projects/nothing").status_code == 404
-    assert "Prefect at" in eventually(
-        lambda: "Prefect at" in (text := client.get("/projects/flights/runs").text) and text
-    )
+    assert "Prefect at" in eventually(lambda: "Prefect at" in (text := client.get("/projects/flights").text) and text)
 
 
 def test_versions_say_why_they_are_not_shown(reported, portal):

@@ -1,0 +1,76 @@
+"""Pages that somebody looks at show what is new, without being loaded again."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from stack.core import migrations, settings
+from stack.core.settings import Settings
+from tests.browser.chromium import EXECUTABLE, chromium
+from tests.polling import PATIENCE_SECONDS
+from tests.services.portal.conftest import REPORT
+from tests.stacks import Service, own_environment
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"needs {EXECUTABLE}"),
+]
+WAIT = PATIENCE_SECONDS * 1000
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """The portal of a stack of which nothing else runs."""
+    own = settings.load(own_environment(tmp_path), Path("/dev/null"))
+    migrations.upgrade(own.state_database)
+    healthy = lambda: httpx.get(f"{own.portal_url}/", trust_env=False).is_success  # noqa: E731
+    with Service(own, "portal", healthy) as started:
+        yield started
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with chromium() as browser:
+        yield browser.new_page()
+
+
+def report(own: Settings, project: str, day: int) -> None:
+    """Write a report of a project of the stack."""
+    folder, name = own.pages / project, f"201303{day}T000000Z"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.html").write_text("<h1>the report</h1>")
+    changed = {"name": name, "path": f"{name}.html", "at": f"2013-03-{day}T00:00:00+00:00"}
+    (folder / f"{name}.json").write_text(json.dumps(REPORT | changed))
+
+
+def test_a_new_report_appears_on_the_pages_that_are_open(service: Service, page: Page):
+    page.goto(f"{service.settings.portal_url}/projects/flights")
+    page.evaluate("window.loaded = true")
+    expect(page.locator("#past")).to_contain_text("No report yet", timeout=WAIT)
+    report(service.settings, "flights", 15)
+    expect(page.locator("#charts canvas").first).to_be_visible(timeout=WAIT)
+    assert page.evaluate("window.loaded") is True
+
+    page.goto(service.settings.portal_url)
+    card, other = page.locator("#project-flights"), page.locator("#project-housing")
+    expect(card).to_contain_text("2013-03-15", timeout=WAIT)
+    card.locator("a").first.focus()
+    report(service.settings, "flights", 16)
+    report(service.settings, "housing", 16)
+    expect(other).to_contain_text("2013-03-16", timeout=WAIT)
+    expect(card).to_contain_text("2013-03-15")  # somebody is reading it
+    page.evaluate("document.activeElement.blur()")
+    expect(card).to_contain_text("2013-03-16", timeout=WAIT)
+
+
+def test_a_page_says_that_the_portal_is_gone_until_it_is_back(service: Service, page: Page):
+    page.goto(service.settings.portal_url)
+    expect(page.locator("#status h1")).not_to_have_text("Looking …", timeout=WAIT)
+    service.stop()
+    expect(page.locator("body.stale")).to_be_attached(timeout=WAIT)
+    service.start()
+    expect(page.locator("body.stale")).not_to_be_attached(timeout=WAIT)
