@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse canary pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -139,6 +139,9 @@ approve: setup ## Promote the version that is awaiting approval (PROJECT COMMENT
 
 refuse: setup ## Refuse the version that is awaiting approval (PROJECT COMMENT)
 	@$(STACK) refuse $(call option,COMMENT,comment) $(call argument,PROJECT)
+
+canary: setup ## Try versions that pass the gate on a share of the requests first, or say whether (PROJECT SHARE=0.1; 0 ends it)
+	@$(STACK) canary $(call option,SHARE,share) $(call argument,PROJECT)
 
 pause: setup ## Start nothing of a project by itself until it is resumed (PROJECT)
 	@$(STACK) pause $(call argument,PROJECT)

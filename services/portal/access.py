@@ -72,7 +72,9 @@ def action(name: str) -> Callable[[Callable[[Request], Awaitable[Done]]], Handle
             await _record(
                 portal, Action(caller(request), done.project or project, name, parameters, done.outcome, _now())
             )
-            return portal.page("acted.html", done=done)
+            page = portal.page("acted.html", done=done)
+            page.headers["HX-Trigger"] = "acted"  # htmx's event for parts of the page that show what has changed
+            return page
 
         return handler
 

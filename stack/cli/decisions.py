@@ -46,6 +46,27 @@ def _answer(project: str, *, approve: bool, comment: str) -> None:
 
 
 @project_command
+@click.option("--share", type=click.FloatRange(0, 1, max_open=True), help="Of the requests, as 0.1; 0 ends it.")
+def canary(project: str, share: float | None) -> None:
+    """Let versions of PROJECT that pass the gate answer a share of the requests before they are champion, or say it."""
+    from stack.authoring import canary
+
+    settings = settings_with()
+    if share is None:
+        click.echo(f"{project}: {canary.describe(opened(project).spec.rollout)}")
+        return
+    click.echo(canary.switch(settings, project, share, datetime.now(UTC)))
+    if share:
+        return
+
+    def here() -> None:
+        version = canary.withdraw(settings, project, "the canary was switched off")
+        click.echo(f"version {version} is withdrawn" if version else "no canary answers")
+
+    current_runtime().beside_state(here, ["canary", project, "--share", "0"], click.echo)
+
+
+@project_command
 def pause(project: str) -> None:
     """Start nothing of PROJECT by itself: no schedule, no retraining on drift; requests are answered as before."""
     _pause(project, paused=True)

@@ -123,6 +123,9 @@ def withdraw(project: Project, judgement: Judgement, now: DecisionTime) -> Entry
 def _canary(
     project: Project, champion: Version, canary: Version, entries: list[Entry], now: DecisionTime
 ) -> Entry | None:
+    if not project.spec.rollout.canary:
+        judgement = Judgement(canary.version, champion.version, "project.yaml has no share for a canary", {})
+        return withdraw(project, judgement, now)
     started = (entry for entry in reversed(entries) if (entry.kind, entry.version) == ("canary", canary.version))
     start = next(started, None)
     if start is None or now.at - start.at < project.spec.rollout.canary_for:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from services.portal import report_index, series
 from services.portal.cards import card
 from services.portal.links import outside
+from services.portal.pages import canary
 from services.portal.pages.actions import STARTS
 from services.portal.portal import Portal, of_project, origin
 from stack.access import actions
@@ -34,6 +35,7 @@ async def project(request: Request) -> Response:
             f"project {name}": partial(asyncio.to_thread, card, portal.settings, name),
             f"history {name}": partial(asyncio.to_thread, _history, portal, name),
             f"runs {name}": partial(asyncio.to_thread, _runs, portal, name),
+            f"canary {name}": partial(asyncio.to_thread, canary.read, portal, name),
         }
     )
     return portal.page(
@@ -42,6 +44,7 @@ async def project(request: Request) -> Response:
         card=results[f"project {name}"],
         history=_or_none(results[f"history {name}"]),
         runs=results[f"runs {name}"],
+        canary=results[f"canary {name}"],
         starts=STARTS,
         links={tool: outside(portal.settings, tool, reached) for tool in ("mlflow", "prefect", "monitoring")},
     )

@@ -8,12 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.portal import access, project_file
+from services.portal import access, project_check
 from services.portal.access import Done
 from services.portal.jobs import Job
 from services.portal.portal import of_project
-from services.portal.project_file import MAX_LETTERS
+from stack.authoring import project_file
 from stack.core.errors import StackError
+
+MAX_LETTERS = 200_000
 
 
 async def page(request: Request) -> Response:
@@ -32,7 +34,7 @@ async def check(request: Request) -> Response:
         text, digest = await _text_of(request)
         file = await asyncio.to_thread(project_file.read, portal.settings, name)
         difference = project_file.difference(file.text, text)
-        findings = await project_file.findings(portal.settings, name, text) if difference else ""
+        findings = await project_check.findings(portal.settings, name, text) if difference else ""
         valid = await asyncio.to_thread(project_file.is_valid, portal.settings, name, text)
     except StackError as error:
         return portal.page("acted.html", 409, error=error)

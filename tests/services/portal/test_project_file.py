@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from services.portal import project_file
 from stack.access import actions
+from stack.authoring import project_file
 from stack.core import migrations
 from stack.core import settings as core_settings
 from stack.core.settings import ROOT
@@ -92,7 +92,7 @@ def test_a_repository_of_the_users_own_has_the_old_and_the_new_content(stack, fi
     client, before, text = portal(stack), file.read_text(), retitled(file)
     assert "git log" in actions_outcome(post(client, stack, "save", text, digest_of(client)), stack)
     assert git("log", "--format=%s").splitlines() == [
-        "Change project.yaml of flights in the browser",
+        "Change project.yaml of flights",
         "Keep project.yaml of flights as it was",
     ]
     assert git("show", "HEAD^:projects/flights/project.yaml") == before

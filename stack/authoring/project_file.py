@@ -1,11 +1,9 @@
-"""The file of a project, changed in the browser: compared, checked before it is saved, its old content kept."""
+"""The file of a project, changed: compared, checked before it is saved, its old content kept."""
 
-import asyncio
 import difflib
 import hashlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,9 +21,7 @@ from stack.specification import specs
 NAME = "project.yaml"
 KEPT = "project_files"
 """Folder of the home with earlier contents, where no git repository of the user's own has them."""
-MAX_LETTERS = 200_000
-CHECK_SECONDS = 120
-IDENTITY = ("-c", "user.name=Home-lab MLOps", "-c", "user.email=portal@localhost")
+IDENTITY = ("-c", "user.name=Home-lab MLOps", "-c", "user.email=stack@localhost")
 """Of commits, where git knows no identity of the user's."""
 
 
@@ -84,30 +80,6 @@ def _link(source: Path, target: Path, *, without: str) -> None:
             (target / path.name).symlink_to(path)
 
 
-async def findings(settings: Settings, name: str, text: str) -> str:
-    """Return what `stack check` finds in a project with another project.yaml; empty where it finds nothing.
-
-    It runs in a process of its own, as it imports what would stay in the portal's memory, and code of the project.
-    """
-    with proposed(settings, name, text) as workspace:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stack", "check", name),
-            cwd=ROOT,
-            env=os.environ | settings.environment() | {"STACK_WORKSPACE": str(workspace)},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), CHECK_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            return f"the check took more than {CHECK_SECONDS} s, perhaps as the source does not answer"
-        said = output.decode(errors="replace").replace(f"{workspace}/", "").strip()
-        return said if process.returncode or "warning:" in said else ""
-
-
 def require_valid(settings: Settings, name: str, text: str) -> None:
     """Raise a StackError that names the wrong key or line of a project.yaml."""
     with proposed(settings, name, text) as workspace:
@@ -161,7 +133,7 @@ def save(settings: Settings, name: str, text: str, digest: str, now: datetime) -
             files.write(kept, file.text, mode=0o600)
         files.write(file.path, text, durable=True, mode=file.path.stat().st_mode & 0o777)
         if repository:
-            _commit(repository, file.path, f"Change {NAME} of {name} in the browser")
+            _commit(repository, file.path, f"Change {NAME} of {name}")
         return f"git log of {repository}" if repository else str(kept)
 
 
