@@ -16,9 +16,10 @@ from pandas import DataFrame, Timestamp, to_datetime
 
 from monitoring.frames import TIME
 from monitoring.rules import LEAST_ROWS
-from stack.serving.reasons import scores
-from stack.specification import tasks
+from stack.specification import calibration, tasks
+from stack.specification.calibration import FLOAT32, Points
 from stack.specification.specs import ProjectSpec
+from stack.training.calibration import sigmoid
 from stack.training.evaluation import answers, labelled
 
 CALIBRATING = 200
@@ -53,11 +54,11 @@ def of(
     rows = current.dropna(subset=outputs)
     if min(len(rows), current.attrs.get("new", len(rows))) < LEAST_ROWS:  # a model is too sure of what it learnt from
         return None
-    calibration = _calibration(spec, holdout)
-    return Estimate(_expected(spec, calibration, rows), _past_error(spec, calibration, judged, at))
+    curves = _calibrations(spec, holdout)
+    return Estimate(_expected(spec, curves, rows), _past_error(spec, curves, judged, at))
 
 
-def _past_error(spec: ProjectSpec, calibration: np.ndarray, judged: DataFrame, at: datetime) -> float | None:
+def _past_error(spec: ProjectSpec, curves: list[Points], judged: DataFrame, at: datetime) -> float | None:
     """Compare estimates with what was measured, in windows before the one that ends at an instant."""
     rows, task, errors = labelled(judged, [*tasks.of(spec).outputs], spec.label), tasks.of(spec), []
     if rows.empty or TIME not in rows:
@@ -66,32 +67,26 @@ def _past_error(spec: ProjectSpec, calibration: np.ndarray, judged: DataFrame, a
     for _, window in rows[ago > 0].groupby(ago[ago > 0]):
         if len(window) >= LEAST_ROWS:
             measured = float(task.losses(window[spec.label], answers(spec, window)).mean())
-            errors.append(abs(_expected(spec, calibration, window) - measured))
+            errors.append(abs(_expected(spec, curves, window) - measured))
     return float(np.mean(errors)) if errors else None
 
 
-def _expected(spec: ProjectSpec, calibration: np.ndarray, rows: DataFrame) -> float:
+def _expected(spec: ProjectSpec, curves: list[Points], rows: DataFrame) -> float:
     """Return the mean loss of answers over the outcomes that their calibrated probabilities expect."""
     task, answer = tasks.of(spec), answers(spec, rows)
-    odds = np.exp(calibration[0] + calibration[1] * scores("log-odds", answer))
-    chance = odds / (1 + odds)
+    chance = np.column_stack(
+        [calibration.apply(curve, column, FLOAT32) for curve, column in zip(curves, answer.T, strict=True)]
+    )
     chance = np.hstack([1 - chance, chance]) if len(task.outputs) == 1 else chance / chance.sum(axis=1, keepdims=True)
     losses = [task.losses(np.full(len(rows), at), answer) for at in range(chance.shape[1])]
     return float((chance * np.transpose(losses)).sum(axis=1).mean())
 
 
-def _calibration(spec: ProjectSpec, holdout: DataFrame | None) -> np.ndarray:
-    """Return intercept and slope, (2, outputs), of the log-odds of each output; 0 and 1 where too few rows say."""
-    from sklearn.linear_model import LogisticRegression
-
+def _calibrations(spec: ProjectSpec, holdout: DataFrame | None) -> list[Points]:
+    """Return the sigmoid of each output; none where too few rows say."""
     task = tasks.of(spec)
-    fitted = np.tile([[0.0], [1.0]], len(task.outputs))
     rows = holdout if holdout is None else labelled(holdout, [*task.outputs], spec.label)
     if rows is None or len(rows) < CALIBRATING:
-        return fitted
-    odds, targets = scores("log-odds", answers(spec, rows)), task.targets(rows[spec.label])
-    for at in range(len(task.outputs)):
-        if 0 < targets[:, at].mean() < 1:
-            model = LogisticRegression(C=1e6).fit(odds[:, [at]], targets[:, at])
-            fitted[:, at] = model.intercept_[0], model.coef_[0, 0]
-    return fitted
+        return [()] * len(task.outputs)
+    columns = zip(task.targets(rows[spec.label]).T, answers(spec, rows).T, strict=True)
+    return [sigmoid(outcome, answer, FLOAT32) for outcome, answer in columns]

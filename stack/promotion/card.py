@@ -26,6 +26,7 @@ from stack.registry.registry import Version
 from stack.serving.served import read_ranges
 from stack.specification import example, tasks
 from stack.training import evaluation
+from stack.training.calibration import Calibration
 from stack.training.evaluation import Scorer
 
 FOLDER, MARKDOWN, PAGE = "card", "card.md", "card.html"
@@ -90,6 +91,7 @@ def markdown(project: Project, version: Version, decision: Decision) -> str:
         task=tasks.of(spec),
         version=version,
         recipe=recipe,
+        calibration=_calibration(recipe),
         decision=decision,
         metrics=_metrics(project, version, holdout) if len(holdout) else [],
         slices=[(column, evaluation.slices(spec, holdout, column)) for column in spec.gate.slices],
@@ -142,6 +144,12 @@ def _reliability(project: Project, holdout: DataFrame) -> list[tuple[float, floa
         return []
     answers = evaluation.answers(project.spec, holdout)[:, 0]
     return evaluation.reliability(answers, holdout[project.spec.label].to_numpy(np.float64), bins=5)
+
+
+def _calibration(recipe: dict[str, Any]) -> str:
+    """Describe the calibration that a training has chosen; empty where it tried none."""
+    gain = recipe.get("calibration_gain")
+    return "" if gain is None else str(Calibration(recipe["calibration"], gain))
 
 
 def _range(ends: Any) -> str:

@@ -31,7 +31,7 @@ Report = Callable[[str], None]
 def write_choice(best: TrialResult, model: Path) -> None:
     """Write the candidate that a search has chosen, and its hyper-parameters, into a model's folder."""
     choice = {"candidate": best.candidate, "params": best.params, "loss": best.loss, "threshold": best.threshold}
-    choice["calibration"] = best.calibration
+    choice |= {"calibration": best.calibration, "calibration_gain": best.calibration_gain}
     (model / CHOICE).write_text(json.dumps(choice, indent=2) + "\n")
 
 
@@ -44,6 +44,7 @@ def read_choice(model: Path) -> TrialResult:
 def recipe_choice(recipe: Mapping[str, Any], scores: Sequence[Any] = ()) -> TrialResult:
     """Return the candidate of a recipe, with its parameters, threshold and calibration; early ones lack the latter."""
     found = {"threshold": recipe.get("threshold"), "calibration": recipe.get("calibration", ())}
+    found |= {"calibration_gain": recipe.get("calibration_gain")}
     return TrialResult(0, recipe["candidate"], recipe["params"], [*scores], **found)
 
 

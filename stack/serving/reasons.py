@@ -15,12 +15,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from stack.specification.calibration import FLOAT32, log_odds
+
 BACKGROUND = "background.json"
 BACKGROUND_ROWS = 16
 EXACT_CALLS, WALK_CALLS = 4096, 1024
 """Rows that the model predicts for one explained row: at most, of all coalitions; about, of walks."""
-CLIP = 1e-7
-"""Least distance of a probability from 0 and 1 in log-odds: the resolution of float32."""
 Unit = Literal["log-odds", "number"]
 
 
@@ -113,8 +113,7 @@ def scores(unit: Unit, outputs: np.ndarray) -> np.ndarray:
     """Return outputs as contributions add up to them: numbers as they are, probabilities as log-odds."""
     if unit == "number":
         return outputs
-    clipped = outputs.clip(CLIP, 1 - CLIP)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))
+    return log_odds(outputs, FLOAT32)
 
 
 def choose(unit: Unit, outputs: np.ndarray) -> np.ndarray:

@@ -154,7 +154,7 @@ class ServedModel:
     def _outputs(self, features: Features) -> np.ndarray:
         # Of two classes the second one says it all.
         answer = self._moved(features, self._predict(features)[:, -len(self.outputs) :])
-        return calibration.apply(self.contract.calibration, answer) if self.contract.calibration else answer
+        return calibration.apply(self.contract.calibration, answer)
 
     def _moved(self, features: Features, answer: np.ndarray) -> np.ndarray:
         """Add the offset to answers of an ONNX form or pipeline."""

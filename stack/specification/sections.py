@@ -150,9 +150,9 @@ class Training(Spec):
     max_rows: int = Field(1_000_000, ge=1000)
     """A training takes at most so many labelled rows. By time the most recent ones, over at least the time that gives
     the holdout its whole length; of more rows, a seeded random share of them, the classes in proportion."""
-    calibrate: bool = False
+    calibrate: bool | None = None
     """Binary: the probabilities are calibrated, by a sigmoid or by isotonic regression, where that lowers the log-loss
-    on every fold."""
+    on every fold, by more than chance; false never does."""
     half_life: timedelta | None = Field(None, gt=timedelta(0))
     """By time: a row counts half as much in a fit as one so much later, like `90 days`; in metrics all count alike."""
     seed: int = 7

@@ -143,6 +143,11 @@ class ProjectSpec(Spec):
         """The calibration of a model's answers."""
         return self._calibration
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether the search compares calibrations of the answers."""
+        return self.training.calibrate is not False and self.task == tasks.Binary.name
+
     def with_threshold(self, threshold: float | None) -> Self:
         """Return the specification with the threshold of a model, by which its decisions have a cost."""
         return self if threshold is None else self.model_copy(update={"threshold": threshold})

@@ -68,8 +68,7 @@ class Binary(Task):
 
     def predict(self, pipeline: Any, features: pd.DataFrame) -> np.ndarray:
         """Return the probability of the positive outcome, (n, 1)."""
-        answer = as_array(pipeline.predict_proba(features)[:, 1:])
-        return calibration.apply(self.calibration, answer) if self.calibration else answer
+        return calibration.apply(self.calibration, pipeline.predict_proba(features)[:, 1:])
 
     def losses(self, label: Any, answer: Any) -> np.ndarray:
         """Return the log-loss of each row."""

@@ -72,6 +72,8 @@ class TrialResult:
     """Of the best, where decisions have costs."""
     calibration: Points = ()
     """Of the best, where it helps on the folds."""
+    calibration_gain: float | None = None
+    """By how much it lowers the log-loss there; None where no calibration was tried."""
 
     def specification(self, spec: ProjectSpec) -> ProjectSpec:
         """Return a specification with the threshold and the calibration that were found."""
@@ -91,6 +93,7 @@ class TrialResult:
     def choice(self) -> dict[str, Any]:
         """Return the feature set, the candidate and its parameters, to be logged."""
         optional = {"features": self.features, "threshold": self.threshold, "calibration": self.calibration}
+        optional |= {"calibration_gain": self.calibration_gain}
         given = {name: value for name, value in optional.items() if value not in (None, "", ())}
         return {**given, "candidate": self.candidate, **self.params}
 
@@ -166,19 +169,24 @@ def search(
     if candidates.searched(known):
         _optimise(spec, known, start, finish)
     best = min((result for result in results if not result.pruned), key=lambda result: result.loss)
-    return _decided(spec, split, folds, best) if spec.costs or spec.training.calibrate else best
+    if spec.costs is None and not spec.calibrates:
+        return best
+    parts = [(spec, fold, best.candidate, best.params) for fold in placed]
+    futures = [workers.executor.submit(_answer, *part) for part in parts] if workers else []
+    answers = [future.result() for future in futures] or [_answer(*part) for part in parts]
+    return _decided(spec, split, [fold.test_label for fold in folds], answers, best)
 
 
-def _decided(spec: ProjectSpec, split: Split, folds: list[Fold], best: TrialResult) -> TrialResult:
+def _decided(spec: ProjectSpec, split: Split, labels: list[Any], answers: list[Any], best: TrialResult) -> TrialResult:
     """Return the best with its calibration and threshold, from its answers to the test rows of the folds."""
-    labels = [fold.test_label for fold in folds]
-    answers = [_answer(spec, fold, best.candidate, best.params) for fold in folds]
-    points = calibration.choose(labels, answers) if spec.training.calibrate else ()
+    if spec.calibrates:
+        points, gain = calibration.choose(labels, answers)
+        best = replace(best, calibration=points, calibration_gain=gain)
     if spec.costs is None:
-        return replace(best, calibration=points)
-    calibrated = [calibrate(points, answer) if points else answer for answer in answers]
+        return best
+    calibrated = [calibrate(best.calibration, answer) for answer in answers]
     tests = [fold.test for fold in splits.folds(spec, split)]
-    return replace(best, calibration=points, threshold=thresholds.choose(spec, labels, calibrated, tests))
+    return replace(best, threshold=thresholds.choose(spec, labels, calibrated, tests))
 
 
 def _answer(spec: ProjectSpec, fold: Fold, name: str, params: dict[str, Any]) -> Any:

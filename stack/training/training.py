@@ -25,6 +25,7 @@ from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import backtest, candidates, dependence, evaluation, intervals, splits, trees
+from stack.training.calibration import Calibration
 from stack.training.evaluation import Scorer
 from stack.training.export import export
 from stack.training.search import TrialResult, Workers, search
@@ -119,6 +120,8 @@ def train(
             report(left_out)
         with step("search"):
             best = search(spec, split, log_trial, workers)
+        if best.calibration_gain is not None:
+            report(f"calibration: {Calibration(best.calibration, best.calibration_gain)}")
         _write_recipe(spec, rows, split, best, tags, folder / "recipe")
         metrics = evaluate(spec, split, best, folder)
         report(f"holdout of {best.candidate}: {_figures(scorer, metrics)}")
@@ -263,6 +266,7 @@ def _write_recipe(
         "params": best.params,
         "threshold": best.threshold,
         "calibration": best.calibration,
+        "calibration_gain": best.calibration_gain,
         "code_version": tags["stack.code_version"],
         "code_digest": tags["stack.code_digest"],
         "workspace_version": code.workspace_version(),

@@ -310,6 +310,7 @@ def test_a_card_says_what_a_version_is_made_of_and_how_good_it_is(tracked, towns
         version.run_id,
         "| auc |",
         "| log_loss |",
+        "| calibration | ",
         *towns.features.columns,
     ):
         assert part in text, part

@@ -23,7 +23,7 @@ OVERFIT = {"max_iter": 150, "learning_rate": 0.12, "max_leaf_nodes": 31, "min_sa
 def badly(toy):
     """The toy project with trees that know every row by heart, and so are far too sure of the others."""
     own = {"candidates": ["gradient_boosting"], "initial_params": {"gradient_boosting": OVERFIT}, "trials": 1}
-    return toy.model_copy(update={"training": toy.training.model_copy(update=own | {"calibrate": True})})
+    return toy.model_copy(update={"training": toy.training.model_copy(update=own)})
 
 
 @pytest.fixture
@@ -62,14 +62,32 @@ def test_a_calibrated_model_is_measured_and_served_with_its_calibration(badly, s
 
 
 def test_a_model_that_is_well_calibrated_stays_as_it_is(toy, split, tmp_path):
-    training_of = toy.training.model_copy(update={"candidates": ["linear"], "trials": 2, "calibrate": True})
+    training_of = toy.training.model_copy(update={"candidates": ["linear"], "trials": 2})
     spec = toy.model_copy(update={"training": training_of})
-    assert search(plain(spec), split, lambda _: None).calibration == ()
+    compared, left_out = search(spec, split, lambda _: None), search(plain(spec), split, lambda _: None)
+    assert (compared.calibration, compared.calibration_gain) == ((), 0.0)
+    assert (left_out.calibration, left_out.calibration_gain) == ((), None), "none is compared"
     random = np.random.default_rng(0)
     answers = [random.uniform(0.05, 0.95, 1000) for _ in range(4)]
     labels = [(random.uniform(size=1000) < answer).astype(float) for answer in answers]
-    assert calibration.choose(labels, answers) == ()
-    assert calibration.choose(labels[:1], answers[:1]) == (), "of one fold nothing can be said"
+    assert calibration.choose(labels, answers).points == ()
+    assert calibration.choose(labels[:1], answers[:1]).points == (), "of one fold nothing can be said"
+
+
+def test_a_gain_that_may_be_chance_calibrates_nothing():
+    """Answers that are right are calibrated in one of twenty samples at most, though two folds agree more often."""
+    chosen = 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        answers = [random.uniform(0.05, 0.95, 300) for _ in range(2)]
+        labels = [(random.uniform(size=300) < answer).astype(float) for answer in answers]
+        chosen += bool(calibration.choose(labels, answers).points)
+    assert chosen <= 3
+
+
+def test_a_constant_answer_stays_as_it_is():
+    labels = [np.tile([0.0, 1.0, 1.0], 200)] * 2
+    assert calibration.choose(labels, [np.full(600, 0.1)] * 2).points == ()
 
 
 def test_what_no_sigmoid_mends_is_mended_by_isotonic_regression():
@@ -77,11 +95,15 @@ def test_what_no_sigmoid_mends_is_mended_by_isotonic_regression():
     truth = [random.uniform(0.02, 0.98, 4000) for _ in range(2)]
     labels = [(random.uniform(size=4000) < part).astype(float) for part in truth]
     answers = [np.where(part < 0.5, part / 10, part) for part in truth]
-    points = calibration.choose(labels, answers)
+    chosen = calibration.choose(labels, answers)
+    points = chosen.points
     assert len(points) > 2
+    assert chosen.gain > 0.1
+    assert "an isotonic regression, which lowers" in str(chosen)
     found = curve.apply(points, answers[0])
     assert abs(found - truth[0]).mean() < 0.03
     assert (np.diff(found[np.argsort(answers[0])]) >= 0).all()
+    assert curve.apply((), answers[0]) == pytest.approx(answers[0], abs=0)
 
 
 def test_the_curve_goes_on_beyond_its_points_and_keeps_the_shape():
