@@ -18,6 +18,7 @@ from services.measured import Measured
 from services.portal import follow, headers, sampler, watch
 from services.portal.pages import (
     actions,
+    alarms,
     audit,
     backups,
     canary,
@@ -61,6 +62,7 @@ PAGES = (
     canary,
     audit,
     backups,
+    alarms,
     settings,
     problems,
     reports,

@@ -3,17 +3,15 @@
 import os
 import subprocess
 import sys
-
-from dotenv import dotenv_values
+from collections.abc import Mapping
 
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
-from stack.ops import credentials, unattended
+from stack.ops import unattended
 
 FOREIGN = ("STACK_", "SUPERVISOR_")
 """Of the portal's environment: the settings are given anew, and the marks of the supervisor's children make them end
 with the stack."""
-ALERT_URLS = "STACK_ALERT_URLS"
 
 
 def possible() -> bool:
@@ -21,8 +19,14 @@ def possible() -> bool:
     return os.access(ROOT, os.W_OK)
 
 
-def start(settings: Settings, *words: str, caller: str) -> None:
+def start(settings: Settings, *words: str, caller: str, environment: Mapping[str, str] | None = None) -> None:
     """Start a task of :mod:`stack.ops.unattended`, which goes on when the portal stops.
+
+    Args:
+        settings: of the stack.
+        words: of the task.
+        caller: who has asked for it.
+        environment: the settings of the task, where they differ from those of now.
 
     Raises:
         StackError: one is at work, or it cannot be done from here.
@@ -33,9 +37,8 @@ def start(settings: Settings, *words: str, caller: str) -> None:
     if last and last.running:
         raise StackError(last.title, found="it is at work", expected="one at a time", todo="wait for its end")
     environ = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
-    environ |= settings.environment() | {"STACK_RUNTIME": "local"}
-    if ALERT_URLS in dotenv_values(credentials.FILE, interpolate=False):
-        del environ[ALERT_URLS]  # what the file says now
+    environ |= settings.environment() if environment is None else environment
+    environ["STACK_RUNTIME"] = "local"
     file = unattended.log(settings)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as log:

@@ -1,6 +1,6 @@
 """The audit of what people did in the browser: who, when, what, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,15 @@ def record(url: str, action: Action) -> None:
     row = {**vars(action), "parameters": dict(action.parameters), "at": action.at.astimezone(UTC)}
     with database.engine(url).begin() as connection:
         connection.execute(insert(database.actions).values(row))
+
+
+def happened(url: str, actions: Collection[str]) -> bool:
+    """Return whether any of these actions has ever been taken, with success or not."""
+    table = database.actions
+    with database.engine(url).connect() as connection:
+        return (
+            connection.execute(select(table.c.number).where(table.c.action.in_(actions)).limit(1)).first() is not None
+        )
 
 
 def entries(url: str, project: str | None = None, last: int = 20) -> list[Action]:

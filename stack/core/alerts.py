@@ -17,7 +17,7 @@ def notify(settings: Settings, title: str, body: str) -> bool:
     if not urls:
         return False
     try:
-        return _send(urls, title, body)
+        return _send(urls, f"{settings.title}: {title}", body)
     except Exception:
         logger.exception("alarm not delivered: %s", title)
         return False

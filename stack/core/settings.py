@@ -56,6 +56,7 @@ class Settings(BaseSettings):
         pattern="^[a-z0-9][a-z0-9_-]*$",
         description="Name of containers and volumes; two stacks need two.",
     )
+    title: str = Field("Home-lab MLOps", min_length=1, max_length=60, description="Name on its pages and alarms.")
     profiles: str = Field(
         "", description="Optional services, `make up PROFILES=`: feast-ui, lan, scale, dask, grafana."
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stack.core import files
+from stack.core.errors import StackError
 from stack.core.settings import PREFIX, ROOT, Settings
 
 FILE = ROOT / ".env"
@@ -29,8 +30,16 @@ def complete(settings: Settings, file: Path = FILE, fields: Iterable[str] = FIEL
 
 
 def keep(settings: Mapping[str, str], file: Path = FILE) -> None:
-    """Set settings in the file, in quotes within which a dollar sign is none of a variable; its other lines stay."""
+    """Set settings in the file, in quotes within which a dollar sign is none of a variable; its other lines stay.
+
+    Raises:
+        StackError: a value has a character that ends the quotes or the line.
+    """
     values = {f"{PREFIX}{name}".upper(): value for name, value in settings.items()}
+    for key, value in values.items():
+        if found := [character for character in value if character in "'\\" or not character.isprintable()]:
+            expected = "no quote, backslash or control character"
+            raise StackError(f"{file.name}, key {key}", found=repr(found[0]), expected=expected, todo="leave it out")
     before = file.read_text().splitlines() if file.exists() else []
     others = [line for line in before if line.removeprefix("export ").partition("=")[0].strip() not in values]
     lines = [*others, *(f"{key}='{value}'" for key, value in values.items())]

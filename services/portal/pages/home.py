@@ -12,8 +12,10 @@ from services.portal.cache import Query
 from services.portal.cards import Card, card
 from services.portal.links import outside
 from services.portal.pages.problems import find
+from services.portal.pages.settings import SETTING_UP
 from services.portal.portal import Portal, origin, portal_of
 from services.portal.recent import Recent, recent
+from stack.access import actions
 from stack.ops import scheduled
 from stack.ops.tools import ToolState, ask, inside, tools
 from stack.specification import example, specs
@@ -25,6 +27,7 @@ async def home(request: Request) -> Response:
     settings, reached, names = portal.settings, origin(request), specs.names()
     shown = tools(settings)
     queries: dict[str, Query] = {"problems": partial(find, portal), "awaiting": partial(_awaiting, portal)}
+    queries["set up"] = partial(asyncio.to_thread, actions.happened, settings.state_database, SETTING_UP)
     queries |= {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
     queries |= {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
     slow: dict[str, Query] = {f"recent {name}": partial(asyncio.to_thread, recent, settings, name) for name in names}
@@ -41,6 +44,7 @@ async def home(request: Request) -> Response:
         recent=[each if isinstance(each := past[f"recent {name}"], Recent) else None for name in names],
         awaiting=results["awaiting"] if isinstance(results["awaiting"], set) else set(),
         problems=results["problems"] if isinstance(results["problems"], list) else None,
+        first_start=results["set up"] is False and not settings.alert_urls,
         backups=settings.backup_daily > 0,
         backup=await asyncio.to_thread(scheduled.read, settings),
         checked=any(isinstance(card, Card) and card.data_docs for card in cards),

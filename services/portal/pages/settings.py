@@ -1,27 +1,26 @@
-"""The settings of the stack: where alarms go, backups, and what other machines may."""
+"""The settings of the stack: its name, where alarms and backups go, and what other machines may."""
 
 import asyncio
-import os
-import re
-import sys
+from pathlib import Path
+from tempfile import TemporaryFile
 
-from dotenv import dotenv_values
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.portal import access, unattended
+from services.portal import access, saved, unattended
 from services.portal.access import Done
+from services.portal.pages.alarms import listed, masked
 from services.portal.pages.backups import archives
 from services.portal.portal import portal_of
 from stack.core.errors import StackError
-from stack.core.settings import ROOT, Settings
-from stack.ops import credentials, lan, scheduled
+from stack.core.settings import Settings
+from stack.ops import compose_file, credentials, lan, scheduled
 from stack.ops import unattended as tasks
 
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,'\\]+")
-"""An Apprise URL as it can stand between others, and in quotes in `.env`."""
-SEND_SECONDS = 60
+SETTING_UP = ("name the stack", "save alarms", "save backups", "open to other machines", "set up later")
+"""Actions after one of which the home page no longer asks for them."""
+RESTART = "saved; it holds after a restart of the services"
 
 
 async def page(request: Request) -> Response:
@@ -29,17 +28,21 @@ async def page(request: Request) -> Response:
     portal = portal_of(request)
     settings = portal.settings
     files = await asyncio.to_thread(archives, settings)
+    later = await asyncio.to_thread(saved.after_restart, settings)
     return portal.page(
         "settings.html",
-        alarms=[_masked(url) for url in _urls(settings.alert_urls)],
-        saved=[_masked(url) for url in _urls(_saved(settings))],
-        taken_up=_saved(settings) == settings.alert_urls,
+        alarms=[masked(url) for url in listed(settings.alert_urls)],
+        saved=[masked(url) for url in listed(later.alert_urls)],
+        pending=saved.pending(settings),
         possible=unattended.possible(),
         settings=settings,
+        later=later,
         archives=[(file.name, file.stat()) for file in files],
         record=await asyncio.to_thread(scheduled.read, settings),
         progress=await asyncio.to_thread(tasks.read, settings),
         lan=lan.wanted(settings),
+        lan_later=lan.wanted(later),
+        user=lan.USER,
     )
 
 
@@ -49,93 +52,94 @@ async def progress(request: Request) -> Response:
     return portal.page("unattended.html", progress=await asyncio.to_thread(tasks.read, portal.settings))
 
 
-@access.action("save alarms")
-async def save(request: Request) -> Done:
-    """Keep an address of alarms in `.env`, beside the others or instead of them."""
-    settings = portal_of(request).settings
-    url, replace = await _form(request)
-    if not unattended.possible():
-        raise StackError(".env", found="containers", expected="a checkout", todo="add the line to .env on the machine")
-    urls = [*([] if replace else _urls(_saved(settings))), *([_address(url)] if url or not replace else [])]
-    await asyncio.to_thread(credentials.keep, {"alert_urls": ",".join(dict.fromkeys(urls))}, credentials.FILE)
-    said = f"{len(urls)} in .env; they hold after a restart of the services"
-    return Done(said, parameters={"replace": replace, "address": _masked(url) if url else "none"})
+@access.action("name the stack")
+async def name(request: Request) -> Done:
+    """Keep what pages and alarms call this stack."""
+    title = (await _form(request)).get("title", "")
+    saved.keep(portal_of(request).settings, title=title)
+    return Done(RESTART, parameters={"title": title})
 
 
-@access.action("try alarms")
-async def attempt(request: Request) -> Done:
-    """Send an alarm to the address of the form, or to those that are saved."""
-    settings = portal_of(request).settings
-    url, _ = await _form(request)
-    if not (urls := _address(url) if url else _saved(settings)):
-        raise StackError("alarms", found="no address", expected="one in the form, or in .env")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "stack", "alarm"),
-        cwd=ROOT,
-        env=os.environ | settings.environment() | {unattended.ALERT_URLS: urls},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), SEND_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise StackError(
-            "alarm", found=f"no end within {SEND_SECONDS} s", expected="an answer of the address"
-        ) from None
-    said = output.decode(errors="replace").strip()
-    if process.returncode:
-        said = said.partition("error: ")[0].strip() or said
-        for secret in _urls(urls):
-            said = said.replace(secret, _masked(secret))
-        raise StackError("alarm", found=said, expected="each address takes it", todo="correct it")
-    return Done("sent: look whether it has arrived", parameters={"to": [_masked(part) for part in _urls(urls)]})
+@access.action("save backups")
+async def backups(request: Request) -> Done:
+    """Keep where backups go, and how many of them are kept."""
+    form = await _form(request)
+    changes = {name: form.get(name, "") for name in ("backup_folder", "backup_daily", "backup_weekly")}
+    await asyncio.to_thread(_require_writable, changes["backup_folder"])
+    saved.keep(portal_of(request).settings, **changes)
+    return Done(RESTART, parameters=changes)
+
+
+@access.action("open to other machines")
+async def gateway(request: Request) -> Done:
+    """Let other machines in by the gateway, with a login that is shown once; or no more."""
+    settings = saved.after_restart(portal_of(request).settings)
+    wanted = (await _form(request)).get("open") == "yes"
+    others = settings.optional - {"copies", lan.PROFILE}
+    profiles = ",".join(sorted(others | {lan.PROFILE} if wanted else others))
+    opened = settings.model_copy(update={"profiles": profiles})
+    await asyncio.to_thread(compose_file.require_processes, opened)
+    saved.keep(settings, profiles=profiles or "none")
+    return Done(RESTART, parameters={"open": wanted}, details=_login(opened))
+
+
+@access.action("make a new login")
+async def login(request: Request) -> Done:
+    """Replace the password at the gateway; the new one is shown once."""
+    settings = saved.after_restart(portal_of(request).settings)
+    if not lan.wanted(settings):
+        raise StackError("the gateway", found="closed", expected="open to other machines", todo="open it first")
+    return Done(RESTART, details=_login(settings.model_copy(update={"lan_password_hash": ""})))
 
 
 @access.action("restart")
 async def restart(request: Request) -> Done:
     """Take up what `.env` says now, in a process that outlives the portal."""
-    unattended.start(portal_of(request).settings, "restart", caller=access.caller(request))
+    settings = portal_of(request).settings
+    environment = saved.environment(settings)
+    unattended.start(settings, "restart", caller=access.caller(request), environment=environment)
     return Done("restart: started", unattended=True)
 
 
-async def _form(request: Request) -> tuple[str, bool]:
-    form = await request.form(max_files=0, max_fields=5)
-    return str(form.get("url", "")).strip(), form.get("replace") == "yes"
+@access.action("set up later")
+async def set_up_later(_: Request) -> Done:
+    """Ask no more on the home page."""
+    return Done("everything of it stays under Settings")
 
 
-def _saved(settings: Settings) -> str:
-    """Return the addresses that the services have after a restart: those of `.env`, or else what they have now."""
-    saved = dotenv_values(credentials.FILE, interpolate=False)
-    return saved.get(unattended.ALERT_URLS, settings.alert_urls) or ""
-
-
-def _address(url: str) -> str:
-    if not ADDRESS.fullmatch(url):
+def _require_writable(folder: str) -> None:
+    """Make a folder; raise a StackError where backups cannot be written to it."""
+    path = Path(folder).expanduser()
+    try:
+        if not path.is_absolute():
+            raise OSError("a relative path")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except (OSError, ValueError) as error:
         raise StackError(
-            "address",
-            found="nothing" if not url else "a text of another form",
-            expected="an Apprise URL without blanks, commas, quotes and backslashes, as ntfy://ntfy.sh/a-name",
-            todo="write other characters as %2C, %27 and the like",
-        )
-    return url
+            f"folder {folder}", found=str(error), expected="the path of a folder that the stack may write to"
+        ) from None
 
 
-def _urls(urls: str) -> list[str]:
-    return [url.strip() for url in urls.split(",") if url.strip()]
+def _login(settings: Settings) -> list[str]:
+    lines: list[str] = []
+    lan.with_login(settings, lines.append, credentials.FILE)
+    return lines
 
 
-def _masked(url: str) -> str:
-    """Return the kind of an address alone: of many the rest is a secret."""
-    return f"{url.partition('://')[0]}://…"
+async def _form(request: Request) -> dict[str, str]:
+    form = await request.form(max_files=0, max_fields=5)
+    return {name: str(value).strip() for name, value in form.items()}
 
 
 ROUTES = [
     Route("/settings", page),
     Route("/settings/progress", progress),
-    Route("/settings/alarms", save, methods=["POST"]),
-    Route("/settings/alarms/try", attempt, methods=["POST"]),
+    Route("/settings/name", name, methods=["POST"]),
+    Route("/settings/backups", backups, methods=["POST"]),
+    Route("/settings/gateway", gateway, methods=["POST"]),
+    Route("/settings/login", login, methods=["POST"]),
+    Route("/settings/later", set_up_later, methods=["POST"]),
     Route("/settings/restart", restart, methods=["POST"]),
 ]

@@ -1,5 +1,6 @@
 """The settings of the stack in the browser: alarms are tried and kept, backups made, fetched and brought back."""
 
+import html
 import json
 import re
 import subprocess
@@ -15,13 +16,15 @@ from starlette.testclient import TestClient
 from services.guard import Guard
 from services.portal import tickets
 from services.portal.app import build
-from stack.access import actions
-from stack.core import migrations
+from stack.access import actions, passwords
+from stack.core import migrations, settings
 from stack.ops import credentials, unattended, versions
+from tests.polling import eventually
 
 ARCHIVE = "stack-20261129T070000Z.tar.gz"
 POSTS = [
     *("/settings/alarms", "/settings/alarms/try", "/settings/restart", "/settings/backup", "/settings/restore"),
+    *("/settings/name", "/settings/backups", "/settings/gateway", "/settings/login", "/settings/later"),
     f"/settings/backups/{ARCHIVE}/ticket",
 ]
 
@@ -90,7 +93,7 @@ def test_a_test_alarm_arrives(stack, portal, receiver):
     url, sent = receiver
     client = portal(stack)
     assert "sent" in post(client, stack, "alarms/try", url=url).text
-    assert sent[0]["title"] == "a test"
+    assert sent[0]["title"] == "Home-lab MLOps: a test"
     (entry,) = actions.entries(stack.state_database)
     assert entry.parameters == {"to": ["json://…"]}
     refused = post(client, stack, "alarms/try", url=url.replace("127.0.0.1", "127.0.0.2"))
@@ -190,3 +193,64 @@ def test_one_restart_at_a_time(stack, portal, started):
     assert unattended.run(stack, "restart", under_way, "me") == 0
     assert started == []
     assert post(client, stack, "restart").status_code == 200
+
+
+def test_the_first_start_is_asked_about_until_something_of_it_is_done(stack, portal):
+    client = portal(stack)
+    assert "Set it up" in eventually(lambda: "Set it up" in (text := client.get("/").text) and text)
+    assert post(client, stack, "later").status_code == 200
+    eventually(lambda: "Set it up" not in client.get("/").text)
+
+
+def test_what_is_saved_is_in_force_after_a_restart(stack, portal, started, tmp_path):
+    client, folder = portal(stack), tmp_path / "new disk" / "backups"
+    assert post(client, stack, "name", title='Attic "100 %" & co').status_code == 200
+    saved = {"backup_folder": str(folder), "backup_daily": "3", "backup_weekly": "0"}
+    assert post(client, stack, "backups", **saved).status_code == 200 and folder.is_dir()
+    page = html.unescape(client.get("/settings").text)
+    assert "after a restart: the name, where backups go, the days with a backup, the weeks with a backup." in page
+    assert 'value="Attic' in page
+    post(client, stack, "restart")
+    ((_, options),) = started
+    given = {key: value for key, value in options["env"].items() if key.startswith("STACK_")}
+    later = settings.load(given, credentials.FILE)
+    assert (later.title, later.backup_folder, later.backup_daily) == ('Attic "100 %" & co', folder, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("name", {"title": ""}),
+        ("name", {"title": "x" * 61}),
+        ("name", {"title": "a'\nSTACK_HOST='0.0.0.0"}),
+        ("backups", {"backup_folder": "", "backup_daily": "1", "backup_weekly": "1"}),
+        ("backups", {"backup_folder": "relative", "backup_daily": "1", "backup_weekly": "1"}),
+        ("backups", {"backup_folder": "/proc/none", "backup_daily": "1", "backup_weekly": "1"}),
+        ("backups", {"backup_folder": "/tmp", "backup_daily": "-1", "backup_weekly": "1"}),
+        ("backups", {"backup_folder": "/tmp", "backup_daily": "many", "backup_weekly": "1"}),
+        ("login", {}),
+    ],
+)
+def test_what_is_not_valid_is_not_saved(stack, portal, path, form):
+    assert post(portal(stack), stack, path, **form).status_code == 409
+    assert credentials.FILE.read_text() == "OTHER=kept\n"
+
+
+def test_other_machines_get_in_with_a_password_that_is_shown_once(stack, portal, monkeypatch):
+    monkeypatch.setattr("stack.ops.compose_file.shutil.which", lambda _: "/usr/bin/caddy")
+    client = portal(stack)
+    shown = [post(client, stack, path, open="yes").text for path in ("gateway", "gateway", "login")]
+    first, none, second = [re.search(r"password ([a-z2-9-]+)", text) for text in shown]
+    assert none is None and first[1] != second[1]
+    said = dotenv_values(credentials.FILE)
+    assert said["STACK_PROFILES"] == "lan" and passwords.matches(second[1], said["STACK_LAN_PASSWORD_HASH"])
+    assert second[1] not in str(actions.entries(stack.state_database)) + client.get("/settings").text
+    assert post(client, stack, "gateway", open="no").status_code == 200
+    assert dotenv_values(credentials.FILE)["STACK_PROFILES"] == "none"
+
+
+def test_without_the_gateways_program_it_stays_closed(stack, portal, monkeypatch):
+    monkeypatch.setattr("stack.ops.compose_file.shutil.which", lambda _: None)
+    refused = post(portal(stack), stack, "gateway", open="yes")
+    assert refused.status_code == 409 and "apt install caddy" in refused.text
+    assert credentials.FILE.read_text() == "OTHER=kept\n"
