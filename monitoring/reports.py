@@ -14,7 +14,7 @@ from evidently.core.report import Snapshot
 from pandas import DataFrame
 
 from monitoring import _compat, estimates, frames, metrics, pages, policy, workspace
-from monitoring.comparison import WindowComparison, compare
+from monitoring.comparison import P_VALUE_METHODS, WindowComparison, compare
 from stack.core import clock
 from stack.kit.drift import Sample, Verdict, Window
 from stack.project import Project
@@ -45,6 +45,8 @@ class Report:
     window: Window
     drift: Mapping[str, float]
     drifted: tuple[str, ...]
+    drift_limit: float | None
+    """The score from which on a column drifts; None where the scores are p-values."""
     prediction_drift: float | None
     performance: Mapping[str, float | None] | None
     headline: tuple[str, ...]
@@ -149,6 +151,7 @@ def _report(
         window=window,
         drift=compared.drift,
         drifted=compared.drifted,
+        drift_limit=None if compared.method in P_VALUE_METHODS else compared.threshold,
         prediction_drift=compared.prediction_drift,
         performance=compared.performance,
         headline=scores(project.spec),

@@ -18,13 +18,15 @@ SCHEMA = (
 HALF_HOUR = 1800
 POINTS = """
     SELECT title, name, at / :width * :width AS began, avg(value) FROM samples
-    WHERE at > :since AND at <= :now GROUP BY title, name, began ORDER BY title, name, began
+    WHERE at > :since AND at <= :now AND (:only IS NULL OR name = :only)
+    GROUP BY title, name, began ORDER BY title, name, began
 """
 SERIES = """
     SELECT title, name, min(value), max(value), (
         SELECT value FROM samples AS other
         WHERE other.title = samples.title AND other.name = samples.name AND at <= :now ORDER BY at DESC LIMIT 1
-    ) FROM samples WHERE at > :since AND at <= :now GROUP BY title, name ORDER BY title, name
+    ) FROM samples WHERE at > :since AND at <= :now AND (:only IS NULL OR name = :only)
+    GROUP BY title, name ORDER BY title, name
 """
 
 
@@ -80,10 +82,10 @@ class History:
             connection.execute("DELETE FROM samples WHERE at <= ? OR at > ?", (at - WEEK.total_seconds(), at))
             connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", rows)
 
-    def read(self, now: datetime) -> list[Series]:
-        """Return the series of the last week, by title and name."""
+    def read(self, now: datetime, only: str | None = None) -> list[Series]:
+        """Return the series of the last week, by title and name; with `only`, those of that name."""
         found: dict[tuple[str, str], Series] = {}
-        span = {"since": (now - WEEK).timestamp(), "now": now.timestamp(), "width": HALF_HOUR}
+        span = {"since": (now - WEEK).timestamp(), "now": now.timestamp(), "width": HALF_HOUR, "only": only}
         try:
             with self._open() as connection:
                 for title, name, least, most, last in connection.execute(SERIES, span):

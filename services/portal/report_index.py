@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +61,13 @@ def reports(settings: Settings, project: str) -> Iterator[dict[str, Any]]:
 
 def quarantined(settings: Settings, project: str) -> dict[str, Any] | None:
     """Return the verdict on the last batch that was quarantined, whole or in part."""
-    for verdict in islice(_objects(settings.quarantine / project, "*/verdict.json"), 1):
-        return verdict | {"href": data_docs(settings, verdict.get("page"))}
-    return None
+    return next(refused_batches(settings, project), None)
+
+
+def refused_batches(settings: Settings, project: str) -> Iterator[dict[str, Any]]:
+    """Yield the verdicts on the batches that were quarantined, whole or in part, the newest first."""
+    for verdict in _objects(settings.quarantine / project, "*/verdict.json"):
+        yield verdict | {"href": data_docs(settings, verdict.get("page"))}
 
 
 def data_docs(settings: Settings, page: str | None) -> str | None:

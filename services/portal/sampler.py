@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Self
 
@@ -34,36 +35,59 @@ DRAWN = {
 """Measurement -> the title of its chart, the label that names a line, and the factor to the chart's unit."""
 NAMES = {"stack_problems": "problems", "stack_disk_free_bytes": "free", "stack_state_bytes": "state"}
 MEMORY, RATE, LATENCY = "Memory, MiB", "Predictions", "Time to answer a prediction, ms"
+REQUESTS, HALF, MOST = "Requests a minute", "Half of the answers within, ms", "99 % of the answers within, ms"
+"""Charts with a line for each project."""
+Histogram = dict[float, float]
+"""Upper bound in seconds -> answers within it."""
 
 
 class Requests:
-    """The counters of the prediction service at an instant.
+    """The counters of the prediction service at an instant, by project.
 
     Args:
         text: its metrics.
     """
 
     def __init__(self, text: str) -> None:
-        self.count = 0.0
-        self.below: dict[float, float] = {}
-        """Upper bound in seconds -> answers within it, of all projects."""
+        self.counts: dict[str, float] = defaultdict(float)
+        self.below: dict[str, Histogram] = defaultdict(lambda: defaultdict(float))
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == "prediction_requests_total":
-                    self.count += sample.value
+                    self.counts[sample.labels["project"]] += sample.value
                 elif sample.name == "prediction_request_seconds_bucket":
-                    bound = float(sample.labels["le"])
-                    self.below[bound] = self.below.get(bound, 0.0) + sample.value
+                    self.below[sample.labels["project"]][float(sample.labels["le"])] += sample.value
 
     def since(self, before: Self | None) -> Iterator[Sample]:
         """Yield what came since other counters; nothing when the service has been started again."""
-        if before is None or self.count < before.count:
+        if before is None or sum(self.counts.values()) < sum(before.counts.values()):
             return
-        yield Sample(RATE, "a second", (self.count - before.count) / EVERY.total_seconds())
-        grown = {bound: count - before.below.get(bound, 0.0) for bound, count in self.below.items()}
-        for share, name in ((0.5, "half below"), (0.99, "99 % below")):
-            if (bound := quantile(grown, share)) is not None:
-                yield Sample(LATENCY, name, 1000 * bound)
+        counts = {project: count - before.counts[project] for project, count in self.counts.items()}
+        grown = {
+            project: {bound: count - before.below[project][bound] for bound, count in below.items()}
+            for project, below in self.below.items()
+        }
+        yield Sample(RATE, "a second", sum(counts.values()) / EVERY.total_seconds())
+        yield from _times(_sum(grown.values()), [(LATENCY, "half below"), (LATENCY, "99 % below")])
+        for project, count in counts.items():
+            yield Sample(REQUESTS, project, count / (EVERY / timedelta(minutes=1)))
+        for project, below in grown.items():
+            yield from _times(below, [(HALF, project), (MOST, project)])
+
+
+def _sum(histograms: Iterable[Histogram]) -> Histogram:
+    total: Histogram = defaultdict(float)
+    for histogram in histograms:
+        for bound, count in histogram.items():
+            total[bound] += count
+    return total
+
+
+def _times(below: Histogram, named: Sequence[tuple[str, str]]) -> Iterator[Sample]:
+    """Yield the times of half and of 99 % of the answers, each with its title and name."""
+    for share, (title, name) in zip((0.5, 0.99), named, strict=True):
+        if (bound := quantile(below, share)) is not None:
+            yield Sample(title, name, 1000 * bound)
 
 
 def quantile(below: Mapping[float, float], share: float) -> float | None:

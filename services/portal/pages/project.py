@@ -9,8 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.portal import report_index, series
+from services.portal import history, report_index, series
+from services.portal.alarms import Alarm, alarms
 from services.portal.cards import card
+from services.portal.drift_map import drift_map
+from services.portal.history import History
 from services.portal.links import outside
 from services.portal.pages import canary
 from services.portal.pages.actions import STARTS
@@ -20,10 +23,13 @@ from stack.core.errors import StackError
 from stack.ops.project_runs import ProjectRuns
 from stack.project import Project
 from stack.promotion import decisions
+from stack.promotion.decisions import Entry
 
 REPORTS = 400
 DECISIONS = 100
 ACTIONS = 10
+EVENTS = 20
+"""Decisions and alarms that are listed."""
 
 
 async def project(request: Request) -> Response:
@@ -67,12 +73,17 @@ def _runs(portal: Portal, name: str) -> dict[str, Any]:
 
 def _history(portal: Portal, name: str) -> dict[str, Any]:
     """Return what the charts and lists of the past show."""
-    opened = Project.open(name, portal.settings)
-    entries = decisions.entries(opened, DECISIONS)
+    entries = decisions.entries(Project.open(name, portal.settings), DECISIONS)
     reports = [*islice(report_index.reports(portal.settings, name), REPORTS)]
+    raised = alarms(portal.settings, name, reports)
+    promotions = [entry.at for entry in entries if entry.kind in ("promote", "rollback") and entry.state == "done"]
+    events: list[Entry | Alarm] = [*entries, *raised]
+    week = History.of(portal.settings).read(history.now(), name)
     return {
-        "charts": series.charts(reports, entries),
-        "decisions": entries[::-1],
+        "charts": series.charts(reports, entries, raised),
+        "drift": drift_map(reports, promotions),
+        "traffic": series.traffic(week, entries, raised),
+        "events": sorted(events, key=lambda event: event.at, reverse=True)[:EVENTS],
     }
 
 

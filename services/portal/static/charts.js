@@ -19,9 +19,9 @@ function options(chart, data, width, follow) {
     axes: [{ ...axis, space: 84, values: (_, times, axisIndex, space, step) => times.map((time) => written(time, step)) }, { ...axis, size: 62, values: format }],
     cursor: { sync: { key: "time" } },
     series: [
-      { label: "UTC", value: (_, time) => (time === null ? "" : written(time, 0)) },
+      { label: "UTC", value: (plot, time) => (time === null ? "" : written(time, 0) + nearby(plot, data, plot.posToVal(plot.cursor.left, "x"))) },
       ...chart.lines.map((line, index) => ({
-        label: line.name, stroke: css(INKS[index % INKS.length]), width: 1.5, spanGaps: true, points: { size: 4 },
+        label: line.name, stroke: css(INKS[index % INKS.length]), width: 1.5, spanGaps: !chart.gaps, points: { size: 4 },
       })),
     ],
     hooks: {
@@ -43,12 +43,23 @@ function written(time, step) {
   return step && time % DAY ? text.slice(11, 16) : text.slice(0, 16).replace("T", " ");
 }
 
+// The decision or alarm at a time, to one part in a hundred of what is shown.
+function nearby(plot, data, time) {
+  const { min, max } = plot.scales.x;
+  const near = data.marks.filter((mark) => Math.abs(mark.at - time) < (max - min) / 100);
+  return near.map((mark) => ` · ${mark.text}`).join("");
+}
+
 function marks(plot, decisions) {
   const { ctx, bbox } = plot;
   ctx.save();
   for (const mark of decisions) {
     const x = Math.round(plot.valToPos(mark.at, "x", true));
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    if (mark.kind === "alarm") {
+      triangle(ctx, x, bbox.top, css("--amber"));
+      continue;
+    }
     ctx.strokeStyle = css(mark.kind === "promote" ? "--green" : mark.kind === "rollback" ? "--red" : "--grey");
     ctx.setLineDash(mark.kind === "refuse" ? [2, 4] : [6, 3]);
     ctx.beginPath();
@@ -59,9 +70,21 @@ function marks(plot, decisions) {
   ctx.restore();
 }
 
+function triangle(ctx, x, y, ink) {
+  const size = 5 * devicePixelRatio;
+  ctx.fillStyle = ink;
+  ctx.beginPath();
+  ctx.moveTo(x - size, y);
+  ctx.lineTo(x + size, y);
+  ctx.lineTo(x, y + 1.6 * size);
+  ctx.fill();
+}
+
 function start() {
-  const place = document.getElementById("charts");
-  if (!place || place.childElementCount) return;
+  for (const place of document.querySelectorAll(".charts[data-source]:empty")) show(place);
+}
+
+function show(place) {
   const data = JSON.parse(document.getElementById(place.dataset.source).textContent);
   const plots = [];
   let following = false;
@@ -83,6 +106,7 @@ function start() {
   draw();
   addEventListener("resize", () => plots.forEach((plot) => plot.setSize({ width: width(), height: 190 })));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  if (place.id !== "charts") return;
   document.getElementById("windows").addEventListener("click", (event) => {
     const days = event.target.dataset.days;
     if (days === undefined) return;

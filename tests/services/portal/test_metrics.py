@@ -107,17 +107,20 @@ def counters(answers, quick, slow):
 
 def test_rate_and_time_are_of_the_last_ten_minutes():
     before, after = counters({"p": 100, "q": 50}, 1000, 0), counters({"p": 400, "q": 350}, 1000, 600)
-    found = {sample.name: sample.value for sample in after.since(before)}
+    samples = [*after.since(before)]
+    found = {sample.name: sample.value for sample in samples if sample.title in (sampler.RATE, sampler.LATENCY)}
+    of_p = {sample.title: sample.value for sample in samples if sample.name == "p"}
 
     assert found["a second"] == 1.0
     assert found["half below"] == pytest.approx(55) and found["99 % below"] == pytest.approx(99.1)
+    assert of_p[sampler.REQUESTS] == 30 and of_p[sampler.HALF] == pytest.approx(55)
 
 
 def test_after_a_restart_of_the_service_and_without_requests_nothing_is_made_up():
     many = counters({"p": 100}, 10, 0)
 
     assert [*counters({"p": 5}, 1, 0).since(many)] == [] == [*many.since(None)]
-    assert [sample.value for sample in many.since(many)] == [0.0]
+    assert [sample.value for sample in many.since(many)] == [0.0, 0.0]
 
 
 def test_services_that_do_not_answer_are_left_out(home):

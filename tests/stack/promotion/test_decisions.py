@@ -9,7 +9,7 @@ import pytest
 
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.promotion import decisions
+from stack.promotion import decisions, rollout
 from stack.promotion.decisions import DecisionTime, Judgement
 from stack.registry.registry import Registry
 from tests.forked import forked
@@ -221,3 +221,14 @@ def test_killed_after_any_step_the_next_one_completes_it(tracked, town, train, k
     assert audit(tracked, town)[-1] == wanted
     assert len(audit(tracked, town)) == (2 if kind == "promote" else 3)
     assert aliases(tracked, town) == ((second, None, first) if kind == "promote" else (first, None, None))
+
+
+def test_a_canary_whose_share_was_removed_is_withdrawn_at_the_review_and_not_promoted(tracked, town, train):
+    project = Project(tracked, town)
+    first = train()
+    decisions.promote(project, judged(first, None), on(0))
+    second = train()
+    decisions.try_out(project, judged(second, first), on(1))
+    entry = rollout.review(project, on(9))
+    assert (entry.kind, entry.version) == ("withdraw", second)
+    assert project.registry.canary() is None and project.registry.champion().version == first
