@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse canary pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up demo join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse canary pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ setup-dev:
 
 up: setup ## Start the stack, wait until it is healthy, run the first pipeline (RUNTIME=local|compose PROFILES=feast-ui,lan)
 	@$(STACK) up $(call option,RUNTIME,runtime) $(call option,PROFILES,profiles)
+
+demo: setup ## Play a year of flights in a stack of its own, then show it to all, read-only (UNTIL=2013-03-31 RUNTIME; STOP=1 stops it)
+	@$(STACK) demo $(call option,UNTIL,until) $(call option,RUNTIME,runtime) $(call switch,STOP,stop)
 
 join: setup ## Train for the stack on another machine (URL=https://<machine>:8443 RUNTIME PROFILES=dask; asks for the key, or KEY)
 	@$(call require,URL,name the gateway there: make join URL=https://<machine>:8443)

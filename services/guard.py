@@ -34,6 +34,14 @@ SEND_SECONDS = 0.2
 """Time in which an accepted connection may still send its request when the server stops."""
 POLICY_VIOLATION = 1008
 """Close code of a WebSocket, RFC 6455."""
+READS = {
+    "prediction": ("/predict",),
+    "mlflow": ("/search", "/search-datasets", "/graphql"),
+    "features": ("/get-online-features",),
+    "monitoring": (),
+    "feast_ui": (),
+}
+"""Service -> ends of the paths that only read although they are posted to. The others want a key, which nobody gets."""
 HEADERS = {
     # The tools' pages have inline scripts, and charts compiled at run time; nothing comes from another host.
     "Content-Security-Policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; "
@@ -100,6 +108,26 @@ async def _with_headers(send: Send, message: Message) -> None:
     await send(message)
 
 
+class ReadOnly:
+    """ASGI middleware that refuses with status 403 what would change something.
+
+    Args:
+        app: the service.
+        reads: ends of the paths whose POST requests change nothing.
+    """
+
+    def __init__(self, app: ASGIApp, reads: tuple[str, ...]) -> None:
+        self.app, self._reads = app, reads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        app = self.app
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            reading = scope["method"] == "POST" and scope["path"].endswith(self._reads)
+            app = app if reading else JSONResponse({"detail": "this stack is read-only"}, 403)
+        await app(scope, receive, send)
+
+
 class Server(uvicorn.Server):
     """A server that answers what it has accepted before it stops."""
 
@@ -139,6 +167,8 @@ def server(
     """
     port = getattr(settings, f"{service}_port")
     options = {"access_log": False, "server_header": False} | options
+    if settings.read_only and service in READS:
+        app = ReadOnly(app, READS[service])
     guarded = Guard(app if own_metrics else Measured(app), settings, hidden)
     return Server(uvicorn.Config(guarded, host=settings.bind, port=port, **options))
 

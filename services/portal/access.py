@@ -82,9 +82,13 @@ def action(name: str) -> Callable[[Callable[[Request], Awaitable[Done]]], Handle
 
 
 def may_act(portal: Portal, request: Request) -> bool:
-    """Return whether a request brings the stack's key."""
+    """Return whether a request brings the key of a stack that can be changed."""
     key = portal.settings.prefect_headers.get("Authorization", "")
-    return bool(key) and hmac.compare_digest(request.headers.get("authorization", "").encode(), key.encode())
+    return (
+        bool(key)
+        and not portal.settings.read_only
+        and hmac.compare_digest(request.headers.get("authorization", "").encode(), key.encode())
+    )
 
 
 def caller(request: Request) -> str:

@@ -58,7 +58,13 @@ class Portal:
             trim_blocks=True,
             auto_reload=False,
         )
-        templates.globals |= {"pages": pages, "menu": MENU, "stack": settings.title, "version": version()}
+        templates.globals |= {
+            "pages": pages,
+            "menu": MENU,
+            "stack": settings.title,
+            "read_only": settings.read_only,
+            "version": version(),
+        }
         templates.filters |= formats.FILTERS
         # The proxies of the user's shell do not lead to the stack's own services.
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)

@@ -158,8 +158,9 @@ def _application(project: Project, endpoints: Mapping[str, Endpoint]) -> Any:
 def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row], *, explain: bool = False) -> list[Answer]:
     """Answer rows with one version: one read of features, one run of the model (and more to explain), one commit.
 
-    The log holds the answers on disk when this returns. A row with the id of a logged prediction is answered again, and
-    logged once. Rows of a canary that has been withdrawn in the meantime are answered by the champion.
+    The log holds the answers on disk when this returns, unless the stack is read-only. A row with the id of a logged
+    prediction is answered again, and logged once. Rows of a canary that has been withdrawn in the meantime are answered
+    by the champion.
 
     Raises:
         LookupError: the project has no champion.
@@ -191,9 +192,10 @@ def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row], *, explain:
         )
     ]
     warnings = [[*new_values(spec, request), *more] for request, more in zip(requests, features.warnings, strict=True)]
-    project.log.write(predictions)
-    if models.shadow:
-        models.shadow.answer(features.columns, predictions)
+    if not project.settings.read_only:
+        project.log.write(predictions)
+        if models.shadow:
+            models.shadow.answer(features.columns, predictions)
     metrics.ROWS.labels(spec.name).observe(len(rows))
     metrics.WARNED.labels(spec.name).inc(sum(map(bool, warnings)))
     return [_reply(models.answer, *of_row) for of_row in zip(predictions, warnings, reasons, strict=True)]

@@ -4,7 +4,7 @@ The import of a module adds its commands. What a command needs is imported insid
 at once.
 """
 
-from stack.cli import services, workspace, projects, decisions, models, access  # noqa: I001  # in the order of the help
+from stack.cli import services, demo, workspace, projects, decisions, models, access  # noqa: I001  # in the order of the help
 from stack.cli.common import main
 
-__all__ = ["access", "decisions", "main", "models", "projects", "services", "workspace"]
+__all__ = ["access", "decisions", "demo", "main", "models", "projects", "services", "workspace"]

@@ -77,8 +77,8 @@ class Settings(BaseSettings):
 
     prediction_copies: int = Field(1, ge=1, description="Copies of the prediction service, in containers.")
     require_tokens: bool = Field(False, description="Whether predictions want a token on 127.0.0.1 too.")
+    read_only: bool = Field(False, description="Whether nobody can change anything, as in `make demo`.")
 
-    # The gateway of the profile lan: where it listens, the name of this machine, a port for each user interface.
     lan_host: str = Field("0.0.0.0", description="Address at which the gateway (profile lan) listens.")  # noqa: S104  # with a login
     lan_address: str = Field("", description="Name or number of this machine in the network; detected when empty.")
     lan_portal_port: Port = Field(8443, description="Port of the home page at the gateway.")
@@ -96,7 +96,6 @@ class Settings(BaseSettings):
     join_key: Secret = Field("", description="Key of that gateway.")
     trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
 
-    # The cluster that searches candidates; that of the profile dask where no other is named.
     dask_address: str = Field("", description="Dask scheduler of the search; that of the profile dask when empty.")
     dask_port: Port = Field(8786, description="Port of the Dask scheduler of the profile dask.")
     dask_status_port: Port = Field(8787, description="Port of that scheduler's status page.")

@@ -27,17 +27,20 @@ def addresses(settings: Settings) -> dict[str, str]:
     # Through the portal: the own page of the feature server loads from the internet.
     front |= {
         "home page": home_page(settings),
-        "Prefect": sign_in(settings),
         "features": settings.address("portal") + "/features/",
         "data checks": settings.address("portal") + "/docs/",
     }
+    if not settings.read_only:
+        front["Prefect"] = sign_in(settings)
     if lan.wanted(settings):
         front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"
     return front
 
 
 def home_page(settings: Settings) -> str:
-    """Return the link after which a browser may act in the portal."""
+    """Return the link after which a browser may act in the portal; of a stack that is read-only, its address."""
+    if settings.read_only:
+        return f"{settings.address('portal')}/"
     return f"{settings.address('portal')}/#key={settings.prefect_key}"
 
 

@@ -12,6 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from services import guard
 from services.guard import HEADERS, Guard
 from stack.core import settings
 from stack.ops import compose_file
@@ -123,6 +124,17 @@ def test_hidden_pages_are_not_found(tmp_path):
     hidden = TestClient(Guard(app, stack, hidden=("/docs",)), base_url="http://127.0.0.1:3000")
     paths = ("/docs", "/docs/", "/docs/a", "//docs", "/docs.json")
     assert [hidden.get(f"http://127.0.0.1:3000{path}").status_code for path in paths] == [404] * 4 + [200]
+
+
+def test_what_is_read_only_answers_questions_alone(tmp_path):
+    stack = settings.load(own_environment(tmp_path) | {"STACK_READ_ONLY": "true"}, Path("/dev/null"))
+    app = Starlette(routes=[Route("/{path:path}", ok, methods=["GET", *CHANGING])])
+    served = guard.server(app, stack, "mlflow", own_metrics=True).config.app
+    asking = TestClient(served, base_url="http://127.0.0.1:3000")
+    assert asking.get("/").is_success and asking.post("/ajax-api/2.0/mlflow/runs/search").is_success
+    refused = [asking.request(method, "/api/2.0/mlflow/runs/create") for method in CHANGING]
+    assert {answer.status_code for answer in refused} == {403}
+    assert asking.put("/api/2.0/mlflow/runs/search").status_code == 403
 
 
 OTHERS = ("gateway", "notebook", "grafana")

@@ -44,7 +44,7 @@ async def home(request: Request) -> Response:
         recent=[each if isinstance(each := past[f"recent {name}"], Recent) else None for name in names],
         awaiting=results["awaiting"] if isinstance(results["awaiting"], set) else set(),
         problems=results["problems"] if isinstance(results["problems"], list) else None,
-        first_start=results["set up"] is False and not settings.alert_urls,
+        first_start=results["set up"] is False and not (settings.alert_urls or settings.read_only),
         backups=settings.backup_daily > 0,
         backup=await asyncio.to_thread(scheduled.read, settings),
         checked=any(isinstance(card, Card) and card.data_docs for card in cards),

@@ -1,11 +1,12 @@
 """Acting in the browser: who may, what is recorded, and that nothing happens otherwise."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from services.guard import Guard
-from services.portal.app import build
+from services.portal.app import PAGES, build
 from services.portal.pages.actions import STARTS
 from stack.access import actions
 from stack.access.actions import Action
@@ -97,3 +98,15 @@ def test_the_last_actions_are_read_oldest_first(stack):
     assert [entry.parameters["n"] for entry in found] == [3, 4]
     assert found[0].at == datetime(2026, 1, 1, 0, 3, tzinfo=UTC)
     assert len(actions.entries(stack.state_database)) == 6
+
+
+def test_of_a_read_only_stack_the_key_changes_nothing(stack, portal):
+    closed = stack.model_copy(update={"read_only": True})
+    client = portal(closed)
+    posted = [route.path for page in PAGES for route in page.ROUTES if "POST" in (route.methods or ())]
+    paths = [re.sub("{.*?}", "x", path.replace("{project}", "flights").replace("{flow}", "train")) for path in posted]
+    refused = {path: client.post(path, headers=stack.prefect_headers).status_code for path in paths}
+    asked = refused.pop("/projects/flights/try")
+    assert asked == 502 and len(refused) > 20
+    assert set(refused.values()) <= {401, 404}, refused
+    assert recorded(stack) == []
