@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ KINDS = (".py", ".yaml")
 KEPT = "files"
 """Folder beside a run's recipe, with the files that no commit has."""
 DESCRIBE = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+COMMIT = re.compile(r"[0-9a-f]{7,40}")
 STORE = "feature_repo/feature_store.yaml"
 
 
@@ -86,6 +88,28 @@ def put_back(names: list[str], kept: Path, folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
         if (kept / name).is_file():
             shutil.copy(kept / name, folder / name)
+
+
+def changes(project: str, before: str, after: str, at: Path = ROOT) -> list[str] | None:
+    """Return the lines of git's ``diff --stat`` of those files of :func:`digest` that stand in a repository.
+
+    Args:
+        project: its name.
+        before: a version of the code, as a recipe has it.
+        after: another one.
+        at: the checkout, or the workspace.
+
+    Returns:
+        None where git does not know the versions, or there is no git.
+    """
+    commits = [version.removesuffix(DIRTY) for version in (before, after)]
+    parts = [part for part in _parts(project) if _root(part) == at]
+    if not parts or not all(map(COMMIT.fullmatch, commits)):
+        return None
+    try:
+        return git("diff", "--stat=110", *commits, "--", *parts, at=at).splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def is_of_workspace(name: str) -> bool:

@@ -20,6 +20,7 @@ from pandas import DataFrame
 
 from stack.core import files, pages
 from stack.project import Project
+from stack.promotion import reliability
 from stack.promotion.gate import Decision
 from stack.registry import artifacts
 from stack.registry.registry import Version
@@ -96,7 +97,7 @@ def markdown(project: Project, version: Version, decision: Decision) -> str:
         metrics=_metrics(project, version, holdout) if len(holdout) else [],
         slices=[(column, evaluation.slices(spec, holdout, column)) for column in spec.gate.slices],
         metric=Scorer.of(spec).headline[0],
-        reliability=_reliability(project, holdout),
+        reliability=reliability.of_rows(project, holdout, bins=5),
         held_out=len(holdout),
         importance=[*importance.head(SHOWN).itertuples(index=False)],
         features=features,
@@ -135,15 +136,6 @@ def _metrics(project: Project, version: Version, holdout: DataFrame) -> list[tup
     values = scorer.metrics(holdout[spec.label].to_numpy(np.float64), evaluation.answers(spec, holdout), baseline)
     bounds = evaluation.intervals(spec, holdout, baseline)
     return [(name, values[name], *bounds[name]) for name in scorer.headline if name in values]
-
-
-def _reliability(project: Project, holdout: DataFrame) -> list[tuple[float, float, int]]:
-    """Return mean answer, mean outcome and rows of bins, of a task whose answer is one number."""
-    task = project.task
-    if len(task.outputs) != 1 or holdout.empty:
-        return []
-    answers = evaluation.answers(project.spec, holdout)[:, 0]
-    return evaluation.reliability(answers, holdout[project.spec.label].to_numpy(np.float64), bins=5)
 
 
 def _calibration(recipe: dict[str, Any]) -> str:

@@ -10,16 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.portal import report_index
+from services.portal import processes, report_index, version_pair
 from services.portal.formats import instant, titled
 from services.portal.links import outside
 from services.portal.portal import Portal, of_project, origin
+from stack.core import code
+from stack.core.settings import ROOT, Settings
 from stack.project import Project
 from stack.promotion import decisions
 from stack.registry import registry
 from stack.registry.registry import Run, Version
 
 LISTED = 200
+RELIABILITY = "stack.promotion.reliability"
+PATIENCE_SECONDS = 30.0
+"""How long the calibration is waited for."""
 ORIGIN = {
     "stack.cutoff": "Labels known by",
     "stack.boundary": "Held out from",
@@ -86,11 +91,32 @@ def _read(portal: Portal, name: str, a: str, b: str) -> dict[str, Any]:
             for version in listed
         ],
         "pair": [version.version for version in pair],
-        "sections": _sections(project, *pair) if len(pair) == 2 else {},
+        **(_compared(project, *pair) if len(pair) == 2 else {}),
     }
 
 
-def _sections(project: Project, a: Version, b: Version) -> dict[str, list[Row]]:
+def _compared(project: Project, a: Version, b: Version) -> dict[str, Any]:
+    """Return what the page shows of two versions beside each other."""
+    settings = project.settings
+    one, other = (version_pair.recipe(settings, version) for version in (a, b))
+    return {
+        "sections": _sections(project, a, b, (one, other)),
+        "importances": version_pair.importances(settings, a, b),
+        "code": _code(settings, project.name, one, other),
+    }
+
+
+def _code(settings: Settings, name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str] | None:
+    """Return what changed in the code between two recipes, a line a file; None where that is not known."""
+    of_stack = code.changes(name, one.get("code_version", ""), other.get("code_version", ""))
+    before, after = (recipe.get("workspace_version") or "" for recipe in (one, other))
+    of_project = code.changes(name, before, after, at=settings.workspace) if settings.workspace != ROOT else []
+    return None if of_stack is None or of_project is None else of_project + of_stack
+
+
+def _sections(
+    project: Project, a: Version, b: Version, recipes: tuple[Mapping[str, Any], Mapping[str, Any]]
+) -> dict[str, list[Row]]:
     """Return the lines of the comparison, by section: measured, by slice, parameters, and what they were made of."""
     run_a, run_b = project.registry.run(a), project.registry.run(b)
     metrics = {key: (_metric(run_a, key), _metric(run_b, key)) for key in _keys(run_a.metrics, run_b.metrics)}
@@ -102,7 +128,9 @@ def _sections(project: Project, a: Version, b: Version) -> dict[str, list[Row]]:
         key: (run_a.parameters.get(key, ""), run_b.parameters.get(key, ""))
         for key in _keys(run_a.parameters, run_b.parameters)
     }
-    made_of = {title: (instant(a.tags.get(key)), instant(b.tags.get(key))) for key, title in ORIGIN.items()}
+    rows, since = ([str(recipe.get(key, "")) for recipe in recipes] for key in ("rows", "since"))
+    made_of = {"Rows": _grown(*rows), "First row": (instant(since[0]), instant(since[1]))}
+    made_of |= {title: (instant(a.tags.get(key)), instant(b.tags.get(key))) for key, title in ORIGIN.items()}
     named = {
         "Measured on held-out rows": {titled(key): values for key, values in measured.items()},
         "By slice": slices,
@@ -110,6 +138,13 @@ def _sections(project: Project, a: Version, b: Version) -> dict[str, list[Row]]:
         "Made of": {title: values for title, values in made_of.items() if any(values)},
     }
     return {section: [Row(*row) for row in rows.items()] for section, rows in named.items() if rows}
+
+
+def _grown(one: str, other: str) -> tuple[str, str]:
+    """Format two numbers of rows, the second with its difference from the first."""
+    if not (one and other):
+        return one and f"{int(one):,}", other and f"{int(other):,}"
+    return f"{int(one):,}", f"{int(other):,} ({int(other) - int(one):+,})"
 
 
 def _keys(*parts: Mapping[str, Any]) -> list[str]:
@@ -126,4 +161,17 @@ def _metric(run: Run, key: str) -> str:
     return text if low is None or high is None else f"{text} ({low:.4f} to {high:.4f})"
 
 
-ROUTES = [Route("/projects/{project}/versions", versions)]
+async def calibration(request: Request) -> Response:
+    """Show the calibration of two versions, as a part of the page."""
+    portal, name = of_project(request)
+    pair = [side for key in "ab" if (side := request.query_params.get(key, "")).isdecimal()]
+    query = partial(processes.read, portal.settings, RELIABILITY, name, *pair)
+    found = (await portal.slow.read({f"reliability {name} {pair}": query}, PATIENCE_SECONDS)).popitem()[1]
+    curves = version_pair.calibration(found) if isinstance(found, dict) else None
+    return portal.page("calibration.html", calibration=curves, problem="" if isinstance(found, dict) else str(found))
+
+
+ROUTES = [
+    Route("/projects/{project}/versions", versions),
+    Route("/projects/{project}/versions/calibration", calibration),
+]
