@@ -56,7 +56,7 @@ def save(settings: Settings, summary: dict[str, Any], html: str | None) -> None:
             files.write(file, library, durable=True)
         return f"../assets/{file.name}"
 
-    page = _with_verdict(html or "<!doctype html><html><body></body></html>", summary)
+    page = _with_verdict(_compat.escape_data(html) if html else "<!doctype html><html><body></body></html>", summary)
     target = folder(settings, summary["project"]) / f"{summary['name']}.html"
     files.write(target, _compat.link_library(page, link), durable=True)
     files.write(target.with_name(f"{summary['name']}.json"), json.dumps(summary, indent=1), durable=True)

@@ -28,6 +28,7 @@ from services.portal.pages import (
     features,
     help,
     home,
+    icon,
     labels,
     metrics,
     new_project,
@@ -71,6 +72,7 @@ PAGES = (
     data_docs,
     help,
     metrics,
+    icon,
 )
 
 
@@ -96,8 +98,8 @@ def build(settings: Settings) -> Starlette:
         routes=[
             *(route for page in PAGES for route in page.ROUTES),
             Mount("/features/static", StaticFiles(directory=features.SWAGGER_UI, check_dir=False)),
-            Mount("/reports", StaticFiles(directory=settings.pages, check_dir=False)),
-            Mount("/docs", StaticFiles(directory=settings.data_docs, check_dir=False, html=True)),
+            Mount("/reports", headers.Sandbox(StaticFiles(directory=settings.pages, check_dir=False))),
+            Mount("/docs", headers.Sandbox(StaticFiles(directory=settings.data_docs, check_dir=False, html=True))),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
     )

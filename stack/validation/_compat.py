@@ -7,7 +7,9 @@ changed.
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from great_expectations.render.view import DefaultJinjaPageView
 LOGOS = "https://great-expectations-web-assets.s3.us-east-2.amazonaws.com/"
 UNPKG, CDNJS = "https://unpkg.com/", "https://cdnjs.cloudflare.com/ajax/libs/"
 FILTER = "extensions/filter-control/bootstrap-table-filter-control"
+ICONS = "fontawesome/css/all.min.css"
 LINKS = {
     f"{UNPKG}bootstrap-table@1.19.1/dist/bootstrap-table.min.css": "bootstrap-table/bootstrap-table.min.css",
     f"{UNPKG}bootstrap-table@1.19.1/dist/bootstrap-table.min.js": "bootstrap-table/bootstrap-table.min.js",
@@ -37,7 +40,7 @@ LINKS = {
     "https://cdn.jsdelivr.net/npm/@forevolve/bootstrap-dark@1.1.0/dist/css/bootstrap-prefers-dark.css": (
         "bootstrap-dark/css/bootstrap-prefers-dark.min.css"
     ),
-    f"{CDNJS}font-awesome/6.6.0/css/all.min.css": "fontawesome/css/all.min.css",
+    f"{CDNJS}font-awesome/6.6.0/css/all.min.css": ICONS,
     f"{CDNJS}popper.js/1.12.9/umd/popper.min.js": "popper/umd/popper.min.js",
     "https://code.jquery.com/jquery-3.7.1.min.js": "jquery/jquery.min.js",
     "https://cdn.jsdelivr.net/npm/vega@5": "vega/vega.min.js",
@@ -93,9 +96,40 @@ def page(content: ExpectationSuite | ExpectationSuiteValidationResult) -> str:
     Why: build_data_docs, the public way, reads every stored validation again for its index.
     Upstream: https://github.com/great-expectations/great_expectations/issues/3732
     """
-    suite = isinstance(content, ExpectationSuite)
-    renderer = ExpectationSuitePageRenderer() if suite else ValidationResultsPageRenderer()
-    return str(_view().render(renderer.render(content), show_how_to_buttons=False))
+    if isinstance(content, ExpectationSuite):
+        rendered = ExpectationSuitePageRenderer().render(_escaped_suite(content))
+    else:
+        rendered = ValidationResultsPageRenderer().render(_escaped_results(content))
+    return str(_view().render(rendered, show_how_to_buttons=False))
+
+
+def _escaped_suite(suite: ExpectationSuite) -> ExpectationSuite:
+    """Return a suite whose texts are escaped for HTML, which the templates of Great Expectations do not do."""
+    configurations = [escaped(each.to_json_dict()) for each in suite.expectation_configurations]
+    return ExpectationSuite(name=suite.name, expectations=configurations)
+
+
+def _escaped_results(content: ExpectationSuiteValidationResult) -> ExpectationSuiteValidationResult:
+    """Return a validation whose texts, values of the data among them, are escaped for HTML."""
+    results = []
+    for result in content.results:
+        copied, config = copy(result), copy(result.expectation_config)
+        copied.result, copied.exception_info = escaped(result.result), escaped(result.exception_info)
+        config.kwargs, config.description = escaped(config.kwargs), escaped(config.description)
+        copied.expectation_config = config
+        results.append(copied)
+    whole = copy(content)
+    whole.results, whole.meta = results, escaped(content.meta)
+    return whole
+
+
+def escaped(value: Any) -> Any:
+    """Return a value of JSON whose texts are escaped for HTML."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, Mapping):
+        return {escaped(key): escaped(inner) for key, inner in value.items()}
+    return [escaped(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,10 @@ validation again for its own. The files that its pages link are in the checkout,
 """
 
 import json
+import re
+from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,17 @@ def _copy_assets(target: Path) -> None:
     """Copy the files that pages link, unless a file of the same size is there."""
     vendored = {str(path.relative_to(VENDOR)): path for path in VENDOR.rglob("*") if path.is_file()}
     for name, source in (vendored | _compat.images()).items():
-        copy = target / name
-        if not copy.is_file() or copy.stat().st_size != source.stat().st_size:
-            files.write(copy, source.read_bytes())
+        copy, content = target / name, _with_fonts(source) if name == _compat.ICONS else None
+        if not copy.is_file() or copy.stat().st_size != (len(content) if content else source.stat().st_size):
+            files.write(copy, content or source.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _with_fonts(sheet: Path) -> bytes:
+    """Return a style sheet that holds its fonts: the portal shows the pages in a sandbox, which loads none by address."""
+
+    def inline(address: re.Match[str]) -> str:
+        font = sheet.parent / address[1]
+        return f"url(data:font/woff2;base64,{b64encode(font.read_bytes()).decode()})"
+
+    return re.sub(r"url\(([^)]+\.woff2)\)", inline, sheet.read_text()).encode()

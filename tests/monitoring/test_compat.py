@@ -52,6 +52,15 @@ def test_the_library_is_one_long_script_of_the_body(snapshot):
         assert len(page) < len(html) / 2
 
 
+def test_the_data_are_two_lines_that_can_be_escaped(snapshot):
+    with reach(EVIDENTLY, "file_html_template"):
+        html = snapshot.get_html_str(as_iframe=False).replace('"moved"', '"</script><body>"')
+        page = _compat.escape_data(html)
+        assert "</script><body>" in html and "</script><body>" not in page
+        with pytest.raises(ValueError, match="1 lines"):
+            _compat.escape_data(html.replace("var additional_graphs", "let additional_graphs"))
+
+
 def test_a_slim_snapshot_is_smaller_and_still_read(snapshot):
     with reach(EVIDENTLY, "Snapshot.dump_dict"):
         whole, slim = (json.dumps(model, default=str) for model in (snapshot.dump_dict(), _compat.slim(snapshot)))

@@ -32,6 +32,12 @@ def pages() -> list[str]:
     return [_compat.page(validation), _compat.page(gx.ExpectationSuite(name="readings", expectations=SUITE))]
 
 
+def test_no_value_is_escaped_twice(pages):
+    with reach(GX, "DefaultJinjaPageView"):
+        texts = _compat.page(gx.ExpectationSuite(name="a", expectations=[SUITE[0].copy(update={"column": "<b>&"})]))
+        assert "&lt;b&gt;&amp;" in texts and "&amp;lt;" not in texts and "<b>&" not in texts
+
+
 def test_the_context_draws_no_progress_bar(capfd):
     with reach(GX, "ProgressBarsConfig"):
         _compat.validate({"readings": FRAME}, {"readings": SUITE})
