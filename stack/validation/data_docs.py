@@ -106,7 +106,7 @@ def _copy_assets(target: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _with_fonts(sheet: Path) -> bytes:
-    """Return a style sheet that holds its fonts: the portal shows the pages in a sandbox, which loads none by address."""
+    """Return a style sheet that holds its fonts: the sandbox in which the portal shows pages loads none by address."""
 
     def inline(address: re.Match[str]) -> str:
         font = sheet.parent / address[1]
