@@ -15,7 +15,7 @@ from stack.project import Project
 from stack.registry import artifacts
 from tests.polling import eventually
 from tests.services.conftest import post
-from tests.services.prediction.test_predictions import ROW, another, champion, crown, readiness, url  # noqa: F401
+from tests.services.prediction.conftest import ROW, another, crown, readiness
 
 pytestmark = pytest.mark.services
 
