@@ -17,9 +17,9 @@ from monitoring.estimates import Estimate
 from monitoring.frames import TIME, Outcomes
 from monitoring.rules import LEAST_ROWS
 from stack.kit.drift import Sample
-from stack.serving.intervals import coverage
+from stack.serving import intervals
 from stack.serving.observed import NEW_ROWS, has_time
-from stack.specification import tasks
+from stack.specification import class_sets, tasks
 from stack.specification.sections import Monitoring
 from stack.specification.specs import ProjectSpec
 from stack.training.evaluation import labelled, measure
@@ -119,10 +119,24 @@ class WindowComparison:
 
     @cached_property
     def coverage(self) -> float | None:
-        """The share of the outcomes inside their intervals; None without intervals, or where they are too few."""
-        ends = [*tasks.of(self.spec).ends]
-        rows = labelled(self.current, ends, self.spec.label)
-        return coverage(rows[self.spec.label], rows[ends]) if ends and len(rows) >= LEAST_ROWS else None
+        """The share of the outcomes inside their intervals, or sets of classes; None without, or of too few."""
+        task, label = tasks.of(self.spec), self.spec.label
+        rows = labelled(self.current, [*task.outputs, *task.ends], label)
+        if not task.ends or len(rows) < LEAST_ROWS:
+            return None
+        if not task.numeric:
+            return class_sets.coverage(rows[label], rows[[*task.outputs]], rows[tasks.CORRECTION])
+        return intervals.coverage(rows[label], rows[[*task.ends]])
+
+    @cached_property
+    def set_size(self) -> float | None:
+        """The mean number of classes in the sets of the answers; None without sets."""
+        task = tasks.of(self.spec)
+        if task.numeric or not task.ends or not {*task.ends} <= {*self.current}:
+            return None
+        rows = self.current.dropna(subset=[*task.outputs, *task.ends])
+        sizes = class_sets.members(rows[[*task.outputs]], rows[tasks.CORRECTION]).sum(axis=1)
+        return float(sizes.mean()) if len(rows) else None
 
     @cached_property
     def lost(self) -> tuple[str, ...]:

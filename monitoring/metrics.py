@@ -215,6 +215,7 @@ METRICS: tuple[MonitoredMetric, ...] = (
         panels=lambda spec: [_line(COVERAGE, _panel_metric("MonitoredValue", name="coverage"))] * bool(spec.interval),
     ),
     MonitoredMetric("interval", measure=lambda window: window.spec.interval),
+    MonitoredMetric("set_size", measure=lambda window: window.set_size),
     MonitoredMetric("trained_on", measure=lambda window: window.current.attrs.get("trained_on")),
     MonitoredMetric("reference", measure=lambda window: window.reference.attrs.get(FIRST), rule=rules.reference),
     MonitoredMetric("unreadable", measure=lambda window: window.current.attrs.get("unreadable"), rule=rules.unreadable),

@@ -124,7 +124,10 @@ def estimated_loss(history: History) -> Reason | None:
 
 
 def coverage(history: History) -> Reason | None:
-    """Give notice when the intervals hold a smaller or a larger share of the outcomes than they should."""
+    """Give notice when the intervals hold a smaller or a larger share of the outcomes than they should.
+
+    Sets of classes hold a larger one where the model is right more often: the most probable class is always in them.
+    """
     level, limit = history.last.measured.get("interval"), history.policy.max_coverage_gap
     if level is None:
         return None
@@ -132,11 +135,16 @@ def coverage(history: History) -> Reason | None:
     if share is None:
         return Reason("coverage", None, limit, "none", f"coverage: fewer than {LEAST_ROWS} outcomes with an interval")
 
+    of_sets = history.last.measured.get("set_size") is not None
+
     def breaks(window: Window) -> bool:
-        return abs(window.measured.get("coverage", level) - level) > limit
+        missing = level - window.measured.get("coverage", level)
+        return (missing if of_sets else abs(missing)) > limit
 
     action, windows = history.alarm(breaks, "notice")
     text = f"coverage: {share:.0%} of the outcomes are inside their {level:.0%} intervals, limit {limit:.0%} off"
+    if of_sets:
+        text = f"coverage: {share:.0%} of the outcomes are in their sets of classes, limit {level - limit:.0%}"
     return Reason("coverage", share, limit, action, f"{text}{windows}")
 
 

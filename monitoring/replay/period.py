@@ -115,7 +115,9 @@ def _logged(project: Project, first: str, since: datetime, until: datetime, repo
     for start, end in spans(since - INSTANT, until - INSTANT, CHUNK):
         log = project.log.read(start, end)
         if len(log):
-            inputs = log.drop(columns=[name for name in project.task.answer_dtypes if name in log])
+            inputs = log.drop(
+                columns=[name for name in (*project.task.answer_dtypes, *project.task.ends) if name in log]
+            )
             answers = scoring.score(project, frozen, inputs)[outputs].rename(columns=_named(project.spec, "frozen"))
             parts.append(log[["id", "event_timestamp", "label", *outputs]].join(answers))
         report(f"frozen: answers of {first} up to {end:%Y-%m-%d}")

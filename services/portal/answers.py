@@ -133,7 +133,10 @@ def _answer(spec: ProjectSpec, answer: Mapping[str, Any]) -> tuple[str, str, lis
     if "probabilities" in answer:
         ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
         bars = [Bar(name, _percent(value), 100 * value) for name, value in ranked[:MOST_BARS]]
-        return str(answer["decision"]), f"probability {_percent(ranked[0][1])}", bars
+        note = f"probability {_percent(ranked[0][1])}"
+        if tasks.SET in answer:
+            note += f"; with {spec.interval:.0%} one of {', '.join(answer[tasks.SET])}"
+        return str(answer["decision"]), note, bars
     if "probability" in answer:
         negative, positive = outcome_texts(spec).values()
         share = answer["probability"]

@@ -69,7 +69,7 @@ class PredictionLog:
 
     def __init__(self, database: str, spec: ProjectSpec) -> None:
         self._database, self.spec, self._task = database, spec, tasks.of(spec)
-        self._interval = [*self._task.ends, tasks.CORRECTION] if self._task.ends else []
+        self._interval = [*dict.fromkeys([*self._task.ends, tasks.CORRECTION])] if self._task.ends else []
 
     def write(self, answered: Sequence[Prediction], *, scheduled: bool = False) -> None:
         """Write predictions in one commit, on the disk when this returns; an id that is there stays as it is.

@@ -25,7 +25,8 @@ from stack.promotion.gate import Decision
 from stack.registry import artifacts
 from stack.registry.registry import Version
 from stack.serving.served import read_ranges
-from stack.specification import example, tasks
+from stack.specification import class_sets, example, tasks
+from stack.specification.specs import ProjectSpec
 from stack.training import evaluation
 from stack.training.calibration import Calibration
 from stack.training.evaluation import Scorer
@@ -93,6 +94,7 @@ def markdown(project: Project, version: Version, decision: Decision) -> str:
         version=version,
         recipe=recipe,
         calibration=_calibration(recipe),
+        interval=interval_text(spec, holdout),
         decision=decision,
         metrics=_metrics(project, version, holdout) if len(holdout) else [],
         slices=[(column, evaluation.slices(spec, holdout, column)) for column in spec.gate.slices],
@@ -142,6 +144,19 @@ def _calibration(recipe: dict[str, Any]) -> str:
     """Describe the calibration that a training has chosen; empty where it tried none."""
     gain = recipe.get("calibration_gain")
     return "" if gain is None else str(Calibration(recipe["calibration"], gain))
+
+
+def interval_text(spec: ProjectSpec, holdout: DataFrame) -> str:
+    """Describe the intervals, or sets of classes, of the held-out rows; empty without."""
+    task = tasks.of(spec)
+    if not task.ends or holdout.empty or not {*task.ends} <= {*holdout}:
+        return ""
+    if task.numeric:
+        width = (holdout[task.ends[1]] - holdout[task.ends[0]]).mean()
+        return f"intervals {width:.4g} wide, in the mean, hold the outcome with {spec.interval:.0%}"
+    sizes = class_sets.members(holdout[[*task.outputs]], holdout[tasks.CORRECTION]).sum(axis=1)
+    sets = f"sets of {sizes.mean():.2f} of {len(task.classes)} classes, in the mean"
+    return f"{sets}, hold the outcome with {spec.interval:.0%}"
 
 
 def _range(ends: Any) -> str:

@@ -111,7 +111,9 @@ def train(project: str, cutoff: datetime, rows: Path, model: Path, **chosen: int
 
     spec, frame, report = specification(project, **chosen), pd.read_parquet(rows), reporter("train")
     choice = steps.search(spec, frame, cutoff, report)
-    training.refit(spec, frame, choice, model, intervals.correction(spec, splits.holdout(spec, frame, cutoff)))
+    held_out = splits.holdout(spec, frame, cutoff)
+    correction = intervals.correction(spec, held_out, choice.candidate, choice.params)
+    training.refit(spec, frame, choice, model, correction)
     steps.write_choice(choice, model)
     report(f"{choice.candidate} is fitted on {len(frame):,} rows")
 

@@ -1,4 +1,4 @@
-"""The newest correction of a version's intervals: from its labelled answers, kept in the state database.
+"""The newest correction of a version's intervals or sets of classes: from its labelled answers, in the state database.
 
 An answer is logged with the correction that is in it, so that the next one follows from the ends that were answered.
 """
@@ -14,6 +14,8 @@ from stack.project import Project
 from stack.registry.registry import Version
 from stack.serving import intervals
 from stack.serving.served import ServedModel
+from stack.specification import class_sets, tasks
+from stack.specification.specs import ProjectSpec
 from stack.specification.tasks import CORRECTION, ENDS
 
 WINDOWS, MIN_ROWS = (timedelta(days=28), timedelta(days=7)), 50
@@ -29,9 +31,9 @@ def update(project: Project, version: Version, rows: DataFrame, at: datetime) ->
     spec = project.spec
     if spec.interval is None:
         return None
-    rows = rows[rows["event_timestamp"] <= at].dropna(subset=[*ENDS, CORRECTION, spec.label])
+    rows = rows[rows["event_timestamp"] <= at].dropna(subset=[*tasks.of(spec).ends, CORRECTION, spec.label])
     recent = [rows[rows["event_timestamp"] > at - window] for window in WINDOWS]
-    found = [_correction(part, spec.label, spec.interval) for part in recent if len(part) >= MIN_ROWS]
+    found = [_correction(spec, part, spec.interval) for part in recent if len(part) >= MIN_ROWS]
     if not found:
         return None
     corrections.write(project.settings.state_database, project.name, version.version, max(found), len(recent[0]), at)
@@ -46,6 +48,9 @@ def apply(settings: Settings, project: str, version: str, model: ServedModel) ->
     model.correction = model.contract.correction if found is None else found
 
 
-def _correction(rows: DataFrame, label: str, level: float) -> float:
+def _correction(spec: ProjectSpec, rows: DataFrame, level: float) -> float:
+    task, label = tasks.of(spec), rows[spec.label].to_numpy(np.float64)
+    if not task.numeric:
+        return class_sets.correction(label, rows[[*task.outputs]], level)
     quantiles = rows[[*ENDS]].to_numpy() + rows[[CORRECTION]].to_numpy() * [1, -1]
-    return intervals.correction(rows[label].to_numpy(np.float64), quantiles, level)
+    return intervals.correction(label, quantiles, level)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from stack.specification.class_sets import quantile
+
 
 def around(answer: np.ndarray, quantiles: np.ndarray, correction: float) -> np.ndarray:
     """Return the ends of intervals, (n, 2): quantiles (n, 2) moved apart, and as far as the answers (n, 1) reach."""
@@ -18,8 +20,7 @@ def around(answer: np.ndarray, quantiles: np.ndarray, correction: float) -> np.n
 def correction(label: Any, ends: Any, level: float) -> float:
     """Return by how much both ends (n, 2) move apart so that such a share of outcomes (n,) like these is inside."""
     low, high = np.asarray(ends, dtype=np.float64).T
-    outside = np.sort(np.maximum(low - label, label - high))
-    return float(outside[min(len(outside), int(np.ceil((len(outside) + 1) * level))) - 1])
+    return quantile(np.maximum(low - label, label - high), level)
 
 
 def coverage(label: Any, ends: Any) -> float:

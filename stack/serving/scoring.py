@@ -76,7 +76,7 @@ def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: Da
     task = tasks.of(spec)
     rows = model.answer({column: frame[column] for column in spec.features.columns}).tolist()
     replies = [task.columns(task.reply(row, model.threshold)) for row in rows]
-    answers = DataFrame(replies, columns=list(task.answer_dtypes), index=frame.index)
+    answers = DataFrame(replies, columns=list(dict.fromkeys([*task.answer_dtypes, *task.ends])), index=frame.index)
     return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
 
 

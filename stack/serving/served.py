@@ -46,9 +46,9 @@ class Contract:
     calibration: Points = ()
     """Binary: the curve that the model's answers are put through."""
     interval: float | None = None
-    """Share of the outcomes that the intervals of ``low.onnx`` and ``high.onnx`` hold."""
+    """Share of the outcomes that the intervals of ``low.onnx`` and ``high.onnx``, or the sets of classes, hold."""
     correction: float = 0.0
-    """What is added to both ends of an interval, from the errors on the holdout."""
+    """Of these, from the holdout: what is added to both ends, or how far from 1 the probabilities of a set may be."""
     inputs: dict[str, list[str]] = field(default_factory=dict)
     """Of an imported model: ONNX input -> the columns that it takes; ``numbers`` and ``categories`` where empty."""
     output: str = ""
@@ -90,7 +90,8 @@ class ServedModel:
         self._predict = load(folder / f"model.{self.form}", contract)
         self.correction = contract.correction
         """What is added to both ends of an interval; a newer one may replace it."""
-        self._ends = [load_onnx(folder / f"{end}.onnx", contract) for end in tasks.ENDS] if contract.interval else []
+        has_ends = contract.interval is not None and tasks.KINDS[contract.task].numeric
+        self._ends = [load_onnx(folder / f"{end}.onnx", contract) for end in tasks.ENDS] if has_ends else []
 
     def predict(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Predict n rows from every column of the contract, each a list, an array or a series of n values.
@@ -106,12 +107,15 @@ class ServedModel:
     def answer(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Return what the replies to n rows are made of, (n, outputs).
 
-        A model with intervals adds three columns: low, high, and the correction that is in both.
+        A model with intervals adds three columns: low, high, and the correction that is in both; one with sets of
+        classes their correction.
         """
-        outputs = self.predict(columns)
-        if not self._ends or not len(outputs):
+        outputs, correction = self.predict(columns), self.correction
+        if self.contract.interval is None or not len(outputs):
             return outputs
-        features, correction = self._features(columns, len(outputs)), self.correction
+        if not self._ends:
+            return np.column_stack([outputs, np.full(len(outputs), correction)])
+        features = self._features(columns, len(outputs))
         quantiles = self._moved(features, np.hstack([predict(features) for predict in self._ends]))
         ends = intervals.around(outputs, quantiles, correction)
         return np.column_stack([outputs, ends, np.full(len(outputs), correction)])

@@ -50,8 +50,8 @@ class ProjectSpec(Spec):
     costs: Costs | None = None
     """Binary: what wrong decisions cost; the threshold of each model follows."""
     interval: float | None = Field(None, gt=0, lt=1)
-    """Of a number or a forecast: answers have the ends, `low` and `high`, of an interval that holds this share of the
-    outcomes; none when left out."""
+    """Answers have the ends, `low` and `high`, of an interval that holds this share of the outcomes, or of several
+    `classes` a set of them; none when left out."""
     package: str = ""
     """PyPI package that carries the data of an example; where it is absent, so is the project."""
     clock: sections.Clock = sections.Clock()

@@ -29,6 +29,10 @@ Fields = dict[str, tuple[Any, dict[str, Any]]]
 CLIP = 1e-15
 ENDS, CORRECTION = ("low", "high"), "correction"
 """The interval of an answer, and what the newest errors have added to both of its ends."""
+OPTIONAL: dict[str, Any] = {"default": None, "exclude_if": lambda value: value is None}
+"""Arguments of a field that a reply may lack."""
+SET = "classes"
+"""The classes that an answer of several classes may mean."""
 
 
 class Task(ABC):
@@ -71,7 +75,8 @@ class Task(ABC):
     calibration: Points = ()
     """Binary: the calibration of the answers of a pipeline."""
     ends: tuple[str, ...] = ()
-    """Columns of an answer's interval, where the project has them."""
+    """Numbers that say how far an answer's interval goes, where the project has them: low and high, or of a set of
+    classes the correction."""
     offset: str = ""
     """Feature column that the answer of a pipeline is added to."""
 
@@ -89,9 +94,10 @@ class Task(ABC):
         for key, value in {"costs": spec.costs, "training.calibrate": spec.training.calibrate}.items():
             if value and cls.name != "binary":
                 yield f"{key}: of a binary task alone, this is a {cls.name} task"
-        if spec.interval and not cls.numeric:
-            yield f"interval: of a regression or a forecast alone, this is a {cls.name} task"
-        if spec.interval and (taken := {spec.label, *spec.request, *spec.features.columns} & {*ENDS, CORRECTION}):
+        if spec.interval and cls.name == "binary":
+            yield "interval: of a regression, a forecast or several classes, this is a binary task"
+        names = {*ENDS, CORRECTION} if cls.numeric else {SET, CORRECTION}
+        if spec.interval and (taken := {spec.label, *spec.request, *spec.features.columns} & names):
             yield f"interval: answers have {min(taken)!r} then; rename the column of this name"
 
     @classmethod

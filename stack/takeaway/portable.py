@@ -39,7 +39,8 @@ class PortableModel:
 
         Returns:
             The endpoint's replies: ``probability`` and ``decision``, or ``probabilities`` and ``decision``, or
-            ``prediction``, with ``low``, ``high`` and the ``correction`` in both where the model has intervals.
+            ``prediction``. Where the model has intervals, with ``low`` and ``high``, or the set of ``classes``, and the
+            ``correction`` in them.
 
         Raises:
             StackError: a field is missing, unknown or of another type; names the row and the field.

@@ -1,9 +1,11 @@
-"""The quantile models of prediction intervals: fitted beside the chosen model, measured on the holdout, exported."""
+"""Prediction intervals, and sets of classes: fitted beside the chosen model, measured on the holdout, exported."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,9 @@ from stack.core.errors import StackError
 from stack.core.profile import step
 from stack.serving import intervals
 from stack.serving.served import Contract, ServedModel
-from stack.specification import tasks
+from stack.specification import class_sets, tasks
 from stack.specification.specs import ProjectSpec
-from stack.specification.tasks import ENDS
+from stack.specification.tasks import CORRECTION, ENDS
 from stack.training import candidates, export, splits, trees
 
 CANDIDATE = "gradient_boosting"
@@ -46,41 +48,65 @@ def held_out(spec: ProjectSpec, split: splits.Split) -> DataFrame:
     return pd.concat(parts).loc[split.test.index]
 
 
-def correction(spec: ProjectSpec, split: splits.Split) -> float:
-    """Return the correction that the holdout gives; 0 without intervals."""
+def correction(spec: ProjectSpec, split: splits.Split, name: str, params: dict[str, Any]) -> float:
+    """Return the correction that the holdout gives; 0 without intervals.
+
+    Args:
+        name: of the candidate, whose answers decide on the sets of several classes.
+        params: of the candidate.
+    """
     if spec.interval is None:
         return 0.0
-    return intervals.correction(split.test[spec.label].to_numpy(np.float64), held_out(spec, split), spec.interval)
+    label, task = split.test[spec.label].to_numpy(np.float64), tasks.of(spec)
+    if not task.numeric:
+        pipeline = candidates.fit(spec, name, params, split.fit)
+        return class_sets.correction(label, task.predict(pipeline, candidates.frame(spec, split.test)), spec.interval)
+    return intervals.correction(label, held_out(spec, split), spec.interval)
 
 
 def measure(spec: ProjectSpec, split: splits.Split, rows: DataFrame) -> tuple[DataFrame, dict[str, float]]:
     """Return the answered test rows of a split with their intervals, and what is measured of these; nothing without.
 
-    ``correction`` is that of all rows, ``width`` the mean with it. ``coverage`` is that of each half of the units
-    (days, groups or rows) with the correction of the other half.
+    ``correction`` is that of all rows, ``width`` the mean with it, or of sets of classes ``set_size``. ``coverage`` is
+    that of each half of the units (days, groups or rows) with the correction of the other half.
     """
     if spec.interval is None:
         return rows, {}
-    label, answer = rows[spec.label].to_numpy(np.float64), rows[list(tasks.of(spec).outputs)].to_numpy(np.float64)
-    found, half = held_out(spec, split).loc[rows.index].to_numpy(), splits.units(spec, rows) % 2 == 0
-    inside = 0.0
-    for measured in (half, ~half):
-        if measured.any() and not measured.all():
-            other = intervals.correction(label[~measured], found[~measured], spec.interval)
-            ends = intervals.around(answer[measured], found[measured], other)
-            inside += intervals.coverage(label[measured], ends) * measured.mean()
-    moved = intervals.correction(label, found, spec.interval)
+    task, level, label = tasks.of(spec), spec.interval, rows[spec.label].to_numpy(np.float64)
+    answer = rows[list(task.outputs)].to_numpy(np.float64)
+    if not task.numeric:
+        moved = class_sets.correction(label, answer, level)
+
+        def covered(half: np.ndarray) -> float:
+            other = class_sets.correction(label[~half], answer[~half], level)
+            return class_sets.coverage(label[half], answer[half], other)
+
+        sizes = class_sets.members(answer, moved).sum(axis=1)
+        metrics = {"set_size": float(sizes.mean()), "correction": moved}
+        return rows.assign(**{CORRECTION: moved}), metrics | _coverage(spec, rows, covered)
+    found = held_out(spec, split).loc[rows.index].to_numpy()
+    moved = intervals.correction(label, found, level)
+
+    def inside(half: np.ndarray) -> float:
+        other = intervals.correction(label[~half], found[~half], level)
+        return intervals.coverage(label[half], intervals.around(answer[half], found[half], other))
+
     ends = intervals.around(answer, found, moved)
-    width = float((ends[:, 1] - ends[:, 0]).mean())
-    metrics = {"width": width, "correction": moved} | (
-        {"coverage": float(inside)} if half.any() and not half.all() else {}
-    )
-    return rows.assign(**dict(zip(ENDS, ends.T, strict=True))), metrics
+    metrics = {"width": float((ends[:, 1] - ends[:, 0]).mean()), "correction": moved}
+    return rows.assign(**dict(zip(ENDS, ends.T, strict=True))), metrics | _coverage(spec, rows, inside)
+
+
+def _coverage(spec: ProjectSpec, rows: DataFrame, covered: Callable[[np.ndarray], float]) -> dict[str, float]:
+    """Return ``coverage`` of both halves of the units, each as `covered` finds it; nothing of a single unit."""
+    half = splits.units(spec, rows) % 2 == 0
+    if half.all() or not half.any():
+        return {}
+    return {"coverage": float(sum(covered(part) * part.mean() for part in (half, ~half)))}
 
 
 @step("fit the intervals on all rows")
 def write(spec: ProjectSpec, rows: DataFrame, folder: Path, sample: DataFrame, correction: float) -> ServedModel:
-    """Fit both ends on every row, and write them beside a served model.
+    """Fit both ends on every row, and write them beside a served model; of sets of classes the correction alone.
 
     Args:
         sample: rows on which served and trained form are compared, as in :func:`.export.export`.
@@ -89,6 +115,9 @@ def write(spec: ProjectSpec, rows: DataFrame, folder: Path, sample: DataFrame, c
     Raises:
         StackError: the served ends are not within ``gate.max_served_difference`` of the trained ones.
     """
+    if not tasks.of(spec).numeric:
+        replace(Contract.read(folder), interval=spec.interval, correction=correction).write(folder)
+        return ServedModel(folder)
     fitted, probes = fit(spec, rows), export.probes(spec, sample)
     for pipeline, end in zip(fitted, ENDS, strict=True):
         export.write_onnx(pipeline, spec, folder / f"{end}.onnx")

@@ -196,4 +196,4 @@ def test_a_column_has_another_name_than_an_end():
 def test_a_class_has_no_interval():
     with pytest.raises(StackError, match="interval") as error:
         spec_of(task="binary")
-    assert "of a regression or a forecast alone" in str(error.value)
+    assert "of a regression, a forecast or several classes" in str(error.value)

@@ -33,6 +33,18 @@ def window(**values) -> Window:
         ("the intervals hold what they should", {"measured": {"interval": 0.8, "coverage": 0.71}}, 20, "none"),
         ("the intervals hold too little", {"measured": {"interval": 0.8, "coverage": 0.69}}, 20, "notice"),
         ("the intervals hold too much", {"measured": {"interval": 0.8, "coverage": 0.91}}, 20, "notice"),
+        (
+            "sets of classes may hold more",
+            {"measured": {"interval": 0.8, "coverage": 0.95, "set_size": 1.0}},
+            20,
+            "none",
+        ),
+        (
+            "sets of classes hold too little",
+            {"measured": {"interval": 0.8, "coverage": 0.69, "set_size": 1.0}},
+            20,
+            "notice",
+        ),
         ("no interval has its outcome yet", {"measured": {"interval": 0.8}}, 20, "none"),
         ("the model says too much", {"bias": 0.05}, 20, "retrain"),
         ("the model says too little", {"bias": -0.05}, 20, "retrain"),

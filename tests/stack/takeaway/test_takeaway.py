@@ -121,7 +121,8 @@ def test_a_package_holds_what_its_code_imports_and_nothing_of_the_stack_s_tools(
     assert set(package.files) == {
         *("stack.core.errors", "stack.kit.packaged", "stack.takeaway.portable"),
         *(f"stack.serving.{name}" for name in ("served", "intervals", "reasons", "tensors", "words", "_compat")),
-        *(f"stack.specification.{name}" for name in ("calibration", "fields", "frames", "task", "tasks")),
+        *(f"stack.specification.{name}" for name in ("calibration", "class_sets", "classification")),
+        *(f"stack.specification.{name}" for name in ("fields", "frames", "task", "tasks")),
         *("projects.flights.features", "projects.flights.source"),
     }
     assert package.requirements == {"numpy", "pandas", "tzdata"}
