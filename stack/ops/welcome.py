@@ -30,7 +30,9 @@ def addresses(settings: Settings) -> dict[str, str]:
         "features": settings.address("portal") + "/features/",
         "data checks": settings.address("portal") + "/docs/",
     }
-    if not settings.read_only:
+    if settings.read_only:
+        del front["Prefect"]  # its pages want the key
+    else:
         front["Prefect"] = sign_in(settings)
     if lan.wanted(settings):
         front["other machines"] = settings.through_gateway("portal", lan.address(settings)) + "/"
