@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up demo join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras example run ingest train sweep promote rollback approve refuse canary pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up demo join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras packages example run ingest train sweep promote rollback approve refuse canary pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ check: setup ## Say what is wrong with a project, in seconds and before anything
 extras: setup ## Install packages that few projects need: LightGBM and XGBoost as candidates of the search (NAME=boosters)
 	@$(call require,NAME,name the extra: make extras NAME=boosters)
 	@.venv/bin/python -m stack.ops.bootstrap $(call argument,NAME)
+
+packages: setup ## Lock the packages of a project's own requirements.txt (PROJECT)
+	@$(STACK) packages $(call argument,PROJECT)
 
 example: ## Install the data of the examples, then run one: titanic, housing, insurance, bikes, weather (NAME=titanic)
 	@$(PYTHON) -m stack.ops.bootstrap --examples

@@ -59,12 +59,15 @@ def fit(project: str, cutoff: datetime, rows: str, data_revision: str, code_vers
 
 def train_here(project: Project, frame: DataFrame, cutoff: datetime, data_revision: str, code_version: str) -> str:
     """Search, evaluate on the holdout, refit and register the challenger; return its version."""
-    from stack.promotion import challengers
+    from stack.promotion import apart, challengers
+    from stack.training import packages
     from stack.training.training import TrainingSet
 
-    data = TrainingSet(frame, cutoff, data_revision, code_version)
+    data, log = TrainingSet(frame, cutoff, data_revision, code_version), get_run_logger()
+    if own := packages.installed(project.settings, project.spec.folder, log.info):
+        return str(apart.run("train", project, data, own, log.info)["version"])
     with fitters(project.settings) as workers:
-        return challengers.train(project, data, get_run_logger().info, workers).version
+        return challengers.train(project, data, log.info, workers).version
 
 
 def train_remotely(project: Project, frame: DataFrame, cutoff: datetime) -> str | None:

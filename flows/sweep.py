@@ -20,6 +20,8 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
         trials: until so many are done; those of an earlier sweep of the same data count.
         cutoff: labels known later are not used; the project's "now" when omitted.
     """
+    from stack.promotion import apart
+    from stack.training import packages
     from stack.training import sweep as sweeps
     from stack.training.training import TrainingSet
 
@@ -27,8 +29,13 @@ def sweep(project: str, trials: int = 50, cutoff: datetime | None = None) -> str
     cutoff = instant(opened, cutoff)
     frame = training_set(opened, cutoff)
     data = TrainingSet(frame, cutoff, opened.lake.revision(), code.version())
-    with fitters(opened.settings) as workers:
-        result = sweeps.sweep(opened, data, trials=trials, workers=workers, report=log.info)
-    log.info("best: %s", result.best)
-    log.info("page: %s/reports/%s/%s", opened.settings.link("portal"), project, result.page.name)
-    return result.page.name
+    if own := packages.installed(opened.settings, opened.spec.folder, log.info):
+        done = apart.run("sweep", opened, data, own, log.info, trials=trials)
+        best, page = done["best"], str(done["page"])
+    else:
+        with fitters(opened.settings) as workers:
+            result = sweeps.sweep(opened, data, trials=trials, workers=workers, report=log.info)
+        best, page = result.best, result.page.name
+    log.info("best: %s", best)
+    log.info("page: %s/reports/%s/%s", opened.settings.link("portal"), project, page)
+    return page

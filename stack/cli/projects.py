@@ -102,6 +102,15 @@ def check(project: str) -> None:
 
 
 @project_command
+def packages(project: str) -> None:
+    """Lock the packages of projects/PROJECT/requirements.txt, which its trainings have and nothing else."""
+    from stack.training import packages as own
+
+    folder = opened(project).spec.folder
+    click.echo(f"wrote {own.lock(folder)}; the next training of {project} installs: {', '.join(own.pins(folder))}")
+
+
+@project_command
 def catalog(project: str) -> None:
     """List every data set of PROJECT: where it is stored, its version, rows and time span."""
     import httpx

@@ -12,7 +12,7 @@ from stack.core.version import version as stated
 
 DIRTY = "-dirty"
 """Ends the version of a checkout that differs from its commit."""
-KINDS = (".py", ".yaml")
+KINDS = (".py", ".yaml", ".lock")
 """Suffixes of the files that decide the outcome of a training."""
 KEPT = "files"
 """Folder beside a run's recipe, with the files that no commit has."""

@@ -200,4 +200,11 @@ def _own(name: str, noun: str) -> ModuleType | None:
     except ModuleNotFoundError as error:
         if error.name and module.startswith(error.name):
             return None
+        if (settings().projects / name / "requirements.txt").is_file():
+            raise StackError(
+                f"projects/{name}/{noun}.py",
+                found=f"an import of {error.name} that trainings alone can do",
+                expected="packages of requirements.txt imported inside of the functions that use them",
+                todo="move the import into the function",
+            ) from None
         raise

@@ -14,6 +14,7 @@ from stack.core.errors import StackError
 from stack.core.settings import ROOT, settings
 from stack.reproduce import rebuild
 from stack.specification import specs
+from stack.training import packages
 
 FORMER = {"stack.ops.bootstrap": "stack.bootstrap", "stack.reproduce.rebuild": "stack.rebuild"}
 """Module -> its name in the commits of release 0.1."""
@@ -28,6 +29,8 @@ class Checkout:
     python: Path
     workspace: Path | None = None
     """Where it finds the projects, if not in the folder."""
+    packages: Path | None = None
+    """Folder with the packages that the project brings along."""
 
     def run(self, words: list[str], environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         """Run a module of the checkout and report its output line by line; a StackError holds the last lines."""
@@ -38,7 +41,7 @@ class Checkout:
         process = subprocess.Popen(
             [str(self.python), "-m", module, *words[1:]],
             cwd=self.folder,
-            env={**environ, "PYTHONPATH": str(self.folder), **own},
+            env={**environ, "PYTHONPATH": os.pathsep.join(map(str, filter(None, (self.folder, self.packages)))), **own},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -78,7 +81,10 @@ def recorded(
         StackError: no commit has that code, or its packages cannot be installed.
     """
     own = settings().workspace
-    here, commit = Checkout(ROOT, Path(sys.executable), own), recipe["code_version"].removesuffix(code.DIRTY)
+    commit, project = recipe["code_version"].removesuffix(code.DIRTY), Path("projects", recipe["project"])
+    here = Checkout(
+        ROOT, Path(sys.executable), own, packages.installed(settings(), own / project, report, recorded=True)
+    )
     if as_it_is or is_of_this_code(recipe):
         report(f"code of this checkout{', as it is' if as_it_is else ''}; recorded: {recipe['code_version'][:12]}")
         yield here
@@ -97,7 +103,9 @@ def recorded(
             extra = "onnxmltools" in recipe["packages"]
             words = ["stack.ops.bootstrap", *["--examples"] * examples, *["--boosters"] * extra]
             Checkout(folder, here.python).run(words, os.environ, report)
-        yield Checkout(folder, folder / ".venv/bin/python" if off else here.python, workspace)
+        python = folder / ".venv/bin/python" if off else here.python
+        installed = packages.installed(settings(), (workspace or folder) / project, report, recorded=True)
+        yield Checkout(folder, python, workspace, installed)
 
 
 @contextmanager

@@ -64,7 +64,8 @@ def export(pipeline: Pipeline, spec: ProjectSpec, folder: Path, sample: DataFram
         f"served form of {spec.name}",
         found="; ".join(problems),
         expected=f"predictions within {spec.gate.max_served_difference:.0e} of the trained pipeline",
-        todo="use estimators that skl2onnx converts, or types that stack/serving/_compat.py trusts",
+        todo="use estimators that skl2onnx converts; for another one, register a converter in model.py "
+        "(skl2onnx.update_registered_converter)",
     )
 
 

@@ -24,7 +24,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.serving import _compat as serving_compat
-from stack.training import _compat, trees
+from stack.training import _compat, packages, trees
 from stack.training.evaluation import Scorer
 from stack.training.search import TrialResult
 
@@ -44,7 +44,7 @@ class Tracker:
     """
 
     def __init__(self, project: Project, tags: Mapping[str, str]) -> None:
-        self._url, self._name = project.settings.mlflow_url, project.name
+        self._url, self._name, self._folder = project.settings.mlflow_url, project.name, project.spec.folder
         self._tags = {**tags, HOST: socket.gethostname()}
         self._client = mlflow.MlflowClient(self._url)
         self._parent = ""
@@ -110,6 +110,8 @@ class Tracker:
             tags: set on the version, beside the tags of the training.
         """
         requirements = (*REQUIREMENTS, *trees.PACKAGES.get(_compat.package(pipeline[-1]), ()))
+        own = packages.pins(self._folder)
+        trusted = _compat.trusted_types(pipeline[-1]) + packages.untrusted(self._folder, pipeline)
         method = "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
         with _compat.tracking_at(self._url):
             logged = mlflow.sklearn.log_model(
@@ -117,11 +119,12 @@ class Tracker:
                 name=MODEL,
                 run_id=self._parent,
                 serialization_format="skops",
-                skops_trusted_types=serving_compat.trusted_types() + _compat.trusted_types(pipeline[-1]),
+                skops_trusted_types=[*dict.fromkeys(serving_compat.trusted_types() + trusted)],
                 signature=mlflow.models.infer_signature(example, getattr(pipeline, method)(example)),
                 pyfunc_predict_fn=method,
                 # What `mlflow models serve` needs; without the list MLflow loads the model again to find out.
-                pip_requirements=[f"{name}=={installed(name)}" for name in requirements],
+                pip_requirements=[f"{name}=={installed(name)}" for name in requirements]
+                + [f"{name}=={pin}" for name, pin in own.items()],
             )
             version = mlflow.register_model(logged.model_uri, self._name, tags={**self._tags, **tags})
         return str(version.version)

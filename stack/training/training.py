@@ -24,7 +24,7 @@ from stack.registry.registry import METRICS
 from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
-from stack.training import backtest, candidates, dependence, evaluation, intervals, splits, trees
+from stack.training import backtest, candidates, dependence, evaluation, intervals, packages, splits, trees
 from stack.training.calibration import Calibration
 from stack.training.evaluation import Scorer
 from stack.training.export import export
@@ -273,6 +273,7 @@ def _write_recipe(
         "uncommitted": uncommitted,  # None where git is not available
         "python": platform.python_version(),
         "packages": {name: installed(name) for name in (*PACKAGES, *trees.PACKAGES.get(best.candidate, ()))},
+        "own_packages": packages.pins(spec.folder),
     }
     folder.mkdir()
     (folder / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n")
