@@ -81,10 +81,10 @@ function triangle(ctx, x, y, ink) {
 }
 
 function start() {
-  for (const place of document.querySelectorAll(".charts[data-source]:empty")) show(place);
+  for (const place of document.querySelectorAll(".charts[data-source]:empty")) drawIn(place);
 }
 
-function show(place) {
+function drawIn(place) {
   const data = JSON.parse(document.getElementById(place.dataset.source).textContent);
   const plots = [];
   let following = false;
