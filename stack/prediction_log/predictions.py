@@ -77,7 +77,7 @@ class PredictionLog:
         In the same commit new ones enter the outbox of the sinks that want them: all answers, or `scheduled` ones.
         """
         rows = [_row(self.spec, prediction) for prediction in answered]
-        sinks = [sink.name for sink in self.spec.publish if scheduled or sink.when == "each"]
+        sinks = [sink for sink in self.spec.publish if scheduled or sink.when == "each"]
         if not rows:
             return
         with engine(self._database).begin() as connection:
@@ -86,7 +86,9 @@ class PredictionLog:
                 return
             ids = {*connection.execute(insert_new(connection, predictions).returning(predictions.c.id), rows).scalars()}
             new = messages.messages(self.spec, [row for row in rows if row["id"] in ids])
-            outbox.add(connection, self.spec.name, sinks, new, answered[0].answered_at.astimezone(UTC))
+            whole, now = messages.whole(self.spec, new), answered[0].answered_at.astimezone(UTC)
+            for sink in sinks:
+                outbox.add(connection, self.spec.name, sink.name, whole if sink.whole_forecasts else new, now)
 
     def read(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until], in the order they were asked.

@@ -3,7 +3,7 @@
 An answer enters in the transaction that logs it, so that an acknowledged one is never lost.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, func, insert, select, tuple_
 from stack.core.database import engine, in_utc, outbox
 
 Message = dict[str, Any]
-"""An answer as a receiver gets it: :func:`stack.publishing.messages.columns`; instants as ISO 8601."""
+"""An answer as a receiver gets it: :func:`stack.publishing.messages.columns`, of a forecast perhaps with its steps;
+instants as ISO 8601."""
 Key = tuple[str, str]
 """Project and name of the sink."""
 
@@ -27,10 +28,10 @@ class Waiting:
     """The oldest one's instant, on the wall clock."""
 
 
-def add(connection: Connection, project: str, sinks: Iterable[str], messages: list[Message], now: datetime) -> None:
-    """Add answers for each of the sinks, in their order, within a transaction."""
-    for sink in sinks:
-        rows = [{"project": project, "sink": sink, "message": message, "waits_since": now} for message in messages]
+def add(connection: Connection, project: str, sink: str, messages: list[Message], now: datetime) -> None:
+    """Add answers for a sink, in their order, within a transaction."""
+    rows = [{"project": project, "sink": sink, "message": message, "waits_since": now} for message in messages]
+    if rows:
         connection.execute(insert(outbox), rows)
 
 

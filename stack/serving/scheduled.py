@@ -48,9 +48,11 @@ def answer(project: Project, until: datetime) -> int:
     requests = requests.sort_values("asked_at", kind="stable")
     requests = requests.assign(prediction_id=prediction_ids(project.spec, requests["event_id"].astype(str)))
     answered, version = 0, project.registry.require_champion()
+    steps = project.spec.forecast.steps if project.spec.forecast else 1
+    size = MAX_ROWS - MAX_ROWS % steps  # a forecast is published as a whole
     with loaded(project.settings, version) as model:
-        for start in range(0, len(requests), MAX_ROWS):
-            part = requests.iloc[start : start + MAX_ROWS]
+        for start in range(0, len(requests), size):
+            part = requests.iloc[start : start + size]
             new = part[~part["prediction_id"].isin([*project.log.asked_at(part["prediction_id"].tolist())])]
             if len(new):
                 project.log.write([*predict(project, version, model, new)], scheduled=True)

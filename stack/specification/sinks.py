@@ -1,6 +1,6 @@
 """The section ``publish`` of a project's specification: where answers go, a class for each kind of sink."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, model_validator
 
@@ -10,6 +10,9 @@ from stack.specification.sections import Spec
 
 class SinkSection(Spec):
     """What every kind of sink has. A value may hold ``${NAME}``, which stands for the key NAME of ``.env``."""
+
+    whole_forecasts: ClassVar[bool] = False
+    """Whether a forecast is one answer with all of its steps, and not an answer a step."""
 
     name: str = Field("", pattern=r"^[a-z0-9_-]*$")
     """Tells sinks of a project apart; the kind when left out. A sink with a new name starts with new answers."""
@@ -26,7 +29,12 @@ class SinkSection(Spec):
 
 
 class Mqtt(SinkSection, Broker):
-    """An MQTT broker: each answer is the retained state of a topic, a sensor of Home Assistant appears by itself."""
+    """An MQTT broker: each answer is the retained state of a topic, a sensor of Home Assistant appears by itself.
+
+    A forecast is one state: the next step's, with all steps in the attribute `forecast`.
+    """
+
+    whole_forecasts = True
 
     kind: Literal["mqtt"]
     prefix: str = Field("homelab", pattern=r"^[^+#\s]+$")
@@ -44,7 +52,12 @@ class Mqtt(SinkSection, Broker):
 
 
 class Webhook(SinkSection):
-    """A URL: each answer is posted as a JSON object, its id in the header `Idempotency-Key`. 2xx acknowledges it."""
+    """A URL: each answer is posted as a JSON object, its id in the header `Idempotency-Key`. 2xx acknowledges it.
+
+    A forecast is one object: the next step's, with all steps in the field `forecast`.
+    """
+
+    whole_forecasts = True
 
     kind: Literal["webhook"]
     url: Url = Field(pattern=r"^https?://|^\$\{")

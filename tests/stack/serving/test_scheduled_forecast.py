@@ -12,6 +12,7 @@ import pytest
 from stack.core.settings import Settings
 from stack.features import features
 from stack.project import Project
+from stack.publishing import outbox
 from stack.serving import scheduled
 from stack.specification import specs
 
@@ -25,6 +26,7 @@ SPEC = {
     "source": {"path": "heat.csv"},
     "forecast": {"every": "1h", "steps": 3},
     "schedules": {"predict": "20 * * * *"},
+    "publish": [{"kind": "mqtt", "host": "broker"}, {"kind": "file", "path": "all.csv"}],
     "columns": {
         "room": {"type": "string", "role": "key", "example": "hall"},
         "at": {"type": "datetime", "role": "time", "example": "2024-05-01T00:00:00Z"},
@@ -89,3 +91,22 @@ def test_a_forecast_is_made_once_for_an_instant_and_anew_for_the_next(project):
     assert scheduled.answer(project, AT) == 6
     assert scheduled.answer(project, AT) == 0
     assert scheduled.answer(project, AT + HOUR) == 6
+
+
+def test_a_forecast_is_published_as_one_message_and_as_rows_of_a_file(project, monkeypatch):
+    monkeypatch.setattr(scheduled, "MAX_ROWS", 4)  # no batch ends within a forecast
+    scheduled.answer(project, AT)
+    sent = {
+        sink: [*outbox.oldest(project.settings.state_database, ("heat", sink), 99).values()]
+        for sink in ("mqtt", "file")
+    }
+    assert [message["room"] for message in sent["mqtt"]] == ["hall", "attic"]
+    for message in sent["mqtt"]:
+        steps = message["forecast"]
+        assert [datetime.fromisoformat(step["at"]) for step in steps] == TARGETS
+        assert steps[0] == {name: message[name] for name in ("at", "prediction", "prediction_id")}
+    assert [message["room"] for message in sent["file"]] == ["hall"] * 3 + ["attic"] * 3
+    assert [message["prediction_id"] for message in sent["file"]] == [
+        step["prediction_id"] for message in sent["mqtt"] for step in message["forecast"]
+    ]
+    assert "forecast" not in sent["file"][0]
