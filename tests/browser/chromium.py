@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from tests.polling import PATIENCE_SECONDS
 
@@ -33,6 +43,17 @@ class Seen:
     errors: list[str] = field(default_factory=list)
     width: int = 0
     """Pixels that the page takes; more than the window has: it is to be scrolled sideways."""
+
+
+class Hand:
+    """Clicks for a person, and counts."""
+
+    clicks = 0
+
+    def click(self, place: Locator) -> None:
+        """Click once."""
+        self.clicks += 1
+        place.click()
 
 
 @contextmanager

@@ -2,34 +2,21 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from stack.core import migrations, settings
 from stack.core.settings import Settings
 from tests.browser.chromium import EXECUTABLE, chromium
 from tests.polling import PATIENCE_SECONDS
 from tests.services.portal.conftest import REPORT
-from tests.stacks import Service, own_environment
+from tests.stacks import Service
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"needs {EXECUTABLE}"),
 ]
 WAIT = PATIENCE_SECONDS * 1000
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    """The portal of a stack of which nothing else runs."""
-    own = settings.load(own_environment(tmp_path), Path("/dev/null"))
-    migrations.upgrade(own.state_database)
-    healthy = lambda: httpx.get(f"{own.portal_url}/", trust_env=False).is_success  # noqa: E731
-    with Service(own, "portal", healthy) as started:
-        yield started
 
 
 @pytest.fixture
