@@ -20,11 +20,12 @@ from services.portal import access, processes
 from services.portal.access import Done
 from services.portal.jobs import Job
 from services.portal.portal import Portal, portal_of
+from services.portal.wishes import LABELS, reworded, worded
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 
-WISHES = ("target", "time", "known", "keys", "group", "task", "zone", "keep", "ahead", "steps", "table", "sensor")
-"""Fields of the form that are options of ``stack new``."""
+WISHES = tuple(option for option in LABELS if option not in ("from", "name"))
+"""Fields of the form that are options of ``stack new``, beside its name and place."""
 PREVIEW = "stack.authoring.scaffold.preview"
 LOOK_SECONDS = 600.0
 """Time limit of a look at a table, which may be large."""
@@ -36,7 +37,7 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 async def page(request: Request) -> Response:
     """Ask for a table."""
     portal = portal_of(request)
-    return portal.page("new_project.html", writable=os.access(portal.settings.projects, os.W_OK))
+    return portal.page("new_project.html", labels=LABELS, writable=os.access(portal.settings.projects, os.W_OK))
 
 
 async def look(request: Request) -> Response:
@@ -50,8 +51,10 @@ async def look(request: Request) -> Response:
         name = _text(form, "name") or _name_of(given)
         found = await _preview(portal, name, given, _wishes(form))
     except StackError as error:
-        return portal.page("acted.html", 409, error=error)
-    return portal.page("looked.html", name=name, place=given, found=found, wishes=_wishes(form))
+        return portal.page("acted.html", 409, error=reworded(error))
+    found["notes"] = [worded(note) for note in found["notes"]]
+    found["columns"] = [column | {"why": worded(column["why"])} for column in found["columns"]]
+    return portal.page("looked.html", name=name, place=given, found=found, wishes=_wishes(form), labels=LABELS)
 
 
 @access.action("new project")

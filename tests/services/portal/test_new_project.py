@@ -69,13 +69,15 @@ def test_what_is_corrected_holds(client):
         ("empty.csv", "", {}, "empty.csv"),
         ("a.csv", TABLE, {"name": "No Name"}, "lower-case"),
         ("a.csv", TABLE, {"name": "flights"}, "choose another name"),
-        ("a.csv", TABLE, {"target": "nothing"}, "TARGET"),
+        ("a.csv", TABLE, {"target": "nothing"}, "“Predict”"),
+        ("a.csv", TABLE, {"zone": "Mars/Olympus"}, "“Time zone”"),
         ("../../x.csv", "<script>alert(1)</script>\n1\n", {}, "found"),
     ],
 )
 def test_what_cannot_be_learnt_from_says_why(client, stack, name, content, wishes, shown):
     answer = look(client, name, content, **wishes)
     assert answer.status_code == 409 and shown in answer.text and "<script>" not in answer.text
+    assert str(stack.home) not in answer.text
     assert all(path.is_relative_to(stack.home / "uploads") for path in stack.home.rglob("*.csv"))
 
 
