@@ -71,14 +71,14 @@ def run(name: str, now: datetime, report: Callable[[str], None], *, every_row: b
         every_row: refuse a row for quarantine, as of a project that is written from these rows.
     """
     report("check: project.yaml and its rows")
-    for finding in check.findings(name, now):
+    tables: dict[str, pd.DataFrame] = {}
+    for finding in check.findings(name, now, tables):
         raise finding
     spec = specs.load(name)
     try:
         with TemporaryDirectory() as home:
-            return _run(
-                Project(Settings(home=Path(home), workspace=settings().workspace), spec), now, report, every_row
-            )
+            own = Settings(home=Path(home), workspace=settings().workspace)
+            return _run(Project(own, spec), now, report, every_row, tables)
     except StackError:
         raise
     except Exception as error:
@@ -95,13 +95,20 @@ def run(name: str, now: datetime, report: Callable[[str], None], *, every_row: b
         ) from error
 
 
-def _run(project: Project, now: datetime, report: Callable[[str], None], every_row: bool) -> Outcome:
+def _run(
+    project: Project,
+    now: datetime,
+    report: Callable[[str], None],
+    every_row: bool,
+    read: dict[str, pd.DataFrame],
+) -> Outcome:
     from stack.features import datasets, feature_tables, features
     from stack.training import splits
     from stack.validation import validation
 
     spec, since, until = project.spec, project.spec.clock.start, project.spec.clock.first_now or now
-    tables = dict(project.source.fetch(since, until))
+    tables = dict(read or project.source.fetch(since, until))
+    read.clear()  # of many rows, few are looked at from here on
     if not spec.has("checks"):  # those that a person has written may count the rows of a day
         tables = {name: _latest(spec, frame, spec.tables[name].available_at) for name, frame in tables.items()}
     for name, table in spec.tables.items():

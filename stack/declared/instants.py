@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,15 @@ def parse(values: Series[Any], written: str | None) -> Series[Any]:
     if pd.api.types.is_datetime64_any_dtype(values):
         return values
     form = written or "ISO8601"
-    texts = values.astype("string").astype(object)
-    present = texts.dropna()
-    zoned = bool(len(present)) and bool(present.str.contains(ZONED).all())
+    texts = values if pd.api.types.infer_dtype(values) == "string" else values.astype("string").astype(object)
+    zoned = names_zones(texts.dropna())
     return pd.to_datetime(texts.where(values.notna(), None), format=form, utc=zoned)
+
+
+def names_zones(texts: Series[str]) -> bool:
+    """Return whether each of the texts ends with a zone, and there is one."""
+    # Nearly always the first text answers for all.
+    return len(texts) > 0 and bool(re.search(ZONED, texts.iloc[0])) and bool(texts.str.contains(ZONED).all())
 
 
 def in_utc(values: Series[Any], zone: str) -> Series[Any]:

@@ -203,7 +203,10 @@ def _booleans(values: Series[Any]) -> Series[Any]:
 
 
 def _texts(values: Series[Any]) -> Series[Any]:
-    return values.astype(object).map(_text).where(values.notna(), None)
+    written = values.astype(object)
+    if pd.api.types.infer_dtype(values) != "string":  # else there is nothing to write
+        written = written.map(_text)
+    return written.where(values.notna(), None)
 
 
 def _text(value: Any) -> str:

@@ -37,14 +37,14 @@ def means(
     spans = {name: window if isinstance(window, tuple) else (window, 0) for name, window in windows.items()}
     longest = max(length + ago for length, ago in spans.values())
     names = [f"{key}_{name}_{window}" for name in ("rows", *columns) for window in windows]
-    rows = rows[rows[key].notna()]
     seen = rows["available_at"].dt.as_unit("us").dt.floor(tick) + tick
-    ticks = _ticks(seen, since, until, tick, longest)
+    keyed = rows[key].notna()
+    ticks = _ticks(seen[keyed], since, until, tick, longest)
     if ticks.empty:
         return _frame(rows[key].iloc[:0], ticks, {name: np.empty(0, dtype=np.float32) for name in names}, key)
     span = pd.date_range(ticks[0] - longest * tick, ticks[-1], freq=tick, unit="us")
-    near = (seen >= span[0]) & (seen <= span[-1])
-    groups = rows[near].groupby([seen[near], key])
+    near = keyed & (seen >= span[0]) & (seen <= span[-1])
+    groups = rows.loc[near, [key, *columns]].groupby([seen[near], key])
     counts = {"rows": groups.size()} | {name: groups[name].count() for name in columns}
     sums = counts | {name: groups[name].sum() for name in columns}
     tables = {}

@@ -15,16 +15,19 @@ from stack.core.settings import ROOT, settings
 from stack.specification import specs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stack.promotion.leaks import Leak
 
 __all__ = ["findings", "leaks"]
 
 
-def findings(name: str, now: datetime) -> list[StackError]:
+def findings(name: str, now: datetime, read: dict[str, pd.DataFrame] | None = None) -> list[StackError]:
     """Return everything that is wrong with a project, its paths relative to the workspace; nothing when it may run.
 
     Args:
         now: end of the first window of a project on the wall clock.
+        read: receives the tables of that window, so that they need not be read again.
 
     Raises:
         StackError: there is no such project.
@@ -37,7 +40,7 @@ def findings(name: str, now: datetime) -> list[StackError]:
     if spec is not None and not code_errors:
         from stack.authoring.check import data
 
-        errors += data.findings(spec, now)
+        errors += data.findings(spec, now, {} if read is None else read)
     errors += code_errors
     places = [error.where.replace(f"{settings().workspace}/", "").replace(f"{ROOT}/", "") for error in errors]
     return [

@@ -25,18 +25,23 @@ LOCALIZE = 'give a time column the zone of the data: .dt.tz_localize("Europe/Ber
 MODULES: dict[str, Callable[[str], Any]] = {"source": contract.source, "features": contract.features}
 
 
-def findings(spec: ProjectSpec, now: datetime) -> list[StackError]:
-    """Return what is wrong with the rows of the first window, which ends now on the wall clock, and their features."""
+def findings(spec: ProjectSpec, now: datetime, read: Tables) -> list[StackError]:
+    """Return what is wrong with the rows of the first window, which ends now on the wall clock, and their features.
+
+    `read` receives the tables of the window, where they are not only a part of it.
+    """
     since, until = spec.clock.start, spec.clock.first_now or now
     with suppress(Exception):  # what is wrong with it, fetch() shows
         if isinstance(source := contract.source(spec.name), contract.SplitSource):
             until = next(iter(source.split(since, until)), until)
+    whole = until == (spec.clock.first_now or now)
     try:
         tables = _run(spec, "source", "fetch", since, until)
         if not isinstance(tables, Mapping):
             return [_wrong_type(_place(spec, "source", "fetch()"), tables, "a dict of table -> frame")]
         if errors := list(_tables(spec, dict(tables))):
             return errors
+        read.update(tables if whole else {})
         if isinstance(spec.source, Push) and not any(map(len, tables.values())):
             return []  # nothing has been pushed yet
         # As in the lake, rows of a snapshot are available from the end of their batch on.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
-from stack.declared.instants import ZONED, in_utc
+from stack.declared.instants import in_utc, names_zones
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
 
@@ -129,12 +129,13 @@ def _is_taken(name: str) -> bool:
 
 
 def _column(values: pd.Series, source: str, name: str) -> Column:
-    present = values.dropna()
+    absent = values.isna()
+    present = values[~absent]
     facts: dict[str, Any] = {
-        "missing": float(values.isna().mean()),
+        "missing": float(absent.mean()),
         "distinct": int(present.nunique()),
         "present": len(present),
-        "decimal": pd.api.types.is_float_dtype(present) and not values.isna().any(),
+        "decimal": pd.api.types.is_float_dtype(present) and not absent.any(),
     }
     if present.empty:
         return Column(source, name, "empty", **facts)
@@ -161,15 +162,16 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
         unique = distinct == len(present) and distinct > FEW
         counted = whole and unique and int(present.max() - present.min()) == len(present) - 1
         return "id" if counted else "integer" if whole else "number"
-    texts = present.astype(str)
+    texts = present if pd.api.types.infer_dtype(present) == "string" else present.astype(str)
     if texts.head(50).str.contains(DATES).mean() >= 0.99 and _instants(texts, _format(texts)).notna().mean() > 0.99:
         return "datetime"
     # More than MANY of a word each, and seen again, are what a row belongs to.
     many = distinct > max(FEW, len(present) / 2) or distinct > MANY
-    if many or texts.str.len().mean() > LONG_TEXT:
-        if texts.iloc[:: max(1, len(texts) // READ)].str.count(r"\w+").mean() >= WORDS:
+    some = texts.iloc[:: max(1, len(texts) // READ)]
+    if many or some.str.len().mean() > LONG_TEXT:
+        if some.str.count(r"\w+").mean() >= WORDS:
             return "text"
-        return "name" if texts.str.contains(" ").mean() > 0.5 else "id"
+        return "name" if some.str.contains(" ").mean() > 0.5 else "id"
     return "string"
 
 
@@ -201,7 +203,7 @@ def _format(values: pd.Series) -> str | None:
 def _zoned(present: pd.Series) -> bool:
     if pd.api.types.is_datetime64_any_dtype(present):
         return isinstance(present.dtype, pd.DatetimeTZDtype)
-    return bool(present.astype(str).str.contains(ZONED).all())
+    return names_zones(present.astype(str))
 
 
 def _plain(value: Any) -> Any:

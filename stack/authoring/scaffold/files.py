@@ -5,7 +5,6 @@ import csv
 import gzip
 import re
 from dataclasses import dataclass, field
-from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +18,8 @@ from stack.specification import frames
 SEPARATORS = ",;\t|"
 SNIFFED = 200
 """Lines by which a separator is detected."""
+CHUNK = 2**20
+"""Characters of a file that are read at a time."""
 SAMPLE = 20_000
 """Rows by which the writing of numbers is detected."""
 LEAST = 20
@@ -98,7 +99,7 @@ def require_rows(table: pd.DataFrame, place: str) -> None:
 
 def has_unit(values: pd.Series) -> bool:
     """Return whether texts are numbers with a sign of currency, a percent sign or a unit."""
-    texts = values.dropna().astype(str).str.strip().head(1000)
+    texts = values.dropna().head(1000).astype(str).str.strip()
     return len(texts) > 0 and bool(texts.str.fullmatch(WITH_UNIT).mean() > 0.95)
 
 
@@ -126,14 +127,20 @@ def _read_csv(file: Path, options: dict[str, Any]) -> pd.DataFrame:
 
 def _decoded(file: Path) -> tuple[str, list[str]]:
     """Return the encoding (UTF-16 by its mark, UTF-8, else that of Windows in western Europe) and the first lines."""
-    content = file.read_bytes()
-    content = gzip.decompress(content) if file.suffix == ".gz" else content
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    opened = gzip.open if file.suffix == ".gz" else open
+    with opened(file, "rb") as content:
+        marked = content.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if marked else "utf-8"
     try:
-        text = content.decode(encoding)
+        with opened(file, "rt", encoding=encoding, newline="") as text:
+            lines = list(islice(text, SNIFFED))
+            while text.read(CHUNK):  # a character of another encoding may be anywhere
+                pass
     except UnicodeDecodeError:
-        encoding, text = "cp1252", content.decode("cp1252", errors="replace")
-    return encoding, list(islice(StringIO(text.removeprefix("\ufeff")), SNIFFED))
+        encoding = "cp1252"
+        with opened(file, "rt", encoding=encoding, errors="replace", newline="") as text:
+            lines = list(islice(text, SNIFFED))
+    return encoding, [lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else []
 
 
 def _separator(lines: list[str]) -> str:

@@ -32,10 +32,10 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
     given, asked = choices, wishes.task == "forecast"
     if not asked and (wishes.task or choices.classes):
         return choices
-    single = replace(choices, keys=[])
-    if not wishes.keys and distance(table, single):  # one series needs no key
-        choices = replace(single, row_key=[choices.time] if choices.time else [])
-    every = distance(table, choices)
+    at = choices.time.instants(table, choices.zone) if choices.time else None
+    every = distance(table, at, choices.keys)
+    if not wishes.keys and (single := distance(table, at, [])):  # one series needs no key
+        every, choices = single, replace(choices, keys=[], row_key=[choices.time] if choices.time else [])
     ahead = [named(columns, name.strip(), "AHEAD") for name in (wishes.ahead or "").split(",") if name.strip()]
     others = [column for column in choices.features if column not in choices.keys]
     if not every or choices.span < LEAST:
@@ -66,17 +66,21 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
     )
 
 
-def distance(table: pd.DataFrame, choices: Choices) -> timedelta | None:
-    """Return how far apart the values of a series are; None where they are not at regular instants of a day."""
-    if choices.time is None:
+def distance(table: pd.DataFrame, at: pd.Series | None, keys: list[Column]) -> timedelta | None:
+    """Return how far apart the values of a series are; None where they are not at regular instants of a day.
+
+    Args:
+        at: instant of each row; None of a table without time.
+        keys: what has a series of its own.
+    """
+    if at is None:
         return None
-    keys = [column.source for column in choices.keys]
-    at = choices.time.instants(table, choices.zone)
-    rows = table[keys].assign(at=at).sort_values([*keys, "at"])
-    if rows.duplicated([*keys, "at"]).mean() > 1 - REGULAR:
+    number = table.groupby([column.source for column in keys], sort=False).ngroup() if keys else 0
+    rows = pd.DataFrame({"at": at}).assign(series=number).sort_values(["series", "at"])
+    repeated = rows.duplicated()
+    if repeated.mean() > 1 - REGULAR:
         return None
-    rows = rows.drop_duplicates([*keys, "at"])
-    apart = (rows.groupby(keys, sort=False)["at"] if keys else rows["at"]).diff().dropna()
+    apart = rows[~repeated].groupby("series", sort=False)["at"].diff().dropna()
     if apart.empty:
         return None
     every = pd.Timedelta(np.median(apart.to_numpy().astype("timedelta64[us]").astype(np.int64)), unit="us")
