@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -26,6 +27,8 @@ from stack.core.errors import StackError
 USER = "x-stack-user"
 """Header of the gateway with the name of the login or token."""
 HERE = "this machine"
+MAX_NAME = 100
+"""Letters of the name of a caller."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -68,6 +71,11 @@ def action(name: str) -> Callable[[Callable[[Request], Awaitable[Done]]], Handle
             except StackError as error:
                 await _record(portal, Action(caller(request), project, name, {}, f"failed: {error}", _now()))
                 return portal.page("acted.html", HTTPStatus.CONFLICT, error=error)
+            except HTTPException:  # nothing was done
+                raise
+            except Exception as error:
+                await _record(portal, Action(caller(request), project, name, {}, f"failed: {error!r}", _now()))
+                raise
             parameters = done.parameters or {}
             await _record(
                 portal, Action(caller(request), done.project or project, name, parameters, done.outcome, _now())
@@ -93,9 +101,14 @@ def may_act(portal: Portal, request: Request) -> bool:
 
 def caller(request: Request) -> str:
     """Return who sends a request: the login at the gateway and its address, or this machine."""
-    user = unquote(request.headers.get(USER, ""))
-    address = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    user = _plain(unquote(request.headers.get(USER, "")))
+    address = _plain(request.headers.get("x-forwarded-for", "").rpartition(",")[2])
     return f"{user} at {address}" if user and address else user or HERE
+
+
+def _plain(text: str) -> str:
+    """Return a name of one short line."""
+    return "".join(filter(str.isprintable, text))[:MAX_NAME].strip()
 
 
 async def check(request: Request) -> Response:

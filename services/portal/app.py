@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from services.measured import Measured
 from services.portal import follow, headers, sampler, watch
+from services.portal.limits import Limits
 from services.portal.pages import (
     actions,
     alarms,
@@ -94,7 +95,11 @@ def build(settings: Settings) -> Starlette:
 
     return Starlette(
         lifespan=lifespan,
-        middleware=[Middleware(Measured, own_page=True), Middleware(BaseHTTPMiddleware, dispatch=headers.add)],
+        middleware=[
+            Middleware(Measured, own_page=True),
+            Middleware(BaseHTTPMiddleware, dispatch=headers.add),
+            Middleware(Limits, settings=settings),
+        ],
         routes=[
             *(route for page in PAGES for route in page.ROUTES),
             Mount("/features/static", StaticFiles(directory=features.SWAGGER_UI, check_dir=False)),

@@ -67,6 +67,11 @@ def sources(settings: Settings) -> dict[str, Path]:
     return {source: path for source, path in files.items() if path.is_file()}
 
 
+def text(path: Path) -> str:
+    """Return the text of a document; of a project's README of another encoding, what can be read of it."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def images() -> dict[str, Path]:
     """Return the pictures of the documents, path in a checkout -> file."""
     return {f"docs/{path.name}": path for path in (ROOT / "docs").glob("*.png")}
@@ -84,7 +89,7 @@ def entries(files: Mapping[str, Path]) -> list[Entry]:
 
 
 def _entry(source: str, path: Path) -> Entry:
-    beginning = "\n\n".join(path.read_text().split("\n\n")[:2])
+    beginning = "\n\n".join(text(path).split("\n\n")[:2])
     tokens = _parse(beginning)
     first, *_ = *_sections(source, tokens), Section(1, source, "", ())
     summary = re.split(r"(?<=[.?!]) (?=[A-Z`])", first.blocks[0])[0] if first.blocks else ""
@@ -98,7 +103,7 @@ def read(files: Mapping[str, Path], source: str) -> Document:
 
 @lru_cache(maxsize=256)
 def _rendered(source: str, path: Path, _changed: int, linked: tuple[str, ...]) -> Document:
-    tokens = _parse(path.read_text())
+    tokens = _parse(text(path))
     addresses = {name: address(name) for name in linked}
     for token in tokens:
         if style := token.attrs.pop("style", None):
@@ -135,7 +140,10 @@ def _follow(source: str, addresses: Mapping[str, str], tokens: Sequence[Token]) 
 
 def _target(source: str, addresses: Mapping[str, str], href: str) -> str:
     """Return where a link leads in the portal; empty when it has no page of it."""
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+    except ValueError:  # brackets that are no IPv6 address
+        return ""
     if parts.scheme or parts.netloc:
         return href
     fragment = f"#{parts.fragment}" if parts.fragment else ""

@@ -24,6 +24,11 @@ def instant(value: datetime | str | None) -> str:
     return (parsed.astimezone(UTC) if parsed.tzinfo else parsed).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def whole(text: str, most: int) -> int:
+    """Read a number without a sign, as addresses and forms have it; 0 where the text is none, `most` at most."""
+    return min(int(text), most) if text.isdecimal() and len(text) <= len(str(most)) else most * text.isdecimal()
+
+
 def number(value: float | None) -> str:
     """Format a score."""
     return "-" if value is None else f"{value:.4f}"

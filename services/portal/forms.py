@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import floor, isfinite, log10
 from typing import Any
 
+from services.portal.formats import whole
 from stack.specification import forecasts
 from stack.specification.request import RequestField
 from stack.specification.specs import ProjectSpec
@@ -50,8 +51,7 @@ def row(spec: ProjectSpec, form: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: _value(spec.request[name], str(form.get(name, "")).strip()) for name in _asked(spec)}
     if not spec.forecast or not (known := forecasts.inputs(spec)):
         return values
-    text = str(form.get(STEPS, ""))
-    count = min(int(text), spec.forecast.steps) if text.isdigit() and int(text) else spec.forecast.steps
+    count = whole(str(form.get(STEPS, "")), spec.forecast.steps) or spec.forecast.steps
     step = {name: values[name] for name in known}
     return {name: values[name] for name in forecasts.keys(spec)} | {STEPS: [step] * count}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -77,7 +78,7 @@ class Jobs:
     async def _run(self, job: Job) -> None:
         code = 0
         for command in job.commands:
-            job.lines.append(f"$ stack {' '.join(command)}")
+            job.lines.append(f"$ stack {shlex.join(command)}")
             code = await self._one(job, command)
             if code:
                 break

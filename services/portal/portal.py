@@ -48,6 +48,8 @@ class Portal:
     templates: Environment
     jobs: Jobs
     tickets: Tickets
+    followed: int = 0
+    """Pages that browsers follow by events."""
 
     @classmethod
     def of(cls, settings: Settings) -> Portal:

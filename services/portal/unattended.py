@@ -42,7 +42,7 @@ def start(settings: Settings, *words: str, caller: str, environment: Mapping[str
     file = unattended.log(settings)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as log:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "stack.ops.unattended", *words],
             cwd=ROOT,
             env=environ | {unattended.CALLER: caller},
@@ -51,3 +51,4 @@ def start(settings: Settings, *words: str, caller: str, environment: Mapping[str
             stderr=log,
             start_new_session=True,
         )
+    unattended.begin(settings, words, process.pid)

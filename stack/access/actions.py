@@ -29,7 +29,8 @@ class Action:
 
 def record(url: str, action: Action) -> None:
     """Add an action to the audit in the database at `url`."""
-    row = {**vars(action), "parameters": dict(action.parameters), "at": action.at.astimezone(UTC)}
+    outcome = action.outcome.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL's texts hold none
+    row = {**vars(action), "parameters": dict(action.parameters), "outcome": outcome, "at": action.at.astimezone(UTC)}
     with database.engine(url).begin() as connection:
         connection.execute(insert(database.actions).values(row))
 

@@ -135,6 +135,7 @@ class Settings(BaseSettings):
     alert_urls: Secret = Field("", description="Apprise URLs, separated by commas, that alarms go to.")
     keep_days: int = Field(90, ge=1, description="Days that runs, reports, answers, checks and quarantine are kept.")
     unload_minutes: int = Field(30, ge=0, description="Minutes until unused tools leave memory; 0: they never do.")
+    upload_megabytes: int = Field(2_000, ge=1, description="Largest table that is uploaded in the browser, in MB.")
     backup_folder: Path = Field(ROOT / "backups", description="Folder of the daily backups, best on another disk.")
     backup_daily: int = Field(7, ge=0, description="Days whose last backup is kept; 0: no backup is made by itself.")
     backup_weekly: int = Field(4, ge=0, description="Weeks whose last backup is kept.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,10 @@ class Progress(BaseModel):
     @property
     def running(self) -> bool:
         """Whether it is at work; False also where its process has been killed."""
-        return self.state == "running" and psutil.pid_exists(self.pid)
+        try:
+            return self.state == "running" and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
 
 def path(stack: Settings) -> Path:
@@ -57,6 +60,17 @@ def read(stack: Settings) -> Progress | None:
         return Progress.model_validate_json(path(stack).read_text())
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def begin(stack: Settings, words: Sequence[str], pid: int) -> Progress:
+    """Say that a process has been started for a task, before it can say so itself: a second one is refused."""
+    progress = Progress(title=_title(words), pid=pid, began=datetime.now(UTC))
+    files.write(path(stack), progress.model_dump_json(indent=1), mode=0o600)
+    return progress
+
+
+def _title(words: Sequence[str]) -> str:
+    return " ".join([*words[:1], *(Path(word).name for word in words[1:])])
 
 
 def restart(stack: Settings, report: Report) -> None:
@@ -128,9 +142,8 @@ def _record(stack: Settings, progress: Progress, caller: str) -> None:
 def main(words: list[str]) -> int:
     """Do the task that the words of the command name."""
     caller, stack = os.environ.pop(CALLER, ""), settings()
-    if words[:1] == ["restore"]:
-        return run(stack, f"restore {Path(words[1]).name}", partial(restore, stack, Path(words[1])), caller)
-    return run(stack, "restart", partial(restart, stack), caller)
+    task = partial(restore, stack, Path(words[1])) if words[0] == "restore" else partial(restart, stack)
+    return run(stack, _title(words), task, caller)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,10 @@ class Place(NamedTuple):
     def read(cls, text: str) -> Self:
         """Return the place that a text names; ValueError where it names none."""
         asked_at, _, name = text.partition("~")
-        return cls(in_utc(datetime.fromisoformat(asked_at)), name)
+        try:
+            return cls(in_utc(datetime.fromisoformat(asked_at)), name)
+        except OverflowError as error:  # the first hours of year 1, or the last of 9999, are of another year in UTC
+            raise ValueError(str(error)) from None
 
     def __str__(self) -> str:
         return f"{self.asked_at.replace(tzinfo=None).isoformat()}~{self.id}"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from stack.core.errors import StackError
 from stack.specification.sections import Spec
 from stack.specification.yaml_errors import IN_PLAIN_TEXT
 
@@ -24,6 +25,13 @@ def _hides_password(url: str) -> str:
     if password := PASSWORD.search(url):
         _is_reference(password[1])
     return url
+
+
+def require_no_password(place: str) -> None:
+    """Refuse the address of a new project's rows that holds a password, without repeating it."""
+    if PASSWORD.search(place):
+        todo = "put the address into .env, as SALES_DB=postgresql://..., and say FROM=SALES_DB"
+        raise StackError("FROM", found="a password", expected="an address without one", todo=todo)
 
 
 Secret = Annotated[str, AfterValidator(_is_reference)]

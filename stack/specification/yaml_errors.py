@@ -15,6 +15,10 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Loc = tuple[int | str, ...]
 FOLLOWS = "follows"
 """Type of an error of a section that is made of another one, which is wrong."""
+MAX_DEPTH, MAX_VALUES = 40, 100_000
+"""Of a file, with what its aliases stand for: deeper ones end the process within libyaml, larger ones never end."""
+UNREADABLE = (ValueError, LookupError, AttributeError)
+"""What PyYAML raises for a scalar that is none of its type, as the date 2024-02-30."""
 IN_PLAIN_TEXT = "in_plain_text"
 """Type of the error of a secret that stands in project.yaml, which no message repeats."""
 
@@ -22,7 +26,9 @@ IN_PLAIN_TEXT = "in_plain_text"
 def read(path: Path) -> Any:
     """Parse a YAML file; a StackError names the line that is no YAML."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # a safe one
+        text = path.read_text(encoding="utf-8")
+        _require_small(text, path)
+        return yaml.load(text, Loader=LOADER)  # noqa: S506  # a safe one
     except UnicodeDecodeError as error:
         raise StackError(str(path), found=str(error), expected="UTF-8", todo="save the file as UTF-8") from None
     except yaml.YAMLError as error:
@@ -33,6 +39,29 @@ def read(path: Path) -> Any:
             expected="YAML",
             todo="fix the line, or the one above it",
         ) from None
+    except UNREADABLE as error:
+        todo = "put the value in quotes, or correct it"
+        raise StackError(str(path), found=str(error), expected="dates and numbers that there are", todo=todo) from None
+
+
+def _require_small(text: str, path: Path) -> None:
+    """Refuse nesting and aliases beyond what a specification needs, before anything is made of them."""
+    open_values, sizes = [0], dict[str | None, int]()
+    names: list[str | None] = []
+    for event in yaml.parse(text, Loader=LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_values.append(1)
+            names.append(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            sizes[names.pop()] = size = open_values.pop()
+            open_values[-1] += size
+        elif isinstance(event, yaml.AliasEvent):
+            open_values[-1] += sizes.get(event.anchor, MAX_VALUES + 1 if event.anchor in names else 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            open_values[-1] += 1
+        if len(names) > MAX_DEPTH or open_values[-1] > MAX_VALUES:
+            expected = f"at most {MAX_VALUES:,} values, aliases resolved, in {MAX_DEPTH} levels"
+            raise StackError(str(path), found="more", expected=expected, todo="leave the aliases out, or some levels")
 
 
 def explain(model: type[BaseModel], error: ValidationError, path: Path) -> dict[Loc, StackError]:

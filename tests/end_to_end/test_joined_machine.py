@@ -73,6 +73,7 @@ def second(first: Machine, key: str, tmp_path_factory: pytest.TempPathFactory) -
     """The stack that has joined: it has another Prefect key, and knows the first one's gateway and key alone."""
     url = first.settings.through_gateway("portal", "127.0.0.1")
     own = own_environment(tmp_path_factory.mktemp("second"))
+    own |= {"STACK_PREFECT_KEY": "key-of-the-second", "STACK_ACCESS_KEY": "access-key-of-the-second"}
     machine = Machine(own | {"STACK_PROFILES": "scale", "STACK_JOIN_URL": url, "STACK_JOIN_KEY": key})
     try:
         machine.stack("join", "--url", url, JOIN_KEY=key)

@@ -20,7 +20,14 @@ ARCHIVES = "stack-*.tar.gz"
 
 def archives(settings: Settings) -> list[Path]:
     """Return the archives in the folder of backups, the newest first."""
-    return sorted(settings.backup_folder.glob(ARCHIVES), key=lambda path: path.stat().st_mtime, reverse=True)
+    return sorted(filter(Path.is_file, settings.backup_folder.glob(ARCHIVES)), key=_written, reverse=True)
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another backup has just replaced it
+        return 0.0
 
 
 def archive(settings: Settings, name: str) -> Path:

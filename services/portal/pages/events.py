@@ -16,9 +16,12 @@ from starlette.routing import Route, Router
 from starlette.types import Message
 
 from services.portal.pages import catalog, home, project
+from services.portal.portal import portal_of
 
 SECONDS = 3.0
 """Between two looks at what a page shows."""
+MOST = 40
+"""Pages that are followed at once: each is made anew at every look."""
 SHARE = 10
 """A page that takes long is looked at less often: this many times as long passes until the next look."""
 PAGES = Router([*home.ROUTES, *project.ROUTES, *catalog.ROUTES])
@@ -27,6 +30,8 @@ PAGES = Router([*home.ROUTES, *project.ROUTES, *catalog.ROUTES])
 
 async def events(request: Request) -> Response:
     """Send the page named by the query, and again whenever it has changed, until the browser leaves."""
+    if portal_of(request).followed >= MOST:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST} pages are followed already")
     page = await rendered(request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(news(request, page), media_type="text/event-stream", headers=headers)
@@ -34,17 +39,20 @@ async def events(request: Request) -> Response:
 
 async def news(request: Request, page: str) -> AsyncIterator[str]:
     """Yield an event with the page as it is, and one for each change of it."""
-    yield event(page)
-    spent = 0.0
-    while True:
-        await asyncio.sleep(max(SECONDS, SHARE * spent))
-        began = monotonic()
-        try:
+    portal, spent = portal_of(request), 0.0
+    portal.followed += 1
+    try:
+        yield event(page)
+        while True:
+            await asyncio.sleep(max(SECONDS, SHARE * spent))
+            began = monotonic()
             now = await rendered(request)
-        except HTTPException:  # the project has been removed
-            return
-        yield event(now) if now != page else ": nothing new\n\n"
-        page, spent = now, monotonic() - began
+            yield event(now) if now != page else ": nothing new\n\n"
+            page, spent = now, monotonic() - began
+    except HTTPException:  # the project has been removed
+        return
+    finally:
+        portal.followed -= 1
 
 
 def event(page: str) -> str:

@@ -48,7 +48,7 @@ def _all(settings: Settings) -> list[Entry]:
 def _found(settings: Settings, query: str) -> list[Hit]:
     """Search the documents; only those whose text has all words are rendered."""
     files, words = documents.sources(settings), document_search.words(query)
-    texts = {source: path.read_text().lower() for source, path in files.items()}
+    texts = {source: documents.text(path).lower() for source, path in files.items()}
     candidates = [source for source, text in texts.items() if all(word in text for word in words)]
     return document_search.search((documents.read(files, source) for source in candidates), query)
 

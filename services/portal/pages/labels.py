@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from services.portal import access, answers, labelling, predictions
 from services.portal.access import Done
+from services.portal.formats import whole
 from services.portal.portal import Portal, of_project
 from stack.access import actions
 from stack.access.actions import Action
@@ -49,8 +50,7 @@ class Question:
 async def labels(request: Request) -> Response:
     """Show a page of the queue, and the last labels that were given."""
     portal, name = of_project(request)
-    number = request.query_params.get("page", "")
-    first = (max(int(number), 1) - 1 if number.isdigit() else 0) * SHOWN
+    first = (max(whole(request.query_params.get("page", ""), QUEUED), 1) - 1) * SHOWN
     try:
         project = Project.open(name, portal.settings)
         rows = await asyncio.to_thread(_queue, project)
@@ -134,7 +134,7 @@ async def upload(request: Request) -> Done:
     """Record the outcomes in a CSV file."""
     portal, name = of_project(request)
     spec, length = specs.load(name), request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > MAX_BYTES:
+    if not length or whole(length, MAX_BYTES + 1) > MAX_BYTES:
         found = f"{length or 'an unknown number of'} bytes"
         raise StackError("the file", found=found, expected=f"at most {MAX_BYTES:,}")
     file = (await request.form()).get("file")

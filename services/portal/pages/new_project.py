@@ -23,6 +23,7 @@ from services.portal.portal import Portal, portal_of
 from services.portal.wishes import LABELS, reworded, worded
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.specification import addresses
 
 WISHES = tuple(option for option in LABELS if option not in ("from", "name"))
 """Fields of the form that are options of ``stack new``, beside its name and place."""
@@ -48,6 +49,7 @@ async def look(request: Request) -> Response:
     form = await request.form(max_files=1, max_fields=40)
     try:
         given = await _place(portal.settings, form)
+        addresses.require_no_password(given)
         name = _text(form, "name") or _name_of(given)
         found = await _preview(portal, name, given, _wishes(form))
     except StackError as error:
@@ -66,8 +68,9 @@ async def make(request: Request) -> Done:
     wishes = _wishes(form)
     if portal.jobs.running(name):
         raise StackError(f"project {name}", found="it is being made", expected="one at a time")
-    options = [part for key, value in wishes.items() for part in (f"--{key}", value)]
-    commands = [["new", name, "--from", place, *options], ["run", name]]
+    addresses.require_no_password(place)  # others would see it in the list of processes, and the audit
+    options = [f"--{key}={value}" for key, value in {"from": place, **wishes}.items()]
+    commands = [["new", *options, "--", name], ["run", "--", name]]
     job = portal.jobs.start(Job(f"Make {name} and run it", name, commands))
     return Done(f"{name} is being made", project=name, parameters={"from": place, **wishes}, job=job.id)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -37,6 +37,8 @@ FIELDS = 4
 """Request fields in the list; the page of one prediction has all."""
 DAYS = {"91": "last quarter", "366": "last year"}
 """How many days the charts have, as the address has it -> how they are called."""
+LAST_DAY = date.max - timedelta(days=1)
+"""After which there is another day."""
 UNREADABLE = (KeyError, TypeError, ValueError)
 
 
@@ -157,7 +159,7 @@ async def _one(request: Request) -> tuple[ProjectSpec, Logged]:
 def _page(portal: Portal, name: str, query: QueryParams, keep: Keep | None) -> logged.Page:
     day = before = None
     with suppress(ValueError):
-        day = datetime.combine(date.fromisoformat(query.get("day", "")), time(), UTC)
+        day = datetime.combine(min(date.fromisoformat(query.get("day", "")), LAST_DAY), time(), UTC)
     with suppress(ValueError):
         before = Place.read(query.get("before", ""))
     return logged.page(portal.settings.state_database, name, SHOWN, day=day, before=before, keep=keep)

@@ -37,7 +37,7 @@ async def page(request: Request) -> Response:
         possible=unattended.possible(),
         settings=settings,
         later=later,
-        archives=[(file.name, file.stat()) for file in files],
+        archives=[(file.name, file.stat()) for file in files if file.exists()],
         record=await asyncio.to_thread(scheduled.read, settings),
         progress=await asyncio.to_thread(tasks.read, settings),
         lan=lan.wanted(settings),

@@ -3,16 +3,23 @@
 
 const KEY = "stack-key";
 
-// The link that `make up` prints has the key behind #, which is not sent to the server. It stays in this browser.
-if (location.hash.startsWith("#key=")) {
-  localStorage.setItem(KEY, decodeURIComponent(location.hash.slice(5)));
-  history.replaceState(null, "", location.pathname + location.search);
+// Behind the gateway, which adds the key itself, the browser has sent its login.
+function authorization(key = localStorage.getItem(KEY)) {
+  return key && location.protocol === "http:" ? { Authorization: `Basic ${btoa(key)}` } : {};
 }
 
-// Behind the gateway, which adds the key itself, the browser has sent its login.
-function authorization() {
-  const key = localStorage.getItem(KEY);
-  return key && location.protocol === "http:" ? { Authorization: `Basic ${btoa(key)}` } : {};
+// Keeps a key in this browser, if it is that of the stack: a link from elsewhere may hold another one.
+async function signIn(key) {
+  const answer = await fetch("/sign-in", { method: "POST", headers: authorization(key) });
+  if (answer.ok) localStorage.setItem(KEY, key);
+  return answer.ok;
+}
+
+// The link that `make up` prints has the key behind #, which is not sent to the server.
+if (location.hash.startsWith("#key=")) {
+  const key = location.hash.slice(5);
+  history.replaceState(null, "", location.pathname + location.search);
+  signIn(decodeURIComponent(key));
 }
 
 document.addEventListener("htmx:configRequest", (event) => {
@@ -22,10 +29,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 document.addEventListener("submit", async (event) => {
   if (event.target.id !== "sign-in") return;
   event.preventDefault();
-  localStorage.setItem(KEY, new FormData(event.target).get("key").trim());
-  const answer = await fetch("/sign-in", { method: "POST", headers: authorization() });
-  if (answer.ok) return location.replace("/");
-  localStorage.removeItem(KEY);
+  if (await signIn(new FormData(event.target).get("key").trim())) return location.replace("/");
   document.getElementById("signed").textContent = "This is not the key of this stack.";
 });
 

@@ -17,7 +17,7 @@ from stack.core import secrets
 from stack.core.errors import StackError
 from stack.sources import AVAILABLE_AT, Query
 from stack.sources.home_assistant import END
-from stack.specification.addresses import PASSWORD
+from stack.specification.addresses import require_no_password
 from stack.specification.sources import Source
 
 DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite", "mssql", "oracle")
@@ -55,9 +55,8 @@ def of(place: str, folder: Path, wishes: Wishes, now: datetime) -> Origin:
     address = secrets.resolve(f"${{{place}}}", "FROM") if in_env else place
     if "://" not in address:
         return _on_this_machine(Path(address).expanduser(), folder, now)
-    if not in_env and PASSWORD.search(address):
-        todo = "put the address into .env, as SALES_DB=postgresql://..., and say FROM=SALES_DB"
-        raise StackError("FROM", found="a password", expected="an address without one", todo=todo)
+    if not in_env:
+        require_no_password(address)
     section = _section(address, f"${{{place}}}" if in_env else place, wishes)
     name = section.get("table") or section.get("url") or section["path"]
     return Origin(str(name), *_read(section, folder, now))

@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import subprocess
 import sys
@@ -46,10 +47,13 @@ def stack(home, tmp_path, monkeypatch):
 def started(monkeypatch):
     """The commands of processes that would outlive the portal."""
     commands = []
-    popen = SimpleNamespace(
-        Popen=lambda command, **options: commands.append((command, options)), DEVNULL=subprocess.DEVNULL
-    )
-    monkeypatch.setattr("services.portal.unattended.subprocess", popen)
+
+    def popen(command, **options):
+        commands.append((command, options))
+        return SimpleNamespace(pid=os.getpid())
+
+    fake = SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL)
+    monkeypatch.setattr("services.portal.unattended.subprocess", fake)
     return commands
 
 
@@ -147,11 +151,15 @@ def test_a_restore_wants_the_name_typed_in_and_outlives_the_portal(stack, portal
     assert command == [sys.executable, "-m", "stack.ops.unattended", "restore", str(stack.backup_folder / ARCHIVE)]
     assert options["start_new_session"] and options["env"]["STACK_HOME"] == str(stack.home)
     assert not any(key.startswith("SUPERVISOR_") for key in options["env"])
+    for path, form in (("restore", {"archive": ARCHIVE, "typed": ARCHIVE}), ("restart", {})):
+        assert "at work" in post(client, stack, path, **form).text
+    assert len(started) == 1
 
 
 def test_a_restart_takes_up_what_the_file_says(stack, portal, started):
     client = portal(stack.model_copy(update={"alert_urls": "ntfy://old"}))
     post(client, stack, "restart")
+    unattended.path(stack).unlink()
     post(client, stack, "alarms", url="ntfy://new", replace="yes")
     post(client, stack, "restart")
     assert [options["env"].get("STACK_ALERT_URLS") for _, options in started] == ["ntfy://old", None]

@@ -1,13 +1,17 @@
 """What is done while the portal is stopped: the stack runs again whatever comes of it, unless its state is gone."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from stack.core import migrations
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.ops import archive, runtimes, unattended, versions
+from tests.polling import eventually
 
 
 class FakeRuntime:
@@ -78,7 +82,9 @@ def test_a_stack_whose_state_is_gone_is_not_started_empty(stack, monkeypatch):
 
 def test_a_killed_task_is_not_taken_for_one_at_work(stack, monkeypatch):
     migrations.upgrade(stack.state_database)
-    monkeypatch.setattr(unattended, "psutil", SimpleNamespace(pid_exists=lambda pid: False))
+    ended = subprocess.Popen([sys.executable, "-c", ""])  # nobody has asked for its exit code: a zombie
+    monkeypatch.setattr(unattended, "os", SimpleNamespace(getpid=lambda: ended.pid))
+    eventually(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
     during = []
     assert unattended.run(stack, "restart", lambda report: during.append(unattended.read(stack)), "me") == 0
     assert [(progress.state, progress.running) for progress in during] == [("running", False)]
