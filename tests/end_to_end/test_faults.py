@@ -71,7 +71,8 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
     """A stack of its own, as its servers are killed."""
     folder = tmp_path_factory.mktemp("faulty")
     python = checkouts.make(folder, AGES)
-    environ = checkouts.environment(folder, os.environ | own_environment(folder / "var"))
+    own = own_environment(folder / "var") | {"STACK_WORKSPACE": str(folder)}
+    environ = checkouts.environment(folder, os.environ | own)
     command = [str(python), "-m", "stack"]
     try:
         subprocess.run([*command, "up", "--no-pipeline"], env=environ, cwd=folder, check=True, timeout=600)
