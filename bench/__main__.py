@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import growth, history, idle, join, processes, projects, serving, shadow, swap
+from bench import growth, guard, history, idle, join, processes, projects, serving, shadow, swap
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
@@ -31,6 +31,7 @@ def main() -> int:
     with TemporaryDirectory(prefix="bench-") as home, stack(Path(home)) as (running, rows):
         rows += step("idle", idle.measure, running)
         rows += step("serving", serving.compare, running, spec)
+        rows += step("guard", guard.compare, running, spec)
         rows += step("swaps", lambda: swap.under_load(running, spec).rows())
     with projects.small() as one:
         rows += step("roll-out", shadow.compare, one)

@@ -200,7 +200,7 @@ def onnx_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
         artifacts.fetch(settings, Project(settings, spec).registry.require_champion(), form)
         port = free_port()
         command = [sys.executable, "-m", "bench.onnx_server", str(form), str(port)]
-        with _running(command, os.environ, settings.logs / "onnx-server.log", f"http://127.0.0.1:{port}/ping"):
+        with running(command, os.environ, settings.logs / "onnx-server.log", f"http://127.0.0.1:{port}/ping"):
             yield f"http://127.0.0.1:{port}/predict"
 
 
@@ -219,12 +219,12 @@ def mlflow_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
         # MLflow refuses skops files otherwise, as their allow-list lies beside the model; this one is ours.
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
     }
-    with _running(command, environ, settings.logs / "mlflow-models-serve.log", f"http://127.0.0.1:{port}/ping"):
+    with running(command, environ, settings.logs / "mlflow-models-serve.log", f"http://127.0.0.1:{port}/ping"):
         yield f"http://127.0.0.1:{port}/invocations"
 
 
 @contextmanager
-def _running(command: list[str], environ: Mapping[str, str], log: Path, ready: str) -> Iterator[None]:
+def running(command: list[str], environ: Mapping[str, str], log: Path, ready: str) -> Iterator[None]:
     """Run a server, from its first answer to the end of the context."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
