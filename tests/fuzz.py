@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,13 +21,13 @@ import hypothesis
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, strategies
+from requests.structures import CaseInsensitiveDict
 from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
-from starlette.routing import Mount, Route
 
 from bench.__main__ import stack
-from services.portal import app as portal
 from stack.core.settings import Settings
+from tests import fuzz_portal
 from tests.polling import PATIENCE_SECONDS
 
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)
@@ -71,45 +72,35 @@ def fuzz(settings: Settings, *, cases: int, seed: int) -> Account:
     Hypothesis sends fewer to a route that has no more different requests; further rounds make up for them.
     """
     account = Account()
-    routes = list(operations(settings))
-    with requests.Session() as session:
+    with ExitStack() as running, requests.Session() as session:
+        folder = running.enter_context(tempfile.TemporaryDirectory(prefix="fuzz-portal-"))
+        portal = running.enter_context(fuzz_portal.served(settings, Path(folder)))
+        routes = list(operations(settings, portal))
         session.trust_env = False
         while (left := cases - account.answers.total()) > 0:
-            for url, operation in routes:
+            for url, operation, login in routes:
+                session.headers = CaseInsensitiveDict(login)
                 _send(account, session, url, operation, max(2, left // len(routes)), seed)
             seed += 1_000_000
     return account
 
 
-def operations(settings: Settings) -> Iterator[tuple[str, APIOperation]]:
-    """Yield the routes of the prediction service, Feast's server and the portal, each with the service's URL."""
+def operations(settings: Settings, portal: Settings) -> Iterator[tuple[str, APIOperation, dict[str, str]]]:
+    """Yield the routes of the prediction service, Feast's server and a portal, with the service's URL and login."""
     documents = {
         settings.prediction_url: _document(f"{settings.prediction_url}/docs.json"),
         settings.features_url: _document(f"{settings.features_url}/openapi.json"),
-        settings.portal_url: portal_document(settings),
+        portal.address("portal"): fuzz_portal.document(portal),
     }
     for url, document in documents.items():
         for result in schemathesis.openapi.from_dict(document).get_all_operations():
             operation = result.ok()
             if operation.path not in WITHOUT_END:
-                yield url, operation
+                yield url, operation, portal.prefect_headers if url == portal.address("portal") else {}
 
 
 def _document(url: str) -> dict[str, Any]:
     return httpx.get(url, trust_env=False, timeout=PATIENCE_SECONDS).raise_for_status().json()
-
-
-def portal_document(settings: Settings) -> dict[str, Any]:
-    """Describe the portal's routes, which have no document of their own; none may answer with 500 or more."""
-    paths = {}
-    for route in portal.build(settings).routes:
-        assert isinstance(route, Route | Mount)
-        path = route.path if isinstance(route, Route) else f"{route.path}/{{path}}"
-        names = [name for name in ("project", "path") if f"{{{name}}}" in path]
-        place = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-        query = {"name": "q", "in": "query", "schema": {"type": "string"}}
-        paths[path] = {"get": {"parameters": [*place, query], "responses": {"200": {"description": "The page"}}}}
-    return {"openapi": "3.1.0", "info": {"title": "Portal", "version": "1"}, "paths": paths}
 
 
 def _send(

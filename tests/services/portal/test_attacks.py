@@ -9,6 +9,7 @@ from services.portal.pages import events
 from stack.access import actions
 from stack.core import migrations
 from stack.ops.runs import Runs
+from tests import fuzz_portal
 
 SAVE = "/projects/flights/settings/save"
 DEEP = "title: " + "[" * 90_000
@@ -135,3 +136,8 @@ def test_a_readme_of_any_content_is_shown(client, tmp_path, stack, monkeypatch):
 def test_more_pages_than_some_are_not_followed(client, monkeypatch):
     monkeypatch.setattr(events, "MOST", 0)
     assert client.get("/events", params={"page": "/"}).status_code == 503
+
+
+def test_every_action_is_fuzzed(stack):
+    posts = {route.path for route in build(stack).routes if "POST" in (getattr(route, "methods", None) or ())}
+    assert {fuzz_portal.plain(path) for path in posts} == {*fuzz_portal.FORMS}
