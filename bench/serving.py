@@ -224,12 +224,12 @@ def mlflow_serving(settings: Settings, spec: ProjectSpec) -> Iterator[str]:
 
 
 @contextmanager
-def running(command: list[str], environ: Mapping[str, str], log: Path, ready: str) -> Iterator[None]:
+def running(command: list[str], environ: Mapping[str, str], log: Path, ready: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server, from its first answer to the end of the context."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)
     try:
         wait(ready, process, log)
-        yield
+        yield process
     finally:
         stop(process)
