@@ -109,3 +109,10 @@ def test_a_script_in_a_generated_page_does_not_reach_the_key(page: Page, portal:
     assert page.title() == "denied"
     page.goto(f"{portal.address('portal')}/reports/")
     assert page.evaluate("localStorage.getItem('stack-key')") == "the-key"
+
+
+def test_a_link_with_a_wrong_key_changes_nothing(page: Page, portal: Settings) -> None:
+    with page.expect_response("**/sign-in") as answered:
+        page.goto(f"{portal.address('portal')}/help/#key=another")
+    assert answered.value.status == 401
+    assert page.evaluate("localStorage.getItem('stack-key')") == "the-key" and page.url.endswith("/help/")

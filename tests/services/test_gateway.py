@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from stack.access import passwords, tokens
+from stack.access import actions, passwords, tokens
 from stack.access.verifier import UNKNOWN_SECONDS
 from stack.core.settings import Settings
 from stack.ops import compose_file, lan, probe
@@ -205,6 +205,13 @@ def test_an_admin_token_of_all_projects_is_a_login(ask: Callable[..., httpx.Resp
     assert ask("portal", "/", headers=admin).status_code == 200
     assert ask("mlflow", experiments, "POST", json={"max_results": 1}, headers=admin).status_code == 200
     assert ask("portal", "/", headers=bearer(token(gateway, "flights", "admin"))).status_code == 403
+
+
+def test_nobody_acts_under_another_name(ask: Callable[..., httpx.Response], gateway: Settings) -> None:
+    forged = {"X-Stack-User": "somebody", "X-Forwarded-For": "192.0.2.1"}
+    answer = ask("portal", "/projects/flights/answer", "POST", auth=PEOPLE, headers=forged, data={"answer": "maybe"})
+    assert answer.status_code == 409
+    assert actions.entries(gateway.state_database, "flights")[-1].caller == f"{lan.USER} at 127.0.0.1"
 
 
 def test_good_callers_get_their_answers_while_others_guess(gateway: Settings, running: Settings) -> None:
