@@ -85,7 +85,7 @@ def build(settings: Settings) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Portal]]:
         async with portal.client:
             followers: list[follow.Follower] = [Publisher(settings), Subscriber(settings), PushedRows(settings)]
-            background = [watch.forever(settings, portal.client), sampler.forever(portal)]
+            background = [watch.forever(settings, portal.client), sampler.forever(portal), home.warm(portal)]
             tasks = [*map(asyncio.create_task, [*background, *map(follow.forever, followers)])]
             yield {"portal": portal}
             await portal.jobs.stop()

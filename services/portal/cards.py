@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.portal import report_index
+from services.portal import live_versions, report_index
 from services.portal.formats import titled
 from services.portal.report_index import Batches
 from stack.core.errors import StackError
@@ -13,6 +13,7 @@ from stack.core.settings import Settings
 from stack.project import Project
 from stack.promotion import decisions
 from stack.promotion.decisions import Entry
+from stack.registry import registry
 from stack.registry.registry import Version
 from stack.specification import example
 
@@ -71,7 +72,8 @@ def card(settings: Settings, name: str) -> Card:
             problems.append(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             return None
 
-    champion = read("champion", project.registry.champion)
+    live = live_versions.of(settings.mlflow_url)
+    champion = read("champion", live.aliased, project, registry.CHAMPION)
     return Card(
         name=name,
         title=project.spec.title,
@@ -79,7 +81,7 @@ def card(settings: Settings, name: str) -> Card:
         now=read("clock", project.clock.now),
         champion=_summary(settings, champion),
         has_none=champion is None and not any(problem.startswith("champion:") for problem in problems),
-        challenger=_summary(settings, read("challenger", project.registry.challenger)),
+        challenger=_summary(settings, read("challenger", live.aliased, project, registry.CHALLENGER)),
         decisions=(read("audit", decisions.entries, project, DECISIONS) or [])[::-1],
         report=next(report_index.reports(settings, name), None),
         quarantine=report_index.quarantined(settings, name),

@@ -56,8 +56,9 @@ async def measure(portal: Portal) -> list[Measurement]:
         "logged": partial(asyncio.to_thread, totals.rows, settings.state_database),
         "state": partial(asyncio.to_thread, disk.size, settings.home),
     }
-    read, read_slowly = await asyncio.gather(
-        portal.cache.read({"problems": partial(find, portal)} | quick, PATIENCE_SECONDS),
+    read, cards, read_slowly = await asyncio.gather(
+        portal.cache.read({"problems": partial(find, portal)}, PATIENCE_SECONDS),
+        portal.cards.read(quick, PATIENCE_SECONDS),
         portal.slow.read(slow, PATIENCE_SECONDS),
     )
     problems, logged, state = read["problems"], read_slowly["logged"], read_slowly["state"]
@@ -69,7 +70,7 @@ async def measure(portal: Portal) -> list[Measurement]:
     if isinstance(state, int):
         found.append(Measurement("stack_state_bytes", state))
     for name in names:
-        if isinstance(card_of := read[f"project {name}"], Card):
+        if isinstance(card_of := cards[f"project {name}"], Card):
             found += _of_project(settings, card_of)
         if isinstance(logged, dict):
             labels = {"project": name}

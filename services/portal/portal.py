@@ -43,6 +43,8 @@ class Portal:
     settings: Settings
     client: httpx.AsyncClient
     cache: Cache
+    cards: Cache
+    """Of what is shown at once, though it is of some minutes ago, until what is new has been read."""
     slow: Cache
     """Of what takes seconds and changes slowly."""
     templates: Environment
@@ -71,7 +73,7 @@ class Portal:
         # The proxies of the user's shell do not lead to the stack's own services.
         client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
         slow = Cache(fresh=600.0, stale=3600.0)
-        return cls(settings, client, Cache(), slow, templates, Jobs(settings), Tickets())
+        return cls(settings, client, Cache(), Cache(stale=600.0), slow, templates, Jobs(settings), Tickets())
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a template's page."""

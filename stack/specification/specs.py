@@ -210,11 +210,10 @@ def package(path: Path) -> str:
 @lru_cache(maxsize=256)
 def _package(path: Path, changed: int, size: int) -> str:
     """Read the key once for each state of the file, as it is needed often."""
-    try:
+    with suppress(StackError):
         raw = yaml_errors.read(path)
-    except StackError:
-        return ""
-    return str(raw.get("package") or "") if isinstance(raw, dict) else ""
+        return str(raw.get("package") or "") if isinstance(raw, dict) else ""
+    return ""
 
 
 def _packages() -> dict[str, str]:
@@ -262,6 +261,12 @@ def load(name: str) -> ProjectSpec:
 
 def read(path: Path) -> ProjectSpec:
     """Read and check a project.yaml, be its data installed or not. StackError names the file and the wrong key."""
+    state = path.stat()
+    return _read(path, state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, *_state: int) -> ProjectSpec:
     return parse(yaml_errors.read(path), path)
 
 
@@ -289,8 +294,6 @@ def instant(text: str) -> datetime:
 
 def end_of(text: str) -> datetime:
     """Return the end (UTC) of an ISO 8601 date, or else the :func:`instant` of the text."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return instant(text)
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
+    with suppress(ValueError):
+        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
+    return instant(text)

@@ -1,6 +1,7 @@
 """The home page: the states of the services, what is wrong, and a card for each project."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -29,10 +30,7 @@ async def home(request: Request) -> Response:
     queries: dict[str, Query] = {"problems": partial(find, portal), "awaiting": partial(_awaiting, portal)}
     queries["set up"] = partial(asyncio.to_thread, actions.happened, settings.state_database, SETTING_UP)
     queries |= {tool.title: partial(ask, portal.client, settings, tool) for tool in shown}
-    queries |= {f"project {name}": partial(asyncio.to_thread, card, settings, name) for name in names}
-    slow: dict[str, Query] = {f"recent {name}": partial(asyncio.to_thread, recent, settings, name) for name in names}
-    results, past = await asyncio.gather(portal.cache.read(queries), portal.slow.read(slow))
-    cards = [results[f"project {name}"] for name in names]
+    results, (cards, past) = await asyncio.gather(portal.cache.read(queries), _read(portal, names))
     return portal.page(
         "home.html",
         tools=[
@@ -41,7 +39,7 @@ async def home(request: Request) -> Response:
         ],
         names=names,
         cards=cards,
-        recent=[each if isinstance(each := past[f"recent {name}"], Recent) else None for name in names],
+        recent=[each if isinstance(each, Recent) else None for each in past],
         awaiting=results["awaiting"] if isinstance(results["awaiting"], set) else set(),
         problems=results["problems"] if isinstance(results["problems"], list) else None,
         first_start=results["set up"] is False and not (settings.alert_urls or settings.read_only),
@@ -54,6 +52,22 @@ async def home(request: Request) -> Response:
         prediction=outside(settings, "prediction", reached),
         curl=example.curl,
     )
+
+
+async def warm(portal: Portal) -> None:
+    """Read what the first visitor will ask for."""
+    await _read(portal, specs.names())
+
+
+async def _read(portal: Portal, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
+    """Return card and recent past of each project, as the caches have them."""
+    cards = {name: partial(asyncio.to_thread, card, portal.settings, name) for name in names}
+    past = {name: partial(asyncio.to_thread, recent, portal.settings, name) for name in names}
+    read = await asyncio.gather(
+        portal.cards.read({f"project {name}": query for name, query in cards.items()}),
+        portal.slow.read({f"recent {name}": query for name, query in past.items()}),
+    )
+    return [*read[0].values()], [*read[1].values()]
 
 
 async def _awaiting(portal: Portal) -> set[str]:

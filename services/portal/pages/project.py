@@ -36,19 +36,25 @@ async def project(request: Request) -> Response:
     """Show a project."""
     portal, name = of_project(request)
     reached = origin(request)
-    results = await portal.cache.read(
-        {
-            f"project {name}": partial(asyncio.to_thread, card, portal.settings, name),
-            f"history {name}": partial(asyncio.to_thread, _history, portal, name),
-            f"runs {name}": partial(asyncio.to_thread, _runs, portal, name),
-            f"canary {name}": partial(asyncio.to_thread, canary.read, portal, name),
-        }
+    cards, results = await asyncio.gather(
+        portal.cards.read(
+            {
+                f"project {name}": partial(asyncio.to_thread, card, portal.settings, name),
+                f"history {name}": partial(asyncio.to_thread, _history, portal, name),
+            }
+        ),
+        portal.cache.read(
+            {
+                f"runs {name}": partial(asyncio.to_thread, _runs, portal, name),
+                f"canary {name}": partial(asyncio.to_thread, canary.read, portal, name),
+            }
+        ),
     )
     return portal.page(
         "project.html",
         name=name,
-        card=results[f"project {name}"],
-        history=_or_none(results[f"history {name}"]),
+        card=cards[f"project {name}"],
+        history=_or_none(cards[f"history {name}"]),
         runs=results[f"runs {name}"],
         canary=results[f"canary {name}"],
         starts=STARTS,

@@ -18,7 +18,7 @@ from services.portal.links import Origin, outside
 from stack.core import migrations
 from stack.core.database import decisions, engine
 from stack.core.settings import Settings
-from stack.registry.registry import Registry
+from stack.registry import registry
 from stack.specification import example
 from tests.polling import PATIENCE_SECONDS, eventually
 
@@ -239,7 +239,7 @@ def test_links_follow_the_name_that_the_browser_used(home):
 
 
 def test_a_project_without_champion_offers_no_request(home, portal, monkeypatch):
-    monkeypatch.setattr(Registry, "champion", lambda _: None)
+    monkeypatch.setattr(registry, "aliases", lambda _: {})
     page = settled(portal(home), 'hx-post="/projects/flights/start/pipeline"')
     assert "/flights/predict" not in page
 
