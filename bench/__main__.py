@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import growth, guard, history, idle, join, processes, projects, serving, shadow, swap
+from bench import forecast, growth, guard, history, idle, join, processes, projects, serving, shadow, swap
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
@@ -35,6 +35,7 @@ def main() -> int:
         rows += step("swaps", lambda: swap.under_load(running, spec).rows())
     with projects.small() as one:
         rows += step("roll-out", shadow.compare, one)
+        rows += step("forecast", forecast.compare, one)
         rows += step("projects", projects.compare, one)
     rows += step("join", join.compare)
     rows += step("growth", growth.compare)

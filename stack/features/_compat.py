@@ -1,23 +1,26 @@
 """Where the feature rooms reach beneath Feast's public API, which is `FeatureStore` and the definition classes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from feast import FeatureStore, FeatureView
+from feast import FeatureStore, FeatureView, OnDemandFeatureView
 from feast.online_response import OnlineResponse
+from feast.types import Bool, Float64, Int64, String
 from feast.utils import _convert_arrow_to_proto
 
 SECOND = 1_000_000
+CASTS: dict[Any, Callable[[Any], Any]] = {Float64: float, Int64: int, String: str, Bool: bool}
+"""Type of a derived feature -> what its values become."""
 
 
 class Vector(NamedTuple):
     """One feature of the rows of an online response."""
 
     values: Sequence[Any]
-    """Feast's value messages; read one with :func:`value_of`."""
+    """None where one is null."""
     times: list[int]
     """Event times in microseconds since the epoch; 0 where nothing is known of the entity."""
 
@@ -59,9 +62,59 @@ def vectors(response: OnlineResponse) -> Mapping[str, Vector]:
     """
     proto = response.proto
     return {
-        name: Vector(result.values, [at.seconds * SECOND + at.nanos // 1000 for at in result.event_timestamps])
+        name: Vector(
+            [*map(value_of, result.values)], [at.seconds * SECOND + at.nanos // 1000 for at in result.event_timestamps]
+        )
         for name, result in zip(proto.metadata.feature_names.val, proto.results, strict=True)
     }
+
+
+def on_demand_views(store: FeatureStore, names: Sequence[str]) -> list[OnDemandFeatureView] | None:
+    """Return the on-demand views of these names, as the registry has them now; None where :func:`derive` takes not all.
+
+    Tool: Feast
+    Reach: FeatureStore.registry, and its cached list_on_demand_feature_views
+    Why: `list_on_demand_feature_views` of a store parses all of them at each call, which takes 1 ms.
+    Upstream: none known (feast/feature_store.py)
+    """
+    views = [view for view in store.registry.list_on_demand_feature_views(store.project, True) if view.name in names]
+    plain = all(
+        view.mode == "python"
+        and not (view.singleton or view.aggregations or view.write_to_online_store)
+        and all(field.dtype in CASTS for field in view.features)
+        for view in views
+    )
+    return views if plain else None
+
+
+def derive(
+    views: Sequence[OnDemandFeatureView], rows: Mapping[str, Sequence[Any]], stored: Mapping[str, Mapping[str, Vector]]
+) -> dict[str, Vector]:
+    """Return the features of on-demand views, as `get_online_features` gives them.
+
+    Tool: Feast
+    Reach: OnDemandFeatureView.transform_dict and source_feature_view_projections
+    Why: `get_online_features` makes a message of each value that it gives to a view or gets from one, which takes half
+    of the time of a forecast's 48 rows.
+    Upstream: none known (feast/utils.py, _augment_response_with_on_demand_transforms)
+
+    Args:
+        views: of :func:`on_demand_views`.
+        rows: join keys and request fields, column by column.
+        stored: feature view -> its features.
+    """
+    derived = {}
+    for view in views:
+        sources = [projection.name for projection in view.source_feature_view_projections.values()]
+        inputs = {name: [*values] for name, values in rows.items()}
+        inputs |= {name: [*vector.values] for source in sources for name, vector in stored.get(source, {}).items()}
+        made = view.transform_dict(inputs)
+        for field in view.features:
+            values, cast = made[field.name], CASTS[field.dtype]
+            derived[field.name] = Vector(
+                [None if value is None or value != value else cast(value) for value in values], []
+            )
+    return derived
 
 
 class OnlineRow(NamedTuple):

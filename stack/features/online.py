@@ -1,6 +1,6 @@
 """Online features of a request, as the offline store would give them for the same instant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -68,6 +68,9 @@ class OnlineFeatures:
             )
             for view in features.views(self.store, project.spec)
         ]
+        self.stored = [f"{view.name}:{column}" for view in self.views for column in view.columns]
+        self.join_keys = {key for view in self.views for key in view.keys}
+        self.projections = self.service.feature_view_projections
         self.missing = {name: NAN if kind == "number" else None for name, kind in kinds.items()}
         # What is read below comes from Feast's copy of the registry, which may be older than this project.
         self.store.refresh_registry()
@@ -82,7 +85,7 @@ class OnlineFeatures:
         """
         fields = {name: [request[name] for request in requests] for name in self.spec.request}
         rows = forecasts.with_slots(self.spec, fields)
-        vectors = _compat.vectors(self.store.get_online_features(features=self.service, entity_rows=rows))
+        vectors = self._vectors(rows)
         oldest: list[int | None] = [None] * len(requests)
         warnings: list[list[str]] = [[] for _ in requests]
         instants = [(at - EPOCH) // MICROSECOND for at in ([now] * len(requests) if isinstance(now, datetime) else now)]
@@ -101,6 +104,18 @@ class OnlineFeatures:
         columns = {name: _values(vectors[name].values, usable[name], self.missing[name]) for name in self.missing}
         return OnlineRows(columns, [None if time is None else _instant(time) for time in oldest], warnings)
 
+    def _vectors(self, rows: Mapping[str, Sequence[Any]]) -> Mapping[str, _compat.Vector]:
+        """Return all features of rows: the stored ones by Feast, and then what on-demand views make of them."""
+        views = _compat.on_demand_views(self.store, [projection.name for projection in self.projections])
+        if views is None or any(projection.name_alias or projection.join_key_map for projection in self.projections):
+            return _compat.vectors(self.store.get_online_features(features=self.service, entity_rows=rows))
+        keys = {key: rows[key] for key in self.join_keys}
+        read = self.store.get_online_features(features=self.stored, entity_rows=keys) if self.stored else None
+        found = _compat.vectors(read) if read else {}
+        asked = {name: _as_read(field.field_type.read, rows[name]) for name, field in self.spec.request.items()}
+        of_view = {view.name: {column: found[column] for column in view.columns} for view in self.views}
+        return {**found, **_compat.derive(views, {**rows, **asked}, of_view)}
+
 
 @lru_cache(maxsize=4)
 def _store(settings: Settings) -> FeatureStore:
@@ -112,7 +127,11 @@ def _instant(micros: int) -> datetime:
     return datetime.fromtimestamp(micros / _compat.SECOND, UTC)
 
 
-def _values(messages: Sequence[Any], usable: Sequence[bool], missing: Any) -> list[Any]:
+def _as_read(read: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    """Return the values of a request field as on-demand views take them, offline too: instants in whole seconds."""
+    return [None if value is None else read(value) for value in values]
+
+
+def _values(values: Sequence[Any], usable: Sequence[bool], missing: Any) -> list[Any]:
     """Return the values of a feature; one that is null or may not be used is `missing`."""
-    values = (_compat.value_of(message) if allowed else None for message, allowed in zip(messages, usable, strict=True))
-    return [missing if value is None else value for value in values]
+    return [value if allowed and value is not None else missing for value, allowed in zip(values, usable, strict=True)]

@@ -283,7 +283,8 @@ def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
 
     What a forecast is made from, as another forecast of the weather, is no part of the event.
     """
-    asked = [field for field in spec.request if not spec.forecast or field not in forecasts.inputs(spec)]
+    inputs = forecasts.inputs(spec) if spec.forecast else ()
+    asked = [field for field in spec.request if field not in inputs]
     fields = to_json([_in_utc(request[field]) for field in asked], inf_nan_mode="null")
     return blake2b(fields, digest_size=16).hexdigest()
 

@@ -7,17 +7,29 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
+from feast import (
+    Entity,
+    FeatureService,
+    FeatureStore,
+    FeatureView,
+    Field,
+    FileSource,
+    OnDemandFeatureView,
+    RequestSource,
+    ValueType,
+)
 from feast.online_response import OnlineResponse
 from feast.protos.feast.serving.ServingService_pb2 import GetOnlineFeaturesResponse
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import RegistryConfig, RepoConfig
-from feast.types import Float32, String
+from feast.transformation.python_transformation import PythonTransformation
+from feast.types import Bool, Float32, Float64, Int64, String, UnixTimestamp
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from stack.features import _compat
@@ -61,8 +73,7 @@ def test_an_online_response_gives_values_and_event_times() -> None:
     )
     vector = _compat.vectors(OnlineResponse(proto))["delay"]
     assert vector.times == [7_000_002, 8_000_000, 0], f"{CHANGED}event times of GetOnlineFeaturesResponse"
-    values = [_compat.value_of(value) for value in vector.values]
-    assert values == [1.5, "a", None], f"{CHANGED}the oneof val of Value"
+    assert vector.values == [1.5, "a", None], f"{CHANGED}the oneof val of Value"
 
 
 def test_rows_are_written_online_as_feast_writes_them(tmp_path: Path) -> None:
@@ -98,3 +109,59 @@ def test_rows_are_written_online_as_feast_writes_them(tmp_path: Path) -> None:
             contents.append(connection.execute(query).fetchall())
     assert len(contents[0]) == 4
     assert contents[0] == contents[1]
+
+
+MADE = """
+def made(columns):
+    given = {"train": ["a"], "delay": [1.0]} | columns
+    hours = [at.hour for at in given["leaves"]]
+    return {
+        "late": given["delay"],
+        "hour": hours,
+        "name": [f"{train} {at.isoformat()}" for train, at in zip(given["train"], given["leaves"])],
+        "early": [hour < 12 for hour in hours],
+        "none": [float("nan")] * len(hours),
+    }
+"""
+
+
+def test_on_demand_features_are_those_of_feast(tmp_path: Path) -> None:
+    train = Entity(name="train", value_type=ValueType.STRING)
+    source = FileSource(path=str(tmp_path / "stats.parquet"), timestamp_field="event_timestamp")
+    schema = [Field(name="train", dtype=String), Field(name="delay", dtype=Float32)]
+    stats = FeatureView(name="stats", entities=[train], schema=schema, source=source, ttl=timedelta(hours=2))
+    asked = RequestSource(name="asked", schema=[Field(name="leaves", dtype=UnixTimestamp)])
+    dtypes = {"late": Float64, "hour": Int64, "name": String, "early": Bool, "none": Float64}
+
+    scope: dict[str, Any] = {}
+    exec(MADE, scope)  # noqa: S102  # Feast keeps the text of the function
+    view = OnDemandFeatureView(
+        name="made",
+        sources=[stats, asked],
+        schema=[Field(name=name, dtype=dtype) for name, dtype in dtypes.items()],
+        feature_transformation=PythonTransformation(udf=scope["made"], udf_string=MADE),
+        mode="python",
+    )
+    service = FeatureService(name="s", features=[stats, view])
+    registry = {"registry_type": "sql", "path": f"sqlite:///{tmp_path / 'registry.db'}"}
+    config = {"project": "p", "provider": "local", "registry": registry}
+    config["online_store"] = {"type": "sqlite", "path": str(tmp_path / "online.db")}
+    store = FeatureStore(config=RepoConfig(**config, entity_key_serialization_version=3))
+    store.apply([train, stats, view, service])
+    rows = pd.DataFrame({"train": ["a", "b"], "delay": np.array([1.7, np.nan], "float32")})
+    store.write_to_online_store("stats", rows.assign(event_timestamp=datetime(2024, 1, 1, tzinfo=UTC)))
+    leaves = [datetime(2024, 1, 1, hour, 30, tzinfo=UTC) for hour in (7, 15, 23)]
+    questions = {"train": ["a", "b", "c"], "leaves": leaves}
+
+    expected = _compat.vectors(store.get_online_features(features=service, entity_rows=questions))
+    stored = _compat.vectors(
+        store.get_online_features(features=["stats:delay"], entity_rows={"train": ["a", "b", "c"]})
+    )
+    with reach("feast", "the on-demand views of the registry, or what they are called with"):
+        views = _compat.on_demand_views(store, ["stats", "made"])
+        derived = _compat.derive(views, questions, {"stats": {"delay": stored["delay"]}})
+    assert [view.name for view in views] == ["made"] and derived.keys() == dtypes.keys()
+    for name, vector in derived.items():
+        assert vector.values == expected[name].values, name
+        assert [*map(type, vector.values)] == [*map(type, expected[name].values)], name
+    assert derived["late"].values == [pytest.approx(1.7), None, None] and derived["none"].values == [None] * 3
