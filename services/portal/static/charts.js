@@ -119,3 +119,4 @@ function drawIn(place) {
 
 document.addEventListener("DOMContentLoaded", start);
 document.addEventListener("portal:news", start);
+document.addEventListener("htmx:afterSettle", start);
