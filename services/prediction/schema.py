@@ -44,7 +44,7 @@ class Answer(BaseModel):
     model_version: str = Field(description="Version of the registered model that answered")
     prediction_id: str = Field(description="Id of this answer in the prediction log (UUID)")
     features_at: datetime | None = Field(
-        description="Event time of the oldest feature row used; null if there was none"
+        description="Event time of the oldest feature row used (the same time on other days aside); null if none"
     )
     warnings: list[str] = Field(
         description="Reasons why this answer is less certain: stale or missing features, new values, "

@@ -22,7 +22,8 @@ class OnlineRows(NamedTuple):
     columns: dict[str, list[Any]]
     """All feature columns in the model's order: floats (missing: NaN) and strings."""
     times: list[datetime | None]
-    """Oldest event time among the features that a row uses; None where it uses none."""
+    """Oldest event time among the features that a row uses, but for those of the same time on other days; None where it
+    uses none."""
     warnings: list[list[str]]
     """What is missing in a row: a view that has no value of its entity, or no recent one."""
 
@@ -35,6 +36,8 @@ class View(NamedTuple):
     columns: list[str]
     ttl: int
     """Microseconds; 0 is for ever."""
+    recurs: bool
+    """Whether its values are those of the same time on other days, so that their age says nothing."""
 
     def is_usable(self, time: int, instant: int) -> bool:
         """Return whether a value of this event time may be used at an instant."""
@@ -59,12 +62,15 @@ class OnlineFeatures:
         self.spec, kinds = project.spec, project.spec.features.columns
         self.store = _store(project.settings)
         self.service = features.service(self.store, project.spec)
+        time = forecasts.time_of(project.spec) if project.spec.forecast else ""
+        slots = {*forecasts.slot_names(time, keyed=True).values()}
         self.views = [
             View(
                 view.name,
                 list(view.join_keys),
                 [field.name for field in view.features],
                 (view.ttl or timedelta(0)) // MICROSECOND,
+                not slots.isdisjoint(view.join_keys),
             )
             for view in features.views(self.store, project.spec)
         ]
@@ -95,9 +101,9 @@ class OnlineFeatures:
             times = vectors[view.columns[0]].times
             usable_rows = [view.is_usable(time, instant) for time, instant in zip(times, instants, strict=True)]
             for row, time in enumerate(times):
-                if usable_rows[row]:
+                if usable_rows[row] and not view.recurs:
                     oldest[row] = min(oldest[row] or time, time)
-                else:
+                if not usable_rows[row]:
                     entity = {key: rows[key][row] for key in view.keys}
                     warnings[row].append(view.warning(entity, time, instants[row]))
             usable |= dict.fromkeys(view.columns, usable_rows)

@@ -96,13 +96,15 @@ def test_features_online_are_those_offline_for_the_same_instant(folder):
         for room in ("hall", "attic", "new")
         for at in forecasts.targets(opened.spec, now)
     ]
-    online = pd.DataFrame(reader.read(asked, now).columns)
+    read = reader.read(asked, now)
+    online = pd.DataFrame(read.columns)
     events = pd.DataFrame(asked).astype({"at": "datetime64[us, UTC]"}).assign(event_timestamp=pd.Timestamp(now))
     offline = features.training_set(opened, events)[[*opened.spec.features.columns]]
     online = online.astype(offline.dtypes.to_dict())
     pd.testing.assert_frame_equal(online, offline, check_exact=True)
     assert set(offline["at_ahead"][:24]) == {hour for hour in range(1, 25)}
     assert offline["warmth_last"][48:].isna().all()
+    assert all(until - timedelta(hours=6) < time <= now for time in read.times[:48]) and set(read.times[48:]) == {None}
 
 
 def test_a_course_of_the_day_is_learnt_and_beats_what_needs_no_model(folder):

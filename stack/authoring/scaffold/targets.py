@@ -29,6 +29,8 @@ def choose(columns: list[Column], name: str, file: Any, wishes: Wishes, ask: Ask
     ranked = plausible(usable, name)
     if wishes.target:
         return named(columns, wishes.target, "TARGET")
+    if len(usable) == 1 and all(column.kind == "datetime" for column in columns if column is not usable[0]):
+        return usable[0]
     if ask is None:
         lines = "; ".join(f"{column.source} ({reason})" for column, reason in ranked[:MOST])
         raise StackError(

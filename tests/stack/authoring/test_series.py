@@ -30,7 +30,7 @@ def written(folder: Folder, name: str, table: pd.DataFrame, **wishes) -> dict:
 
 @pytest.mark.parametrize(("every", "forecast"), [("1h", ("1h", 24)), ("30min", ("30min", 48)), ("1D", ("1d", 7))])
 def test_a_table_of_instants_and_values_is_a_forecast(folder, every, forecast):
-    spec = written(folder, "power", series(every, 90), target="power")
+    spec = written(folder, "power", series(every, 90))
     assert (spec["task"], spec["forecast"]["every"], spec["forecast"]["steps"]) == ("forecast", *forecast)
     assert spec["schedules"]["predict"]
     assert "features" not in spec
