@@ -221,13 +221,10 @@ def refresh() -> None:
 @click.option("--secrets", is_flag=True, help="Put .env in too.")
 def backup(out: Path | None, secrets: bool) -> None:
     """Write all state into one archive, while the stack runs."""
-    from stack.core.settings import ROOT
     from stack.ops import contents
 
     env, runtime = contents.ENV if secrets else None, current_runtime()
     runtime.backup(out or runtime.settings.backup_folder, datetime.now(UTC), click.echo, secrets=env)
-    if (workspace := runtime.settings.workspace) != ROOT:
-        click.echo(f"not in it: the workspace {workspace}, a git repository of its own; push it to a remote")
 
 
 @main.command()

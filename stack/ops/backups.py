@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -136,6 +137,7 @@ def write(
             writer.add_bytes(name, content, at.timestamp())
         for part in contents.folders(settings):
             _add(writer, part.name, part.files(), report)
+        _add(writer, contents.WORKSPACE, contents.workspace(settings), report)
         damaged = [str(problem) for problem in integrity.check(settings, report)]
         if settings.lake.exists():
             with repository.opened(settings):
@@ -186,7 +188,7 @@ def _add(
 def _require_room_for_all(settings: Settings, folder: Path) -> None:
     """Refuse a disk without room for all of it as it is, and for each database once more as its dump."""
     parts = [path for part in contents.folders(settings) for _, path in part.files()]
-    parts += [path for _, path in contents.lake_data(settings)]
+    parts += [path for _, path in [*contents.lake_data(settings), *contents.workspace(settings)]]
     needed = 2 * source(settings).size(settings) + sum(path.stat().st_size for path in parts if path.exists())
     purpose, alternative = ", should nothing compress, with the reserve", "another folder: STACK_BACKUP_FOLDER, or OUT="
     require_room(folder, needed + disk.RESERVE, purpose, alternative)
@@ -246,6 +248,14 @@ def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets:
     return manifest
 
 
+def say_absent_projects(settings: Settings, file: Path, manifest: Manifest, report: Report) -> None:
+    """Say how projects that only the archive has are taken from it: they are code, which a restore does not write."""
+    if absent := contents.absent_projects(settings, manifest.members):
+        words = ["tar", "-xzf", str(file), "-C", str(settings.workspace), "--strip-components=1", *absent]
+        report("projects that are in the archive and not here; when you trust it, take them with")
+        report(f"  {shlex.join(words)}")
+
+
 def require_undamaged(file: Path, manifest: Manifest) -> None:
     """Refuse an archive of a lake or models that were damaged when it was written."""
     if manifest.damaged:
@@ -266,7 +276,7 @@ def put_files(
     """
     try:
         with versions.unfinished(settings) as aside:
-            archive.extract(file, aside, manifest, contents.is_known)
+            archive.extract(file, aside, manifest, contents.is_restored)
             foreign.secure(aside / "lake")
             load(aside)
             places = {folder.name: folder.path for folder in contents.folders(settings)}

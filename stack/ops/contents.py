@@ -9,7 +9,7 @@ Left out are what the stack makes anew (generated configuration, logs, caches, t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,7 +27,9 @@ FORMER_PARTIAL = ".new"
 LEFT_OUT = (".dvc/tmp/", ".dvc/cache/", ".dvc/config.local")
 """Of the lake: scratch, the cache (which has a part of its own) and what may hold a remote's password."""
 
-PARTS = ("databases", "secrets", "features", "reports", "pages", "docs", "quarantine", "artifacts")
+WORKSPACE = "workspace"
+"""Folder of the archive with the projects; as they are code, a restore does not write them."""
+PARTS = ("databases", "secrets", "features", "reports", "pages", "docs", "quarantine", "artifacts", WORKSPACE)
 LAKE = re.compile(
     r"lake/(\.dvcignore|\.gitignore|\.dvc/(config|\.gitignore|cache/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?)"
     r"|\.git/(HEAD|config|index|packed-refs|(logs/)?(HEAD|refs/(heads|tags)/[\w./-]+)"
@@ -40,6 +42,11 @@ LAKE = re.compile(
 def is_known(name: str) -> bool:
     """Return whether a backup has files of such a name."""
     return bool(LAKE.fullmatch(name)) or name.partition("/")[0] in PARTS
+
+
+def is_restored(name: str) -> bool:
+    """Return whether a restore unpacks files of such a name."""
+    return is_known(name) and not name.startswith(f"{WORKSPACE}/")
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,22 @@ def folders(settings: Settings) -> list[Folder]:
     if artifacts.scheme in ("", "file"):  # an object store has its own copies
         parts.append(Folder("artifacts", Path(artifacts.path), verbatim=True))
     return parts
+
+
+def workspace(settings: Settings) -> list[tuple[str, Path]]:
+    """Return the files of the projects and of their Feast definitions."""
+    parts = (settings.projects, settings.definitions)
+    found = [pair for path in parts for pair in Folder(f"{WORKSPACE}/{path.name}", path, verbatim=True).files()]
+    return [(name, path) for name, path in found if "__pycache__" not in path.parts]
+
+
+def absent_projects(settings: Settings, names: Iterable[str]) -> list[str]:
+    """Return the files and folders of projects in an archive, by their names there, that the workspace has not."""
+    projects, definitions = (f"{WORKSPACE}/{path.name}/" for path in (settings.projects, settings.definitions))
+    there = {name.split("/")[2] for name in names if name.startswith(projects)}
+    absent = sorted(project for project in there if not (settings.projects / project).exists())
+    defined = {*names} & {f"{definitions}{project}.py" for project in absent}
+    return [*(f"{projects}{project}" for project in absent), *sorted(defined)]
 
 
 def served_marks(settings: Settings) -> dict[str, bytes]:

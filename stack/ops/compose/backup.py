@@ -66,6 +66,7 @@ def restore(
         backups.write_secrets(file, manifest)
         settings = load()
     _fill(credentials.complete(settings), file, manifest, report)
+    backups.say_absent_projects(settings, file, manifest, report)
     report(f"restored {settings.name} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC; {manifest.summary}")
     return manifest
 

@@ -56,6 +56,7 @@ def restore(
     backups.put_files(settings, file, manifest, load)
     if secrets:
         backups.write_secrets(file, manifest)
+    backups.say_absent_projects(settings, file, manifest, report)
     report(f"restored {settings.home} as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC; {manifest.summary}")
     return manifest
 

@@ -2,7 +2,9 @@
 
 import io
 import json
+import shlex
 import sqlite3
+import subprocess
 import tarfile
 import threading
 from datetime import UTC, datetime, timedelta
@@ -106,6 +108,25 @@ def test_all_that_counts_comes_back_in_another_home(source, written, toy, tmp_pa
     more = pd.DataFrame({"day": [4], "available_at": [START + timedelta(days=1, hours=1)]})
     Project(target, toy).lake.append({"days": more}, UNTIL, UNTIL + timedelta(days=1))
     assert len(Project(target, toy).lake.read()["days"]) == 4
+
+
+def test_projects_are_in_it_and_are_taken_from_it_by_hand(source, toy, tmp_path):
+    """They may hold code, which a restore does not write."""
+    own = source.model_copy(update={"workspace": tmp_path / "ml"})
+    write(own.projects / "sales" / "project.yaml", "title: How much?")
+    write(own.projects / "sales" / "data" / "sales.csv", "a,b")
+    write(own.projects / "sales" / "__pycache__" / "x.pyc", "compiled")
+    write(own.definitions / "sales.py", "entity = 1")
+    file = tmp_path / "with projects.tar.gz"
+    backup.backup(own, file, AT, lambda _: None)
+    other, lines = Settings(home=tmp_path / "home", workspace=tmp_path / "new"), []
+    backup.restore(other, file, AT, lines.append)
+    assert not other.workspace.exists()
+    other.workspace.mkdir()
+    subprocess.run(shlex.split(next(line for line in lines if "tar -xzf" in line)), check=True)
+    found = {path.relative_to(other.workspace).as_posix() for path in other.workspace.rglob("*.*")}
+    assert found == {"projects/sales/project.yaml", "projects/sales/data/sales.csv", "feature_repo/sales.py"}
+    assert contents.absent_projects(other, archive.verify(file).members) == []
 
 
 def test_archive_is_whole_private_and_says_what_it_holds(written):
