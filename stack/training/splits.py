@@ -64,11 +64,14 @@ def holdout(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> Split:
     # The gate can evaluate on a holdout without a rare class; a model cannot learn the class without a row.
     for side, rows, least in (("fit", split.fit, outcomes), ("holdout", split.test, 2)):
         if rows[spec.label].nunique() < least:
+            known = {*rows[spec.label]}
+            absent = [name for code, name in enumerate(task.classes) if code not in known]
+            without = f", none of {', '.join(map(str, absent))}" if len(absent) < len(task.classes) else ""
             raise StackError(
                 f"training set of {spec.name}, {side} rows",
-                found=f"{len(rows):,} rows with {rows[spec.label].nunique()} different outcomes",
+                found=f"{len(rows):,} rows with {rows[spec.label].nunique()} different outcomes{without}",
                 expected=f"{'both' if least == 2 else f'all {least}'} outcomes" if task.classes else "two",
-                todo="ingest more data",
+                todo="ingest more data, or give rare outcomes a common name in the source",
             )
     return split
 

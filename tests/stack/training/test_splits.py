@@ -107,7 +107,7 @@ def test_every_class_has_to_be_learnt(toy, toy_rows):
     spec = holding(toy.model_copy(update={"task": "multiclass", "classes": ["a", "b", "c"]}), split="random")
     with pytest.raises(StackError, match="fit rows") as error:
         splits.holdout(spec, toy_rows(400), CUTOFF)
-    assert error.value.expected == "all 3 outcomes"
+    assert error.value.expected == "all 3 outcomes" and error.value.found.endswith("2 different outcomes, none of c")
 
 
 def test_a_fold_with_nothing_to_learn_is_left_out(toy, toy_rows):
