@@ -138,4 +138,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[2]))  # for the tests' own modules; all others are of the checkout
     main(Path(sys.argv[1]))
