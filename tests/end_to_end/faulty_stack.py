@@ -90,7 +90,9 @@ class FaultyStack:
 
     def state(self, project: str) -> dict[str, Any]:
         """Return the state of a project."""
-        return self._ask({"state": project})
+        found = self._ask({"state": project})
+        assert found, "the state cannot be read; the log of the launcher says why"
+        return found
 
     def start(self, flow: str, project: str, **parameters: str) -> str:
         """Start a run of a deployment, which the worker of the stack takes up; return its id."""
