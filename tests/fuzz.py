@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -80,7 +80,10 @@ def fuzz(settings: Settings, *, cases: int, seed: int) -> Account:
         while (left := cases - account.answers.total()) > 0:
             for url, operation, login in routes:
                 session.headers = CaseInsensitiveDict(login)
-                _send(account, session, url, operation, max(2, left // len(routes)), seed)
+                modes = (
+                    [GenerationMode.POSITIVE] if login else [*GenerationMode]
+                )  # in a form of texts nothing is invalid
+                _send(account, session, url, operation, modes, max(2, left // len(routes)), seed)
             seed += 1_000_000
     return account
 
@@ -104,13 +107,19 @@ def _document(url: str) -> dict[str, Any]:
 
 
 def _send(
-    account: Account, session: requests.Session, url: str, operation: APIOperation, cases: int, seed: int
+    account: Account,
+    session: requests.Session,
+    url: str,
+    operation: APIOperation,
+    modes: Sequence[GenerationMode],
+    cases: int,
+    seed: int,
 ) -> None:
-    for mode in GenerationMode:
+    for mode in modes:
 
         @hypothesis.seed(seed)
         @hypothesis.settings(
-            max_examples=cases // 2,
+            max_examples=max(1, cases // len(modes)),
             deadline=None,
             database=None,
             phases=[Phase.generate],

@@ -64,7 +64,20 @@ FORMS: dict[str, tuple[str, ...]] = {
 }
 """Address of each action -> the fields of its form."""
 UPLOADS = ("/new/look", "/projects/{project}/labels")
-TEXT = {"type": "string", "maxLength": 200}
+TEXT = {"type": "string"}
+VALUES = {
+    "answer": ["approve", "refuse"],
+    "archive": ["stack-x.tar.gz"],
+    "canary": ["on", "off"],
+    "label": ["0", "1", "yes", "2.5"],
+    "open": ["yes", "no"],
+    "page": ["1", "2"],
+    "percent": ["10", "0,5"],
+    "place": ["/nowhere.csv", "http://127.0.0.1:1/a.csv", "postgresql://a:b@c/d"],
+    "text": ["name: flights\n", "a: &a [*a]\n", "title: 2024-02-30\n"],
+    "url": ["json://127.0.0.1:1"],
+}
+"""Values of fields and queries that get further than others."""
 
 
 @contextmanager
@@ -169,9 +182,9 @@ def _operation(path: str, method: str, known: dict[str, list[str]]) -> dict[str,
     ]
     described = {"parameters": parameters, "responses": {"200": {"description": "The page"}}}
     if method == "GET":
-        parameters += [{"name": name, "in": "query", "schema": TEXT} for name in QUERY]
+        parameters += [{"name": name, "in": "query", "schema": _one_of(VALUES.get(name, []))} for name in QUERY]
         return described
-    form = {"type": "object", "properties": dict.fromkeys(FORMS[path], TEXT)}
+    form = {"type": "object", "properties": {field: _one_of(VALUES.get(field, [])) for field in FORMS[path]}}
     content = {"application/x-www-form-urlencoded": {"schema": form}}
     if path in UPLOADS:
         file = {"file": {"type": "string", "format": "binary"}}

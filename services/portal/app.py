@@ -103,8 +103,8 @@ def build(settings: Settings) -> Starlette:
         routes=[
             *(route for page in PAGES for route in page.ROUTES),
             Mount("/features/static", StaticFiles(directory=features.SWAGGER_UI, check_dir=False)),
-            Mount("/reports", headers.Sandbox(StaticFiles(directory=settings.pages, check_dir=False))),
-            Mount("/docs", headers.Sandbox(StaticFiles(directory=settings.data_docs, check_dir=False, html=True))),
+            Mount("/reports", headers.Sandbox(settings.pages)),
+            Mount("/docs", headers.Sandbox(settings.data_docs, html=True)),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
     )

@@ -1,10 +1,15 @@
 """Security headers. They also keep every page offline: the browser loads nothing from other hosts."""
 
+from pathlib import Path
+
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+from typing_extensions import override
 
 POLICY, OPENER, RESOURCE = "Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"
 OWN = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -19,20 +24,27 @@ ASSETS = "/assets/"
 """In the address of a library that generated pages load."""
 
 
-class Sandbox:
+class Sandbox(StaticFiles):
     """Shows generated pages in an origin of their own, as they are made of values that anybody may have sent.
 
     Should such a value become a script, it reaches neither the key that the browser keeps for the portal nor its pages.
 
     Args:
-        app: serves the files.
+        folder: of the pages, which need not be there yet.
+        html: whether an address of a folder shows its ``index.html``.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, folder: Path, *, html: bool = False) -> None:
+        super().__init__(directory=folder, html=html, check_dir=False)
 
+    @override
+    async def check_config(self) -> None:
+        if not Path(str(self.directory)).is_dir():
+            raise HTTPException(404, "nothing has been generated yet")
+        await super().check_config()
+
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
 
         async def sandboxed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -44,7 +56,7 @@ class Sandbox:
                     headers[RESOURCE] = "cross-origin"
             await send(message)
 
-        await self.app(scope, receive, sandboxed)
+        await super().__call__(scope, receive, sandboxed)
 
 
 async def add(request: Request, call_next: RequestResponseEndpoint) -> Response:

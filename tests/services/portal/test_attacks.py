@@ -49,6 +49,11 @@ def test_no_address_has_nul(client, path):
     assert client.get(path).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/reports/flights/r.html", "/docs/flights/", "/docs/assets/a.js"])
+def test_before_anything_is_generated_nothing_is_found(client, path):
+    assert client.get(path).status_code == 404
+
+
 @pytest.mark.parametrize("steps", ["²", "9" * 5000, "-1"])
 def test_a_wrong_number_in_a_form_is_no_failure(client, steps):
     assert client.post("/projects/weather/try", data={"steps": steps}).status_code == 502  # no service is asked
