@@ -10,12 +10,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from monitoring import pages
+from monitoring.replay import page as replay_page
 from services import guard
 from services.portal.app import build
 from stack.core.settings import Settings
+from stack.specification import specs
+from stack.training import sweep_page
+from stack.training.evaluation import Scorer
 from stack.validation import _compat as great_expectations
 from stack.validation import data_docs
 from tests.browser.chromium import EXECUTABLE, chromium
+from tests.browser.test_pages import study
+from tests.monitoring.replay.test_page import ten_weeks
 from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import free_ports
 
@@ -59,7 +65,11 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     checks = [gxe.ExpectColumnValuesToBeInSet(column=column, value_set=["EWR"]) for column in rows]
     results = great_expectations.validate({"t": rows}, {"t": checks})
     data_docs.publish(settings.data_docs, results, RECORD)
-    (settings.pages / "flights" / "old.html").write_text(SCRIPT)
+    spec = specs.load("flights")
+    replay_page.save(settings, ten_weeks(spec))
+    folder = settings.pages / "flights"
+    (folder / "sweep.html").write_text(sweep_page.render(EVIL, study(), Scorer.of(spec), EVIL))
+    (folder / "old.html").write_text(SCRIPT)
     running = guard.server(build(settings), settings, "portal")
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
@@ -87,6 +97,7 @@ def page(browser: Browser, portal: Settings) -> Iterator[Page]:
         ("reports/flights/r.html", "Drift is detected"),
         ("docs/flights/validations/b.html", "must belong"),
         ("docs/flights/", "b"),
+        ("reports/flights/sweep.html", "Candidates and feature sets"),
     ],
 )
 def test_a_value_becomes_no_script_and_the_page_is_whole(page: Page, portal: Settings, path: str, shown: str) -> None:
@@ -102,6 +113,14 @@ def test_a_value_becomes_no_script_and_the_page_is_whole(page: Page, portal: Set
     assert page.get_by_text("onerror").count() > 0
     assert page.evaluate("window.taken") is None and page.locator("img[src=x]").count() == 0
     assert errors == []
+
+
+def test_a_replay_is_drawn(page: Page, portal: Settings) -> None:
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{portal.address('portal')}/reports/flights/year.html", wait_until="networkidle")
+    assert page.locator("svg").count() > 0 and errors == []
 
 
 def test_a_script_in_a_generated_page_does_not_reach_the_key(page: Page, portal: Settings) -> None:
