@@ -14,7 +14,11 @@ function options(chart, data, width, follow) {
     title: chart.title,
     width,
     height: 190,
-    scales: { x: { time: true, range: (plot, min, max) => around(plot.data[0], min, max) } },
+    padding: [null, 36, null, null],
+    scales: {
+      x: { time: true, range: (plot, min, max) => around(plot.data[0], min, max) },
+      y: { range: (plot, min, max) => heights(min, max, chart.share) },
+    },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     axes: [{ ...axis, space: 84, values: (_, times, axisIndex, space, step) => times.map((time) => written(time, step)) }, { ...axis, size: 62, values: format }],
     cursor: { sync: { key: "time" } },
@@ -34,6 +38,14 @@ function options(chart, data, width, follow) {
 // A single time has a day around it.
 function around(times, min, max) {
   return times.length > 1 ? [min, max] : [times[0] - DAY, times[0] + DAY];
+}
+
+// Where all values are the same, the chart has a little room around them; where there are none, from 0 to 1.
+function heights(min, max, share) {
+  if (min === null) return [0, 1];
+  if (min !== max) return uPlot.rangeNum(min, max, 0.1, true);
+  const room = Math.abs(min) / 10 || (share ? 0.01 : 1);
+  return [min < 0 || min > room ? min - room : 0, max + room];
 }
 
 // ISO 8601, as exact as a step of seconds asks for; 0: to the minute.
