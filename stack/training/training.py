@@ -65,6 +65,7 @@ class TrainingSet:
         """Return the tags of what is trained on it."""
         return {
             "stack.project": spec.name,
+            "stack.feature_service": spec.features.service,
             "stack.data_revision": self.data_revision,
             "stack.cutoff": self.cutoff.isoformat(),
             "stack.code_version": self.code_version,
@@ -99,11 +100,7 @@ def train(
     spec, scorer, cutoff = project.spec, Scorer.of(project.spec), data.cutoff
     rows = ordered(spec, data.rows, cutoff)
     split = splits.holdout(spec, rows, cutoff)
-    tags = data.tags(spec) | {
-        "stack.feature_service": spec.features.service,
-        "stack.code_digest": code.digest(spec.name),
-        "stack.seed": str(spec.training.seed),
-    }
+    tags = data.tags(spec) | {"stack.code_digest": code.digest(spec.name), "stack.seed": str(spec.training.seed)}
     tracker = Tracker(project, tags)
     title = f"{spec.name} until {cutoff:%Y-%m-%d %H:%M}"
 
