@@ -1,6 +1,8 @@
 """A project's own packages: locked, installed for its trainings alone, and not needed to serve what they trained."""
 
 import json
+import subprocess
+import sys
 import zipfile
 from datetime import timedelta
 from importlib.util import find_spec
@@ -174,3 +176,24 @@ def test_a_project_without_requirements_has_none(project, toy):
     (folder / packages.REQUIREMENTS).unlink()
     assert packages.installed(opened.settings, folder, pytest.fail) is None
     assert packages.pins(folder) == {}
+
+
+def test_where_uv_is_absent_pip_installs_them(project, monkeypatch):
+    if subprocess.run([sys._base_executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("the interpreter has no pip")
+    opened, folder = project("Pip")
+    packages.lock(folder)
+    monkeypatch.setattr(packages.shutil, "which", lambda *_, **__: None)
+    installed = packages.installed(opened.settings, folder, lambda _: None)
+    assert (installed / "tiny_trees.py").read_text() == LIBRARY
+
+
+def test_a_sweep_is_done_there_too(tracked, town, toy_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(Project, "open", lambda name: Project(tracked, town))
+    toy_rows(1500).to_parquet(tmp_path / apart.ROWS)
+    task = {"work": "sweep", "project": town.name, "cutoff": CUTOFF.isoformat(), "given": {"trials": 2}}
+    (tmp_path / apart.TASK).write_text(json.dumps(task | {"data_revision": "3f2a", "code_version": "c0de"}))
+    assert apart.main(tmp_path) == 0
+    result = json.loads((tmp_path / apart.RESULT).read_text())["result"]
+    assert result["best"]["candidate"] in ("gradient_boosting", "linear")
+    assert (tracked.pages / town.name / result["page"]).exists()
