@@ -2,8 +2,8 @@
 
 Confidence-based performance estimation: where probabilities are calibrated, the expected loss of an answer follows from
 them (https://nannyml.readthedocs.io/en/stable/how_it_works/performance_estimation.html). They are calibrated on the
-champion's holdout (Platt 1999). The estimate follows what changes in the features. It cannot see what changes in how
-outcomes depend on them: for that, labels are needed.
+champion's newest labelled answers and its holdout (Platt 1999). The estimate follows what changes in the features. It
+cannot see what has changed since in how outcomes depend on them: for that, labels are needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from pandas import DataFrame, Timestamp, to_datetime
+from pandas import DataFrame, Timedelta, Timestamp, concat, to_datetime
 
 from monitoring.frames import TIME
 from monitoring.rules import LEAST_ROWS
@@ -24,6 +24,8 @@ from stack.training.evaluation import answers, labelled
 
 CALIBRATING = 200
 """Fewer labelled rows, or of one outcome only, calibrate nothing."""
+ENOUGH = 8000
+"""Where fewer of the newest answers have a label, the holdout counts with them."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,7 @@ def of(
         current: the answers of the window.
         judged: the champion's labelled answers, of any time since its cut-off.
         at: end of the window.
-        holdout: labelled rows with the champion's answers before its refit; without them, probabilities count as they
-            are.
+        holdout: labelled rows with the champion's answers before its refit.
     """
     outputs = list(tasks.of(spec).outputs)
     if tasks.of(spec).numeric or not {*outputs} <= {*current}:
@@ -54,18 +55,20 @@ def of(
     rows = current.dropna(subset=outputs)
     if min(len(rows), current.attrs.get("new", len(rows))) < LEAST_ROWS:  # a model is too sure of what it learnt from
         return None
-    curves = _calibrations(spec, holdout)
-    return Estimate(_expected(spec, curves, rows), _past_error(spec, curves, judged, at))
+    past = labelled(judged, outputs, spec.label) if TIME in judged else judged.iloc[:0]
+    curves = _calibrations(spec, holdout, past, Timestamp(at) - spec.monitoring.window)
+    return Estimate(_expected(spec, curves, rows), _past_error(spec, holdout, past, at))
 
 
-def _past_error(spec: ProjectSpec, curves: list[Points], judged: DataFrame, at: datetime) -> float | None:
+def _past_error(spec: ProjectSpec, holdout: DataFrame | None, rows: DataFrame, at: datetime) -> float | None:
     """Compare estimates with what was measured, in windows before the one that ends at an instant."""
-    rows, task, errors = labelled(judged, [*tasks.of(spec).outputs], spec.label), tasks.of(spec), []
-    if rows.empty or TIME not in rows:
+    if rows.empty:
         return None
+    task, errors = tasks.of(spec), []
     ago = (Timestamp(at) - to_datetime(rows[TIME], utc=True)) // spec.monitoring.window
-    for _, window in rows[ago > 0].groupby(ago[ago > 0]):
+    for windows, window in rows[ago > 0].groupby(ago[ago > 0]):
         if len(window) >= LEAST_ROWS:
+            curves = _calibrations(spec, holdout, rows, Timestamp(at) - (windows + 1) * spec.monitoring.window)
             measured = float(task.losses(window[spec.label], answers(spec, window)).mean())
             errors.append(abs(_expected(spec, curves, window) - measured))
     return float(np.mean(errors)) if errors else None
@@ -82,11 +85,19 @@ def _expected(spec: ProjectSpec, curves: list[Points], rows: DataFrame) -> float
     return float((chance * np.transpose(losses)).sum(axis=1).mean())
 
 
-def _calibrations(spec: ProjectSpec, holdout: DataFrame | None) -> list[Points]:
-    """Return the sigmoid of each output; none where too few rows say."""
-    task = tasks.of(spec)
-    rows = holdout if holdout is None else labelled(holdout, [*task.outputs], spec.label)
-    if rows is None or len(rows) < CALIBRATING:
+def _calibrations(spec: ProjectSpec, holdout: DataFrame | None, past: DataFrame, start: Timestamp) -> list[Points]:
+    """Return the sigmoid of each output; none where too few rows say.
+
+    It is that of the answers in the bias window before a start; where they are fewer than `ENOUGH`, with the holdout.
+    """
+    task, rows = tasks.of(spec), past
+    if len(past):
+        ago = start - to_datetime(past[TIME], utc=True)
+        rows = past[(ago >= Timedelta(0)) & (ago < spec.monitoring.bias_window)]
+    if holdout is not None and len(rows) < ENOUGH:
+        known = labelled(holdout, [*task.outputs], spec.label)
+        rows = concat([known, rows])
+    if len(rows) < CALIBRATING:
         return [()] * len(task.outputs)
     columns = zip(task.targets(rows[spec.label]).T, answers(spec, rows).T, strict=True)
     return [sigmoid(outcome, answer, FLOAT32) for outcome, answer in columns]

@@ -42,6 +42,13 @@ def test_the_estimate_follows_a_shift_of_the_features(spec, surer):
         assert estimate.error is None
 
 
+def test_a_model_that_has_become_too_sure_is_calibrated_on_its_newest_labelled_answers(spec):
+    holdout, rows = answered(spec, seed=1), answered(spec, surer=2.5)
+    newest = answered(spec, seed=2, surer=2.5, at=AT - spec.monitoring.window)
+    assert estimated(spec, rows, holdout, newest).loss == pytest.approx(measured(spec, rows), abs=0.06)
+    assert estimated(spec, rows, holdout).loss < measured(spec, rows) - 0.1
+
+
 def test_it_does_not_see_that_outcomes_depend_on_something_else(spec):
     before, after = answered(spec), answered(spec, turn=-1.0)
     assert measured(spec, after) > measured(spec, before) + 0.5
@@ -50,7 +57,7 @@ def test_it_does_not_see_that_outcomes_depend_on_something_else(spec):
 
 def test_the_error_of_earlier_estimates_is_told(spec):
     window = spec.monitoring.window
-    true, false = answered(spec, at=AT - window), answered(spec, at=AT - 2 * window, turn=0.0)
+    true, false = answered(spec, at=AT - 2 * window), answered(spec, at=AT - window, turn=0.0)
     found = estimated(spec, answered(spec), answered(spec, seed=1), pd.concat([true, false, answered(spec)]))
     gap = measured(spec, false) - measured(spec, true)
     assert found.error == pytest.approx(gap / 2, abs=0.03)
