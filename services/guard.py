@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -53,6 +53,8 @@ HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 """Of every answer that does not bring its own."""
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+"""As ASGI has them."""
 
 
 class Guard:
@@ -102,9 +104,9 @@ class Guard:
 
 async def _with_headers(send: Send, message: Message) -> None:
     if message["type"] == "http.response.start":
-        headers = MutableHeaders(scope=message)
-        for name, value in HEADERS.items():
-            headers.setdefault(name, value)
+        given = message.get("headers", ())
+        names = {name.lower() for name, _ in given}
+        message = {**message, "headers": [*given, *(header for header in RAW_HEADERS if header[0] not in names)]}
     await send(message)
 
 

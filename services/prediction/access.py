@@ -15,7 +15,7 @@ from services.guard import LOOPBACK, SAFE_METHODS
 from stack.access.verifier import Verifier
 from stack.core.settings import Settings
 
-PROXY_HEADERS = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
+PROXY_HEADERS = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"})
 """Headers by which proxies name themselves or the caller."""
 PURPOSES = frozenset({"predict", "feedback", "rows", "admin"})
 """Of tokens that may read the pages here, too."""
@@ -48,7 +48,7 @@ class TokenCheck:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         headers, changing = Headers(scope=scope), scope["method"] not in SAFE_METHODS
-        if not (self._is_from_outside(scope, headers) or (self._required and changing)):
+        if not (self._is_from_outside(scope) or (self._required and changing)):
             return None
         project, _, verb = scope["path"][1:].partition("/")
         todo = (
@@ -64,8 +64,8 @@ class TokenCheck:
         error = f"this token is for {token.scope}, not for {scope['method']} {scope['path']}"
         return JSONResponse({"error": error, "todo": todo}, 403)
 
-    def _is_from_outside(self, scope: Scope, headers: Headers) -> bool:
-        if any(name in headers for name in PROXY_HEADERS):
+    def _is_from_outside(self, scope: Scope) -> bool:
+        if any(name in PROXY_HEADERS for name, _ in scope["headers"]):
             return True
         client = scope.get("client")
         return self._reached_from_outside and (client is None or client[0] not in LOOPBACK)
