@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ROWS = 5000
 """Rows that are tried, the latest ones; all of them where the project has checks of its own."""
+RARE = 20
+"""Rows of an outcome that the latest rows lack which are tried with them."""
 ENOUGH = timedelta(days=28)
 """Time that the rows cover, where the table does."""
 FEW = 50
@@ -143,12 +145,15 @@ def _latest(spec: ProjectSpec, frame: pd.DataFrame, known: str) -> pd.DataFrame:
     """
     if len(frame) <= ROWS:
         return frame
+    latest = frame
     if known in frame:
         since = frame[known].max() - min(ENOUGH, spec.training.holdout / spec.training.holdout_share)
-        if frame[known].iloc[-ROWS] < since:
-            return frame.tail(ROWS)
-        frame = frame[frame[known] > since]
-    return frame.sample(ROWS, random_state=0).sort_index()
+        latest = frame.tail(ROWS) if frame[known].iloc[-ROWS] < since else frame[frame[known] > since]
+    looked_at = latest if len(latest) <= ROWS else latest.sample(ROWS, random_state=0)
+    if tasks.of(spec).classes and spec.label in frame:  # a rare class is learnt from the rows that there are
+        absent = frame[~frame[spec.label].isin(looked_at[spec.label])]
+        looked_at = pd.concat([looked_at, absent.groupby(spec.label).head(RARE)])
+    return looked_at.sort_index()
 
 
 def _model(project: Project, split: Split) -> Outcome:

@@ -92,7 +92,11 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
     """
     understood = understand(name, place, wishes, now, ask)
     folder, origin, notes = settings().projects / name, understood.origin, understood.notes
-    values = _values(name, understood.table, understood.choices, origin) | {"notes": notes}
+    values = _values(name, understood.table, understood.choices, origin)
+    choices = understood.choices
+    if choices.time and not choices.group and values["training"].get("split") == "random":
+        notes = [*notes, "Rows are held out at random: by time, the last days would decide on few rows or outcomes."]
+    values |= {"notes": notes}
     text = templates.filled(TEMPLATE, values, yaml=wording.flow, line=wording.line)
     folder.mkdir(parents=True)
     if origin.copied:
@@ -237,6 +241,15 @@ def _windows(choices: Choices) -> list[str]:
     return ["7d", "28d"] if choices.span >= timedelta(days=60) else ["1d", "7d"]
 
 
+def one_sided(table: pd.DataFrame, choices: Choices, days: int) -> bool:
+    """Return whether the last days have one class only, or a class that was not seen before."""
+    if not choices.classes or choices.time is None:
+        return False
+    at = choices.time.instants(table, choices.zone)
+    last, outcomes = at > at.max() - timedelta(days=days), table[choices.target.source]
+    return bool(outcomes[last].nunique() < 2 or outcomes[~last].nunique() < outcomes.nunique())
+
+
 def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
     """Return the clock, the split, and the window of a report."""
     span, day = choices.span, timedelta(days=1)
@@ -246,7 +259,7 @@ def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
         start = (pd.Timestamp(choices.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
         end = pd.Timestamp(choices.last).ceil("D").strftime("%Y-%m-%dT%H:%M:%SZ")
     holdout = max(1, min(span.days // 4, max(28, -(-HELD_OUT * span.days // len(table)))))
-    random = choices.time is None or choices.group is not None or span < 5 * day
+    random = choices.time is None or choices.group is not None or span < 5 * day or one_sided(table, choices, holdout)
     return {
         "start": start,
         "end": end,

@@ -39,6 +39,26 @@ def test_a_table_with_time_and_keys(folder):
     assert check.findings("new_sales", NOW) == []
 
 
+@pytest.mark.parametrize("last", ["all the same", "never seen before"])
+def test_outcomes_that_the_last_days_do_not_share_are_held_out_at_random(folder, last):
+    table = sales().assign(grade=np.where(np.arange(600) % 3, "good", "bad")).drop(columns="units")
+    table.loc[table.index[-200:], "grade"] = "good"
+    if last == "never seen before":
+        table.loc[table.index[-100::2], "grade"] = "fair"
+    name = f"new_{last.partition(' ')[0]}"
+    written = folder.write(name, table, target="grade")
+    assert specs.load(name).training.split == "random"
+    assert any("held out at random" in note for note in written.notes)
+
+
+def test_a_rare_outcome_is_tried_with_the_latest_rows(folder):
+    rare = np.random.default_rng(0).random(20_000) < 0.0002
+    x = np.random.default_rng(1).normal(size=20_000)
+    kind = np.where(rare, "broken", np.where(x > 0, "high", "low"))
+    folder.write("new_rare", pd.DataFrame({"x": x.round(4), "kind": kind}), target="kind")
+    assert rehearsal.run("new_rare", NOW, lambda _: None).rows > 1000
+
+
 def test_local_times_become_instants(folder):
     folder.write("new_zoned", sales(), zone="America/New_York", keys="none")
     rows = contract.source("new_zoned").fetch(pd.Timestamp(0, tz="UTC"), pd.Timestamp(NOW))["rows"]
