@@ -4,18 +4,17 @@ import os
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import click
 
 from stack.cli.common import main, runtime_option
-from stack.core import files
-from stack.core.settings import PREFIX, ROOT
 
 PROJECT = "flights"
-HOME = ROOT / "demo"
+HOME = Path(__file__).resolve().parents[2] / "demo"
 PLAYED = HOME / "played"
 """The end of what has been played."""
-OWN = {"home": str(HOME), "name": "homelab-mlops-demo", "title": "Demo", "backup_daily": "0"}
+OWN = {"HOME": str(HOME), "NAME": "homelab-mlops-demo", "TITLE": "Demo", "BACKUP_DAILY": "0"}
 """Settings in which the demo differs from the stack; its ports are the same."""
 
 
@@ -25,9 +24,10 @@ OWN = {"home": str(HOME), "name": "homelab-mlops-demo", "title": "Demo", "backup
 @runtime_option
 def demo(until: str, stop: bool, runtime: str | None) -> None:
     """Play a year of flights in a stack of its own, in the folder demo/, then show it read-only."""
+    from stack.core import files
     from stack.specification.specs import end_of
 
-    own = OWN | {"runtime": runtime or "auto"}
+    own = OWN | {"RUNTIME": runtime or "auto"}
     if stop:
         _run(own, "down")
         return
@@ -37,12 +37,12 @@ def demo(until: str, stop: bool, runtime: str | None) -> None:
         _run(own, "replay", "--until", until, "--", PROJECT)
         _run(own, "report", PROJECT)
         files.write(PLAYED, end.isoformat())
-    _run(own | {"read_only": "true"}, "up", "--no-pipeline")
+    _run(own | {"READ_ONLY": "true"}, "up", "--no-pipeline")
 
 
 def _run(own: dict[str, str], *words: str) -> None:
     """Run a command on the demo; end with its exit code when it fails."""
-    environ = os.environ | {f"{PREFIX}{name}".upper(): value for name, value in own.items()}
+    environ = os.environ | {f"STACK_{name}": value for name, value in own.items()}
     code = subprocess.run([sys.executable, "-m", "stack", *words], env=environ, check=False).returncode
     if code:
         sys.exit(code)

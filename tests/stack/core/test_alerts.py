@@ -34,7 +34,7 @@ def test_every_url_receives_the_alarm(tmp_path, hook):
     urls = f"json://127.0.0.1:{port}/a, json://127.0.0.1:{port}/b"
 
     assert alerts.notify(Settings(home=tmp_path, alert_urls=urls), "flights: batch refused", "rows twice")
-    assert [message["title"] for message in messages] == ["flights: batch refused"] * 2
+    assert [message["title"] for message in messages] == ["Home-lab MLOps: flights: batch refused"] * 2
     assert "rows twice" in messages[0]["message"]
 
 
