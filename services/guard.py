@@ -41,7 +41,7 @@ READS = {
     "monitoring": (),
     "feast_ui": (),
 }
-"""Service -> ends of the paths that only read although they are posted to. The others want a key, which nobody gets."""
+"""Service -> ends of the paths that only read although they are posted to. The others ask for the key."""
 HEADERS = {
     # The tools' pages have inline scripts, and charts compiled at run time; nothing comes from another host.
     "Content-Security-Policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; "

@@ -1,6 +1,6 @@
 """The portal: one home page with every user interface and project; serves report pages and Data Docs.
 
-It loads nothing from elsewhere. What is new is sent to the pages that somebody looks at. Beside it run the watch that
+It loads nothing from elsewhere. Open pages receive changes as server-sent events. Beside it run the watch that
 raises alarms, the delivery of answers, and what follows messages and pushed rows.
 """
 

@@ -1,4 +1,4 @@
-"""A demo: a year of the flagship in a stack of its own, which everybody may look at and nobody can change."""
+"""A demo: a replayed year of the flagship in a read-only stack of its own."""
 
 import os
 import subprocess

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
 
     prediction_copies: int = Field(1, ge=1, description="Copies of the prediction service, in containers.")
     require_tokens: bool = Field(False, description="Whether predictions want a token on 127.0.0.1 too.")
-    read_only: bool = Field(False, description="Whether nobody can change anything, as in `make demo`.")
+    read_only: bool = Field(False, description="Whether all changes are refused, as in `make demo`.")
 
     lan_host: str = Field("0.0.0.0", description="Address at which the gateway (profile lan) listens.")  # noqa: S104  # with a login
     lan_address: str = Field("", description="Name or number of this machine in the network; detected when empty.")

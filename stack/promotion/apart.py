@@ -103,8 +103,8 @@ def main(folder: Path) -> int:
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             done = WORK[task["work"]](Project.open(task["project"]), data, Workers(executor), **task["given"])
     except StackError as error:
-        told = {"where": error.where, "found": error.found, "expected": error.expected, "todo": error.todo}
-        result.write_text(json.dumps({"error": told}))
+        fields = {"where": error.where, "found": error.found, "expected": error.expected, "todo": error.todo}
+        result.write_text(json.dumps({"error": fields}))
         return 1
     result.write_text(json.dumps({"result": done}))
     return 0

@@ -1,4 +1,4 @@
-"""Pages that somebody looks at show what is new, without being loaded again."""
+"""Open pages are updated without being loaded again."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_a_new_report_appears_on_the_pages_that_are_open(service: Service, page:
     report(service.settings, "flights", 16)
     report(service.settings, "housing", 16)
     expect(other).to_contain_text("2013-03-16", timeout=WAIT)
-    expect(card).to_contain_text("2013-03-15")  # somebody is reading it
+    expect(card).to_contain_text("2013-03-15")  # it has the focus
     page.evaluate("document.activeElement.blur()")
     expect(card).to_contain_text("2013-03-16", timeout=WAIT)
 

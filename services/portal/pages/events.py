@@ -1,4 +1,4 @@
-"""News of the page that somebody looks at, as server-sent events.
+"""Changes of an open page, as server-sent events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """

@@ -48,7 +48,7 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = "copy"; }, 2000);
 });
 
-// The parts of a page that are marked as live show what is new, but not while somebody reads or types in them.
+// The parts of a page that are marked as live are updated, but not while they have the focus or a selection.
 const AGAIN = 5000;
 const live = (root = document) => [...root.querySelectorAll("[data-live]")];
 const shown = new Map(live().map((part) => [part.id, content(part)]));
@@ -101,7 +101,7 @@ function follow() {
   source.onmessage = received;
   source.onerror = () => {
     document.body.classList.add("stale");
-    // The browser itself tries again where nobody answers, but not where a gateway answers for the portal.
+    // The browser itself tries again where no connection is made, but not where a gateway answers for the portal.
     if (source?.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN);
   };
 }

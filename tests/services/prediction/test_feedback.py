@@ -1,4 +1,4 @@
-"""What was true is told by the ids of predictions."""
+"""Feedback: labels are sent by the ids of predictions."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
