@@ -20,6 +20,7 @@ from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.features.feature_tables import TIME, served_until
 from stack.lake.windows import checked_out
+from stack.prediction_log.unlabelled import NEWEST
 from stack.project import Project
 from stack.registry import rest
 from stack.registry.registry import CHALLENGER, CHAMPION, PREVIOUS, Version
@@ -50,7 +51,7 @@ def data_sets(project: Project) -> list[DataSet]:
         models = [*_models(project)]
     except (httpx.HTTPError, OSError, StackError) as error:
         models = [DataSet("model", "MLflow", project.settings.mlflow_url, note=f"does not answer: {error}")]
-    return [*tables, *models, _log(project), _reports(project)]
+    return [*tables, *models, _log(project), _older(project), _reports(project)]
 
 
 def _raw(project: Project) -> Iterator[DataSet]:
@@ -105,15 +106,24 @@ def _params(settings: Settings, version: Version) -> dict[str, str]:
 
 def _log(project: Project) -> DataSet:
     column = predictions.c
-    totals = select(func.count(), func.count(column.label), func.min(column.asked_at), func.max(column.asked_at))
-    distinct = select(column.model_version).distinct()
     own = column.project == project.spec.name
+    totals = select(func.count(), func.min(column.asked_at), func.max(column.asked_at)).where(own)
+    newest = select(column.label, column.model_version).where(own).order_by(column.asked_at.desc()).limit(NEWEST)
     with engine(project.settings.state_database).connect() as connection:
-        rows, labelled, since, until = connection.execute(totals.where(own)).one()
-        versions = sorted(connection.execute(distinct.where(own)).scalars())
+        rows, since, until = connection.execute(totals).one()
+        recent = connection.execute(newest).all()
     place = project.settings.state_database.partition("://")[0] + ", table predictions"
-    version, note = ", ".join(versions), f"{labelled:,} labelled"
+    version = ", ".join(sorted({row.model_version for row in recent}))
+    labelled = sum(row.label is not None for row in recent)
+    note = f"{labelled:,} labelled" + (f" of the newest {NEWEST:,}" if rows > NEWEST else "")
     return DataSet("prediction log", "predictions", place, version, rows, _minute(since), _minute(until), note)
+
+
+def _older(project: Project) -> DataSet:
+    folder = project.settings.older_predictions / project.spec.name
+    rows, since, until = _parquet(sorted(folder.glob("*.parquet")), "asked_at")
+    note = f"answered more than {project.settings.keep_days} days ago; a file a month"
+    return DataSet("prediction log", "older predictions", str(folder), "", rows, since, until, note)
 
 
 def _reports(project: Project) -> DataSet:

@@ -31,7 +31,9 @@ class FeedbackResult(BaseModel):
     """How many labels were recorded."""
 
     labelled: int = Field(description="Predictions whose label is now the given one")
-    unknown: list[str] = Field(description="Ids that are not in the prediction log of this project")
+    unknown: list[str] = Field(
+        description="Ids that are not in the prediction log of this project, or have left it after STACK_KEEP_DAYS"
+    )
 
 
 def feedback_model(spec: ProjectSpec) -> type[Body]:

@@ -91,7 +91,6 @@ class Settings(BaseSettings):
     gateway_port: Port = Field(2015, description="Port of the gateway's health check, on 127.0.0.1.")
     lan_password_hash: Secret = Field("", description="Hash of the gateway's password; made at the first start.")
 
-    # Of a machine that trains for another stack: the gateway there, and its key.
     join_url: str = Field("", description="Gateway of the stack that this machine trains for, set by `make join`.")
     join_key: Secret = Field("", description="Key of that gateway.")
     trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
@@ -156,6 +155,8 @@ class Settings(BaseSettings):
     """Evidently's workspace."""
     pages: ClassVar = Folder("pages")
     """Report pages with their summaries, a folder for each project; the portal serves them."""
+    older_predictions: ClassVar = Folder("predictions")
+    """Parquet files of the predictions that left the database, a folder for each project."""
     run: ClassVar = Folder("run")
     """Sockets, pid files and generated configuration of the running stack."""
     logs: ClassVar = Folder("logs")
@@ -192,7 +193,6 @@ class Settings(BaseSettings):
             "feast_registry": f"sqlite:///{home}/feast/registry.db",
             "state_database": f"sqlite:///{home}/state/state.db",
             "online_store": f"{home}/feast/online.db",
-            # A path is a file of SQLite, anything else Feast's connection string for Redis.
             "online_store_type": "sqlite" if str(explicit.get("online_store") or "/").startswith("/") else "redis",
             "artifacts": f"{home}/artifacts",
         }

@@ -2,8 +2,8 @@
 
 What refers to something is read before what it refers to, as state only grows in between: the mark of what is online
 before the online values, these before the feature tables, all of them before the lake; predictions and runs before
-the models and artifacts. So whatever an archive mentions is in it. What it holds beyond that is work that the next
-run does again with the same result.
+the models and artifacts, and predictions before the files of older ones. So whatever an archive mentions is in it. What
+it holds beyond that is work that the next run does again with the same result.
 
 Left out are what the stack makes anew (generated configuration, logs, caches, the lake's working tree) and secrets.
 """
@@ -29,7 +29,8 @@ LEFT_OUT = (".dvc/tmp/", ".dvc/cache/", ".dvc/config.local")
 
 WORKSPACE = "workspace"
 """Folder of the archive with the projects; as they are code, a restore does not write them."""
-PARTS = ("databases", "secrets", "features", "reports", "pages", "docs", "quarantine", "artifacts", WORKSPACE)
+FOLDERS = ("features", "predictions", "reports", "pages", "docs", "quarantine", "artifacts")
+PARTS = ("databases", "secrets", *FOLDERS, WORKSPACE)
 LAKE = re.compile(
     r"lake/(\.dvcignore|\.gitignore|\.dvc/(config|\.gitignore|cache/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?)"
     r"|\.git/(HEAD|config|index|packed-refs|(logs/)?(HEAD|refs/(heads|tags)/[\w./-]+)"
@@ -69,6 +70,7 @@ def folders(settings: Settings) -> list[Folder]:
     """Return the parts that are plain files and not the lake."""
     parts = [
         Folder("features", settings.feature_tables),
+        Folder("predictions", settings.older_predictions),
         Folder("reports", settings.reports),
         Folder("pages", settings.pages),
         Folder("docs", settings.data_docs),

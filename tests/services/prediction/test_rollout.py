@@ -14,13 +14,13 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from services.prediction.canary import hash_fraction
 from services.prediction.live_models import LiveModels
 from services.prediction.schema import parsed_example, row_model
 from services.prediction.service import ProjectService, answer
-from stack.core.database import engine, shadows
+from stack.core.database import engine, predictions, shadows
 from stack.prediction_log import pruning
 from stack.project import Project
 from stack.promotion import decisions
@@ -97,9 +97,15 @@ def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadow
     shadowed.shadow.refresh()
     answers = answer(shadowed, False, asked(spec, 2))
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
-    pruning.prune(home.model_copy(update={"keep_days": 0}), datetime.now(UTC) + timedelta(minutes=1))
+    old = [str(answered.prediction_id) for answered in answers]
+    with engine(home.state_database).begin() as connection:
+        aged = update(predictions).where(predictions.c.id.in_(old))
+        connection.execute(aged.values(answered_at=datetime.now(UTC) - timedelta(days=40)))
+    answer(shadowed, False, asked(spec, 1))
+    pruning.prune(home.model_copy(update={"keep_days": 1}), datetime.now(UTC))
     with engine(home.state_database).connect() as connection:
-        assert connection.execute(select(func.count()).select_from(shadows)).scalar() == 0
+        left = select(func.count()).select_from(shadows).where(shadows.c.id.in_(old))
+        assert connection.execute(left).scalar() == 0
 
 
 @dataclass

@@ -115,7 +115,7 @@ def test_a_step_of_ntp_is_believed_and_so_is_the_user(settings, machine):
 def logged(settings, machine) -> Settings:
     """A log, quarantine and pages of yesterday."""
     log = Project(settings, specs.load("flights")).log
-    log.write([prediction("a", answered_at=machine.now), prediction("old", answered_at=machine.now - 100 * DAY)])
+    log.write([prediction("a", answered_at=machine.now), prediction("old", answered_at=machine.now - 130 * DAY)])
     return settings
 
 
@@ -126,7 +126,7 @@ def test_a_jump_deletes_nothing_and_then_what_is_due(logged, machine, by):
     Project(logged, spec).log.write([prediction("ahead", answered_at=machine.now)])
     assert pruning.prune(logged, machine.now) == 0
     machine.step(-by)
-    assert pruning.prune(logged, machine.now) == 1, "the row of 100 days ago"
+    assert pruning.prune(logged, machine.now) == 1, "the row of 130 days ago"
 
 
 def test_an_instant_that_has_not_come_deletes_nothing(logged, machine):
