@@ -59,7 +59,7 @@ COPY --from=own /opt/venv /opt/venv
 COPY . /app
 ARG CODE_VERSION=""
 ARG SOURCES=""
-ENV HOME=/tmp CODE_VERSION=$CODE_VERSION PATH=$PATH:/opt/postgresql/bin
+ENV HOME=/tmp STACK_RUNTIME=inside CODE_VERSION=$CODE_VERSION PATH=$PATH:/opt/postgresql/bin
 LABEL homelab-mlops.sources=$SOURCES
 WORKDIR /app
 USER 1000:1000

@@ -39,7 +39,7 @@ class ProjectFile:
 
     @property
     def writable(self) -> bool:
-        """Whether it can be changed here; containers mount the projects read-only."""
+        """Whether it can be changed here; in containers it may belong to another user than theirs."""
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
 
 

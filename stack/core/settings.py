@@ -50,7 +50,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(ROOT / "var", description="Folder of all state; a relative one is below the checkout.")
     workspace: Path = Field(ROOT, description="Folder with your projects/ and feature_repo/; the checkout when unset.")
-    runtime: Literal["auto", RuntimeName] = Field("auto", description="auto, local (processes) or compose.")
+    runtime: Literal["auto", "inside", RuntimeName] = Field("auto", description="auto, local (processes) or compose.")
     name: str = Field(
         "homelab-mlops",
         pattern="^[a-z0-9][a-z0-9_-]*$",

@@ -36,6 +36,7 @@ def up(settings: Settings, report: Report) -> None:
         image.build(settings)
         report(f"built {compose_file.image(image.SERVICE)}")
     _prepare_backups(settings, report)
+    _lend_projects(settings)
     ownership.claim(settings)
     # Docker Compose lets the services of a profile that is no longer asked for run on.
     if former := set(existing) - {*compose_file.servers(settings), *(service.name for service in services)}:
@@ -53,6 +54,14 @@ def _prepare_backups(settings: Settings, report: Report) -> None:
         os.chown(folder, user, user)
     if settings.backup_daily and folder.stat().st_uid != user:
         report(f"backups: the containers' user, {user}, may not be able to write to {folder}: chown {user} it")
+
+
+def _lend_projects(settings: Settings) -> None:
+    """Let the containers' user write to projects that are root's, as the portal makes and changes them."""
+    if os.getuid() == 0:
+        for path in [settings.projects, *settings.projects.rglob("*")]:
+            if path.lstat().st_uid == 0:
+                os.chown(path, image.USER, image.USER, follow_symlinks=False)
 
 
 def apply_changes(settings: Settings, report: Report) -> None:

@@ -1,0 +1,1 @@
+"""The stack as a container of one of its services sees it."""
