@@ -1,7 +1,11 @@
-"""A portal without the rest of its stack, which starts in a second."""
+"""A portal without the rest of its stack, which starts in a second, and a receiver of its alarms."""
 
+import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -19,3 +23,23 @@ def service(tmp_path: Path) -> Iterator[Service]:
     healthy = lambda: httpx.get(f"{own.portal_url}/", trust_env=False).is_success  # noqa: E731
     with Service(own, "portal", healthy) as started:
         yield started
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[Any]]]:
+    """An address that alarms can go to, and what has come there."""
+    came: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802
+            came.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"json://127.0.0.1:{server.server_port}", came
+        server.shutdown()

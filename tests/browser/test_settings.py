@@ -1,9 +1,6 @@
 """Alarms and backups in the browser: a test alarm arrives, and a restore asks, and refuses what is not whole."""
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -33,26 +30,6 @@ def page(service: Service) -> Iterator[Page]:
         opened.set_default_timeout(WAIT)
         opened.goto(f"{service.settings.portal_url}/#key={service.settings.prefect_key}")
         yield opened
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, list[Any]]]:
-    """An address that alarms can go to, and what has come there."""
-    came: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
-            came.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"json://127.0.0.1:{server.server_port}", came
-        server.shutdown()
 
 
 def test_a_test_alarm_arrives(service: Service, page: Page, receiver: tuple[str, list[Any]]):

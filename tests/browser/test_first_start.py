@@ -1,0 +1,97 @@
+"""The first start in the browser: the name, a test alarm, backups and a login, each kept in `.env`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from dotenv import dotenv_values
+from playwright.sync_api import Page, expect
+
+from services import guard
+from services.portal.app import build
+from stack.access import actions
+from stack.core import migrations, settings
+from stack.core.settings import Settings
+from stack.ops import credentials
+from tests.browser.chromium import EXECUTABLE, Hand, chromium
+from tests.polling import PATIENCE_SECONDS, eventually
+from tests.stacks import own_environment
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not EXECUTABLE.exists(), reason=f"needs {EXECUTABLE}"),
+]
+WAIT = PATIENCE_SECONDS * 1000
+MOST = 6
+"""Clicks that a job may take, beside typing."""
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A portal that keeps settings in a file of the test's own."""
+    monkeypatch.setattr(credentials, "FILE", tmp_path / ".env")
+    credentials.FILE.touch()
+    own = settings.load(own_environment(tmp_path / "var"), credentials.FILE)
+    migrations.upgrade(own.state_database)
+    server = guard.server(build(own), own, "portal", own_metrics=True)
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    eventually(lambda: server.started)
+    yield own
+    server.should_exit = True
+    server.force_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def page(stack: Settings) -> Iterator[Page]:
+    """A browser that has followed the link of `make up`."""
+    with chromium() as browser:
+        opened = browser.new_page()
+        opened.set_default_timeout(WAIT)
+        opened.goto(f"{stack.portal_url}/#key={stack.prefect_key}")
+        yield opened
+
+
+def test_a_new_machine_is_named_and_told_where_alarms_and_backups_go(
+    stack: Settings,
+    page: Page,
+    receiver: tuple[str, list[object]],
+    tmp_path: Path,
+):
+    (address, came), hand, folder = receiver, Hand(), tmp_path / "disk" / "backups"
+    hand.click(page.get_by_role("link", name="Set it up"))
+    page.get_by_label("Its name", exact=True).fill("Attic")
+    hand.click(page.locator("form[hx-post='/settings/name'] button"))
+    expect(page.locator("#named .done")).to_be_visible()
+    page.get_by_label("Address", exact=True).fill(address)
+    hand.click(page.get_by_role("button", name="Test", exact=True))
+    expect(page.locator("#alarmed .done")).to_contain_text("sent")
+    hand.click(page.locator("form[hx-post='/settings/alarms'] button.primary"))
+    expect(page.locator("#alarmed .done")).to_contain_text("after a restart")
+    page.get_by_label("Folder, best on another disk").fill(str(folder))
+    hand.click(page.locator("form[hx-post='/settings/backups'] button"))
+    expect(page.locator("#backed .done")).to_be_visible()
+
+    assert len(came) == 1 and hand.clicks <= MOST
+    said = dotenv_values(credentials.FILE)
+    assert said["STACK_TITLE"] == "Attic" and said["STACK_ALERT_URLS"] == address
+    assert said["STACK_BACKUP_FOLDER"] == str(folder) and folder.is_dir()
+    page.reload()
+    pending = page.get_by_role("region", name="Not in force yet")
+    expect(pending).to_contain_text("the name, where alarms go, where backups go")
+    done = {entry.action for entry in actions.entries(stack.state_database)}
+    assert done == {"name the stack", "try alarms", "save alarms", "save backups"}
+
+
+def test_the_login_for_other_machines_is_shown_once(stack: Settings, page: Page, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stack.ops.compose_file.shutil.which", lambda _: "/usr/bin/caddy")
+    hand = Hand()
+    hand.click(page.get_by_role("link", name="Set it up"))
+    hand.click(page.get_by_role("button", name="Open it to my network"))
+    expect(page.locator("#gateway")).to_contain_text("password")
+    assert hand.clicks <= MOST and dotenv_values(credentials.FILE)["STACK_LAN_PASSWORD_HASH"]
+    page.reload()
+    expect(page.get_by_role("button", name="New password")).to_be_visible()
+    assert "password " not in page.locator("#gateway").inner_text()
