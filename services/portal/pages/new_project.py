@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from services.portal.portal import Portal, portal_of
 from services.portal.wishes import LABELS, reworded, worded
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.registry import registry
 from stack.specification import addresses
 
 WISHES = tuple(option for option in LABELS if option not in ("from", "name"))
@@ -81,7 +83,18 @@ async def job(request: Request) -> Response:
     if not access.may_act(portal, request):
         return portal.page("acted.html", 401, sign_in=True)
     found = portal.jobs.get(request.path_params["job"])
-    return portal.page("job.html", 200 if found else 404, job=found)
+    live = False
+    if found and found.code == 0 and not found.outcome:
+        live = await asyncio.to_thread(_is_live, portal.settings, found.project)
+    return portal.page("job.html", 200 if found else 404, job=found, live=live)
+
+
+def _is_live(settings: Settings, project: str) -> bool:
+    """Return whether a project has a champion: a first model may await a person's approval."""
+    try:
+        return registry.CHAMPION in registry.aliases(settings).get(project, {})
+    except httpx.HTTPError:
+        return False
 
 
 async def _preview(portal: Portal, name: str, place: str, wishes: Mapping[str, str]) -> dict[str, Any]:

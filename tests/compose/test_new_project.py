@@ -1,0 +1,66 @@
+"""A table becomes a live model through the portal of the containers, and the settings of its project are changed there."""
+
+import html
+import re
+import shutil
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from stack.core.settings import ROOT
+from stack.ops import versions
+from tests.compose.conftest import Containers
+from tests.polling import PATIENCE_SECONDS, eventually
+
+pytestmark = pytest.mark.services
+NAME = "dropped"
+TABLE = "signed_up,plan,calls,churned\n" + "".join(
+    f"2024-01-{number % 28 + 1:02d},{('basic', 'pro')[number % 2]},{number * 5 % 11},"
+    f"{'yes' if number * 31 % 17 < 1.7 * (number * 5 % 11) else 'no'}\n"
+    for number in range(600)
+)
+"""The more calls, the more of them leave."""
+
+
+@pytest.fixture
+def portal(containers: Containers) -> Iterator[httpx.Client]:
+    """The portal, asked with its key; the project is gone afterwards."""
+    settings = containers.settings
+    try:
+        with httpx.Client(
+            base_url=settings.portal_url, headers=settings.prefect_headers, trust_env=False, timeout=600
+        ) as client:
+            yield client
+    finally:
+        shutil.rmtree(ROOT / "projects" / NAME, ignore_errors=True)
+        versions.sources.cache_clear()
+
+
+def ended(portal: httpx.Client, answer: httpx.Response) -> str:
+    """Wait for the job that an answer names, and return what it said."""
+    job = re.search(r"/jobs/[0-9a-f]+", answer.raise_for_status().text)
+    assert job, answer.text
+    text = eventually(lambda: "hx-trigger" not in (page := portal.get(job[0]).text) and page)
+    return html.unescape(str(text))
+
+
+def test_a_dropped_table_is_answered_for_and_its_settings_change(containers: Containers, portal: httpx.Client) -> None:
+    looked = portal.post("/new/look", files={"file": ("dropped.csv", TABLE)}, data={"target": "churned"})
+    place = re.search(r'name="place" value="(.*?)"', looked.text)
+    assert place, looked.text
+    form = {"name": NAME, "place": html.unescape(place[1]), "target": "churned", "time": "signed_up"}
+    said = ended(portal, portal.post("/new/make", data=form))
+    assert f"{NAME} is live" in said and (ROOT / "projects" / NAME / "project.yaml").is_file(), said
+    row = {"signed_up": "2024-02-01T00:00:00Z", "plan": "pro", "calls": 10}
+    url = f"{containers.settings.prediction_url}/{NAME}/predict"
+    answer = httpx.post(url, json={"rows": [row]}, trust_env=False, timeout=PATIENCE_SECONDS)
+    assert answer.raise_for_status().json()[0]["probability"] > 0.5
+
+    page = html.unescape(portal.get(f"/projects/{NAME}/settings").text)
+    text = re.search(r"<textarea.*?>\n(.*?)</textarea>", page, re.DOTALL)
+    digest = re.search(r'name="digest" value="(.*?)"', page)
+    assert text and digest, page
+    changed = text[1] + "\ntraining: {trials: 3}\n" if "\ntraining:" not in text[1] else text[1] + "\n# seen\n"
+    said = ended(portal, portal.post(f"/projects/{NAME}/settings/save", data={"text": changed, "digest": digest[1]}))
+    assert "saved" in said, said
