@@ -23,7 +23,7 @@ TEST := .venv/bin/python -m pytest $(call switch,NO_SKIPS,no-skips)
 after = log=$$(mktemp) && { nice -n 5 $(1) >$$log 2>&1; status=$$?; cat $$log; rm $$log; exit $$status; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up demo join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras packages example run ingest train sweep promote rollback approve refuse canary pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
+.PHONY: help setup setup-dev up demo join token tokens down status logs doctor alarm clock env clean refresh backup restore upgrade workspace new import eject check catalog extras packages example run ingest train sweep promote rollback approve refuse canary remove pause resume audit reproduce package export notebook predict monitor skew replay report test test-running test-stack test-others test-slow test-compose fuzz soak bench lock lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,6 +148,9 @@ refuse: setup ## Refuse the version that is awaiting approval (PROJECT COMMENT)
 
 canary: setup ## Try versions that pass the gate on a share of the requests first, or say whether (PROJECT SHARE=0.1; 0 ends it)
 	@$(STACK) canary $(call option,SHARE,share) $(call argument,PROJECT)
+
+remove: setup ## Delete a project with its data, models, answers and reports, after asking (PROJECT; YES=1 does not ask)
+	@$(STACK) remove $(call switch,YES,yes) $(call argument,PROJECT)
 
 pause: setup ## Start nothing of a project by itself until it is resumed (PROJECT)
 	@$(STACK) pause $(call argument,PROJECT)

@@ -149,6 +149,33 @@ def run(project: str) -> None:
     click.echo(f"\n$ {welcome.curl(subject)}\n{welcome.answer(subject)}")
 
 
+@project_command
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--state", is_flag=True, hidden=True, help="Only what the stack has of it.")
+def remove(project: str, yes: bool, state: bool) -> None:
+    """Delete PROJECT with its data, models, answers and reports; of an example, all but its files."""
+    from stack.ops import removal
+
+    runtime = current_runtime()
+    settings = runtime.settings
+
+    def here() -> None:
+        removal.remove_state(settings, project, click.echo)
+
+    if state:
+        here()
+        return
+    removal.require_possible(settings, project)
+    paths = ", ".join(map(str, removal.files(settings, project))) or "no file"
+    if not yes:
+        question = f"Delete {paths}, and all data, models, answers and reports of {project}? `make backup` keeps them."
+        click.confirm(question, abort=True)
+    removal.remove_files(settings, project, click.echo)
+    runtime.apply_changes(click.echo)
+    runtime.beside_state(here, ["remove", project, "--state"], click.echo)
+    click.echo(f"{project} is removed")
+
+
 flow_command(
     "ingest",
     "Fetch, check and append the rows of PROJECT that became known in a window; by default since the last batch.",

@@ -14,6 +14,8 @@ from scmrepo.git.objects import GitCommit, GitObject
 
 LAYOUT = "Layout"
 """Trailer of a commit that changes how data is stored, not the data."""
+REMOVED = "Removed"
+"""Trailer of the commit that removes a project's data."""
 OLD_SUBJECT = re.compile(r"Append (\S+) (\S+)")
 
 
@@ -45,8 +47,10 @@ def commits(scm: Git, revision: str = "HEAD") -> Iterator[GitCommit]:
 
 
 def revisions(scm: Git, project: str) -> Iterator[tuple[str, str]]:
-    """Iterate over (batch, revision) of a project, newest first."""
+    """Iterate over (batch, revision) of a project, newest first, back to the removal of an earlier one of its name."""
     for commit in commits(scm):
+        if _trailers(commit).get(REMOVED) == project:
+            return
         trailers, old = _trailers(commit), OLD_SUBJECT.fullmatch(commit.message.partition("\n")[0])
         if trailers.get("Project", old and old[1]) == project:
             yield str(trailers.get("Batch", old and old[2])), commit.hexsha

@@ -48,6 +48,12 @@ def remember(repo: Repo, spec: ProjectSpec, new: Iterable[Hashes]) -> None:
         _add(index, new, _version(repo, spec))
 
 
+def forget(repo: Repo, project: str) -> None:
+    """Delete the hashes of a project that was removed."""
+    for path in repository.scratch(repo).glob(f"keys-{project}.db*"):
+        path.unlink()
+
+
 def _current(repo: Repo, spec: ProjectSpec) -> sqlite3.Connection:
     """Open the stored hashes; those of another version of the data, or unreadable ones, are rebuilt."""
     path, version = _file(repo, spec), _version(repo, spec)

@@ -52,6 +52,20 @@ def migrate(settings: Settings) -> list[str]:
         return migration.run(settings, repo)
 
 
+def remove(settings: Settings, project: str) -> int:
+    """Remove a project's data from the newest revision, and return how many partitions there were.
+
+    Earlier revisions stay readable until ``dvc gc --workspace`` is asked for.
+    """
+    if not settings.lake.exists():
+        return 0
+    with repository.opened(settings) as repo:
+        parts = [name for name, _ in repository.partitions(repo, project, "HEAD")]
+        repository.remove(repo, project)
+        keys.forget(repo, project)
+    return len(parts)
+
+
 def newest_revision(settings: Settings, project: str | None = None) -> str:
     """Return the newest revision of the lake, or the newest that has changed a project's data."""
     if not settings.lake.exists():

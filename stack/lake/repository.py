@@ -152,6 +152,21 @@ def commit(repo: Repo, folder: Path, added: Iterable[Path], message: str) -> str
     return str(repo.scm.get_rev())
 
 
+def remove(repo: Repo, project: str) -> None:
+    """Delete the folder of a project, and commit that."""
+    folder = Path(repo.root_dir, project)
+    shutil.rmtree(folder, ignore_errors=True)
+    if tree := history.entry(repo.scm, "HEAD", project):
+        repo.scm.add([str(Path(repo.root_dir, project, path)) for path in _below(tree)])
+        repo.scm.commit(history.message(f"Remove {project}", "", **{history.REMOVED: project}), no_verify=True)
+
+
+def _below(tree: GitObject) -> Iterator[str]:
+    """Iterate over the paths of the files below a folder."""
+    for child in tree.scandir():
+        yield from (f"{child.name}/{path}" for path in _below(child)) if child.isdir else [str(child.name)]
+
+
 def track(repo: Repo, folder: Path, added: Mapping[str, Path]) -> Path:
     """Add files (path below the folder -> file) to those that HEAD tracks in it; write and return its .dvc file."""
     tracked = folder.with_name(f"{folder.name}.dvc")

@@ -176,6 +176,29 @@ class Registry:
         """Delete a version from the registry; its run stays."""
         self._call("DELETE", "model-versions/delete", json={"name": self.name, "version": version})
 
+    def remove(self) -> tuple[int, str]:
+        """Delete the model with all its versions, and the experiment with its runs.
+
+        Returns:
+            How many versions there were, and the experiment's id; empty where there was none.
+        """
+        versions = self.versions()
+        gone = rest.send(self._settings, "DELETE", "mlflow/registered-models/delete", json={"name": self.name})
+        if not _compat.is_absent(gone):
+            rest.refuse(gone)
+        query = {"experiment_name": self.name}
+        found = rest.send(self._settings, "GET", "mlflow/experiments/get-by-name", params=query)
+        if _compat.is_absent(found):
+            return len(versions), ""
+        experiment = rest.checked(found)["experiment"]
+        identity = experiment["experiment_id"]
+        # MLflow keeps a deleted experiment, and would give a new one of the same name the old runs.
+        if experiment["lifecycle_stage"] == "active":
+            body = {"experiment_id": identity, "new_name": f"{self.name}, removed ({identity})"}
+            self._call("POST", "experiments/update", json=body)
+            self._call("POST", "experiments/delete", json={"experiment_id": identity})
+        return len(versions), str(identity)
+
     def finish(self, version: Version) -> None:
         """End the run that trained a version as finished."""
         self._call("POST", "runs/update", json={"run_id": version.run_id, "status": "FINISHED"})

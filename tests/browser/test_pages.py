@@ -256,6 +256,14 @@ def test_the_page_works_and_asks_no_other_machine(
     assert_sound(_without_harmless(seen))
 
 
+def test_prefect_does_not_offer_pages_that_load_from_the_internet(running: Settings, browser: Browser):
+    url, sign_in = f"{running.prefect_url}/dashboard", welcome.sign_in(running)
+
+    seen = look(browser, url, shows="Flow Runs", sign_in=sign_in)
+
+    assert "V2 UI available" not in seen.text
+
+
 @pytest.mark.parametrize("page", OURS, ids=lambda page: page.__name__)
 def test_the_page_fits_a_phone(
     running: Settings, browser: Browser, shots: Path, page: Callable[[Settings], tuple[str, str]]

@@ -1,4 +1,4 @@
-"""A table becomes a live model through the portal of the containers, and the settings of its project are changed there."""
+"""A table becomes a live model through the portal of the containers, and its settings are changed there."""
 
 import html
 import re
@@ -45,7 +45,9 @@ def ended(portal: httpx.Client, answer: httpx.Response) -> str:
     return html.unescape(str(text))
 
 
-def test_a_dropped_table_is_answered_for_and_its_settings_change(containers: Containers, portal: httpx.Client) -> None:
+def test_a_dropped_table_is_answered_for_its_settings_change_and_it_is_removed(
+    containers: Containers, portal: httpx.Client
+) -> None:
     looked = portal.post("/new/look", files={"file": ("dropped.csv", TABLE)}, data={"target": "churned"})
     place = re.search(r'name="place" value="(.*?)"', looked.text)
     assert place, looked.text
@@ -64,3 +66,7 @@ def test_a_dropped_table_is_answered_for_and_its_settings_change(containers: Con
     changed = text[1] + "\ntraining: {trials: 3}\n" if "\ntraining:" not in text[1] else text[1] + "\n# seen\n"
     said = ended(portal, portal.post(f"/projects/{NAME}/settings/save", data={"text": changed, "digest": digest[1]}))
     assert "saved" in said, said
+
+    said = ended(portal, portal.post(f"/projects/{NAME}/remove", data={"typed": NAME}))
+    assert f"{NAME} is removed" in said and not (ROOT / "projects" / NAME).exists(), said
+    assert containers.sql(f"SELECT count(*) FROM predictions WHERE project = '{NAME}'") == ["0"]

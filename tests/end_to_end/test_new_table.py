@@ -1,4 +1,4 @@
-"""From a table to a live answer without a terminal."""
+"""From a table to a live answer without a terminal, and away again."""
 
 import csv
 import random
@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
+from sqlalchemy import select
 
+from stack.core import database
 from stack.core.settings import Settings
 from stack.ops import welcome
+from stack.registry import registry
 from tests.browser.chromium import EXECUTABLE, chromium
+from tests.stacks import prefect_api
 
 pytestmark = [
     pytest.mark.services,
@@ -51,7 +56,9 @@ def name(running: Settings) -> Iterator[str]:
         shutil.rmtree(running.projects / name, ignore_errors=True)
 
 
-def test_a_table_becomes_a_live_answer(running: Settings, browser: Browser, tmp_path: Path, name: str):
+def test_a_table_becomes_a_live_answer_and_its_project_is_removed(
+    running: Settings, browser: Browser, tmp_path: Path, name: str
+):
     page = browser.new_page()
     page.set_default_timeout(8 * MINUTES)
     page.goto(welcome.home_page(running))
@@ -63,4 +70,30 @@ def test_a_table_becomes_a_live_answer(running: Settings, browser: Browser, tmp_
     page.get_by_role("link", name="try it").click()
     page.get_by_role("button", name="Ask").first.click()
     expect(page.locator("main")).to_contain_text("Version 1", timeout=MINUTES)
+
+    page.goto(f"{running.portal_url}/projects/{name}/settings")
+    page.get_by_text(f"Delete {name}").click()
+    page.get_by_label("Its name, typed in").fill(name)
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#removed")).to_contain_text("nothing of it is left")
     page.close()
+    assert left(running, name) == []
+    with pytest.raises(httpx.HTTPStatusError, match="404"):
+        httpx.get(f"{running.portal_url}/projects/{name}", trust_env=False).raise_for_status()
+    deployments = {"deployments": {"name": {"any_": [name]}}}
+    assert prefect_api(running).post("/deployments/filter", json=deployments).json() == []
+
+
+def left(of: Settings, name: str) -> list[str]:
+    """Return what the stack has of a project, but of git's history, logs and the audit."""
+    files = [str(path) for path in of.home.rglob(f"*{name}*") if path.relative_to(of.home).parts[0] != "uploads"]
+    with database.engine(of.state_database).connect() as connection:
+        rows = [
+            table.name
+            for table in database.metadata.sorted_tables
+            if table.name != "actions" and "project" in table.c
+            if connection.execute(select(table).where(table.c.project == name)).first()
+        ]
+    reports = [str(file) for file in of.reports.glob("*/metadata.json") if f'"{name}"' in file.read_text()]
+    models = [model for model in registry.aliases(of) if model == name]
+    return [*files, *rows, *reports, *models]

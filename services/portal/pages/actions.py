@@ -1,4 +1,4 @@
-"""What a person may do with a project: start its runs, answer the gate, pause it."""
+"""What a person may do with a project: start its runs, answer the gate, pause it, remove it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from services.portal import access
 from services.portal.access import Done
+from services.portal.jobs import Job
 from services.portal.links import outside
 from services.portal.portal import of_project, origin
 from stack.core.errors import StackError
@@ -89,6 +90,19 @@ async def pause(request: Request) -> Done:
     return Done(said, parameters={"paused": paused})
 
 
+@access.action("remove project")
+async def remove(request: Request) -> Done:
+    """Delete the project with all that the stack has of it, when its name is typed in."""
+    portal, name = of_project(request)
+    if (typed := await _text(request, "typed")) != name:
+        raise StackError("the name typed in", found=repr(typed), expected=repr(name))
+    if portal.jobs.running(name):
+        raise StackError(f"project {name}", found="another job at work on it", expected="one at a time")
+    words = ["remove", "--yes", "--", name]
+    job = portal.jobs.start(Job(f"Remove {name}", name, [words], outcome="nothing of it is left"))
+    return Done("its removal has begun", job=job.id)
+
+
 async def _text(request: Request, field: str) -> str:
     """Return a field of the form, stripped."""
     value = (await request.form(max_files=0, max_fields=20)).get(field)
@@ -100,4 +114,5 @@ ROUTES = [
     Route("/projects/{project}/answer", answer, methods=["POST"]),
     Route("/projects/{project}/pause", pause, methods=["POST"]),
     Route("/projects/{project}/resume", pause, methods=["POST"]),
+    Route("/projects/{project}/remove", remove, methods=["POST"]),
 ]

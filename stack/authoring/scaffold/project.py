@@ -119,7 +119,15 @@ def require_free(name: str, folder: Path) -> None:
         raise StackError("NAME", found=repr(name), expected=expected)
     for path in (folder, settings().definitions / f"{name}.py"):
         if path.exists():
-            raise StackError(str(path), found="it exists", expected="a new project", todo="choose another name")
+            todo = f"choose another name, or `make remove PROJECT={name}`"
+            raise StackError(str(path), found="it exists", expected="a new project", todo=todo)
+    if (settings().lake / name).exists():
+        raise StackError(
+            f"project {name}",
+            found="data of an earlier project of this name",
+            expected="a new project",
+            todo=f"choose another name, or `make remove PROJECT={name}`",
+        )
 
 
 def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) -> dict[str, Any]:

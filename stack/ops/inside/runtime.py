@@ -11,7 +11,7 @@ from stack.ops.local.runtime import LocalRuntime
 from stack.ops.runtimes import Report
 
 COMMANDS = (("stack", "apply"), ("flows.deployments",))
-"""Modules, with their words, that apply and register what is new; those of the one-shot services leave nothing else to do."""
+"""Modules, with their words, that apply and register what is new."""
 
 
 class InsideRuntime(LocalRuntime):

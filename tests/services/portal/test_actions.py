@@ -11,12 +11,14 @@ from services.portal.pages.actions import STARTS
 from stack.access import actions
 from stack.access.actions import Action
 from stack.core import migrations
+from tests.polling import eventually
 
 KEY = "a-key"
 POSTS = [
     *(f"/projects/flights/start/{start.flow}" for start in STARTS),
     *(f"/projects/flights/{verb}" for verb in ("pause", "resume", "answer")),
 ]
+REMOVE = "/projects/flights/remove"
 
 
 @pytest.fixture
@@ -60,6 +62,18 @@ def test_what_fails_is_told_and_recorded(stack, portal, path):
     (entry,) = recorded(stack)
     assert (entry.project, entry.caller) == ("flights", "this machine")
     assert entry.outcome.startswith("failed: Prefect at")
+
+
+def test_a_project_is_removed_by_those_who_may_and_when_its_name_is_typed_in(stack, portal):
+    client = portal(stack)
+    assert client.post(REMOVE, data={"typed": "flights"}, headers={"Authorization": ""}).status_code == 401
+    refused = client.post(REMOVE, headers=stack.prefect_headers, data={"typed": "titanic"})
+    assert refused.status_code == 409 and "the name typed in" in refused.text
+    begun = client.post(REMOVE, headers=stack.prefect_headers, data={"typed": "flights"})
+    job = re.search(r"/jobs/[0-9a-f]+", begun.text)[0]
+    said = eventually(lambda: "failed" in (text := client.get(job, headers=stack.prefect_headers).text) and text)
+    assert "Prefect at" in said and (stack.projects / "flights").is_dir()
+    assert [entry.action for entry in recorded(stack)] == ["remove project"] * 2
 
 
 def test_an_answer_is_yes_or_no(stack, portal):

@@ -36,6 +36,19 @@ def test_the_same_batch_again_changes_nothing(settings: Settings) -> None:
     ]
 
 
+def test_a_removed_project_begins_anew_and_its_old_revisions_stay_readable(settings: Settings) -> None:
+    ships = SPEC.model_copy(update={"name": "ships"})
+    Project(settings, ships).lake.append(tables(0), DAYS[0], DAYS[1])
+    old, trains = append(settings, 0), Project(settings, SPEC).lake
+    assert lake.remove(settings, SPEC.name) == 1 and lake.remove(settings, SPEC.name) == 0
+    assert trains.ingested_until() is None and len(trains.batches()) == 0
+    assert len(Project(settings, ships).lake.batches()) == 1
+    assert len(trains.read(revision=old)["trains"]) == 3
+    assert dvc(settings, "status").strip() in ("", "Data and pipelines are up to date.")
+    new = append(settings, 0)
+    assert new != old and trains.batches()["revision"].tolist() == [new]
+
+
 def test_the_revision_of_a_project_stays_while_others_append(settings: Settings) -> None:
     ships = SPEC.model_copy(update={"name": "ships"})
     prepared = lake.newest_revision(settings)

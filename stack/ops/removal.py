@@ -1,0 +1,119 @@
+"""Remove a project: its files, and all that the stack has of it but the audit and the lake's old revisions.
+
+Asked again, a removal that was killed is completed, as is that of a project whose folder is gone already.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from sqlalchemy import delete
+
+from stack.core import code, database
+from stack.core.errors import StackError
+from stack.core.settings import ROOT, Settings
+from stack.lake import lake
+from stack.ops.project_runs import ACTIVE, ProjectRuns
+from stack.registry.registry import Registry
+
+Report = Callable[[str], None]
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+TABLES = (
+    *(database.predictions, database.shadows, database.corrections, database.decisions, database.tokens),
+    *(database.outbox, database.messages, database.inboxes, database.scheduled, database.clocks),
+)
+"""All with rows of projects, but what people did: that stays in the audit."""
+FOLDERS = (
+    *("features", "quarantine", "docs", "pages", "models", "predictions", "published", "project_files"),
+    "cache/oracle",
+)
+"""Of the home, each with a folder for each project."""
+
+
+def require_possible(settings: Settings, name: str) -> None:
+    """Raise a StackError where a name is no project's, or a run of the project is under way."""
+    if not NAME.fullmatch(name):
+        raise StackError("PROJECT", found=repr(name), expected="the name of a project")
+    if active := next((run for run in ProjectRuns(settings, name).recent() if run.type in ACTIVE), None):
+        raise StackError(
+            f"project {name}",
+            found=f"a run of {active.flow} that is {active.state.lower()}",
+            expected="no run under way",
+            todo="wait for its end, or cancel it in Prefect",
+        )
+
+
+def files(settings: Settings, name: str) -> list[Path]:
+    """Return the files of a project that are removed; those of an example come with the checkout, and stay.
+
+    Raises:
+        StackError: one belongs to another user.
+    """
+    there = [path for path in (settings.projects / name, settings.definitions / f"{name}.py") if path.exists()]
+    found = [path for path in there if not _comes_along(settings, path)]
+    for path in found:
+        parts = [path.parent, path, *path.rglob("*")]
+        if foreign := next((part for part in parts if part.is_dir() and not _writable(part)), None):
+            raise StackError(str(foreign), found="a folder of another user", expected="one that can be written to")
+    return found
+
+
+def remove_files(settings: Settings, name: str, report: Report) -> None:
+    """Delete the files of a project."""
+    for path in files(settings, name):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        report(f"deleted {path}")
+
+
+def remove_state(settings: Settings, name: str, report: Report) -> None:
+    """Delete what the stack has of a project; no run of it may be under way.
+
+    Raises:
+        StackError: MLflow does not answer.
+    """
+    try:
+        versions, experiment = Registry(settings, name).remove()
+    except httpx.HTTPError as error:
+        raise StackError("MLflow", found=str(error), expected="an answer", todo="make up, then this again") from None
+    if experiment and (artifacts := Path(settings.artifacts)).is_dir():
+        shutil.rmtree(artifacts / experiment, ignore_errors=True)
+    elif experiment:
+        report(f"the files of its runs stay at {settings.artifacts}/{experiment}")
+    batches = lake.remove(settings, name)
+    with database.engine(settings.state_database).begin() as connection:
+        rows = sum(connection.execute(delete(table).where(table.c.project == name)).rowcount for table in TABLES)
+    for folder in [*(settings.home / parent / name for parent in FOLDERS), *_reports(settings, name)]:
+        shutil.rmtree(folder, ignore_errors=True)
+    (settings.home / "sweeps" / f"{name}.log").unlink(missing_ok=True)
+    report(f"deleted {versions} versions, {batches} months or days of data, {rows} rows of the log")
+
+
+def _comes_along(settings: Settings, path: Path) -> bool:
+    """Return whether git has a path as a part of the checkout."""
+    if settings.workspace != ROOT:
+        return False
+    try:
+        return bool(code.git("ls-files", "--", str(path)))
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def _writable(folder: Path) -> bool:
+    return folder.is_symlink() or os.access(folder, os.W_OK)
+
+
+def _reports(settings: Settings, name: str) -> list[Path]:
+    """Return the folders of Evidently's workspace that have a project's name."""
+    found = []
+    for file in settings.reports.glob("*/metadata.json"):
+        try:
+            if json.loads(file.read_text()).get("name") == name:
+                found.append(file.parent)
+        except (OSError, ValueError):
+            continue
+    return found
