@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     """Evidently's workspace."""
     pages: ClassVar = Folder("pages")
     """Report pages with their summaries, a folder for each project; the portal serves them."""
-    older_predictions: ClassVar = Folder("predictions")
+    older_predictions: ClassVar = Folder("older_predictions")
     """Parquet files of the predictions that left the database, a folder for each project."""
     run: ClassVar = Folder("run")
     """Sockets, pid files and generated configuration of the running stack."""

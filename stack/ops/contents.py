@@ -29,7 +29,7 @@ LEFT_OUT = (".dvc/tmp/", ".dvc/cache/", ".dvc/config.local")
 
 WORKSPACE = "workspace"
 """Folder of the archive with the projects; as they are code, a restore does not write them."""
-FOLDERS = ("features", "predictions", "reports", "pages", "docs", "quarantine", "artifacts")
+FOLDERS = ("features", "older_predictions", "reports", "pages", "docs", "quarantine", "artifacts")
 PARTS = ("databases", "secrets", *FOLDERS, WORKSPACE)
 LAKE = re.compile(
     r"lake/(\.dvcignore|\.gitignore|\.dvc/(config|\.gitignore|cache/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?)"
@@ -70,7 +70,7 @@ def folders(settings: Settings) -> list[Folder]:
     """Return the parts that are plain files and not the lake."""
     parts = [
         Folder("features", settings.feature_tables),
-        Folder("predictions", settings.older_predictions),
+        Folder("older_predictions", settings.older_predictions),
         Folder("reports", settings.reports),
         Folder("pages", settings.pages),
         Folder("docs", settings.data_docs),

@@ -29,8 +29,8 @@ TABLES = (
 )
 """All with rows of projects, but what people did: that stays in the audit."""
 FOLDERS = (
-    *("features", "quarantine", "docs", "pages", "models", "predictions", "published", "project_files"),
-    "cache/oracle",
+    *("features", "quarantine", "docs", "pages", "models", "published", "project_files", "cache/oracle"),
+    *("predictions", "older_predictions"),
 )
 """Of the home, each with a folder for each project."""
 
