@@ -130,8 +130,12 @@ def _run(
     report(f"features: {len(spec.features.columns)} columns through Feast")
     features.apply_alone(project)
     first = min(frame[spec.tables[name].available_at].min() for name, frame in tables.items()).to_pydatetime()
-    for view, frame in project.features.build(tables, first - timedelta(days=1), until).items():
-        feature_tables.replace(feature_tables.folder(project) / view, frame, first - timedelta(days=1), until)
+    window = (
+        first - timedelta(days=1),
+        until + timedelta(days=1),
+    )  # rows of an hour may all be of after the last instant
+    for view, frame in project.features.build(tables, *window).items():
+        feature_tables.replace(feature_tables.folder(project) / view, frame, *window)
     rows = features.training_set(project, datasets.answered(spec, tables, until))
     report("train: a gradient boosting, and one prediction of its served form")
     return _model(project, splits.holdout(spec, rows, until))

@@ -49,14 +49,16 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 def new(name: str, place: str, unfinished: bool, **wishes: Any) -> None:
     """Write the project NAME from a table; asks for what is not given; off a terminal it chooses, but no target."""
     from stack.authoring import rehearsal
-    from stack.authoring.scaffold import project
+    from stack.authoring.scaffold import origins, project
     from stack.authoring.scaffold.wishes import Wishes
 
     now, ask = datetime.now(UTC), _ask if sys.stdin.isatty() else None
+    if place.startswith("mqtt://"):
+        click.echo(f"listening to {place}, for {origins.LISTEN_SECONDS / 60:.0f} minutes at most", err=True)
     written = project.write(name, place, Wishes(**wishes), now, ask)
     click.echo("\n".join(f"  {note}" for note in written.notes))
     try:
-        outcome = rehearsal.run(name, now, lambda line: click.echo(f"trying it out: {line}"))
+        outcome = rehearsal.run(name, datetime.now(UTC), lambda line: click.echo(f"trying it out: {line}"))
     except StackError:
         if not unfinished:
             project.remove(written)

@@ -16,7 +16,7 @@ from stack.declared import instants
 from stack.specification import forecasts, table
 from stack.specification.fields import TYPES
 from stack.specification.frames import INSTANT
-from stack.specification.sources import Push, Source
+from stack.specification.sources import Asked, Push, Source
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS, Column
 
@@ -60,8 +60,15 @@ class DeclaredSource:
 
     def ahead(self, since: datetime, until: datetime) -> DataFrame:
         """Return the rows of about (since, until] without what is known later, as a forecast of the weather."""
-        later = [self.spec.label, "available_at", *table.of_role(self.spec.columns, "later")]
-        return self._rows(since, until, asked=True).drop(columns=later, errors="ignore")
+        return self._rows(since, until, asked=True).drop(columns=self._later, errors="ignore")
+
+    def late(self, since: datetime, until: datetime) -> DataFrame:
+        """Return the requests that came in (since, until], of instants up to a day before it; of a forecast none."""
+        if not self.source.knows_when or self.spec.forecast:
+            return DataFrame()
+        rows = _between(self._rows(since, until), "available_at", since, until)
+        asked = rows.drop(columns=self._later).assign(event_id=ids(self.spec, rows), asked_at=rows[self._time])
+        return _between(asked, "asked_at", since - AROUND, since)
 
     def split(self, since: datetime, until: datetime) -> list[datetime]:
         """Return instants that split a long window into batches, where the source can say."""
@@ -94,6 +101,17 @@ class DeclaredSource:
     def _known(self) -> str | None:
         return next(iter(table.of_role(self.spec.columns, "known")), None)
 
+    @property
+    def _later(self) -> list[str]:
+        """Columns that are not known when a row is asked about."""
+        return [self.spec.label, "available_at", *table.of_role(self.spec.columns, "later")]
+
+    @property
+    def _after(self) -> timedelta:
+        """How long after the instant in its column a row is known."""
+        settled = self.source.settled if isinstance(self.source, Asked) else timedelta(0)
+        return settled + (timedelta(0) if self._known else self.source.known_after)
+
     def _query(self, since: datetime, until: datetime, *, asked: bool = False) -> sources.Query:
         """Return what to ask for: rows known in a window or, of `asked`, rows that are asked about in it."""
         columns = self._columns
@@ -103,7 +121,7 @@ class DeclaredSource:
         time = columns[by].source or by if by and not columns[by].parts and not whole else None
         if asked and self.source.knows_when:  # by when a row was known, not by its instant
             since, until = since - AROUND, until + AROUND
-        after = timedelta(0) if asked or self._known or self.source.knows_when else self.source.known_after
+        after = timedelta(0) if asked or self.source.knows_when else self._after
         return sources.Query(list(dict.fromkeys(names)), time, since - after, until - after)
 
     def _rows(self, since: datetime, until: datetime, *, asked: bool = False) -> DataFrame:
@@ -118,8 +136,7 @@ class DeclaredSource:
             return rows
         if sources.AVAILABLE_AT in raw:
             return rows.assign(available_at=pd.to_datetime(raw[sources.AVAILABLE_AT], utc=True).astype(INSTANT))
-        known = rows[self._known] if self._known else rows[self._time] + self.source.known_after
-        return rows.assign(available_at=known)
+        return rows.assign(available_at=rows[self._known or self._time] + self._after)
 
     def _column(self, raw: DataFrame, name: str, column: Column) -> Series[Any]:
         """Return a column of the source as the project's type."""

@@ -151,8 +151,8 @@ def _require_tables(project: Project, views: list[str]) -> None:
         raise StackError(
             f"feature tables of {project.name}",
             found=f"no rows of {', '.join(sorted(empty))}",
-            expected="a window that has been ingested",
-            todo=f"run `make ingest PROJECT={project.name}`",
+            expected="a window that has been ingested, with an instant at which the past is computed",
+            todo=f"run `make ingest PROJECT={project.name}`, of new rows once an hour or a day is over",
         )
 
 

@@ -57,6 +57,14 @@ class ForecastSource(Source, Protocol):
 
 
 @runtime_checkable
+class LateSource(Source, Protocol):
+    """A source that says itself when a row came, perhaps long after the instant at which it was to be asked."""
+
+    def late(self, since: datetime, until: datetime) -> DataFrame:
+        """Return the requests, as `requests` does, that came in (since, until], of instants up to a day before it."""
+
+
+@runtime_checkable
 class SplitSource(Source, Protocol):
     """A source of long windows, such as the first: their rows are fetched and validated in several batches."""
 

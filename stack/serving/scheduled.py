@@ -15,7 +15,7 @@ from stack.features import features
 from stack.prediction_log import schedule
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project, contract
-from stack.project.contract import ForecastSource
+from stack.project.contract import ForecastSource, LateSource
 from stack.registry.registry import Version
 from stack.serving.client import prediction_ids
 from stack.serving.scoring import loaded
@@ -33,8 +33,8 @@ def answer(project: Project, until: datetime) -> int:
     """Answer and log the requests up to `until` that have no answer yet; return their number.
 
     After downtime the window reaches back to the end of the last one. Requests are asked for from one window earlier
-    on, as some come late. The id of an answer follows from its event, so that a run which was killed answers nothing
-    twice.
+    on, as some come late; where the source says when a row came, older ones that came since then are asked for too. The
+    id of an answer follows from its event, so that a run which was killed answers nothing twice.
     """
     require_vouched(project.settings, project.clock, until)
     database, name = project.settings.state_database, project.name
@@ -44,7 +44,7 @@ def answer(project: Project, until: datetime) -> int:
     if project.spec.forecast:
         requests = _next_steps(project, until)
     else:
-        requests = contract.request_source(name).requests(since - (until - since), until)
+        requests = _requests(project, since - (until - since), until)
     requests = requests.sort_values("asked_at", kind="stable")
     requests = requests.assign(prediction_id=prediction_ids(project.spec, requests["event_id"].astype(str)))
     answered, version = 0, project.registry.require_champion()
@@ -59,6 +59,14 @@ def answer(project: Project, until: datetime) -> int:
                 answered += len(new)
     schedule.mark_predicted(database, name, until)
     return answered
+
+
+def _requests(project: Project, since: datetime, until: datetime) -> DataFrame:
+    """Return the requests of a window, and the earlier ones that came in it."""
+    source = contract.request_source(project.name)
+    requests = source.requests(since, until)
+    late = source.late(since, until) if isinstance(source, LateSource) else DataFrame()
+    return pd.concat([late, requests], ignore_index=True) if len(late) else requests
 
 
 def _next_steps(project: Project, at: datetime) -> DataFrame:

@@ -57,6 +57,13 @@ def mark_ingested(settings: Settings, project: str, until: datetime, keep: timed
             connection.execute(delete(messages).where(*old))
 
 
+def clear(settings: Settings, project: str) -> None:
+    """Delete all that came, as of a project that is given up."""
+    with engine(settings.state_database).begin() as connection:
+        for table in (messages, inboxes):
+            connection.execute(delete(table).where(table.c.project == project))
+
+
 def instants(settings: Settings, project: str) -> tuple[datetime | None, datetime | None]:
     """Return when the newest row came, and up to which instant the lake has all; None before the first."""
     column = messages.c.received_at

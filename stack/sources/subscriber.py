@@ -45,20 +45,11 @@ class Subscription:
 
     def _follow(self) -> None:
         """Keep messages until the connection is lost, or a callback raises an exception, which ends it too."""
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
+        from stack.sources import mqtt
 
-        source = self.source
-        name = f"{self.settings.name}-{self.project}-source"
-        client = Client(
-            CallbackAPIVersion.VERSION2, name, clean_session=False, manual_ack=True, reconnect_on_failure=False
-        )
-        client.connect_timeout = TIMEOUT_SECONDS
-        if source.tls:
-            client.tls_set()
-        if source.username:
-            password = secrets.resolve(source.password, key(self.folder, "password"))
-            client.username_pw_set(secrets.resolve(source.username, key(self.folder, "username")), password)
+        source, name = self.source, f"{self.settings.name}-{self.project}-source"
+        options = {"clean_session": False, "manual_ack": True, "reconnect_on_failure": False}
+        client = mqtt.client(source, self.folder, name, **options)
         client.on_connect, client.on_subscribe, client.on_message = self._connected, self._subscribed, self._came
         client.connect(source.host, source.port, KEEPALIVE_SECONDS)
         try:
@@ -70,9 +61,9 @@ class Subscription:
             client.loop(timeout=0.1)
 
     def _connected(self, client: Any, _: Any, __: Any, reason: Any, ___: Any) -> None:
-        if reason.is_failure:
-            todo = "correct source.username and source.password, or the broker's rules"
-            raise StackError(key(self.folder, "host"), found=str(reason), expected="a login it accepts", todo=todo)
+        from stack.sources import mqtt
+
+        mqtt.require_accepted(self.folder, reason)
         client.subscribe([(topic, 1) for topic in self.source.topics])
 
     def _subscribed(self, _: Any, __: Any, ___: Any, reasons: Any, ____: Any) -> None:

@@ -29,7 +29,7 @@ def _hides_password(url: str) -> str:
 
 def require_no_password(place: str) -> None:
     """Refuse the address of a new project's rows that holds a password, without repeating it."""
-    if PASSWORD.search(place):
+    if (password := PASSWORD.search(place)) and "${" not in password[1]:
         todo = "put the address into .env, as SALES_DB=postgresql://..., and say FROM=SALES_DB"
         raise StackError("FROM", found="a password", expected="an address without one", todo=todo)
 

@@ -79,7 +79,15 @@ class Folder(FileSection):
     """A file counts as complete when it has not changed for so long."""
 
 
-class Sql(SourceSection):
+class Asked(SourceSection):
+    """What sources have that are asked for the rows of a window."""
+
+    settled: timedelta = Field(timedelta(0), ge=timedelta(0))
+    """How long after its instant (`role: known`, else `time`) a row may still appear in the source. Younger rows wait
+    for the next ingest; without it, one that is written while an ingest reads can be missed."""
+
+
+class Sql(Asked):
     """A table or query of a database. Nothing in it can be changed, where the database knows read-only transactions."""
 
     kind: Literal["sql"]
@@ -124,7 +132,7 @@ class Pages(Spec):
         return self
 
 
-class Http(SourceSection):
+class Http(Asked):
     """The answer of a web service: JSON or CSV."""
 
     kind: Literal["http"]
@@ -146,7 +154,7 @@ class Http(SourceSection):
     """Arguments of `pandas.read_csv`."""
 
 
-class Influxdb(SourceSection):
+class Influxdb(Asked):
     """Points of InfluxDB; the instant of a point is the column `time`."""
 
     kind: Literal["influxdb"]

@@ -1,11 +1,15 @@
-"""Where the rows of a new project come from: a file, a folder, or an address; and all of them, to be looked at."""
+"""Where the rows of a new project come from: a file, a folder, or an address; and all of them, to be looked at.
+
+A broker has no past: messages are listened to for a while, and are the first rows of the project.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pandas import DataFrame
 from pydantic import TypeAdapter, ValidationError
@@ -14,8 +18,10 @@ from stack import sources
 from stack.authoring.scaffold import files
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core import secrets
+from stack.core.database import engine
 from stack.core.errors import StackError
-from stack.sources import AVAILABLE_AT, Query
+from stack.core.settings import settings
+from stack.sources import AVAILABLE_AT, Query, inbox, mqtt
 from stack.sources.home_assistant import END
 from stack.specification.addresses import require_no_password
 from stack.specification.sources import Source
@@ -29,6 +35,8 @@ YEAR, DAY = timedelta(days=365), timedelta(days=1)
 """What is read of a source that has no end, and of what has just come."""
 MOST = 500_000
 """Rows of a database that are looked at."""
+ENOUGH, LISTEN_SECONDS = 200, 300.0
+"""So many messages of a broker are listened to, or for so long."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,20 @@ class Origin:
     table: DataFrame
     copied: Path | None = None
     """A file that becomes part of the project."""
+    heard: Sequence[mqtt.Heard] = ()
+    """Messages that become its first rows."""
+
+    def keep(self, name: str) -> None:
+        """Put what was heard into the inbox of the project that was written."""
+        written = [{"topic": one.topic, "payload": one.payload, "packet": one.packet} for one in self.heard]
+        if written:
+            with engine(settings().state_database).begin() as connection:
+                inbox.add(settings(), connection, name, written)
+
+    def discard(self, name: str) -> None:
+        """Take it out again, as the project is not kept."""
+        if self.heard:
+            inbox.clear(settings(), name)
 
 
 def of(place: str, folder: Path, wishes: Wishes, now: datetime) -> Origin:
@@ -57,6 +79,8 @@ def of(place: str, folder: Path, wishes: Wishes, now: datetime) -> Origin:
         return _on_this_machine(Path(address).expanduser(), folder, now)
     if not in_env:
         require_no_password(address)
+    if address.startswith("mqtt://"):
+        return _of_broker(address, folder)
     section = _section(address, f"${{{place}}}" if in_env else place, wishes)
     name = section.get("table") or section.get("url") or section["path"]
     return Origin(str(name), *_read(section, folder, now))
@@ -72,6 +96,24 @@ def _on_this_machine(path: Path, folder: Path, now: datetime) -> Origin:
         return Origin(path.name, {"path": f"data/{path.name}"} | options, source.read(path), path)
     section, table = _read({"path": str(path.absolute())}, folder, now)
     return Origin(path.name, section | {"path": f"data/{path.name}"}, table, path)
+
+
+def _of_broker(address: str, folder: Path) -> Origin:
+    """Listen to ``mqtt://[user:${MQTT_PASSWORD}@]host[:port]/topic``."""
+    place = urlsplit(address.replace("#", "%23"))
+    if not place.hostname or not (topic := unquote(place.path).lstrip("/")):
+        todo = "name both: FROM=mqtt://nas/zigbee2mqtt/+"
+        raise StackError("FROM", found=address, expected="a broker and a topic", todo=todo)
+    login = {"username": place.username, "password": unquote(place.password or "")}
+    section: dict[str, Any] = {"kind": "mqtt", "host": place.hostname, "topics": [topic]}
+    section |= {"port": place.port} if place.port else {}
+    section |= {name: value for name, value in login.items() if value}
+    heard = mqtt.listen(_validated(section), folder, ENOUGH, LISTEN_SECONDS)
+    if len(heard) < files.LEAST:
+        found, expected = f"{len(heard)} messages in {LISTEN_SECONDS:.0f} s", f"at least {files.LEAST} to learn from"
+        todo = "name a topic with more, or write project.yaml by hand (docs/sources.md) and run it when they have come"
+        raise StackError("FROM", found=found, expected=expected, todo=todo)
+    return Origin(address, section, mqtt.rows(heard).drop(columns=AVAILABLE_AT), heard=heard)
 
 
 def _section(address: str, written: str, wishes: Wishes) -> dict[str, Any]:
@@ -93,20 +135,26 @@ def _section(address: str, written: str, wishes: Wishes) -> dict[str, Any]:
         return {"kind": "http", "url": written}
     if scheme in ("http", "https", "s3", "file"):
         return {"path": written}
-    known = ", ".join(f"{one}://" for one in ("http", "s3", *DATABASES[:4], "homeassistant"))
+    known = ", ".join(f"{one}://" for one in ("http", "s3", *DATABASES[:4], "homeassistant", "mqtt"))
     raise StackError("FROM", found=f"{scheme}://", expected=f"a file, a folder, {known}", todo="correct the address")
 
 
 def _read(section: dict[str, Any], folder: Path, now: datetime) -> tuple[dict[str, Any], DataFrame]:
     """Return a section, and all rows and columns of its source."""
-    try:
-        source: Source = TypeAdapter(Source).validate_python(section)
-    except ValidationError as error:
-        (detail, *_) = error.errors()
-        place = ".".join(map(str, detail["loc"]))
-        raise StackError(f"FROM, {place}", found=str(detail["input"]), expected=detail["msg"]) from None
+    source = _validated(section)
     query = Query([], None, now - YEAR, now + DAY, most=MOST)
     beside = [AVAILABLE_AT, *([END] if source.kind == "home_assistant" else [])]
     table = sources.read(source, folder, query).drop(columns=beside, errors="ignore")
     files.require_rows(table, str(section.get("url") or section.get("path")))
     return section, table
+
+
+def _validated(section: dict[str, Any]) -> Any:
+    """Return a section ``source`` as its kind's class."""
+    try:
+        return TypeAdapter(Source).validate_python(section)
+    except ValidationError as error:
+        (detail, *_) = error.errors()
+        place = ".".join(map(str, detail["loc"]))
+        found = "a password" if place.endswith("password") else str(detail["input"])
+        raise StackError(f"FROM, {place}", found=found, expected=detail["msg"]) from None

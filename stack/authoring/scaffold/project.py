@@ -30,6 +30,8 @@ SHOWN = 200
 CLOCK = ("hour", "weekday", "month")
 HELD_OUT = 200
 """Rows by time that a gate decides on, where a quarter of the time has them; fewer give a wide interval."""
+SETTLED = ("sql", "http")
+"""Sources in which a row may appear a moment after its instant."""
 CATEGORIES = 200
 """A key of more values is no category of the model; its past still is a feature."""
 
@@ -44,6 +46,7 @@ class Written:
     """Of project.yaml."""
     to_read: int
     """Those with a comment."""
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,15 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
         (folder / "data").mkdir()
         shutil.copyfile(origin.copied, folder / "data" / origin.copied.name)
     (folder / "project.yaml").write_text(text)
+    origin.keep(name)
     lines = text.splitlines()
-    return Written(folder, notes, len(lines), sum("#" in line for line in lines))
+    return Written(folder, notes, len(lines), sum("#" in line for line in lines), origin)
 
 
 def remove(written: Written) -> None:
     """Remove a new project."""
     shutil.rmtree(written.folder)
+    written.origin.discard(written.folder.name)
 
 
 def require_free(name: str, folder: Path) -> None:
@@ -137,6 +142,7 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) ->
     identified = [column.name for column in choices.row_key] if choices.row_key != _ids(choices) else []
     source = origin.section | ({"key": identified} if identified else {})
     source |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
+    source |= {"settled": "PT1M"} if source.get("kind") in SETTLED and dates and not choices.replayed else {}
     cron = ("15 * * * *" if hourly else "5 0 * * *") if choices.keys or choices.every else "0 4 * * *"
     zone = {} if choices.keys else {"timezone": choices.zone}
     return {

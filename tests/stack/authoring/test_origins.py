@@ -2,19 +2,24 @@
 
 import sqlite3
 from datetime import UTC, datetime
+from threading import Event, Thread
 
 import pytest
 
 from stack.authoring import check
+from stack.authoring.scaffold import origins
 from stack.authoring.scaffold import project as scaffold
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core import secrets
+from stack.core import settings as core_settings
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
+from stack.sources import inbox
 from stack.specification import specs
 from tests.stack.authoring.scaffolds import NOW, Folder, sales
 from tests.stack.sources.servers import web
+from tests.stack.sources.test_mqtt import Mosquitto, publish
 
 
 @pytest.fixture
@@ -98,3 +103,54 @@ def test_a_place_that_cannot_be_read_is_told(folder, place, message):
         scaffold.write("of_nothing", place, Wishes(), NOW, None)
     assert "secret" not in str(caught.value)
     assert not (folder.root / "projects/of_nothing").exists()
+
+
+def test_messages_of_a_broker_are_listened_to_and_are_the_first_rows(folder, tmp_path, monkeypatch):
+    (tmp_path / "broker").mkdir()
+    monkeypatch.setattr(origins, "ENOUGH", 40)
+    with Mosquitto(tmp_path / "broker") as broker, core_settings.using(Settings(home=tmp_path, workspace=folder.root)):
+        sending = Sending(broker.port)
+        sending.start()
+        words = Wishes(target="units", keys="topic.1", time="received_at")
+        written = scaffold.write("heard", f"mqtt://127.0.0.1:{broker.port}/shop/+/sale", words, NOW, None)
+        sending.ended.set()
+        sending.join()
+        spec = specs.load("heard")
+        assert spec.source.topics == ["shop/+/sale"] and spec.features.entities == ["topic_1"]
+        rows = Project(core_settings.settings(), spec).source.fetch(spec.clock.start, datetime.now(UTC))["rows"]
+        assert len(rows) == 40 and set(rows["topic_1"]) <= {"1", "2", 1, 2} and rows["units"].notna().all()
+        scaffold.remove(written)
+        assert not inbox.newest(core_settings.settings(), "heard", 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [("mqtt://nas", "a broker and a topic"), ("mqtt://127.0.0.1:1/a", "a broker that answers"),
+     ("mqtt://me:very-secret@nas/a", "an address without one")],
+)  # fmt: skip
+def test_a_broker_that_cannot_be_listened_to_is_explained(folder, address, message):
+    with pytest.raises(StackError, match=message) as caught:
+        scaffold.write("heard", address, Wishes(target="units"), NOW, None)
+    assert "very-secret" not in str(caught.value)
+
+
+def test_too_few_messages_are_too_few_to_learn_from(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(origins, "LISTEN_SECONDS", 0.0)
+    (tmp_path / "broker").mkdir()
+    with Mosquitto(tmp_path / "broker") as broker, pytest.raises(StackError, match="0 messages in 0 s"):
+        scaffold.write("heard", f"mqtt://127.0.0.1:{broker.port}/a/#", Wishes(target="units"), NOW, None)
+
+
+class Sending(Thread):
+    """Publishes sales until it is stopped."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.port, self.ended = port, Event()
+
+    def run(self) -> None:
+        number = 0
+        while not self.ended.is_set():
+            number += 1
+            units = round(20 + 3 * (number % 7) + number % 3, 1)
+            publish(self.port, f"shop/{1 + number % 2}/sale", {"units": units, "price": number % 7, "order": number})

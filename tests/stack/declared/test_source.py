@@ -120,6 +120,11 @@ def test_files_that_come_into_a_folder_are_batches(folder):
     fetched = of.source.fetch(began, until)["rows"]
     assert len(fetched) == 150 and (fetched["available_at"] > pd.Timestamp(began)).all()
     assert of.source.fetch(until, until + timedelta(days=1))["rows"].empty
+    assert of.source.late(began, until).empty, "they are of last year"
+    day_ago = (until - timedelta(hours=20)).strftime("%Y-%m-%d %H:%M:%S")
+    sales().iloc[:3].assign(**{"Sold At": day_ago}).to_csv(inbox / "third.csv", index=False)
+    late = of.source.late(began, until + timedelta(seconds=2))
+    assert len(late) == 3 and (late["asked_at"] == pd.Timestamp(day_ago, tz="UTC")).all() and "units" not in late
     assert sorted(of.spec.tables["rows"].key) == ["order_no"] and not of.spec.tables["rows"].snapshot
 
 
@@ -137,6 +142,25 @@ def test_a_table_of_a_database_is_a_source(folder):
     middle = since + (until - since) / 2
     parts = [of.source.fetch(*window)["rows"] for window in ((since, middle), (middle, until))]
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+
+
+def test_a_row_that_is_committed_late_is_in_the_next_batch(folder):
+    shop = "source: {kind: sql, url: 'sqlite:///shop.db', table: sales, settled: PT1M"
+    of = project(folder, sales(), ("source: {path: data/declared.csv", shop))
+    at = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    minute, row = timedelta(minutes=1), sales().head(1)
+    with sqlite3.connect(folder.root / "projects/declared/shop.db") as database:
+
+        def commit(instant: datetime) -> None:
+            stamped = row.assign(**{"Sold At": instant.strftime("%Y-%m-%d %H:%M:%S")})
+            stamped.to_sql("sales", database, index=False, if_exists="append")
+
+        commit(at - minute)
+        first = of.source.fetch(at - 2 * minute, at)["rows"]
+        commit(at - minute / 2)
+        second = of.source.fetch(at, at + minute)["rows"]
+    assert [*first["sold_at"], *second["sold_at"]] == [at - minute, at - minute / 2]
+    assert (second["available_at"] - second["sold_at"] == minute).all()
 
 
 def test_rows_of_a_database_need_a_key(folder):

@@ -51,6 +51,23 @@ def source(monkeypatch):
     return known
 
 
+@pytest.fixture
+def late(monkeypatch, source):
+    """What comes late: instants by the one at which they come."""
+    came: dict[datetime, list[datetime]] = {}
+    requests = contract.request_source("").requests
+
+    def arrived(since, until):
+        source[:] = [at for known, instants in came.items() if since < known <= until for at in instants]
+        found = requests(DAY, since)
+        source.clear()
+        return found
+
+    both = SimpleNamespace(requests=requests, late=arrived, fetch=requests)
+    monkeypatch.setattr(contract, "request_source", lambda _: both)
+    return came
+
+
 def published(project):
     waiting = outbox.oldest(project.settings.state_database, (project.name, "file"), 999).values()
     return [datetime.fromisoformat(message["asked_at"]) for message in waiting]
@@ -77,6 +94,15 @@ def test_a_request_that_comes_late_is_answered_once(project, source):
     assert scheduled.answer(project, DAY + 2 * HOUR) == 1
     assert scheduled.answer(project, DAY + 3 * HOUR) == 0
     assert published(project) == source
+
+
+def test_what_a_source_says_to_have_come_late_is_answered_once_however_old_it_is(project, late):
+    assert scheduled.answer(project, DAY + HOUR) == 0
+    assert scheduled.answer(project, DAY + 9 * HOUR) == 0
+    late[DAY + 9.5 * HOUR] = [DAY + 2 * HOUR, DAY + 3 * HOUR]
+    assert scheduled.answer(project, DAY + 10 * HOUR) == 2
+    assert scheduled.answer(project, DAY + 11 * HOUR) == 0
+    assert published(project) == [DAY + 2 * HOUR, DAY + 3 * HOUR]
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])

@@ -1,0 +1,192 @@
+"""Where other programs put rows: a source of every kind, with the server that holds it."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+from moto.server import ThreadedMotoServer
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import text
+
+from stack.core.settings import Settings
+from stack.sources import push
+from tests.stack.publishing.servers import listens
+from tests.stack.sources.processes import Postgres, Server
+from tests.stack.sources.test_influxdb import Influx
+from tests.stack.sources.test_mqtt import Mosquitto
+from tests.stacks import free_ports
+
+LATE = {"settled": "PT2S"}
+"""Rows are in these sources so soon after their instant."""
+SECRETS = f"SALES_PASSWORD='{Postgres.password}'\nINFLUX_PASSWORD=secret\nS3_KEY=key\nS3_SECRET=secret\n"
+Row = dict[str, Any]
+
+
+class Place:
+    """A place that a program puts rows to, and the section `source` that reads them from it."""
+
+    server: Server | None = None
+    """What can be killed, and loses nothing by it that it has acknowledged."""
+    time = "at"
+    """Name of the column with the instant."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder, self.settings = folder, settings
+        self.source: dict[str, Any] = {}
+        self.open()
+
+    def open(self) -> None:
+        """Prepare it before the server is started."""
+
+    def prepare(self) -> None:
+        """Prepare the server, which runs."""
+
+    def put(self, rows: list[Row]) -> None:
+        """Put rows there; on an exception they are put again, and yet are there once."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop what is not killed."""
+
+
+class File(Place):
+    def open(self):
+        self.path = self.folder / "rows.jsonl"
+        self.path.touch()
+        self.source = {"kind": "file", "path": str(self.path), "known_after": "PT2S"}
+
+    def put(self, rows):
+        with self.path.open("ab", buffering=0) as file:
+            file.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+
+
+class Folder(Place):
+    def open(self):
+        (self.folder / "drop").mkdir()
+        self.source = {"kind": "folder", "path": str(self.folder / "drop"), "settled": "PT1S"}
+
+    def put(self, rows):
+        (self.folder / "drop" / f"{rows[0]['number']}.json").write_text(json.dumps(rows))
+
+
+class S3(Place):
+    """moto keeps its objects in memory, so that it is not killed."""
+
+    def open(self):
+        self.moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+        self.moto.start()
+        url = "http://{}:{}".format(*self.moto.get_host_and_port())
+        keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+        self.client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+        self.client.create_bucket(Bucket="home")
+        storage = {"endpoint": url, "access_key": "${S3_KEY}", "secret_key": "${S3_SECRET}"}
+        self.source = {"kind": "folder", "path": "s3://home/drop", "settled": "PT2S", "storage": storage}
+
+    def put(self, rows):
+        self.client.put_object(Bucket="home", Key=f"drop/{rows[0]['number']}.json", Body=json.dumps(rows).encode())
+
+    def close(self):
+        self.moto.stop()
+
+
+class Http(File):
+    def open(self):
+        super().open()
+        (port,) = free_ports(1)
+        command = [sys.executable, str(Path(__file__).with_name("rows.py")), str(port), str(self.path)]
+        self.server = Server(command, lambda: listens(port))
+        url = f"http://127.0.0.1:{port}/rows?since={{since}}&until={{until}}"
+        self.source = {"kind": "http", "url": url, **LATE}
+
+
+class Sql(Place):
+    def open(self):
+        self.server = Postgres(self.folder)
+        self.source = {"kind": "sql", "url": self.server.url, "table": "readings", **LATE}
+
+    def prepare(self):
+        with self.server.engine.begin() as connection:
+            connection.execute(
+                text("CREATE TABLE readings (at timestamptz, number int PRIMARY KEY, room text, value float)")
+            )
+
+    def put(self, rows):
+        insert = "INSERT INTO readings VALUES (:at, :number, :room, :value) ON CONFLICT DO NOTHING"
+        with self.server.engine.begin() as connection:
+            connection.execute(text(insert), rows)
+
+    def close(self):
+        self.server.engine.dispose()
+
+
+class Influxdb(Place):
+    time = "time"
+
+    def open(self):
+        self.server = Influx(self.folder)
+        login = {"username": "me", "password": "${INFLUX_PASSWORD}"}
+        self.source = {"kind": "influxdb", "url": self.server.url, "database": "home", "measurement": "readings"}
+        self.source |= login | LATE
+
+    def prepare(self):
+        self.server.ask("CREATE USER me WITH PASSWORD 'secret' WITH ALL PRIVILEGES")
+        self.server.login = {"u": "me", "p": "secret"}
+        self.server.ask('CREATE DATABASE "home"')
+
+    def put(self, rows):
+        lines = [
+            f"readings,room={row['room']} number={row['number']}i,value={row['value']} "
+            f"{round(datetime.fromisoformat(row['at']).timestamp() * 1e6)}000"
+            for row in rows
+        ]
+        words = {"params": {"db": "home", **self.server.login}, "content": "\n".join(lines)}
+        httpx.post(f"{self.server.url}/write", **words).raise_for_status()
+
+
+class Mqtt(Place):
+    """A broker acknowledges before it has kept a message, so that it is not killed."""
+
+    def open(self):
+        self.broker = Mosquitto(self.folder)
+        self.broker.start()
+        self._subscribe()
+        self.source = {"kind": "mqtt", "host": "127.0.0.1", "port": self.broker.port, "topics": ["readings/#"]}
+        self.client = Client(CallbackAPIVersion.VERSION2, "sender", clean_session=False)
+        self.client.connect("127.0.0.1", self.broker.port)
+        self.client.loop_start()
+
+    def _subscribe(self):
+        """Let the broker keep messages for the stack from now on, as after its first start."""
+        client, done = Client(CallbackAPIVersion.VERSION2, f"{self.settings.name}-readings-source", False), []
+        client.on_connect = lambda *_: client.subscribe("readings/#", qos=1)
+        client.on_subscribe = lambda *_: done.append(1)
+        client.connect("127.0.0.1", self.broker.port)
+        while not done:
+            client.loop(1)
+        client.disconnect()
+        client.loop(1)
+
+    def put(self, rows):
+        for row in rows:
+            sent = self.client.publish("readings/hall", json.dumps(row), qos=1 + row["number"] % 2)
+            sent.wait_for_publish(60)
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+        self.broker.kill()
+
+
+class Push(Place):
+    """The inbox to which the prediction service adds; how it is killed, tests/end_to_end/test_pushed_rows.py shows."""
+
+    def open(self):
+        self.source = {"kind": "push", "key": ["number"]}
+
+    def put(self, rows):
+        push.keep(self.settings, "readings", [json.dumps(row).encode() for row in rows])
