@@ -259,9 +259,11 @@ def reproduce(run: str, anyway: bool) -> None:
 @out_option("dist", "Folder.")
 def package(project: str, out: Path) -> None:
     """Pack the champion of PROJECT: a wheel that predicts without the stack, and a Bento."""
+    from stack.ops import welcome
     from stack.takeaway import packages
 
     subject = opened(project)
+    welcome.answer_of_registry(subject.settings, subject.registry.champion)
     wheel_file = packages.wheel(subject, out)
     click.echo(f"{wheel_file}\n  pip install it anywhere; from {subject.name}_model import predict")
     bento_file = packages.bento(subject, out)

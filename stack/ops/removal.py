@@ -30,7 +30,7 @@ TABLES = (
 """All with rows of projects, but what people did: that stays in the audit."""
 FOLDERS = (
     *("features", "quarantine", "docs", "pages", "models", "published", "project_files", "cache/oracle"),
-    *("predictions", "older_predictions"),
+    *("predictions", "older_predictions", "packages"),
 )
 """Of the home, each with a folder for each project."""
 

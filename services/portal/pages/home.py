@@ -17,7 +17,7 @@ from services.portal.pages.settings import SETTING_UP
 from services.portal.portal import Portal, origin, portal_of
 from services.portal.recent import Recent, recent
 from stack.access import actions
-from stack.ops import scheduled
+from stack.ops import releases, scheduled
 from stack.ops.tools import ToolState, ask, inside, tools
 from stack.specification import example, specs
 
@@ -42,6 +42,7 @@ async def home(request: Request) -> Response:
         recent=[each if isinstance(each, Recent) else None for each in past],
         awaiting=results["awaiting"] if isinstance(results["awaiting"], set) else set(),
         problems=results["problems"] if isinstance(results["problems"], list) else None,
+        checked_out=releases.checked_out(),
         first_start=results["set up"] is False and not (settings.alert_urls or settings.read_only),
         backups=settings.backup_daily > 0,
         backup=await asyncio.to_thread(scheduled.read, settings),

@@ -61,7 +61,8 @@ async def save(request: Request) -> Done:
         raise StackError(str(old.path), found="a file that the portal cannot write to", expected="one that it can")
     kept = await asyncio.to_thread(project_file.save, portal.settings, name, text, digest, datetime.now(UTC))
     saved = f"saved; the old content is in {kept}"
-    job = portal.jobs.start(Job(f"{name}: bring the stack up to date", name, [["refresh"]], outcome=saved))
+    title = f"{name} is {saved}; bring the stack up to date"
+    job = portal.jobs.start(Job(title, name, [["refresh"]], outcome="it runs with the new settings"))
     difference = project_file.difference(old.text, text)
     return Done(saved, parameters={"difference": difference}, job=job.id)
 

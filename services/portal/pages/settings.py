@@ -15,7 +15,8 @@ from services.portal.pages.backups import archives
 from services.portal.portal import portal_of
 from stack.core.errors import StackError
 from stack.core.settings import Settings
-from stack.ops import compose_file, credentials, lan, scheduled
+from stack.core.version import version
+from stack.ops import compose_file, credentials, lan, releases, scheduled
 from stack.ops import unattended as tasks
 
 SETTING_UP = ("name the stack", "save alarms", "save backups", "open to other machines", "set up later")
@@ -35,6 +36,7 @@ async def page(request: Request) -> Response:
         saved=[masked(url) for url in listed(later.alert_urls)],
         pending=saved.pending(settings),
         possible=unattended.possible(),
+        checked_out=releases.checked_out(),
         settings=settings,
         later=later,
         archives=[(file.name, file.stat()) for file in files if file.exists()],
@@ -101,6 +103,18 @@ async def restart(request: Request) -> Done:
     return Done("restart: started", unattended=True)
 
 
+@access.action("look for a newer version")
+async def look_for_version(_: Request) -> Done:
+    """Ask the stack's repository for a newer release; nothing is asked of another machine otherwise."""
+    newest = await asyncio.to_thread(releases.newest)
+    if not newest:
+        return Done(f"{version()} is the newest version")
+    todo = "`git pull`, then `make upgrade`, which makes a backup first"
+    return Done(
+        f"{newest} can be had: {todo}", "/help/operations#upgrade-and-going-back", link="how, and how to go back"
+    )
+
+
 @access.action("set up later")
 async def set_up_later(_: Request) -> Done:
     """Ask no more on the home page."""
@@ -141,5 +155,6 @@ ROUTES = [
     Route("/settings/gateway", gateway, methods=["POST"]),
     Route("/settings/login", login, methods=["POST"]),
     Route("/settings/later", set_up_later, methods=["POST"]),
+    Route("/settings/version", look_for_version, methods=["POST"]),
     Route("/settings/restart", restart, methods=["POST"]),
 ]

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from services.portal import processes, report_index, version_pair
 from services.portal.formats import instant, titled
 from services.portal.links import outside
+from services.portal.pages import packages
 from services.portal.portal import Portal, of_project, origin
 from stack.core import code
 from stack.core.settings import ROOT, Settings
@@ -61,6 +62,7 @@ async def versions(request: Request) -> Response:
         name=name,
         mlflow=outside(portal.settings, "mlflow", origin(request)),
         problem=problem,
+        packages=packages.files(portal.settings, name),
         **(found if isinstance(found, dict) else {}),
     )
 
