@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import forecast, growth, guard, history, idle, join, processes, projects, serving, shadow, swap
+from bench import forecast, growth, guard, history, idle, join, processes, projects, scoring, serving, shadow, swap
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
@@ -39,6 +39,7 @@ def main() -> int:
         rows += step("projects", projects.compare, one)
     rows += step("join", join.compare)
     rows += step("growth", growth.compare)
+    rows += step("scoring", scoring.compare)
     print()
     met = print_rows(rows, history.last())
     history.append(rows)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
@@ -27,6 +28,7 @@ from bench.servers import free_port, stop, wait
 from bench.table import Cost, Row, print_rows, ratio
 from stack.core import migrations
 from stack.core.settings import Settings, settings
+from stack.core.workers import Workers
 from stack.project import Project
 
 NAME = "orders"
@@ -72,6 +74,37 @@ def _bars(small: tuple[int, dict[str, Cost]], large: tuple[int, dict[str, Cost]]
 
 def measure(size: int) -> dict[str, Cost]:
     """Run the steps on a table of so many rows: step -> its cost."""
+    costs = {}
+    with home(size) as one:
+        for step in STEPS:
+            if step == "more":
+                _write(one.place / "checkout/projects" / NAME / "data" / one.table.name, size, MORE)
+            costs[step] = one.run("bench.growth", step)
+            print(f"{size:,} rows: {step} {costs[step]}", flush=True)
+    return costs
+
+
+@dataclass(frozen=True)
+class Home:
+    """A stack of one project: a home, and a copy of the checkout that has no other."""
+
+    place: Path
+    table: Path
+    python: Path
+    environ: Mapping[str, str]
+
+    def run(self, module: str, step: str, *words: str) -> Cost:
+        """Run a step in a process of its own."""
+        command = [str(self.python), "-m", module, step, str(self.table), *words]
+        output = subprocess.run(
+            command, cwd=self.place / "checkout", env=self.environ, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+        return Cost(*json.loads(output.splitlines()[-1]))
+
+
+@contextmanager
+def home(size: int) -> Iterator[Home]:
+    """Write a table of so many rows, into a folder with a home and a copy of the checkout; run an MLflow server."""
     with TemporaryDirectory(prefix="bench-growth-", dir=os.environ.get("GROWTH_FOLDER")) as folder:
         place = Path(folder)
         python, table = copy(place / "checkout"), place / f"{NAME}.parquet"
@@ -80,17 +113,7 @@ def measure(size: int) -> dict[str, Cost]:
         environ = os.environ | {"STACK_HOME": str(place / "home"), "STACK_MLFLOW_PORT": port, "OMP_NUM_THREADS": "1"}
         environ |= {"STACK_RUNTIME": "local", "PYTHONWARNINGS": "ignore"}
         with _mlflow(python, place, environ):
-            costs = {}
-            for step in STEPS:
-                if step == "more":
-                    _write(place / "checkout/projects" / NAME / "data" / table.name, size, MORE)
-                command = [str(python), "-m", "bench.growth", step, str(table)]
-                output = subprocess.run(
-                    command, cwd=place / "checkout", env=environ, check=True, stdout=subprocess.PIPE, text=True
-                ).stdout
-                costs[step] = Cost(*json.loads(output.splitlines()[-1]))
-                print(f"{size:,} rows: {step} {costs[step]}", flush=True)
-            return costs
+            yield Home(place, table, python, environ)
 
 
 @contextmanager
@@ -114,14 +137,14 @@ def _mlflow(python: Path, place: Path, environ: Mapping[str, str]) -> Iterator[N
 def _write(path: Path, rows: int, more: int = 0) -> None:
     """Write the table, in the order of time; `more` rows come in the day after it."""
     parts = [(start, min(BLOCK, rows - start), FIRST + SPAN * (start / rows)) for start in range(0, rows, BLOCK)]
-    with pq.ParquetWriter(path, _block(0, 1, FIRST, SPAN).schema) as writer:
+    with pq.ParquetWriter(path, block(0, 1, FIRST, SPAN).schema) as writer:
         for start, count, since in parts:
-            writer.write_table(_block(start, count, since, SPAN * (count / rows)))
+            writer.write_table(block(start, count, since, SPAN * (count / rows)))
         if more:
-            writer.write_table(_block(rows, more, FIRST + SPAN, timedelta(days=1)))
+            writer.write_table(block(rows, more, FIRST + SPAN, timedelta(days=1)))
 
 
-def _block(start: int, count: int, since: datetime, span: timedelta) -> pa.Table:
+def block(start: int, count: int, since: datetime, span: timedelta) -> pa.Table:
     """Return rows that follow from the number of the first: an outcome of their numbers, category and key."""
     random = np.random.default_rng(start + 1)
     seconds = np.sort(random.integers(1, span // timedelta(seconds=1) - 1, count)) + int(since.timestamp())
@@ -174,7 +197,6 @@ def train(_: Path, own: Settings) -> None:
     """Build the training set, search, and register the challenger."""
     from stack.features import datasets
     from stack.promotion import challengers
-    from stack.training.search import Workers
     from stack.training.training import TrainingSet
 
     project, cutoff = Project.open(NAME, own), FIRST + SPAN

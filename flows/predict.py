@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 
+from flows.cluster import cluster
 from flows.common import MINUTE, RETRIES, instant
 from stack.project import Project
 
@@ -17,7 +18,8 @@ def score(project: Project, source: str | tuple[datetime, datetime], output: Pat
     from stack.serving import chunks, scoring
 
     if isinstance(source, str):
-        return scoring.file(project, Path(source), output, now, get_run_logger().info)
+        with cluster(project.settings) as workers:
+            return scoring.file(project, Path(source), output, now, get_run_logger().info, workers)
     answers = scoring.window(project, *source)
     with chunks.writing(output) as writer:
         writer.write(answers)
@@ -47,7 +49,8 @@ def predict(
         project: name of the project.
         since: start of the window; the project's "now" when omitted.
         until: end of the window; a day after `since` when omitted.
-        input: CSV or Parquet file with the request fields, instead of a window.
+        input: CSV or Parquet file with the request fields, or a folder of Parquet files, instead of a window. A Dask
+            cluster that is named scores Parquet which its workers see.
         output: CSV or Parquet file for the predictions; below the stack's home when omitted.
         scheduled: answer the requests since the last scheduled prediction: they are logged and published, in no file.
     """

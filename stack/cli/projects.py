@@ -197,7 +197,7 @@ flow_command(
 @project_command
 @SINCE
 @UNTIL
-@click.option("--input", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV or Parquet to score.")
+@click.option("--input", type=click.Path(exists=True, path_type=Path), help="CSV or Parquet, or a folder of Parquet.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV or Parquet for the answers.")
 def predict(project: str, input: Path | None, output: Path | None, **window: str | None) -> None:  # noqa: A002
     """Score a file or a window with the champion of PROJECT."""

@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     join_key: Secret = Field("", description="Key of that gateway.")
     trainer_port: Port = Field(8090, description="Port of the health check of a machine that trains, on 127.0.0.1.")
 
-    dask_address: str = Field("", description="Dask scheduler of the search; that of the profile dask when empty.")
+    dask_address: str = Field("", description="Dask scheduler of long work; that of the profile dask when empty.")
     dask_port: Port = Field(8786, description="Port of the Dask scheduler of the profile dask.")
     dask_status_port: Port = Field(8787, description="Port of that scheduler's status page.")
     dask_workers: int = Field(2, ge=1, description="Worker processes of the profile dask.")

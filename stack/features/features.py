@@ -6,6 +6,7 @@ The definitions are native Feast modules, ``feature_repo/<project>.py``; this mo
 import logging
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -38,8 +39,24 @@ log = logging.getLogger(__name__)
 def store(settings: Settings) -> FeatureStore:
     """Open the feature store of ``feature_repo/feature_store.yaml``; keep the object, opening costs a second."""
     _compat.silence_registry_warnings()
-    text = Template((definitions.REPOSITORY / "feature_store.yaml").read_text()).safe_substitute(settings.environment())
-    return FeatureStore(config=RepoConfig(**yaml.safe_load(text), repo_path=definitions.REPOSITORY))
+    return FeatureStore(config=RepoConfig(**_configuration(settings.environment()), repo_path=definitions.REPOSITORY))
+
+
+def _configuration(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Read ``feature_repo/feature_store.yaml``."""
+    text = Template((definitions.REPOSITORY / "feature_store.yaml").read_text()).safe_substitute(variables)
+    return dict(yaml.safe_load(text))
+
+
+def record(feast: FeatureStore, path: Path) -> None:
+    """Write the definitions of a feature store into a file, which :func:`recorded` opens."""
+    path.write_bytes(feast.registry.proto().SerializeToString())
+
+
+def recorded(path: Path) -> FeatureStore:
+    """Open a store of the definitions in a file, to join features without the registry, its address or its password."""
+    own = {"registry": {"registry_type": "file", "path": str(path)}, "online_store": None}
+    return FeatureStore(config=RepoConfig(**_configuration({"STACK_ONLINE_STORE_TYPE": "sqlite"}) | own))
 
 
 def apply(settings: Settings) -> dict[str, StackError]:
@@ -122,18 +139,26 @@ def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
     Events have at least that column and the request fields. They are returned in their order, with all feature columns:
     numbers as float32 (missing: NaN), categories and texts as str.
     """
-    kinds = project.spec.features.columns
-    columns = {name: np.empty(len(events), column(kind, []).dtype) for name, kind in kinds.items()}
+    feast = store(project.settings)
     if len(events):
-        feast, inputs = store(project.settings), _inputs(project.spec, events).sort_values("event_timestamp")
-        _require_tables(project, [view.name for view in views(feast, project.spec)])
-        for start in range(0, len(inputs), BLOCK):
-            joined = _join(feast, project.spec, inputs.iloc[start : start + BLOCK])
-            rows = joined[ROW].to_numpy()
-            for name, kind in kinds.items():
-                columns[name][rows] = column(kind, joined[name].to_pandas())
+        require_tables(project, feast)
+    columns = joined(feast, project.spec, events)
     kept = events.drop(columns=list(columns), errors="ignore")
     return pd.concat([kept, pd.DataFrame(columns, index=events.index, copy=False)], axis=1)
+
+
+def joined(feast: FeatureStore, spec: ProjectSpec, events: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the feature columns of events, as :func:`training_set` joins them."""
+    kinds = spec.features.columns
+    columns = {name: np.empty(len(events), column(kind, []).dtype) for name, kind in kinds.items()}
+    if len(events):
+        inputs = _inputs(spec, events).sort_values("event_timestamp")
+        for start in range(0, len(inputs), BLOCK):
+            table = _join(feast, spec, inputs.iloc[start : start + BLOCK])
+            rows = table[ROW].to_numpy()
+            for name, kind in kinds.items():
+                columns[name][rows] = column(kind, table[name].to_pandas())
+    return columns
 
 
 def _inputs(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
@@ -145,8 +170,10 @@ def _inputs(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=events.index).assign(**{ROW: np.arange(len(events))})
 
 
-def _require_tables(project: Project, views: list[str]) -> None:
-    empty = set(views) - set(feature_tables.filled(feature_tables.folder(project), views))
+def require_tables(project: Project, feast: FeatureStore) -> None:
+    """Raise a StackError where a feature view of a project's service has no rows."""
+    names = [view.name for view in views(feast, project.spec)]
+    empty = set(names) - set(feature_tables.filled(feature_tables.folder(project), names))
     if empty:
         raise StackError(
             f"feature tables of {project.name}",

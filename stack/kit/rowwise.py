@@ -10,6 +10,7 @@ __all__ = ["each", "first", "is_missing", "local"]
 
 UNDEFINED = (ArithmeticError, ValueError, TypeError)
 """What an operation raises that has no value for these operands."""
+INFINITE = (math.inf, -math.inf)
 
 
 def each(function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
@@ -38,14 +39,16 @@ def local(at: datetime, zone: str) -> datetime:
 
 def is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN or infinite."""
-    return value is None or value != value or (isinstance(value, float) and math.isinf(value))  # noqa: PLR0124  # NaN
+    return value is None or value != value or value in INFINITE  # noqa: PLR0124  # NaN
 
 
 def _value(function: Callable[..., Any], row: Sequence[Any], *, lenient: bool) -> Any:
-    if not lenient and any(map(is_missing, row)):
-        return None
+    if not lenient:
+        for value in row:
+            if is_missing(value):
+                return None
     try:
-        value = function(*row)
+        result = function(*row)
     except UNDEFINED:
         return None
-    return None if is_missing(value) or isinstance(value, complex) else value
+    return None if is_missing(result) or isinstance(result, complex) else result

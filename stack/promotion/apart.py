@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from stack.core.errors import StackError
+from stack.core.workers import Workers
 from stack.project import Project
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ WORK: dict[str, Callable[..., dict[str, Any]]] = {"train": _train, "sweep": _swe
 
 def main(folder: Path) -> int:
     """Do the work of a folder; return the exit code."""
-    from stack.training.search import Workers
     from stack.training.training import TrainingSet
 
     task, result = json.loads((folder / TASK).read_text()), folder / RESULT

@@ -18,7 +18,7 @@ from stack.registry.registry import Version
 from stack.specification.specs import ProjectSpec
 
 if TYPE_CHECKING:
-    from stack.training.search import Workers
+    from stack.core.workers import Workers
     from stack.training.training import TrainingResult, TrainingSet
 
 IDENTITY = ("stack.project", "stack.cutoff", "stack.data_revision", "stack.code_digest")

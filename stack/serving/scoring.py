@@ -3,28 +3,29 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from pandas import DataFrame
 
-from stack.core.errors import StackError, nearest
 from stack.core.settings import Settings
+from stack.core.workers import Workers
 from stack.features import features
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
-from stack.serving import chunks, corrections
+from stack.serving import chunks, corrections, shared
+from stack.serving.rows import Rows, Scorer
 from stack.serving.served import ServedModel
-from stack.specification import tasks
-from stack.specification.fields import Datetime
-from stack.specification.specs import ProjectSpec
 
 
 def score(project: Project, version: Version, frame: DataFrame) -> DataFrame:
     """Add a version's predictions to rows with feature columns: :attr:`Task.answer_dtypes` and ``model_version``."""
     with loaded(project.settings, version) as model:
-        return _answered(project.spec, version, model, frame)
+        outputs = model.answer({column: frame[column] for column in project.spec.features.columns})
+        answers = DataFrame(project.task.frame(outputs, model.threshold), index=frame.index)
+    return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
 
 
 def window(project: Project, since: datetime, until: datetime) -> DataFrame:
@@ -34,14 +35,26 @@ def window(project: Project, since: datetime, until: datetime) -> DataFrame:
     return score(project, project.registry.require_champion(), frame)
 
 
-def file(project: Project, source: Path, target: Path, now: datetime, report: Callable[[str], object]) -> int:
-    """Score the rows of a CSV or Parquet file that holds the request fields, however many there are.
+def file(
+    project: Project,
+    source: Path,
+    target: Path,
+    now: datetime,
+    report: Callable[[str], object],
+    workers: Workers | None = None,
+) -> int:
+    """Score the rows of a file that holds the request fields, however many there are.
+
+    A row's answer is the same to the last digit wherever its part is scored.
 
     Args:
-        source: the rows; a column ``asked_at`` gives the instant of each row's features.
+        source: CSV or Parquet file, or a folder of Parquet files; a column ``asked_at`` gives the instant of each
+            row's features.
         target: CSV or Parquet file for the rows with their features and predictions; whole, or not there.
         now: the instant of rows without a column ``asked_at``.
-        report: called with the progress after each chunk.
+        report: called with the progress after each part.
+        workers: score the parts of Parquet where they see source, target and feature tables; this thread does when
+            omitted.
 
     Returns:
         The number of rows.
@@ -49,16 +62,16 @@ def file(project: Project, source: Path, target: Path, now: datetime, report: Ca
     Raises:
         StackError: a request field is missing, a value is not of its type, or an instant has no zone.
     """
-    spec = project.spec
-    dtypes = {name: field.field_type.dtype_of_file(nullable=field.nullable) for name, field in spec.request.items()}
+    rows = Rows(project.spec, source, now)
     # Most mistakes show before a model is needed.
-    _events(spec, source, next(chunks.read(source, dtypes))[0], now)
+    rows.events(next(rows.read())[0])
     version = project.registry.require_champion()
     with loaded(project.settings, version) as model, chunks.writing(target) as writer:
-        for rows, share in chunks.read(source, dtypes):
-            ids = range(writer.rows, writer.rows + len(rows))
-            events = _events(spec, source, rows, now).assign(event_id=ids)
-            writer.write(_answered(spec, version, model, features.training_set(project, events)))
+        feast = features.store(project.settings)
+        features.require_tables(project, feast)
+        scorer = Scorer(rows, partial(features.joined, feast, project.spec), model, version.version)
+        for table, share in shared.scored(scorer, version, project, target, workers, report):
+            writer.write(table)
             report(f"{writer.rows:,} rows scored, {share:.0%}")
         return writer.rows
 
@@ -70,27 +83,3 @@ def loaded(settings: Settings, version: Version) -> Iterator[ServedModel]:
         model = ServedModel(folder)
         corrections.apply(settings, version.name, version.version, model)
         yield model
-
-
-def _answered(spec: ProjectSpec, version: Version, model: ServedModel, frame: DataFrame) -> DataFrame:
-    task = tasks.of(spec)
-    rows = model.answer({column: frame[column] for column in spec.features.columns}).tolist()
-    replies = [task.columns(task.reply(row, model.threshold)) for row in rows]
-    answers = DataFrame(replies, columns=list(dict.fromkeys([*task.answer_dtypes, *task.ends])), index=frame.index)
-    return pd.concat([frame, answers], axis=1).assign(model_version=version.version)
-
-
-def _events(spec: ProjectSpec, path: Path, rows: DataFrame, now: datetime) -> DataFrame:
-    """Check the request fields of rows of a file, and set each row's ``event_timestamp``."""
-    for name, field in spec.request.items():
-        if name not in rows.columns:
-            raise StackError(
-                f"{path}, column {name}",
-                found=f"no such column{nearest(name, rows.columns)}",
-                expected=f"{field.description} ({field.type}), like {field.example!r}",
-                todo="add the column",
-            )
-        rows[name] = field.field_type.from_file(rows[name], f"{path}, column {name}")
-    if "asked_at" not in rows:
-        return rows.assign(event_timestamp=pd.Timestamp(now).as_unit("us"))
-    return rows.assign(event_timestamp=Datetime().from_file(rows.pop("asked_at"), f"{path}, column asked_at"))

@@ -70,6 +70,10 @@ class Binary(Task):
         """Return ``probability`` and ``decision``."""
         return {"probability": float(answer[0]), "decision": bool(answer[0] >= threshold)}
 
+    def frame(self, answers: np.ndarray, threshold: float) -> dict[str, Any]:
+        """Return ``probability`` and ``decision`` of answers (n, 1)."""
+        return {"probability": answers[:, 0], "decision": answers[:, 0] >= threshold}
+
     def reply_fields(self, label: str) -> Fields:
         """Describe ``probability`` and ``decision``."""
         return {
@@ -154,6 +158,16 @@ class Multiclass(Task):
         probabilities = {f"{PREFIX}{name}": value for name, value in reply["probabilities"].items()}
         row = probabilities | {"decision": reply["decision"]}
         return row | {SET: ", ".join(reply.get(SET, ())), CORRECTION: reply.get(CORRECTION)} if self.ends else row
+
+    def frame(self, answers: np.ndarray, threshold: float) -> dict[str, Any]:
+        """Return the probabilities and the decisions of answers (n, classes); sets are made row by row."""
+        import numpy as np
+
+        if self.ends:
+            return super().frame(answers, threshold)
+        answers = answers[:, : len(self.classes)]
+        decisions = np.array([str(name) for name in self.classes], dtype=object)[answers.argmax(axis=1)]
+        return dict(zip(self.outputs, answers.T, strict=True)) | {"decision": decisions}
 
     def reply_fields(self, label: str) -> Fields:
         """Describe ``probabilities`` and ``decision``."""

@@ -122,8 +122,7 @@ class OnRequest:
 
     def values(self, request: Values, zone: str = "UTC") -> list[Any]:
         """Return the value of each row; None where a field is missing, or the operation has no value."""
-        values = _values(self.tree, request, zone, len(next(iter(request.values()))))
-        return [None if rowwise.is_missing(value) else value for value in values]
+        return _present(_values(self.tree, request, zone, len(next(iter(request.values())))))
 
 
 Formula = Past | OnRequest
@@ -162,9 +161,19 @@ def derive(request: Values, columns: Mapping[str, tuple[str, str]], zone: str) -
     for name, (kind, text) in columns.items():
         formula = parse(text) if text else None
         values = formula.values(request, zone) if isinstance(formula, OnRequest) else request[name]
-        number = kind == "number"
-        found[name] = [None if rowwise.is_missing(value) else float(value) if number else value for value in values]
+        found[name] = _numbers(values) if kind == "number" else _present(values)
     return found
+
+
+def _numbers(values: Sequence[Any]) -> list[float | None]:
+    """Return values as floats, missing ones as None."""
+    finite = math.isfinite
+    return [None if value is None or not finite(number := float(value)) else number for value in values]
+
+
+def _present(values: Sequence[Any]) -> list[Any]:
+    """Return values, missing ones as None."""
+    return [None if rowwise.is_missing(value) else value for value in values]
 
 
 def _require_known(node: ast.expr) -> None:

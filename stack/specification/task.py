@@ -106,6 +106,11 @@ class Task(ABC):
         """Return the question that a project with this label answers."""
 
     @property
+    def answer_columns(self) -> list[str]:
+        """All columns of an answer in a frame, with those of its interval."""
+        return list(dict.fromkeys([*self.answer_dtypes, *self.ends]))
+
+    @property
     def outcomes(self) -> str:
         """What an outcome may be, in words."""
         return f"one of {', '.join(map(repr, self.classes))}"
@@ -183,6 +188,11 @@ class Task(ABC):
     def columns(self, reply: Mapping[str, Any]) -> dict[str, Any]:
         """Return a reply as a row of a frame, with the columns of :attr:`answer_dtypes`; an absent interval is None."""
         return {**dict.fromkeys(self.ends), **reply}
+
+    def frame(self, answers: np.ndarray, threshold: float) -> dict[str, Any]:
+        """Return answers (n, outputs) as the columns of a frame, whose rows are :meth:`columns` of their replies."""
+        rows = [self.columns(self.reply(answer, threshold)) for answer in answers.tolist()]
+        return {name: [row[name] for row in rows] for name in self.answer_columns}
 
     @abstractmethod
     def reply_fields(self, label: str) -> Fields:

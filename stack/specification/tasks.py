@@ -108,6 +108,13 @@ class Regression(Task):
         """Return ``prediction``; with an interval ``low``, ``high`` and the ``correction`` in both, too."""
         return dict(zip((*self.outputs, *ENDS, CORRECTION), map(float, answer), strict=False))
 
+    def frame(self, answers: np.ndarray, threshold: float) -> dict[str, Any]:
+        """Return ``prediction`` of answers (n, outputs), and the ends of intervals: NaN where there are none."""
+        import numpy as np
+
+        given = dict(zip((*self.outputs, *ENDS), answers.T, strict=False))
+        return {name: given.get(name, np.full(len(answers), np.nan)) for name in self.answer_columns}
+
     def reply_fields(self, label: str) -> Fields:
         """Describe ``prediction``, and the ends of its interval."""
         text = "end of the interval around the prediction; absent where the version that answers has none"

@@ -14,6 +14,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
 from stack.core.errors import StackError
+from stack.core.workers import Workers
 from stack.kit.models import Candidate
 from stack.specification import tasks
 from stack.specification.calibration import Points
@@ -46,15 +47,6 @@ class FoldScore(NamedTuple):
     """Name of the machine or container that fitted it."""
     found: dict[str, int] = {}
     """Parameters that early stopping has found."""
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Threads of this machine, or the processes of a Dask cluster."""
-
-    executor: Executor
-    place: Callable[[list[Fold]], list[Any]] = list
-    """Copies the folds to the workers; what it returns is passed to the executor in their place."""
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from stack.core import files, pages
 from stack.core.settings import Settings
+from stack.core.workers import Workers
 from stack.kit.models import Candidate
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 from stack.training import candidates, splits, sweep_page, training
 from stack.training.evaluation import Scorer
-from stack.training.search import Fold, FoldScore, TrialResult, Workers, prepare_folds, score_fold
+from stack.training.search import Fold, FoldScore, TrialResult, prepare_folds, score_fold
 from stack.training.tracking import Tracker
 from stack.training.training import TrainingSet
 

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from stack.core import code
 from stack.core.errors import StackError
 from stack.core.profile import step
+from stack.core.workers import Workers
 from stack.features import sampling
 from stack.project import Project
 from stack.registry import artifacts
@@ -28,7 +29,7 @@ from stack.training import backtest, candidates, dependence, evaluation, interva
 from stack.training.calibration import Calibration
 from stack.training.evaluation import Scorer
 from stack.training.export import export
-from stack.training.search import TrialResult, Workers, search
+from stack.training.search import TrialResult, search
 from stack.training.splits import Split
 from stack.training.tracking import Tracker
 

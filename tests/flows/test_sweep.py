@@ -11,9 +11,9 @@ from prefect.cache_policies import NO_CACHE
 import flows.sweep
 import stack.project.project
 from stack.core.settings import Settings
+from stack.core.workers import Workers
 from stack.lake import lake
 from stack.specification import specs
-from stack.training.search import Workers
 from tests.stack.conftest import DAYS, START, toy, toy_rows  # noqa: F401  # fixtures
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()

@@ -178,8 +178,8 @@ def test_a_request_field_of_a_new_type_is_read_from_files_and_by_packaged_models
         portable.checked(request, 0, {"sold": "May"})
     path = tmp_path / "homes.csv"
     path.write_text("sold\n2024-05-01\n")
-    (rows, _share) = next(chunks.read(path, {"sold": spec.request["sold"].field_type.dtype_of_file(nullable=False)}))
-    assert spec.request["sold"].field_type.from_file(rows["sold"], "sold").tolist() == [date(2024, 5, 1)]
+    (table, _share) = next(chunks.csv(path, {"sold": spec.request["sold"].field_type.dtype_of_file(nullable=False)}))
+    assert spec.request["sold"].field_type.from_file(table["sold"].to_pandas(), "sold").tolist() == [date(2024, 5, 1)]
     raw = spec.model_dump(mode="json")
     raw["request"]["sold"]["example"] = "May"
     path = tmp_path / "homes" / "project.yaml"

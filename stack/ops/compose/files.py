@@ -20,6 +20,9 @@ FOLDER = f"{HOME}/exchange"
 @contextmanager
 def lent(settings: Settings, source: Path | None, target: Path | None) -> Iterator[Paths]:
     """Give paths in the containers' volume: the file to read is copied there, the written file is brought back."""
+    if source and source.is_dir():
+        todo = "write the rows into one file, or run the stack as processes"
+        raise StackError(str(source), found="a folder", expected="a file, which containers are sent", todo=todo)
     read, written = (f"{FOLDER}/{uuid4()}{path.suffix}" if path else None for path in (source, target))
     with ExitStack() as after:
         for copy in filter(None, (read, written)):

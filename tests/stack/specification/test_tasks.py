@@ -52,3 +52,31 @@ def test_each_task_replies_in_its_own_terms() -> None:
     assert Binary([]).reply([0.3], 0.25) == {"probability": 0.3, "decision": True}
     assert Regression().reply([21.5], 0.5) == {"prediction": 21.5}
     assert Multiclass(CLASSES).reply([0.2, 0.5, 0.3], 0.5)["decision"] == "car"
+
+
+@pytest.mark.parametrize(
+    ("task", "ends", "outputs"),
+    [
+        (Binary([]), (), 1),
+        (Regression(), (), 1),
+        (Regression(), ("low", "high"), 4),
+        (Multiclass(CLASSES), (), 3),
+        (Multiclass(CLASSES), ("correction",), 4),
+    ],
+)
+def test_answers_as_a_frame_are_the_rows_of_their_replies(task, ends, outputs):
+    task.ends = ends
+    if ends:
+        task.answer_dtypes = {**task.answer_dtypes, **({"low": "", "high": ""} if task.numeric else {"classes": ""})}
+    answers = np.random.default_rng(4).dirichlet(np.ones(outputs), 50)
+    rows = [task.columns(task.reply(answer, 0.4)) for answer in answers.tolist()]
+    expected = pd.DataFrame(rows, columns=task.answer_columns)
+    pd.testing.assert_frame_equal(pd.DataFrame(task.frame(answers, 0.4)), expected)
+    assert all(len(column) == 0 for column in task.frame(answers[:0], 0.4).values())
+
+
+def test_a_version_without_intervals_leaves_the_ends_of_its_answers_empty():
+    task = Regression()
+    task.ends, task.answer_dtypes = ("low", "high"), dict.fromkeys(("prediction", "low", "high"), "float64")
+    columns = task.frame(np.array([[1.5], [2.5]]), 0.5)
+    assert columns["prediction"].tolist() == [1.5, 2.5] and np.isnan([columns["low"], columns["high"]]).all()

@@ -7,9 +7,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from stack.core.workers import Workers
 from stack.training import candidates, splits, trees
 from stack.training.evaluation import Scorer
-from stack.training.search import Fold, TrialResult, Workers, prepare_folds, score_fold, search
+from stack.training.search import Fold, TrialResult, prepare_folds, score_fold, search
 from tests.stack.conftest import DAYS, START
 
 

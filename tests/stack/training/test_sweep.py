@@ -11,10 +11,10 @@ from distributed import Client, LocalCluster
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.core.workers import Workers
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 from stack.training import sweep
-from stack.training.search import Workers
 from stack.training.training import TrainingSet
 from tests.stack.conftest import DAYS, START
 
