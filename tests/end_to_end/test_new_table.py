@@ -75,7 +75,7 @@ def test_a_table_becomes_a_live_answer_and_its_project_is_removed(
     page.get_by_text(f"Delete {name}").click()
     page.get_by_label("Its name, typed in").fill(name)
     page.get_by_role("button", name="Remove").click()
-    expect(page.locator("#removed")).to_contain_text("nothing of it is left")
+    expect(page.locator("#removed")).to_contain_text("nothing of it is left", timeout=4 * MINUTES)
     page.close()
     assert left(running, name) == []
     with pytest.raises(httpx.HTTPStatusError, match="404"):
