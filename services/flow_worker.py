@@ -7,12 +7,15 @@ that everybody who reaches its API could run commands as the worker's user.
 import asyncio
 import os
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from anyio.abc import TaskStatus
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunResponse
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.settings import PREFECT_WORKER_HEARTBEAT_SECONDS
 from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
@@ -24,6 +27,9 @@ from stack.core.settings import settings
 
 ENTRYPOINT = re.compile(r"flows\.\w+\.\w+")
 """A flow of the package ``flows``, as :mod:`flows.deployments` registers it."""
+SCHEDULED = EventNameFilter(name=[f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry", "Resuming")])
+PAUSE_SECONDS = 5.0
+"""After the connection to the events has failed."""
 
 
 class FixedConfiguration(ProcessJobConfiguration):
@@ -36,9 +42,35 @@ class FixedConfiguration(ProcessJobConfiguration):
 
 
 class FlowWorker(ProcessWorker):
-    """A process worker that refuses runs of foreign deployments."""
+    """A process worker that refuses runs of foreign deployments, and starts others as soon as they are scheduled."""
 
     job_configuration = FixedConfiguration
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self._asking = asyncio.Lock()
+
+    @override
+    async def start(self, *given: Any, **named: Any) -> None:
+        listening = asyncio.create_task(self._listen())
+        try:
+            await super().start(*given, **named)
+        finally:
+            listening.cancel()
+
+    async def _listen(self) -> None:
+        """Ask for runs when an event says that one is scheduled; where no events come, the polls find it later."""
+        while True:
+            with suppress(Exception):
+                async with get_events_subscriber(EventFilter(event=SCHEDULED), reconnect_on_clean_close=True) as events:
+                    async for _ in events:
+                        await self.get_and_submit_flow_runs()
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    @override
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        async with self._asking:  # a run that was given twice would be submitted twice
+            return await super().get_and_submit_flow_runs()
 
     @override
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:

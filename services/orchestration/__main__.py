@@ -49,7 +49,7 @@ def main() -> None:
 
 def application() -> Starlette:
     """Return Prefect's API and pages, and a page that gives a browser the key: ``/sign-in#<key>``."""
-    _compat.look_each_second()
+    _compat.look_less_often()
     _compat.set_time(lambda: wall_clock.observe(settings()).now)
     app: Starlette = create_app(final=True)
     app.router.routes.insert(0, Route("/sign-in", lambda _: FileResponse(SIGN_IN)))

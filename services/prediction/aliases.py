@@ -11,7 +11,7 @@ from stack.core.settings import Settings
 from stack.promotion import decisions
 from stack.registry import registry
 
-REGISTRY_SECONDS, COPY_SECONDS = 5.0, 0.3
+REGISTRY_SECONDS, COPY_SECONDS = 10.0, 0.3
 """Interval of the requests to the registry, for aliases that are moved by hand: alone, and of several copies."""
 
 

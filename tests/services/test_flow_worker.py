@@ -1,6 +1,7 @@
 """The worker runs the stack's own flows by its own command, whatever a caller of Prefect's API asks for."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,6 +52,38 @@ def test_runs_of_a_schedule_wait_while_the_clock_is_ahead(tmp_path, monkeypatch)
     monkeypatch.setattr(flow_worker, "settings", lambda: Settings(home=tmp_path))
     monkeypatch.setattr(flow_worker.FlowWorker, "_prefetch_seconds", 10, raising=False)
     assert asyncio.run(object.__new__(flow_worker.FlowWorker)._get_scheduled_flow_runs()) == [given[0], given[2]]
+
+
+def test_an_event_starts_a_run_and_a_lost_connection_is_made_again(monkeypatch):
+    asked = asyncio.Event()
+    connections = iter(["refused", "answers"])
+
+    @asynccontextmanager
+    async def subscriber(*_: object, **__: object):
+        if next(connections) == "refused":
+            raise OSError
+
+        async def events():
+            yield "scheduled"
+            await asyncio.Event().wait()
+
+        yield events()
+
+    async def ask(_: object) -> list[object]:
+        asked.set()
+        return []
+
+    async def run() -> None:
+        worker = object.__new__(flow_worker.FlowWorker)
+        worker._asking = asyncio.Lock()
+        listening = asyncio.create_task(worker._listen())
+        await asyncio.wait_for(asked.wait(), 20)
+        listening.cancel()
+
+    monkeypatch.setattr(flow_worker, "get_events_subscriber", subscriber)
+    monkeypatch.setattr(flow_worker, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(flow_worker.ProcessWorker, "get_and_submit_flow_runs", ask)
+    asyncio.run(run())
 
 
 @pytest.mark.services

@@ -1,6 +1,8 @@
 """Every service refuses foreign hosts and foreign pages, and answers programs and its own pages."""
 
+import asyncio
 import re
+import signal
 from pathlib import Path
 
 import httpx
@@ -19,7 +21,7 @@ from stack.ops import compose_file
 from tests import foreigners
 from tests.foreigners import CHANGING, CONTENT_TYPES, FOREIGN
 from tests.polling import PATIENCE_SECONDS
-from tests.stacks import own_environment, prefect_api
+from tests.stacks import free_ports, own_environment, prefect_api
 
 
 async def ok(_: object) -> PlainTextResponse:
@@ -124,6 +126,20 @@ def test_hidden_pages_are_not_found(tmp_path):
     hidden = TestClient(Guard(app, stack, hidden=("/docs",)), base_url="http://127.0.0.1:3000")
     paths = ("/docs", "/docs/", "/docs/a", "//docs", "/docs.json")
     assert [hidden.get(f"http://127.0.0.1:3000{path}").status_code for path in paths] == [404] * 4 + [200]
+
+
+def test_a_signal_ends_the_server_without_waiting_for_its_next_look(tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "TICK_SECONDS", 3600.0)
+    server = guard.server(ok, settings.Settings(home=tmp_path, portal_port=free_ports(1)[0]), "portal", lifespan="off")
+
+    async def run() -> None:
+        serving = asyncio.create_task(server._serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        server.handle_exit(signal.SIGTERM, None)
+        await asyncio.wait_for(serving, 20)
+
+    asyncio.run(run())
 
 
 def test_what_is_read_only_answers_questions_alone(tmp_path):

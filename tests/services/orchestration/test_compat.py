@@ -1,5 +1,6 @@
 """What the orchestration service reaches into: a failure here names the tool that has changed."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,9 +27,21 @@ def test_prefect_plans_and_deletes_by_our_time(monkeypatch: pytest.MonkeyPatch) 
         assert db_vacuum.now("UTC") == ours and "now" in db_vacuum.vacuum_old_flow_runs.__code__.co_names
 
 
-def test_background_tasks_are_looked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_background_tasks_are_looked_for_seldom_and_begin_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_workers, "Worker", background_workers.Worker)  # undone afterwards
+    done = asyncio.Event()
+
+    async def task() -> None:
+        done.set()
+
+    async def run() -> None:
+        async with Docket("any", "memory://") as docket, background_workers.Worker(docket) as worker:
+            assert worker.minimum_check_interval == worker.scheduling_resolution == timedelta(seconds=5)
+            running = asyncio.create_task(worker.run_forever())
+            await docket.add(task)()
+            await asyncio.wait_for(done.wait(), 3)
+            running.cancel()
+
     with reach("prefect", "prefect.server.api.background_workers.Worker"):
-        _compat.look_each_second()
-        worker = background_workers.Worker(Docket("any", "memory://"))
-        assert worker.minimum_check_interval == worker.scheduling_resolution == timedelta(seconds=1)
+        _compat.look_less_often()
+        asyncio.run(run())
