@@ -33,6 +33,8 @@ FOLDERS = (
     *("predictions", "older_predictions", "packages"),
 )
 """Of the home, each with a folder for each project."""
+FILES = ("sweeps/{}.log", "state/{}.decisions.lock", "run/{}.project.yaml.lock")
+"""Of the home, one for each project."""
 
 
 def require_possible(settings: Settings, name: str) -> None:
@@ -89,7 +91,8 @@ def remove_state(settings: Settings, name: str, report: Report) -> None:
         rows = sum(connection.execute(delete(table).where(table.c.project == name)).rowcount for table in TABLES)
     for folder in [*(settings.home / parent / name for parent in FOLDERS), *_reports(settings, name)]:
         shutil.rmtree(folder, ignore_errors=True)
-    (settings.home / "sweeps" / f"{name}.log").unlink(missing_ok=True)
+    for file in FILES:
+        (settings.home / file.format(name)).unlink(missing_ok=True)
     report(f"deleted {versions} versions, {batches} months or days of data, {rows} rows of the log")
 
 
