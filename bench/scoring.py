@@ -34,7 +34,7 @@ TRAINED, SIZES = 20_000, (2_000_000,)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 WORKERS = 2
 MINUTE, FASTER = 60.0, 1.7
-"""Bars: seconds of one process for a million rows, and times as fast as it."""
+"""Bars: seconds of one process for a million rows, and times as fast, by the clock and by core seconds."""
 
 
 def compare(sizes: Sequence[int] = SIZES) -> list[Row]:
@@ -67,6 +67,15 @@ def _rows(size: int, costs: dict[str, Cost]) -> list[Row]:
             f"{faster:.2f} times as fast",
             f">= {FASTER}",
             faster >= FASTER,
+        ),
+        # What the time comes to where each process has a core, whatever else the machine does.
+        Row(
+            f"the busiest of {WORKERS} workers and their client",
+            f"{there.busiest:.1f} core s",
+            f"{here.cpu:.1f}",
+            f"{here.cpu / there.busiest:.2f} times as little",
+            f">= {FASTER}",
+            here.cpu / there.busiest >= FASTER,
         ),
     ]
 
@@ -141,12 +150,14 @@ def gigabytes() -> float:
 
 
 def main(way: str, folder: Path, size: int) -> None:
-    """Score a file one way, and print what it took: the seconds of the cores of all processes, the highest peak."""
+    """Score a file one way, and print what it took: core seconds of all processes, the highest peak of one."""
     project, target = Project.open(NAME, settings()), folder / f"{way}.parquet"
     with WAYS[way]() as (score, each):
-        began, before = time.perf_counter(), sum(each(time.process_time))
+        began, before = time.perf_counter(), each(time.process_time)
         score(project, folder / f"{size}.parquet", target)
-        cost = Cost(time.perf_counter() - began, sum(each(time.process_time)) - before, max(each(gigabytes)))
+        wall = time.perf_counter() - began
+        cpu = [after - before for after, before in zip(each(time.process_time), before, strict=True)]
+        cost = Cost(wall, sum(cpu), max(each(gigabytes)), max(cpu))
     print(json.dumps(cost))
 
 

@@ -29,6 +29,8 @@ class Cost(NamedTuple):
     cpu: float
     gigabytes: float
     """Peak of the process, with what it was given."""
+    busiest: float = 0
+    """Of several processes, the core seconds of the one that took most."""
 
     def __str__(self) -> str:
         """Seconds, those of all cores, and memory."""

@@ -9,6 +9,7 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.cluster import cluster
 from flows.common import MINUTE, RETRIES, alert_full_disk, artifact_key, instant
 from stack.core.errors import StackError
 from stack.project import Project
@@ -42,9 +43,13 @@ def append(project: Project, tables: Tables, since: datetime, until: datetime) -
 
 @task(timeout_seconds=20 * MINUTE, **RETRIES)
 def compute_features(project: Project, since: datetime, until: datetime) -> dict[str, int]:
-    """Compute the feature tables of a window from the raw rows."""
-    from stack.features import features
+    """Compute the feature tables of a window from the raw rows: of a long one on a cluster, where one is named."""
+    from stack.features import features, remote
 
+    if project.settings.dask_address and features.is_long(project, since, until):
+        with cluster(project.settings) as workers:
+            if workers:
+                return remote.update(project, since, until, workers, get_run_logger().info)
     return features.update(project, since, until)
 
 

@@ -1,10 +1,12 @@
 """Make a point-in-time training set, search the candidates, register the best as challenger, and run the gate."""
 
 from datetime import datetime
+from functools import partial
 
 from pandas import DataFrame
 from prefect import flow, get_run_logger, task
 
+from flows.cluster import cluster
 from flows.common import MINUTE, RETRIES, instant
 from flows.fit import train_here, train_remotely
 from flows.promote import run_gate
@@ -24,10 +26,14 @@ def existing_version(project: Project, cutoff: datetime) -> str | None:
 
 @task(timeout_seconds=30 * MINUTE, **RETRIES)
 def training_set(project: Project, cutoff: datetime) -> DataFrame:
-    """Join every labelled event with the features that were known at its instant."""
-    from stack.features import datasets
+    """Join every labelled event with the features that were known at its instant: many of them on a cluster."""
+    from stack.features import datasets, remote
 
-    return datasets.labelled(project, cutoff)
+    with cluster(project.settings) as workers:
+        if workers is None:
+            return datasets.labelled(project, cutoff)
+        by_workers = partial(remote.training_set, workers=workers, report=get_run_logger().info)
+        return datasets.labelled(project, cutoff, by_workers)
 
 
 @task(timeout_seconds=120 * MINUTE, **RETRIES)

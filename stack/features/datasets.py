@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import chain
 
@@ -16,6 +16,7 @@ from stack.project.contract import Tables
 from stack.specification import frames, tasks
 from stack.specification.specs import ProjectSpec
 
+Join = Callable[[Project, DataFrame], DataFrame]
 MONITORED = 200_000
 """Rows of a report at most: what it says is then a matter of its rows no more, and Evidently takes half of them."""
 
@@ -30,19 +31,22 @@ def events(project: Project, until: datetime) -> DataFrame:
     return _events(project.spec, project.lake.read(until=until))
 
 
-def labelled(project: Project, cutoff: datetime) -> DataFrame:
+def labelled(project: Project, cutoff: datetime, join: Join | None = None) -> DataFrame:
     """Return the events whose label was known at the cut-off, with the features of their own instant.
 
     One row an event: ``event_id``, ``event_timestamp``, request fields, the label, ``label_available_at`` and the
     columns of ``features.columns``. Of more than ``training.max_rows`` events some are taken (:mod:`.sampling`);
     ``attrs[sampling.KNOWN]`` is then the number of all.
 
+    Args:
+        join: adds the features to events, as :func:`.features.training_set` does, which is used when omitted.
+
     Raises:
         StackError: the project's model is trained elsewhere.
     """
     project.spec.require_training()
     events = _sampled(project, cutoff)
-    rows = features.training_set(project, events)
+    rows = (join or features.training_set)(project, events)
     rows.attrs |= events.attrs
     return rows
 

@@ -6,7 +6,7 @@ The definitions are native Feast modules, ``feature_repo/<project>.py``; this mo
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -31,8 +31,10 @@ from stack.specification.specs import ProjectSpec
 
 MAX_INTERVALS = 100
 ROW = "stack_row"
-BLOCK = 500_000
+BLOCK, SHARED_BLOCK = 500_000, 200_000
 """Events that are joined at a time, in the order of time: each block reads its part of the feature tables alone."""
+Blocks = Callable[[Iterable[pd.DataFrame]], Iterable[pa.Table]]
+"""Joins blocks of events with features."""
 log = logging.getLogger(__name__)
 
 
@@ -117,6 +119,11 @@ def update(project: Project, since: datetime, until: datetime) -> dict[str, int]
     return dict(rows)
 
 
+def is_long(project: Project, since: datetime, until: datetime) -> bool:
+    """Return whether the feature tables of (since, until] are computed in parts."""
+    return len([*project.lake.spans(since, until, project.features.LOOKBACK)]) > 1
+
+
 def materialise(project: Project, since: datetime, until: datetime) -> None:
     """Write the newest row of each entity in (since, until] to the online store.
 
@@ -133,28 +140,34 @@ def materialise(project: Project, since: datetime, until: datetime) -> None:
         _compat.merge_intervals(feast, view, MAX_INTERVALS)
 
 
-def training_set(project: Project, events: pd.DataFrame) -> pd.DataFrame:
+def training_set(project: Project, events: pd.DataFrame, blocks: Blocks | None = None) -> pd.DataFrame:
     """Join each event with the features that were known at its ``event_timestamp``.
 
     Events have at least that column and the request fields. They are returned in their order, with all feature columns:
     numbers as float32 (missing: NaN), categories and texts as str.
+
+    Args:
+        blocks: join blocks of events elsewhere than here, see :func:`join`.
     """
     feast = store(project.settings)
     if len(events):
         require_tables(project, feast)
-    columns = joined(feast, project.spec, events)
+    columns = joined(feast, project.spec, events, blocks)
     kept = events.drop(columns=list(columns), errors="ignore")
     return pd.concat([kept, pd.DataFrame(columns, index=events.index, copy=False)], axis=1)
 
 
-def joined(feast: FeatureStore, spec: ProjectSpec, events: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+def joined(
+    feast: FeatureStore, spec: ProjectSpec, events: pd.DataFrame, blocks: Blocks | None = None
+) -> dict[str, np.ndarray[Any, Any]]:
     """Return the feature columns of events, as :func:`training_set` joins them."""
     kinds = spec.features.columns
     columns = {name: np.empty(len(events), column(kind, []).dtype) for name, kind in kinds.items()}
     if len(events):
         inputs = _inputs(spec, events).sort_values("event_timestamp")
-        for start in range(0, len(inputs), BLOCK):
-            table = _join(feast, spec, inputs.iloc[start : start + BLOCK])
+        size = SHARED_BLOCK if blocks else BLOCK
+        parts = (inputs.iloc[start : start + size] for start in range(0, len(inputs), size))
+        for table in blocks(parts) if blocks else (join(feast, spec, part) for part in parts):
             rows = table[ROW].to_numpy()
             for name, kind in kinds.items():
                 columns[name][rows] = column(kind, table[name].to_pandas())
@@ -183,8 +196,8 @@ def require_tables(project: Project, feast: FeatureStore) -> None:
         )
 
 
-def _join(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:
-    """Return the feature columns of some events, in any order."""
+def join(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:
+    """Return the feature columns of a block of events, in any order, and their rows."""
     table = feast.get_historical_features(entity_df=inputs, features=service(feast, spec)).to_arrow()
     # Feast puts a feature that is named as a request field behind it.
     last = {name: position for position, name in enumerate(table.column_names)}

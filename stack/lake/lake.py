@@ -24,6 +24,7 @@ from stack.core import disk
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.lake import _compat, contents, history, integrity, keys, migration, repository, windows
+from stack.lake.files import Files
 from stack.lake.repository import Repository
 from stack.lake.windows import batch_id as batch_id
 from stack.lake.windows import window
@@ -170,6 +171,17 @@ class Lake:
             whole = self.read(until=until)
             rows |= {name: whole[name] for name in snapshots}
         return rows
+
+    @integrity.guarded
+    def files(self, since: datetime, until: datetime) -> Files:
+        """Find the files of what :meth:`recent` reads, for another process to read them."""
+        with repository.opened(self._settings) as repo:
+            revision = str(repo.scm.get_rev())
+            stored = _paths(repo, self.spec, revision, since, until)
+            if snapshots := [name for name, table in self.spec.tables.items() if table.snapshot]:
+                whole = _paths(repo, self.spec, revision, None, until)
+                stored |= {name: whole[name] for name in snapshots}
+        return Files(self.spec.tables, stored, since, until)
 
     def revision(self) -> str:
         """Return the newest revision that has changed the project's data, whatever others added."""

@@ -15,7 +15,7 @@ from stack.features import features
 from stack.project import Project, contract
 from stack.registry import artifacts
 from stack.registry.registry import Version
-from stack.serving import chunks, corrections, shared
+from stack.serving import chunks, corrections, remote
 from stack.serving.rows import Rows, Scorer
 from stack.serving.served import ServedModel
 
@@ -70,7 +70,7 @@ def file(
         feast = features.store(project.settings)
         features.require_tables(project, feast)
         scorer = Scorer(rows, partial(features.joined, feast, project.spec), model, version.version)
-        for table, share in shared.scored(scorer, version, project, target, workers, report):
+        for table, share in remote.scored(scorer, version, project, target, workers, report):
             writer.write(table)
             report(f"{writer.rows:,} rows scored, {share:.0%}")
         return writer.rows
