@@ -149,8 +149,8 @@ refuse: setup ## Refuse the version that is awaiting approval (PROJECT COMMENT)
 canary: setup ## Try versions that pass the gate on a share of the requests first, or say whether (PROJECT SHARE=0.1; 0 ends it)
 	@$(STACK) canary $(call option,SHARE,share) $(call argument,PROJECT)
 
-remove: setup ## Delete a project with its data, models, answers and reports, after asking (PROJECT; YES=1 does not ask)
-	@$(STACK) remove $(call switch,YES,yes) $(call argument,PROJECT)
+remove: setup ## Delete a project with its data, models, answers and reports, after asking (PROJECT; KEEP=1 keeps its files, YES=1 does not ask)
+	@$(STACK) remove $(call switch,KEEP,keep) $(call switch,YES,yes) $(call argument,PROJECT)
 
 pause: setup ## Start nothing of a project by itself until it is resumed (PROJECT)
 	@$(STACK) pause $(call argument,PROJECT)

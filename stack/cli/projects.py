@@ -152,10 +152,11 @@ def run(project: str) -> None:
 
 
 @project_command
+@click.option("--keep", is_flag=True, help="Keep its files, so that it begins anew.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--state", is_flag=True, hidden=True, help="Only what the stack has of it.")
-def remove(project: str, yes: bool, state: bool) -> None:
-    """Delete PROJECT with its data, models, answers and reports; of an example, all but its files."""
+@click.option("--state", is_flag=True, hidden=True, help="At once, only what the stack has of it.")
+def remove(project: str, keep: bool, yes: bool, state: bool) -> None:
+    """Delete PROJECT with its data, models, answers and reports; the files of an example stay."""
     from stack.ops import removal
 
     runtime = current_runtime()
@@ -168,14 +169,14 @@ def remove(project: str, yes: bool, state: bool) -> None:
         here()
         return
     removal.require_possible(settings, project)
-    paths = ", ".join(map(str, removal.files(settings, project))) or "no file"
+    paths = [] if keep else removal.files(settings, project)
     if not yes:
-        question = f"Delete {paths}, and all data, models, answers and reports of {project}? `make backup` keeps them."
-        click.confirm(question, abort=True)
-    removal.remove_files(settings, project, click.echo)
+        parts = ", ".join([*map(str, paths), f"all data, models, answers and reports of {project}"])
+        click.confirm(f"Delete {parts}? `make backup` keeps them.", abort=True)
+    removal.remove_files(paths, click.echo)
     runtime.apply_changes(click.echo)
     runtime.beside_state(here, ["remove", project, "--state"], click.echo)
-    click.echo(f"{project} is removed")
+    click.echo(f"{project} is removed" if paths else f"nothing is left of {project} but its files")
 
 
 flow_command(

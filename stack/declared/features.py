@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
+from stack.core.errors import StackError
 from stack.declared.forecast import ForecastFeatures
 from stack.declared.source import ids
 from stack.kit import rolling
@@ -41,6 +42,13 @@ class DeclaredFeatures:
     def events(self, tables: Mapping[str, DataFrame]) -> DataFrame:
         """Return each row as a question, asked at its instant (without time, when it arrived), with its outcome."""
         rows = tables[ROWS]
+        if missing := [name for name in self.spec.request if name not in rows]:
+            raise StackError(
+                f"project {self.spec.name}, column {missing[0]}",
+                found="rows in the lake that were ingested before project.yaml declared it",
+                expected="rows with all columns",
+                todo=f"make remove PROJECT={self.spec.name} KEEP=1, then make run: rows are read from the source anew",
+            )
         return rows.assign(
             event_id=ids(self.spec, rows),
             event_timestamp=rows[table.time(self.spec.columns) or "available_at"],

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx
@@ -65,9 +65,9 @@ def files(settings: Settings, name: str) -> list[Path]:
     return found
 
 
-def remove_files(settings: Settings, name: str, report: Report) -> None:
-    """Delete the files of a project."""
-    for path in files(settings, name):
+def remove_files(paths: Iterable[Path], report: Report) -> None:
+    """Delete files and folders."""
+    for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         report(f"deleted {path}")
 

@@ -72,7 +72,7 @@ def test_a_table_becomes_a_live_answer_and_its_project_is_removed(
     expect(page.locator("main")).to_contain_text("Version 1", timeout=MINUTES)
 
     page.goto(f"{running.portal_url}/projects/{name}/settings")
-    page.get_by_text(f"Delete {name}").click()
+    page.get_by_text(f"Delete {name}, or begin anew").click()
     page.get_by_label("Its name, typed in").fill(name)
     page.get_by_role("button", name="Remove").click()
     expect(page.locator("#removed")).to_contain_text("nothing of it is left", timeout=4 * MINUTES)

@@ -98,9 +98,11 @@ async def remove(request: Request) -> Done:
         raise StackError("the name typed in", found=repr(typed), expected=repr(name))
     if portal.jobs.running(name):
         raise StackError(f"project {name}", found="another job at work on it", expected="one at a time")
-    words = ["remove", "--yes", "--", name]
-    job = portal.jobs.start(Job(f"Remove {name}", name, [words], outcome="nothing of it is left"))
-    return Done("its removal has begun", job=job.id)
+    kept = await _text(request, "kept") == "files"
+    words = ["remove", "--yes", *["--keep"] * kept, "--", name]
+    outcome = "nothing is left of it but its files: Run begins anew" if kept else "nothing of it is left"
+    job = portal.jobs.start(Job(f"Remove {name}", name, [words], outcome=outcome))
+    return Done("its removal has begun", parameters={"kept": "files" if kept else ""}, job=job.id)
 
 
 async def _text(request: Request, field: str) -> str:

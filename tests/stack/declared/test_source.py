@@ -167,3 +167,11 @@ def test_rows_of_a_database_need_a_key(folder):
     of = "source: {kind: sql, url: 'sqlite:///shop.db', table: sales"
     with pytest.raises(StackError, match=r"(?s)source.key.*rows of kind sql have no number"):
         project(folder, sales(), ("source: {path: data/declared.csv", of), ("role: id", "role: later"))
+
+
+def test_rows_of_before_a_column_was_declared_are_named_with_the_way_out(folder):
+    declared = project(folder, sales())
+    older = rows(declared).drop(columns="price")
+    with pytest.raises(StackError, match="column price") as refused:
+        declared.features.events({"rows": older})
+    assert "make remove PROJECT=declared KEEP=1" in str(refused.value)

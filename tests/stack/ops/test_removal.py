@@ -83,6 +83,5 @@ def test_files_of_an_example_stay_and_those_of_the_user_go(stack):
     own.mkdir(parents=True)
     (own / "project.yaml").write_text("name: town")
     assert removal.files(stack, "town") == [own]
-    removal.remove_files(stack, "town", print)
-    removal.remove_files(stack, "town", print)
-    assert not own.exists()
+    removal.remove_files(removal.files(stack, "town"), print)
+    assert not own.exists() and removal.files(stack, "town") == []
