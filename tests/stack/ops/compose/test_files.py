@@ -22,3 +22,8 @@ def test_a_copy_into_a_container_that_is_not_there_is_refused(tmp_path):
 
     with pytest.raises((StackError, FileNotFoundError)), copies.lent(settings, tmp_path / "a.csv", None):
         pytest.fail("nothing was copied")
+
+
+def test_a_folder_is_not_copied_into_a_container(tmp_path):
+    with pytest.raises(StackError, match="a folder"), copies.lent(load({}, Path("/dev/null")), tmp_path, None):
+        pytest.fail("nothing was copied")
