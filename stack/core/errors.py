@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
 
 class StackError(Exception):
@@ -16,6 +18,10 @@ class StackError(Exception):
         self.where, self.found, self.expected, self.todo = where, found, expected, todo
         lines = [f"{where}:", f"  found     {found}", f"  expected  {expected}"]
         super().__init__("\n".join([*lines, f"  to do     {todo}"] if todo else lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pass the error from one process to another, which pickle does with positional arguments alone."""
+        return partial(type(self), self.where, found=self.found, expected=self.expected, todo=self.todo), ()
 
 
 class UnavailableError(StackError):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
+from stack.core.errors import StackError
 from stack.core.workers import Workers
 from stack.project import Project
 from stack.serving import chunks, scoring
@@ -77,6 +78,18 @@ def test_a_cluster_scores_the_same_and_goes_on_where_a_worker_is_killed(home, sp
     assert here["nr"].tolist() == here["event_id"].tolist() == list(range(24)) and here["probability"].nunique() > 3
     assert lines[0] == "3 rows scored, 12%" and lines[-1] == "24 rows scored, 100%"
     assert sorted(path.name for path in folder.iterdir()) == ["here.parquet", "in", "there.parquet"]
+
+
+def test_what_is_wrong_in_a_part_is_said_as_here(home, spec, folder, cluster):
+    last = folder / "in" / "1.parquet"
+    frame = pd.read_parquet(last)
+    frame.loc[frame.index[-1], "sched_dep"] = "2013-03-01T08:00:00"
+    frame.to_parquet(last)
+    workers = Workers(cluster.get_executor(), on_each=lambda call: list(cluster.run(call).values()))
+    with pytest.raises(StackError, match="1 of 2 values without a zone") as raised:
+        scoring.file(Project(home, spec), folder / "in", folder / "there.parquet", NOW, print, workers)
+    assert raised.value.where.endswith("column sched_dep") and raised.value.todo == "add the zone"
+    assert sorted(path.name for path in folder.iterdir()) == ["here.parquet", "in"]
 
 
 @pytest.mark.parametrize(
