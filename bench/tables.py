@@ -70,7 +70,7 @@ OTHERS = {
     "visits": Case(partial(of_statsmodels, "randhie"), "mdvis"),
     "votes": Case(partial(of_statsmodels, "anes96"), "vote"),
     "schools": Case(partial(of_statsmodels, "star98"), "NABOVE"),
-    "firms": Case(partial(of_statsmodels, "grunfeld"), "invest", keys="firm"),
+    "firms": Case(partial(of_statsmodels, "grunfeld"), "invest"),
     "diabetes": Case(partial(of_sklearn, datasets.load_diabetes), "target"),
     "wine": Case(partial(of_sklearn, datasets.load_wine), "target"),
     "digits": Case(partial(of_sklearn, datasets.load_digits), "target"),

@@ -58,10 +58,10 @@ class Origin:
             with engine(settings().state_database).begin() as connection:
                 inbox.add(settings(), connection, name, written)
 
-    def discard(self, name: str) -> None:
-        """Take it out again, as the project is not kept."""
-        if self.heard:
-            inbox.clear(settings(), name)
+
+def discard(name: str) -> None:
+    """Take what was heard out of the inbox again, as the project is not kept."""
+    inbox.clear(settings(), name)
 
 
 def of(place: str, folder: Path, wishes: Wishes, now: datetime) -> Origin:

@@ -46,7 +46,8 @@ class Written:
     """Of project.yaml."""
     to_read: int
     """Those with a comment."""
-    origin: Origin
+    heard: bool
+    """Whether messages of a broker are its first rows."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,14 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
     (folder / "project.yaml").write_text(text)
     origin.keep(name)
     lines = text.splitlines()
-    return Written(folder, notes, len(lines), sum("#" in line for line in lines), origin)
+    return Written(folder, notes, len(lines), sum("#" in line for line in lines), bool(origin.heard))
 
 
 def remove(written: Written) -> None:
     """Remove a new project."""
     shutil.rmtree(written.folder)
-    written.origin.discard(written.folder.name)
+    if written.heard:
+        origins.discard(written.folder.name)
 
 
 def require_free(name: str, folder: Path) -> None:

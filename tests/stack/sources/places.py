@@ -21,7 +21,7 @@ from tests.stack.sources.test_influxdb import Influx
 from tests.stack.sources.test_mqtt import Mosquitto
 from tests.stacks import free_ports
 
-LATE = {"settled": "PT2S"}
+LATE = {"settled": "PT10S"}
 """Rows are in these sources so soon after their instant."""
 SECRETS = f"SALES_PASSWORD='{Postgres.password}'\nINFLUX_PASSWORD=secret\nS3_KEY=key\nS3_SECRET=secret\n"
 Row = dict[str, Any]
@@ -58,7 +58,7 @@ class File(Place):
     def open(self):
         self.path = self.folder / "rows.jsonl"
         self.path.touch()
-        self.source = {"kind": "file", "path": str(self.path), "known_after": "PT2S"}
+        self.source = {"kind": "file", "path": str(self.path), "known_after": "PT10S"}
 
     def put(self, rows):
         with self.path.open("ab", buffering=0) as file:
@@ -85,7 +85,7 @@ class S3(Place):
         self.client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
         self.client.create_bucket(Bucket="home")
         storage = {"endpoint": url, "access_key": "${S3_KEY}", "secret_key": "${S3_SECRET}"}
-        self.source = {"kind": "folder", "path": "s3://home/drop", "settled": "PT2S", "storage": storage}
+        self.source = {"kind": "folder", "path": "s3://home/drop", "settled": "PT10S", "storage": storage}
 
     def put(self, rows):
         self.client.put_object(Bucket="home", Key=f"drop/{rows[0]['number']}.json", Body=json.dumps(rows).encode())

@@ -23,6 +23,7 @@ from stack.serving.served import Contract
 from stack.specification import specs, tasks
 from stack.takeaway import command, packages, portable, sources, tools
 from stack.takeaway.portable import REQUEST
+from tests.stack.authoring.scaffolds import Folder, sales
 
 FLIGHTS = specs.load("flights")
 SHOWN = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": "2013-03-01T08:00:00-05:00"}
@@ -51,6 +52,24 @@ def request_of_flights(tmp_path: Path) -> dict[str, Any]:
 def test_stored_features_are_those_that_do_not_follow_from_the_request(request_of_flights: dict[str, Any]) -> None:
     derived = {"dep_minute", "dep_weekday", "sched_elapsed", "carrier_id", "origin_id", "dest_id"}
     assert set(request_of_flights["stored"]) == set(FLIGHTS.features.columns) - derived
+
+
+def test_the_past_of_a_declared_key_is_given_and_the_other_formulas_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(tmp_path, monkeypatch)
+    folder.write("declared", sales(), target="units", time="Sold At", keys="ShopID")
+    packages.describe(spec := specs.load("declared"), tmp_path)
+    stored = json.loads((tmp_path / REQUEST).read_text())["stored"]
+    assert stored == [name for name in spec.features.columns if name.endswith(("_7d", "_28d"))]
+    modules, load, call = packages.feature_code(spec, "declared_model")
+    sources.of(["stack.takeaway.portable", *modules]).write(tmp_path / "declared_model", "declared_model")
+    row = {"shop_id": [2], "price": [1.5], "promo": [True], "weather": ["sun"]}
+    code = f"{load}import json, datetime\nat = datetime.datetime(2024, 3, 1, 12, tzinfo=datetime.UTC)\n"
+    code += f"print(json.dumps({call}({row!r} | {{'sold_at': [at]}})))"
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"]
+    answer = json.loads(subprocess.check_output(command, cwd=tmp_path, text=True))
+    assert answer["sold_at_hour"] == [12] and answer["shop_id_category"] == ["2"]
 
 
 @pytest.mark.parametrize(
