@@ -150,12 +150,12 @@ def _class(name: str) -> type[Runtime]:
 
 
 def to_start(settings: Settings, report: Report) -> Runtime:
-    """Return the runtime for `up`: the requested one, or containers where an engine answers.
+    """Return the runtime for `up`: the requested one, or the one with state; else containers where an engine answers.
 
     Raises:
         StackError: another runtime runs, or the requested one cannot be used here.
     """
-    chosen = _preferred(settings)
+    chosen = current(settings)
     others = [other for other in every(settings) if other.name != chosen.name]
     if running := next((other for other in others if other.running()), None):
         raise StackError(
@@ -171,12 +171,10 @@ def to_start(settings: Settings, report: Report) -> Runtime:
             expected="a runtime that this machine can use",
             todo=f"run `make up RUNTIME={others[0].name}`",
         )
-    if settings.runtime == "auto" and not chosen.state_location():
-        for other in others:
-            if place := other.state_location():
-                report(
-                    f"a new {chosen.name} stack; the {other.name} one in {place} stays, RUNTIME={other.name} starts it"
-                )
+    preferred = _preferred(settings)
+    if chosen.name != preferred.name and not chosen.running():
+        there = f"the state is in {chosen.state_location()}"
+        report(f"{there}: starting {chosen.name}; RUNTIME={preferred.name} starts a stack with a state of its own")
     return chosen
 
 

@@ -6,7 +6,7 @@ import pytest
 from stack.core.errors import StackError
 from stack.core.runtimes import RUNTIMES
 from stack.core.settings import load
-from stack.ops import compose_file, runtimes
+from stack.ops import compose_file, runtimes, versions
 from stack.ops.compose import docker, image, ownership
 from stack.ops.compose.runtime import ComposeRuntime
 from stack.ops.credentials import PASSWORDS
@@ -38,6 +38,17 @@ def test_without_an_engine_containers_are_refused_with_the_reason(tmp_path, nowh
         runtimes.to_start(settings(tmp_path, "compose"), print)
 
     assert "RUNTIME=local" in str(refused.value)
+
+
+def test_a_start_goes_on_with_the_state_that_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(docker, "engine", lambda: None)
+    monkeypatch.setattr(docker, "volumes", lambda _: [])
+    monkeypatch.setattr(docker, "running", lambda _: [])
+    own, said = settings(tmp_path), []
+    assert runtimes.to_start(own, said.append).name == "compose" and said == []
+    versions.write(own)
+    assert runtimes.to_start(own, said.append).name == "local" and "RUNTIME=compose" in said.pop()
+    assert runtimes.to_start(settings(tmp_path, "compose"), said.append).name == "compose" and said == []
 
 
 def test_one_runtime_is_refused_while_the_other_runs(tmp_path, monkeypatch):
