@@ -16,7 +16,7 @@ from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
 FileStamps = tuple[tuple[str, int, int], ...]
-REFRESH_SECONDS = 1.0
+REFRESH_SECONDS = 2.0
 
 logger = logging.getLogger("stack.prediction")
 
