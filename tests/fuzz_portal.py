@@ -49,6 +49,8 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/projects/{project}/answer": ("answer", "comment"),
     "/projects/{project}/pause": (),
     "/projects/{project}/resume": (),
+    "/projects/{project}/remove": ("typed", "kept"),
+    "/projects/{project}/package": (),
     "/projects/{project}/canary": ("canary", "percent"),
     "/settings/backup": (),
     "/settings/backups/{name}/ticket": (),
@@ -59,6 +61,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/settings/backups": ("backup_folder", "backup_daily", "backup_weekly"),
     "/settings/gateway": ("open",),
     "/settings/login": (),
+    "/settings/version": (),
     "/settings/later": (),
     "/settings/restart": (),
 }
@@ -69,12 +72,14 @@ VALUES = {
     "answer": ["approve", "refuse"],
     "archive": ["stack-x.tar.gz"],
     "canary": ["on", "off"],
+    "kept": ["files"],
     "label": ["0", "1", "yes", "2.5"],
     "open": ["yes", "no"],
     "page": ["1", "2"],
     "percent": ["10", "0,5"],
     "place": ["/nowhere.csv", "http://127.0.0.1:1/a.csv", "postgresql://a:b@c/d"],
     "text": ["name: flights\n", "a: &a [*a]\n", "title: 2024-02-30\n"],
+    "typed": ["flights", "stack-x.tar.gz"],
     "url": ["json://127.0.0.1:1"],
 }
 """Values of fields and queries that get further than others."""
@@ -147,6 +152,7 @@ def _catch(caught: ExitStack, folder: Path) -> None:
         (ProjectRuns, "answer", lambda *_, **__: None),
         (ProjectRuns, "pause", lambda *_, **__: None),
         (app.settings, "_require_writable", lambda _: None),
+        (app.settings.releases, "newest", lambda: ""),
     ):
         caught.enter_context(patch.object(place, name, instead))
 
