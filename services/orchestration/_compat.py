@@ -30,7 +30,7 @@ def set_time(now: Callable[[], datetime]) -> None:
 
 
 def look_less_often() -> None:
-    """Let the server's background tasks look for work every five seconds, and be cancelled by nobody.
+    """Let the server's background tasks look for work every five seconds, and listen for no cancellation.
 
     Tool: Prefect
     Reach: prefect.server.api.background_workers.Worker, docket.worker.Worker._cancellation_listener

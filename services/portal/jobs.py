@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import cast
 from uuid import uuid4
 
+from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
 
 LINES = 500
@@ -65,9 +66,13 @@ class Jobs:
         """Return a job by its id."""
         return self._jobs.get(identity)
 
-    def running(self, project: str) -> Job | None:
-        """Return the job under way of a project, if any."""
-        return next((job for job in self._jobs.values() if job.running and job.project == project), None)
+    def require_none(self, project: str) -> None:
+        """Raise a StackError where a job of a project is under way, or of the stack where none is named."""
+        if job := next((job for job in self._jobs.values() if job.running and job.project == project), None):
+            where = f"project {project}" if project else "the stack"
+            raise StackError(
+                where, found=f"at work: {job.title}", expected="one job at a time", todo="wait for its end"
+            )
 
     async def stop(self) -> None:
         """End all jobs."""

@@ -130,10 +130,8 @@ def _run(
     report(f"features: {len(spec.features.columns)} columns through Feast")
     features.apply_alone(project)
     first = min(frame[spec.tables[name].available_at].min() for name, frame in tables.items()).to_pydatetime()
-    window = (
-        first - timedelta(days=1),
-        until + timedelta(days=1),
-    )  # rows of an hour may all be of after the last instant
+    # The past of the last hour is known after it, which may be after the last row.
+    window = first - timedelta(days=1), until + timedelta(days=1)
     for view, frame in project.features.build(tables, *window).items():
         feature_tables.replace(feature_tables.folder(project) / view, frame, *window)
     rows = features.training_set(project, datasets.answered(spec, tables, until))

@@ -141,8 +141,27 @@ def _files(parts: list[str]) -> list[str]:
     return [str(name) for name in sorted(names)]
 
 
-def git(*words: str, at: Path = ROOT) -> str:
-    """Return the output of a git command in the checkout or another repository, whose owner may be another account."""
+UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+
+
+def git(*words: str, at: Path = ROOT, patience: float | None = None) -> str:
+    """Return the output of a git command in the checkout or another repository, whose owner may be another account.
+
+    Args:
+        words: of the command, which fails where git would ask for a password.
+        at: the repository.
+        patience: seconds after which the command is given up.
+    """
     command = ["git", "-c", f"safe.directory={at}", *words]
-    environ = os.environ | {"GIT_CEILING_DIRECTORIES": str(at.parent)}
-    return subprocess.run(command, cwd=at, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+    environ = UNATTENDED | os.environ | {"GIT_CEILING_DIRECTORIES": str(at.parent)}
+    ran = subprocess.run(
+        command,
+        cwd=at,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=patience,
+        stdin=subprocess.DEVNULL,
+    )
+    return ran.stdout.strip()

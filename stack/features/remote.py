@@ -1,6 +1,6 @@
 """Features joined and computed by the workers of a cluster, part by part, out of storage that they share with it.
 
-A part comes and goes as a file; a worker is told no address and no password.
+A part comes and goes as a file; a worker is sent no address and no password.
 """
 
 from collections import Counter

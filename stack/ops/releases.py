@@ -1,17 +1,15 @@
 """Which version could run: the one of the checkout, and the newest that its repository has."""
 
-import os
 import re
 import subprocess
 
+from stack.core import code
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.core.version import stated, version
 
 PATIENCE_SECONDS = 20
 TAG = re.compile(r"refs/tags/v(\d+\.\d+\.\d+)$", re.MULTILINE)
-UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-"""Git fails where it would ask for a password."""
 
 
 def checked_out() -> str:
@@ -26,17 +24,8 @@ def newest() -> str:
     Raises:
         StackError: there is no such repository, or it does not answer.
     """
-    command = ["git", "-c", f"safe.directory={ROOT}", "ls-remote", "--tags", "--refs", "origin"]
     try:
-        listed = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=os.environ | UNATTENDED,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=True,
-        ).stdout
+        listed = code.git("ls-remote", "--tags", "--refs", "origin", at=ROOT, patience=PATIENCE_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         raise StackError(

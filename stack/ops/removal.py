@@ -11,15 +11,16 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import httpx
 from sqlalchemy import delete
 
 from stack.core import code, database
-from stack.core.errors import StackError
+from stack.core.errors import StackError, nearest
 from stack.core.settings import ROOT, Settings
 from stack.lake import lake
+from stack.ops import welcome
 from stack.ops.project_runs import ACTIVE, ProjectRuns
 from stack.registry.registry import Registry
+from stack.specification import specs
 
 Report = Callable[[str], None]
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -38,9 +39,11 @@ FILES = ("sweeps/{}.log", "state/{}.decisions.lock", "run/{}.project.yaml.lock")
 
 
 def require_possible(settings: Settings, name: str) -> None:
-    """Raise a StackError where a name is no project's, or a run of the project is under way."""
-    if not NAME.fullmatch(name):
-        raise StackError("PROJECT", found=repr(name), expected="the name of a project")
+    """Raise a StackError where a name is no project's, or a run of the project is under way.
+
+    Of a project whose folder is gone, the lake or the model registry still has something.
+    """
+    _require_known(settings, name)
     if active := next((run for run in ProjectRuns(settings, name).recent() if run.type in ACTIVE), None):
         raise StackError(
             f"project {name}",
@@ -76,16 +79,9 @@ def remove_state(settings: Settings, name: str, report: Report) -> None:
     """Delete what the stack has of a project; no run of it may be under way.
 
     Raises:
-        StackError: MLflow does not answer.
+        StackError: the name is none of a project, or MLflow does not answer.
     """
-    try:
-        versions, experiment = Registry(settings, name).remove()
-    except httpx.HTTPError as error:
-        raise StackError("MLflow", found=str(error), expected="an answer", todo="make up, then this again") from None
-    if experiment and (artifacts := Path(settings.artifacts)).is_dir():
-        shutil.rmtree(artifacts / experiment, ignore_errors=True)
-    elif experiment:
-        report(f"the files of its runs stay at {settings.artifacts}/{experiment}")
+    _require_name(name)
     batches = lake.remove(settings, name)
     with database.engine(settings.state_database).begin() as connection:
         rows = sum(connection.execute(delete(table).where(table.c.project == name)).rowcount for table in TABLES)
@@ -93,7 +89,27 @@ def remove_state(settings: Settings, name: str, report: Report) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     for file in FILES:
         (settings.home / file.format(name)).unlink(missing_ok=True)
+    # Last, as the models tell a removal that was broken off from the name of no project.
+    versions, experiment = welcome.answer_of_registry(settings, Registry(settings, name).remove)
+    if experiment and (artifacts := Path(settings.artifacts)).is_dir():
+        shutil.rmtree(artifacts / experiment, ignore_errors=True)
+    elif experiment:
+        report(f"the files of its runs stay at {settings.artifacts}/{experiment}")
     report(f"deleted {versions} versions, {batches} months or days of data, {rows} rows of the log")
+
+
+def _require_known(settings: Settings, name: str) -> None:
+    _require_name(name)
+    # The lake of containers cannot be seen from outside.
+    seen = any((folder / name).exists() for folder in (settings.projects, settings.lake))
+    if not seen and not welcome.answer_of_registry(settings, Registry(settings, name).versions):
+        known = specs.names()
+        raise StackError("PROJECT", found=f"{name!r}{nearest(name, known)}", expected=f"one of {', '.join(known)}")
+
+
+def _require_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise StackError("PROJECT", found=repr(name), expected="the name of a project")
 
 
 def _comes_along(settings: Settings, path: Path) -> bool:

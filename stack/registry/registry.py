@@ -182,22 +182,25 @@ class Registry:
         Returns:
             How many versions there were, and the experiment's id; empty where there was none.
         """
-        versions = self.versions()
+        versions, experiment = self.versions(), self._remove_experiment()
         gone = rest.send(self._settings, "DELETE", "mlflow/registered-models/delete", json={"name": self.name})
         if not _compat.is_absent(gone):
             rest.refuse(gone)
+        return len(versions), experiment
+
+    def _remove_experiment(self) -> str:
         query = {"experiment_name": self.name}
         found = rest.send(self._settings, "GET", "mlflow/experiments/get-by-name", params=query)
         if _compat.is_absent(found):
-            return len(versions), ""
+            return ""
         experiment = rest.checked(found)["experiment"]
-        identity = experiment["experiment_id"]
+        identity = str(experiment["experiment_id"])
         # MLflow keeps a deleted experiment, and would give a new one of the same name the old runs.
         if experiment["lifecycle_stage"] == "active":
             body = {"experiment_id": identity, "new_name": f"{self.name}, removed ({identity})"}
             self._call("POST", "experiments/update", json=body)
             self._call("POST", "experiments/delete", json={"experiment_id": identity})
-        return len(versions), str(identity)
+        return identity
 
     def finish(self, version: Version) -> None:
         """End the run that trained a version as finished."""

@@ -1,7 +1,7 @@
 """A file scored by the workers of a cluster, part by part, out of storage that they share with this machine.
 
 What they need is in a hidden folder beside the target: the model, and the definitions of the features. They leave there
-what they have scored. They are told no address and no password.
+what they have scored. They are sent no address and no password.
 """
 
 from collections.abc import Callable, Iterator

@@ -18,6 +18,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from stack.core.settings import Settings
 from tests.polling import PATIENCE_SECONDS
 
 EXECUTABLE = Path("/usr/bin/chromium")
@@ -157,3 +158,13 @@ def _listen(page: Page, seen: Seen) -> None:
 def _socket(url: str, seen: Seen) -> None:
     if urlsplit(url).hostname not in HERE:
         seen.outside.append(url)
+
+
+@contextmanager
+def signed_in(settings: Settings) -> Iterator[Page]:
+    """A page of a browser that has followed the link of `make up`."""
+    with chromium() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        page.goto(f"{settings.portal_url}/#key={settings.prefect_key}")
+        yield page

@@ -14,7 +14,7 @@ from stack.access import actions
 from stack.core import migrations, settings
 from stack.core.settings import Settings
 from stack.ops import credentials
-from tests.browser.chromium import EXECUTABLE, Hand, chromium
+from tests.browser.chromium import EXECUTABLE, Hand, signed_in
 from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import own_environment
 
@@ -47,14 +47,11 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]
 @pytest.fixture
 def page(stack: Settings) -> Iterator[Page]:
     """A browser that has followed the link of `make up`."""
-    with chromium() as browser:
-        opened = browser.new_page()
-        opened.set_default_timeout(WAIT)
-        opened.goto(f"{stack.portal_url}/#key={stack.prefect_key}")
+    with signed_in(stack) as opened:
         yield opened
 
 
-def test_a_new_machine_is_named_and_told_where_alarms_and_backups_go(
+def test_a_new_machine_gets_a_name_and_places_for_alarms_and_backups(
     stack: Settings,
     page: Page,
     receiver: tuple[str, list[object]],

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from stack.access import actions
 from stack.ops import versions
-from tests.browser.chromium import EXECUTABLE, Hand, chromium
+from tests.browser.chromium import EXECUTABLE, Hand, signed_in
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import Service
 
@@ -25,10 +25,7 @@ ARCHIVE = "stack-20260101T000000Z.tar.gz"
 @pytest.fixture
 def page(service: Service) -> Iterator[Page]:
     """A browser that has followed the link of `make up`."""
-    with chromium() as browser:
-        opened = browser.new_page()
-        opened.set_default_timeout(WAIT)
-        opened.goto(f"{service.settings.portal_url}/#key={service.settings.prefect_key}")
+    with signed_in(service.settings) as opened:
         yield opened
 
 

@@ -96,8 +96,7 @@ async def remove(request: Request) -> Done:
     portal, name = of_project(request)
     if (typed := await _text(request, "typed")) != name:
         raise StackError("the name typed in", found=repr(typed), expected=repr(name))
-    if portal.jobs.running(name):
-        raise StackError(f"project {name}", found="another job at work on it", expected="one at a time")
+    portal.jobs.require_none(name)
     kept = await _text(request, "kept") == "files"
     words = ["remove", "--yes", *["--keep"] * kept, "--", name]
     outcome = "nothing is left of it but its files: Run begins anew" if kept else "nothing of it is left"

@@ -46,8 +46,7 @@ async def make(request: Request) -> Done:
     portal = portal_of(request)
     if not unattended.possible():
         raise StackError("backup", found="containers", expected="processes of this machine", todo="make backup")
-    if portal.jobs.running(""):
-        raise StackError("backup", found="one at work", expected="one at a time", todo="wait for its end")
+    portal.jobs.require_none("")
     outcome = "open this page again to see it in the list"
     job = portal.jobs.start(Job("Back up", "", [["backup"]], outcome=outcome))
     return Done("started", job=job.id)

@@ -68,8 +68,7 @@ async def make(request: Request) -> Done:
     form = await request.form(max_files=0, max_fields=40)
     name, place = _text(form, "name"), _text(form, "place")
     wishes = _wishes(form)
-    if portal.jobs.running(name):
-        raise StackError(f"project {name}", found="it is being made", expected="one at a time")
+    portal.jobs.require_none(name)
     addresses.require_no_password(place)  # others would see it in the list of processes, and the audit
     options = [f"--{key}={value}" for key, value in {"from": place, **wishes}.items()]
     commands = [["new", *options, "--", name], ["run", "--", name]]

@@ -13,7 +13,6 @@ from services.portal import access
 from services.portal.access import Done
 from services.portal.jobs import Job
 from services.portal.portal import of_project
-from stack.core.errors import StackError
 from stack.core.settings import Settings
 
 
@@ -30,8 +29,7 @@ def _folder(settings: Settings, name: str) -> Path:
 async def make(request: Request) -> Done:
     """Pack the champion; what was packed before is replaced."""
     portal, name = of_project(request)
-    if portal.jobs.running(name):
-        raise StackError(f"project {name}", found="another job at work on it", expected="one at a time")
+    portal.jobs.require_none(name)
     folder = _folder(portal.settings, name)
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     words = ["package", "--out", str(folder), "--", name]

@@ -54,8 +54,7 @@ async def save(request: Request) -> Done:
     """Save the text, and bring the running stack up to date with it."""
     portal, name = of_project(request)
     text, digest = await _text_of(request)
-    if portal.jobs.running(name):
-        raise StackError(f"project {name}", found="another job at work on it", expected="one at a time")
+    portal.jobs.require_none(name)
     old = await asyncio.to_thread(project_file.read, portal.settings, name)
     if not old.writable:
         raise StackError(str(old.path), found="a file that the portal cannot write to", expected="one that it can")

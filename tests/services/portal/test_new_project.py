@@ -8,6 +8,7 @@ import pytest
 from services.portal.jobs import Job, Jobs
 from stack.access import actions
 from stack.core import migrations
+from stack.core.errors import StackError
 from tests.polling import PATIENCE_SECONDS, eventually
 
 TABLE = "customer,signed up,plan,calls,end_reason,churned\n" + "".join(
@@ -110,7 +111,9 @@ def test_commands_run_one_after_the_other_and_are_followed(stack):
     async def run():
         jobs = Jobs(stack)
         job = jobs.start(Job("two", "flights", [["--version"], ["--help"]]))
-        assert jobs.running("flights") is job and jobs.running("weather") is None
+        jobs.require_none("weather")
+        with pytest.raises(StackError, match=f"at work: {job.title}"):
+            jobs.require_none("flights")
         async with asyncio.timeout(PATIENCE_SECONDS):
             while job.running:
                 await asyncio.sleep(0.05)

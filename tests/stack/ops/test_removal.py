@@ -66,13 +66,22 @@ def test_models_rows_and_folders_go_and_those_of_others_stay(stack, tracked, cli
 
 @pytest.mark.parametrize("name", ["../flights", "", "Flights", "a/b", "-x"])
 def test_only_a_name_is_removed(stack, name):
-    with pytest.raises(StackError, match="the name of a project"):
+    for remove in (removal.require_possible, lambda *of: removal.remove_state(*of, print)):
+        with pytest.raises(StackError, match="the name of a project"):
+            remove(stack, name)
+
+
+@pytest.mark.parametrize("name", ["assets", "flihgts"])
+def test_what_is_no_project_is_not_removed(stack, name):
+    (stack.pages / name).mkdir(parents=True)
+    with pytest.raises(StackError, match="one of .*flights"):
         removal.require_possible(stack, name)
 
 
 def test_a_project_that_runs_is_not_removed(stack, monkeypatch):
     run = ProjectRun("1", "train", "Running", "RUNNING", NOW, timedelta(0))
     monkeypatch.setattr(ProjectRuns, "recent", lambda _: [run])
+    (stack.projects / "town").mkdir(parents=True)
     with pytest.raises(StackError, match="a run of train that is running"):
         removal.require_possible(stack, "town")
 

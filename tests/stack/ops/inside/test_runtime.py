@@ -14,9 +14,9 @@ def inside(tmp_path):
 
 
 def test_notices_are_reported_and_the_rest_is_not(inside, tmp_path, monkeypatch):
-    (tmp_path / "told.py").write_text("from stack.core import notices\nprint('much')\nnotices.emit('left out: town')\n")
+    (tmp_path / "noted.py").write_text("from stack.core import notices\nprint('more')\nnotices.emit('left out: town')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(runtime, "COMMANDS", (("told",),))
+    monkeypatch.setattr(runtime, "COMMANDS", (("noted",),))
     said: list[str] = []
     inside.apply_changes(said.append)
     assert [line.strip() for line in said] == ["left out: town"]
