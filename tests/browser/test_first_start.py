@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 from dotenv import dotenv_values
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from services import guard
 from services.portal.app import build
@@ -92,3 +92,16 @@ def test_the_login_for_other_machines_is_shown_once(stack: Settings, page: Page,
     page.reload()
     expect(page.get_by_role("button", name="New password")).to_be_visible()
     assert "password " not in page.locator("#gateway").inner_text()
+
+
+def test_a_button_pressed_before_the_scripts_are_there_acts_once_they_are(stack: Settings, page: Page):
+    held: list[Route] = []
+    page.route("**/static/portal.js", lambda route: held.append(route))
+    with page.expect_request("**/static/portal.js"):
+        page.goto(f"{stack.portal_url}/settings", wait_until="commit")
+    page.get_by_label("Its name", exact=True).fill("Attic")
+    page.locator("form[hx-post='/settings/name'] button").click()
+    held[0].continue_()
+    expect(page.locator("#named .done")).to_be_visible()
+    assert page.url == f"{stack.portal_url}/settings"
+    assert dotenv_values(credentials.FILE)["STACK_TITLE"] == "Attic"
