@@ -68,6 +68,12 @@ def write(database: str, file: Path, project: str, since: datetime, until: datet
             writer.write_table(table)
 
 
+def labels(file: Path, rows: int) -> Iterator[list[tuple[str, float | None]]]:
+    """Yield ids and labels of the predictions of a file, so many rows at a time."""
+    for batch in pq.ParquetFile(file).iter_batches(rows, columns=["id", "label"]):
+        yield list(zip(batch["id"].to_pylist(), batch["label"].to_pylist(), strict=True))
+
+
 def _kept(connection: Connection, file: Path) -> Iterator[pa.Table]:
     """Yield the rows of a file that are not in the database."""
     if not file.exists():

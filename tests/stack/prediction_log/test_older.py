@@ -102,6 +102,22 @@ def test_a_move_that_was_killed_is_completed_and_repeats_nothing(settings, log, 
     assert dict(ask(settings, "select id, label from {files} where label is not null")) == {"a": 1.0, "e": 0.0}
 
 
+@pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
+def test_a_label_that_comes_while_its_month_is_moved_is_kept(settings, log, monkeypatch):
+    """It comes when the file is written, and nothing is deleted yet."""
+    real = older.write
+
+    def write(*arguments):
+        real(*arguments)
+        monkeypatch.setattr(older, "write", real)
+        log.label_predictions({"a": (0.0, ASKED), "d": (1.0, ASKED)})
+
+    monkeypatch.setattr(older, "write", write)
+    pruning.prune(settings, NOW)
+    assert in_files(settings) == ["a", "b", "c", "d", "e", "feb"] and in_database(settings) == ["new"]
+    assert dict(ask(settings, "select id, label from {files} where label is not null")) == {"a": 0.0, "d": 1.0}
+
+
 def test_a_month_stays_until_all_of_it_is_old(settings, log):
     assert pruning.prune(settings, datetime(2024, 4, 29, tzinfo=UTC)) == 0
     assert pruning.prune(settings, datetime(2024, 5, 1, 12, tzinfo=UTC)) == 5
