@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pandas as pd
-from requests import RequestException, Session
+from requests import RequestException, Response, Session
 from requests.exceptions import InvalidURL, JSONDecodeError, MissingSchema
 
 from stack.core import secrets
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dlt.sources.helpers.rest_client.client import PageData
+    from dlt.sources.helpers.rest_client.detector import PaginatorFactory
     from dlt.sources.helpers.rest_client.paginators import BasePaginator
 
     from stack.specification.sources import Http, Pages
@@ -78,7 +79,7 @@ def _pages(source: Http, folder: Path, url: str, words: dict[str, Any]) -> Itera
     except Exception as error:
         found, expected = f"{source.rows}: {error}", "a path like data.items"
         raise StackError(key(folder, "rows"), found=found, expected=expected, todo="correct it") from None
-    client = RESTClient(url, session=_session(), config=RuntimeConfiguration())
+    client = RESTClient(url, session=_session(), paginator_factory=_detector(), config=RuntimeConfiguration())
     before: list[Any] | None = None
     params = words["params"] | ({source.pages.size_parameter: str(source.pages.size)} if source.pages.size else {})
     for page in client.paginate(
@@ -117,6 +118,18 @@ def _paginator(pages: Pages) -> BasePaginator | None:
     if pages.by == "header":
         return paginators.HeaderLinkPaginator()
     return paginators.SinglePagePaginator() if pages.by == "none" else None
+
+
+def _detector() -> PaginatorFactory:
+    """Return what chooses the paginator of ``by: auto``, and is sure of it: dlt warns of one that it calls a guess."""
+    from dlt.sources.helpers.rest_client.detector import PaginatorFactory
+
+    class Detector(PaginatorFactory):
+        def create_paginator(self, response: Response) -> tuple[BasePaginator, float]:
+            paginator, _ = super().create_paginator(response)
+            return paginator, 1.0
+
+    return Detector()
 
 
 def _table(source: Http, folder: Path, page: PageData[Any]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from stack.core.errors import StackError, UnavailableError
+from stack.core.settings import ROOT
 from stack.sources import http
 from stack.sources.templates import written
 from tests.stack.sources.conftest import LAST
@@ -165,9 +166,10 @@ def test_instants_are_written_as_a_service_wants_them():
     assert written(summer, "", "Europe/Berlin") == "2024-07-01T00:00:00Z"
 
 
-def test_dlt_writes_nothing_and_calls_nobody(server, tmp_path):
+@pytest.mark.parametrize("answer", [ROWS, {"rows": ROWS, "pages": 1}])
+def test_dlt_writes_nothing_and_calls_nobody(server, tmp_path, answer):
     """In a process with a home of its own, whose only connection is to the service."""
-    server.answer = lambda _: (200, {}, ROWS)
+    server.answer = lambda _: (200, {}, answer)
     script = f"""
 import socket
 from datetime import UTC, datetime
@@ -183,6 +185,7 @@ source = Http(kind="http", url="{server.url}/readings")
 window = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 print(len(read(source, Path("."), Query(["at"], None, *window))))
 """
-    words = {"env": {"HOME": str(tmp_path), "PATH": ""}, "cwd": tmp_path, "text": True}
-    assert subprocess.check_output([sys.executable, "-c", script], **words).strip() == "25"
+    words = {"env": {"HOME": str(tmp_path), "PATH": "", "PYTHONPATH": str(ROOT)}, "cwd": tmp_path, "text": True}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, **words)
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, "25", "")
     assert list(tmp_path.rglob("*")) == []
