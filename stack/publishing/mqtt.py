@@ -21,6 +21,7 @@ from stack.core.settings import Settings
 from stack.publishing.outbox import Message
 from stack.publishing.receivers import TIMEOUT_SECONDS
 from stack.publishing.sensors import Sensors
+from stack.specification import forecasts
 from stack.specification.sinks import Mqtt
 from stack.specification.specs import ProjectSpec
 
@@ -37,7 +38,7 @@ class Receiver:
         self._id = f"{settings.name}-{spec.name}-{sink.name}"
         self._root = f"{sink.prefix}/{spec.name}"
         self._own = f"{self._root}/publisher/{sink.name}"
-        self._key = sink.key or next(iter(spec.features.entities), "") * (len(spec.features.entities) == 1)
+        self._keys = _keys(spec, sink)
         self._sensors = Sensors(settings, spec, sink, availability=f"{self._own}/availability")
         self._events: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._client: Client | None = None
@@ -129,14 +130,23 @@ class Receiver:
         return ids
 
     def _topic(self, message: Message) -> str:
-        value = re.sub(r"[+#/\s]+", "_", str(message[self._key])) if self._key else "state"
-        return f"{self._root}/{value}"
+        levels = [re.sub(r"[+#/\s]+", "_", str(message[key])) for key in self._keys] or ["state"]
+        return "/".join([self._root, *levels])
 
     def _texts(self, topic: str, message: Message) -> Iterator[tuple[str, str]]:
         """Yield topics and texts of an answer: itself, after the announcement of a sensor that is new."""
-        if announcement := self._sensors.announce(topic, str(message.get(self._key, ""))):
+        if announcement := self._sensors.announce(topic, " ".join(str(message[key]) for key in self._keys)):
             yield announcement
         yield topic, json.dumps(message, ensure_ascii=False)
+
+
+def _keys(spec: ProjectSpec, sink: Mqtt) -> list[str]:
+    """Return the fields whose values have topics of their own: the sink's, those of a series, or the only entity."""
+    if sink.key:
+        return [sink.key]
+    if spec.forecast:
+        return forecasts.keys(spec)
+    return [*spec.features.entities] if len(spec.features.entities) == 1 else []
 
 
 def _id_of(message: MQTTMessage) -> Any:

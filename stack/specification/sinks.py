@@ -38,9 +38,9 @@ class Mqtt(SinkSection, Broker):
 
     kind: Literal["mqtt"]
     prefix: str = Field("homelab", pattern=r"^[^+#\s]+$")
-    """Answers go to the topic `<prefix>/<project>/<key>`, and to `<prefix>/<project>/state` without a key."""
+    """Answers go to the topic `<prefix>/<project>/<key>`, of each key a level, and to `.../state` without one."""
     key: str = ""
-    """Request field whose values have a topic and a sensor each; the only entity when left out."""
+    """Request field whose values have a topic and a sensor each; by default a forecast's keys, or the only entity."""
     discovery: str = Field("homeassistant", pattern=r"^[^+#\s]*$")
     """Home Assistant's discovery prefix; no sensor is announced when empty."""
     output: str = ""
