@@ -34,6 +34,15 @@ class DeclaredFeatures:
         """How far before a window `build` needs rows."""
         return timedelta(hours=max((past.hours + past.ago for past in pasts(self.spec).values()), default=0))
 
+    @property
+    def ticks(self) -> dict[str, pd.Timedelta]:
+        """How far apart the instants are at which the past of a key is computed, by the name of its view."""
+        return {view(self.spec, key): tick_of(self._own(key))[0] for key in self.spec.features.entities}
+
+    def _own(self, key: str) -> dict[str, Past]:
+        """Return the formulas of the past of a key."""
+        return {name: past for name, past in pasts(self.spec).items() if past.key == key}
+
     def build(self, tables: Mapping[str, DataFrame], since: datetime, until: datetime) -> dict[str, DataFrame]:
         """Return the feature tables of the ticks in (since, until], from the rows known before each tick."""
         rows = self._with_numbers(tables[ROWS])
@@ -76,7 +85,7 @@ class DeclaredFeatures:
 
     def _past(self, rows: DataFrame, key: str, since: datetime, until: datetime) -> DataFrame:
         """Return the feature table of a key."""
-        own = {name: past for name, past in pasts(self.spec).items() if past.key == key}
+        own = self._own(key)
         tick, hours = tick_of(own)
         windows: dict[str, int | tuple[int, int]] = {
             f"{past.hours}h{past.ago}": (past.hours // hours, past.ago // hours) for past in own.values()

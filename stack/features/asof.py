@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple, Self
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from feast import FeatureView, FileSource
 from feast.data_format import ParquetFormat
 from feast.data_source import DataSource
+from feast.types import from_feast_to_pyarrow_type
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -39,6 +42,17 @@ class Join(NamedTuple):
         # The version of a view is part of a reference, and not of a column's name.
         prefix = f"{view.projection.name_alias or view.name}__" if full_feature_names else ""
         return cls(view, keys, {feature: prefix + feature for feature in features})
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether the view's table is a folder without a file: it was computed, and no row is known yet."""
+        folder = Path(self.view.batch_source.path)
+        return folder.is_dir() and not any(folder.glob("*.parquet"))
+
+    def nulls(self, rows: int) -> pa.Table:
+        """Return the features of rows of which nothing is known."""
+        types = {field.name: from_feast_to_pyarrow_type(field.dtype) for field in self.view.features}
+        return pa.table({name: pa.nulls(rows, types[feature]) for feature, name in self.features.items()})
 
     def query(self, connection: DuckDBPyConnection, first: int | None, last: int | None) -> str:
         """Return the SQL that joins the table `events`: `row`, which orders the result, time `t`, and keys `k0` ...

@@ -24,6 +24,7 @@ from sqlalchemy import make_url
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
+from stack.declared.features import DeclaredFeatures
 from stack.features import _compat, definitions, feature_tables
 from stack.project import Project
 from stack.specification import forecasts, specs
@@ -184,16 +185,34 @@ def _inputs(spec: ProjectSpec, events: pd.DataFrame) -> pd.DataFrame:
 
 
 def require_tables(project: Project, feast: FeatureStore) -> None:
-    """Raise a StackError where a feature view of a project's service has no rows."""
-    names = [view.name for view in views(feast, project.spec)]
-    empty = set(names) - set(feature_tables.filled(feature_tables.folder(project), names))
+    """Raise a StackError where a feature view of a project's service has no rows.
+
+    The past of keys that project.yaml declares may be empty once it was computed: its first instant is yet to come.
+    """
+    names, folder = [view.name for view in views(feast, project.spec)], feature_tables.folder(project)
+    empty = set(names) - set(feature_tables.filled(folder, names))
+    if isinstance(project.features, DeclaredFeatures):
+        empty = {name for name in empty if not (folder / name).is_dir()}
     if empty:
         raise StackError(
             f"feature tables of {project.name}",
             found=f"no rows of {', '.join(sorted(empty))}",
-            expected="a window that has been ingested, with an instant at which the past is computed",
-            todo=f"run `make ingest PROJECT={project.name}`, of new rows once an hour or a day is over",
+            expected="a window that has been ingested",
+            todo=f"run `make ingest PROJECT={project.name}`",
         )
+
+
+def awaited_past(project: Project, at: datetime) -> datetime | None:
+    """Return when rows will have come with the past of their keys for an hour or a day, where none has one yet.
+
+    The past is computed once an hour or a day, of the rows that came before.
+    """
+    if not isinstance(project.features, DeclaredFeatures):
+        return None
+    ticks = project.features.ticks
+    filled = feature_tables.filled(feature_tables.folder(project), ticks)
+    apart = max((tick for view, tick in ticks.items() if view not in filled), default=None)
+    return (pd.Timestamp(at).floor(apart) + 2 * apart).to_pydatetime() if apart else None
 
 
 def join(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:

@@ -130,12 +130,21 @@ class AsofJob(RetrievalJob):  # type: ignore[misc]
             ((first, last),) = connection.table("given").aggregate(span).fetchall()
             row = pa.array(np.arange(len(self._events)))
             for join in self._joins:
-                keys = {f"k{position}": self._events[key] for position, key in enumerate(join.keys.values())}
-                connection.register("events", pa.table({"row": row, "t": self._events[self._time]} | keys))
-                features = connection.sql(join.query(connection, first, last)).to_arrow_table()
+                if join.is_empty:
+                    features = join.nulls(len(self._events))
+                else:
+                    features = self._joined(connection, join, row, first, last)
                 for name, column in zip(features.column_names, features.columns, strict=True):
                     joined = joined.append_column(name, column)
         return joined
+
+    def _joined(
+        self, connection: duckdb.DuckDBPyConnection, join: Join, row: pa.Array, first: int | None, last: int | None
+    ) -> pa.Table:
+        """Return the features of the events in one view, in the order of the events."""
+        keys = {f"k{position}": self._events[key] for position, key in enumerate(join.keys.values())}
+        connection.register("events", pa.table({"row": row, "t": self._events[self._time]} | keys))
+        return connection.sql(join.query(connection, first, last)).to_arrow_table()
 
 
 def _in_microseconds(table: pa.Table) -> pa.Table:
