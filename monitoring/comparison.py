@@ -1,20 +1,19 @@
 """A window compared with the champion's training reference: what the monitored metrics are computed from."""
 
+from __future__ import annotations
+
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from evidently import DataDefinition, Dataset, Report
-from evidently.core.container import MetricOrContainer
-from evidently.core.report import Snapshot
 from pandas import DataFrame
 
-from monitoring import _compat, significance
+from monitoring import significance
 from monitoring.estimates import Estimate
-from monitoring.frames import TIME, Outcomes
+from monitoring.frames import Outcomes
 from monitoring.rules import LEAST_ROWS
 from stack.kit.drift import Sample
 from stack.serving import intervals
@@ -24,8 +23,9 @@ from stack.specification.sections import Monitoring
 from stack.specification.specs import ProjectSpec
 from stack.training.evaluation import labelled, measure
 
-MAX_ROWS = 100_000
-"""Larger frames are sampled: Evidently takes about a second for each 10,000 rows of 30 columns."""
+if TYPE_CHECKING:
+    from evidently.core.report import Snapshot
+
 SIGNIFICANCE = "significance"
 """The method of windows that have fewer rows than `min_rows`: its score is a p-value."""
 CERTAIN_ROWS = 1000
@@ -185,17 +185,6 @@ class WindowComparison:
         return all(column in frame and bool(frame[column].notna().any()) for frame in (self.reference, self.current))
 
 
-def compare(
-    window: WindowComparison, metrics: Sequence[MetricOrContainer], *, at: datetime, name: str
-) -> WindowComparison:
-    """Run Evidently's metrics on the frames, of which none is empty."""
-    _compat.register_test(SIGNIFICANCE, significance.p_value)
-    current, reference = (_dataset(window.spec, frame) for frame in (window.current, window.reference))
-    snapshot = Report(list(metrics)).run(current, reference, timestamp=at, name=name)
-    scores = dict.fromkeys(window.lost, float("inf")) | _compat.drift_scores(snapshot)
-    return excused(replace(window, snapshot=snapshot, scores=scores if window.enough else {}))
-
-
 def excused(window: WindowComparison) -> WindowComparison:
     """Excuse columns beyond the threshold: of few rows by chance, or predictions of a refit that moved them little."""
     beyond = [column for column, score in window.scores.items() if np.isfinite(score) and window.beyond(score)]
@@ -209,15 +198,3 @@ def excused(window: WindowComparison) -> WindowComparison:
         return not window.few and window.new < CERTAIN_ROWS and significance.p_value(*samples) >= level
 
     return replace(window, excused=frozenset(filter(is_excused, beyond)))
-
-
-def _dataset(spec: ProjectSpec, frame: DataFrame) -> Dataset:
-    if len(frame) > MAX_ROWS:
-        frame = frame.sample(MAX_ROWS, random_state=spec.training.seed).sort_index()
-    outputs = [output for output in tasks.of(spec).outputs if output in frame]
-    definition = DataDefinition(
-        numerical_columns=[*spec.column_types("number", "text"), *outputs],
-        categorical_columns=spec.column_types("category"),
-        timestamp=TIME if TIME in frame else None,
-    )
-    return Dataset.from_pandas(frame, definition)

@@ -22,6 +22,8 @@ STYLE = (
 )
 COLOURS = {"retrain": "#cf222e", "notice": "#bf8700", "none": "#1a7f37"}
 UNDECIDED = "#6e7781"
+EMPTY = "<!doctype html><html><head></head><body></body></html>"
+"""The page of a window without rows, before its verdict."""
 
 
 def folder(settings: Settings, project: str) -> Path:
@@ -47,6 +49,14 @@ def save(settings: Settings, summary: dict[str, Any], html: str | None) -> None:
         summary: at least project, name, since, at and verdict {action, summary, reasons}.
         html: Evidently's page; None of a window without rows.
     """
+    page = _with_verdict(_slim(settings, html) if html else EMPTY, summary)
+    target = folder(settings, summary["project"]) / f"{summary['name']}.html"
+    files.write(target, page, durable=True)
+    files.write(target.with_name(f"{summary['name']}.json"), json.dumps(summary, indent=1), durable=True)
+
+
+def _slim(settings: Settings, html: str) -> str:
+    """Escape the data of Evidently's page, and let it share its library with all other pages."""
     from monitoring import _compat  # imports Evidently, 2 s that readers of summaries need not pay
 
     def link(library: str) -> str:
@@ -56,10 +66,7 @@ def save(settings: Settings, summary: dict[str, Any], html: str | None) -> None:
             files.write(file, library, durable=True)
         return f"../assets/{file.name}"
 
-    page = _with_verdict(_compat.escape_data(html) if html else "<!doctype html><html><body></body></html>", summary)
-    target = folder(settings, summary["project"]) / f"{summary['name']}.html"
-    files.write(target, _compat.link_library(page, link), durable=True)
-    files.write(target.with_name(f"{summary['name']}.json"), json.dumps(summary, indent=1), durable=True)
+    return _compat.link_library(_compat.escape_data(html), link)
 
 
 def summaries(settings: Settings, project: str) -> list[dict[str, Any]]:

@@ -1,25 +1,30 @@
 """One report: a window against the champion's training reference, with the verdict of the drift policy.
 
-Three things are kept of it: a snapshot in Evidently's workspace, a page, and a small summary.
+Three things are kept of it: a snapshot in Evidently's workspace, a page, and a small summary. A window without rows has
+no snapshot, and Evidently, whose import takes seconds, is left alone.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from evidently.core.report import Snapshot
 from pandas import DataFrame
 
-from monitoring import _compat, estimates, frames, metrics, pages, policy, workspace
-from monitoring.comparison import P_VALUE_METHODS, WindowComparison, compare
+from monitoring import estimates, frames, metrics, pages, policy, workspace
+from monitoring.comparison import P_VALUE_METHODS, WindowComparison
 from stack.core import clock
 from stack.kit.drift import Sample, Verdict, Window
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
 from stack.training.evaluation import scores
+
+if TYPE_CHECKING:
+    from evidently.core.report import Snapshot
 
 SNAPSHOTS = 100
 """Of each project in Evidently's UI."""
@@ -110,16 +115,20 @@ def _compared(window: WindowComparison, at: datetime, name: str) -> WindowCompar
     """Compare a window by every metric; one without rows stays as it is."""
     if window.current.empty:
         return window
-    parts = [part for metric in metrics.METRICS for part in metrics.report_metrics(metric, window)]
-    return compare(window, parts, at=at, name=name)
+    from monitoring import evidently_report
+
+    return evidently_report.every_metric(window, at=at, name=name)
 
 
 def _beside(compared: WindowComparison, other: DataFrame, at: datetime) -> WindowComparison:
     """Compare the feature columns of rows of another origin."""
     typed = frames.typed(compared.spec, other, "the other frame")
     beside = WindowComparison(compared.spec, compared.reference, typed)
-    parts = metrics.drift_table(beside)
-    return compare(beside, parts, at=at, name=str(at)) if parts else beside
+    if not beside.enough:
+        return beside
+    from monitoring import evidently_report
+
+    return evidently_report.drift_alone(beside, at=at)
 
 
 def measured(compared: WindowComparison, others: Sequence[WindowComparison], at: datetime) -> Window:
@@ -213,6 +222,10 @@ def _history(summaries: list[dict[str, Any]], at: datetime, trained: datetime | 
 
 def _tagged(snapshot: Snapshot, verdict: Verdict) -> Snapshot:
     """Give the snapshot the verdict as tag and metadata, which Evidently's UI lists."""
+    from evidently.core.report import Snapshot
+
+    from monitoring import _compat
+
     model = _compat.slim(snapshot)
     model["tags"] = [] if verdict.action == "none" else [verdict.action]
     model["metadata"] = {"verdict": verdict.summary}

@@ -3,22 +3,24 @@
 Evidently writes into a folder aside; complete files are then published to the workspace.
 """
 
+from __future__ import annotations
+
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from evidently.core.report import Snapshot
-from evidently.sdk.models import ProjectModel
-from evidently.ui.workspace import Project as EvidentlyProject
-from evidently.ui.workspace import Workspace
-
-from monitoring import _compat, metrics
+from monitoring import metrics
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.specification.specs import ProjectSpec
+
+if TYPE_CHECKING:
+    from evidently.core.report import Snapshot
+    from evidently.ui.workspace import Project as EvidentlyProject
 
 PLOTS = ("text", "counter", "line", "bar", "pie")
 """Kinds of panels, in the order of the dashboard."""
@@ -50,6 +52,11 @@ def page(spec: ProjectSpec, name: str) -> str:
 
 def add(project: Project, name: str, snapshot: Snapshot) -> None:
     """Publish a snapshot, and its project and dashboard where they are missing. The caller holds `writer`."""
+    from evidently.sdk.models import ProjectModel
+    from evidently.ui.workspace import Workspace
+
+    from monitoring import _compat
+
     ours = project_id(project.spec)
     target = project.settings.reports / str(ours)
     (target / "snapshots").mkdir(parents=True, exist_ok=True)
@@ -78,10 +85,12 @@ def _snapshot_file(project: Project, name: str) -> Path:
 
 def _draw(project: EvidentlyProject, spec: ProjectSpec) -> None:
     """Fill the dashboard with the panels of the monitored metrics: counters first, then lines, then bars."""
+    from monitoring import drawings
+
     project.dashboard.clear_dashboard()
-    panels = [panel for metric in metrics.METRICS for panel in metrics.dashboard_panels(metric, spec)]
+    panels = [panel for metric in metrics.METRICS for panel in drawings.dashboard_panels(metric, spec)]
     for panel in sorted(panels, key=lambda panel: PLOTS.index(panel.plot_params["plot_type"])):
         project.dashboard.add_panel(panel, tab="Monitoring")
     for metric in metrics.METRICS:
-        for panel in metric.feature_panels(spec):
+        for panel in drawings.feature_panels(metric, spec):
             project.dashboard.add_panel(panel, tab="Features")

@@ -100,12 +100,18 @@ def _first(project: Project, champion: Version) -> DataFrame:
 
 
 def _of_window(project: Project, champion: Version, since: datetime, at: datetime) -> DataFrame:
-    """Return the labelled events of the window, scored: those that are new, or all where none is."""
+    """Return the labelled events of the window that are new to the champion, scored.
+
+    Where none is, the rows are none; those of an imported champion, which was trained elsewhere, are all there are.
+    """
     events = datasets.window(project, since, at)
     new = events["label_available_at"] > champion.cutoff
-    rows = scoring.score(project, champion, events[new] if new.any() else events)
+    wanted = new if new.any() or not champion.imported else new | True
+    rows = scoring.score(project, champion, events[wanted]) if wanted.any() else events[wanted]
     rows = _unseen(project, champion, rows, "label_available_at")
     rows.attrs |= {"new": int(new.sum())}
+    if not wanted.any():
+        rows.attrs |= {"trained_on": len(events)}
     return rows
 
 

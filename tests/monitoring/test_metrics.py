@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from evidently.ui.workspace import Workspace
 
-from monitoring import metrics, reports, workspace
+from monitoring import drawings, metrics, reports, workspace
 from monitoring.comparison import WindowComparison
 from monitoring.metrics import MonitoredMetric
 from monitoring.rules import History
@@ -94,6 +94,10 @@ def test_names_and_titles_are_unique():
     assert len(set(shown)) == len(shown)
 
 
+def test_each_drawing_is_of_a_metric():
+    assert set(drawings.DRAWINGS) <= {metric.name for metric in metrics.METRICS}
+
+
 def test_the_coverage_of_intervals_is_monitored(home, spec, frame):
     project = Project(home, spec.model_copy(update={"task": "regression", "interval": 0.8}))
     rows = frame().rename(columns={"probability": "prediction"})
@@ -112,4 +116,4 @@ def test_without_intervals_no_coverage_is_reported(home, spec, frame):
     report = reports.run(Project(home, spec), frame(seed=1), frame(), at=AT, name="r1")
     assert "coverage" not in {reason.name for reason in report.verdict.reasons}
     (project,) = Workspace(str(home.reports)).list_projects()
-    assert metrics.COVERAGE not in [panel.title for panel in project.dashboard.model().panels]
+    assert drawings.COVERAGE not in [panel.title for panel in project.dashboard.model().panels]

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import evidently
@@ -146,7 +148,12 @@ def test_an_empty_window_is_reported(home, spec, frame):
     report = reports.run(Project(home, spec), frame(seed=1), frame(rows=1).iloc[:0], at=AT, name="r1", cutoff=CUTOFF)
 
     assert (report.window.rows, report.dashboard, report.performance) == (0, "", None)
-    assert report.path.exists()
+    assert "too few to say" in report.path.read_text()
+
+
+def test_evidently_is_imported_for_a_window_with_rows_alone():
+    code = "import sys, monitoring.review; print('evidently' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_a_calibration_gap_retrains_once_the_labels_suffice(home, spec, frame):

@@ -12,7 +12,7 @@ from stack.features import features
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 from stack.registry import artifacts
-from stack.registry.registry import Version
+from stack.registry.registry import IMPORTED, Version
 from stack.serving import observed, scoring
 from tests.stack.validation.test_snapshots import (  # noqa: F401  # the fixtures
     EPOCH,
@@ -64,6 +64,25 @@ def test_on_its_first_day_nothing_is_new(project):
 
     assert [(len(frame), frame.attrs["new"]) for frame in frames] == [(0, 0), (0, 0)]
     assert {frame.attrs["origin"] for frame in frames} == {observed.REQUESTS, observed.NEW_ROWS}
+
+
+@pytest.mark.parametrize(
+    ("known_at", "imported", "counts"),
+    [
+        ([MONDAY, TUESDAY], False, (1, 1, 0)),
+        ([MONDAY, MONDAY], False, (0, 0, 2)),
+        ([MONDAY, MONDAY], True, (2, 0, 0)),
+    ],
+)
+def test_of_a_window_the_rows_that_are_new_to_the_champion_are_scored(project, monkeypatch, known_at, imported, counts):
+    events = pd.DataFrame({"label_available_at": known_at, "bought": 1.0, "event_timestamp": MONDAY})
+    monkeypatch.setattr(observed, "has_time", lambda _: True)
+    monkeypatch.setattr(observed.datasets, "window", lambda *_: events)
+    champion = Version("shop", "1", "run", {**CHAMPION.tags, **({IMPORTED: "model.onnx"} if imported else {})})
+
+    rows = next(frame for frame in observed.window(project, champion, TUESDAY) if frame.attrs["origin"] == "new rows")
+
+    assert (len(rows), rows.attrs["new"], rows.attrs["trained_on"]) == counts
 
 
 def test_rows_that_came_or_changed_are_new_and_only_unseen_ones_are_judged(project):
