@@ -65,7 +65,6 @@ class Portal:
         templates.globals |= {
             "pages": pages,
             "menu": MENU,
-            "stack": settings.title,
             "read_only": settings.read_only,
             "version": version(),
         }
@@ -77,7 +76,7 @@ class Portal:
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a template's page."""
-        return HTMLResponse(self.templates.get_template(template).render(**values), status)
+        return HTMLResponse(self.templates.get_template(template).render(stack=self.settings.title, **values), status)
 
 
 def portal_of(request: Request) -> Portal:

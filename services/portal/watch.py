@@ -60,7 +60,8 @@ async def forever(settings: Settings, client: httpx.AsyncClient) -> None:
         await asyncio.sleep(CHECK_SECONDS)
         now = datetime.now(UTC)
         try:
-            for title, text in watch.due(await health.problems(settings, client, now), now).items():
+            problems = await health.problems(settings.renewed(), client, now)
+            for title, text in watch.due(problems, now).items():
                 await asyncio.to_thread(alerts.notify, settings, title, text)
         except Exception:
             logger.exception("this check failed, the next one is in %s s", CHECK_SECONDS)

@@ -139,19 +139,26 @@ def _verify(report: Callable[[str], None]) -> None:
 
 @main.command()
 def alarm() -> None:
-    """Send an alarm to the addresses of STACK_ALERT_URLS, to see that it arrives; end with 1 unless each takes it."""
+    """Send an alarm to the addresses that are saved, to see that it arrives; end with 1 unless each takes it."""
     import logging
 
     from stack.core import alerts
 
     settings = settings_with()
-    if not settings.alert_urls:
-        found, todo = "no address", "add one to .env"
-        raise StackError("STACK_ALERT_URLS", found=found, expected="Apprise URLs", todo=todo)
-    logging.basicConfig(format="%(message)s")
-    if not alerts.notify(settings, "a test", "This is no alarm: somebody wanted to see it arrive."):
-        raise StackError("STACK_ALERT_URLS", found="an address that did not take it", expected="that each does")
-    click.echo("sent")
+
+    def send() -> None:
+        if not settings.alert_urls:
+            found, todo = "no address", "add one on the page Settings, or as STACK_ALERT_URLS to .env"
+            raise StackError("alarms", found=found, expected="Apprise URLs", todo=todo)
+        logging.basicConfig(format="%(message)s")
+        if not alerts.notify(settings, "a test", "This is no alarm: somebody wanted to see it arrive."):
+            raise StackError("alarms", found="an address that did not take it", expected="that each does")
+        click.echo("sent")
+
+    if "alert_urls" in settings.model_fields_set:
+        send()
+    else:  # the browser's addresses are where the state is
+        current_runtime().beside_state(send, ["alarm"], click.echo)
 
 
 @main.command()

@@ -8,15 +8,16 @@ logger = logging.getLogger(__name__)
 
 
 def notify(settings: Settings, title: str, body: str) -> bool:
-    """Log the alarm and send it to every URL of `settings.alert_urls`; a failure is logged, never raised.
+    """Log the alarm and send it to every URL of `alert_urls`, also one saved just now; a failure is never raised.
 
     Return whether every URL took it; False where there is none. The body is Markdown.
     """
     logger.warning("%s: %s", title, body)
-    urls = [url.strip() for url in settings.alert_urls.split(",") if url.strip()]
-    if not urls:
-        return False
     try:
+        settings = settings.renewed()
+        urls = [url.strip() for url in settings.alert_urls.split(",") if url.strip()]
+        if not urls:
+            return False
         return _send(urls, f"{settings.title}: {title}", body)
     except Exception:
         logger.exception("alarm not delivered: %s", title)

@@ -6,25 +6,24 @@ in the code asks which way the stack runs.
 
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from stack.core.errors import StackError, nearest
+from stack.core import saved, variables
 from stack.core.runtimes import RuntimeName
+from stack.core.variables import PREFIX as PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
-PREFIX = "STACK_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Secret = Annotated[str, Field(repr=False)]
 
@@ -43,7 +42,8 @@ class Folder:
 class Settings(BaseSettings):
     """Everything that differs between two stacks. Each field is the environment key ``STACK_<FIELD>``.
 
-    Only :func:`load` reads environment and ``.env``; the constructor takes its arguments alone.
+    Only :func:`load` reads environment and ``.env``; the constructor takes its arguments alone. `model_fields_set` has
+    the fields that either has set, and not those that the browser has saved.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
@@ -226,8 +226,24 @@ class Settings(BaseSettings):
         return {"Authorization": f"Bearer {self.access_key}"} if self.access_key else {}
 
     def environment(self) -> dict[str, str]:
-        """Return every setting as ``STACK_<FIELD>``, resolved, for a child process or a Compose file."""
-        return {f"{PREFIX}{name}".upper(): str(value) for name, value in self.model_dump().items()}
+        """Return the settings as ``STACK_<FIELD>``, resolved, for a child process or a Compose file.
+
+        Those that the browser may change are left to it, where neither environment nor ``.env`` have set them.
+        """
+        later = {*saved.FIELDS} - self.model_fields_set
+        return {variables.key(name): str(value) for name, value in self.model_dump().items() if name not in later}
+
+    def renewed(self) -> "Settings":
+        """Return the settings with what the browser has saved by now; what has been set otherwise stays."""
+        read = saved.read(self.home)
+        try:
+            parsed = Settings(**read)  # type: ignore[arg-type]  # pydantic converts them
+        except ValidationError as error:
+            raise variables.refusal(error, {str(saved.path(self.home)): read}) from None
+        changes = {name: getattr(parsed, name) for name in saved.FIELDS if name not in self.model_fields_set}
+        renewed = self.model_copy(update=changes)
+        renewed.model_fields_set.difference_update(changes)
+        return renewed
 
 
 def _reachable(host: str) -> str:
@@ -243,38 +259,18 @@ def _names(profiles: str) -> frozenset[str]:
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Read the settings from the environment (``os.environ``), and below it from the env file (``.env``), if any.
 
-    A StackError names the file and the key that is unknown or malformed.
+    What the browser has saved comes below both. A StackError names the file and the key that is unknown or malformed.
     """
     environ = os.environ if environ is None else environ
     env_file = ROOT / ".env" if env_file is None else env_file
-    from_file = _fields(str(env_file), dotenv_values(env_file))
-    from_environment = _fields("environment", {key: environ[key] for key in environ if key.startswith(PREFIX)})
+    from_file = variables.fields(Settings, str(env_file), dotenv_values(env_file))
+    given = {key: environ[key] for key in environ if key.startswith(PREFIX)}
+    from_environment = variables.fields(Settings, "environment", given)
     try:
-        return Settings(**(from_file | from_environment))
+        settings = Settings(**(from_file | from_environment))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else "home"
-        key = f"{PREFIX}{field}".upper()
-        where = "environment" if field in from_environment else env_file if field in from_file else "settings"
-        todo = f"fix {key}; .env.example lists every key with its default"
-        raise StackError(f"{where}, key {key}", found=repr(first["input"]), expected=first["msg"], todo=todo) from None
-
-
-def _fields(where: str, variables: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return the fields that environment keys set; refuse an unknown key."""
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
-    strange = (key for key in variables if key not in known and not _is_secret(key, known))
-    if unknown := next(strange, None):
-        found, todo = f"an unknown key{nearest(unknown, known)}", "correct or remove the key"
-        raise StackError(f"{where}, key {unknown}", found=found, expected="a key of .env.example", todo=todo)
-    source = EnvSettingsSource(Settings)
-    source.env_vars = {key.lower(): value for key, value in variables.items()}
-    return source()
-
-
-def _is_secret(key: str, known: Iterable[str]) -> bool:
-    """Return whether a key is one of :mod:`stack.core.secrets`, and not a misspelt one of the stack."""
-    return not key.startswith(PREFIX) and not get_close_matches(key.upper(), known, n=1, cutoff=0.9)
+        raise variables.refusal(error, {"environment": from_environment, str(env_file): from_file}) from None
+    return settings.renewed()
 
 
 _override: ContextVar[Settings | None] = ContextVar("override", default=None)

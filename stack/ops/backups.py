@@ -15,7 +15,7 @@ from types import ModuleType
 
 from packaging.version import Version
 
-from stack.core import disk
+from stack.core import disk, saved
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.core.version import version
@@ -46,9 +46,7 @@ def newest(folder: Path) -> Path:
     """Return the newest archive in a folder, by its name."""
     archives = sorted(folder.glob("stack-*.tar.gz"))
     if not archives:
-        raise StackError(
-            str(folder), found="no archive", expected="one of `make backup`", todo="name another one with FILE="
-        )
+        raise StackError(str(folder), found="no archive", expected="one of `make backup`", todo="name another: FILE=")
     return archives[-1]
 
 
@@ -138,6 +136,7 @@ def write(
         for part in contents.folders(settings):
             _add(writer, part.name, part.files(), report)
         _add(writer, contents.WORKSPACE, contents.workspace(settings), report)
+        _add(writer, "settings", [(saved.NAME, saved.path(settings.home))], report)
         damaged = [str(problem) for problem in integrity.check(settings, report)]
         if settings.lake.exists():
             with repository.opened(settings):
@@ -280,10 +279,12 @@ def put_files(
             foreign.secure(aside / "lake")
             load(aside)
             places = {folder.name: folder.path for folder in contents.folders(settings)}
-            for name, path in {**places, "lake": settings.lake}.items():
+            for name, path in {**places, "lake": settings.lake, saved.NAME: saved.path(settings.home)}.items():
                 if (aside / name).exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     shutil.move(aside / name, path)
+            if saved.path(settings.home).exists():
+                saved.path(settings.home).chmod(0o600)
             if settings.lake.exists():
                 foreign.check_out(settings)
             versions.write(settings, manifest.versions)

@@ -87,7 +87,8 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment that all services share: tool addresses, telemetry switches, every setting."""
-    return _strings(interpolate(_parsed(FILE)["x-environment"], _values(settings), f"{FILE.name}, x-environment"))
+    values = _values(settings)
+    return _strings(interpolate(_parsed(FILE)["x-environment"], values, f"{FILE.name}, x-environment"), values)
 
 
 def image(service: str) -> str:
@@ -172,7 +173,7 @@ def _service(name: str, raw: Any, values: Mapping[str, str], active: Collection[
     return Service(
         name=name,
         command=tuple(str(word) for word in body["command"]),
-        environment=_strings(body.get("environment", {})),
+        environment=_strings(body.get("environment", {}), values),
         health=_health(body["healthcheck"], where) if "healthcheck" in body else None,
         needs=[other for other in body.get("depends_on", {}) if other in active],
         ports=tuple(int(str(port).split(":")[-2]) for port in body.get("ports", [])),
@@ -194,8 +195,10 @@ def _health(body: Mapping[str, Any], where: str) -> Health:
     return Health(probe=tuple(str(word) for word in test[len(asks) :]), retries=int(body["retries"]), **times)
 
 
-def _strings(environment: Mapping[str, Any]) -> dict[str, str]:
-    return {key: "" if value is None else str(value) for key, value in environment.items()}
+def _strings(environment: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
+    """Return variables as texts; one without a value is passed on where there is one, and else left out."""
+    passed_on = {key: values.get(key) if value is None else value for key, value in environment.items()}
+    return {key: str(value) for key, value in passed_on.items() if value is not None}
 
 
 def seconds(text: str) -> float:

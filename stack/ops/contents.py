@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from stack.core import saved
 from stack.core.files import PARTIAL
 from stack.core.settings import ROOT, Settings
 from stack.features.feature_tables import MARK
@@ -30,7 +31,7 @@ LEFT_OUT = (".dvc/tmp/", ".dvc/cache/", ".dvc/config.local")
 WORKSPACE = "workspace"
 """Folder of the archive with the projects; as they are code, a restore does not write them."""
 FOLDERS = ("features", "older_predictions", "reports", "pages", "docs", "quarantine", "artifacts")
-PARTS = ("databases", "secrets", *FOLDERS, WORKSPACE)
+PARTS = ("databases", "secrets", saved.NAME, *FOLDERS, WORKSPACE)
 LAKE = re.compile(
     r"lake/(\.dvcignore|\.gitignore|\.dvc/(config|\.gitignore|cache/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?)"
     r"|\.git/(HEAD|config|index|packed-refs|(logs/)?(HEAD|refs/(heads|tags)/[\w./-]+)"

@@ -1,4 +1,4 @@
-"""Backups by themselves: made daily, thinned, once a week restored into a scratch folder.
+"""Backups by themselves: made daily, thinned, once a week restored into a scratch folder; and those asked for.
 
 ``python -m stack.ops.scheduled`` does what is due; the service ``backups`` runs it.
 
@@ -19,9 +19,10 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from stack.core import files
 from stack.core.errors import StackError
 from stack.core.settings import Settings, settings
+from stack.ops import backup_request
+from stack.ops.backup_request import Report
 from stack.ops.versions import BusyError
 
-Report = Callable[[str], None]
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 FIRST = timedelta(minutes=15)
 """How long the first backup waits for the first models."""
@@ -66,6 +67,7 @@ def read(stack: Settings) -> Record | None:
 
 def run(stack: Settings, now: datetime, report: Report) -> timedelta:
     """Do what is due, record what became of it, and return how long to wait before the next look."""
+    backup_request.serve(stack, now, report)
     if not stack.backup_daily:
         return DAY
     record = read(stack) or Record(since=now)

@@ -1,4 +1,4 @@
-"""The first start in the browser: the name, a test alarm, backups and a login, each kept in `.env`."""
+"""The first start in the browser: the name, a test alarm, backups and a login, each kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from services import guard
 from services.portal.app import build
 from stack.access import actions
-from stack.core import migrations, settings
+from stack.core import migrations, saved, settings
 from stack.core.settings import Settings
 from stack.ops import credentials
 from tests.browser.chromium import EXECUTABLE, Hand, signed_in
@@ -66,18 +66,18 @@ def test_a_new_machine_gets_a_name_and_places_for_alarms_and_backups(
     hand.click(page.get_by_role("button", name="Test", exact=True))
     expect(page.locator("#alarmed .done")).to_contain_text("sent")
     hand.click(page.locator("form[hx-post='/settings/alarms'] button.primary"))
-    expect(page.locator("#alarmed .done")).to_contain_text("after a restart")
+    expect(page.locator("#alarmed .done")).to_contain_text("alarms go to 1 address")
     page.get_by_label("Folder, best on another disk").fill(str(folder))
     hand.click(page.locator("form[hx-post='/settings/backups'] button"))
     expect(page.locator("#backed .done")).to_be_visible()
 
     assert len(came) == 1 and hand.clicks <= MOST
-    said = dotenv_values(credentials.FILE)
-    assert said["STACK_TITLE"] == "Attic" and said["STACK_ALERT_URLS"] == address
-    assert said["STACK_BACKUP_FOLDER"] == str(folder) and folder.is_dir()
+    assert saved.read(stack.home) == {"title": "Attic", "alert_urls": address}
+    assert dotenv_values(credentials.FILE) == {"STACK_BACKUP_FOLDER": str(folder)} and folder.is_dir()
     page.reload()
     pending = page.get_by_role("region", name="Not in force yet")
-    expect(pending).to_contain_text("the name, where alarms go, where backups go")
+    expect(pending).to_contain_text("after a restart: where backups go.")
+    expect(page.get_by_role("link", name="Attic")).to_be_visible()
     done = {entry.action for entry in actions.entries(stack.state_database)}
     assert done == {"name the stack", "try alarms", "save alarms", "save backups"}
 
@@ -104,4 +104,4 @@ def test_a_button_pressed_before_the_scripts_are_there_acts_once_they_are(stack:
     held[0].continue_()
     expect(page.locator("#named .done")).to_be_visible()
     assert page.url == f"{stack.portal_url}/settings"
-    assert dotenv_values(credentials.FILE)["STACK_TITLE"] == "Attic"
+    assert saved.read(stack.home) == {"title": "Attic"}

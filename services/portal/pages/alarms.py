@@ -11,19 +11,19 @@ from services.portal.portal import portal_of
 from stack.core.errors import StackError
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,'\\]+")
-"""An Apprise URL as it can stand between others, and in quotes in `.env`."""
+"""An Apprise URL as it can stand between others, and in quotes in a file."""
 SEND_SECONDS = 60.0
 
 
 @access.action("save alarms")
 async def save(request: Request) -> Done:
-    """Keep an address of alarms in `.env`, beside the others or instead of them."""
-    settings = portal_of(request).settings
+    """Keep an address of alarms, beside the others or instead of them."""
+    portal = portal_of(request)
     url, replace = await _form(request)
-    before = [] if replace else listed(saved.after_restart(settings).alert_urls)
+    before = [] if replace else listed(saved.after_restart(portal.settings).alert_urls)
     urls = [*before, *([_address(url)] if url or not replace else [])]
-    saved.keep(settings, alert_urls=",".join(dict.fromkeys(urls)))
-    said = f"{len(urls)} in .env; they hold after a restart of the services"
+    said = f"{saved.keep(portal, alert_urls=','.join(dict.fromkeys(urls)))}: alarms go to {len(urls) or 'no'} address"
+    said += "" if len(urls) == 1 else "es"
     return Done(said, parameters={"replace": replace, "address": masked(url) if url else "none"})
 
 
@@ -33,7 +33,7 @@ async def attempt(request: Request) -> Done:
     settings = portal_of(request).settings
     url, _ = await _form(request)
     if not (urls := _address(url) if url else saved.after_restart(settings).alert_urls):
-        raise StackError("alarms", found="no address", expected="one in the form, or in .env")
+        raise StackError("alarms", found="no address", expected="one in the form, or a saved one")
     try:
         changes = {"STACK_ALERT_URLS": urls}
         code, said = await processes.command(settings, "alarm", patience=SEND_SECONDS, changes=changes)

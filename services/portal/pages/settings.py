@@ -13,7 +13,9 @@ from services.portal.access import Done
 from services.portal.pages.alarms import listed, masked
 from services.portal.pages.backups import archives
 from services.portal.portal import portal_of
+from stack.core import variables
 from stack.core.errors import StackError
+from stack.core.saved import FIELDS
 from stack.core.settings import Settings
 from stack.core.version import version
 from stack.ops import compose_file, credentials, lan, releases, scheduled
@@ -21,7 +23,6 @@ from stack.ops import unattended as tasks
 
 SETTING_UP = ("name the stack", "save alarms", "save backups", "open to other machines", "set up later")
 """Actions after one of which the home page no longer asks for them."""
-RESTART = "saved; it holds after a restart of the services"
 
 
 async def page(request: Request) -> Response:
@@ -36,6 +37,7 @@ async def page(request: Request) -> Response:
         saved=[masked(url) for url in listed(later.alert_urls)],
         pending=saved.pending(settings),
         possible=unattended.possible(),
+        fixed={variables.key(name) for name in saved.kept_in_env(settings) & {*FIELDS}},
         checked_out=releases.checked_out(),
         settings=settings,
         later=later,
@@ -58,31 +60,33 @@ async def progress(request: Request) -> Response:
 async def name(request: Request) -> Done:
     """Keep what pages and alarms call this stack."""
     title = (await _form(request)).get("title", "")
-    saved.keep(portal_of(request).settings, title=title)
-    return Done(RESTART, parameters={"title": title})
+    return Done(saved.keep(portal_of(request), title=title), parameters={"title": title})
 
 
 @access.action("save backups")
 async def backups(request: Request) -> Done:
     """Keep where backups go, and how many of them are kept."""
-    form = await _form(request)
-    changes = {name: form.get(name, "") for name in ("backup_folder", "backup_daily", "backup_weekly")}
-    await asyncio.to_thread(_require_writable, changes["backup_folder"])
-    saved.keep(portal_of(request).settings, **changes)
-    return Done(RESTART, parameters=changes)
+    portal, form = portal_of(request), await _form(request)
+    later = saved.after_restart(portal.settings)
+    names = ("backup_folder", "backup_daily", "backup_weekly")
+    changes = {name: form[name] for name in names if form.get(name, now := str(getattr(later, name))) != now}
+    if "backup_folder" in changes:
+        await asyncio.to_thread(_require_writable, changes["backup_folder"])
+    return Done(saved.keep(portal, **changes), parameters=changes)
 
 
 @access.action("open to other machines")
 async def gateway(request: Request) -> Done:
     """Let other machines in by the gateway, with a login that is shown once; or no more."""
-    settings = saved.after_restart(portal_of(request).settings)
+    portal = portal_of(request)
+    settings = saved.after_restart(portal.settings)
     wanted = (await _form(request)).get("open") == "yes"
     others = settings.optional - {"copies", lan.PROFILE}
     profiles = ",".join(sorted(others | {lan.PROFILE} if wanted else others))
     opened = settings.model_copy(update={"profiles": profiles})
     await asyncio.to_thread(compose_file.require_processes, opened)
-    saved.keep(settings, profiles=profiles or "none")
-    return Done(RESTART, parameters={"open": wanted}, details=_login(opened))
+    said = saved.keep(portal, profiles=profiles or "none")
+    return Done(said, parameters={"open": wanted}, details=_login(opened))
 
 
 @access.action("make a new login")
@@ -91,7 +95,7 @@ async def login(request: Request) -> Done:
     settings = saved.after_restart(portal_of(request).settings)
     if not lan.wanted(settings):
         raise StackError("the gateway", found="closed", expected="open to other machines", todo="open it first")
-    return Done(RESTART, details=_login(settings.model_copy(update={"lan_password_hash": ""})))
+    return Done(saved.LATER, details=_login(settings.model_copy(update={"lan_password_hash": ""})))
 
 
 @access.action("restart")

@@ -157,7 +157,7 @@ def values(settings: Settings) -> dict[str, str]:
     # To stop a stack no password is needed.
     unset = {_key(name): "unset" for name in credentials.PASSWORDS}
     always = {_key(name): str(getattr(settings, name)) for name in places}
-    ours = {key: value for key, value in settings.environment().items() if value != derived[key]}
+    ours = {key: value for key, value in settings.environment().items() if value != derived.get(key)}
     variables = unset | always | ours | lan.variables(settings)
     variables[secrets.VARIABLE] = secrets.exported()
     variables["FURTHER_COPIES"] = str(settings.prediction_copies - 1)

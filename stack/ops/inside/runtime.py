@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from datetime import datetime
+from pathlib import Path
 
 from typing_extensions import override
 
 from stack.core import notices
 from stack.core.errors import StackError
+from stack.ops import backup_request
 from stack.ops.local.runtime import LocalRuntime
 from stack.ops.runtimes import Report
 
@@ -34,6 +37,17 @@ class InsideRuntime(LocalRuntime):
                 )
             for notice in notices.read(lines):
                 report(f"  {notice}")
+
+    @override
+    def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+        if secrets or out != self.settings.backup_folder:
+            raise StackError(
+                "a backup from inside",
+                found="a folder, or secrets",
+                expected=f"all but secrets, in {self.settings.backup_folder}",
+                todo="make backup, on the machine",
+            )
+        return backup_request.ask(self.settings, report)
 
 
 RUNTIME = InsideRuntime

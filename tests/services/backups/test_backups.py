@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from services.backups import __main__ as service
+from stack.core import saved
 from stack.core.settings import ROOT, Settings
-from stack.ops import scheduled
+from stack.ops import backup_request, scheduled
 from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stack.conftest import toy as toy
 from tests.stack.ops.local.test_backup import fill
@@ -46,12 +47,24 @@ def test_a_backup_that_is_due_is_made_and_waiting_costs_little(stack):
 
 
 @pytest.mark.parametrize("jump", [-3600, 3600])
-def test_a_clock_that_jumps_or_a_machine_that_slept_is_looked_after_at_once(monkeypatch, jump):
+def test_a_clock_that_jumps_or_a_machine_that_slept_is_looked_after_at_once(monkeypatch, tmp_path, jump):
     began = time.time()
     monkeypatch.setattr(service, "NAP_SECONDS", 0.01)
     monkeypatch.setattr(service.time, "time", iter([began, *[began + jump] * 100]).__next__)
     set_off = time.monotonic()
 
-    service.wait(2 * PATIENCE_SECONDS)
+    service.wait(2 * PATIENCE_SECONDS, tmp_path, {})
+
+    assert time.monotonic() - set_off < PATIENCE_SECONDS
+
+
+def test_what_is_saved_or_asked_for_is_looked_after_at_once(stack):
+    before = service.written(stack.home)
+    backup_request.path(stack).write_text('{"state": "asked"}')
+    service.wait(2 * PATIENCE_SECONDS, stack.home, before)
+    before = service.written(stack.home)
+    saved.path(stack.home).write_text("STACK_BACKUP_DAILY=3")
+    set_off = time.monotonic()
+    service.wait(2 * PATIENCE_SECONDS, stack.home, before)
 
     assert time.monotonic() - set_off < PATIENCE_SECONDS

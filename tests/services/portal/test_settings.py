@@ -18,7 +18,7 @@ from services.guard import Guard
 from services.portal import tickets
 from services.portal.app import build
 from stack.access import actions, passwords
-from stack.core import migrations, settings
+from stack.core import alerts, migrations, saved, settings
 from stack.ops import credentials, unattended, versions
 from tests.polling import eventually
 
@@ -105,24 +105,39 @@ def test_a_test_alarm_arrives(stack, portal, receiver):
     assert "no address" in post(client, stack, "alarms/try").text
 
 
+def kept(stack):
+    return saved.read(stack.home)
+
+
 def test_an_address_is_kept_beside_the_others_or_instead_of_them(stack, portal):
     client = portal(stack)
     for url, replace in (("ntfy://one/secret", "no"), ("ntfy://two", "no")):
         assert post(client, stack, "alarms", url=url, replace=replace).status_code == 200
-    assert dotenv_values(credentials.FILE) == {"OTHER": "kept", "STACK_ALERT_URLS": "ntfy://one/secret,ntfy://two"}
+    assert kept(stack) == {"alert_urls": "ntfy://one/secret,ntfy://two"}
+    assert saved.path(stack.home).stat().st_mode & 0o777 == 0o600
     page = client.get("/settings").text
     assert page.count("<code>ntfy://…</code>") == 2 and "secret" not in page
     post(client, stack, "alarms", url="json://three", replace="yes")
-    assert dotenv_values(credentials.FILE)["STACK_ALERT_URLS"] == "json://three"
+    assert kept(stack) == {"alert_urls": "json://three"}
     post(client, stack, "alarms", url="", replace="yes")
-    assert dotenv_values(credentials.FILE)["STACK_ALERT_URLS"] == ""
+    assert kept(stack) == {"alert_urls": ""}
     assert all("secret" not in str(entry) for entry in actions.entries(stack.state_database))
+    assert credentials.FILE.read_text() == "OTHER=kept\n"
+
+
+def test_a_saved_address_takes_alarms_at_once(stack, portal, receiver):
+    url, sent = receiver
+    client = portal(stack)
+    post(client, stack, "alarms", url=url)
+    post(client, stack, "name", title="Attic")
+    assert alerts.notify(stack, "flights: batch refused", "rows twice")  # as a service that has been running before
+    assert sent[0]["title"] == "Attic: flights: batch refused"
 
 
 @pytest.mark.parametrize("url", ["", "ntfy", "json://a b", "json://a,b", "json://a'\nSTACK_HOST='0.0.0.0"])
 def test_what_is_no_address_is_not_written(stack, portal, url):
     assert post(portal(stack), stack, "alarms", url=url).status_code == 409
-    assert credentials.FILE.read_text() == "OTHER=kept\n"
+    assert kept(stack) == {}
 
 
 def test_an_archive_is_fetched_once_by_a_ticket(stack, portal, monkeypatch):
@@ -158,20 +173,47 @@ def test_a_restore_wants_the_name_typed_in_and_outlives_the_portal(stack, portal
 
 def test_a_restart_takes_up_what_the_file_says(stack, portal, started):
     client = portal(stack.model_copy(update={"alert_urls": "ntfy://old"}))
+    assert "<code>STACK_ALERT_URLS</code> in <code>.env</code> holds" in client.get("/settings").text
     post(client, stack, "restart")
     unattended.path(stack).unlink()
-    post(client, stack, "alarms", url="ntfy://new", replace="yes")
+    assert "after a restart" in post(client, stack, "alarms", url="ntfy://new", replace="yes").text
+    assert kept(stack) == {} and dotenv_values(credentials.FILE)["STACK_ALERT_URLS"] == "ntfy://new"
+    assert "after a restart: where alarms go." in client.get("/settings").text
     post(client, stack, "restart")
     assert [options["env"].get("STACK_ALERT_URLS") for _, options in started] == ["ntfy://old", None]
 
 
-def test_in_containers_the_commands_are_said(stack, portal, monkeypatch):
-    monkeypatch.setattr("services.portal.unattended.os.access", lambda *_: False)
+@pytest.fixture
+def in_containers(monkeypatch):
+    """A portal that cannot write to its checkout."""
+    monkeypatch.setattr("services.portal.unattended.possible", lambda: False)
+
+
+def test_in_containers_the_home_keeps_what_is_saved(stack, portal, in_containers):
     client = portal(stack)
     page = client.get("/settings").text
-    assert "make restore" in page and "STACK_ALERT_URLS=" in page and 'hx-post="/settings/restart"' not in page
-    for path in ("alarms", "restart", "backup"):
-        assert post(client, stack, path, url="ntfy://x").status_code == 409
+    assert "make restore" in page and 'hx-post="/settings/restart"' not in page and 'name="backup_folder"' not in page
+    assert post(client, stack, "name", title="Attic").status_code == 200
+    assert post(client, stack, "alarms", url="ntfy://x").status_code == 200
+    assert post(client, stack, "backups", backup_daily="3", backup_weekly="0").status_code == 200
+    assert kept(stack) == {"title": "Attic", "alert_urls": "ntfy://x", "backup_daily": "3", "backup_weekly": "0"}
+    page = client.get("/settings").text
+    assert ">Attic</a>" in page and "of 3 days and 0 weeks" in page and "in force after" not in page
+    own = settings.load({"STACK_HOME": str(stack.home)}, credentials.FILE.with_name("none"))
+    assert (own.title, own.backup_daily) == ("Attic", 3)
+
+
+def test_in_containers_what_env_has_set_is_not_changed(stack, portal, in_containers):
+    chosen = stack.model_copy(update={"title": "Cellar", "alert_urls": "ntfy://old", "backup_daily": 2})
+    client = portal(chosen)
+    page = client.get("/settings").text
+    for name in ("TITLE", "ALERT_URLS", "BACKUP_DAILY"):
+        assert f"<code>STACK_{name}</code> in <code>.env</code> holds" in page
+    assert 'hx-post="/settings/name"' not in page and "STACK_BACKUP_WEEKLY" not in page
+    changes = {"title": "Attic", "url": "ntfy://x", "backup_daily": "3", "backup_folder": "/tmp"}
+    for path in ("name", "alarms", "backups", "restart", "restore"):
+        assert post(client, stack, path, **changes).status_code == 409
+    assert kept(stack) == {} and credentials.FILE.read_text() == "OTHER=kept\n"
 
 
 def test_what_failed_is_shown_and_in_the_audit(stack, portal):
@@ -210,13 +252,13 @@ def test_the_first_start_is_asked_about_until_something_of_it_is_done(stack, por
     eventually(lambda: "Set it up" not in client.get("/").text)
 
 
-def test_what_is_saved_is_in_force_after_a_restart(stack, portal, started, tmp_path):
+def test_what_is_saved_is_in_force_at_once_and_the_folder_after_a_restart(stack, portal, started, tmp_path):
     client, folder = portal(stack), tmp_path / "new disk" / "backups"
     assert post(client, stack, "name", title='Attic "100 %" & co').status_code == 200
     saved = {"backup_folder": str(folder), "backup_daily": "3", "backup_weekly": "0"}
     assert post(client, stack, "backups", **saved).status_code == 200 and folder.is_dir()
     page = html.unescape(client.get("/settings").text)
-    assert "after a restart: the name, where backups go, the days with a backup, the weeks with a backup." in page
+    assert "after a restart: where backups go." in page and "of 3 days and 0 weeks" in page
     assert 'value="Attic' in page
     post(client, stack, "restart")
     ((_, options),) = started
@@ -241,7 +283,7 @@ def test_what_is_saved_is_in_force_after_a_restart(stack, portal, started, tmp_p
 )
 def test_what_is_not_valid_is_not_saved(stack, portal, path, form):
     assert post(portal(stack), stack, path, **form).status_code == 409
-    assert credentials.FILE.read_text() == "OTHER=kept\n"
+    assert kept(stack) == {} and credentials.FILE.read_text() == "OTHER=kept\n"
 
 
 def test_other_machines_get_in_with_a_password_that_is_shown_once(stack, portal, monkeypatch):

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stack.core import saved, variables
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings, load
 from stack.ops import compose_file, credentials
@@ -114,6 +115,19 @@ def test_a_container_keeps_its_own_place_and_takes_what_the_user_has_chosen(tmp_
     assert chosen.items() <= given.items()
     assert not [key for key, value in given.items() if str(tmp_path) in value or value.startswith("sqlite")]
     assert not {"STACK_HOME", "STACK_BIND", "STACK_MLFLOW_URL"} & set(given)
+
+
+def test_what_the_browser_may_change_is_given_where_the_user_has_chosen_it_and_only_there(tmp_path):
+    saved.path(tmp_path).write_text("STACK_TITLE='Attic'")
+    keys = {variables.key(name) for name in saved.FIELDS}
+    chosen = {"STACK_TITLE": "Home-lab MLOps"}  # the default, on purpose
+
+    for environ, given in (({}, {}), (chosen, chosen)):
+        own = settings(tmp_path, **environ)
+        shared = [docker.values(own), compose_file.environment(own), *(each.environment for each in services(own))]
+        assert [{name: value for name, value in each.items() if name in keys} for each in shared] == [given] * len(
+            shared
+        )
 
 
 def test_dask_sees_nothing_of_the_state_and_no_port_of_it_is_published():

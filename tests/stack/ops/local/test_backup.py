@@ -16,6 +16,7 @@ import pytest
 from pandas import DataFrame
 from pandas.testing import assert_frame_equal
 
+from stack.core import saved
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.features import feature_tables
@@ -65,6 +66,7 @@ def fill(home: Path, toy: ProjectSpec) -> Settings:
     write(settings.pages / "toy" / "report.html", "<html>")
     write(settings.reports / ".partial", "half")
     write(settings.logs / "mlflow.log", "noise")
+    write(saved.path(home), "STACK_TITLE='Attic'")
     return settings
 
 
@@ -103,6 +105,7 @@ def test_all_that_counts_comes_back_in_another_home(source, written, toy, tmp_pa
     assert (Path(target.artifacts) / "1" / "poetry.lock").read_text() == "of a user"
     assert (target.quarantine / "toy" / "batch" / "verdict.json").exists()
     assert versions.stored(target) == versions.stored(source)
+    assert saved.read(target.home) == {"title": "Attic"} and saved.path(target.home).stat().st_mode & 0o777 == 0o600
     assert not list(target.home.rglob("mlflow.log")) + list(target.home.rglob(".partial"))
     # and it goes on: the next batch is appended to what came back
     more = pd.DataFrame({"day": [4], "available_at": [START + timedelta(days=1, hours=1)]})
