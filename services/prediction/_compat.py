@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -48,15 +49,17 @@ def api(path: str, name: str, doc: str, request: type[Any], response: Any) -> Ca
     """Return a decorator that makes a method the API endpoint ``POST <path>``, typed at run time.
 
     Tool: BentoML
-    Reach: bentoml.api (output type read from __annotations__)
+    Reach: bentoml.api (output type read from __annotations__, signature from __signature__)
     Why: The types are made from project.yaml, so no annotation can name them. Without a content type BentoML derives it
-        from the JSON schema of the response at each request: 1.4 ms. `output_spec` takes no content type.
+        from the JSON schema of the response at each request: 1.4 ms. `output_spec` takes no content type. It asks for
+        the signature at each request, too: 0.1 ms without one that is kept.
     Upstream: none known
     """
 
     def decorate(work: Any) -> Any:
         work.__name__, work.__doc__ = name, doc
         work.__annotations__["return"] = Annotated[response, ContentType("application/json")]
+        work.__signature__ = signature(work)
         return bentoml.api(route=path, input_spec=request)(work)
 
     return decorate

@@ -24,9 +24,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TextClause,
+    bindparam,
     cast,
     create_engine,
     event,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -172,9 +175,20 @@ def engine(url: str) -> Engine:
     return new
 
 
-def insert_new(connection: Connection, table: Table) -> Any:
-    """Return the statement that inserts rows; a row whose primary key is there stays as it is."""
-    return _insert(connection, table).on_conflict_do_nothing()
+@lru_cache
+def insert_new(table: Table, *columns: str) -> TextClause:
+    """Return the statement that inserts rows with these columns; a row whose primary key is there stays as it is.
+
+    It is text, as SQLAlchemy compiles a dialect's insert with ON CONFLICT anew for each execution.
+    """
+    values = ", ".join(f":{name}" for name in columns)
+    insert = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+    return text(insert).bindparams(*(bindparam(name, type_=table.c[name].type) for name in columns))
+
+
+def insert_new_returning(connection: Connection, column: Column[Any]) -> Any:
+    """Return the statement that inserts rows as `insert_new` does, and returns this column of those that are new."""
+    return _insert(connection, column.table).on_conflict_do_nothing().returning(column)
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:

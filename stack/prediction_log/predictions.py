@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic_core import from_json, to_json
 from sqlalchemy import RowMapping, Select, bindparam, null, or_, select, update
 
-from stack.core.database import as_text, engine, insert_new, predictions, shadows
+from stack.core.database import as_text, engine, insert_new, insert_new_returning, predictions, shadows
 from stack.publishing import messages, outbox
 from stack.specification import forecasts, tasks
 from stack.specification.fields import Datetime
@@ -82,9 +82,9 @@ class PredictionLog:
             return
         with engine(self._database).begin() as connection:
             if not sinks:
-                connection.execute(insert_new(connection, predictions), rows)
+                connection.execute(insert_new(predictions, *rows[0]), rows)
                 return
-            ids = {*connection.execute(insert_new(connection, predictions).returning(predictions.c.id), rows).scalars()}
+            ids = {*connection.execute(insert_new_returning(connection, predictions.c.id), rows).scalars()}
             new = messages.messages(self.spec, [row for row in rows if row["id"] in ids])
             whole, now = messages.whole(self.spec, new), answered[0].answered_at.astimezone(UTC)
             for sink in sinks:
@@ -198,7 +198,7 @@ class PredictionLog:
         pairs = zip(answered, replies, strict=True)
         rows = [row | {"id": prediction.id, "answer": reply} for prediction, reply in pairs]
         with engine(self._database).begin() as connection:
-            connection.execute(insert_new(connection, shadows), rows)
+            connection.execute(insert_new(shadows, "id", *row, "answer"), rows)
 
     def read_shadows(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Read the predictions asked in (since, until] that a challenger has answers to.
