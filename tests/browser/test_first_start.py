@@ -62,22 +62,22 @@ def test_a_new_machine_gets_a_name_and_places_for_alarms_and_backups(
     page.get_by_label("Its name", exact=True).fill("Attic")
     hand.click(page.locator("form[hx-post='/settings/name'] button"))
     expect(page.locator("#named .done")).to_be_visible()
+    expect(page.get_by_role("link", name="Attic")).to_be_visible()  # the head, without a reload
     page.get_by_label("Address", exact=True).fill(address)
     hand.click(page.get_by_role("button", name="Test", exact=True))
-    expect(page.locator("#alarmed .done")).to_contain_text("sent")
+    expect(page.locator("#alarmed .done")).to_contain_text("sent", timeout=WAIT)
     hand.click(page.locator("form[hx-post='/settings/alarms'] button.primary"))
     expect(page.locator("#alarmed .done")).to_contain_text("alarms go to 1 address")
     page.get_by_label("Folder, best on another disk").fill(str(folder))
     hand.click(page.locator("form[hx-post='/settings/backups'] button"))
     expect(page.locator("#backed .done")).to_be_visible()
+    expect(page.locator("#alarms")).to_contain_text("They go to json://…")
+    pending = page.get_by_role("region", name="Not in force yet")
+    expect(pending).to_contain_text("after a restart: where backups go.")
 
     assert len(came) == 1 and hand.clicks <= MOST
     assert saved.read(stack.home) == {"title": "Attic", "alert_urls": address}
     assert dotenv_values(credentials.FILE) == {"STACK_BACKUP_FOLDER": str(folder)} and folder.is_dir()
-    page.reload()
-    pending = page.get_by_role("region", name="Not in force yet")
-    expect(pending).to_contain_text("after a restart: where backups go.")
-    expect(page.get_by_role("link", name="Attic")).to_be_visible()
     done = {entry.action for entry in actions.entries(stack.state_database)}
     assert done == {"name the stack", "try alarms", "save alarms", "save backups"}
 
