@@ -3,6 +3,7 @@
 Containers do not reach the ``.env`` of their checkout, and processes would have to be started anew for it.
 """
 
+import os
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -20,6 +21,9 @@ def path(home: Path) -> Path:
 
 
 def read(home: Path) -> dict[str, str]:
-    """Return what has been saved, by field; other lines of the file count for nothing."""
-    variables = dotenv_values(path(home), interpolate=False)
+    """Return what has been saved, by field; other lines of the file count for nothing.
+
+    Nothing to another user than the stack's, as the one of a notebook in a container: the file has secrets.
+    """
+    variables = dotenv_values(path(home), interpolate=False) if os.access(path(home), os.R_OK) else {}
     return {name: value for name in FIELDS if (value := variables.get(key(name))) is not None}

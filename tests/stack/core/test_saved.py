@@ -42,5 +42,10 @@ def test_what_is_not_valid_is_named_with_its_place(home):
         load({"STACK_HOME": str(home)}, Path("/dev/null"))
 
 
+def test_another_user_reads_none(home, monkeypatch):
+    monkeypatch.setattr(saved.os, "access", lambda path, mode: path != saved.path(home))
+    assert load({"STACK_HOME": str(home)}, Path("/dev/null")).title == "Home-lab MLOps"
+
+
 def test_every_one_is_a_setting():
     assert {*saved.FIELDS} <= {*Settings.model_fields}
