@@ -77,10 +77,11 @@ def _spread(values: pd.Series, span: pd.DatetimeIndex) -> pd.DataFrame:
 
 def _last(table: pd.DataFrame, length: int, ago: int = 0) -> pd.DataFrame:
     """Sum over the last ticks, or those that ended some ticks ago, always in the same order."""
-    total = table.shift(ago, fill_value=0.0) if ago else table
-    for back in range(ago + 1, ago + length):
-        total = total + table.shift(back, fill_value=0.0)
-    return total
+    values = table.to_numpy()
+    total = np.zeros_like(values)
+    for back in range(ago, min(ago + length, len(values))):
+        total[back:] += values[: len(values) - back]
+    return pd.DataFrame(total, table.index, table.columns)
 
 
 def _frame(keys: pd.Series, at: pd.DatetimeIndex, columns: Mapping[str, np.ndarray], key: str) -> pd.DataFrame:
