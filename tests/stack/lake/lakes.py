@@ -5,9 +5,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryFile
 
 import pandas as pd
+from dvc import cli
 
 from stack.core.settings import Settings
 from stack.project import Project
@@ -48,9 +51,19 @@ def commits(settings: Settings) -> list[str]:
 
 
 def dvc(settings: Settings, *command: str) -> str:
-    """What a user's shell sees."""
-    full = [sys.executable, "-m", "dvc", *command]
-    return subprocess.run(full, cwd=settings.lake, capture_output=True, text=True, check=True).stdout
+    """What a user's shell sees: DVC's command line, in a fork that need not import it."""
+    with TemporaryFile("w+") as output:
+
+        def work() -> None:
+            os.chdir(settings.lake)
+            with redirect_stdout(output):
+                status = cli.main(list(command))
+            output.flush()
+            assert status == 0
+
+        assert forked(work) == 0
+        output.seek(0)
+        return output.read()
 
 
 def died(work: Callable[[], object], last_event: int) -> bool:
