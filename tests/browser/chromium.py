@@ -60,6 +60,7 @@ class Hand:
 @contextmanager
 def chromium(*flags: str) -> Iterator[Browser]:
     """Start Debian's Chromium with a profile of its own, and further flags."""
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(EXECUTABLE), args=[*FLAGS, *flags])
         try:
@@ -161,10 +162,12 @@ def _socket(url: str, seen: Seen) -> None:
 
 
 @contextmanager
-def signed_in(settings: Settings) -> Iterator[Page]:
-    """A page of a browser that has followed the link of `make up`."""
-    with chromium() as browser:
-        page = browser.new_page()
+def signed_in(browser: Browser, settings: Settings) -> Iterator[Page]:
+    """A page that has followed the link of `make up`."""
+    page = browser.new_page()
+    try:
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.goto(f"{settings.portal_url}/#key={settings.prefect_key}")
         yield page
+    finally:
+        page.close()

@@ -9,9 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from stack.core import migrations, settings
+from tests.browser.chromium import chromium
 from tests.stacks import Service, own_environment
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for the tests of a module; each opens pages, or contexts, of its own."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from stack.ops import welcome
 from stack.ops.project_runs import ProjectRuns
 from stack.ops.runs import Runs
 from stack.project import Project
-from tests.browser.chromium import EXECUTABLE, Hand, chromium
+from tests.browser.chromium import EXECUTABLE, Hand
 from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stacks import prefect_api
 
@@ -27,12 +27,6 @@ PROJECT = "flights"
 WAIT = PATIENCE_SECONDS * 1000
 MOST = 6
 """Clicks that a job may take, beside typing."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

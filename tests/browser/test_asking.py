@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from stack.access import actions
 from stack.core.settings import Settings
-from tests.browser.chromium import EXECUTABLE, PHONE, assert_sound, chromium, look
-from tests.polling import PATIENCE_SECONDS
+from tests.browser.chromium import EXECUTABLE, PHONE, assert_sound, look, signed_in
 
 pytestmark = [
     pytest.mark.services,
@@ -18,12 +17,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def page(running: Settings) -> Iterator[Page]:
+def page(running: Settings, browser: Browser) -> Iterator[Page]:
     """A page of a browser that has followed the link with the key."""
-    with chromium() as browser:
-        opened = browser.new_page()
-        opened.set_default_timeout(PATIENCE_SECONDS * 1000)
-        opened.goto(f"{running.portal_url}/#key={running.prefect_key}")
+    with signed_in(browser, running) as opened:
         yield opened
 
 
@@ -68,9 +64,8 @@ def test_a_model_is_tried_and_its_answers_are_labelled_by_keyboard(running: Sett
 
 @pytest.mark.parametrize("path", ["try", "labels"])
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_pages_fit_a_phone_and_ask_no_other_machine(running: Settings, path: str, dark: bool):
-    with chromium() as browser:
-        url = f"{running.portal_url}/projects/flights/{path}"
-        seen = look(browser, url, shows="flights", size=PHONE, dark=dark, settle=0)
+def test_the_pages_fit_a_phone_and_ask_no_other_machine(running: Settings, browser: Browser, path: str, dark: bool):
+    url = f"{running.portal_url}/projects/flights/{path}"
+    seen = look(browser, url, shows="flights", size=PHONE, dark=dark, settle=0)
     assert_sound(seen)
     assert seen.width <= PHONE[0]

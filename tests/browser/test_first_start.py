@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 from dotenv import dotenv_values
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from services import guard
 from services.portal.app import build
@@ -45,9 +45,9 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]
 
 
 @pytest.fixture
-def page(stack: Settings) -> Iterator[Page]:
+def page(stack: Settings, browser: Browser) -> Iterator[Page]:
     """A browser that has followed the link of `make up`."""
-    with signed_in(stack) as opened:
+    with signed_in(browser, stack) as opened:
         yield opened
 
 

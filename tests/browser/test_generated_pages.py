@@ -19,7 +19,7 @@ from stack.training import sweep_page
 from stack.training.evaluation import Scorer
 from stack.validation import _compat as great_expectations
 from stack.validation import data_docs
-from tests.browser.chromium import EXECUTABLE, chromium
+from tests.browser.chromium import EXECUTABLE
 from tests.browser.test_pages import study
 from tests.monitoring.replay.test_page import ten_weeks
 from tests.polling import PATIENCE_SECONDS, eventually
@@ -43,12 +43,6 @@ RECORD |= {"warnings": [EVIL], "rows": {"t": 1}, "quarantined": {}, "page": "fli
 SCRIPT = (
     "<script>try { document.title = localStorage.getItem('stack-key') } catch { document.title = 'denied' }</script>"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from stack.core.settings import Settings
-from tests.browser.chromium import EXECUTABLE, chromium
+from tests.browser.chromium import EXECUTABLE
 from tests.polling import PATIENCE_SECONDS
 from tests.services.portal.conftest import REPORT
 from tests.stacks import Service
@@ -20,9 +20,10 @@ WAIT = PATIENCE_SECONDS * 1000
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with chromium() as browser:
-        yield browser.new_page()
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page()
+    yield opened
+    opened.close()
 
 
 def report(own: Settings, project: str, day: int) -> None:

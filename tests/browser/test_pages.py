@@ -21,7 +21,7 @@ from stack.specification import example
 from stack.specification import specs as projects
 from stack.training import sweep_page
 from stack.training.evaluation import Scorer
-from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, Seen, assert_sound, chromium, look
+from tests.browser.chromium import DESKTOP, EXECUTABLE, PHONE, Seen, assert_sound, look
 from tests.monitoring.replay.test_page import ten_weeks
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api
@@ -35,12 +35,6 @@ PROJECT = "flights"
 SWEEP = "sweep-20130301T000000Z.html"
 # What the tools' own pages ask for in vain on their own server, whoever runs them.
 HARMLESS = ("/ajax-api/2.0/mlflow/users/current", "/ico/undefined.svg")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -276,19 +270,19 @@ def test_the_page_fits_a_phone(
     assert seen.width <= PHONE[0]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_pages_are_accessible(running: Settings, browser: Browser, size: tuple[int, int], dark: bool):
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
-    )
+def test_the_pages_are_accessible(running: Settings, browser: Browser, size: tuple[int, int]):
+    """In both colour schemes, which an open page follows."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     page, found = context.new_page(), []
     for of in OURS:
         url, shows = of(running)
         page.goto(url)
         expect(page.locator("body")).to_contain_text(shows, timeout=PATIENCE_SECONDS * 1000)
-        violations = Axe().run(page).response["violations"]
-        found += [(of.__name__, violation["id"], violation["nodes"][0]["html"][:200]) for violation in violations]
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            for violation in Axe().run(page).response["violations"]:
+                found.append((of.__name__, scheme, violation["id"], violation["nodes"][0]["html"][:200]))
     context.close()
     assert found == []
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from stack.access import actions
 from stack.ops import versions
@@ -23,9 +23,9 @@ ARCHIVE = "stack-20260101T000000Z.tar.gz"
 
 
 @pytest.fixture
-def page(service: Service) -> Iterator[Page]:
+def page(service: Service, browser: Browser) -> Iterator[Page]:
     """A browser that has followed the link of `make up`."""
-    with signed_in(service.settings) as opened:
+    with signed_in(browser, service.settings) as opened:
         yield opened
 
 
