@@ -24,7 +24,7 @@ def make(folder: Path, ages: Mapping[str, str]) -> Path:
         Its interpreter. Commands of the tools lie beside it.
     """
     for room in ROOMS:
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / room, folder / room)
     for file in FILES:
         shutil.copy(ROOT / file, folder)
     (folder / "feature_repo").mkdir()

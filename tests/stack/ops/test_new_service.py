@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Run Python in a copy of the checkout that has the sample service."""
     folder: Path = tmp_path_factory.mktemp("checkout")
     for room in ("stack", "services", "monitoring", "flows", "feature_repo", "projects"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / room, folder / room)
     for file in ("docker-compose.yml", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / file, folder)
     for name, places in INSERTED.items():

@@ -1,13 +1,13 @@
 """A project that publishes, and its publisher as a process."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,20 +17,9 @@ from stack.core import migrations
 from stack.core.settings import Settings
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
+from stack.publishing import publisher
 from tests.polling import PATIENCE_SECONDS
 
-PROCESS = """
-import sys, time
-from pathlib import Path
-from stack.core.settings import Settings
-from stack.publishing import publisher
-Settings.projects, publisher.POLL_SECONDS, publisher.LONGEST_SECONDS = Path(sys.argv[2]), 0.05, 0.2
-publisher.BATCH = 20
-running = publisher.Publisher(Settings(home=Path(sys.argv[1])))
-while True:
-    running.sync()
-    time.sleep(0.1)
-"""
 TOY = {
     "name": "toy",
     "title": "Will it rain?",
@@ -69,20 +58,32 @@ def publish(tmp_path, monkeypatch, settings) -> Callable[..., Project]:
 
 
 class Process:
-    """The publisher as a process that a test kills."""
+    """The publisher as a process that a test kills, a fork of one that has imported it."""
 
     def __init__(self, settings: Settings) -> None:
-        self.command = [sys.executable, "-c", PROCESS, str(settings.home), str(settings.projects)]
-        self.process: subprocess.Popen[bytes] | None = None
+        self.context, self.folders = get_context("forkserver"), (settings.home, settings.projects)
+        self.context.set_forkserver_preload([__name__])
+        self.process: ForkServerProcess | None = None
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.command)
+        self.process = self.context.Process(target=publish_for_ever, args=self.folders)
+        self.process.start()
 
     def kill(self) -> None:
         if self.process:
-            os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait(PATIENCE_SECONDS)
+            self.process.kill()
+            self.process.join(PATIENCE_SECONDS)
             self.process = None
+
+
+def publish_for_ever(home: Path, projects: Path) -> None:
+    """Publish in small batches, without long pauses."""
+    Settings.projects, publisher.POLL_SECONDS, publisher.LONGEST_SECONDS = projects, 0.05, 0.2
+    publisher.BATCH = 20
+    running = publisher.Publisher(Settings(home=home))
+    while True:
+        running.sync()
+        time.sleep(0.1)
 
 
 @pytest.fixture
