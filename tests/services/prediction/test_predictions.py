@@ -206,7 +206,7 @@ def test_a_moved_alias_drops_no_request(home, spec, url, champion):
             versions.add(version)
 
         while moves.is_alive():
-            sent = await load(url, bodies, clients=4, seconds=1, answered=answered)
+            sent = await load(url, bodies, clients=4, seconds=1, answered=answered, rate=25)
             assert sent.failed == 0
             assert sent.statuses[200] > 0
 
