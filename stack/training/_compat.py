@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils import environment
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import FloatTensorType
@@ -50,6 +51,27 @@ def tracking_at(url: str) -> Iterator[None]:
         mlflow.set_tracking_uri(None)
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+@contextmanager
+def unchecked_requirements() -> Iterator[None]:
+    """Let MLflow log models without comparing their requirements with the installed packages.
+
+    Tool: MLflow
+
+    Reach: mlflow.utils.environment.warn_dependency_requirement_mismatches
+
+    Why: the requirements are pins of the installed packages, and MLflow reads the file lists of all packages to compare
+    them: a CPU second in each process that trains.
+
+    Upstream: none known (mlflow/utils/requirements_utils.py)
+    """
+    warn = environment.warn_dependency_requirement_mismatches
+    environment.warn_dependency_requirement_mismatches = lambda _: None
+    try:
+        yield
+    finally:
+        environment.warn_dependency_requirement_mismatches = warn
 
 
 def artifact_repository(uri: str, url: str) -> ArtifactRepository:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from pandas import DataFrame, Series
+from sklearn import config_context
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import confusion_matrix, roc_curve
 from sklearn.pipeline import Pipeline
@@ -125,9 +126,10 @@ def intervals(spec: ProjectSpec, rows: DataFrame, baseline: Any) -> dict[str, tu
     def measured(places: Any) -> dict[str, float]:
         return scorer.metrics(label[places], answer[places], baseline)
 
-    drawn = (random.integers(0, len(places), len(places)) for _ in range(RESAMPLES))
-    values = DataFrame([measured(np.concatenate([places[number] for number in numbers])) for numbers in drawn])
     whole = Series(scorer.metrics(rows[spec.label].to_numpy(np.float64), answers(spec, rows), baseline))
+    drawn = (random.integers(0, len(places), len(places)) for _ in range(RESAMPLES))
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # the whole has been checked
+        values = DataFrame([measured(np.concatenate([places[number] for number in numbers])) for numbers in drawn])
     # Independent rows are as many as there are; of days or groups there are no more in all rows.
     share = math.sqrt(len(some) / len(rows)) if spec.training.unit == "rows" else 1.0
     bounds = whole + (values.quantile([0.05, 0.95]) - Series(measured(slice(None)))) * share

@@ -113,7 +113,7 @@ class Tracker:
         own = packages.pins(self._folder)
         trusted = _compat.trusted_types(pipeline[-1]) + packages.untrusted(self._folder, pipeline)
         method = "predict_proba" if hasattr(pipeline, "predict_proba") else "predict"
-        with _compat.tracking_at(self._url):
+        with _compat.tracking_at(self._url), _compat.unchecked_requirements():
             logged = mlflow.sklearn.log_model(
                 pipeline,
                 name=MODEL,
@@ -131,7 +131,7 @@ class Tracker:
 
     def register_onnx(self, path: Path, tags: Mapping[str, str]) -> str:
         """Log an ONNX file that another tool has made, register it without an alias, and return the version."""
-        with _compat.tracking_at(self._url):
+        with _compat.tracking_at(self._url), _compat.unchecked_requirements():
             logged = mlflow.onnx.log_model(
                 onnx.load(path),
                 name=MODEL,

@@ -10,6 +10,7 @@ import pytest
 import skops.io
 from lightgbm import LGBMClassifier, LGBMRegressor
 from mlflow.artifacts import download_artifacts
+from mlflow.utils import environment, requirements_utils
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -33,6 +34,16 @@ def test_the_address_of_mlflow_is_put_back(monkeypatch: pytest.MonkeyPatch, befo
     with _compat.tracking_at("http://127.0.0.1:2"):
         assert mlflow.get_tracking_uri() == "http://127.0.0.1:2"
     assert os.environ.get("MLFLOW_TRACKING_URI") == before, f"{changed('mlflow')}set_tracking_uri(None)"
+
+
+def test_requirements_are_not_compared_with_the_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(requirements_utils, "_check_requirement_satisfied", compared.append)
+    with _compat.unchecked_requirements():
+        environment._process_pip_requirements([], ["numpy==1.0"])
+    assert not compared, f"{changed('mlflow')}warn_dependency_requirement_mismatches"
+    environment._process_pip_requirements([], ["numpy==1.0"])
+    assert "numpy==1.0" in compared, "it is put back"
 
 
 def test_a_file_of_no_run_is_uploaded_and_deleted(tracked: Settings, tmp_path: Path) -> None:
