@@ -36,6 +36,8 @@ from flows.skew import skew
 from flows.sweep import sweep
 from flows.train import train
 from stack.core import notices
+from stack.core.settings import settings
+from stack.ops.prefect_api import PrefectApi
 from stack.specification import specs
 from stack.specification.specs import ProjectSpec
 
@@ -46,6 +48,8 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 SCHEDULE = "project-yaml"
 """Slug of the schedules that come from project.yaml."""
 PAGE = 200
+PATIENCE_SECONDS = 600.0
+"""Prefect's server starts at the same time, and may take as long as its health check lets it."""
 
 
 def register() -> list[str]:
@@ -150,4 +154,5 @@ def withdraw(client: SyncPrefectClient, existing: Mapping[str, DeploymentRespons
 
 
 if __name__ == "__main__":
+    PrefectApi(settings(), PATIENCE_SECONDS).call("GET", "health")
     print(f"{len(register())} deployments registered")

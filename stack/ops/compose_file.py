@@ -21,6 +21,8 @@ FILE = ROOT / "docker-compose.yml"
 PROBE = ["CMD", "python", "-m", "stack.ops.probe"]
 WGET = ["CMD", "wget", "--quiet", "--output-document=-"]
 """The same in an image without Python."""
+STARTED = "service_started"
+"""The condition of a service that is not waited for."""
 PROGRAM = "x-program"
 """The program on the PATH by which the local runtime runs a service of another image."""
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -47,6 +49,8 @@ class Service:
     health: Health | None
     needs: Collection[str]
     """Names of the services that are ready before it starts."""
+    uses: Collection[str]
+    """Names of those that it waits for by itself: they start before it, and stop after it."""
     ports: tuple[int, ...]
     grace: float
     """Seconds between the request to stop and the kill."""
@@ -77,7 +81,7 @@ def services(settings: Settings, file: Path = FILE) -> list[Service]:
     require_known(settings, file)
     active = _active(settings, file, ours=True)
     read = {name: _service(name, body, _values(settings), set(active), file) for name, body in active.items()}
-    order = TopologicalSorter({name: service.needs for name, service in read.items()})
+    order = TopologicalSorter({name: [*service.needs, *service.uses] for name, service in read.items()})
     try:
         return [read[name] for name in order.static_order()]
     except CycleError as error:
@@ -170,12 +174,15 @@ def _active(settings: Settings, file: Path, *, ours: bool) -> dict[str, Any]:
 def _service(name: str, raw: Any, values: Mapping[str, str], active: Collection[str], file: Path) -> Service:
     where = f"{file.name}, services.{name}"
     body = interpolate(raw, values, where)
+    before = {other: how for other, how in body.get("depends_on", {}).items() if other in active}
+    uses = [other for other, how in before.items() if how["condition"] == STARTED]
     return Service(
         name=name,
         command=tuple(str(word) for word in body["command"]),
         environment=_strings(body.get("environment", {}), values),
         health=_health(body["healthcheck"], where) if "healthcheck" in body else None,
-        needs=[other for other in body.get("depends_on", {}) if other in active],
+        needs=[other for other in before if other not in uses],
+        uses=uses,
         ports=tuple(int(str(port).split(":")[-2]) for port in body.get("ports", [])),
         grace=seconds(body.get("stop_grace_period", "10s")),
         once=str(body.get("restart", "no")) == "no",

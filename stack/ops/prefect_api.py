@@ -14,6 +14,8 @@ from stack.core.settings import Settings
 
 TIMEOUT_SECONDS, BUSY_SECONDS = 30.0, 300.0
 """Prefect answers late, or with 503, where the machine or its database is busy, as just after the start."""
+PAUSE_SECONDS, CLOSED_SECONDS = 1.0, 0.2
+"""Between two questions to a server that is busy, and to a port where none listens yet."""
 
 
 class PrefectApi:
@@ -60,12 +62,13 @@ class PrefectApi:
         """Ask until the patience is over; a server that is busy is always asked again."""
         began = time.monotonic()
         while True:
-            patience = self._patience
+            patience, pause = self._patience, PAUSE_SECONDS
             try:
                 answer = self._http.request(method, path, json=body)
             except httpx.TransportError as error:
                 if isinstance(error, httpx.ReadTimeout):
                     patience = max(patience, BUSY_SECONDS)
+                pause = CLOSED_SECONDS if isinstance(error, httpx.ConnectError) else PAUSE_SECONDS
                 if time.monotonic() - began > patience:
                     raise
             else:
@@ -73,4 +76,4 @@ class PrefectApi:
                     patience = max(patience, BUSY_SECONDS)
                 if not answer.is_server_error or time.monotonic() - began > patience:
                     return answer
-            time.sleep(1)
+            time.sleep(pause)

@@ -96,6 +96,10 @@ class Runs:
         workers = self._call("POST", f"work_pools/{pool}/workers/filter", {}) or []
         return any(worker["status"] == "ONLINE" for worker in workers)
 
+    def remove_worker(self, pool: str, name: str) -> None:
+        """Remove a worker that has stopped: Prefect would count it as online for a while."""
+        self._call("DELETE", f"work_pools/{pool}/workers/{name}")
+
     def begins(self, run: str, seconds: float) -> bool:
         """Wait until a worker has begun a run; return whether it has."""
         return wait_until(lambda: self._state(run)["type"] not in ("SCHEDULED", "PENDING"), seconds, pause=1)

@@ -72,7 +72,7 @@ class LocalRuntime(Runtime):
             services = compose_file.services(self.settings, self._file)
         except StackError:  # a broken file must not keep the stack from stopping
             services = []
-        needed = {other for service in services for other in service.needs}
+        needed = {other for service in services for other in (*service.needs, *service.uses)}
         daemon.shutdown([[service.name for service in services if service.name not in needed]])
         return ran
 

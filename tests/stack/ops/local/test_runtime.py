@@ -103,6 +103,28 @@ def test_up_starts_all_in_order_and_down_leaves_nothing(stack):
     assert not stack.answers(0) and not Supervisor(stack.settings).alive()
 
 
+def test_a_server_that_is_used_starts_first_and_stops_last(stack):
+    """The user of a server says when it has stopped, and the server whether it was there to hear it."""
+    mark, port = stack.settings.home / "mark", stack.ports[0]
+    ask = f"urllib.request.urlopen('http://127.0.0.1:{port}/')"
+    user = (
+        "import signal, time, urllib.request, sys\n"
+        "def stop(*_):\n"
+        f"    open({str(mark)!r}, 'w').write(str({ask}.status)); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "while True: time.sleep(1)\n"
+    )
+    server = stack.server(0)
+    condition = {"first": {"condition": "service_started"}}
+    command = {"command": [sys.executable, "-c", user], "ports": [], "depends_on": condition}
+    stack.write(first=server, user={**server, **command})
+
+    stack.up()
+    stack.runtime.down()
+
+    assert mark.read_text() == "200"
+
+
 def test_a_second_up_restarts_only_what_changed(stack):
     before = stack.up()
     assert stack.up() == before
