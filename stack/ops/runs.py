@@ -21,7 +21,8 @@ LATE = timedelta(seconds=60)
 INFO = 20
 LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
 NOISE = {"prefect.flow_runs.worker", "prefect.flow_runs.runner"}
-FINISHED = "Finished in state Completed()"
+LAST_LINE = "Finished in state "
+FINISHED = f"{LAST_LINE}Completed()"
 
 
 @dataclass(frozen=True)
@@ -136,13 +137,22 @@ class Runs:
         while True:
             state = self._state(run)
             if state["type"] in final:
-                time.sleep(2 * pause)  # the last lines of a log reach the server after the state
+                self._await_last_line(run, 2 * pause)
                 state = self._state(run)  # a replay that has crashed is started again
             for line in self._news(flows, reported):
                 report(line)
             if state["type"] in final:
                 return self._run(run, state)
             time.sleep(pause)
+
+    def _await_last_line(self, run: str, seconds: float) -> None:
+        """Wait for the last line of an ended run, which reaches the server after the state; a killed run has none."""
+        newest = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_DESC", "limit": 1}
+
+        def written() -> bool:
+            return any(LAST_LINE in line["message"] for line in self._call("POST", "logs/filter", newest) or [])
+
+        wait_until(written, seconds, pause=0.2)
 
     def _news(self, flows: dict[str, str], reported: dict[str, datetime]) -> Iterator[str]:
         """Yield the log lines that are new, oldest first.

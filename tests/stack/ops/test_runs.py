@@ -27,7 +27,7 @@ class Server:
             return [{"id": "child", "flow_id": "train"}] if self.looks > 2 and "child" not in known else []
         if path == "logs/filter":
             self.questions.append(body)
-            return self.lines(body)[body["offset"] : body["offset"] + body["limit"]]
+            return self.lines(body)[body.get("offset", 0) :][: body["limit"]]
         if path.startswith("flows/"):
             return {"name": path.removeprefix("flows/")}
         self.looks += 1
@@ -72,6 +72,19 @@ def test_only_the_last_lines_are_read_again(follow):
 
 def test_a_long_log_is_read_page_by_page(follow):
     assert len(follow(Server(2 * PAGE + 1, 1))) == 2 * PAGE + 2
+
+
+def test_the_end_of_a_log_is_not_waited_for_once_it_is_there(tmp_path, monkeypatch):
+    server, followed, lines = Server(), Runs(Settings(home=tmp_path)), list[str]()
+    last = {"message": "Finished in state Completed()", "task_run_id": None, "level": 20, "name": "prefect.flow_runs"}
+    monkeypatch.setattr(
+        server, "lines", lambda _: [last | {"id": "1", "flow_run_id": "run", "timestamp": START.isoformat()}]
+    )
+    monkeypatch.setattr(followed, "_call", server.call)
+    monkeypatch.setattr("stack.core.wait.time.sleep", lambda _: pytest.fail("it waits"))
+
+    assert followed.follow("run", lines.append, pause=60).good
+    assert len(lines) == 1
 
 
 def test_a_busy_server_is_asked_again_and_starts_one_run(tmp_path, monkeypatch):
