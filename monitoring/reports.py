@@ -67,6 +67,7 @@ def run(
     at: datetime,
     name: str,
     cutoff: datetime | None = None,
+    growth: float | None = None,
     labelled: DataFrame | None = None,
     holdout: DataFrame | None = None,
     other: DataFrame | None = None,
@@ -83,6 +84,7 @@ def run(
         at: end of the window.
         name: letters, digits, '.', '_' and '-'; a later report's name sorts behind an earlier one's.
         cutoff: the champion's training cut-off; without it the policy never retrains.
+        growth: time since the cut-off, as a share of the span of the champion's training data, if known.
         other: rows of another origin, of which only the drift is reported.
         labelled: rows that the champion predicted since its cut-off, for bias and loss; `current` when omitted.
         holdout: labelled rows with the champion's answers, on which estimates of the loss are calibrated.
@@ -101,7 +103,7 @@ def run(
     estimate = estimates.of(project.spec, current, predicted, at, holdout)
     compared = _compared(WindowComparison(project.spec, reference, current, outcomes, estimate=estimate), at, name)
     others = [] if other is None else [_beside(compared, other, at)]
-    window = measured(compared, others, at)
+    window = replace(measured(compared, others, at), growth=growth)
     with workspace.writer(project.settings):
         earlier = pages.summaries(project.settings, project.name)
         verdict = policy.verdict(project, [*_history(earlier, at, trained), window], at=at, cutoff=cutoff)

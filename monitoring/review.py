@@ -31,6 +31,7 @@ def champion(project: Project, at: datetime, created_at: datetime) -> Report:
         labelled=judged,
         holdout=None if project.task.numeric else artifacts.holdout(project.settings, version),
         cutoff=version.cutoff,
+        growth=version.growth(at),
         trained=newest.cutoff if (newest := project.registry.tagged({}, "DESC")) else None,
         at=at,
         name=f"{at:%Y%m%dT%H%M%SZ}",

@@ -191,9 +191,13 @@ bias, loss = partial(_labelled, "bias"), partial(_labelled, "loss")
 
 
 def age(history: History) -> Reason | None:
-    """Retrain at ``max_age`` of the data that the champion was trained on."""
+    """Retrain at ``max_age`` of the data that the champion was trained on, once they have grown by ``min_growth``."""
     if history.cutoff is None:
         return None
     days, limit = (history.at - history.cutoff) / DAY, history.policy.max_age / DAY
+    growth, needed = history.last.growth, history.policy.min_growth
+    grown = growth is None or growth >= needed
     text = f"age: champion trained on data {days:.0f} days old, limit {limit:.0f}"
-    return Reason("age", days, limit, "retrain" if days >= limit else "none", text)
+    if needed and growth is not None:
+        text += f"; its data have grown by {growth:.1%} since, {needed:.1%} needed"
+    return Reason("age", days, limit, "retrain" if days >= limit and grown else "none", text)

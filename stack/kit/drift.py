@@ -49,6 +49,8 @@ class Window:
     """Mean answer minus mean outcome of those within the bias window; None without labels."""
     loss: float | None = None
     """Mean loss of the same rows: log-loss, or squared error."""
+    growth: float | None = None
+    """Time since the champion's training cut-off, as a share of the span of its training data; None where unknown."""
     samples: Sequence[Sample] = ()
     """Rows of a table without time, and rows too few for a share of the columns, by origin."""
     retrained: bool = False

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partialmethod
 from math import isfinite, nan
 from typing import Any
@@ -15,6 +15,8 @@ from stack.registry import _compat, rest
 CHAMPION, CHALLENGER, PREVIOUS, CANARY = "champion", "challenger", "previous", "canary"
 IMPORTED = "stack.imported"
 """Tag of a version that was trained elsewhere: its file, and what made it."""
+SINCE = "stack.since"
+"""Tag of a version: the first event that it was trained on."""
 METRICS = "stack.metrics"
 """Tag of a version: the names of its other tags that are metrics, a JSON list."""
 
@@ -33,6 +35,12 @@ class Version:
     def cutoff(self) -> datetime:
         """Return the instant up to which labels were known to the training."""
         return datetime.fromisoformat(self.tag("stack.cutoff"))
+
+    def growth(self, at: datetime) -> float | None:
+        """Return the time since the cut-off as a share of the span of the training data; None where that is unknown."""
+        since = self.tags.get(SINCE)
+        span = self.cutoff - datetime.fromisoformat(since) if since else timedelta(0)
+        return (at - self.cutoff) / span if span > timedelta(0) else None
 
     @property
     def metrics(self) -> dict[str, float]:

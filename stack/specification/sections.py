@@ -258,7 +258,10 @@ class Monitoring(Spec):
     min_labelled: int = 1000
     """... with at least this many labelled rows since the champion's cut-off."""
     max_age: timedelta = timedelta(days=60)
-    """Retrain when the champion's training cut-off is older than this."""
+    """Retrain, by plan, when the champion's training cut-off is older than this ..."""
+    min_growth: float = Field(0, ge=0)
+    """... and the time since then is at least this share of the span of its training data: 0.1 lets a champion of 20
+    months wait for two more, as it has little to learn from a few weeks."""
     breaches: int = Field(1, ge=1)
     """An alarm counts (drift, predictions, coverage, bias, loss) when so many windows break its limit ..."""
     windows: int = Field(1, ge=1)

@@ -21,7 +21,7 @@ from stack.core.workers import Workers
 from stack.features import sampling
 from stack.project import Project
 from stack.registry import artifacts
-from stack.registry.registry import METRICS
+from stack.registry.registry import METRICS, SINCE
 from stack.serving import reasons, served
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
@@ -131,7 +131,8 @@ def train(
             tracker.artifacts(folder)
             example = candidates.frame(spec, rows.head(5))
             hashes = {artifacts.HASHES: json.dumps(artifacts.hashes(folder / artifacts.SERVED))}
-            version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics) | hashes)
+            since = {SINCE: rows["event_timestamp"].min().isoformat()}
+            version = tracker.register(final, example, _version_tags(spec, scorer, split, metrics) | hashes | since)
         report(f"version {version} registered: {best.candidate}, fitted on {len(rows):,} rows")
     return TrainingResult(run_id, version, metrics, tags)
 

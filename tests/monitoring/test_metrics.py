@@ -76,7 +76,8 @@ def test_a_report_of_an_older_release_is_read(home, spec, frame, repeated):
     project = Project(home, spec)
     first = reports.run(project, frame(seed=1), frame(), at=AT, name="r1").path.with_suffix(".json")
     summary = json.loads(first.read_text())
-    first.write_text(json.dumps({key: value for key, value in summary.items() if key not in ("measured", "figures")}))
+    del summary["measured"], summary["figures"], summary["window"]["growth"]
+    first.write_text(json.dumps(summary))
 
     second = reports.run(project, frame(seed=1), frame(), at=AT + timedelta(days=1), name="r2")
 

@@ -69,6 +69,32 @@ def test_without_a_champion_nothing_retrains():
     assert verdict.notice
 
 
+@pytest.mark.parametrize(
+    ("days", "growth", "action"),
+    [(60, 0.2, "retrain"), (60, 0.19, "none"), (59, 0.3, "none"), (60, None, "retrain")],
+)
+def test_an_old_champion_waits_until_its_data_have_grown(days, growth, action):
+    policy = POLICY.model_copy(update={"min_growth": 0.2})
+
+    assert decide(policy, [window(growth=growth)], at=AT, cutoff=AT - timedelta(days=days)).action == action
+
+
+def test_a_gap_does_not_wait_for_growth():
+    policy = POLICY.model_copy(update={"min_growth": 0.2})
+
+    assert decide(policy, [window(growth=0.1, bias=0.05)], at=AT, cutoff=AT - timedelta(days=20)).retrain
+
+
+def test_the_age_says_what_it_waits_for():
+    policy = POLICY.model_copy(update={"min_growth": 0.2})
+
+    verdict = decide(policy, [window(growth=0.25)], at=AT, cutoff=AT - timedelta(days=61))
+
+    assert verdict.summary == (
+        "Retrain: age: champion trained on data 61 days old, limit 60; its data have grown by 25.0% since, 20.0% needed"
+    )
+
+
 def test_the_summary_names_number_and_limit():
     verdict = decide(POLICY, [window(bias=-0.0512)], at=AT, cutoff=AT - timedelta(days=20))
 

@@ -171,6 +171,18 @@ def test_a_calibration_gap_retrains_once_the_labels_suffice(home, spec, frame):
     assert not after_promotion.verdict.retrain
 
 
+def test_an_old_champion_is_retrained_when_its_data_have_grown(home, spec, frame):
+    policy = spec.monitoring.model_copy(update={"max_age": AT - CUTOFF, "min_growth": 0.2})
+    project = Project(home, spec.model_copy(update={"monitoring": policy}))
+
+    verdicts = [
+        reports.run(project, frame(seed=1), frame(), at=AT, name=name, cutoff=CUTOFF, growth=growth).verdict
+        for name, growth in (("r1", 0.19), ("r2", 0.21))
+    ]
+
+    assert [verdict.retrain for verdict in verdicts] == [False, True]
+
+
 def test_a_lost_feed_gives_notice_and_no_error(home, spec, frame):
     report = reports.run(
         Project(home, spec), frame(seed=1), frame().assign(calm=np.nan), at=AT, name="r1", cutoff=CUTOFF

@@ -1,5 +1,7 @@
 """Aliases move so that there is always one whole champion; files arrive whole or not at all."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from stack.core.errors import StackError
@@ -7,6 +9,8 @@ from stack.project import Project
 from stack.registry import artifacts, registry
 from stack.registry.registry import Version
 from tests.stack.conftest import aliases
+
+CUTOFF = "2013-03-01T00:00:00+00:00"
 
 
 @pytest.fixture
@@ -120,6 +124,17 @@ def test_files_are_added_to_a_run(tracked, town, register):
 )
 def test_the_metrics_of_a_version_are_those_that_its_tags_list(tags, metrics):
     assert Version("toy", "3", "abc", tags).metrics == metrics
+
+
+@pytest.mark.parametrize(
+    ("since", "growth"),
+    [({"stack.since": "2013-01-01T00:00:00+00:00"}, 0.5), ({"stack.since": CUTOFF}, None), ({}, None)],
+    ids=["of two months", "of one instant", "of before the tag"],
+)
+def test_the_growth_is_a_share_of_the_span_of_the_training_data(since, growth):
+    version = Version("toy", "3", "abc", {"stack.cutoff": CUTOFF} | since)
+
+    assert version.growth(datetime(2013, 3, 30, 12, tzinfo=UTC)) == growth
 
 
 def test_a_version_from_elsewhere_is_told_apart():

@@ -110,6 +110,7 @@ def test_the_recipe_names_what_the_outcome_depends_on(tracked, toy, trained):
     with artifacts.folder(tracked, Project(tracked, toy).registry.challenger(), "recipe") as path:
         recipe = json.loads((path / "recipe.json").read_text())
     assert recipe["cutoff"] == CUTOFF.isoformat()
+    assert recipe["since"] == Project(tracked, toy).registry.challenger().tag("stack.since")
     assert recipe["training"]["seed"] == 7
     assert recipe["packages"]["scikit-learn"]
 
