@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from monitoring import pages, reports, workspace
 from monitoring.replay import page as replay_page
 from stack.core.pages import REPLAY
 from stack.core.settings import Settings
 from stack.ops import welcome
 from stack.project import Project
+from stack.registry import artifacts
 from stack.specification import example
 from stack.specification import specs as projects
 from stack.training import sweep_page
@@ -54,6 +57,18 @@ def drawn_pages(running: Settings) -> Iterator[None]:
     yield
     for page in (replay, sweep):
         page.unlink()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_report(running: Settings) -> Iterator[None]:
+    """A report of rows that are new to the champion; that of the first pipeline has none."""
+    project, name = Project(running, projects.load(PROJECT)), "20130302T000000Z"
+    rows = artifacts.reference(running, project.registry.require_champion()).head(1000)
+    at = project.clock.now() + timedelta(days=1)
+    reports.run(project, rows, rows, at=at, name=name, created_at=datetime.now(UTC))
+    yield
+    workspace.remove(project, name)
+    pages.remove(running, PROJECT, name)
 
 
 def study() -> optuna.Study:

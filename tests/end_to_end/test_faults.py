@@ -43,9 +43,7 @@ PROMOTE = [
     *("stack.promotion.decisions:record", "stack.registry.registry:Registry.point_alias@champion"),
     *("stack.registry.registry:Registry.drop_alias", "stack.promotion.decisions:carry_out", "flows.promote:promote"),
 ]
-MONITOR = [
-    *("monitoring.workspace:add", "monitoring.pages:save", "flows.monitor:compare", "flows.monitor:publish"),
-]
+MONITOR = ["monitoring.pages:save", "flows.monitor:compare", "flows.monitor:publish"]
 REPLAY = [
     *("stack.validation.batches:fetch", "stack.validation.batches:validate", "scmrepo.git:Git.commit"),
     *("stack.lake.lake:Lake.append", "stack.features.feature_tables:replace_month", "stack.features.features:update"),
@@ -54,7 +52,8 @@ REPLAY = [
     *("stack.features.ticks:Ticks.push#9", "stack.replay.replay:play"),
     *("stack.prediction_log.predictions:PredictionLog.label_events", "stack.serving.observed:label"),
     *("stack.features.feature_tables:mark_served",),
-    *("stack.replay.player:Player.day", *MONITOR, "stack.replay.player:Player.review"),
+    # The first pipeline has no rows to draw.
+    *("stack.replay.player:Player.day", "monitoring.workspace:add", *MONITOR, "stack.replay.player:Player.review"),
 ]
 FOLLOW = [
     *("stack.training.tracking:Tracker.register", "stack.registry.registry:Registry.point_alias@previous"),
