@@ -28,6 +28,8 @@ from tests.tables import tables
 
 DRAWS, SIZES, WORKERS = 200, (20, 300, 600), 2
 AT = datetime(2024, 6, 1, tzinfo=UTC)
+EVERY = pd.Timedelta(hours=1)
+"""How far apart the rows are that a champion of a table with time was trained on."""
 BAR = 0.05
 TABLES: dict[str, tuple[Callable[[], DataFrame], str, str]] = {
     "penguins": (partial(tables.penguins, 4000), "species", "body_mass_g"),
@@ -81,6 +83,8 @@ def project(table: str, timed: bool, min_rows: int) -> tuple[ProjectSpec, DataFr
     fit, held_out, unseen = rows[: half * 3 // 4], rows[half * 3 // 4 : half], rows[half:]
     answers = [_answered(spec, known, asked) for known, asked in ((fit, held_out), (rows[:half], unseen))]
     before = pd.concat([fit.drop(columns="outcome"), answers[0]], ignore_index=True)
+    if timed:
+        before[frames.TIME] = pd.date_range(end=AT - spec.monitoring.window, periods=len(before), freq=EVERY, unit="us")
     return spec, frames.typed(spec, before, "reference"), answers[1]
 
 

@@ -48,6 +48,7 @@ def feature_age(window: WindowComparison) -> float | None:
 
 METRICS: tuple[MonitoredMetric, ...] = (
     MonitoredMetric("drift", "Features drifting", measure=_drift_share, rule=rules.drift),
+    MonitoredMetric("shift", rule=rules.shift),
     MonitoredMetric("predictions", measure=lambda window: window.prediction_drift, rule=rules.predictions),
     MonitoredMetric("rows", measure=lambda window: len(window.current)),
     MonitoredMetric("missing", "Missing", measure=_missing_share, rule=rules.missing),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pandas import DataFrame
 
-from monitoring import estimates, frames, metrics, pages, policy, workspace
+from monitoring import estimates, frames, metrics, pages, policy, shifts, workspace
 from monitoring.comparison import P_VALUE_METHODS, WindowComparison
 from stack.core import clock
 from stack.kit.drift import Sample, Verdict, Window
@@ -143,6 +143,7 @@ def measured(compared: WindowComparison, others: Sequence[WindowComparison], at:
         prediction_drift=compared.predictions_drift,
         lost=compared.lost,
         samples=[each.sample for each in (compared, *others) if each is not compared or not compared.by_share],
+        shifts=shifts.of(compared),
         **asdict(compared.outcomes),
         measured={name: value for name, value in values.items() if value is not None and np.isfinite(value)},
     )

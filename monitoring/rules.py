@@ -12,6 +12,8 @@ from stack.specification.sections import Monitoring
 DAY = timedelta(days=1)
 LEAST_ROWS = 50
 """Fewer rows show nothing but a shift by more than a standard deviation, and no metric worth its name."""
+LEAST_SHIFT = 0.2
+"""Kolmogorov-Smirnov distance by which a number must be further from the reference than in any window before."""
 Rule = Callable[["History"], Reason | None]
 """Judges the last window; None where the project has no limit for it."""
 
@@ -72,6 +74,27 @@ def _described(sample: Sample) -> str:
     if not sample.drifted:
         return f"no column in {rows}"
     return f"{', '.join(sample.drifted)} in {rows} ({len(sample.drifted)} of {sample.columns} columns)"
+
+
+def shift(history: History) -> Reason | None:
+    """Give notice of a single number of a table with time that moves at once, as no season or trend does.
+
+    It must be far from the reference, beyond what its own windows were, and those since the champion's cut-off that
+    gave no notice.
+    """
+    usual: dict[str, float] = {}
+    moved: dict[datetime, list[str]] = {}
+    for window in history.windows:
+        if window is not history.last and history.cutoff and window.at <= history.cutoff:
+            continue
+        shifts = window.shifts.items()
+        moved[window.at] = [name for name, far in shifts if far > usual.get(name, 0) + LEAST_SHIFT]
+        usual |= {name: max(far, usual.get(name, 0)) for name, far in shifts if name not in moved[window.at]}
+    if not (names := moved[history.last.at]):
+        return None
+    action, windows = history.alarm(lambda window: bool(moved.get(window.at)), "notice")
+    text = f"shift: {', '.join(names)} moved further from the reference than in any window before{windows}"
+    return Reason("shift", max(history.last.shifts[name] for name in names), LEAST_SHIFT, action, text)
 
 
 def predictions(history: History) -> Reason:

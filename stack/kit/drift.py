@@ -53,6 +53,9 @@ class Window:
     """Time since the champion's training cut-off, as a share of the span of its training data; None where unknown."""
     samples: Sequence[Sample] = ()
     """Rows of a table without time, and rows too few for a share of the columns, by origin."""
+    shifts: Mapping[str, float] = field(default_factory=dict)
+    """Of numbers of a table with time that differ from the reference by more than chance: by how much further they are
+    from it than its own windows were, as a Kolmogorov-Smirnov distance of 0 to 1."""
     retrained: bool = False
     """Whether a retraining was requested at this instant."""
     measured: Mapping[str, float] = field(default_factory=dict)

@@ -83,7 +83,8 @@ def test_a_report_of_an_older_release_is_read(home, spec, frame, repeated):
 
     assert second.verdict.action == "none"
     assert set(summary["window"]) == {
-        *("at", "rows", "drift_share", "prediction_drift", "lost", "labelled", "bias", "loss", "samples", "retrained"),
+        *("at", "rows", "drift_share", "prediction_drift", "lost", "labelled", "bias", "loss", "samples", "shifts"),
+        "retrained",
     }
 
 
