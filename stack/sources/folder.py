@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,16 +59,29 @@ def _complete(source: Folder, folder: Path) -> tuple[Any, list[Complete]]:
         expected = "a folder of this machine, or a prefix of s3://"
         raise StackError(key(folder, "path"), found=source.path, expected=expected, todo="name one")
     with storage.explained(source, folder):
+        files.info(root)  # of a server that is away, isdir() says that there is no such folder
         if not files.isdir(root):
-            raise FileNotFoundError(root)
-        entries = files.find(root, detail=True)
+            raise NotADirectoryError(root)
+        entries = [*_below(files, root)]
     complete = []
-    for path, entry in entries.items():
+    for entry in entries:
+        path = entry["name"]
         name = path[len(root) :].lstrip("/")
         hidden = any(part.startswith((".", "~$")) for part in name.split("/")) or name.endswith(UNFINISHED)
         if not hidden and pattern.match(name):
             complete.append(Complete(_settled(path, entry, source.settled), path))
     return files, sorted(complete)
+
+
+def _below(files: Any, folder: str) -> Iterator[dict[str, Any]]:
+    """Yield the files below a folder; fsspec's own ``find`` leaves out what cannot be listed at the moment."""
+    for entry in files.ls(folder, detail=True):
+        if entry["name"].rstrip("/") == folder.rstrip("/"):
+            continue
+        if entry["type"] == "directory":
+            yield from _below(files, entry["name"])
+        else:
+            yield entry
 
 
 def _settled(path: str, entry: dict[str, Any], after: timedelta) -> datetime:

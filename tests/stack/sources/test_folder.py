@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from stack import sources
-from stack.core.errors import StackError
+from stack.core.errors import StackError, UnavailableError
 from stack.sources import AVAILABLE_AT, Query, folder
 from tests.stack.sources.conftest import FIRST, LAST, declared
+from tests.stacks import free_ports
 
 SECTION = {"kind": "folder", "path": "drop", "pattern": "**/*.csv"}
 COLUMNS = ["at", "value"]
@@ -106,3 +108,30 @@ def test_what_is_wrong_is_said(tmp_path, read, drop):
         read(SECTION, ["vlaue"], "at")
     with pytest.raises(StackError, match="a folder of this machine, or a prefix of s3://"):
         read(SECTION | {"path": "https://127.0.0.1:1/drop"}, COLUMNS, "at")
+
+
+@pytest.mark.parametrize("part", ["drop", "drop/sub"])
+def test_a_listing_that_breaks_off_is_no_empty_window(read, drop, monkeypatch, part):
+    drop("a.csv", START, 1)
+    drop("sub/b.csv", START, 2)
+    listed = LocalFileSystem.ls
+
+    def ls(self, path, **words):
+        if path.endswith(part):
+            raise OSError("it is away")
+        return listed(self, path, **words)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", ls)
+    with pytest.raises(UnavailableError, match="it is away"):
+        read(SECTION, COLUMNS, "at")
+
+
+def test_a_server_that_is_away_is_no_folder_that_is_missing(read, env):
+    env(S3_KEY="key", S3_SECRET="secret")  # noqa: S106
+    storage = {
+        "endpoint": f"http://127.0.0.1:{free_ports(1)[0]}",
+        "access_key": "${S3_KEY}",
+        "secret_key": "${S3_SECRET}",
+    }
+    with pytest.raises(UnavailableError):
+        read(SECTION | {"path": "s3://home/drop", "storage": storage}, COLUMNS, "at")
