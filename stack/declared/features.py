@@ -58,11 +58,12 @@ class DeclaredFeatures:
                 expected="rows with all columns",
                 todo=f"make remove PROJECT={self.spec.name} KEEP=1, then make run: rows are read from the source anew",
             )
-        return rows.assign(
-            event_id=ids(self.spec, rows),
-            event_timestamp=rows[table.time(self.spec.columns) or "available_at"],
-            label_available_at=rows["available_at"],
-        )
+        added = {
+            "event_id": ids(self.spec, rows),
+            "event_timestamp": rows[table.time(self.spec.columns) or "available_at"],
+            "label_available_at": rows["available_at"],
+        }
+        return frames.with_columns(rows, added)
 
     def on_request(self, request: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the features of requests: fields as they are, and formulas; a missing value stays missing."""

@@ -166,10 +166,10 @@ def of(spec: ProjectSpec) -> DeclaredSource:
 
 def ids(spec: ProjectSpec, rows: DataFrame) -> Series[str]:
     """Return the name of each row: its key, joined by ``-``."""
-    parts = [rows[column].astype(str) for column in spec.tables[ROWS].key]
-    named = parts[0]
-    for part in parts[1:]:
-        named = named + "-" + part
+    first, *others = spec.tables[ROWS].key
+    named = rows[first].astype(str)
+    for column in others:
+        named = named.str.cat(rows[column].astype(str), sep="-")
     return named
 
 

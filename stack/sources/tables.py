@@ -1,9 +1,10 @@
 """Rows of files and messages: CSV, Parquet, Excel, JSON, JSON lines; nested JSON gives columns like ``main.temp``."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zipfile import BadZipFile
 
@@ -22,6 +23,10 @@ ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
+PART = 250_000
+"""Rows of CSV that are read at a time."""
+WHOLE = {"nrows", "chunksize", "iterator", "skipfooter", "engine", "index_col"}
+"""Arguments of ``pandas.read_csv`` with which a file is not read in parts."""
 
 
 def format_of(source: FileSection, path: str) -> Format:
@@ -73,8 +78,36 @@ def _read(file: IO[bytes], kind: Format, options: dict[str, Any]) -> pd.DataFram
     elif kind == "jsonl":
         table = flat(pd.read_json(file, lines=True, convert_dates=False, dtype=False, **options))
     else:
-        table = pd.read_csv(file, low_memory=False, **options)
+        table = read_csv(file, options)
     return table
+
+
+def read_csv(file: Path | IO[bytes], options: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the table that ``pandas.read_csv`` reads in one go; the text of a part of it alone is in memory."""
+    read: Callable[..., Any] = partial(pd.read_csv, low_memory=False, **options)
+    if {*options} & WHOLE or (not isinstance(file, Path) and not file.seekable()):
+        return pd.DataFrame(read(file))
+    start = 0 if isinstance(file, Path) else file.tell()
+    with read(file, chunksize=PART) as reader:
+        parts = [*reader]
+    if len(parts) == 1:
+        return pd.DataFrame(parts[0])
+    columns = [[part.pop(name) for part in parts] for name in parts[0].columns]
+    if not all(map(_are_alike, columns)):  # the whole column decides what its values are
+        del parts, columns
+        if not isinstance(file, Path):
+            file.seek(start)
+        return pd.DataFrame(read(file))
+    joined = {parts_of[0].name: pd.concat(parts_of, ignore_index=True) for parts_of in columns}
+    return pd.DataFrame(joined, copy=False)
+
+
+def _are_alike(parts: list[pd.Series]) -> bool:
+    """Return whether parts of a column have types of which pandas would read the whole as these values."""
+    if any(part.dtype.kind == "u" for part in parts):
+        return False
+    kinds = {pd.api.types.infer_dtype(part) for part in parts if part.notna().any()}
+    return len(kinds) < 2 or kinds == {"integer", "floating"}
 
 
 def from_records(content: Any) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from stack.core.errors import StackError
+from stack.sources import tables
 from stack.specification import frames
 
 SEPARATORS = ",;\t|"
@@ -115,7 +116,7 @@ def _require_few(file: Path, names: list[str]) -> None:
 
 def _read_csv(file: Path, options: dict[str, Any]) -> pd.DataFrame:
     try:
-        return pd.read_csv(file, low_memory=False, **options)  # type: ignore[no-any-return]  # the overloads are lost on **
+        return tables.read_csv(file, options)
     except (ValueError, OSError) as error:
         raise StackError(
             f"FROM={file}",
