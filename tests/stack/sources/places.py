@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import text
 
 from stack.core.settings import Settings
 from stack.sources import push
+from tests.polling import eventually
 from tests.stack.publishing.servers import listens
 from tests.stack.sources.processes import Postgres, Server
 from tests.stack.sources.test_influxdb import Influx
@@ -23,6 +25,8 @@ from tests.stacks import free_ports
 
 LATE = {"settled": "PT10S"}
 """Rows are in these sources so soon after their instant."""
+UNSAVED = 3.0
+"""Seconds in which a broker has written down what it has acknowledged."""
 SECRETS = f"SALES_PASSWORD='{Postgres.password}'\nINFLUX_PASSWORD=secret\nS3_KEY=key\nS3_SECRET=secret\n"
 Row = dict[str, Any]
 
@@ -49,6 +53,9 @@ class Place:
     def put(self, rows: list[Row]) -> None:
         """Put rows there; on an exception they are put again, and yet are there once."""
         raise NotImplementedError
+
+    def settle(self, outages: list[tuple[float, float]]) -> None:
+        """Put again what a server may have lost of that which came about when it was killed."""
 
     def close(self) -> None:
         """Stop what is not killed."""
@@ -149,15 +156,20 @@ class Influxdb(Place):
 
 
 class Mqtt(Place):
-    """A broker acknowledges before it has kept a message, so that it is not killed."""
+    """A broker acknowledges before it has kept a message: when it was killed, the last ones are sent again."""
 
     def open(self):
-        self.broker = Mosquitto(self.folder)
-        self.broker.start()
-        self._subscribe()
-        self.source = {"kind": "mqtt", "host": "127.0.0.1", "port": self.broker.port, "topics": ["readings/#"]}
+        self.server = Mosquitto(self.folder)
+        self.source = {"kind": "mqtt", "host": "127.0.0.1", "port": self.server.port, "topics": ["readings/#"]}
         self.client = Client(CallbackAPIVersion.VERSION2, "sender", clean_session=False)
-        self.client.connect("127.0.0.1", self.broker.port)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_publish = lambda _, __, mid, *___: self.acknowledged.add(mid)
+        self.acknowledged: set[int] = set()
+        self.sent: list[tuple[float, Row]] = []
+
+    def prepare(self):
+        self._subscribe()
+        self.client.connect("127.0.0.1", self.server.port)
         self.client.loop_start()
 
     def _subscribe(self):
@@ -165,7 +177,7 @@ class Mqtt(Place):
         client, done = Client(CallbackAPIVersion.VERSION2, f"{self.settings.name}-readings-source", False), []
         client.on_connect = lambda *_: client.subscribe("readings/#", qos=1)
         client.on_subscribe = lambda *_: done.append(1)
-        client.connect("127.0.0.1", self.broker.port)
+        client.connect("127.0.0.1", self.server.port)
         while not done:
             client.loop(1)
         client.disconnect()
@@ -173,13 +185,22 @@ class Mqtt(Place):
 
     def put(self, rows):
         for row in rows:
-            sent = self.client.publish("readings/hall", json.dumps(row), qos=1 + row["number"] % 2)
-            sent.wait_for_publish(60)
+            self._send(row)
+            self.sent.append((time.monotonic(), row))
+
+    def _send(self, row):
+        mid = self.client.publish("readings/hall", json.dumps(row), qos=1 + row["number"] % 2).mid
+        eventually(lambda: mid in self.acknowledged)
+        self.acknowledged.discard(mid)
+
+    def settle(self, outages):
+        for at, row in self.sent:
+            if any(killed - UNSAVED <= at <= started + UNSAVED for killed, started in outages):
+                self._send(row)
 
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
-        self.broker.kill()
 
 
 class Push(Place):

@@ -96,19 +96,23 @@ def test_every_row_and_every_answer_is_there_once_after_kills(place, tmp_path):
     settings, chance, start = place.settings, random.Random(7), datetime.now(UTC).replace(microsecond=0)
     write(place, start - timedelta(seconds=1))
     schedule.mark_predicted(settings.state_database, NAME, start - timedelta(seconds=1))
-    ingestion, writer = Ingestion(tmp_path), Writer(place)
+    ingestion, writer, outages = Ingestion(tmp_path), Writer(place), []
     writer.start()
+    eventually(lambda: writer.count)
     for turn in range(ROUNDS):
         ingestion.start()
         time.sleep(chance.uniform(1, 6))  # a random moment of an ingest, not a wait for anything
         if turn % 2 and place.server:
             place.server.kill()
+            killed = time.monotonic()
             time.sleep(chance.uniform(0, 1))
         ingestion.kill()
         if turn % 2 and place.server:
             place.server.start()
+            outages.append((killed, time.monotonic()))
     writer.stopped.set()
     writer.join()
+    place.settle(outages)
     ingestion.start()
     answers = settings.home / "published" / NAME / "answers.jsonl"
     with core_settings.using(settings):
