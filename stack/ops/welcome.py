@@ -16,7 +16,6 @@ from stack.specification import example, specs
 T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds in which the prediction service loads a new project or champion."""
-NOT_YET = (httpx.codes.NOT_FOUND, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 def addresses(settings: Settings) -> dict[str, str]:
@@ -93,23 +92,15 @@ def curl(project: Project) -> str:
 
 
 def answer(project: Project) -> str:
-    """Return the answer to `curl`, waiting until the service has loaded a champion that is minutes old."""
-    url, body = f"{project.settings.prediction_url}/{project.name}/predict", example.body(project.spec)
+    """Return the answer to `curl`, waiting until the service has loaded the registry's champion."""
+    champion = answer_of_registry(project.settings, project.registry.champion)
 
-    def ask() -> httpx.Response:
-        headers = {"Content-Type": "application/json"} | project.settings.prediction_headers
-        try:
-            return httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
-        except httpx.HTTPError as error:
-            raise StackError(
-                url, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
-            ) from None
+    def is_live() -> bool:
+        served = _prediction(project.settings, "GET", "/readyz").json()["projects"].get(project.name, {})
+        return bool(served.get("champion") == (champion and champion.version))
 
-    def final() -> httpx.Response | None:
-        response = ask()
-        return None if response.status_code in NOT_YET else response
-
-    response = wait_until(final, PATIENCE) or ask()
+    wait_until(is_live, PATIENCE)
+    response = _prediction(project.settings, "POST", f"/{project.name}/predict", example.body(project.spec))
     if response.is_success:
         return response.text
     raise StackError(
@@ -118,6 +109,17 @@ def answer(project: Project) -> str:
         expected="a prediction",
         todo="make logs SERVICE=prediction",
     )
+
+
+def _prediction(settings: Settings, method: str, path: str, body: str | None = None) -> httpx.Response:
+    """Return what the prediction service answers; a StackError where it does not."""
+    url, headers = settings.prediction_url + path, {"Content-Type": "application/json"} | settings.prediction_headers
+    try:
+        return httpx.request(method, url, content=body, headers=headers, timeout=30, trust_env=False)
+    except httpx.HTTPError as error:
+        raise StackError(
+            url, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
+        ) from None
 
 
 def page(settings: Settings) -> str:
