@@ -191,7 +191,7 @@ def require_tables(project: Project, feast: FeatureStore) -> None:
     """
     names, folder = [view.name for view in views(feast, project.spec)], feature_tables.folder(project)
     empty = set(names) - set(feature_tables.filled(folder, names))
-    if isinstance(project.features, DeclaredFeatures):
+    if empty and project.spec.columns and isinstance(project.features, DeclaredFeatures):
         empty = {name for name in empty if not (folder / name).is_dir()}
     if empty:
         raise StackError(
@@ -207,7 +207,7 @@ def awaited_past(project: Project, at: datetime) -> datetime | None:
 
     The past is computed once an hour or a day, of the rows that came before.
     """
-    if not isinstance(project.features, DeclaredFeatures):
+    if not (project.spec.columns and isinstance(project.features, DeclaredFeatures)):
         return None
     ticks = project.features.ticks
     filled = feature_tables.filled(feature_tables.folder(project), ticks)

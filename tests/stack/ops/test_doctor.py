@@ -44,7 +44,7 @@ def test_a_taken_port_is_named_with_its_holder_and_the_key_to_change(settings):
 def test_the_feast_ui_key_is_a_setting():
     from stack.ops.compose_file import Service
 
-    service = Service("feast-ui", ("feast",), {}, None, {}, (8888,), grace=1, once=False)
+    service = Service("feast-ui", ("feast",), {}, None, needs=(), uses=(), ports=(8888,), grace=1, once=False)
     assert ports.key(service) == "STACK_FEAST_UI_PORT"
 
 

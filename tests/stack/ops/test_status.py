@@ -33,7 +33,7 @@ def serving(before_answer: Callable[[], object] = lambda: None):
 
 def service(name: str, *probe: str, timeout: float = 2.0) -> Service:
     check = Health(probe, interval=1, timeout=timeout, retries=3, start_period=5) if probe else None
-    return Service(name, ("true",), {}, check, {}, (), grace=1, once=False)
+    return Service(name, ("true",), {}, check, needs=(), uses=(), ports=(), grace=1, once=False)
 
 
 def test_asks_each_service_its_own_question():
