@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 
 from services import flow_worker
-from services.worker import ahead, online
+from services.worker import online
 from stack.core.errors import StackError
 from stack.core.settings import Settings, settings
 from stack.ops.runs import Runs
@@ -23,7 +23,6 @@ PATIENCE_SECONDS = 600.0
 def main() -> None:
     """Mark the dead runs, then work; beside it the features of pushed rows are brought online."""
     stack = settings()
-    ahead.start()
     runs = Runs(stack, PATIENCE_SECONDS)
     for name in runs.mark_crashed(POOL, "Its process ended with the worker before this one."):
         print(f"marked as crashed: {name}", flush=True)
