@@ -52,7 +52,7 @@ def api(path: str, name: str, doc: str, request: type[Any], response: Any) -> Ca
     Reach: bentoml.api (output type read from __annotations__, signature from __signature__)
     Why: The types are made from project.yaml, so no annotation can name them. Without a content type BentoML derives it
         from the JSON schema of the response at each request: 1.4 ms. `output_spec` takes no content type. It asks for
-        the signature at each request, too: 0.1 ms without one that is kept.
+        the signature at each request, too: 0.04 ms without one that is kept.
     Upstream: none known
     """
 

@@ -151,7 +151,7 @@ def alarm() -> None:
             found, todo = "no address", "add one on the page Settings, or as STACK_ALERT_URLS to .env"
             raise StackError("alarms", found=found, expected="Apprise URLs", todo=todo)
         logging.basicConfig(format="%(message)s")
-        if not alerts.notify(settings, "a test", "This is no alarm: somebody wanted to see it arrive."):
+        if not alerts.notify(settings, "a test", "This is no alarm: it was sent to see it arrive."):
             raise StackError("alarms", found="an address that did not take it", expected="that each does")
         click.echo("sent")
 

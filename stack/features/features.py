@@ -191,7 +191,7 @@ def require_tables(project: Project, feast: FeatureStore) -> None:
     """
     names, folder = [view.name for view in views(feast, project.spec)], feature_tables.folder(project)
     empty = set(names) - set(feature_tables.filled(folder, names))
-    if empty and project.spec.columns and isinstance(project.features, DeclaredFeatures):
+    if _declared(project):
         empty = {name for name in empty if not (folder / name).is_dir()}
     if empty:
         raise StackError(
@@ -207,12 +207,18 @@ def awaited_past(project: Project, at: datetime) -> datetime | None:
 
     The past is computed once an hour or a day, of the rows that came before.
     """
-    if not (project.spec.columns and isinstance(project.features, DeclaredFeatures)):
+    if (declared := _declared(project)) is None:
         return None
-    ticks = project.features.ticks
+    ticks = declared.ticks
     filled = feature_tables.filled(feature_tables.folder(project), ticks)
     apart = max((tick for view, tick in ticks.items() if view not in filled), default=None)
     return (pd.Timestamp(at).floor(apart) + 2 * apart).to_pydatetime() if apart else None
+
+
+def _declared(project: Project) -> DeclaredFeatures | None:
+    """Return the features that project.yaml declares; None where a file replaces them, or there are none."""
+    features = project.features if project.spec.columns else None
+    return features if isinstance(features, DeclaredFeatures) else None
 
 
 def join(feast: FeatureStore, spec: ProjectSpec, inputs: pd.DataFrame) -> pa.Table:

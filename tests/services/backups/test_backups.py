@@ -31,6 +31,11 @@ def stack(tmp_path: Path, toy) -> Settings:
     return settings
 
 
+def test_it_looks_at_the_files_that_the_browser_writes(stack: Settings):
+    written = saved.path(stack.home), backup_request.path(stack)
+    assert tuple(stack.home / name for name in service.FILES) == written
+
+
 def test_a_backup_that_is_due_is_made_and_waiting_costs_little(stack):
     own = {"STACK_BACKUP_DAILY": "7", "STACK_BACKUP_FOLDER": str(stack.backup_folder)}
     environ = os.environ | own_environment(stack.home) | own
