@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
 from stack.core.errors import StackError
-from stack.specification.frames import INSTANT
+from stack.kit.instants import in_utc
 from stack.specification.table import Column
 
 ZONED = r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
@@ -24,7 +23,7 @@ def read(raw: DataFrame, name: str, column: Column, zone: str) -> Series[Any]:
 
     Args:
         raw: rows with the columns as the source calls them.
-        zone: of instants that name none; an hour that comes twice is the first one, one that is skipped moves forward.
+        zone: of instants that name none; of an hour that comes twice see :func:`stack.kit.instants.in_utc`.
 
     Raises:
         StackError: a value is no instant.
@@ -59,15 +58,6 @@ def names_zones(texts: Series[str]) -> bool:
     """Return whether each of the texts ends with a zone, and there is one."""
     # Nearly always the first text answers for all.
     return len(texts) > 0 and bool(re.search(ZONED, texts.iloc[0])) and bool(texts.str.contains(ZONED).all())
-
-
-def in_utc(values: Series[Any], zone: str) -> Series[Any]:
-    """Return instants in UTC; those without a zone are of `zone`."""
-    if values.dt.tz is None:
-        first = np.ones(len(values), bool)
-        values = values.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
-    instants: Series[Any] = values.dt.tz_convert("UTC").astype(INSTANT)
-    return instants
 
 
 def joined(raw: DataFrame, parts: dict[Any, str]) -> Series[Any]:

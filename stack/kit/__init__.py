@@ -3,4 +3,4 @@
 A module is imported when it is asked for: some cost a second that a project which needs no other would pay.
 """
 
-__all__ = ["drift", "expectations", "models", "packaged", "parquet", "rolling", "rowwise", "text"]
+__all__ = ["drift", "expectations", "instants", "models", "packaged", "parquet", "rolling", "rowwise", "text"]

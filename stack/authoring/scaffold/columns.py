@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
-from stack.declared.instants import in_utc, names_zones
+from stack.declared.instants import names_zones
+from stack.kit.instants import in_utc
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
 

@@ -8,6 +8,7 @@ from stack import kit
 SURFACE = {
     "drift": ["Action", "Reason", "Sample", "Verdict", "Window"],
     "expectations": ["absent", "among", "between", "present"],
+    "instants": ["in_utc"],
     "models": ["Candidate", "Columns", "Metric", "Suggest"],
     "packaged": ["file"],
     "parquet": ["split", "window"],

@@ -1,0 +1,48 @@
+"""Bring instants that name no zone to UTC, for a project's ``source.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pandas import Series, Timedelta
+
+__all__ = ["in_utc"]
+
+SORTED = 0.9
+"""Share of neighbouring rows in one order, from which on rows are in the order of time."""
+NOTHING = Timedelta(0)
+
+
+def in_utc(values: Series[Any], zone: str) -> Series[Any]:
+    """Return instants (datetime64[us, UTC]); those without a zone are of `zone`.
+
+    An hour that is skipped moves forward. One that comes twice, as the clocks go back, is the first until rows in the
+    order of time step back inside of it.
+    """
+    if values.dt.tz is None:
+        first = _before_clocks_go_back(values, zone)
+        values = values.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    instants: Series[Any] = values.dt.tz_convert("UTC").dt.as_unit("us")
+    return instants
+
+
+def _before_clocks_go_back(values: Series[Any], zone: str) -> np.ndarray:
+    """Return which instants mean the first of two equal hours, as far as they are in such an hour."""
+    first = np.ones(len(values), bool)
+    present = np.flatnonzero(values.notna())
+    known = values.iloc[present].reset_index(drop=True)
+    repeated = known.dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna()
+    if not repeated.any():
+        return first
+    step = known.diff()
+    ascending, descending = (step.dropna() >= NOTHING).mean(), (step.dropna() <= NOTHING).mean()
+    if max(ascending, descending) < SORTED:
+        return first
+    newest_first = bool(descending > ascending)
+    hour = (repeated != repeated.shift()).cumsum()[repeated]  # a number for each stretch of rows in such an hour
+    back = ((step > NOTHING) if newest_first else (step < NOTHING))[repeated] & (hour == hour.shift())
+    once = back.groupby(hour).transform("sum") == 1
+    passed = back.groupby(hour).cumsum()
+    first[present[repeated]] = np.where(once, passed == int(newest_first), True)
+    return first
