@@ -72,7 +72,7 @@ def _read(file: IO[bytes], kind: Format, options: dict[str, Any]) -> pd.DataFram
         return pd.DataFrame(pq.read_table(file, partitioning=None).to_pandas(self_destruct=True))
     table: pd.DataFrame
     if kind == "excel":
-        table = pd.read_excel(file, engine="openpyxl", **options)
+        table = pd.read_excel(file, engine="openpyxl", **options).dropna(how="all", ignore_index=True)
     elif kind == "json":
         table = from_records(json.load(file))
     elif kind == "jsonl":

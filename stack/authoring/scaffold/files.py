@@ -12,13 +12,13 @@ from typing import Any, Self
 import pandas as pd
 import pyarrow.parquet as pq
 
+from stack.authoring.scaffold import headers
 from stack.core.errors import StackError
 from stack.sources import tables
 from stack.specification import frames
 
-SEPARATORS = ",;\t|"
 SNIFFED = 200
-"""Lines by which a separator is detected."""
+"""Lines by which separator and names are detected."""
 CHUNK = 2**20
 """Characters of a file that are read at a time."""
 SAMPLE = 20_000
@@ -63,18 +63,19 @@ class Source:
         if not {".csv", ".tsv", ".txt"} & {*file.suffixes}:
             raise StackError(f"FROM={file}", found=f"a file {file.suffix}", expected=".csv, .csv.gz, .tsv or .parquet")
         encoding, lines = _decoded(file)
-        separator = _separator(lines)
-        names = next(csv.reader(lines, delimiter=separator), [])
+        separator, above = headers.written(lines)
+        names = next(csv.reader(lines[above:], delimiter=separator), [])
         _require_few(file, names)
         if 2 * sum(bool(NUMBER.fullmatch(name.strip())) for name in names) >= len(names) > 0:  # a row, no names
             raise StackError(
-                f"FROM={file}, line 1",
+                f"FROM={file}, line {above + 1}",
                 found=", ".join(names[:6]),
                 expected="the names of the columns",
                 todo="put a line of names on top",
             )
         options: dict[str, Any] = {"encoding": encoding} if encoding != "utf-8" else {}
         options |= {"sep": separator} if separator != "," else {}
+        options |= {"skiprows": above} if above else {}
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}
         options |= _number_options(_read_csv(file, options | {"dtype": str, "nrows": SAMPLE}), separator)
         return cls(file.name, "read_csv", options)
@@ -142,17 +143,6 @@ def _decoded(file: Path) -> tuple[str, list[str]]:
         with opened(file, "rt", encoding=encoding, errors="replace", newline="") as text:
             lines = list(islice(text, SNIFFED))
     return encoding, [lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else []
-
-
-def _separator(lines: list[str]) -> str:
-    """Return the separator that splits the lines into as many parts as the first, and that into the most."""
-
-    def fit(separator: str) -> tuple[float, int]:
-        counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row] or [0]
-        equal = sum(count == counts[0] for count in counts) / len(counts)
-        return round(equal, 1) if counts[0] > 1 else 0.0, counts[0]
-
-    return max(SEPARATORS, key=fit)
 
 
 def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:

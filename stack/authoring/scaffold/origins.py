@@ -15,20 +15,21 @@ from pandas import DataFrame
 from pydantic import TypeAdapter, ValidationError
 
 from stack import sources
-from stack.authoring.scaffold import files
+from stack.authoring.scaffold import files, headers
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core import secrets
 from stack.core.database import engine
 from stack.core.errors import StackError
 from stack.core.settings import settings
-from stack.sources import AVAILABLE_AT, Query, inbox, mqtt
+from stack.sources import AVAILABLE_AT, Query, inbox, mqtt, tables
 from stack.sources.home_assistant import END
 from stack.specification.addresses import require_no_password
 from stack.specification.sources import Source
 
 DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite", "mssql", "oracle")
 FILES = re.compile(r"\.(csv|tsv|parquet|xlsx|xlsm|json|jsonl|ndjson)(\.gz)?$")
-READ = (".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson")
+WORKBOOKS = (".xlsx", ".xlsm")
+READ = (*WORKBOOKS, ".json", ".jsonl", ".ndjson")
 """Endings of files that are read without looking how they are written."""
 NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 YEAR, DAY = timedelta(days=365), timedelta(days=1)
@@ -88,13 +89,17 @@ def of(place: str, folder: Path, wishes: Wishes, now: datetime) -> Origin:
 
 def _on_this_machine(path: Path, folder: Path, now: datetime) -> Origin:
     if path.is_dir():
-        section = {"kind": "folder", "path": str(path.absolute())}
-        return Origin(str(path), *_read(section, folder, now))
+        return Origin(str(path), *_read({"kind": "folder", "path": str(path.absolute())}, folder, now))
     if not {*READ} & {*path.suffixes[-2:]}:
         source = files.Source.of(path)
         options = {"options": source.options} if source.options else {}
         return Origin(path.name, {"path": f"data/{path.name}"} | options, source.read(path), path)
-    section, table = _read({"path": str(path.absolute())}, folder, now)
+    section: dict[str, Any] = {"path": str(path.absolute())}
+    if path.suffix in WORKBOOKS and path.is_file():
+        with tables.explained("excel", str(path)):
+            layout = headers.of_workbook(path)
+        section |= {"options": layout} if layout else {}
+    section, table = _read(section, folder, now)
     return Origin(path.name, section | {"path": f"data/{path.name}"}, table, path)
 
 

@@ -1,0 +1,65 @@
+"""Find the line of column names: spreadsheets and meters write titles, dates and serial numbers above it."""
+
+import csv
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+SEPARATORS = ",;\t|"
+MOST = 20
+"""Lines that there may be above the names."""
+SUMS = 5
+"""Rows that there may be at the end, from the empty one on."""
+ALIKE = 0.8
+"""Share of the lines that a separator splits into as many parts as the names, where it is the right one."""
+
+
+def written(lines: Sequence[str]) -> tuple[str, int]:
+    """Return how the first lines of a file separate their columns, and how many lines are above the names.
+
+    The separator is the one that splits the lines into as many parts as the names, and those into the most.
+    """
+    for above in range(min(MOST, len(lines) - 1)):
+        separator = _best(lines[above:])
+        if _fit(lines[above:], separator)[0] >= ALIKE and not _others(lines[above:], separator):
+            return separator, above + titles([*csv.reader(lines[above:], delimiter=separator)])
+    return _best(lines), 0
+
+
+def titles(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many rows are above the names: those that fill half of the columns at most, and not the last one."""
+    width = max(map(len, rows), default=0)
+    for number, row in enumerate(rows[: MOST + 1]):
+        filled = [cell for cell in row if cell.strip()]
+        if 2 * len(filled) > width or (len(row) == width and row[-1].strip()):
+            return number if 2 * sum(any(map(str.isalpha, cell)) for cell in filled) >= len(filled) else 0
+    return 0
+
+
+def of_workbook(file: Path) -> dict[str, int]:
+    """Return the arguments of ``pandas.read_excel`` that leave out titles, and sums below an empty row at the end."""
+    cells = pd.read_excel(file, engine="openpyxl", header=None, dtype=object)
+    above = titles(cells.head(MOST + 1).map(lambda cell: "" if pd.isna(cell) else str(cell)).to_numpy().tolist())
+    filled = cells.notna().sum(axis=1).to_numpy()
+    ends = [row for row in range(max(above + 2, len(cells) - SUMS), len(cells)) if not filled[row]]
+    below = len(cells) - ends[0] if ends and 2 * filled[ends[0] :].max() <= cells.shape[1] else 0
+    return ({"skiprows": above} if above else {}) | ({"skipfooter": below} if below else {})
+
+
+def _best(lines: Sequence[str]) -> str:
+    return max(SEPARATORS, key=lambda separator: _fit(lines, separator))
+
+
+def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
+    """Return which share of lines has as many parts as the first, and how many those are."""
+    counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row] or [0]
+    equal = sum(count == counts[0] for count in counts) / len(counts)
+    return round(equal, 1) if counts[0] > 1 else 0.0, counts[0]
+
+
+def _others(lines: Sequence[str], separator: str) -> bool:
+    """Return whether another separator splits one of the first lines, which is a single cell: names below a title."""
+    cells = [row[0] for row in islice(csv.reader(lines, delimiter=separator), MOST) if len(row) == 1]
+    return any(other in cell for cell in cells for other in SEPARATORS)
