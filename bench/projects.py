@@ -115,11 +115,10 @@ class Checkout:
     def copy_project(self, name: str) -> None:
         """Write a project like the first one, whose champion is a version of its own of the same run."""
         shutil.copytree(self.folder / "projects" / FIRST, self.folder / "projects" / name)
-        shutil.copy(self.folder / "feature_repo" / f"{FIRST}.py", self.folder / "feature_repo" / f"{name}.py")
-        for path in [*(self.folder / "projects" / name).glob("*.*"), self.folder / "feature_repo" / f"{name}.py"]:
-            path.write_text(path.read_text().replace(FIRST, name))
-        for path in (self.folder / "projects" / name / "data").glob(f"{FIRST}.*"):
-            path.rename(path.with_stem(name))
+        copied = self.folder / "projects" / name
+        written = copied / "project.yaml"
+        written.write_text(written.read_text().replace(FIRST, name))
+        (copied / "data" / f"{FIRST}.csv").rename(copied / "data" / f"{name}.csv")
         self._mlflow("POST", "registered-models/create", json={"name": name})
         self.point(name, "champion", self.register(FIRST, name))
 

@@ -1,1 +1,1 @@
-"""Create a project from a table: write ``projects/<name>/`` and ``feature_repo/<name>.py``."""
+"""Create a project from a table: write ``projects/<name>/``, `project.yaml` and the data."""
