@@ -172,7 +172,7 @@ def _run(command: list[Any], folder: Path, where: str) -> None:
             where,
             found=" ".join(lines[-6:]) or f"exit code {process.returncode}",
             expected="packages that can be downloaded, and that go with those of the stack",
-            todo="connect this machine, or name an index in UV_INDEX_URL (PIP_INDEX_URL in containers)"
+            todo="connect this machine, or name an index in UV_INDEX_URL (PIP_INDEX_URL in .env for containers)"
             if unreachable
             else f"change the versions in {REQUIREMENTS}; those in the stack's {LOCK} are fixed",
         )

@@ -1,6 +1,7 @@
-"""A table becomes a live model through the portal of the containers, and its settings are changed there."""
+"""A table becomes a live model through the portal of the containers; its settings and packages are changed there."""
 
 import html
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ import pytest
 
 from stack.core.settings import ROOT
 from stack.ops import versions
+from stack.project import Project
+from stack.registry import artifacts
+from stack.specification import specs
+from tests import own_packages
 from tests.compose.conftest import Containers
 from tests.polling import PATIENCE_SECONDS, eventually
 
@@ -45,7 +50,19 @@ def ended(portal: httpx.Client, answer: httpx.Response) -> str:
     return html.unescape(str(text))
 
 
-def test_a_dropped_table_is_answered_for_its_settings_change_and_it_is_removed(
+def trained_with_own_packages(containers: Containers) -> str:
+    """Train a candidate of a package of the project's own; return what reproducing the training says."""
+    containers.stack("packages", NAME)
+    containers.stack("train", NAME)
+    spec = specs.load(NAME)
+    version = max(Project(containers.settings, spec).registry.versions(), key=lambda each: int(each.version))
+    with artifacts.folder(containers.settings, version, "recipe") as recipe:
+        made = json.loads((recipe / "recipe.json").read_text())
+    assert made["own_packages"] == {"tiny-trees": "1.0"} and made["candidate"] == "tiny", made
+    return containers.stack("reproduce", version.run_id)
+
+
+def test_a_dropped_table_is_answered_for_trained_with_packages_of_its_own_and_removed(
     containers: Containers, portal: httpx.Client
 ) -> None:
     looked = portal.post("/new/look", files={"file": ("dropped.csv", TABLE)}, data={"target": "churned"})
@@ -63,9 +80,14 @@ def test_a_dropped_table_is_answered_for_its_settings_change_and_it_is_removed(
     text = re.search(r"<textarea.*?>\n(.*?)</textarea>", page, re.DOTALL)
     digest = re.search(r'name="digest" value="(.*?)"', page)
     assert text and digest, page
-    changed = text[1] + "\ntraining: {trials: 3}\n" if "\ntraining:" not in text[1] else text[1] + "\n# seen\n"
+    kept, *_ = text[1].partition("\ntraining:")
+    changed = f"{kept}\ntraining: {{candidates: [dummy, tiny], trials: 1}}\n"
+    own_packages.bring(ROOT / "projects" / NAME)
     said = ended(portal, portal.post(f"/projects/{NAME}/settings/save", data={"text": changed, "digest": digest[1]}))
     assert "saved" in said, said
+
+    reproduced = trained_with_own_packages(containers)
+    assert "metrics" in reproduced, reproduced
 
     said = ended(portal, portal.post(f"/projects/{NAME}/remove", data={"typed": NAME}))
     assert f"{NAME} is removed" in said and not (ROOT / "projects" / NAME).exists(), said

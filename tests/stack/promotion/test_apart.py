@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import zipfile
 from datetime import timedelta
 from importlib.util import find_spec
 
@@ -19,50 +18,10 @@ from stack.serving.served import ServedModel
 from stack.specification import specs
 from stack.training import packages
 from stack.training.training import TrainingSet
+from tests import own_packages
 from tests.stack.conftest import DAYS, START
 
 CUTOFF = (START + timedelta(days=DAYS, hours=6)).to_pydatetime()
-LIBRARY = """
-from skl2onnx import update_registered_converter
-from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes as shapes
-from skl2onnx.operator_converters.linear_classifier import convert_sklearn_linear_classifier as convert
-from sklearn.linear_model import LogisticRegression
-
-class Tiny(LogisticRegression):
-    pass
-
-class Unknown(LogisticRegression):
-    pass
-
-options = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True],
-           "raw_scores": [True, False]}
-update_registered_converter(Tiny, "TinyClassifier", shapes, convert, options=options)
-"""
-MODEL = """
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
-from stack.kit.models import Candidate
-
-def tiny(columns, seed):
-    from {package} import {estimator}
-    return make_pipeline(columns.through(SimpleImputer(), OneHotEncoder(handle_unknown="ignore")), {estimator}())
-
-CANDIDATES = {{"tiny": Candidate(tiny)}}
-"""
-
-
-def wheel(folder, name, source):
-    """Write a wheel of one module."""
-    info, path = f"{name}-1.0.dist-info", folder / f"{name}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}.py", source)
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +33,7 @@ def offline(monkeypatch):
 def project(tracked, toy, tmp_path, monkeypatch, request):
     """Make a project of a workspace of its own, whose model.py needs a package."""
 
-    def make(estimator="Tiny", requirement="--find-links .\ntiny-trees==1.0"):
+    def make(estimator="Tiny", requirement=own_packages.REQUIREMENT):
         own, name = tracked.model_copy(update={"workspace": tmp_path}), f"tiny_{estimator.lower()}"
         monkeypatch.setattr(type(own), "projects", tmp_path / "projects")
         raw = toy.model_dump(mode="json", exclude_defaults=True) | {"name": name}
@@ -82,9 +41,7 @@ def project(tracked, toy, tmp_path, monkeypatch, request):
         folder = tmp_path / "projects" / name
         folder.mkdir(parents=True)
         (folder / "project.yaml").write_text(yaml.safe_dump(raw))
-        (folder / "model.py").write_text(MODEL.format(package="tiny_trees", estimator=estimator))
-        wheel(folder, "tiny_trees", LIBRARY)
-        (folder / packages.REQUIREMENTS).write_text(f"{requirement}\n")
+        own_packages.bring(folder, estimator, requirement)
         return Project(own, specs.read(folder / "project.yaml")), folder
 
     return make
@@ -154,7 +111,7 @@ def test_a_lock_is_made_anew_when_the_requirements_change(project):
 def test_an_altered_package_is_refused(project, tmp_path, monkeypatch):
     opened, folder = project("Altered")
     packages.lock(folder)
-    wheel(folder, "tiny_trees", "other = 1")
+    own_packages.wheel(folder, "tiny_trees", "other = 1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))  # uv's own has the one that was locked
     with pytest.raises(StackError, match=r"[Hh]ash"):
         packages.installed(opened.settings, folder, lambda _: None)
@@ -185,7 +142,7 @@ def test_where_uv_is_absent_pip_installs_them(project, monkeypatch):
     packages.lock(folder)
     monkeypatch.setattr(packages.shutil, "which", lambda *_, **__: None)
     installed = packages.installed(opened.settings, folder, lambda _: None)
-    assert (installed / "tiny_trees.py").read_text() == LIBRARY
+    assert (installed / "tiny_trees.py").read_text() == own_packages.LIBRARY
 
 
 def test_a_sweep_is_done_there_too(tracked, town, toy_rows, tmp_path, monkeypatch):
