@@ -21,8 +21,12 @@ class Vector(NamedTuple):
 
     values: Sequence[Any]
     """None where one is null."""
-    times: list[int]
-    """Event times in microseconds since the epoch; 0 where nothing is known of the entity."""
+    stamps: Sequence[Any]
+    """Messages of the event times; none of a derived feature."""
+
+    def times(self) -> list[int]:
+        """Return the event times in microseconds since the epoch; 0 where nothing is known of the entity."""
+        return [at.seconds * SECOND + at.nanos // 1000 for at in self.stamps]
 
 
 def silence_registry_warnings() -> None:
@@ -62,9 +66,7 @@ def vectors(response: OnlineResponse) -> Mapping[str, Vector]:
     """
     proto = response.proto
     return {
-        name: Vector(
-            [*map(value_of, result.values)], [at.seconds * SECOND + at.nanos // 1000 for at in result.event_timestamps]
-        )
+        name: Vector([*map(value_of, result.values)], result.event_timestamps)
         for name, result in zip(proto.metadata.feature_names.val, proto.results, strict=True)
     }
 

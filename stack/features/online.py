@@ -98,7 +98,7 @@ class OnlineFeatures:
         # Features that follow from the request alone belong to no view, and are always usable.
         usable = dict.fromkeys(self.missing, [True] * len(requests))
         for view in self.views:
-            times = vectors[view.columns[0]].times
+            times = vectors[view.columns[0]].times()
             usable_rows = [view.is_usable(time, instant) for time, instant in zip(times, instants, strict=True)]
             for row, time in enumerate(times):
                 if usable_rows[row] and not view.recurs:

@@ -72,7 +72,7 @@ def test_an_online_response_gives_values_and_event_times() -> None:
         event_timestamps=[Timestamp(seconds=7, nanos=2000), Timestamp(seconds=8), Timestamp()],
     )
     vector = _compat.vectors(OnlineResponse(proto))["delay"]
-    assert vector.times == [7_000_002, 8_000_000, 0], f"{CHANGED}event times of GetOnlineFeaturesResponse"
+    assert vector.times() == [7_000_002, 8_000_000, 0], f"{CHANGED}event times of GetOnlineFeaturesResponse"
     assert vector.values == [1.5, "a", None], f"{CHANGED}the oneof val of Value"
 
 
