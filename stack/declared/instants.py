@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pandas import DataFrame, Series
@@ -14,6 +14,8 @@ from stack.specification.table import Column
 
 ZONED = r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 """How an instant in text ends that names its zone."""
+UNIX: dict[str, Literal["s", "ms", "us", "ns"]] = {"unix": "s", "unix_ms": "ms", "unix_us": "us", "unix_ns": "ns"}
+"""Format of an instant that is a number since 1970 -> its unit."""
 UNITS = {"hour": pd.Timedelta("1h"), "minute": pd.Timedelta("1min")}
 DATE = ("year", "month", "day")
 
@@ -45,9 +47,11 @@ def read(raw: DataFrame, name: str, column: Column, zone: str) -> Series[Any]:
 
 
 def parse(values: Series[Any], written: str | None) -> Series[Any]:
-    """Return texts as instants, with a zone where they name one; instants stay as they are."""
+    """Return texts or numbers as instants, with a zone where they name one; instants stay as they are."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values
+    if written in UNIX:
+        return pd.to_datetime(pd.to_numeric(values), unit=UNIX[written], utc=True)
     form = written or "ISO8601"
     texts = values if pd.api.types.infer_dtype(values) == "string" else values.astype("string").astype(object)
     zoned = names_zones(texts.dropna())

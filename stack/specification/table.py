@@ -41,7 +41,8 @@ class Column(Spec):
     """Of an instant that is spread over columns of the source: part -> column; or `text`, columns in braces, like
     `2011 {day} {hour}`, which `format` reads."""
     format: str = ""
-    """How the source writes an instant, like `%d.%m.%Y %H:%M`; ISO 8601 when left out."""
+    """How the source writes an instant, like `%d.%m.%Y %H:%M`; ISO 8601 when left out; `unix`, `unix_ms`, `unix_us` or
+    `unix_ns` where it is the number of seconds, or of such parts of one, since 1970."""
     description: str = ""
     """Said in the API, and in errors; the name in the source when left out."""
     unit: str = ""

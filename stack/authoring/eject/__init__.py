@@ -1,6 +1,6 @@
 """Write the Python files of a project whose project.yaml declares them, so that they can be changed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS
 
 TEMPLATES = Path(__file__).parent / "templates"
+FILTERS: dict[str, Callable[..., str]] = {"py": literals.python, "joined": literals.joined, "written": literals.written}
 PARTS = ("source", "features", "checks", "definitions")
 """What can be written; ``definitions`` is ``feature_repo/<name>.py``."""
 
@@ -44,10 +45,7 @@ def write(project: Project, parts: list[str]) -> list[Path]:
         todo = "write features.py too: PARTS=features,definitions"
         raise StackError(str(files["definitions"]), found="formulas", expected="features.py beside it", todo=todo)
     values = _values(spec)
-    texts = {
-        file: templates.filled(TEMPLATES / f"{part}.py.jinja", values, py=literals.python, joined=literals.joined)
-        for part, file in files.items()
-    }
+    texts = {file: templates.filled(TEMPLATES / f"{part}.py.jinja", values, **FILTERS) for part, file in files.items()}
     texts[path] = _without(path.read_text(), spec, parts)
     for file, text in texts.items():
         file.parent.mkdir(exist_ok=True)  # a workspace may have no feature_repo yet

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from stack.declared.instants import UNIX
 from stack.specification.formulas import CALENDAR, Formula, OnRequest
 from stack.specification.table import Column
 
@@ -40,6 +41,13 @@ def python(value: Any, before: str = "") -> str:
 def flow(value: Any) -> str:
     """Return a value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+
+
+def written(form: str) -> str:
+    """Return the arguments of ``pandas.to_datetime`` for a format of project.yaml."""
+    if form in UNIX:
+        return f', unit="{UNIX[form]}", utc=True'
+    return f", format={python(form)}" if form else ""
 
 
 def joined(column: Column) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
-from stack.declared.instants import names_zones
+from stack.declared.instants import UNIX, names_zones, parse
 from stack.kit.instants import in_utc
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
@@ -45,6 +45,9 @@ FORMATS = [
     for clock in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 ]
 """What people write besides ISO 8601; the first that fits is taken."""
+INSTANT = re.compile(r"(^|_)(ts|time|timestamp|epoch|unix|date|datetime|instant|when|at)($|_)")
+SINCE, UNTIL = pd.Timestamp("2000-01-01").timestamp(), pd.Timestamp("2100-01-01").timestamp()
+"""What columns are called whose numbers are instants, and between which seconds since 1970 those are."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,11 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
     if present.empty:
         return Column(source, name, "empty", **facts)
     facts["example"] = _plain(present.iloc[len(present) // 2])
-    kind = _kind(present, facts["distinct"])
-    if kind == "datetime":
+    unix = _unix(present, name)
+    kind: Kind = "datetime" if unix and facts["distinct"] > 1 else _kind(present, facts["distinct"])
+    if kind == "datetime" and unix:
+        facts |= {"zoned": True, "format": unix}
+    elif kind == "datetime":
         facts |= {"zoned": _zoned(present), "format": _format(present)}
     elif kind in ("number", "integer", "constant", "id") and pd.api.types.is_numeric_dtype(present):
         facts |= {"least": float(present.min()), "most": float(present.max())}
@@ -178,10 +184,21 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
 
 def _instants(values: pd.Series, form: str | None, zone: str = "UTC", *, zoned: bool = False) -> pd.Series:
     """Parse values as instants in UTC; those without a zone are of `zone`; null where they are none."""
+    if form in UNIX:
+        return parse(values, form)
     parsed = pd.to_datetime(values, utc=True, errors="coerce", format=form)
     if zone == "UTC" or zoned:
         return parsed
     return in_utc(parsed.dt.tz_localize(None), zone)
+
+
+def _unix(present: pd.Series, name: str) -> str | None:
+    """Return the format of numbers that are seconds since 1970, or parts of one; None for others."""
+    if not INSTANT.search(name) or not pd.api.types.is_numeric_dtype(present) or pd.api.types.is_bool_dtype(present):
+        return None
+    seconds = {form: pd.Timedelta(1, unit) / pd.Timedelta("1s") for form, unit in UNIX.items()}
+    bounds = ((form, SINCE / second, UNTIL / second) for form, second in seconds.items())
+    return next((form for form, since, until in bounds if present.between(since, until).all()), None)
 
 
 def _format(values: pd.Series) -> str | None:

@@ -94,6 +94,22 @@ def test_a_part_is_written_once_and_alone(folder):
         eject.write(project, ["checks"])
 
 
+@pytest.mark.parametrize(("form", "parts"), [("unix", 1), ("unix_ms", 1000)])
+def test_a_source_reads_numbers_since_1970_as_instants(folder, form, parts):
+    name = f"ejected_{form}"
+    table = sales()
+    table["Sold At"] = (pd.to_datetime(table["Sold At"]) - pd.Timestamp(0)) // pd.Timedelta("1s") * parts
+    folder.write(name, table, target="units")
+    project = Project(Settings(home=folder.root), specs.load(name))
+    assert project.spec.columns["sold_at"].format == form and project.spec.columns["sold_at"].role == "time"
+    declared = project.source.fetch(project.spec.clock.start, NOW)["rows"]
+    assert declared["sold_at"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist() == sales()["Sold At"].tolist()
+    eject.write(project, ["source"])
+    importlib.invalidate_caches()
+    read = Project(project.settings, specs.load(name)).source.fetch(project.spec.clock.start, NOW)["rows"]
+    pd.testing.assert_frame_equal(read[list(declared)], declared)
+
+
 def test_the_features_of_a_forecast_stay_in_project_yaml(folder):
     at = pd.date_range("2025-03-01", periods=24 * 60, freq="h")
     table = pd.DataFrame({"time": at, "power": np.random.default_rng(0).normal(5, 1, len(at))})
