@@ -17,6 +17,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from stack.core import files
+from stack.core.notices import Reporter
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import candidates
@@ -32,7 +33,7 @@ def answers(
     events: DataFrame,
     weeks: Sequence[Week],
     recipe: Callable[[datetime], Recipe],
-    report: Callable[[str], object],
+    report: Reporter,
 ) -> DataFrame:
     """Fit at the beginning of each week, and predict the events of that week.
 

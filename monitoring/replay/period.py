@@ -14,6 +14,7 @@ from monitoring import pages
 from monitoring.replay import oracle
 from stack.core.clock import spans
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.features import datasets
 from stack.project import Project, contract
 from stack.promotion import decisions
@@ -29,7 +30,6 @@ WEEK = timedelta(days=7)
 INSTANT = timedelta(microseconds=1)
 CHUNK = timedelta(days=14)
 KINDS = ("live", "frozen", "oracle")
-Report = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Period:
         return len({entry.version for entry in self.decisions if entry.kind != "rollback" and entry.at > self.since})
 
 
-def collect(project: Project, report: Report) -> Period:
+def collect(project: Project, report: Reporter) -> Period:
     """Collect a replay from its beginning to the project's "now".
 
     Raises:
@@ -109,7 +109,7 @@ def collect(project: Project, report: Report) -> Period:
     )
 
 
-def _logged(project: Project, first: str, since: datetime, until: datetime, report: Report) -> DataFrame:
+def _logged(project: Project, first: str, since: datetime, until: datetime, report: Reporter) -> DataFrame:
     """Read the log of [since, until), and add the answers of the first champion on the same features."""
     frozen, outputs, parts = project.registry.numbered(first), list(project.task.outputs), []
     for start, end in spans(since - INSTANT, until - INSTANT, CHUNK):

@@ -6,7 +6,6 @@ All of it runs in a temporary home, on a few thousand rows and without MLflow an
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ import pandas as pd
 
 from stack.authoring import check
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings, settings
 from stack.project import Project
 from stack.specification import specs, tasks
@@ -64,7 +64,7 @@ class Outcome:
         )
 
 
-def run(name: str, now: datetime, report: Callable[[str], None], *, every_row: bool = True) -> Outcome:
+def run(name: str, now: datetime, report: Reporter, *, every_row: bool = True) -> Outcome:
     """Try out a project; its first error is a `StackError` that names the place.
 
     Args:
@@ -100,7 +100,7 @@ def run(name: str, now: datetime, report: Callable[[str], None], *, every_row: b
 def _run(
     project: Project,
     now: datetime,
-    report: Callable[[str], None],
+    report: Reporter,
     every_row: bool,
     read: dict[str, pd.DataFrame],
 ) -> Outcome:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import click
 
 from stack.cli.common import current_runtime, main, runtime_option, settings_with
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 
 if TYPE_CHECKING:
     from stack.ops.status import Row
@@ -130,7 +130,7 @@ def verify() -> None:
     _verify(click.echo)
 
 
-def _verify(report: Callable[[str], None]) -> None:
+def _verify(report: Reporter) -> None:
     from stack.ops import integrity
 
     damaged = integrity.check(settings_with(), report)

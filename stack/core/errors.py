@@ -16,7 +16,8 @@ class StackError(Exception):
 
     def __init__(self, where: str, *, found: str, expected: str, todo: str = "") -> None:
         self.where, self.found, self.expected, self.todo = where, found, expected, todo
-        lines = [f"{where}:", f"  found     {found}", f"  expected  {expected}"]
+        indented = found.replace("\n", "\n" + " " * 12)
+        lines = [f"{where}:", f"  found     {indented}", f"  expected  {expected}"]
         super().__init__("\n".join([*lines, f"  to do     {todo}"] if todo else lines))
 
     def __reduce__(self) -> tuple[Any, ...]:

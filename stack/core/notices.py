@@ -2,9 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
+Reporter = Callable[[str], None]
+"""Receives the lines that the user reads meanwhile."""
 KEY = "notice"
 
 

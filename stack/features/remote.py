@@ -4,7 +4,7 @@ A part comes and goes as a file; a worker is sent no address and no password.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +17,7 @@ from feast import FeatureStore
 from pandas import DataFrame
 
 from stack.core import shared
+from stack.core.notices import Reporter
 from stack.core.workers import Workers
 from stack.features import feature_tables, features
 from stack.lake.files import Files
@@ -24,7 +25,6 @@ from stack.project import Project, contract
 from stack.specification.specs import ProjectSpec
 
 DEFINITIONS = "registry.db"
-Report = Callable[[str], object]
 
 
 def write(table: pa.Table, folder: Path) -> Path:
@@ -67,7 +67,7 @@ def store(folder: Path) -> FeatureStore:
     return features.recorded(folder / DEFINITIONS)
 
 
-def training_set(project: Project, events: DataFrame, workers: Workers, report: Report) -> DataFrame:
+def training_set(project: Project, events: DataFrame, workers: Workers, report: Reporter) -> DataFrame:
     """Return :func:`.features.training_set`: of many events joined by workers, where they see the feature tables."""
     if len(events) <= features.SHARED_BLOCK:
         return features.training_set(project, events)
@@ -108,7 +108,7 @@ class Build:
         return {view: write(table, self.folder) for view, table in tables.items()}
 
 
-def update(project: Project, since: datetime, until: datetime, workers: Workers, report: Report) -> dict[str, int]:
+def update(project: Project, since: datetime, until: datetime, workers: Workers, report: Reporter) -> dict[str, int]:
     """Do what :func:`.features.update` does, by workers where they see the lake."""
     lookback = project.features.LOOKBACK
     spans = [

@@ -20,6 +20,7 @@ from packaging.version import Version
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, field_validator
 from typing_extensions import override
 
+from stack.core.disk import MIB
 from stack.core.errors import StackError
 
 FORMAT: Literal["homelab-mlops-backup"] = "homelab-mlops-backup"
@@ -27,7 +28,7 @@ VERSION = 1
 HEADER, MANIFEST = "backup.json", "manifest.json"
 LEVEL = 1
 """Most of what is archived is compressed already: higher levels take three times as long for 3 %."""
-CHUNK = MIB = 2**20
+CHUNK = MIB
 MIGRATED = ("mlflow", "prefect")
 """Tools whose databases go forward with their versions, and never back."""
 MAX_FILES, MAX_NAME, MAX_PART = 1_000_000, 1000, 255

@@ -1,6 +1,5 @@
 """A backup that a container asks for: it is made by the service that sees all databases and the folder of backups."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -9,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 
 from stack.core import files
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.core.wait import wait_until
 
-Report = Callable[[str], None]
 PATIENCE_SECONDS = 3600.0
 
 
@@ -37,7 +36,7 @@ def read(stack: Settings) -> Request | None:
         return None
 
 
-def ask(stack: Settings, report: Report) -> Path:
+def ask(stack: Settings, report: Reporter) -> Path:
     """Ask for a backup, report what is said until it has ended, and return the folder that it is in.
 
     Raises:
@@ -62,7 +61,7 @@ def ask(stack: Settings, report: Report) -> Path:
     return stack.backup_folder
 
 
-def serve(stack: Settings, now: datetime, report: Report) -> None:
+def serve(stack: Settings, now: datetime, report: Reporter) -> None:
     """Make the backup that is asked for, if any; that of a process which was killed is made anew."""
     if (request := read(stack)) is None or request.state != "asked":
         return

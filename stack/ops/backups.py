@@ -16,14 +16,15 @@ from types import ModuleType
 from packaging.version import Version
 
 from stack.core import disk, saved
+from stack.core.disk import MIB
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.core.version import version
 from stack.lake import foreign, repository
 from stack.ops import archive, contents, databases, integrity, servers, versions
-from stack.ops.archive import MIB, Manifest, Writer
+from stack.ops.archive import Manifest, Writer
 from stack.ops.databases import Dumps
-from stack.ops.runtimes import Report
 
 PREFIX = ".stack-backup-"
 """Of the folder beside the archive in which it is written."""
@@ -50,7 +51,7 @@ def newest(folder: Path) -> Path:
     return archives[-1]
 
 
-def create(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Manifest:
+def create(settings: Settings, out: Path, at: datetime, report: Reporter, *, secrets: Path | None = None) -> Manifest:
     """Write an archive of this home and the databases that the settings name; return what it holds."""
     file = target(out, at)
     with exclusive(settings), new_archive(settings, file, report) as path:
@@ -72,7 +73,7 @@ def exclusive(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def new_archive(settings: Settings, file: Path, report: Report) -> Iterator[Path]:
+def new_archive(settings: Settings, file: Path, report: Reporter) -> Iterator[Path]:
     """Give a path to write an archive to, in a work folder; it gets its name when it has been read back.
 
     The folder is beside the archive; what a killed backup of this stack has left there is deleted.
@@ -106,7 +107,7 @@ def write(
     settings: Settings,
     file: Path,
     at: datetime,
-    report: Report,
+    report: Reporter,
     *,
     secrets: Path | None = None,
     dump: Callable[[Path], Dumps] | None = None,
@@ -170,7 +171,7 @@ def _manifest(settings: Settings, at: datetime, dumps: Dumps, damaged: list[str]
 
 
 def _add(
-    writer: Writer, part: str, files: Iterable[tuple[str, Path]], report: Report, *, required: bool = False
+    writer: Writer, part: str, files: Iterable[tuple[str, Path]], report: Reporter, *, required: bool = False
 ) -> None:
     """Add files; a file that has been pruned since it was listed is left out, unless it is required."""
     count = size = 0
@@ -205,7 +206,7 @@ def require_room(folder: Path, needed: int, purpose: str, alternative: str) -> N
         )
 
 
-def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets: bool) -> Manifest:
+def read_manifest(file: Path, kinds: dict[str, str], report: Reporter, *, secrets: bool) -> Manifest:
     """Verify an archive and return what it holds, if it can be restored here, with its secrets where they are wanted.
 
     Refused are a newer layout, and databases of newer tools or of other kinds than those here, `kinds` by name.
@@ -247,7 +248,7 @@ def read_manifest(file: Path, kinds: dict[str, str], report: Report, *, secrets:
     return manifest
 
 
-def say_absent_projects(settings: Settings, file: Path, manifest: Manifest, report: Report) -> None:
+def say_absent_projects(settings: Settings, file: Path, manifest: Manifest, report: Reporter) -> None:
     """Say how projects that only the archive has are taken from it: they are code, which a restore does not write."""
     if absent := contents.absent_projects(settings, manifest.members):
         words = ["tar", "-xzf", str(file), "-C", str(settings.workspace), "--strip-components=1", *absent]

@@ -30,8 +30,16 @@ LEFT_OUT = (".dvc/tmp/", ".dvc/cache/", ".dvc/config.local")
 
 WORKSPACE = "workspace"
 """Folder of the archive with the projects; as they are code, a restore does not write them."""
-FOLDERS = ("features", "older_predictions", "reports", "pages", "docs", "quarantine", "artifacts")
-PARTS = ("databases", "secrets", saved.NAME, *FOLDERS, WORKSPACE)
+FOLDERS = {
+    "features": "feature_tables",
+    "older_predictions": "older_predictions",
+    "reports": "reports",
+    "pages": "pages",
+    "docs": "data_docs",
+    "quarantine": "quarantine",
+}
+"""Folder of the archive -> name of the setting with its path here."""
+PARTS = ("databases", "secrets", saved.NAME, *FOLDERS, "artifacts", WORKSPACE)
 LAKE = re.compile(
     r"lake/(\.dvcignore|\.gitignore|\.dvc/(config|\.gitignore|cache/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?)"
     r"|\.git/(HEAD|config|index|packed-refs|(logs/)?(HEAD|refs/(heads|tags)/[\w./-]+)"
@@ -69,14 +77,7 @@ class Folder:
 
 def folders(settings: Settings) -> list[Folder]:
     """Return the parts that are plain files and not the lake."""
-    parts = [
-        Folder("features", settings.feature_tables),
-        Folder("older_predictions", settings.older_predictions),
-        Folder("reports", settings.reports),
-        Folder("pages", settings.pages),
-        Folder("docs", settings.data_docs),
-        Folder("quarantine", settings.quarantine),
-    ]
+    parts = [Folder(name, getattr(settings, setting)) for name, setting in FOLDERS.items()]
     artifacts = urlsplit(settings.artifacts)
     if artifacts.scheme in ("", "file"):  # an object store has its own copies
         parts.append(Folder("artifacts", Path(artifacts.path), verbatim=True))

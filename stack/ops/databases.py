@@ -100,17 +100,22 @@ def require_counts(stack: str, manifest: Manifest, counts: Counts) -> None:
         raise StackError(stack, found=str(counts), expected=f"what the archive says: {manifest.counts}")
 
 
+def damage(file: Path) -> str:
+    """Return what SQLite's quick_check finds in a database; empty where it is whole."""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as database:
+            verdict = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if verdict == "ok" else verdict
+
+
 def check(file: Path, name: str) -> None:
     """Refuse a damaged database, `name` in the StackError."""
-    try:
-        with closing(sqlite3.connect(file)) as database:
-            verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.Error as error:
-        verdict = str(error)
-    if verdict != "ok":
+    if found := damage(file):
         raise StackError(
             name,
-            found=f"a damaged database: {verdict}",
+            found=f"a damaged database: {found}",
             expected="a database that SQLite's quick_check accepts",
             todo="restore it from an older archive, or repair it with `sqlite3 FILE .recover`",
         )

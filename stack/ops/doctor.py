@@ -10,11 +10,11 @@ import psutil
 
 from stack.core import disk as room
 from stack.core import saved
+from stack.core.disk import GIB
 from stack.core.settings import PREFIX, ROOT, Settings
 from stack.ops import credentials, ports, versions
 from stack.ops.compose_file import Service
 
-GIB = 2**30
 MEMORY_NEEDED = 3 * GIB
 """1.3 GiB of idle services and a training run."""
 TESTED = ((3, 11), (3, 13))

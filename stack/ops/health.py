@@ -14,6 +14,7 @@ from stack.core.problems import Problem, recorded
 from stack.core.settings import Settings
 from stack.ops import scheduled
 from stack.ops.local import launch
+from stack.ops.runs import ENDED
 from stack.ops.tools import TIMEOUT_SECONDS, ask, inside, tools
 from stack.specification import specs
 from stack.validation import quarantine
@@ -24,7 +25,6 @@ PAST, PATIENCE = timedelta(days=8), timedelta(minutes=30)
 """How long a failed run counts that no good run has followed; how late a run may begin."""
 BACKUP_AGE = timedelta(days=2)
 """The last good backup of a stack that makes one daily is younger."""
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 CANCELLED_IN_A_ROW = 3
 
 

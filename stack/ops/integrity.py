@@ -3,21 +3,20 @@
 :func:`check` is for `stack doctor --deep` and for backups: the caller refuses or marks an archive by its result.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from stack.core import problems
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.problems import Problem
 from stack.core.settings import Settings
 from stack.lake import integrity as lake
-from stack.ops import databases
+from stack.ops import databases, servers
 from stack.registry import artifacts
 from stack.registry.registry import Registry
 from stack.specification import specs
@@ -26,7 +25,7 @@ RECORD = "integrity"
 PAGES = "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database() AND checksum_failures > 0"
 
 
-def check(settings: Settings, report: Callable[[str], None] = lambda _: None) -> list[Problem]:
+def check(settings: Settings, report: Reporter = lambda _: None) -> list[Problem]:
     """Return what is damaged, each with its file and the cure; and record it for status, home page and alarm.
 
     Every file of the lake is read, each registered model downloaded, and each database looked through: minutes for
@@ -77,7 +76,7 @@ def _databases(settings: Settings) -> Iterator[StackError]:
         if parsed.get_backend_name() != databases.KIND:
             verdict = _server(url)
         elif Path(str(parsed.database)).exists():
-            verdict = _file(Path(str(parsed.database)))
+            verdict = databases.damage(Path(str(parsed.database)))
         else:
             continue
         if verdict:
@@ -89,23 +88,10 @@ def _databases(settings: Settings) -> Iterator[StackError]:
             )
 
 
-def _file(path: Path) -> str:
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as database:
-            verdict = str(database.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return "" if verdict == "ok" else verdict
-
-
 def _server(url: str) -> str:
     """Return how many pages the server has found damaged, as it read them for the last dumps too."""
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     try:
-        with engine.connect() as connection:
-            failures = connection.execute(text(PAGES)).scalar()
+        rows = servers.query(url, PAGES)
     except SQLAlchemyError as error:
         return str(error).splitlines()[0]
-    finally:
-        engine.dispose()
-    return f"{failures} damaged pages" if failures else ""
+    return f"{rows[0][0]} damaged pages" if rows else ""

@@ -5,7 +5,6 @@ import secrets
 import socket
 import ssl
 import string
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ import httpx
 
 from stack.access import passwords
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.ops import credentials
 
@@ -97,7 +97,7 @@ def process_variables(settings: Settings) -> dict[str, str]:
     }
 
 
-def with_login(settings: Settings, report: Callable[[str], None], file: Path = credentials.FILE) -> Settings:
+def with_login(settings: Settings, report: Reporter, file: Path = credentials.FILE) -> Settings:
     """Return settings with a password's hash: where the gateway has none, it is generated, shown once and kept."""
     if not wanted(settings) or settings.lan_password_hash:
         return settings

@@ -1,5 +1,6 @@
 """The runs of one project: those under way, those that are due, and what awaits a person's answer."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,6 @@ from stack.ops.prefect_api import PrefectApi
 from stack.ops.runs import NOISE
 
 ACTIVE = ("PENDING", "RUNNING", "CANCELLING", "PAUSED")
-INFO = 20
 RETRAINING = "Retrain {} on drift"
 """Name of the automation that answers a project's drift event."""
 
@@ -126,7 +126,7 @@ class ProjectRuns:
     def _last_line(self, run: str) -> str:
         """Return the last line of the log of a run and of those that it has started."""
         children = self._call("POST", "flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}) or []
-        logs = {"flow_run_id": {"any_": [run, *(child["id"] for child in children)]}, "level": {"ge_": INFO}}
+        logs = {"flow_run_id": {"any_": [run, *(child["id"] for child in children)]}, "level": {"ge_": logging.INFO}}
         lines = self._call("POST", "logs/filter", {"logs": logs, "sort": "TIMESTAMP_DESC", "limit": 5}) or []
         return next((str(line["message"]) for line in lines if line["name"] not in NOISE), "")
 

@@ -9,16 +9,16 @@ from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy import NullPool, create_engine, select, text
 
 from stack.core import disk
 from stack.core.database import predictions
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.lake import integrity
 from stack.ops import archive, backups, databases, servers
 from stack.ops.archive import Manifest
-from stack.ops.runtimes import Report
 from stack.serving.served import ServedModel
 from stack.specification import tasks
 
@@ -28,7 +28,7 @@ ROWS = 50
 RUN = text("SELECT run_id FROM model_versions WHERE name = :name AND version = :version")
 
 
-def rehearse(stack: Settings, file: Path, report: Report) -> None:
+def rehearse(stack: Settings, file: Path, report: Reporter) -> None:
     """Restore an archive below the home and compare; nothing of it is left there.
 
     Raises:
@@ -73,7 +73,7 @@ def _require_same_answers(source: Settings, scratch: Settings, name: str, versio
 
     The databases are those of `source`.
     """
-    with _engine(source.mlflow_database) as mlflow, mlflow.connect() as connection:
+    with create_engine(source.mlflow_database, poolclass=NullPool).connect() as connection:
         run = connection.execute(RUN, {"name": name, "version": version}).scalar_one()
     found = list(Path(scratch.artifacts).glob(f"*/{run}/artifacts/served"))
     if not found:
@@ -102,14 +102,5 @@ def _logged(source: Settings, name: str, version: str) -> list[tuple[dict[str, A
     columns = predictions.c.features, predictions.c.answer
     of_version = predictions.c.project == name, predictions.c.model_version == version
     query = select(*columns).where(*of_version).order_by(predictions.c.asked_at.desc()).limit(ROWS)
-    with _engine(source.state_database) as state, state.connect() as connection:
+    with create_engine(source.state_database, poolclass=NullPool).connect() as connection:
         return [(row.features, row.answer) for row in connection.execute(query)]
-
-
-@contextmanager
-def _engine(url: str) -> Iterator[Engine]:
-    engine = create_engine(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()

@@ -8,13 +8,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import delete
 
 from stack.core import code, database
 from stack.core.errors import StackError, nearest
+from stack.core.notices import Reporter
 from stack.core.settings import ROOT, Settings
 from stack.lake import lake
 from stack.ops import welcome
@@ -22,12 +23,8 @@ from stack.ops.project_runs import ACTIVE, ProjectRuns
 from stack.registry.registry import Registry
 from stack.specification import specs
 
-Report = Callable[[str], None]
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-TABLES = (
-    *(database.predictions, database.shadows, database.corrections, database.decisions, database.tokens),
-    *(database.outbox, database.messages, database.inboxes, database.scheduled, database.clocks),
-)
+TABLES = [table for table in database.metadata.sorted_tables if "project" in table.c and table is not database.actions]
 """All with rows of projects, but what people did: that stays in the audit."""
 FOLDERS = (
     *("features", "quarantine", "docs", "pages", "models", "published", "project_files", "cache/oracle"),
@@ -68,14 +65,14 @@ def files(settings: Settings, name: str) -> list[Path]:
     return found
 
 
-def remove_files(paths: Iterable[Path], report: Report) -> None:
+def remove_files(paths: Iterable[Path], report: Reporter) -> None:
     """Delete files and folders."""
     for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         report(f"deleted {path}")
 
 
-def remove_state(settings: Settings, name: str, report: Report) -> None:
+def remove_state(settings: Settings, name: str, report: Reporter) -> None:
     """Delete what the stack has of a project; no run of it may be under way.
 
     Raises:

@@ -1,25 +1,26 @@
 """Start a Prefect deployment and follow its run to the end."""
 
+import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.core.wait import wait_until
 from stack.ops.prefect_api import PrefectApi
 
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 WAITING = "PAUSED"
 """A run that waits for a person has done its work so far; it is not followed further."""
 PAGE = 200
 LATE = timedelta(seconds=60)
 """A line of a log reaches the server within this time of a later one of another process."""
-INFO = 20
-LEVELS = {20: "", 30: "warning: ", 40: "error: ", 50: "error: "}
+LEVELS = {logging.INFO: "", logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "error: "}
 NOISE = {"prefect.flow_runs.worker", "prefect.flow_runs.runner"}
 LAST_LINE = "Finished in state "
 FINISHED = f"{LAST_LINE}Completed()"
@@ -129,7 +130,7 @@ class Runs:
             time.sleep(pause)
         return self._run(run, state)
 
-    def follow(self, run: str, report: Callable[[str], None], pause: float = 1.0) -> Run:
+    def follow(self, run: str, report: Reporter, pause: float = 1.0) -> Run:
         """Report the log of a run and of the runs that it starts, until it ends; look every `pause` seconds."""
         reported: dict[str, datetime] = {}
         flows = {run: self._flow(self._call("GET", f"flow_runs/{run}")["flow_id"])}
@@ -168,7 +169,7 @@ class Runs:
             lines["timestamp"] = {"after_": (max(reported.values()) - LATE).isoformat()}
         question = {"logs": lines, "sort": "TIMESTAMP_ASC"}
         for entry in self._pages("logs/filter", question):
-            if entry["id"] in reported or entry["level"] < INFO or entry["name"] in NOISE:
+            if entry["id"] in reported or entry["level"] < logging.INFO or entry["name"] in NOISE:
                 continue
             at = datetime.fromisoformat(entry["timestamp"])
             reported[entry["id"]] = at

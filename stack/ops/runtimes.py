@@ -1,5 +1,6 @@
 """What every way to run the stack offers, and the choice for a command; `local` and `compose` hold the ways."""
 
+import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,7 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
+from stack.core import notices
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.problems import Problem
 from stack.core.runtimes import RUNTIMES
 from stack.core.settings import Settings
@@ -18,8 +21,6 @@ from stack.ops.archive import Manifest
 from stack.ops.doctor import Finding
 from stack.ops.status import Row
 
-Report = Callable[[str], None]
-"""Receives the lines that the user reads meanwhile."""
 Paths = tuple[str | None, str | None]
 Command = tuple[list[str], dict[str, str]]
 """The words of a command, and its whole environment."""
@@ -52,11 +53,11 @@ class Runtime(ABC):
         """Return where the state is stored; empty when there is none."""
 
     @abstractmethod
-    def up(self, report: Report) -> None:
+    def up(self, report: Reporter) -> None:
         """Start the stack and wait until every service is healthy; what runs unchanged is left alone."""
 
     @abstractmethod
-    def apply_changes(self, report: Report) -> None:
+    def apply_changes(self, report: Reporter) -> None:
         """Apply and register what is new in projects/ and feature_repo/ without stopping a service."""
 
     @abstractmethod
@@ -88,12 +89,12 @@ class Runtime(ABC):
         """Return shell commands after which the tools' own commands work on the stack; with all secrets, or few."""
 
     @abstractmethod
-    def notebook(self, inherited: Mapping[str, str], report: Report) -> Command:
+    def notebook(self, inherited: Mapping[str, str], report: Reporter) -> Command:
         """Return the command that opens Jupyter on the stack."""
 
     @abstractmethod
     def files(
-        self, source: Path | None, target: Path | None, default: Path, report: Report
+        self, source: Path | None, target: Path | None, default: Path, report: Reporter
     ) -> AbstractContextManager[Paths]:
         """Give the paths by which a flow reads one file of the user's and writes another.
 
@@ -109,11 +110,11 @@ class Runtime(ABC):
         """Give settings whose lake is on this disk, for as long as the context lasts."""
 
     @abstractmethod
-    def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Report) -> None:
+    def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Reporter) -> None:
         """Run a `stack` command where the state is: by `here` in this process, or by its words on a command line."""
 
     @abstractmethod
-    def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+    def backup(self, out: Path, at: datetime, report: Reporter, *, secrets: Path | None = None) -> Path:
         """Write an archive of the whole state while the stack runs, and return its path.
 
         Args:
@@ -125,7 +126,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def restore(
-        self, file: Path, at: datetime, report: Report, *, replace: bool = False, secrets: bool = False
+        self, file: Path, at: datetime, report: Reporter, *, replace: bool = False, secrets: bool = False
     ) -> Manifest:
         """Replace the state by what an archive holds.
 
@@ -149,7 +150,21 @@ def _class(name: str) -> type[Runtime]:
     return runtime
 
 
-def to_start(settings: Settings, report: Report) -> Runtime:
+def applied(name: str, command: Sequence[str]) -> list[str]:
+    """Run a command that applies what is new in a workspace, called `name` in errors; return its notices."""
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    lines = ran.stdout.splitlines()
+    if ran.returncode:
+        raise StackError(
+            name,
+            found="\n".join([f"it ended with exit code {ran.returncode}", *lines[-12:]]),
+            expected="what is new in projects/ and feature_repo/ to be applied",
+            todo="run `make check` on the project that is new, then this again",
+        )
+    return notices.read(lines)
+
+
+def to_start(settings: Settings, report: Reporter) -> Runtime:
     """Return the runtime for `up`: the requested one, or the one with state; else containers where an engine answers.
 
     Raises:

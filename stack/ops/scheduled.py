@@ -18,9 +18,9 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from stack.core import files
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings, settings
 from stack.ops import backup_request
-from stack.ops.backup_request import Report
 from stack.ops.versions import BusyError
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -65,7 +65,7 @@ def read(stack: Settings) -> Record | None:
         return None
 
 
-def run(stack: Settings, now: datetime, report: Report) -> timedelta:
+def run(stack: Settings, now: datetime, report: Reporter) -> timedelta:
     """Do what is due, record what became of it, and return how long to wait before the next look."""
     backup_request.serve(stack, now, report)
     if not stack.backup_daily:
@@ -104,7 +104,7 @@ def _passed(last: datetime, now: datetime, span: timedelta) -> bool:
     return not timedelta() <= now - last < span
 
 
-def _back_up(stack: Settings, record: Record, now: datetime, report: Report) -> None:
+def _back_up(stack: Settings, record: Record, now: datetime, report: Reporter) -> None:
     """Write an archive, and delete the oldest that no rule keeps; never after one that has something wrong."""
     from stack.ops import backups
 
@@ -142,7 +142,7 @@ def superfluous(archives: Iterable[Path], daily: int, weekly: int) -> list[Path]
     return [archive for archive in newest_first if archive not in kept]
 
 
-def _verify(stack: Settings, record: Record, now: datetime, report: Report) -> None:
+def _verify(stack: Settings, record: Record, now: datetime, report: Reporter) -> None:
     from stack.ops import rehearsal
 
     record.tried = record.file
@@ -151,7 +151,7 @@ def _verify(stack: Settings, record: Record, now: datetime, report: Report) -> N
         record.verified_at = now
 
 
-def _problem(attempt: Callable[[], object], report: Report) -> str | None:
+def _problem(attempt: Callable[[], object], report: Reporter) -> str | None:
     """Return why an attempt failed, in one line; None when it went well."""
     try:
         attempt()

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from stack.core.errors import StackError
 from stack.core.settings import Settings
@@ -38,33 +38,30 @@ def check(file: Path) -> None:
 
 def size(settings: Settings) -> int:
     """Return the bytes of the databases on the server's disk."""
-    query = "SELECT pg_database_size(current_database())"
-    return sum(int(_query(url, query)[0][0]) for url in _urls(settings).values())
+    size = "SELECT pg_database_size(current_database())"
+    return sum(int(query(url, size)[0][0]) for url in _urls(settings).values())
+
+
+def query(url: URL | str, sql: str) -> list[tuple[str | int, ...]]:
+    """Return the rows that a database gives, by the driver that is installed for every program."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(sql))]
 
 
 def counts(settings: Settings) -> Counts:
     """Count what a user would miss first."""
     urls = _urls(settings)
     return Counts(
-        champions={str(name): str(version) for name, version in _query(urls["mlflow"], CHAMPIONS)},
-        runs=_query(urls["mlflow"], "SELECT count(*) FROM runs")[0][0],
-        predictions=_query(urls["state"], "SELECT count(*) FROM predictions")[0][0],
+        champions={str(name): str(version) for name, version in query(urls["mlflow"], CHAMPIONS)},
+        runs=query(urls["mlflow"], "SELECT count(*) FROM runs")[0][0],
+        predictions=query(urls["state"], "SELECT count(*) FROM predictions")[0][0],
     )
 
 
 def _urls(settings: Settings) -> dict[str, URL]:
-    """Return the address of each database, with the driver that is installed for every program."""
     urls = databases.urls(settings)
-    return {name: make_url(urls[name]).set(drivername="postgresql+psycopg") for name in SERVED}
-
-
-def _query(url: URL, query: str) -> list[tuple[str | int, ...]]:
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(query))]
-    finally:
-        engine.dispose()
+    return {name: make_url(urls[name]) for name in SERVED}
 
 
 def _tool(name: str, *words: str, password: str | None = None) -> None:

@@ -4,8 +4,6 @@
 supervisor. How far one is stands in a file of the home, which the portal shows when it is back.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,9 +17,9 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from stack.core import files
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings, settings
 
-Report = Callable[[str], None]
 CALLER = "UNATTENDED_CALLER"
 """Environment variable with who has asked for it."""
 
@@ -73,14 +71,14 @@ def _title(words: Sequence[str]) -> str:
     return " ".join([*words[:1], *(Path(word).name for word in words[1:])])
 
 
-def restart(stack: Settings, report: Report) -> None:
+def restart(stack: Settings, report: Reporter) -> None:
     """Take up what `.env` says now; services whose settings have changed are started anew."""
     from stack.ops import runtimes
 
     runtimes.current(stack).up(report)
 
 
-def restore(stack: Settings, archive_file: Path, report: Report) -> None:
+def restore(stack: Settings, archive_file: Path, report: Reporter) -> None:
     """Stop the stack, bring back an archive and start it; the state before it is moved aside.
 
     Raises:
@@ -100,7 +98,7 @@ def restore(stack: Settings, archive_file: Path, report: Report) -> None:
             runtime.up(report)
 
 
-def run(stack: Settings, title: str, task: Callable[[Report], None], caller: str) -> int:
+def run(stack: Settings, title: str, task: Callable[[Reporter], None], caller: str) -> int:
     """Do a task, keep its progress, and record it in the audit; return the exit code."""
     from stack.ops import versions
 

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import ROOT, Settings
 from stack.ops import archive, runtimes, versions
-from stack.ops.runtimes import Report, Runtime
+from stack.ops.runtimes import Runtime
 
 
-def upgrade(settings: Settings, out: Path, at: datetime, report: Report) -> None:
+def upgrade(settings: Settings, out: Path, at: datetime, report: Reporter) -> None:
     """Bring packages and state to the version that is checked out; the services migrate their databases at the start.
 
     Raises:

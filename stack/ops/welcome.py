@@ -6,6 +6,7 @@ from typing import TypeVar
 import httpx
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.core.wait import wait_until
 from stack.ops import compose_file, lan
@@ -68,7 +69,7 @@ def answer_of_registry(settings: Settings, ask: Callable[[], T]) -> T:
         ) from None
 
 
-def first_pipelines(settings: Settings, report: Callable[[str], None]) -> dict[str, Run]:
+def first_pipelines(settings: Settings, report: Reporter) -> dict[str, Run]:
     """Run the pipeline of each project without a champion; a run that is under way is followed instead.
 
     A project whose specification is broken is reported and left out; examples run when they are asked for,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.workers import Workers
 from stack.project import Project
 
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from stack.training.training import TrainingSet
 
 TASK, ROWS, RESULT = "task.json", "rows.parquet", "result.json"
-Report = Callable[[str], None]
 
 
-def run(work: str, project: Project, data: TrainingSet, packages: Path, report: Report, **given: Any) -> dict[str, Any]:
+def run(
+    work: str, project: Project, data: TrainingSet, packages: Path, report: Reporter, **given: Any
+) -> dict[str, Any]:
     """Do work of `WORK` in a process that has more packages; return its result.
 
     Args:
@@ -62,7 +64,7 @@ def run(work: str, project: Project, data: TrainingSet, packages: Path, report: 
     return dict(result["result"])
 
 
-def _lines(command: list[str], environ: Mapping[str, str], report: Report) -> list[str]:
+def _lines(command: list[str], environ: Mapping[str, str], report: Reporter) -> list[str]:
     """Run a command and report its output line by line; return the lines."""
     lines = []
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:

@@ -6,12 +6,13 @@ machines have run the same training, because the first seemed lost and came back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from stack.core import code
+from stack.core.notices import Reporter
 from stack.project import Project
 from stack.promotion import decisions
 from stack.registry.registry import Version
@@ -30,9 +31,7 @@ def identity(spec: ProjectSpec, cutoff: datetime, data_revision: str) -> dict[st
     return dict(zip(IDENTITY, (spec.name, cutoff.isoformat(), data_revision, code.digest(spec.name)), strict=True))
 
 
-def train(
-    project: Project, data: TrainingSet, report: Callable[[str], None], workers: Workers | None = None
-) -> TrainingResult:
+def train(project: Project, data: TrainingSet, report: Reporter, workers: Workers | None = None) -> TrainingResult:
     """Train a project's model, as :func:`stack.training.training.train`, and make the version challenger.
 
     Where the same training has registered a version before, that version stays, and the new version is deleted. The

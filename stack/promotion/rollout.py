@@ -6,7 +6,6 @@ that two versions cannot alternate.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from stack.core import alerts
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.wait import wait_until
 from stack.project import Project
 from stack.promotion import decisions
@@ -155,7 +155,7 @@ def compare(project: Project, version: Version, other: Version, since: datetime,
     return Losses(len(rows), *means)
 
 
-def roll_back_and_wait(project: Project, when: DecisionTime, reason: str, report: Callable[[str], None]) -> None:
+def roll_back_and_wait(project: Project, when: DecisionTime, reason: str, report: Reporter) -> None:
     """Make the previous version champion, and report when it answers; needs neither Prefect nor its worker.
 
     Raises:

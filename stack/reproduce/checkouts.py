@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from stack.core import code
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import ROOT, settings
 from stack.reproduce import rebuild
 from stack.specification import specs
@@ -32,7 +33,7 @@ class Checkout:
     packages: Path | None = None
     """Folder with the packages that the project brings along."""
 
-    def run(self, words: list[str], environ: Mapping[str, str], report: Callable[[str], None]) -> None:
+    def run(self, words: list[str], environ: Mapping[str, str], report: Reporter) -> None:
         """Run a module of the checkout and report its output line by line; a StackError holds the last lines."""
         path = self.folder.joinpath(*words[0].split(".")).with_suffix(".py")
         module = words[0] if path.is_file() else FORMER.get(words[0], words[0])
@@ -64,7 +65,7 @@ def is_of_this_code(recipe: Mapping[str, Any]) -> bool:
 def recorded(
     recipe: Mapping[str, Any],
     folder: Path,
-    report: Callable[[str], None],
+    report: Reporter,
     *,
     kept: Path | None = None,
     as_it_is: bool = False,
@@ -120,7 +121,7 @@ def _worktree(repository: Path, commit: str, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _workspace(recipe: Mapping[str, Any], folder: Path, report: Callable[[str], None]) -> Iterator[Path | None]:
+def _workspace(recipe: Mapping[str, Any], folder: Path, report: Reporter) -> Iterator[Path | None]:
     """Yield the workspace at the commit of a recipe, empty if it had none; None where the checkout was it."""
     version, own = recipe.get("workspace_version"), settings().workspace
     if version is None:

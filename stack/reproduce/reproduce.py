@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite, nan
@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from stack.core import code
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.registry import artifacts
 from stack.registry.registry import Version
@@ -59,7 +60,7 @@ class Comparison:
         return ", ".join([metrics, *rows])
 
 
-def reproduce(settings: Settings, run_id: str, report: Callable[[str], None], *, as_it_is: bool = False) -> Comparison:
+def reproduce(settings: Settings, run_id: str, report: Reporter, *, as_it_is: bool = False) -> Comparison:
     """Rebuild the model of a training's run, and compare it with what the run recorded.
 
     Args:

@@ -17,6 +17,7 @@ import pandas as pd
 from typing_extensions import override
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.reproduce import steps
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec, instant, load
@@ -78,7 +79,7 @@ def specification(project: str, **protocol: int | None) -> ProjectSpec:
     return spec.model_copy(update={"training": spec.training.model_copy(update=chosen)})
 
 
-def reporter(stage: str) -> Callable[[str], None]:
+def reporter(stage: str) -> Reporter:
     """Return a function that prints the progress of a stage."""
     return lambda text: click.echo(f"{stage}: {text}")
 

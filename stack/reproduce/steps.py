@@ -5,7 +5,7 @@ its own, so each step imports the tools that it needs: Feast, Great Expectations
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings, settings
 from stack.project import Project, contract
 from stack.specification import tasks
@@ -25,7 +26,6 @@ from stack.training.search import search as search_candidates
 
 METRICS = "metrics.json"
 CHOICE = "model.json"
-Report = Callable[[str], None]
 
 
 def write_choice(best: TrialResult, model: Path) -> None:
@@ -48,7 +48,7 @@ def recipe_choice(recipe: Mapping[str, Any], scores: Sequence[Any] = ()) -> Tria
     return TrialResult(0, recipe["candidate"], recipe["params"], [*scores], **found)
 
 
-def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Report) -> dict[str, DataFrame]:
+def fetch(spec: ProjectSpec, since: datetime, until: datetime, report: Reporter) -> dict[str, DataFrame]:
     """Return the clean rows that became known in (since, until]; raise a StackError where the batch is refused."""
     from stack.validation import batches, validation
 
@@ -87,7 +87,7 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
         return features.training_set(project, events)
 
 
-def search(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, report: Report) -> TrialResult:
+def search(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, report: Reporter) -> TrialResult:
     """Search the candidates on the rows before the holdout."""
     split = splits.holdout(spec, frame, cutoff)
     report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out")

@@ -4,7 +4,7 @@ What they need is in a hidden folder beside the target: the model, and the defin
 what they have scored. They are sent no address and no password.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from stack.core import shared
+from stack.core.notices import Reporter
 from stack.core.workers import Workers
 from stack.features import feature_tables, features
 from stack.features import remote as parts
@@ -53,7 +54,7 @@ def scored(
     project: Project,
     target: Path,
     workers: Workers | None,
-    report: Callable[[str], object],
+    report: Reporter,
 ) -> Scored:
     """Yield the scored rows of a file in order: by the workers where they can read what they need, else here."""
     if workers is None or scorer.rows.is_csv:

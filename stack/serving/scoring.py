@@ -1,6 +1,6 @@
 """Batch scoring: predictions for many rows at once, with the features of each row's own instant."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from pandas import DataFrame
 
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.core.workers import Workers
 from stack.features import features
@@ -40,7 +41,7 @@ def file(
     source: Path,
     target: Path,
     now: datetime,
-    report: Callable[[str], object],
+    report: Reporter,
     workers: Workers | None = None,
 ) -> int:
     """Score the rows of a file that holds the request fields, however many there are.

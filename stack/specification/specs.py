@@ -1,6 +1,6 @@
 """The specifications of the projects of the workspace, ``projects/<name>/project.yaml``, as typed objects."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from stack.core.errors import StackError, nearest
+from stack.core.notices import Reporter
 from stack.core.settings import settings
 from stack.specification import forecasts, sections, table, tasks, yaml_errors
 from stack.specification.calibration import Points
@@ -228,7 +229,7 @@ def _packages() -> dict[str, str]:
     return {path.parent.name: package(path) for path in sorted(projects.glob(YAML))}
 
 
-def load_valid(on_error: Callable[[str], None]) -> Iterator[ProjectSpec]:
+def load_valid(on_error: Reporter) -> Iterator[ProjectSpec]:
     """Yield the valid specifications; report why each other project is left out."""
     for name in names():
         try:

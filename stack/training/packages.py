@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from typing import Any
 
 from stack.core import files
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import ROOT, Settings
 
 REQUIREMENTS, LOCK = "requirements.txt", "requirements.lock"
@@ -64,9 +65,7 @@ def lock(folder: Path) -> Path:
     return folder / LOCK
 
 
-def installed(
-    settings: Settings, folder: Path, report: Callable[[str], None], *, recorded: bool = False
-) -> Path | None:
+def installed(settings: Settings, folder: Path, report: Reporter, *, recorded: bool = False) -> Path | None:
     """Return the folder with the packages of a project, which are installed if they are not; None where it has none.
 
     Args:

@@ -7,7 +7,7 @@ file in STACK_HOME: a sweep of the same data and search space resumes where it w
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from stack.core import files, pages
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.core.workers import Workers
 from stack.kit.models import Candidate
@@ -94,9 +95,7 @@ def subset(spec: ProjectSpec, name: str) -> ProjectSpec:
     return spec.model_copy(update={"features": spec.features.model_copy(update={"columns": columns})})
 
 
-def sweep(
-    project: Project, data: TrainingSet, *, trials: int, workers: Workers, report: Callable[[str], None]
-) -> SweepResult:
+def sweep(project: Project, data: TrainingSet, *, trials: int, workers: Workers, report: Reporter) -> SweepResult:
     """Compare models, feature sets and hyper-parameters, until `trials` are done; those of an earlier run count.
 
     Logs a run to MLflow with a child for each trial, ``sweep.html``, ``trials.csv`` and ``best.yaml``; the page is also
@@ -197,9 +196,7 @@ def _finished(study: Study) -> list[FrozenTrial]:
     return trials
 
 
-def _log_trials(
-    tracker: Tracker, space: SearchSpace, study: Study, report: Callable[[str], None] | None = None
-) -> None:
+def _log_trials(tracker: Tracker, space: SearchSpace, study: Study, report: Reporter | None = None) -> None:
     """Log the finished trials that MLflow does not have yet, and report them."""
     logged = tracker.trials()
     for trial in _finished(study):

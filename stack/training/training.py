@@ -2,7 +2,6 @@
 
 import json
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as installed
@@ -16,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from stack.core import code
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.profile import step
 from stack.core.workers import Workers
 from stack.features import sampling
@@ -86,9 +86,7 @@ class TrainingResult:
     """Of the version: its project, data, cut-off and code."""
 
 
-def train(
-    project: Project, data: TrainingSet, report: Callable[[str], None], workers: Workers | None = None
-) -> TrainingResult:
+def train(project: Project, data: TrainingSet, report: Reporter, workers: Workers | None = None) -> TrainingResult:
     """Train a project's model and register it as a new version, without an alias.
 
     Args:

@@ -10,16 +10,14 @@ from typing import IO
 
 from stack.core import notices
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import PREFIX, Settings, load
-from stack.ops import archive, backups, contents, credentials, databases
+from stack.ops import archive, backups, contents, credentials, databases, servers
 from stack.ops.archive import Counts, Manifest
 from stack.ops.compose import docker, image, inside, ownership
-from stack.ops.runtimes import Report
-
-CHAMPIONS = "SELECT name || '=' || version FROM registered_model_aliases WHERE alias = 'champion'"
 
 
-def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+def backup(settings: Settings, out: Path, at: datetime, report: Reporter, *, secrets: Path | None = None) -> Path:
     """Write an archive of everything while the containers run, and return its path."""
     _require_own_servers(settings)
     ownership.require_own(settings)
@@ -44,13 +42,13 @@ def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secre
 
 
 def restore(
-    settings: Settings, file: Path, report: Report, *, replace: bool = False, secrets: bool = False
+    settings: Settings, file: Path, report: Reporter, *, replace: bool = False, secrets: bool = False
 ) -> Manifest:
     """Fill new volumes with what an archive holds.
 
     Volumes cannot be renamed, so there must be none; when it fails, the new volumes are deleted again.
     """
-    manifest = backups.read_manifest(file, dict.fromkeys(databases.SERVED, inside.KIND), report, secrets=secrets)
+    manifest = backups.read_manifest(file, dict.fromkeys(databases.SERVED, servers.KIND), report, secrets=secrets)
     _require_own_servers(settings)
     if volumes := docker.volumes(settings):
         raise StackError(
@@ -60,8 +58,7 @@ def restore(
             todo="make a backup, then `make clean`; or set STACK_NAME to restore beside it, on other ports",
         )
     if image.outdated():
-        report("building the image (minutes when nothing is cached)")
-        image.build(credentials.complete(settings))
+        image.build(credentials.complete(settings), report)
     if secrets:
         backups.write_secrets(file, manifest)
         settings = load()
@@ -71,7 +68,7 @@ def restore(
     return manifest
 
 
-def _fill(settings: Settings, file: Path, manifest: Manifest, report: Report) -> None:
+def _fill(settings: Settings, file: Path, manifest: Manifest, report: Reporter) -> None:
     """Start the database servers on new volumes and fill all; when that fails, the volumes are deleted again."""
     ownership.claim(settings)
     try:
@@ -107,7 +104,7 @@ def _counts(settings: Settings) -> Counts:
         return _server(settings, "psql", *words, stdout=subprocess.PIPE).splitlines()
 
     return Counts(
-        champions=dict(line.rsplit("=", 1) for line in query("mlflow", CHAMPIONS)),
+        champions=dict(line.rsplit("|", 1) for line in query("mlflow", servers.CHAMPIONS)),
         runs=int(query("mlflow", "SELECT count(*) FROM runs")[0]),
         predictions=int(query("state", "SELECT count(*) FROM predictions")[0]),
     )
@@ -124,7 +121,7 @@ def _server(
     return docker.compose(settings, *command, what=f"{words[0]} in a container", stdin=stdin, stdout=stdout).stdout
 
 
-def _inside(settings: Settings, report: Report, *words: str, stdin: IO[bytes], stdout: IO[bytes] | int) -> None:
+def _inside(settings: Settings, report: Reporter, *words: str, stdin: IO[bytes], stdout: IO[bytes] | int) -> None:
     """Run the module `inside` in a container of our image, and report its notices."""
     # The service of the backups is the one that knows all databases.
     run = ("--progress", "quiet", "run", "--rm", "--no-deps", "--no-TTY", "backups")

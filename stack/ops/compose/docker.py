@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -20,6 +20,8 @@ OLDEST = (2, 20)
 EVERYTHING = ("--profile", "*")
 WORKER = "worker"
 """The service whose container has state, code and tools."""
+HOME = "/var/lib/stack"
+"""The state's folder in a container."""
 PROJECT = "com.docker.compose.project"
 """The label by which Docker Compose knows what belongs to a stack."""
 OF_THE_HOST = ("STACK_HOME", "STACK_RUNTIME", "STACK_PROFILES", "STACK_BIND")
@@ -105,13 +107,8 @@ def compose(
 
 def failure(what: str, output: str) -> StackError:
     """Return the error of a command of Docker's, with the end of its output."""
-    end = indented(output.splitlines()[-12:])
+    end = "\n".join(output.splitlines()[-12:])
     return StackError(what, found=end, expected="an exit code of 0", todo="run `make doctor`")
-
-
-def indented(lines: Sequence[str]) -> str:
-    """Return lines as an error shows them below each other."""
-    return "\n            ".join(lines)
 
 
 def inside(settings: Settings, *words: str) -> str:

@@ -13,8 +13,7 @@ from stack.core.settings import Settings
 from stack.ops.compose import docker
 from stack.ops.runtimes import Paths
 
-HOME = "/var/lib/stack"
-FOLDER = f"{HOME}/exchange"
+FOLDER = f"{docker.HOME}/exchange"
 
 
 @contextmanager
@@ -40,8 +39,8 @@ def lent(settings: Settings, source: Path | None, target: Path | None) -> Iterat
 def lake(settings: Settings) -> Iterator[Settings]:
     """Give the settings of a home on this disk that holds a copy of the containers' lake, for as long as it is used."""
     with TemporaryDirectory(prefix="lake-") as home:
-        ran = docker.run("cp", f"{docker.container(settings)}:{HOME}/lake", home)
-        _require_copied(f"{HOME}/lake", ran)
+        ran = docker.run("cp", f"{docker.container(settings)}:{docker.HOME}/lake", home)
+        _require_copied(f"{docker.HOME}/lake", ran)
         yield settings.model_copy(update={"home": Path(home)})
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from stack.core import code
+from stack.core.notices import Reporter
 from stack.core.settings import ROOT, Settings, settings
 from stack.ops import compose_file
 from stack.ops.compose import docker
@@ -30,9 +31,11 @@ def outdated() -> bool:
     return not images or (images[0]["Config"]["Labels"] or {}).get(LABEL) != sources()
 
 
-def build(settings: Settings) -> None:
+def build(settings: Settings, report: Reporter) -> None:
     """Build the image from the checkout; an error holds the last lines of the build."""
+    report("building the image (minutes when nothing is cached)")
     docker.compose(settings, "build", *_arguments(), SERVICE)
+    report(f"built {compose_file.image(SERVICE)}")
 
 
 def build_with_jupyter() -> None:

@@ -13,14 +13,13 @@ from tempfile import TemporaryDirectory
 
 from stack.core import notices
 from stack.core.settings import Settings, settings
-from stack.ops import archive, backups, contents, databases
+from stack.ops import archive, backups, contents, databases, servers
 from stack.ops.archive import Counts
 from stack.ops.databases import Dumps
 from stack.project import Project
 
 FOLDER = ".backup-"
 COUNTS = "counts.json"
-KIND = "postgresql"
 
 
 def main(words: list[str]) -> None:
@@ -48,7 +47,8 @@ def _backup(stack: Settings, folder: Path, at: datetime) -> None:
     def dump(into: Path) -> Dumps:
         for name in databases.SERVED:
             shutil.move(dumps / name, into / name)
-        return Dumps(dict.fromkeys(databases.SERVED, KIND), Counts.model_validate_json((dumps / COUNTS).read_text()))
+        counts = Counts.model_validate_json((dumps / COUNTS).read_text())
+        return Dumps(dict.fromkeys(databases.SERVED, servers.KIND), counts)
 
     report = partial(notices.emit, file=sys.stderr)
     with backups.exclusive(stack):

@@ -10,13 +10,14 @@ from subprocess import PIPE
 from typing_extensions import override
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.problems import Problem
 from stack.core.settings import ROOT, Settings
 from stack.ops import compose_file, health
 from stack.ops.archive import Manifest
 from stack.ops.compose import backup, docker, files, image, logs, ownership, startup, status
 from stack.ops.doctor import Finding
-from stack.ops.runtimes import Command, Paths, Report, Runtime
+from stack.ops.runtimes import Command, Paths, Runtime
 from stack.ops.shell import export_lines, jupyter
 from stack.ops.status import Row
 
@@ -46,11 +47,11 @@ class ComposeRuntime(Runtime):
         return "" if ownership.foreign_checkout(self.settings) else ", ".join(docker.volumes(self.settings))
 
     @override
-    def up(self, report: Report) -> None:
+    def up(self, report: Reporter) -> None:
         startup.up(self.settings, report)
 
     @override
-    def apply_changes(self, report: Report) -> None:
+    def apply_changes(self, report: Reporter) -> None:
         startup.apply_changes(self.settings, report)
 
     @override
@@ -94,12 +95,12 @@ class ComposeRuntime(Runtime):
             [
                 export_lines(reachable, inherited, secrets=secrets),
                 f'feast() {{ {run.format(definitions)} feast "$@"; }}',
-                f'dvc() {{ {run.format("/var/lib/stack/lake")} dvc "$@"; }}',
+                f'dvc() {{ {run.format(f"{docker.HOME}/lake")} dvc "$@"; }}',
             ]
         )
 
     @override
-    def notebook(self, inherited: Mapping[str, str], report: Report) -> Command:
+    def notebook(self, inherited: Mapping[str, str], report: Reporter) -> Command:
         report("Jupyter runs in a container; the first time its image takes a minute")
         image.build_with_jupyter()
         listen = ("--ServerApp.ip=0.0.0.0", "--ServerApp.open_browser=False", "--allow-root")
@@ -118,7 +119,7 @@ class ComposeRuntime(Runtime):
 
     @override
     def files(
-        self, source: Path | None, target: Path | None, default: Path, report: Report
+        self, source: Path | None, target: Path | None, default: Path, report: Reporter
     ) -> AbstractContextManager[Paths]:
         if target is None:
             report(f"the answers are written to {default}")
@@ -129,7 +130,7 @@ class ComposeRuntime(Runtime):
         return files.lake(self.settings)
 
     @override
-    def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Report) -> None:
+    def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Reporter) -> None:
         with docker.started(self.settings, "exec", "-T", docker.WORKER, "stack", *words, stdout=PIPE) as process:
             for line in process.stdout or ():
                 report(line.rstrip("\n"))
@@ -142,12 +143,12 @@ class ComposeRuntime(Runtime):
             )
 
     @override
-    def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+    def backup(self, out: Path, at: datetime, report: Reporter, *, secrets: Path | None = None) -> Path:
         return backup.backup(self.settings, out, at, report, secrets=secrets)
 
     @override
     def restore(
-        self, file: Path, at: datetime, report: Report, *, replace: bool = False, secrets: bool = False
+        self, file: Path, at: datetime, report: Reporter, *, replace: bool = False, secrets: bool = False
     ) -> Manifest:
         return backup.restore(self.settings, file, report, replace=replace, secrets=secrets)
 

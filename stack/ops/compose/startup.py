@@ -7,19 +7,20 @@ from datetime import UTC, datetime
 
 from stack.core import notices
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.ops import compose_file, credentials, lan, ports, versions
 from stack.ops.compose import docker, image, ownership
 from stack.ops.compose_file import Service
-from stack.ops.runtimes import Report
+from stack.ops.runtimes import applied
 
 PATIENCE = 1200
 """Seconds for all services together; each has its own limit in its health check."""
-STAMP = "/var/lib/stack/run/applied"
+STAMP = f"{docker.HOME}/run/applied"
 """In the containers' volume: the fingerprint of what the one-shot services have applied."""
 
 
-def up(settings: Settings, report: Report) -> None:
+def up(settings: Settings, report: Reporter) -> None:
     """Build the image when it is needed, start the stack and wait until every service is healthy.
 
     Raises:
@@ -32,9 +33,7 @@ def up(settings: Settings, report: Report) -> None:
     existing, running = docker.containers(settings), docker.running(settings)
     ports.require_free(settings.bind, [service for service in services if service.name not in running])
     if image.outdated():
-        report("building the image (minutes when nothing is cached)")
-        image.build(settings)
-        report(f"built {compose_file.image(image.SERVICE)}")
+        image.build(settings, report)
     _prepare_backups(settings, report)
     _lend_projects(settings)
     ownership.claim(settings)
@@ -46,7 +45,7 @@ def up(settings: Settings, report: Report) -> None:
         _note_applied(settings)
 
 
-def _prepare_backups(settings: Settings, report: Report) -> None:
+def _prepare_backups(settings: Settings, report: Reporter) -> None:
     """Make the folder of the backups one that the containers' user writes to; Docker would make it root's."""
     folder, user = settings.backup_folder, image.USER
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,24 +63,14 @@ def _lend_projects(settings: Settings) -> None:
                 os.chown(path, image.USER, image.USER, follow_symlinks=False)
 
 
-def apply_changes(settings: Settings, report: Report) -> None:
+def apply_changes(settings: Settings, report: Reporter) -> None:
     """Run the one-shot services again if something has changed; an error holds the end of the log of the failed one."""
     if docker.WORKER not in docker.running(settings):
         return
     if docker.inside(settings, "sh", "-c", '[ ! -e "$0" ] || cat "$0"', STAMP).strip() == versions.sources():
         return
     for name in [service.name for service in compose_file.services(settings) if service.once]:
-        command = ["docker", "start", "--attach", docker.container(settings, name)]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        lines = ran.stdout.splitlines()
-        if ran.returncode:
-            raise StackError(
-                f"service {name}",
-                found=docker.indented([f"it ended with exit code {ran.returncode}", *lines[-12:]]),
-                expected="what is new in projects/ and feature_repo/ to be applied",
-                todo="run `make check` on the project that is new, then this again",
-            )
-        for notice in notices.read(lines):
+        for notice in applied(f"service {name}", ["docker", "start", "--attach", docker.container(settings, name)]):
             report(f"  {name:<12} {notice}")
     _note_applied(settings)
 
@@ -107,7 +96,7 @@ def _with_passwords(settings: Settings) -> Settings:
 class _Start:
     """A `docker compose up`, whose progress is reported."""
 
-    def __init__(self, settings: Settings, services: list[Service], report: Report) -> None:
+    def __init__(self, settings: Settings, services: list[Service], report: Reporter) -> None:
         self._settings, self._services, self._report = settings, services, report
         self._once = {service.name for service in services if service.once}
         self._began, self._since = time.monotonic(), datetime.now(UTC)  # of the engine's clock, not of a project's
@@ -154,11 +143,11 @@ def _failure(settings: Settings, errors: list[str]) -> StackError:
             problem = f"it ended with exit code {container.exit_code}" if ended else state
             return StackError(
                 f"service {name}",
-                found=docker.indented([problem, *_tail(settings, container.service, 12)]),
+                found="\n".join([problem, *_tail(settings, container.service, 12)]),
                 expected="a healthy service",
                 todo=f"read `make logs SERVICE={name}`, run `make doctor`, then `make up` again",
             )
-    return StackError("docker compose up", found=docker.indented(errors[-12:]), expected="running services")
+    return StackError("docker compose up", found="\n".join(errors[-12:]), expected="running services")
 
 
 def _tail(settings: Settings, name: str, lines: int, since: datetime | None = None) -> list[str]:

@@ -1,17 +1,16 @@
 """The stack, seen from a container of one of its services: state and tools are reached, other containers are not."""
 
-import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
 
 from typing_extensions import override
 
-from stack.core import notices
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.ops import backup_request
 from stack.ops.local.runtime import LocalRuntime
-from stack.ops.runtimes import Report
+from stack.ops.runtimes import applied
 
 COMMANDS = (("stack", "apply"), ("flows.deployments",))
 """Modules, with their words, that apply and register what is new."""
@@ -23,23 +22,13 @@ class InsideRuntime(LocalRuntime):
     name = "inside"
 
     @override
-    def apply_changes(self, report: Report) -> None:
+    def apply_changes(self, report: Reporter) -> None:
         for words in COMMANDS:
-            command = [sys.executable, "-m", *words]
-            ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            lines = ran.stdout.splitlines()
-            if ran.returncode:
-                raise StackError(
-                    " ".join(words),
-                    found="\n".join([f"it ended with exit code {ran.returncode}", *lines[-12:]]),
-                    expected="what is new in projects/ and feature_repo/ to be applied",
-                    todo="run `make check` on the project that is new, then this again",
-                )
-            for notice in notices.read(lines):
+            for notice in applied(" ".join(words), [sys.executable, "-m", *words]):
                 report(f"  {notice}")
 
     @override
-    def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+    def backup(self, out: Path, at: datetime, report: Reporter, *, secrets: Path | None = None) -> Path:
         if secrets or out != self.settings.backup_folder:
             raise StackError(
                 "a backup from inside",

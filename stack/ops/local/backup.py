@@ -3,16 +3,17 @@
 from datetime import datetime
 from pathlib import Path
 
+from stack.core.disk import MIB
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.ops import backups, contents, databases, versions
-from stack.ops.archive import MIB, Manifest
+from stack.ops.archive import Manifest
 from stack.ops.local import supervisor
 from stack.ops.local.supervisor import Supervisor
-from stack.ops.runtimes import Report
 
 
-def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+def backup(settings: Settings, out: Path, at: datetime, report: Reporter, *, secrets: Path | None = None) -> Path:
     """Write an archive of everything and return its path."""
     file = backups.target(out, at)
     backups.create(settings, file, at, report, secrets=secrets)
@@ -20,7 +21,7 @@ def backup(settings: Settings, out: Path, at: datetime, report: Report, *, secre
 
 
 def restore(
-    settings: Settings, file: Path, at: datetime, report: Report, *, replace: bool = False, secrets: bool = False
+    settings: Settings, file: Path, at: datetime, report: Reporter, *, replace: bool = False, secrets: bool = False
 ) -> Manifest:
     """Replace the state by what an archive holds, below whatever home and on whatever ports the settings name.
 

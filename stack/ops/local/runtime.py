@@ -12,6 +12,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.problems import Problem
 from stack.core.settings import Settings
 from stack.ops import compose_file, health, shell, versions
@@ -19,7 +20,7 @@ from stack.ops.archive import Manifest
 from stack.ops.doctor import Finding
 from stack.ops.local import backup, logs, startup, status
 from stack.ops.local.supervisor import Supervisor
-from stack.ops.runtimes import Command, Paths, Report, Runtime
+from stack.ops.runtimes import Command, Paths, Runtime
 from stack.ops.status import Row
 
 
@@ -55,11 +56,11 @@ class LocalRuntime(Runtime):
         return str(self.settings.home) if versions.file(self.settings).exists() else ""
 
     @override
-    def up(self, report: Report) -> None:
+    def up(self, report: Reporter) -> None:
         startup.up(self.settings, report, report, self._file)
 
     @override
-    def apply_changes(self, report: Report) -> None:
+    def apply_changes(self, report: Reporter) -> None:
         # A start runs the one-shot services and nothing else, as all others run.
         if self.running():
             startup.up(self.settings, lambda _: None, report, self._file)
@@ -114,7 +115,7 @@ class LocalRuntime(Runtime):
         return shell.export_lines(compose_file.environment(self.settings), inherited, secrets=secrets)
 
     @override
-    def notebook(self, inherited: Mapping[str, str], report: Report) -> Command:
+    def notebook(self, inherited: Mapping[str, str], report: Reporter) -> Command:
         path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")])
         # For this machine alone; it asks for the token that it prints.
         command = [sys.executable, *shell.jupyter(self.settings, str(shell.NOTEBOOKS)), "--ServerApp.ip=127.0.0.1"]
@@ -122,7 +123,7 @@ class LocalRuntime(Runtime):
 
     @override
     def files(
-        self, source: Path | None, target: Path | None, default: Path, report: Report
+        self, source: Path | None, target: Path | None, default: Path, report: Reporter
     ) -> AbstractContextManager[Paths]:
         # A flow runs in another folder of the same disk.
         return nullcontext((str(source.absolute()) if source else None, str(target.absolute()) if target else None))
@@ -132,16 +133,16 @@ class LocalRuntime(Runtime):
         return nullcontext(self.settings)
 
     @override
-    def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Report) -> None:
+    def beside_state(self, here: Callable[[], None], words: Sequence[str], report: Reporter) -> None:
         here()
 
     @override
-    def backup(self, out: Path, at: datetime, report: Report, *, secrets: Path | None = None) -> Path:
+    def backup(self, out: Path, at: datetime, report: Reporter, *, secrets: Path | None = None) -> Path:
         return backup.backup(self.settings, out, at, report, secrets=secrets)
 
     @override
     def restore(
-        self, file: Path, at: datetime, report: Report, *, replace: bool = False, secrets: bool = False
+        self, file: Path, at: datetime, report: Reporter, *, replace: bool = False, secrets: bool = False
     ) -> Manifest:
         return backup.restore(self.settings, file, at, report, replace=replace, secrets=secrets)
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from stack.core import notices
 from stack.core.errors import StackError
+from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.ops import compose_file, databases, lan, ports, status, versions
 from stack.ops.compose_file import Service
 from stack.ops.local import launch, logs, supervisor
 from stack.ops.local.supervisor import State, Supervisor
-from stack.ops.runtimes import Report
 
 TOO_OFTEN = 4
 """A service that had to be started again this often does not become healthy."""
 
 
-def up(settings: Settings, report: Report, notify: Report, file: Path = compose_file.FILE) -> None:
+def up(settings: Settings, report: Reporter, notify: Reporter, file: Path = compose_file.FILE) -> None:
     """Start the stack and wait until every service is healthy; what already runs unchanged is left alone.
 
     Args:
@@ -52,7 +52,7 @@ def up(settings: Settings, report: Report, notify: Report, file: Path = compose_
 class Startup:
     """A start of a stack, whose supervisord runs."""
 
-    def __init__(self, settings: Settings, daemon: Supervisor, report: Report, notify: Report) -> None:
+    def __init__(self, settings: Settings, daemon: Supervisor, report: Reporter, notify: Reporter) -> None:
         self._settings, self._daemon, self._report, self._notify = settings, daemon, report, notify
         self._began = time.monotonic()
         self._started: dict[str, float] = {}
@@ -122,7 +122,7 @@ class Startup:
     def _failure(self, name: str, problem: str) -> StackError:
         return StackError(
             f"service {name}",
-            found="\n            ".join([problem, *logs.tail(self._settings, name, 12)]),
+            found="\n".join([problem, *logs.tail(self._settings, name, 12)]),
             expected="a healthy service",
             todo=f"read {logs.file(self._settings, name)}, run `make doctor`, then `make up` again",
         )
