@@ -62,12 +62,8 @@ def create(settings: Settings, out: Path, at: datetime, report: Reporter, *, sec
 def exclusive(settings: Settings) -> Iterator[None]:
     """Let one backup at a time read the state; refuse a home without state."""
     if not versions.file(settings).exists():
-        raise StackError(
-            str(settings.home),
-            found="no state of a stack",
-            expected="the state of a stack that has run",
-            todo="make up",
-        )
+        expected = "the state of a stack that has run"
+        raise StackError(str(settings.home), found="no state of a stack", expected=expected, todo="make up")
     with versions.exclusive(settings, settings.home / "backup.lock", "backup"):
         yield
 
