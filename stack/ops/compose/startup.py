@@ -9,6 +9,7 @@ from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.notices import Reporter
 from stack.core.settings import Settings
+from stack.core.wait import wait_until
 from stack.ops import compose_file, credentials, lan, ports, versions
 from stack.ops.compose import docker, image, ownership
 from stack.ops.compose_file import Service
@@ -113,8 +114,22 @@ class _Start:
                 self._report_ready()
             errors = (process.stderr.read() if process.stderr else "").strip().splitlines()
         self._report_ready()
-        if process.returncode:
+        if process.returncode or not self._ended():
             raise _failure(self._settings, errors)
+
+    def _ended(self) -> bool:
+        """Wait for the one-shot services, which are started like the others for Docker Compose while they run."""
+
+        def over() -> bool:
+            self._report_ready()
+            return self._once <= self._ready or any(
+                container.state == "exited" and bool(container.exit_code)
+                for name, container in docker.containers(self._settings).items()
+                if name in self._once
+            )
+
+        wait_until(over, PATIENCE, pause=0.5)
+        return self._once <= self._ready
 
     def _report_ready(self) -> None:
         """Report the services that have become ready."""
