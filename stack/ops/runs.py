@@ -174,9 +174,11 @@ class Runs:
             at = datetime.fromisoformat(entry["timestamp"])
             reported[entry["id"]] = at
             message = entry["message"].partition("\nTraceback")[0]  # the whole of it stands on the run's page
-            if message == FINISHED and entry["task_run_id"]:  # of ``fetch-1a2``, the task is ``fetch``
-                task = str(self._call("GET", f"task_runs/{entry['task_run_id']}")["name"]).rpartition("-")[0]
-                message = f"{task.replace('_', ' ')} done"
+            task = (
+                message == FINISHED and entry["task_run_id"] and self._call("GET", f"task_runs/{entry['task_run_id']}")
+            )
+            if task:  # it may be written down later than its log; of ``fetch-1a2``, the task is ``fetch``
+                message = f"{task['name'].rpartition('-')[0].replace('_', ' ')} done"
             level = LEVELS.get(entry["level"] // 10 * 10, "")
             yield f"  {at.astimezone():%H:%M:%S} {flows[entry['flow_run_id']]:<9} {level}{message}"
 

@@ -10,7 +10,7 @@ import pytest
 
 from stack.core.settings import Settings
 from stack.ops import prefect_api
-from stack.ops.runs import LATE, PAGE, Runs
+from stack.ops.runs import FINISHED, LATE, PAGE, Runs
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -72,6 +72,16 @@ def test_only_the_last_lines_are_read_again(follow):
 
 def test_a_long_log_is_read_page_by_page(follow):
     assert len(follow(Server(2 * PAGE + 1, 1))) == 2 * PAGE + 2
+
+
+def test_a_task_that_prefect_has_not_written_down_yet_ends_with_its_line(follow, monkeypatch):
+    server = Server(2)
+    lines, call = server.lines, server.call
+    ended = {"message": FINISHED, "task_run_id": "of-fetch"}
+    monkeypatch.setattr(server, "lines", lambda body: [line | ended for line in lines(body)])
+    tasks = iter([None, {"name": "bring_online-1a2"}])
+    monkeypatch.setattr(server, "call", lambda *a: next(tasks) if a[1] == "task_runs/of-fetch" else call(*a))
+    assert [line.split(maxsplit=2)[2] for line in follow(server)] == [FINISHED, "bring online done"]
 
 
 def test_the_end_of_a_log_is_not_waited_for_once_it_is_there(tmp_path, monkeypatch):
