@@ -101,6 +101,7 @@ def _history(source: HomeAssistant, folder: Path, starts: pd.DatetimeIndex) -> p
         web.explained(where, "source.token"),
         web.client(url, {"Authorization": f"Bearer {token}"}) as client,
     ):
+        _require_started(where, client.get("/api/config").raise_for_status().json())
         states = client.get("/api/states").raise_for_status().json()
         known = [state["entity_id"] for state in states]
         for name, sensor in source.sensors.items():
@@ -137,6 +138,12 @@ def in_periods(changes: list[dict[str, str]], edges: pd.DatetimeIndex) -> pd.Ser
     period = edges[edges.searchsorted(steps.index, "right") - 1]
     weights = seconds.where(steps.notna(), 0.0).groupby(period).sum()
     return ((steps * seconds).groupby(period).sum() / weights).where(weights > 0)
+
+
+def _require_started(where: str, config: dict[str, Any]) -> None:
+    """Raise an UnavailableError while Home Assistant starts: it answers before it knows all its sensors."""
+    if (state := config["state"]) != "RUNNING":
+        raise web.away(where, f"Home Assistant is starting or stopping (state {state})")
 
 
 def _require_sensor(folder: Path, name: str, sensor: str, known: list[str]) -> None:
@@ -178,6 +185,7 @@ def _connected(source: HomeAssistant, folder: Path) -> Iterator[Ask]:
                     raise StackError(key(folder, ""), found=found, expected=expected, todo="correct it")
                 return answer["result"]
 
+            _require_started(where, ask(type="get_config"))
             yield ask
     except (InvalidURI, InvalidStatus) as error:
         if isinstance(error, InvalidStatus) and error.response.status_code >= 500:

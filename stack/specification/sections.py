@@ -54,6 +54,11 @@ class Clock(Spec):
     first_now: AwareDatetime | None = None
     """Replay only: "now" after the first pipeline."""
 
+    @field_validator("start", "first_now")
+    @classmethod
+    def _in_utc(cls, at: datetime | None) -> datetime | None:
+        return at and at.astimezone(UTC)
+
 
 class Table(Spec):
     """A raw table of the lake."""

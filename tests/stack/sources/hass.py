@@ -20,6 +20,7 @@ from tests.stacks import free_ports
 CONFIGURATION = """
 homeassistant: {{name: test, time_zone: Europe/Berlin, unit_system: metric}}
 http: {{server_host: 127.0.0.1, server_port: {port}}}
+frontend:
 api:
 websocket_api:
 recorder: {{commit_interval: 0}}

@@ -3,7 +3,6 @@
 import os
 import time
 from contextlib import nullcontext, suppress
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -67,7 +66,7 @@ def run(workspace: Path) -> None:
 
 def ingest(project: Project) -> None:
     """Ingest as the flow does."""
-    since, until = datasets.ingested_until(project), datetime.now(UTC).replace(microsecond=0)
+    since, until = datasets.ingested_until(project), project.clock.now().replace(microsecond=0)
     for start, end in batches.windows(project, since, until) if since < until else []:
         result = batches.validate(project, batches.fetch(project, start, end), start, end)
         batches.require_accepted(project, result)

@@ -3,21 +3,28 @@
 import json
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
-from moto.server import ThreadedMotoServer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from websockets.exceptions import WebSocketException
 
+from stack.core.clock import Clock
 from stack.core.settings import Settings
 from stack.sources import push
-from tests.polling import eventually
+from stack.sources.home_assistant import SETTLED
+from tests.polling import PATIENCE_SECONDS, eventually
 from tests.stack.publishing.servers import listens
+from tests.stack.sources import hass
+from tests.stack.sources.ingestion import NAME
 from tests.stack.sources.processes import Postgres, Server
 from tests.stack.sources.test_influxdb import Influx
 from tests.stack.sources.test_mqtt import Mosquitto
@@ -28,6 +35,8 @@ LATE = {"settled": "PT10S"}
 UNSAVED = 3.0
 """Seconds in which a broker has written down what it has acknowledged."""
 SECRETS = f"SALES_PASSWORD='{Postgres.password}'\nINFLUX_PASSWORD=secret\nS3_KEY=key\nS3_SECRET=secret\n"
+AWAY = (httpx.HTTPError, SQLAlchemyError, BotoCoreError, ClientError, WebSocketException, OSError)
+"""What a put raises while its server is away."""
 Row = dict[str, Any]
 
 
@@ -38,9 +47,15 @@ class Place:
     """What can be killed, and loses nothing by it that it has acknowledged."""
     time = "at"
     """Name of the column with the instant."""
+    room = "string"
+    """Type of the column `room`."""
+    clock = "wall"
+    pause = 0.1
+    """Longest pause between two puts, in seconds."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder, self.settings = folder, settings
+        self.start = datetime.now(UTC).replace(microsecond=0)
         self.source: dict[str, Any] = {}
         self.open()
 
@@ -73,6 +88,8 @@ class File(Place):
 
 
 class Folder(Place):
+    pause = 0.5
+
     def open(self):
         (self.folder / "drop").mkdir()
         self.source = {"kind": "folder", "path": str(self.folder / "drop"), "settled": "PT1S"}
@@ -82,23 +99,24 @@ class Folder(Place):
 
 
 class S3(Place):
-    """moto keeps its objects in memory, so that it is not killed."""
+    pause = 0.5
 
     def open(self):
-        self.moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        self.moto.start()
-        url = "http://{}:{}".format(*self.moto.get_host_and_port())
+        (port,) = free_ports(1)
+        (self.folder / "objects").mkdir()
+        command = [sys.executable, Path(__file__).with_name("objects.py"), str(port), self.folder / "objects"]
+        self.server = Server(command, lambda: listens(port))
+        url = f"http://127.0.0.1:{port}"
         keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-        self.client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-        self.client.create_bucket(Bucket="home")
+        once = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=PATIENCE_SECONDS)
+        self.client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=once, **keys)
         storage = {"endpoint": url, "access_key": "${S3_KEY}", "secret_key": "${S3_SECRET}"}
         self.source = {"kind": "folder", "path": "s3://home/drop", "settled": "PT10S", "storage": storage}
 
     def put(self, rows):
-        self.client.put_object(Bucket="home", Key=f"drop/{rows[0]['number']}.json", Body=json.dumps(rows).encode())
-
-    def close(self):
-        self.moto.stop()
+        name = f"drop/{rows[0]['number']}.json"
+        if not self.client.list_objects_v2(Bucket="home", Prefix=name)["KeyCount"]:
+            self.client.put_object(Bucket="home", Key=name, Body=json.dumps(rows).encode())
 
 
 class Http(File):
@@ -174,7 +192,7 @@ class Mqtt(Place):
 
     def _subscribe(self):
         """Let the broker keep messages for the stack from now on, as after its first start."""
-        client, done = Client(CallbackAPIVersion.VERSION2, f"{self.settings.name}-readings-source", False), []
+        client, done = Client(CallbackAPIVersion.VERSION2, f"{self.settings.name}-{NAME}-source", False), []
         client.on_connect = lambda *_: client.subscribe("readings/#", qos=1)
         client.on_subscribe = lambda *_: done.append(1)
         client.connect("127.0.0.1", self.server.port)
@@ -203,6 +221,29 @@ class Mqtt(Place):
         self.client.loop_stop()
 
 
+class HomeAssistant(Place):
+    """Long-term statistics, an hour for each row, on a clock that goes on once Home Assistant has written them down."""
+
+    time, room, clock = "time", "number", "replay"
+
+    def open(self):
+        self.start = datetime(2024, 1, 1, tzinfo=UTC)
+        self.server = hass.HomeAssistant(self.folder)
+        sensors = {name: f"sensor.{name}" for name in ("number", "room", "value")}
+        self.source = {"kind": "home_assistant", "url": self.server.url, "token": "${HA_TOKEN}", "sensors": sensors}
+        with (self.settings.workspace / ".env").open("a") as env:
+            env.write(f"HA_TOKEN={self.server.token}\n")
+
+    def put(self, rows):
+        first = self.start + timedelta(hours=rows[0]["number"])
+        for name in self.source["sensors"]:
+            values = [1.0 if name == "room" else float(row[name]) for row in rows]
+            statistics = [{"mean": value, "min": value, "max": value} for value in values]
+            self.server.import_statistics(f"sensor.{name}", first, statistics, meter=False)
+        clock = Clock(self.settings.state_database, NAME, "replay", self.start)
+        clock.advance(first + timedelta(hours=len(rows)) + SETTLED)
+
+
 class Push(Place):
     """The inbox to which the prediction service adds; how it is killed, tests/end_to_end/test_pushed_rows.py shows."""
 
@@ -210,4 +251,4 @@ class Push(Place):
         self.source = {"kind": "push", "key": ["number"]}
 
     def put(self, rows):
-        push.keep(self.settings, "readings", [json.dumps(row).encode() for row in rows])
+        push.keep(self.settings, NAME, [json.dumps(row).encode() for row in rows])

@@ -1,5 +1,6 @@
 """Home Assistant itself is asked for statistics and history of sensors; see ``hass.py`` for how it is installed."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -30,6 +31,23 @@ def hass(tmp_path_factory):
         for sensor in ("outdoor_temperature", "grid_power"):
             server.import_statistics(f"sensor.{sensor}", START, warm[:24], meter=False)
         server.import_statistics("sensor.energy_meter", START, counted[:24], meter=True)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def starting(tmp_path_factory):
+    """A Home Assistant that answers, and is not ready before its slowest integration is."""
+    folder = tmp_path_factory.mktemp("starting")
+    slow = folder / "custom_components" / "slow"
+    slow.mkdir(parents=True)
+    manifest = {"domain": "slow", "name": "slow", "version": "1.0", "codeowners": [], "requirements": []}
+    (slow / "manifest.json").write_text(json.dumps(manifest))
+    (slow / "__init__.py").write_text("import asyncio\nasync def async_setup(*_):\n    await asyncio.sleep(600)\n")
+    server = HomeAssistant(folder)
+    with (folder / "configuration.yaml").open("a") as configuration:
+        configuration.write("slow:\n")
+    server.answers = lambda: server.api("GET", "config").is_success
+    with server:
         yield server
 
 
@@ -117,6 +135,14 @@ def test_one_that_is_away_may_come_back(section, read, history):
     keys = section(url=f"http://127.0.0.1:{free_ports(1)[0]}", history=history, sensors={"outdoor": "sensor.outdoor"})
     with pytest.raises(UnavailableError):
         read(keys, ["outdoor"], "time", START, LAST)
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_one_that_starts_is_away(starting, env, read, history):
+    env(HA_TOKEN=starting.token)
+    section = {"kind": "home_assistant", "url": starting.url, "token": "${HA_TOKEN}", "history": history}
+    with pytest.raises(UnavailableError, match="is starting"):
+        read(section | {"sensors": {"outdoor": "sensor.outdoor"}}, ["outdoor"], "time", START, LAST)
 
 
 def test_means_are_over_the_time_that_a_state_was_known():

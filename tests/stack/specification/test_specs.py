@@ -1,5 +1,6 @@
 """A project's specification: what is wrong is named by file and key."""
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,11 @@ def test_a_former_name_of_a_key_is_read_with_a_warning() -> None:
 def test_a_replayed_clock_has_no_schedules() -> None:
     with pytest.raises(StackError, match="a replayed clock has none"):
         specs.parse(changed("schedules.ingest", "0 4 * * *"), FILE)
+
+
+def test_an_instant_with_an_offset_is_kept_in_utc() -> None:
+    start = specs.parse(changed("clock.start", "2013-01-01T00:00:00+01:00"), FILE).clock.start
+    assert start.tzinfo is UTC and start.isoformat() == "2012-12-31T23:00:00+00:00"
 
 
 def test_broken_yaml_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
