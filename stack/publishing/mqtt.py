@@ -38,6 +38,7 @@ class Receiver:
         self._id = f"{settings.name}-{spec.name}-{sink.name}"
         self._root = f"{sink.prefix}/{spec.name}"
         self._own = f"{self._root}/publisher/{sink.name}"
+        self._check = f"{self._own}/check"
         self._keys = _keys(spec, sink)
         self._sensors = Sensors(settings, spec, sink, availability=f"{self._own}/availability")
         self._events: SimpleQueue[tuple[str, Any]] = SimpleQueue()
@@ -57,8 +58,9 @@ class Receiver:
             self._is_certain = True
         texts = [text for topic, message in addressed for text in self._texts(topic, message)]
         sent = {client.publish(topic, text, qos=2, retain=True).mid for topic, text in texts}
-        while sent:
-            sent.discard(self._wait_for("published"))
+        self._wait_until_published(sent)
+        # Mosquitto acknowledges, then saves, then reads again: the next acknowledgement comes after it has saved.
+        self._wait_until_published({client.publish(self._check, qos=1).mid})
         yield len(messages)
 
     def close(self) -> None:
@@ -109,6 +111,11 @@ class Receiver:
             if happened == kind:
                 return value
 
+    def _wait_until_published(self, sent: set[int]) -> None:
+        """Wait until the broker has acknowledged messages, by their packet ids."""
+        while sent:
+            sent.discard(self._wait_for("published"))
+
     def _require_connection(self) -> None:
         """Raise ConnectionError when the connection was lost since the last delivery."""
         with suppress(Empty):
@@ -118,13 +125,12 @@ class Receiver:
 
     def _retained(self, client: Client, topics: set[str]) -> dict[str, Any]:
         """Return the id of the answer that each topic retains; a message to ourselves comes after all of them."""
-        end = f"{self._own}/check"
-        wanted = [*topics, end]
+        wanted = [*topics, self._check]
         client.subscribe([(topic, 1) for topic in wanted])
         self._wait_for("subscribed")
-        client.publish(end, qos=1)
+        client.publish(self._check, qos=1)
         ids: dict[str, Any] = {}
-        while (message := self._wait_for("message")).topic != end:
+        while (message := self._wait_for("message")).topic != self._check:
             ids[message.topic] = _id_of(message)
         client.unsubscribe(wanted)
         return ids

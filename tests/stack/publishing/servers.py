@@ -110,14 +110,14 @@ class Mosquitto(Server):
         self.sink = {"kind": "mqtt", "host": "127.0.0.1", "port": self.port}
         self.messages: list[tuple[str, Any, bool]] = []
 
-    def subscriber(self, **login: str) -> Client:
-        """Subscribe to everything, from now on and after each restart of the broker."""
+    def subscriber(self, qos: int = 2, **login: str) -> Client:
+        """Subscribe to everything from now on; the broker keeps the subscription."""
         client = Client(CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
         if login:
             client.username_pw_set(**login)
         client.reconnect_delay_set(1, 1)
         ready: list[Any] = []
-        client.on_connect = lambda *_: client.subscribe("#", qos=2)
+        client.on_connect = lambda _, __, flags, *___: flags.session_present or client.subscribe("#", qos)
         client.on_subscribe = lambda *_: ready.append(1)
         client.on_message = lambda _, __, m: self.messages.append((m.topic, m.payload.decode(), m.retain))
         client.connect("127.0.0.1", self.port)

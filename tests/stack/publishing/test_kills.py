@@ -19,6 +19,7 @@ def receiver(request, tmp_path, settings):
         "webhook": lambda: Hook(tmp_path),
         "sql": Postgres,
         "mqtt": lambda: Mosquitto(tmp_path),
+        "broker": lambda: Mosquitto(tmp_path),
         "csv": lambda: Lines(settings, "answers.csv"),
         "jsonl": lambda: Lines(settings, "answers.jsonl"),
     }
@@ -29,10 +30,12 @@ def receiver(request, tmp_path, settings):
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-@pytest.mark.parametrize("receiver", ["webhook", "sql", "mqtt", "csv", "jsonl"], indirect=True)
+@pytest.mark.parametrize("receiver", ["webhook", "sql", "mqtt", "broker", "csv", "jsonl"], indirect=True)
 def test_every_answer_arrives_once_and_in_order(receiver, rounds, publish, process, settings, request):
+    """A killed broker sends again what its subscriber has had and it has not written down: the ids tell."""
     project, kind = publish(receiver.sink | {"when": "each"}), request.node.callspec.params["receiver"]
-    subscriber = receiver.subscriber() if kind == "mqtt" else None
+    # With QoS 2 a restarted Mosquitto completes handshakes out of order, and paho hands messages over as they complete.
+    subscriber = receiver.subscriber(1 if kind == "broker" else 2) if isinstance(receiver, Mosquitto) else None
     chance, written, key = random.Random(rounds), [], ("toy", receiver.sink["kind"])
 
     def oldest():
@@ -42,22 +45,24 @@ def test_every_answer_arrives_once_and_in_order(receiver, rounds, publish, proce
         written.extend(answered := predictions(count))
         project.log.write(answered)
 
+    def received():
+        return [*dict.fromkeys(receiver.received())] if kind == "broker" else receiver.received()
+
     for turn in range(rounds):
         write(chance.randint(50, 150))
         first = oldest()
         process.start()
-        eventually(lambda first=first: oldest() != first, 60)
+        eventually(lambda first=first: oldest() != first)
         until = time.monotonic() + chance.uniform(0, 0.5)
         while time.monotonic() < until:
             write(chance.randint(1, 20))
-        process.kill()
-        if turn % 2 and kind != "mqtt":  # a broker acknowledges before it has kept a message
-            receiver.kill()
-            receiver.start()
+        restart = [receiver.kill, receiver.start] if turn % 2 and kind != "mqtt" else []
+        for step in [process.kill, *restart] if turn % 4 == 1 else [*restart, process.kill]:
+            step()
     process.start()
     eventually(lambda: oldest() is None)
-    received = eventually(lambda: (now := receiver.received()) and len(now) >= len(written) and now, 60)
+    eventually(lambda: len(received()) >= len(written))
     if subscriber:
         subscriber.loop_stop()
 
-    assert received == ids(written)
+    assert received() == ids(written)
