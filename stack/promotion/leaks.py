@@ -1,8 +1,8 @@
 """Columns that know the target nearly as well as no model can: it was written into them afterwards.
 
 A column is suspected where it alone, or with one or two others, explains the target but for a rounding error: a rank or
-a sum, product or quotient that follows it, a small model of so few columns, or values that are there only with one
-outcome.
+a sum, product, quotient or rate that follows it, a small model of so few columns, or values that are there only with
+one outcome.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class _Table:
                 yield from (
                     [leak] for leak in self._formulas(positive.apply(np.log), np.log(self.y), "product or ratio")
                 )
+            yield from ([leak] for leak in self._rates(positive))
         if by_formula_only or (self.classes and len(self.y) < LEAST):
             return
         strongest = self._strongest()
@@ -158,7 +159,9 @@ class _Table:
         # So few others among so many rows are no accident.
         return "it is only filled with one outcome" if others < FILLED * chance and chance * count > SEEN / 3 else ""
 
-    def _formulas(self, columns: pd.DataFrame, y: np.ndarray, how: str) -> Iterator[Leak]:
+    def _formulas(
+        self, columns: pd.DataFrame, y: np.ndarray, how: str, sizes: tuple[int, ...] = (2, 3)
+    ) -> Iterator[Leak]:
         """Yield two or three columns of whose weighted sum the target is made, by the correlations alone."""
         whole = columns.loc[:, columns.notna().all()]
         # A trend explains a trend; what the target is made of explains its changes as well.
@@ -168,7 +171,7 @@ class _Table:
             return
         together = np.corrcoef(np.column_stack([values.to_numpy(), target]), rowvar=False)
         order = np.argsort(-np.abs(together[-1, :-1]))[:WIDEST]
-        for size in (2, 3):
+        for size in sizes:
             sets = np.array(list(combinations(order, size)))
             if not len(sets):
                 return
@@ -180,6 +183,23 @@ class _Table:
                 names = tuple(str(values.columns[at]) for at in sorted(sets[best]))
                 yield Leak(names, f"the target is a {how} of them", parts=how == SUM)
                 return
+
+    def _rates(self, positive: pd.DataFrame) -> Iterator[Leak]:
+        """Yield a sum or difference of two columns and a third one by which it is divided, or multiplied."""
+        whole = self.features.loc[:, self.features.notna().all() & (self.features.nunique() > 1)]
+        for name in map(str, list(positive)[:WIDEST]):
+            values = positive[name].to_numpy()
+            for operator, scale in (("divided by", values), ("times", 1 / values)):
+                target = self.y * scale
+                found = next(self._formulas(whole.drop(columns=name), target, SUM, sizes=(2,)), None)
+                if not found:
+                    continue
+                terms = whole[list(found.columns)].assign(constant=1.0).to_numpy()
+                answer = terms @ np.linalg.lstsq(terms, target, rcond=None)[0] / scale
+                if np.mean((self.y - answer) ** 2) < (1 - EXACT) * self.y.var():  # and not what it is scaled by alone
+                    names = " and ".join(found.columns)
+                    yield Leak((*found.columns, name), f"the target is a {SUM} of {names} {operator} {name}")
+                    return
 
     def _strongest(self) -> list[str]:
         """Return the columns that a model of all leans on most; none where it explains too little to matter."""

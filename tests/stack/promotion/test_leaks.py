@@ -29,6 +29,8 @@ def found(table, target, **options):
         (lambda t: (t["a"] + t["b"] + t["d"]).round(), {"a", "b", "d"}),
         (lambda t: t["a"] / t["b"], {"a", "b"}),
         (lambda t: t["c"] * t["d"], {"c", "d"}),
+        (lambda t: ((t["a"] - t["b"]) / t["c"]).round(3), {"a", "b", "c"}),
+        (lambda t: (t["a"] - t["b"]) * t["d"], {"a", "b", "d"}),
         (lambda t: (1.8 * t["b"] + 32).round(1), {"b"}),
         (lambda t: np.log(t["c"]), {"c"}),
     ],
