@@ -124,7 +124,9 @@ def _escaped_results(content: ExpectationSuiteValidationResult) -> ExpectationSu
 
 
 def escaped(value: Any) -> Any:
-    """Return a value of JSON whose texts are escaped for HTML."""
+    """Return a value of JSON whose texts are escaped for HTML; what is missing as None, which the renderers expect."""
+    if value is pd.NA or value is pd.NaT:
+        return None
     if isinstance(value, str):
         return escape(value)
     if isinstance(value, Mapping):

@@ -7,7 +7,8 @@ import great_expectations.expectations as gxe
 import pandas as pd
 import pytest
 
-from stack.validation import _compat
+from stack.kit.expectations import present
+from stack.validation import _compat, validation
 from tests.reaches import reach
 
 GX = "great_expectations"
@@ -16,20 +17,34 @@ SUITE = [gxe.ExpectColumnValuesToBeBetween(column="celsius", min_value=-50, max_
 LOADED = re.compile(r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"'](https?://[^\"'?]+)")
 
 
-@pytest.fixture(scope="module")
-def pages() -> list[str]:
-    """The two kinds of pages, as Great Expectations renders them."""
-    results = _compat.validate({"readings": FRAME}, {"readings": SUITE})["readings"]
+def page_of(results: list[gx.core.ExpectationValidationResult]) -> str:
+    """Return the page of a validation, as Great Expectations renders it."""
     statistics = {"evaluated_expectations": 1, "successful_expectations": 0, "unsuccessful_expectations": 1}
     meta = {"run_id": {"run_name": "b", "run_time": "2024-05-01T00:00:00+00:00"}, "batch_kwargs": {}}
-    validation = gx.core.ExpectationSuiteValidationResult(
+    whole = gx.core.ExpectationSuiteValidationResult(
         success=False,
         results=results,
         suite_name="readings",
         statistics=statistics | {"success_percent": 0.0},
         meta=meta | {"great_expectations_version": gx.__version__},
     )
-    return [_compat.page(validation), _compat.page(gx.ExpectationSuite(name="readings", expectations=SUITE))]
+    return _compat.page(whole)
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[str]:
+    """The two kinds of pages."""
+    results = _compat.validate({"readings": FRAME}, {"readings": SUITE})["readings"]
+    return [page_of(results), _compat.page(gx.ExpectationSuite(name="readings", expectations=SUITE))]
+
+
+@pytest.mark.parametrize("kind", ["boolean", "Int64", "datetime64[us, UTC]"])
+def test_missing_values_of_any_type_are_rendered(kind, caplog):
+    frame = pd.DataFrame({"on": pd.Series([1, None, 0] * 5, dtype="Int64").astype(kind)})
+    (result,) = _compat.validate({"readings": frame}, {"readings": [present("on")]})["readings"]
+    validation.Findings().add("readings", frame, result)
+    page_of([result])
+    assert [record.message for record in caplog.records if "exception" in record.message.lower()] == []
 
 
 def test_no_value_is_escaped_twice(pages):
