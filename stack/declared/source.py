@@ -13,6 +13,7 @@ from pandas import DataFrame, Series
 from stack import sources
 from stack.core.errors import StackError
 from stack.declared import instants
+from stack.kit.numbers import without_unit
 from stack.specification import forecasts, table
 from stack.specification.fields import TYPES
 from stack.specification.frames import INSTANT
@@ -143,6 +144,8 @@ class DeclaredSource:
         if column.type == "datetime":
             return instants.read(raw, name, column, self.source.zone)
         values = raw[column.source or name]
+        if column.unit and column.type in ("number", "integer"):
+            values = without_unit(values, column.unit, getattr(self.source, "options", {}).get("decimal", "."))
         try:
             return READERS[column.type](values)
         except (ValueError, TypeError, OverflowError):

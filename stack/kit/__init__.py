@@ -3,4 +3,15 @@
 A module is imported when it is asked for: some cost a second that a project which needs no other would pay.
 """
 
-__all__ = ["drift", "expectations", "instants", "models", "packaged", "parquet", "rolling", "rowwise", "text"]
+__all__ = [
+    "drift",
+    "expectations",
+    "instants",
+    "models",
+    "numbers",
+    "packaged",
+    "parquet",
+    "rolling",
+    "rowwise",
+    "text",
+]

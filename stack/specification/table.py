@@ -46,7 +46,7 @@ class Column(Spec):
     description: str = ""
     """Said in the API, and in errors; the name in the source when left out."""
     unit: str = ""
-    """Said with the description."""
+    """Said with the description; a source may write it before or after the numbers, as in `$1,234.50` or `12 %`."""
     example: Any = None
     """A real value, for the example request."""
     missing: float = Field(0.0, ge=0, lt=1)

@@ -103,6 +103,11 @@ def _values(spec: ProjectSpec) -> dict[str, Any]:
         "instants": [name for name, column in columns.items() if column.type == Datetime.name],
         "names": {column.source or name: name for name, column in columns.items() if not column.parts},
         "texts": [name for name, column in columns.items() if TYPES[column.type].python is str],
+        "united": {
+            name: column.unit
+            for name, column in columns.items()
+            if column.unit and column.type in ("number", "integer")
+        },
         "numbered": ROW in key and ROW not in columns,
         "ids": ' + "-" + '.join(f'rows["{column}"].astype(str)' for column in key),
         "lookback": max((one.hours + one.ago for one in past.values()), default=0),

@@ -71,6 +71,8 @@ class Column:
     least: float | None = None
     most: float | None = None
     example: Any = None
+    unit: str = ""
+    """Numbers: what the file writes before or after each of them."""
     zoned: bool = False
     """Datetimes: each of them names its zone."""
     format: str | None = None

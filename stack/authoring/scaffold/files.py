@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from stack.authoring.scaffold import headers
 from stack.core.errors import StackError
+from stack.kit import numbers
 from stack.sources import tables
 from stack.specification import frames
 
@@ -26,10 +27,11 @@ SAMPLE = 20_000
 LEAST = 20
 """Rows from which a model can be learnt at all."""
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?")
-POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?([eE][+-]?\d+)?")
-COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?([eE][+-]?\d+)?")
+POINT, COMMA = numbers.WRITTEN["."], numbers.WRITTEN[","]
 CODE = re.compile(r"0\d+")
-WITH_UNIT = re.compile(rf"[€$£¥]\s?({NUMBER.pattern})|({NUMBER.pattern})\s?([%‰€$£¥]|[a-zA-Zµ°][a-zA-Z²³/]{{0,7}})")
+WITH_UNIT = re.compile(
+    rf"[+-]?(?P<before>[€$£¥])\s?{NUMBER.pattern}|{NUMBER.pattern}\s?(?P<after>[%‰€$£¥]|[a-zA-Zµ°][a-zA-Z²³/]{{0,7}})"
+)
 MOST_COLUMNS = 500
 """Of more, each request would name more values than a person can look after, and the files are past reading."""
 MARKS, SHARE = 3, 0.8
@@ -99,10 +101,26 @@ def require_rows(table: pd.DataFrame, place: str) -> None:
             raise StackError(f"FROM={place}, column {name}", found=found, expected="numbers", todo=todo)
 
 
+def units(table: pd.DataFrame) -> dict[str, str]:
+    """Return the columns of texts that are numbers with a sign of currency, a percent sign or a unit, and which."""
+    texts = {name: table[name].dropna() for name in table if pd.api.types.infer_dtype(table[name]) == "string"}
+    return {str(name): unit for name, values in texts.items() if (unit := _unit(values))}
+
+
 def has_unit(values: pd.Series) -> bool:
-    """Return whether texts are numbers with a sign of currency, a percent sign or a unit."""
+    """Return whether texts are numbers with units, be they different ones."""
     texts = values.dropna().head(1000).astype(str).str.strip()
     return len(texts) > 0 and bool(texts.str.fullmatch(WITH_UNIT).mean() > 0.95)
+
+
+def _unit(values: pd.Series) -> str:
+    """Return the unit that all texts have in common; empty when there is none, or a leading zero makes them codes."""
+    texts = values.str.strip()
+    if texts.empty or not texts.head(50).str.fullmatch(WITH_UNIT).all() or texts.str.match(CODE).any():
+        return ""
+    found = texts.str.extract(rf"^(?:{WITH_UNIT.pattern})$")
+    of = found["before"].fillna(found["after"]).unique()
+    return str(of[0]) if len(of) == 1 and isinstance(of[0], str) else ""
 
 
 def _require_few(file: Path, names: list[str]) -> None:
@@ -157,14 +175,17 @@ def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
         marks = _marks(values.dropna())
         columns[str(name)] = values[values.notna() & ~values.isin(marks)].str.strip()
         missing |= {*marks}
+    with_unit = [name for name, values in columns.items() if _unit(values)]
+    columns |= {name: columns[name].str.extract(rf"({NUMBER.pattern})")[0] for name in with_unit}
     by_comma = {name: values for name, values in columns.items() if values.str.fullmatch(COMMA).all()}
     by_point = {name: values for name, values in columns.items() if values.str.fullmatch(POINT).all()}
     options = _style(by_comma, by_point, separator)
-    numbers = by_comma if "decimal" in options else by_point
+    plain = by_comma if "decimal" in options else by_point
     codes = {name: values for name, values in columns.items() if values.str.fullmatch(CODE).any()}
     kept = [name for name, values in codes.items() if values.str.fullmatch(NUMBER).all()]
     if "thousands" in options:  # pandas would take the signs out of dates and lists as well
-        kept += [name for name, values in columns.items() if name not in numbers and values.str.contains(r"\d").any()]
+        kept += with_unit
+        kept += [name for name, values in columns.items() if name not in plain and values.str.contains(r"\d").any()]
     options |= {"na_values": sorted(missing)} if missing else {}
     return options | ({"dtype": dict.fromkeys(kept, "str")} if kept else {})
 

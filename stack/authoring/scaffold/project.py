@@ -3,7 +3,7 @@
 import keyword
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from stack.authoring.scaffold.origins import Origin
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from stack.core.settings import settings
+from stack.kit.numbers import without_unit
+from stack.specification import frames
 from stack.specification.fields import Datetime
 
 TEMPLATE = Path(__file__).parent / "templates" / "project.yaml.jinja"
@@ -74,8 +76,8 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     folder = settings().projects / name
     require_free(name, folder)
     origin = origins.of(str(place), folder, wishes, now)
-    table = origin.table
-    columns = look(table)
+    table, units = _without_units(origin)
+    columns = [replace(column, unit=units.get(column.source, "")) for column in look(table)]
     target = targets.choose(columns, name, place, wishes, ask)
     if (spread := times.joined(table, columns)) and target.source not in spread[0].parts.values():
         columns.append(spread[0])
@@ -85,8 +87,17 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     choices = groups.held_together(table, columns, choices, wishes)
     choices = leaking.left_out(table, choices, [column.strip() for column in (wishes.keep or "").split(",")])
     texts = [column.source for column in columns if column.kind in TEXTS]
-    units = [text for text in texts if files.has_unit(table[text])]
-    return Understood(origin, table, columns, choices, wording.notes(choices, units))
+    unread = [text for text in texts if files.has_unit(table[text])]
+    return Understood(origin, table, columns, choices, wording.notes(choices, unread))
+
+
+def _without_units(origin: Origin) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the rows with the numbers that are written with a unit as numbers, and the units of their columns."""
+    decimal = origin.section.get("options", {}).get("decimal", ".")
+    units = files.units(origin.table)
+    read = {name: without_unit(origin.table[name], unit, decimal) for name, unit in units.items()}
+    read = {name: values for name, values in read.items() if values.dtype == "float64"}
+    return frames.with_columns(origin.table, read), {name: units[name] for name in read}
 
 
 def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:
@@ -220,7 +231,7 @@ def _renamed(column: Column) -> dict[str, Any]:
 
 def _facts(column: Column, choices: Choices) -> dict[str, Any]:
     """Return what a batch's values must be, and the name in the file where it is another."""
-    facts = _renamed(column)
+    facts = _renamed(column) | ({"unit": column.unit} if column.unit else {})
     facts |= {"missing": min(0.99, round(column.missing + 0.2, 2))} if column.missing else {}
     if column is choices.group or (column is choices.target and choices.classes):
         return facts

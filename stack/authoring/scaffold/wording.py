@@ -69,7 +69,7 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
         each = reason if len(names) == 1 else reason.replace("it ", "each ", 1)
         lines.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {line(each)}.")
     lines += [
-        f"**Review** {code(column)}: numbers with a unit are text to a model. To use them, convert them to numbers in "
+        f"**Review** {code(column)}: numbers with different units are text to a model. To use them, convert them in "
         "the file, and write the project anew."
         for column in units
     ]

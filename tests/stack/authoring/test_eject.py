@@ -94,6 +94,18 @@ def test_a_part_is_written_once_and_alone(folder):
         eject.write(project, ["checks"])
 
 
+def test_a_source_reads_numbers_with_a_unit(folder):
+    table = sales().assign(price=[f"$ {1000 * price:,.2f}" for price in sales()["price"]])
+    folder.write("ejected_unit", table, target="units")
+    project = Project(Settings(home=folder.root), specs.load("ejected_unit"))
+    declared = project.source.fetch(project.spec.clock.start, NOW)["rows"]
+    assert declared["price"].tolist() == pytest.approx(1000 * sales()["price"])
+    eject.write(project, ["source"])
+    importlib.invalidate_caches()
+    read = Project(project.settings, specs.load("ejected_unit")).source.fetch(project.spec.clock.start, NOW)["rows"]
+    pd.testing.assert_frame_equal(read[list(declared)], declared)
+
+
 @pytest.mark.parametrize(("form", "parts"), [("unix", 1), ("unix_ms", 1000)])
 def test_a_source_reads_numbers_since_1970_as_instants(folder, form, parts):
     name = f"ejected_{form}"

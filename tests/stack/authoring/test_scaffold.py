@@ -113,11 +113,27 @@ def test_a_spreadsheet_of_another_country(folder, name, encoding, separator):
     assert written.to_read < 150 and check.findings(name, NOW) == []
 
 
+def test_the_decimal_sign_of_a_file_is_that_of_its_numbers_with_units(folder):
+    table = sales()[["ShopID", "units"]].assign(
+        lot=[f"{1000 + 7 * number:,}".replace(",", ".") for number in range(600)]
+    )
+    table["units"] = [f"€ {german(100 * amount)}" for amount in table["units"]]
+    folder.write("new_euros", table.to_csv(index=False, sep=";").encode(), target="units")
+    spec = specs.load("new_euros")
+    assert spec.task == "regression" and spec.columns["units"].unit == "€"
+    rows = contract.source(spec.name).fetch(spec.clock.start, NOW)["rows"]
+    assert rows["units"].tolist() == pytest.approx(100 * sales()["units"], abs=0.01)
+    assert rows["lot"].tolist() == [1000 + 7 * number for number in range(600)]
+
+
 def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
     table = sales()
     table["revenue"] = [f"{amount:,.1f}" for amount in 1000 * table["price"]]
     table.loc[:30, "revenue"] = " "
-    table["discount"] = [f"{percent} %" for percent in range(len(table))]
+    table["discount"] = [f"{number % 50} %" for number in range(len(table))]
+    table["fee"] = [f"-${amount:,.2f}" for amount in 100 * table["units"]]
+    table["parcel"] = np.where(table["promo"], "2 kg", "500 g")
+    table["flat"] = [f"{number}{letter}" for number, letter in zip(table["ShopID"], "ab" * 300, strict=True)]
     table["since"] = pd.to_datetime(table["Sold At"]).dt.strftime("%m/%d/%Y %I:%M %p")
     notes = folder.write("new_american", table, target="revenue", time="since").notes
     spec = specs.load("new_american")
@@ -125,7 +141,10 @@ def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
     assert rows["revenue"].isna().sum() == 31
     assert rows["revenue"].iloc[-1] == pytest.approx(1000 * table["price"].iloc[-1], abs=0.1)
     assert rows["since"].iloc[-1].tz_localize(None) == pd.to_datetime(table["Sold At"].iloc[-1]).floor("min")
-    assert any("**Review** `discount`: numbers with a unit" in note for note in notes)
+    assert rows["discount"].tolist() == [number % 50 for number in range(600)] and spec.columns["discount"].unit == "%"
+    assert rows["fee"].tolist() == pytest.approx(-100 * table["units"], abs=0.01)
+    assert spec.request["parcel"].type == spec.request["flat"].type == "string"
+    assert any("**Review** `parcel`: numbers with different units" in note for note in notes)
     assert check.findings("new_american", NOW) == []
 
 

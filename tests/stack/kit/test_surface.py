@@ -10,6 +10,7 @@ SURFACE = {
     "expectations": ["absent", "among", "between", "present"],
     "instants": ["in_utc"],
     "models": ["Candidate", "Columns", "Metric", "Suggest"],
+    "numbers": ["without_unit"],
     "packaged": ["file"],
     "parquet": ["split", "window"],
     "rolling": ["means"],
