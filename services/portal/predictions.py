@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from services.portal.portal import Portal
-from stack.core.errors import UnavailableError
+from stack.core.errors import no_answer
 from stack.ops.tools import inside
 
 PATIENCE_SECONDS = 30.0
@@ -22,12 +22,8 @@ async def send(portal: Portal, project: str, verb: str, body: Any) -> httpx.Resp
     try:
         return await portal.client.post(url, json=body, headers=settings.prediction_headers, timeout=PATIENCE_SECONDS)
     except httpx.HTTPError as error:
-        raise UnavailableError(
-            f"prediction service, /{project}/{verb}",
-            found=str(error) or type(error).__name__,
-            expected="an answer",
-            todo="look with `make status`, then send it again",
-        ) from None
+        where, todo = f"prediction service, /{project}/{verb}", "look with `make status`, then send it again"
+        raise no_answer(where, error, todo) from None
 
 
 def problem(response: httpx.Response) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import httpx
 import yaml
 
 from stack.authoring import project_file
-from stack.core.errors import StackError
+from stack.core.errors import StackError, no_answer
 from stack.core.settings import Settings
 from stack.project import Project
 from stack.promotion import decisions
@@ -64,8 +64,7 @@ def withdraw(settings: Settings, name: str, reason: str) -> str:
     try:
         canary, champion = project.registry.canary(), project.registry.champion()
     except httpx.HTTPError as error:
-        where, todo = f"MLflow at {settings.mlflow_url}", "make up, then switch it off again"
-        raise StackError(where, found=str(error), expected="an answer", todo=todo) from error
+        raise no_answer(f"MLflow at {settings.mlflow_url}", error, "make up, then switch it off again") from error
     if canary is None:
         return ""
     judgement = Judgement(canary.version, champion.version if champion else None, reason, {})

@@ -29,6 +29,11 @@ class UnavailableError(StackError):
     """Something that cannot be reached at the moment: another try may succeed."""
 
 
+def no_answer(where: str, error: Exception, todo: str) -> UnavailableError:
+    """Return the error about a service that does not answer, from what its client raised."""
+    return UnavailableError(where, found=str(error) or type(error).__name__, expected="an answer", todo=todo)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for a misspelt name; an empty string where no known name is near."""
     match = meant(name, known)

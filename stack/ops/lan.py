@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from stack.access import passwords
-from stack.core.errors import StackError
+from stack.core.errors import StackError, no_answer
 from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.ops import credentials
@@ -52,9 +52,7 @@ def authority(url: str, trusted: str = "") -> str:
     try:
         pem = httpx.get(where, verify=False, trust_env=False, timeout=30).raise_for_status().text  # noqa: S501
     except httpx.HTTPError as error:
-        raise StackError(
-            where, found=str(error) or type(error).__name__, expected="an answer", todo="make up PROFILES=lan there"
-        ) from None
+        raise no_answer(where, error, "make up PROFILES=lan there") from None
     if trusted and _sha256(pem) != trusted:
         raise StackError(
             where,

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from stack.core.errors import StackError
+from stack.core.errors import StackError, no_answer
 from stack.core.settings import Settings
 
 TIMEOUT_SECONDS, BUSY_SECONDS = 30.0, 300.0
@@ -41,12 +41,8 @@ class PrefectApi:
         try:
             answer = self._answer(method, path, body)
         except httpx.HTTPError as error:
-            raise StackError(
-                f"Prefect at {self._settings.prefect_url}",
-                found=str(error) or type(error).__name__,
-                expected="an answer",
-                todo="run `make up`, or look with `make status`",
-            ) from None
+            where = f"Prefect at {self._settings.prefect_url}"
+            raise no_answer(where, error, "run `make up`, or look with `make status`") from None
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         if answer.is_error:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import httpx
 
-from stack.core.errors import StackError
+from stack.core.errors import StackError, no_answer
 from stack.core.notices import Reporter
 from stack.core.settings import Settings
 from stack.core.wait import wait_until
@@ -61,12 +61,7 @@ def answer_of_registry(settings: Settings, ask: Callable[[], T]) -> T:
     try:
         return ask()
     except httpx.HTTPError as error:
-        raise StackError(
-            f"MLflow at {settings.mlflow_url}",
-            found=str(error) or type(error).__name__,
-            expected="the models that it has",
-            todo="make up, or make logs SERVICE=mlflow",
-        ) from None
+        raise no_answer(f"MLflow at {settings.mlflow_url}", error, "make up, or make logs SERVICE=mlflow") from None
 
 
 def first_pipelines(settings: Settings, report: Reporter) -> dict[str, Run]:
@@ -118,9 +113,7 @@ def _prediction(settings: Settings, method: str, path: str, body: str | None = N
     try:
         return httpx.request(method, url, content=body, headers=headers, timeout=30, trust_env=False)
     except httpx.HTTPError as error:
-        raise StackError(
-            url, found=str(error) or type(error).__name__, expected="an answer", todo="look with `make status`"
-        ) from None
+        raise no_answer(url, error, "look with `make status`") from None
 
 
 def page(settings: Settings) -> str:

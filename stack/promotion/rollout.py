@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 
 from stack.core import alerts
-from stack.core.errors import StackError
+from stack.core.errors import no_answer
 from stack.core.notices import Reporter
 from stack.core.wait import wait_until
 from stack.project import Project
@@ -164,9 +164,7 @@ def roll_back_and_wait(project: Project, when: DecisionTime, reason: str, report
     try:
         entry = decisions.rollback(project, when, reason)
     except httpx.TransportError as error:
-        raise StackError(
-            f"MLflow at {project.settings.mlflow_url}", found=str(error), expected="an answer", todo="make up"
-        ) from error
+        raise no_answer(f"MLflow at {project.settings.mlflow_url}", error, "make up") from error
     report(f"{project.name}: version {entry.version} is champion again, after version {entry.champion}")
     began = time.monotonic()
     if _answers(project, entry.version):
