@@ -52,6 +52,19 @@ class Done:
     """More for the page, a line each."""
 
 
+def with_key(handler: Handler) -> Handler:
+    """Let a handler of requests answer those who may act; others are asked for the key."""
+
+    @wraps(handler)
+    async def checked(request: Request) -> Response:
+        portal = portal_of(request)
+        if not may_act(portal, request):
+            return portal.page("acted.html", HTTPStatus.UNAUTHORIZED, sign_in=True)
+        return await handler(request)
+
+    return checked
+
+
 def action(name: str) -> Callable[[Callable[[Request], Awaitable[Done]]], Handler]:
     """Make a handler of requests of a function that acts: it asks for the key, records, and shows what came of it.
 
@@ -60,11 +73,10 @@ def action(name: str) -> Callable[[Callable[[Request], Awaitable[Done]]], Handle
     """
 
     def decorated(act: Callable[[Request], Awaitable[Done]]) -> Handler:
+        @with_key
         @wraps(act)
         async def handler(request: Request) -> Response:
             portal = portal_of(request)
-            if not may_act(portal, request):
-                return portal.page("acted.html", HTTPStatus.UNAUTHORIZED, sign_in=True)
             project = request.path_params.get("project", "")
             try:
                 done = await act(request)

@@ -93,6 +93,12 @@ def of_project(request: Request) -> tuple[Portal, str]:
     return portal_of(request), name
 
 
+async def form(request: Request) -> dict[str, str]:
+    """Return the fields of a form without files, stripped."""
+    sent = await request.form(max_files=0, max_fields=20)
+    return {name: str(value).strip() for name, value in sent.items()}
+
+
 def origin(request: Request) -> Origin:
     """Return how the browser reached the portal; the gateway's headers say so for requests from other machines."""
     gateway = request.headers.get("x-forwarded-proto") == "https"

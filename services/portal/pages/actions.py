@@ -12,7 +12,7 @@ from services.portal import access
 from services.portal.access import Done
 from services.portal.jobs import Job
 from services.portal.links import outside
-from services.portal.portal import of_project, origin
+from services.portal.portal import form, of_project, origin
 from stack.core.errors import StackError
 from stack.ops.project_runs import ProjectRuns
 from stack.ops.runs import Runs
@@ -105,9 +105,8 @@ async def remove(request: Request) -> Done:
 
 
 async def _text(request: Request, field: str) -> str:
-    """Return a field of the form, stripped."""
-    value = (await request.form(max_files=0, max_fields=20)).get(field)
-    return value.strip()[:MAX_LETTERS] if isinstance(value, str) else ""
+    """Return a field of the form."""
+    return (await form(request)).get(field, "")[:MAX_LETTERS]
 
 
 ROUTES = [

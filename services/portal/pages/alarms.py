@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from services.portal import access, processes, saved
 from services.portal.access import Done
-from services.portal.portal import portal_of
+from services.portal.portal import form, portal_of
 from stack.core.errors import StackError
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,'\\]+")
@@ -49,8 +49,8 @@ async def attempt(request: Request) -> Done:
 
 
 async def _form(request: Request) -> tuple[str, bool]:
-    form = await request.form(max_files=0, max_fields=5)
-    return str(form.get("url", "")).strip(), form.get("replace") == "yes"
+    given = await form(request)
+    return given.get("url", ""), given.get("replace") == "yes"
 
 
 def _address(url: str) -> str:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from services.portal import access, unattended
 from services.portal.access import Done
 from services.portal.jobs import Job
-from services.portal.portal import portal_of
+from services.portal.portal import form, portal_of
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 
@@ -73,9 +73,8 @@ async def download(request: Request) -> Response:
 @access.action("restore")
 async def restore(request: Request) -> Done:
     """Stop the stack, bring back an archive and start it, in a process that outlives the portal."""
-    portal = portal_of(request)
-    form = await request.form(max_files=0, max_fields=5)
-    name, typed = str(form.get("archive", "")), str(form.get("typed", "")).strip()
+    portal, given = portal_of(request), await form(request)
+    name, typed = given.get("archive", ""), given.get("typed", "")
     file = await asyncio.to_thread(archive, portal.settings, name)
     if typed != name:
         raise StackError("the name typed in", found=typed or "nothing", expected=name)

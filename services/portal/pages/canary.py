@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from services.portal import access
 from services.portal.access import Done
-from services.portal.portal import Portal, of_project
+from services.portal.portal import Portal, form, of_project
 from stack.authoring import canary
 from stack.core.errors import StackError
 from stack.project import Project
@@ -60,10 +60,10 @@ async def switch(request: Request) -> Done:
 
 async def _share(request: Request) -> float:
     """Return the share that the form names in per cent; 0 for off."""
-    form = await request.form(max_files=0, max_fields=5)
-    if form.get("canary") == "off":
+    given = await form(request)
+    if given.get("canary") == "off":
         return 0.0
-    text = str(form.get("percent", ""))[:20]
+    text = given.get("percent", "")[:20]
     try:
         share = float(text.replace(",", ".")) / 100
     except ValueError:

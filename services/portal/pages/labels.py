@@ -54,7 +54,7 @@ async def labels(request: Request) -> Response:
     try:
         project = Project.open(name, portal.settings)
         rows = await asyncio.to_thread(_queue, project)
-        given = await asyncio.to_thread(_given, portal, name)
+        latest = await asyncio.to_thread(_latest, portal, name)
     except StackError as error:
         return portal.page("labels.html", HTTPStatus.CONFLICT, name=name, error=error)
     spec = project.spec
@@ -69,7 +69,7 @@ async def labels(request: Request) -> Response:
         first=first,
         shown=SHOWN,
         full=len(rows) == QUEUED,
-        given=given,
+        given=latest,
         unit=answers.unit(spec),
     )
 
@@ -112,21 +112,21 @@ async def undo(request: Request) -> Done:
     """Give a prediction the label back that it had before the last one; or none."""
     portal, name = of_project(request)
     spec, prediction = specs.load(name), str(request.path_params["prediction"])
-    last = await asyncio.to_thread(_last, portal, name, prediction)
+    last = await asyncio.to_thread(given, portal, name, prediction)
     if last is None:
         raise StackError(f"the outcome of {prediction}", found="nothing to undo", expected="a label given just before")
-    former, given = last.parameters["former"], last.parameters["label"]
+    former, value = last.parameters["former"], last.parameters["label"]
     if former is not None:
         await _send(portal, name, {prediction: former})
     else:
-        label = labelling.encoded(spec, given)
+        label = labelling.encoded(spec, value)
         database = portal.settings.state_database
         if not await asyncio.to_thread(unlabelled.remove_label, database, name, prediction, label):
             raise StackError(
-                f"the outcome of {prediction}", found="another label, which came since", expected=_text(spec, given)
+                f"the outcome of {prediction}", found="another label, which came since", expected=_text(spec, value)
             )
     outcome = "has no label again" if former is None else f"is {_text(spec, former)} again"
-    return Done(f"{prediction} {outcome}", parameters={"prediction_id": prediction, "label": former, "former": given})
+    return Done(f"{prediction} {outcome}", parameters={"prediction_id": prediction, "label": former, "former": value})
 
 
 @access.action(UPLOAD)
@@ -159,17 +159,16 @@ def _queue(project: Project) -> list[Unlabelled]:
     return labelling.queue(project.spec, found, project.clock.now())
 
 
-def _given(portal: Portal, name: str) -> list[Action]:
+def _latest(portal: Portal, name: str) -> list[Action]:
     """Return the last labels that were given in the browser, newest first."""
     entries = actions.entries(portal.settings.state_database, name, SEARCHED)
     return [entry for entry in entries if entry.action in (LABEL, UNDO, UPLOAD)][: -AUDITED - 1 : -1]
 
 
-def _last(portal: Portal, name: str, prediction: str) -> Action | None:
-    """Return the action that gave a prediction its label, unless that is undone or took more than one."""
+def given(portal: Portal, name: str, prediction: str) -> Action | None:
+    """Return the action of a person that gave a prediction its label; None where none of the last ones did."""
     entries = actions.entries(portal.settings.state_database, name, SEARCHED)[::-1]
-    of_prediction = (entry for entry in entries if entry.parameters.get("prediction_id") == prediction)
-    last = next(of_prediction, None)
+    last = next((entry for entry in entries if entry.parameters.get("prediction_id") == prediction), None)
     return last if last and last.action == LABEL else None
 
 

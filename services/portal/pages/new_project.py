@@ -43,11 +43,10 @@ async def page(request: Request) -> Response:
     return portal.page("new_project.html", labels=LABELS, writable=os.access(portal.settings.projects, os.W_OK))
 
 
+@access.with_key
 async def look(request: Request) -> Response:
     """Show what is understood of a table, as a part of the page."""
     portal = portal_of(request)
-    if not access.may_act(portal, request):
-        return portal.page("acted.html", 401, sign_in=True)
     form = await request.form(max_files=1, max_fields=40)
     try:
         given = await _place(portal.settings, form)
@@ -76,11 +75,10 @@ async def make(request: Request) -> Done:
     return Done(f"{name} is being made", project=name, parameters={"from": place, **wishes}, job=job.id)
 
 
+@access.with_key
 async def job(request: Request) -> Response:
     """Show how far a job is, as a part of the page."""
     portal = portal_of(request)
-    if not access.may_act(portal, request):
-        return portal.page("acted.html", 401, sign_in=True)
     found = portal.jobs.get(request.path_params["job"])
     live = False
     if found and found.code == 0 and not found.outcome:
@@ -104,8 +102,8 @@ async def _preview(portal: Portal, name: str, place: str, wishes: Mapping[str, s
         )
     except RuntimeError as error:
         raise StackError(place, found=str(error), expected="a table") from None
-    if "error" in found:
-        raise StackError(found["where"], found=found["error"], expected=found["expected"], todo=found["todo"])
+    if problem := found.get("error"):
+        raise StackError(problem.pop("where"), **problem)
     return found
 
 

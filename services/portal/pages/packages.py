@@ -1,7 +1,5 @@
 """The champion as a wheel and a Bento, made and fetched in the browser."""
 
-import asyncio
-import shutil
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -30,9 +28,9 @@ async def make(request: Request) -> Done:
     """Pack the champion; what was packed before is replaced."""
     portal, name = of_project(request)
     portal.jobs.require_none(name)
-    folder = _folder(portal.settings, name)
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    words = ["package", "--out", str(folder), "--", name]
+    for old in files(portal.settings, name):  # beside them are folders, of what trainings have installed
+        old.unlink()
+    words = ["package", "--out", str(_folder(portal.settings, name)), "--", name]
     job = portal.jobs.start(Job(f"Pack {name}", name, [words], outcome="open this page again to fetch the files"))
     return Done("started", job=job.id)
 

@@ -20,10 +20,8 @@ from services.portal import logged_predictions, processes, report_index
 from services.portal.formats import quantity
 from services.portal.links import outside
 from services.portal.logged_predictions import Row
-from services.portal.pages.labels import LABEL, SEARCHED
+from services.portal.pages import labels
 from services.portal.portal import Portal, of_project, origin
-from stack.access import actions
-from stack.access.actions import Action
 from stack.core.errors import StackError
 from stack.prediction_log import logged
 from stack.prediction_log.logged import LOOKED_AT, Keep, Logged, Place
@@ -110,7 +108,7 @@ async def prediction(request: Request) -> Response:
         registered=version if isinstance(version, Version) else None,
         card=report_index.card(portal.settings, name, found.model_version),
         mlflow=outside(portal.settings, "mlflow", origin(request)),
-        given=await asyncio.to_thread(_given, portal, name, found.id) if found.label is not None else None,
+        given=await asyncio.to_thread(labels.given, portal, name, found.id) if found.label is not None else None,
     )
 
 
@@ -182,13 +180,6 @@ async def _charts(portal: Portal, spec: ProjectSpec, days: int) -> dict[str, Any
 
 def _version(portal: Portal, name: str, number: str) -> Version:
     return Project.open(name, portal.settings).registry.numbered(number)
-
-
-def _given(portal: Portal, name: str, prediction: str) -> Action | None:
-    """Return the action of a person that gave a prediction its label; None where none of the last ones did."""
-    entries = actions.entries(portal.settings.state_database, name, SEARCHED)[::-1]
-    last = next((entry for entry in entries if entry.parameters.get("prediction_id") == prediction), None)
-    return last if last and last.action == LABEL else None
 
 
 def _features(found: Logged, views: list[dict[str, Any]] | None = None) -> list[Feature]:

@@ -25,11 +25,10 @@ async def page(request: Request) -> Response:
     return portal.page("project_file.html", name=name, file=file)
 
 
+@access.with_key
 async def check(request: Request) -> Response:
     """Show the difference that a text makes and what is wrong with it, as a part of the page."""
     portal, name = of_project(request)
-    if not access.may_act(portal, request):
-        return portal.page("acted.html", 401, sign_in=True)
     try:
         text, digest = await _text_of(request)
         file = await asyncio.to_thread(project_file.read, portal.settings, name)

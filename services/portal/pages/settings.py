@@ -12,7 +12,7 @@ from services.portal import access, saved, unattended
 from services.portal.access import Done
 from services.portal.pages.alarms import listed, masked
 from services.portal.pages.backups import archives
-from services.portal.portal import portal_of
+from services.portal.portal import form, portal_of
 from stack.core import variables
 from stack.core.errors import StackError
 from stack.core.saved import FIELDS
@@ -59,17 +59,17 @@ async def progress(request: Request) -> Response:
 @access.action("name the stack")
 async def name(request: Request) -> Done:
     """Keep what pages and alarms call this stack."""
-    title = (await _form(request)).get("title", "")
+    title = (await form(request)).get("title", "")
     return Done(saved.keep(portal_of(request), title=title), parameters={"title": title})
 
 
 @access.action("save backups")
 async def backups(request: Request) -> Done:
     """Keep where backups go, and how many of them are kept."""
-    portal, form = portal_of(request), await _form(request)
+    portal, given = portal_of(request), await form(request)
     later = saved.after_restart(portal.settings)
     names = ("backup_folder", "backup_daily", "backup_weekly")
-    changes = {name: form[name] for name in names if form.get(name, now := str(getattr(later, name))) != now}
+    changes = {name: given[name] for name in names if given.get(name, now := str(getattr(later, name))) != now}
     if "backup_folder" in changes:
         await asyncio.to_thread(_require_writable, changes["backup_folder"])
     return Done(saved.keep(portal, **changes), parameters=changes)
@@ -80,7 +80,7 @@ async def gateway(request: Request) -> Done:
     """Let other machines in by the gateway, with a login that is shown once; or no more."""
     portal = portal_of(request)
     settings = saved.after_restart(portal.settings)
-    wanted = (await _form(request)).get("open") == "yes"
+    wanted = (await form(request)).get("open") == "yes"
     others = settings.optional - {"copies", lan.PROFILE}
     profiles = ",".join(sorted(others | {lan.PROFILE} if wanted else others))
     opened = settings.model_copy(update={"profiles": profiles})
@@ -144,11 +144,6 @@ def _login(settings: Settings) -> list[str]:
     lines: list[str] = []
     lan.with_login(settings, lines.append, credentials.FILE)
     return lines
-
-
-async def _form(request: Request) -> dict[str, str]:
-    form = await request.form(max_files=0, max_fields=5)
-    return {name: str(value).strip() for name, value in form.items()}
 
 
 ROUTES = [

@@ -19,12 +19,14 @@ def stack(reported):
 
 def test_packages_are_made_by_those_who_may_and_say_why_not(stack, portal):
     client, old = portal(stack), stack.home / "packages" / "flights" / "old.whl"
-    old.parent.mkdir(parents=True)
+    installed = old.parent / "0123456789abcdef" / "package.py"  # for the trainings of the project
+    installed.parent.mkdir(parents=True)
+    installed.touch()
     old.touch()
     assert client.post(PATH, headers={"Authorization": ""}).status_code == 401 and old.exists()
     job = re.search(r"/jobs/[0-9a-f]+", client.post(PATH, headers=stack.prefect_headers).text)[0]
     said = eventually(lambda: "failed" in (text := client.get(job, headers=stack.prefect_headers).text) and text)
-    assert "$ stack package" in said and "MLflow" in said and not old.exists()
+    assert "$ stack package" in said and "MLflow" in said and not old.exists() and installed.exists()
     assert [entry.action for entry in actions.entries(stack.state_database)] == ["package"]
 
 
