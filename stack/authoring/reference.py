@@ -44,7 +44,7 @@ TYPES = (
     (r"\bbool\b", "true or false"),
     (r"\bint\b", "whole number"),
     (r"\bfloat\b", "number"),
-    (r"\bAny\b", "anything"),
+    (r"\b(Any|Example)\b", "anything"),
     (r"list\[(.*)\]", r"list of \1"),
     (r"tuple\[(.*)\]", r"[\1]"),
     (r"dict\[text, (.*)\]", r"name: \1"),

@@ -47,7 +47,7 @@ class DeclaredSource:
         """Return what would be asked in (since, until]: the rows without what is known later."""
         if not self._time:
             raise StackError(
-                f"{self.spec.folder}/project.yaml, key columns",
+                self.spec.place("columns"),
                 found="no column of role time",
                 expected="the instant at which each row is asked about",
                 todo="score a file instead: `make predict PROJECT=... INPUT=...`",
@@ -159,7 +159,7 @@ def of(spec: ProjectSpec) -> DeclaredSource:
     """Return the source that a specification declares. StackError: it declares none."""
     if spec.source is None:
         raise StackError(
-            f"{spec.folder}/project.yaml, key source",
+            spec.place("source"),
             found="no such section, and no source.py",
             expected="where the rows come from",
             todo="name a file, as `source: {path: data/rows.csv}`",

@@ -23,7 +23,6 @@ from stack.ops.project_runs import ACTIVE, ProjectRuns
 from stack.registry.registry import Registry
 from stack.specification import specs
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
 TABLES = [table for table in database.metadata.sorted_tables if "project" in table.c and table is not database.actions]
 """All with rows of projects, but what people did: that stays in the audit."""
 FOLDERS = (
@@ -105,7 +104,7 @@ def _require_known(settings: Settings, name: str) -> None:
 
 
 def _require_name(name: str) -> None:
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(specs.NAME, name):
         raise StackError("PROJECT", found=repr(name), expected="the name of a project")
 
 

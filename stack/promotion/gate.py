@@ -232,7 +232,7 @@ def _limits(spec: ProjectSpec, holdout: DataFrame, baseline: np.ndarray) -> Iter
     for name, (least, most) in {**tasks.of(spec).skill_limits, **spec.gate.limits}.items():
         if name not in metrics:
             raise StackError(
-                f"{spec.folder / 'project.yaml'}, key gate.limits",
+                spec.place("gate.limits"),
                 found=f"{name!r}{nearest(name, metrics)}",
                 expected=f"a metric of a {spec.task} task: {', '.join(metrics)}",
                 todo="name one of these",

@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Self
 
 from stack.core import problems, secrets
@@ -137,8 +136,7 @@ class Publisher:
 
         An invalid project.yaml takes nothing away: its sinks go on as before.
         """
-        stamps = {name: _stamp(self.settings.projects / name / "project.yaml") for name in specs.names()}
-        if stamps == self._stamps:
+        if (stamps := specs.stamps()) == self._stamps:
             return
         valid = list(specs.load_valid(logger.debug))
         unreadable = stamps.keys() - {spec.name for spec in valid}
@@ -179,10 +177,3 @@ def _stop(deliveries: list[Delivery]) -> list[Delivery]:
     for delivery in deliveries:
         delivery.stop()
     return [delivery for delivery in deliveries if delivery.join()]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    with suppress(FileNotFoundError):  # removed since it was listed
-        state = path.stat()
-        return state.st_mtime_ns, state.st_size
-    return 0, 0

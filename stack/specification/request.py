@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationInfo, field_validator
 
 from stack.specification import fields, frames
 from stack.specification.fields import Datetime, FieldType
@@ -12,6 +12,8 @@ from stack.specification.sections import Spec, key_of
 MAX_ROWS, MAX_EXPLAINED = 1000, 50
 """Largest number of rows of a request for predictions, and of one that asks for reasons."""
 FieldTypeName = Annotated[str, key_of(fields.TYPES)]
+Example = Annotated[Any, AfterValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]
+"""A real value, as JSON has it: YAML reads an instant without quotes as one, which is a text in requests."""
 OF_THE_STACK = frozenset({"prediction_id", "asked_at", "stack_row", *frames.EVENT})
 """What requests and events have besides the project's fields."""
 
@@ -28,7 +30,7 @@ class RequestField(Spec):
     """What a caller sends; a datetime names its zone."""
     description: str
     """Said in the API, and in errors."""
-    example: Any
+    example: Example
     """A real value, for the example request."""
     nullable: bool = False
     """The value may be missing: null, or left out."""
@@ -53,12 +55,6 @@ class RequestField(Spec):
         if bound is not None and isinstance(bound, datetime) != is_instant:
             raise ValueError("an instant, as the field is a datetime" if is_instant else "a number")
         return bound
-
-    @field_validator("example")
-    @classmethod
-    def _as_json(cls, example: Any) -> Any:
-        """YAML reads an instant without quotes as one; in requests it is a text."""
-        return example.isoformat() if isinstance(example, date) else example
 
     @property
     def value(self) -> Any:

@@ -27,12 +27,14 @@ from stack.specification.table import Column
 TaskName = Annotated[str, key_of(tasks.KINDS)]
 
 YAML = "*/project.yaml"
+NAME = "[a-z][a-z0-9_]*"
+"""Pattern of the names of projects."""
 
 
 class ProjectSpec(Spec):
     """A project: everything that is not code."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=f"^{NAME}$")
     """The folder's name."""
     title: str
     """The question that is answered."""
@@ -157,7 +159,7 @@ class ProjectSpec(Spec):
         """Raise a StackError where the project's model is trained elsewhere."""
         if self.imported:
             raise StackError(
-                f"{self.folder / 'project.yaml'}, key imported",
+                self.place("imported"),
                 found="true: its model was trained elsewhere",
                 expected="a project that trains its models",
                 todo=f"make import NAME={self.name} MODEL=<a newer one>; or remove the key, and push rows to train on",
@@ -172,6 +174,10 @@ class ProjectSpec(Spec):
     def folder(self) -> Path:
         """The project's folder in the workspace."""
         return settings().projects / self.name
+
+    def place(self, key: str) -> str:
+        """Return the place of a key of its project.yaml, for an error."""
+        return f"{self.folder / 'project.yaml'}, key {key}"
 
     def has(self, module: str) -> bool:
         """Return whether the project has a Python file of its own, as ``features`` or ``source``."""

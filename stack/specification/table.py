@@ -5,15 +5,14 @@ From it follow the sections that a project with Python files writes itself: ``ta
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import date, datetime
 from string import Formatter
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from stack.specification import formulas
 from stack.specification.fields import TYPES
-from stack.specification.request import FieldTypeName
+from stack.specification.request import Example, FieldTypeName
 from stack.specification.sections import KINDS, Spec
 from stack.specification.sources import Source
 
@@ -47,7 +46,7 @@ class Column(Spec):
     """Said in the API, and in errors; the name in the source when left out."""
     unit: str = ""
     """Said with the description; a source may write it before or after the numbers, as in `$1,234.50` or `12 %`."""
-    example: Any = None
+    example: Example = None
     """A real value, for the example request."""
     missing: float = Field(0.0, ge=0, lt=1)
     """Share of the rows that may lack a value; a batch that lacks more is warned of. 0: a row without one is taken
@@ -60,12 +59,6 @@ class Column(Spec):
     """Least and greatest number; rows outside are taken out, a batch with many of them is refused."""
     values: list[str] = []
     """Texts that are known; another one is warned of, in a batch and in an answer."""
-
-    @field_validator("example")
-    @classmethod
-    def _as_json(cls, example: Any) -> Any:
-        """YAML reads an instant without quotes as one; in requests it is a text."""
-        return example.isoformat() if isinstance(example, date | datetime) else example
 
     @model_validator(mode="after")
     def _fits_type(self) -> "Column":

@@ -59,7 +59,7 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
     chosen = {name: known[name] for name in _named(spec, known) if name not in _without_directions(spec, known)}
     if not chosen:
         raise StackError(
-            f"{spec.folder / 'project.yaml'}, key training.candidates",
+            spec.place("training.candidates"),
             found=", ".join(spec.training.candidates),
             expected="one that keeps to the directions of features.monotonic, as gradient_boosting",
         )
@@ -68,7 +68,7 @@ def available(spec: ProjectSpec, rows: int) -> dict[str, Candidate]:
         for key in configured.get(name, {}):
             if key not in params:
                 raise StackError(
-                    f"{spec.folder / 'project.yaml'}, key training.initial_params.{name}",
+                    spec.place(f"training.initial_params.{name}"),
                     found=f"{key!r}{nearest(key, params)}",
                     expected=f"parameters among {', '.join(params) or 'none'}",
                 )
@@ -169,7 +169,7 @@ def fit_on(
     if weight is not None and not _takes_weights(pipeline[-1]):
         if spec.training.half_life:
             raise StackError(
-                f"{spec.folder / 'project.yaml'}, key training.half_life",
+                spec.place("training.half_life"),
                 found=f"candidate {name}, whose fit takes no sample_weight",
                 expected="candidates that can weight their rows",
                 todo="leave it out of training.candidates",
@@ -237,7 +237,7 @@ def _require(spec: ProjectSpec, name: str, known: dict[str, Candidate]) -> Candi
     if name not in known:
         own = "name a known candidate, or add it to CANDIDATES in model.py"
         raise StackError(
-            f"{spec.folder / 'project.yaml'}, key training",
+            spec.place("training"),
             found=f"{name!r}{nearest(name, known)}",
             expected=f"candidates among {', '.join(known)}",
             todo=trees.TODO if name in trees.EXTRA else own,

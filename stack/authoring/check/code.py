@@ -132,7 +132,7 @@ def _definitions(module: Module, spec: ProjectSpec) -> Iterator[StackError]:
         return
     for column in (column for column in columns if column not in fields):
         found = f"a column that {module.path.name} does not define{nearest(column, filter(None, fields))}"
-        where = f"{spec.folder}/project.yaml, key features.columns.{column}"
+        where = spec.place(f"features.columns.{column}")
         yield StackError(where, found=found, expected="a Field of a view", todo=todo)
     for name, line in fields.items():
         if name not in columns and name not in spec.request:
