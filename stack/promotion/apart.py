@@ -105,8 +105,7 @@ def main(folder: Path) -> int:
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             done = WORK[task["work"]](Project.open(task["project"]), data, Workers(executor), **task["given"])
     except StackError as error:
-        fields = {"where": error.where, "found": error.found, "expected": error.expected, "todo": error.todo}
-        result.write_text(json.dumps({"error": fields}))
+        result.write_text(json.dumps({"error": vars(error)}))
         return 1
     result.write_text(json.dumps({"result": done}))
     return 0

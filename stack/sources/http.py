@@ -44,7 +44,7 @@ def read(source: Http, folder: Path, query: Query) -> pd.DataFrame:
         name: {key: filled(f"{name}.{key}", value) for key, value in getattr(source, name).items()}
         for name in ("params", "headers")
     }
-    with _explained(source, folder):
+    with _explained(folder):
         if (source.format or ("csv" if urlsplit(url).path.endswith(".csv") else "json")) == "csv":
             rows = _csv(source, folder, url, words)
         else:
@@ -151,7 +151,7 @@ def _require_rows(source: Http, folder: Path, answer: Any) -> None:
 
 
 @contextmanager
-def _explained(source: Http, folder: Path) -> Iterator[None]:
+def _explained(folder: Path) -> Iterator[None]:
     """Turn the errors of a request into ones that say what to do."""
     try:
         yield

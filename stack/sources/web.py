@@ -37,10 +37,10 @@ def explained(where: str, login: str) -> Iterator[None]:
         if answer.status_code < 500 and answer.status_code != 429:
             raise StackError(where, found=found, expected="a request that is understood", todo="correct it") from None
         raise away(where, found) from None
-    except httpx.HTTPError as error:
-        raise away(where, secrets.redact(f"{type(error).__name__}: {error}")) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise StackError(where, found=str(error), expected="a URL like http://nas:8086", todo="correct it") from None
+    except httpx.HTTPError as error:
+        raise away(where, secrets.redact(f"{type(error).__name__}: {error}")) from None
 
 
 def away(where: str, found: str) -> UnavailableError:

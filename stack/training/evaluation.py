@@ -201,14 +201,6 @@ def importance(pipeline: Pipeline, spec: ProjectSpec, features: DataFrame, label
     return pd.DataFrame(table).sort_values("importance", ascending=False, ignore_index=True)
 
 
-def calibration(label: Any, probability: Any, bins: int = BINS) -> DataFrame:
-    """Return the columns ``probability`` (mean), ``rate`` (observed) and ``rows`` of bins of equal size."""
-    table = pd.DataFrame({"probability": np.asarray(probability), "rate": np.asarray(label)})
-    binned = pd.qcut(table["probability"].rank(method="first"), min(bins, len(table)), labels=False)
-    grouped = table.groupby(binned)
-    return grouped.mean().assign(rows=grouped.size())
-
-
 def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFrame, folder: Path) -> None:
     """Draw ``importance.png`` and the plots of the task into `folder`.
 
@@ -221,7 +213,7 @@ def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFr
         PLOTS[name](task, np.asarray(label, dtype=float), answer, folder / f"{name}.png")
     if spec.costs:
         with _axes(folder / "cost.png") as axes:
-            thresholds.draw(axes, spec, label, answer[:, 0])
+            thresholds.draw(axes, spec.costs, spec.threshold, label, answer[:, 0])
     with _axes(folder / "importance.png", (6, 0.22 * len(importances) + 1)) as axes:
         axes.barh(importances["column"][::-1], importances["importance"][::-1], xerr=importances["deviation"][::-1])
         axes.set_xlabel(f"increase of the {task.loss.replace('_', '-')} when shuffled")
@@ -236,8 +228,8 @@ def _axes(path: Path, size: tuple[float, float] = (5, 5)) -> Iterator[Any]:
 
 
 def _calibration(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:
-    bins = calibration(label, answer[:, 0])
-    _square(("predicted probability", "observed rate"), (bins["probability"], bins["rate"]), "o-", path)
+    predicted, observed, _rows = zip(*reliability(answer[:, 0], label, BINS), strict=True)
+    _square(("predicted probability", "observed rate"), (predicted, observed), "o-", path)
 
 
 def _roc(_: Task, label: np.ndarray, answer: np.ndarray, path: Path) -> None:

@@ -49,10 +49,9 @@ def _days(spec: ProjectSpec, rows: DataFrame) -> float:
     return len(np.unique(splits.units(spec, rows))) if by_time else len(rows) / DAY_ROWS
 
 
-def draw(axes: Any, spec: ProjectSpec, label: Any, probability: Any) -> None:
+def draw(axes: Any, costs: Costs, threshold: float, label: Any, probability: Any) -> None:
     """Draw the mean cost by threshold, and the threshold of the model."""
-    if spec.costs:
-        thresholds, cost, _ = curve(spec.costs, label, probability)
-        axes.step(thresholds, cost, where="pre")
-    axes.axvline(spec.threshold, linestyle="--", color="grey", linewidth=1)
+    thresholds, cost, _ = curve(costs, label, probability)
+    axes.step(thresholds, cost, where="pre")
+    axes.axvline(threshold, linestyle="--", color="grey", linewidth=1)
     axes.set(xlabel="threshold", ylabel="mean cost of a row", xlim=(0, 1))

@@ -97,7 +97,7 @@ def main() -> None:
         given |= {"steps": int(given["steps"])} if "steps" in given else {}
         found = preview(name, place, Wishes(**given), datetime.now(UTC))
     except StackError as error:
-        found = {"where": error.where, "error": error.found, "expected": error.expected, "todo": error.todo}
+        found = {"error": vars(error)}
     print(json.dumps(found))
 
 

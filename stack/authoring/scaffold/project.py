@@ -20,12 +20,11 @@ from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from stack.core.settings import settings
 from stack.kit.numbers import without_unit
-from stack.specification import frames
+from stack.specification import frames, specs
 from stack.specification.fields import Datetime
 
 TEMPLATE = Path(__file__).parent / "templates" / "project.yaml.jinja"
 DAY = timedelta(days=1)
-NAME = re.compile(r"[a-z][a-z0-9_]*")
 TEXTS = ("string", "text", "name", "id")
 SHOWN = 200
 """Characters of a text that are its example."""
@@ -132,7 +131,7 @@ def remove(written: Written) -> None:
 
 def require_free(name: str, folder: Path) -> None:
     """Raise a StackError where a project cannot have a name, or another one has it."""
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not re.fullmatch(specs.NAME, name) or keyword.iskeyword(name):
         expected = "a letter, then letters, digits and _, all lower-case, like churn"
         raise StackError("NAME", found=repr(name), expected=expected)
     for path in (folder, settings().definitions / f"{name}.py"):
@@ -263,9 +262,9 @@ def _formulas(choices: Choices, windows: list[str]) -> dict[str, str]:
 
 def _windows(choices: Choices) -> list[str]:
     """Return the windows of the past: of hours where the data spans few days."""
-    if choices.span < timedelta(days=14):
+    if choices.span < 14 * DAY:
         return ["6h", "24h"]
-    return ["7d", "28d"] if choices.span >= timedelta(days=60) else ["1d", "7d"]
+    return ["7d", "28d"] if choices.span >= 60 * DAY else ["1d", "7d"]
 
 
 def one_sided(table: pd.DataFrame, choices: Choices, days: int) -> bool:
@@ -273,20 +272,20 @@ def one_sided(table: pd.DataFrame, choices: Choices, days: int) -> bool:
     if not choices.classes or choices.time is None:
         return False
     at = choices.time.instants(table, choices.zone)
-    last, outcomes = at > at.max() - timedelta(days=days), table[choices.target.source]
+    last, outcomes = at > at.max() - days * DAY, table[choices.target.source]
     return bool(outcomes[last].nunique() < 2 or outcomes[~last].nunique() < outcomes.nunique())
 
 
 def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
     """Return the clock, the split, and the window of a report."""
-    span, day = choices.span, timedelta(days=1)
+    span = choices.span
     days = max(1, min(14, span.days // 8)) if choices.time else 14
     start = end = ""
     if choices.first and choices.last:
         start = (pd.Timestamp(choices.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
         end = pd.Timestamp(choices.last).ceil("D").strftime("%Y-%m-%dT%H:%M:%SZ")
     holdout = max(1, min(span.days // 4, max(28, -(-HELD_OUT * span.days // len(table)))))
-    random = choices.time is None or choices.group is not None or span < 5 * day or one_sided(table, choices, holdout)
+    random = choices.time is None or choices.group is not None or span < 5 * DAY or one_sided(table, choices, holdout)
     return {
         "start": start,
         "end": end,

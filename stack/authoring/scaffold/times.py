@@ -25,7 +25,6 @@ KNOWN = re.compile(
     r"deliver|complet|clos|end|finish|resolv|return|paid|settl|result|known|actual|arriv|done|fix|discharg|dropoff"
 )
 """What columns are called that hold when a row is asked about, and when its outcome is known."""
-MOSTLY = 0.99
 
 
 def joined(table: pd.DataFrame, columns: list[Column]) -> tuple[Column, pd.Series] | None:

@@ -43,14 +43,15 @@ def test_slices_are_measured_apart(toy):
 
 def test_calibration_bins_hold_equally_many_rows():
     probability = np.linspace(0, 1, 1000)
-    bins = evaluation.calibration((probability > 0.5).astype(int), probability, bins=10)
-    assert bins["rows"].tolist() == [100] * 10
-    assert bins["rate"].tolist() == [0] * 5 + [1] * 5
-    assert bins["probability"].is_monotonic_increasing
+    predicted, observed, rows = zip(*evaluation.reliability(probability, probability > 0.5, bins=10), strict=True)
+    assert rows == (100,) * 10
+    assert observed == (0,) * 5 + (1,) * 5
+    assert list(predicted) == sorted(predicted)
 
 
 def test_calibration_of_a_constant_has_bins_too():
-    assert evaluation.calibration([0, 1] * 50, [0.5] * 100)["rows"].sum() == 100
+    bins = evaluation.reliability(np.full(100, 0.5), np.array([0, 1] * 50))
+    assert sum(rows for _, _, rows in bins) == 100
 
 
 def test_what_the_outcome_follows_from_is_important(toy, toy_rows):
