@@ -87,7 +87,7 @@ def instant_option(*names: str, text: str) -> Option:
     """Return an option that takes an instant with its zone, and passes it on as ISO 8601."""
 
     def iso(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-        from stack.specification.specs import instant
+        from stack.core.clock import instant
 
         return instant(value).isoformat() if value else None
 

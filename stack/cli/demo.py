@@ -25,7 +25,7 @@ OWN = {"HOME": str(HOME), "NAME": "homelab-mlops-demo", "TITLE": "Demo", "BACKUP
 def demo(until: str, stop: bool, runtime: str | None) -> None:
     """Play a year of flights in a stack of its own, in the folder demo/, then show it read-only."""
     from stack.core import files
-    from stack.specification.specs import end_of
+    from stack.core.clock import end_of
 
     own = OWN | {"RUNTIME": runtime or "auto"}
     if stop:

@@ -226,7 +226,7 @@ flow_command(
 @click.option("--profile", is_flag=True, help="Write a page about where the time went.")
 def replay(project: str, until: str, profile: bool) -> None:
     """Play the recorded data of PROJECT forward from its clock's now: asked again, it goes on where it was stopped."""
-    from stack.specification.specs import end_of
+    from stack.core.clock import end_of
 
     follow("replay", project, {"until": end_of(until).isoformat(), "profile": profile})
 

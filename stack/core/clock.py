@@ -5,8 +5,9 @@ instant on.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, select
@@ -86,3 +87,20 @@ def spans(since: datetime, until: datetime, length: timedelta) -> Iterator[tuple
     while since < until:
         yield since, min(since + length, until)
         since += length
+
+
+def instant(text: str) -> datetime:
+    """Parse an ISO 8601 instant; without a zone it is a StackError."""
+    with suppress(ValueError):
+        parsed = datetime.fromisoformat(text)
+        if parsed.tzinfo:
+            return parsed
+    expected = "ISO 8601 with a zone, like 2013-03-01T00:00:00Z"
+    raise StackError("instant", found=repr(text), expected=expected, todo="add the zone")
+
+
+def end_of(text: str) -> datetime:
+    """Return the end (UTC) of an ISO 8601 date, or else the :func:`instant` of the text."""
+    with suppress(ValueError):
+        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
+    return instant(text)

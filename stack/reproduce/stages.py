@@ -16,11 +16,12 @@ import click
 import pandas as pd
 from typing_extensions import override
 
+from stack.core.clock import instant
 from stack.core.errors import StackError
 from stack.core.notices import Reporter
 from stack.reproduce import steps
 from stack.specification import tasks
-from stack.specification.specs import ProjectSpec, instant, load
+from stack.specification.specs import ProjectSpec, load
 
 ROWS = "training.parquet"
 F = TypeVar("F", bound=Callable[..., Any])

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -287,20 +286,3 @@ def parse(raw: Any, path: Path) -> ProjectSpec:
         todo = "name the project as its folder"
         raise StackError(f"{path}, key name", found=spec.name, expected=path.parent.name, todo=todo)
     return spec
-
-
-def instant(text: str) -> datetime:
-    """Parse an ISO 8601 instant; without a zone it is a StackError."""
-    with suppress(ValueError):
-        parsed = datetime.fromisoformat(text)
-        if parsed.tzinfo:
-            return parsed
-    expected = "ISO 8601 with a zone, like 2013-03-01T00:00:00Z"
-    raise StackError("instant", found=repr(text), expected=expected, todo="add the zone")
-
-
-def end_of(text: str) -> datetime:
-    """Return the end (UTC) of an ISO 8601 date, or else the :func:`instant` of the text."""
-    with suppress(ValueError):
-        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
-    return instant(text)

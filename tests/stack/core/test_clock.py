@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from stack.core import clock
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
@@ -63,3 +64,19 @@ def test_the_wall_clock_is_now(settings, wall):
 def test_the_wall_clock_cannot_be_moved(settings, wall):
     with pytest.raises(StackError, match="clock.kind"):
         Project(settings, wall).clock.advance(START)
+
+
+def test_an_instant_without_a_zone_is_refused():
+    with pytest.raises(StackError, match="with a zone"):
+        clock.instant("2013-03-01T00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("until", "instant"),
+    [
+        ("2013-12-31", "2014-01-01T00:00:00+00:00"),
+        ("2013-03-01T06:00:00Z", "2013-03-01T06:00:00+00:00"),
+    ],
+)
+def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
+    assert clock.end_of(until).isoformat() == instant

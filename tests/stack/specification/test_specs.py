@@ -115,25 +115,9 @@ def test_unknown_project_names_the_nearest() -> None:
         specs.load("flihgts")
 
 
-def test_instant_without_zone_is_refused() -> None:
-    with pytest.raises(StackError, match="with a zone"):
-        specs.instant("2013-03-01T00:00:00")
-
-
 def test_flights_is_sound_and_has_31_features() -> None:
     assert len(specs.load("flights").features.columns) == 31
     assert Path(specs.load("flights").folder).is_dir()
-
-
-@pytest.mark.parametrize(
-    ("until", "instant"),
-    [
-        ("2013-12-31", "2014-01-01T00:00:00+00:00"),
-        ("2013-03-01T06:00:00Z", "2013-03-01T06:00:00+00:00"),
-    ],
-)
-def test_a_replay_ends_with_a_date_or_at_an_instant(until, instant):
-    assert specs.end_of(until).isoformat() == instant
 
 
 @pytest.mark.parametrize(
