@@ -18,7 +18,7 @@ def in_utc(values: Series[Any], zone: str) -> Series[Any]:
     """Return instants (datetime64[us, UTC]); those without a zone are of `zone`.
 
     An hour that is skipped moves forward. One that comes twice, as the clocks go back, is the first until rows in the
-    order of time step back inside of it.
+    order of time step back inside of it, or come again.
     """
     if values.dt.tz is None:
         first = _before_clocks_go_back(values, zone)
@@ -40,9 +40,18 @@ def _before_clocks_go_back(values: Series[Any], zone: str) -> np.ndarray:
     if max(ascending, descending) < SORTED:
         return first
     newest_first = bool(descending > ascending)
-    hour = (repeated != repeated.shift()).cumsum()[repeated]  # a number for each stretch of rows in such an hour
-    back = ((step > NOTHING) if newest_first else (step < NOTHING))[repeated] & (hour == hour.shift())
-    once = back.groupby(hour).transform("sum") == 1
-    passed = back.groupby(hour).cumsum()
-    first[present[repeated]] = np.where(once, passed == int(newest_first), True)
+    number = (repeated != repeated.shift()).cumsum()[repeated]
+    for _, stretch in known[repeated].groupby(number):  # the rows of one series in one such hour
+        back = stretch.diff() > NOTHING if newest_first else stretch.diff() < NOTHING
+        second = back.cumsum() == 1 if back.sum() == 1 else _second_half(stretch, known)
+        first[present[stretch.index]] = second == newest_first if second.any() else True
     return first
+
+
+def _second_half(stretch: Series[Any], known: Series[Any]) -> Series[Any]:
+    """Return which rows are the second ones of a time that comes twice as often as the one before it."""
+    start, half = int(stretch.index[0]), len(stretch) // 2
+    before = known.iloc[max(0, start - half - 1) : start]
+    twice = half and stretch.nunique() == 1 and len(stretch) == 2 * half
+    alike = bool(twice) and len(before) >= half and (before == before.iloc[-1]).sum() == half
+    return Series(np.arange(len(stretch)) >= half, stretch.index) & alike

@@ -1,7 +1,7 @@
 """Find what is wrong in a project's data: ``source.py`` and ``features.py`` are run on the project's first window."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from stack.specification import example, frames, tasks
 from stack.specification.request import RequestField
 from stack.specification.sources import Push
 from stack.specification.specs import ProjectSpec
-from stack.specification.table import ROWS
+from stack.specification.table import ROWS, time
 
 Tables = dict[str, pd.DataFrame]
 REFUSED = 0.05
@@ -122,9 +122,20 @@ def _rows(spec: ProjectSpec, tables: Tables, since: datetime, until: datetime) -
         if len(duplicates):
             first = ", ".join(f"{column} {duplicates[column].iloc[0]}" for column in table.key)
             found = f"{len(duplicates)} rows that share a key, as {first}"
-            yield StackError(where, found=found, expected=f"unique {key}")
+            yield StackError(where, found=found, expected=f"unique {key}", todo=_apart(spec, table.key))
         if incomplete := rows[table.key].isna().any(axis=1).sum():
             yield StackError(where, found=f"{incomplete} rows without key", expected=key)
+
+
+def _apart(spec: ProjectSpec, key: Sequence[str]) -> str:
+    """Return what to do about rows that share a key."""
+    todo = "take out the rows that come twice, or name the columns that tell rows apart in source.key"
+    if time(spec.columns) in key and spec.source and spec.source.zone == "UTC":
+        todo += (
+            "; of local times, an hour comes twice when the clocks go back: name their zone, as ZONE=Europe/Berlin or "
+            "in source.zone"
+        )
+    return todo
 
 
 def _events(spec: ProjectSpec, events: pd.DataFrame) -> Iterator[StackError]:

@@ -178,7 +178,7 @@ def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[
             "TARGET",
             found=f"{target.source}: {target.kind} with {target.distinct} different values",
             expected="numbers" if regression else classes,
-            todo="name another column, or TASK=regression",
+            todo="name another column" if regression else "name another column, or TASK=regression",
         )
     if regression:
         return wishes.task or Regression.name, []

@@ -85,6 +85,7 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     choices = series.recognised(table, columns, choices, wishes)
     choices = groups.held_together(table, columns, choices, wishes)
     choices = leaking.left_out(table, choices, [column.strip() for column in (wishes.keep or "").split(",")])
+    targets.require_learnable(choices)
     texts = [column.source for column in columns if column.kind in TEXTS]
     unread = [text for text in texts if files.has_unit(table[text])]
     return Understood(origin, table, columns, choices, wording.notes(choices, unread))

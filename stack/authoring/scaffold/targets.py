@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from stack.authoring.scaffold.choices import Ask, named
+from stack.authoring.scaffold.choices import Ask, Choices, named
 from stack.authoring.scaffold.columns import Column
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
@@ -41,6 +41,19 @@ def choose(columns: list[Column], name: str, file: Any, wishes: Wishes, ask: Ask
         )
     best = [column.source for column, _ in ranked]
     return named(columns, ask("Which column is to be predicted?", best[0], best), "TARGET")
+
+
+def require_learnable(choices: Choices) -> None:
+    """Raise a StackError where a table has nothing to predict its target from."""
+    if choices.features or choices.time:
+        return
+    unused = "; ".join(f"{column} is left out: {reason}" for column, reason in choices.left_out.items())
+    raise StackError(
+        "FROM",
+        found=f"nothing to predict {choices.target.source} from" + (f" ({unused})" if unused else ""),
+        expected="a column that is known when the question is asked, or the instant of each row",
+        todo="add one to the table",
+    )
 
 
 def plausible(usable: list[Column], name: str) -> list[tuple[Column, str]]:

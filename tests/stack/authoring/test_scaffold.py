@@ -155,6 +155,10 @@ def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
         ("a,b,c\n" + "1,2,3\n" * 30 + "1,2,3,4,5\n", "Expected 3 fields in line 32, saw 5"),
         ("a,b\n1,2\n", "1 rows, 2 columns"),
         ("a,b\n" + "".join(f"{row},x{row}\n" for row in range(20)), "20 different values.*at least 3 rows"),
+        (
+            "year,b\n" + "".join(f"{1900 + row},{row % 7 + row / 3}\n" for row in range(60)),
+            "b from .year is left out: it only",
+        ),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(folder, content, message):

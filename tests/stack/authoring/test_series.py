@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from stack.authoring import check
 from stack.core.errors import StackError
-from tests.stack.authoring.scaffolds import Folder, sales
+from tests.stack.authoring.scaffolds import NOW, Folder, sales
 
 
 @pytest.fixture
@@ -34,6 +35,16 @@ def test_a_table_of_instants_and_values_is_a_forecast(folder, every, forecast):
     assert (spec["task"], spec["forecast"]["every"], spec["forecast"]["steps"]) == ("forecast", *forecast)
     assert spec["schedules"]["predict"]
     assert "features" not in spec
+
+
+def test_an_hour_that_comes_twice_wants_the_zone_of_the_clock(folder):
+    at = pd.date_range("2024-09-15", "2024-11-15", freq="1h", tz="Europe/Berlin").tz_localize(None)
+    table = pd.DataFrame({"time": at, "power": np.random.default_rng(1).normal(5, 1, len(at))})
+    folder.write("autumn", table, target="power")
+    (finding,) = check.findings("autumn", NOW)
+    assert "2 rows that share a key" in str(finding) and "ZONE=Europe/Berlin" in finding.todo
+    folder.write("zoned", table, target="power", zone="Europe/Berlin")
+    assert check.findings("zoned", NOW) == []
 
 
 def test_series_of_several_keys_with_gaps(folder):

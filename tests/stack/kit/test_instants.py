@@ -17,14 +17,23 @@ def utc(at: pd.DatetimeIndex) -> list[pd.Timestamp]:
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["oldest first", "newest first"])
-def test_rows_in_the_order_of_time_say_which_hour_is_meant(order):
-    at = NIGHT[::order]
+@pytest.mark.parametrize("every", [1, 4], ids=["quarters", "hours"])
+@pytest.mark.parametrize("rooms", [1, 3])
+def test_rows_in_the_order_of_time_say_which_hour_is_meant(order, every, rooms):
+    at = NIGHT[::every].repeat(rooms)[::order]
     assert instants.in_utc(local(at), "Europe/Berlin").tolist() == utc(at)
 
 
 def test_each_series_of_a_table_steps_back_for_itself():
     twice = pd.Series([*local(NIGHT), *local(NIGHT)])
     assert instants.in_utc(twice, "Europe/Berlin").tolist() == utc(NIGHT) * 2
+
+
+def test_a_time_that_comes_as_often_as_others_is_the_first():
+    once = local(NIGHT[::4]).drop_duplicates()
+    for rooms in (1, 2):
+        read = instants.in_utc(once.repeat(rooms).reset_index(drop=True), "Europe/Berlin")
+        assert read.nunique() == len(once) and pd.Timestamp("2024-10-27T01:00Z") not in read.tolist()
 
 
 def test_missing_instants_stay_missing():
