@@ -57,8 +57,9 @@ def main() -> None:
 def settings_with(**options: str | None) -> Settings:
     """Return the settings of the environment and .env; options override them."""
     from stack.core.settings import load
+    from stack.core.variables import key
 
-    return load(os.environ | {f"STACK_{name}".upper(): value for name, value in options.items() if value})
+    return load(os.environ | {key(name): value for name, value in options.items() if value})
 
 
 def opened(project: str) -> Project:

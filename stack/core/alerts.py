@@ -15,13 +15,17 @@ def notify(settings: Settings, title: str, body: str) -> bool:
     logger.warning("%s: %s", title, body)
     try:
         settings = settings.renewed()
-        urls = [url.strip() for url in settings.alert_urls.split(",") if url.strip()]
-        if not urls:
+        if not (urls := addresses(settings.alert_urls)):
             return False
         return _send(urls, f"{settings.title}: {title}", body)
     except Exception:
         logger.exception("alarm not delivered: %s", title)
         return False
+
+
+def addresses(urls: str) -> list[str]:
+    """Return the addresses that the setting `alert_urls` names."""
+    return [url.strip() for url in urls.split(",") if url.strip()]
 
 
 def _send(urls: list[str], title: str, body: str) -> bool:

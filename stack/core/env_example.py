@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from stack.core.settings import PREFIX, ROOT, Settings
+from stack.core.settings import ROOT, Settings
+from stack.core.variables import key
 
 HEADER = "# Copy to .env and uncomment what should differ. An environment variable of the same name wins over the file."
 COLUMN = 32
@@ -15,7 +16,7 @@ def text() -> str:
         default = field.default
         if isinstance(default, Path):
             default = default.relative_to(ROOT)
-        lines.append(f"{f'# {PREFIX}{name.upper()}={default}':<{COLUMN}} # {field.description}")
+        lines.append(f"{f'# {key(name)}={default}':<{COLUMN}} # {field.description}")
     return "\n".join(lines) + "\n"
 
 

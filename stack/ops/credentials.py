@@ -4,9 +4,9 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stack.core import files
+from stack.core import files, variables
 from stack.core.errors import StackError
-from stack.core.settings import PREFIX, ROOT, Settings
+from stack.core.settings import ROOT, Settings
 
 FILE = ROOT / ".env"
 KEYS = ("prefect_key", "access_key")
@@ -35,7 +35,7 @@ def keep(settings: Mapping[str, str], file: Path = FILE) -> None:
     Raises:
         StackError: a value has a character that ends the quotes or the line.
     """
-    values = {f"{PREFIX}{name}".upper(): value for name, value in settings.items()}
+    values = {variables.key(name): value for name, value in settings.items()}
     for key, value in values.items():
         if found := [character for character in value if character in "'\\" or not character.isprintable()]:
             expected = "no quote, backslash or control character"

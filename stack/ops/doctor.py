@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 
 from stack.core import disk as room
-from stack.core import saved
+from stack.core import saved, variables
 from stack.core.disk import GIB
-from stack.core.settings import PREFIX, ROOT, Settings
+from stack.core.settings import ROOT, Settings
 from stack.ops import credentials, ports, versions
 from stack.ops.compose_file import Service
 
@@ -62,7 +62,7 @@ def _installed(name: str) -> str:
 def secrets(settings: Settings, file: Path = credentials.FILE) -> Finding:
     """Judge who may read ``.env``, where it holds more than ports and folders."""
     browser = {*saved.FIELDS} - settings.model_fields_set
-    names = [f"{PREFIX}{name}".upper() for name in SECRETS if getattr(settings, name) and name not in browser]
+    names = [variables.key(name) for name in SECRETS if getattr(settings, name) and name not in browser]
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
     exposed = bool(names and mode & 0o077)
     detail = f"{file} has mode {mode:o} and holds {', '.join(names)}" if exposed else "readable by you alone, or none"

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack.core.settings import PREFIX, ROOT, Settings
+from stack.core.settings import ROOT, Settings
+from stack.core.variables import key
 
 # MLflow refuses even skops files with the third; a user may load models of their own.
 NOT_FOR_SHELLS = ("NO_COLOR", "PYTHONUNBUFFERED", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION")
-SECRETS = frozenset(f"{PREFIX}{name}".upper() for name, field in Settings.model_fields.items() if not field.repr)
+SECRETS = frozenset(key(name) for name, field in Settings.model_fields.items() if not field.repr)
 """Shells do without: the stack's own commands read ``.env``."""
 ADDRESSES = frozenset({"STACK_FEAST_REGISTRY", "STACK_STATE_DATABASE", "STACK_ONLINE_STORE"})
 """No secrets as long as they hold no password; the `feast` command needs the first and the last."""

@@ -8,6 +8,7 @@ from starlette.routing import Route
 from services.portal import access, processes, saved
 from services.portal.access import Done
 from services.portal.portal import form, portal_of
+from stack.core.alerts import addresses
 from stack.core.errors import StackError
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,'\\]+")
@@ -20,7 +21,7 @@ async def save(request: Request) -> Done:
     """Keep an address of alarms, beside the others or instead of them."""
     portal = portal_of(request)
     url, replace = await _form(request)
-    before = [] if replace else listed(saved.after_restart(portal.settings).alert_urls)
+    before = [] if replace else addresses(saved.after_restart(portal.settings).alert_urls)
     urls = [*before, *([_address(url)] if url or not replace else [])]
     said = f"{saved.keep(portal, alert_urls=','.join(dict.fromkeys(urls)))}: alarms go to {len(urls) or 'no'} address"
     said += "" if len(urls) == 1 else "es"
@@ -42,10 +43,10 @@ async def attempt(request: Request) -> Done:
         raise StackError("alarm", found=found, expected="an answer of the address") from None
     if code:
         said = said.partition("error: ")[0].strip() or said
-        for secret in listed(urls):
+        for secret in addresses(urls):
             said = said.replace(secret, masked(secret))
         raise StackError("alarm", found=said, expected="each address takes it", todo="correct it")
-    return Done("sent: look whether it has arrived", parameters={"to": [masked(part) for part in listed(urls)]})
+    return Done("sent: look whether it has arrived", parameters={"to": [masked(part) for part in addresses(urls)]})
 
 
 async def _form(request: Request) -> tuple[str, bool]:
@@ -62,11 +63,6 @@ def _address(url: str) -> str:
             todo="write other characters as %2C, %27 and the like",
         )
     return url
-
-
-def listed(urls: str) -> list[str]:
-    """Return the addresses of a setting."""
-    return [url.strip() for url in urls.split(",") if url.strip()]
 
 
 def masked(url: str) -> str:

@@ -10,10 +10,11 @@ from starlette.routing import Route
 
 from services.portal import access, saved, unattended
 from services.portal.access import Done
-from services.portal.pages.alarms import listed, masked
+from services.portal.pages.alarms import masked
 from services.portal.pages.backups import archives
 from services.portal.portal import form, portal_of
 from stack.core import variables
+from stack.core.alerts import addresses
 from stack.core.errors import StackError
 from stack.core.saved import FIELDS
 from stack.core.settings import Settings
@@ -33,8 +34,8 @@ async def page(request: Request) -> Response:
     later = await asyncio.to_thread(saved.after_restart, settings)
     return portal.page(
         "settings.html",
-        alarms=[masked(url) for url in listed(settings.alert_urls)],
-        saved=[masked(url) for url in listed(later.alert_urls)],
+        alarms=[masked(url) for url in addresses(settings.alert_urls)],
+        saved=[masked(url) for url in addresses(later.alert_urls)],
         pending=saved.pending(settings),
         possible=unattended.possible(),
         fixed={variables.key(name) for name in saved.kept_in_env(settings) & {*FIELDS}},

@@ -11,7 +11,8 @@ from typing import IO
 from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.notices import Reporter
-from stack.core.settings import PREFIX, Settings, load
+from stack.core.settings import Settings, load
+from stack.core.variables import key
 from stack.ops import archive, backups, contents, credentials, databases, servers
 from stack.ops.archive import Counts, Manifest
 from stack.ops.compose import docker, image, inside, ownership
@@ -140,7 +141,7 @@ def _inside(settings: Settings, report: Reporter, *words: str, stdin: IO[bytes],
 def _require_own_servers(settings: Settings) -> None:
     """Refuse to leave out, in silence, what lies elsewhere."""
     names = ("mlflow_database", "prefect_database", "feast_registry", "state_database")
-    if elsewhere := {f"{PREFIX}{name}".upper() for name in names} & set(docker.values(settings)):
+    if elsewhere := set(map(key, names)) & set(docker.values(settings)):
         raise StackError(
             "backup",
             found=f"databases of your own: {', '.join(sorted(elsewhere))}",

@@ -13,6 +13,7 @@ from typing import IO, Any
 from stack.core import secrets
 from stack.core.errors import StackError
 from stack.core.settings import PREFIX, ROOT, Settings
+from stack.core.variables import key
 from stack.ops import credentials, lan
 
 OLDEST = (2, 20)
@@ -152,14 +153,14 @@ def values(settings: Settings) -> dict[str, str]:
     places = [name for name in Settings.model_fields if name in ("home", "host", "profiles") or name.endswith("_port")]
     derived = Settings.model_validate({name: getattr(settings, name) for name in places}).environment()
     # To stop a stack no password is needed.
-    unset = {_key(name): "unset" for name in credentials.PASSWORDS}
-    always = {_key(name): str(getattr(settings, name)) for name in places}
+    unset = {key(name): "unset" for name in credentials.PASSWORDS}
+    always = {key(name): str(getattr(settings, name)) for name in places}
     ours = {key: value for key, value in settings.environment().items() if value != derived.get(key)}
     variables = unset | always | ours | lan.variables(settings)
     variables[secrets.VARIABLE] = secrets.exported()
     variables["FURTHER_COPIES"] = str(settings.prediction_copies - 1)
-    if settings.dask_address == derived[_key("dask_address")] != "":
-        variables[_key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
+    if settings.dask_address == derived[key("dask_address")] != "":
+        variables[key("dask_address")] = f"tcp://dask-scheduler:{settings.dask_port}"
     return {key: value for key, value in variables.items() if key not in OF_THE_HOST}
 
 
@@ -196,10 +197,6 @@ def memory(settings: Settings) -> dict[str, int]:
         return {}
     lines = run("stats", "--no-stream", "--format", "{{json .}}", *names).stdout.splitlines()
     return {body["Name"]: _bytes(body["MemUsage"].partition(" / ")[0]) for body in map(json.loads, lines)}
-
-
-def _key(name: str) -> str:
-    return f"{PREFIX}{name}".upper()
 
 
 def _listed(settings: Settings, *words: str) -> list[str]:

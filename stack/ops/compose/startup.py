@@ -9,6 +9,7 @@ from stack.core import notices
 from stack.core.errors import StackError
 from stack.core.notices import Reporter
 from stack.core.settings import Settings
+from stack.core.variables import key
 from stack.core.wait import wait_until
 from stack.ops import compose_file, credentials, lan, ports, versions
 from stack.ops.compose import docker, image, ownership
@@ -87,7 +88,7 @@ def _with_passwords(settings: Settings) -> Settings:
     if volume and (lost := credentials.missing(settings, credentials.PASSWORDS)):
         raise StackError(
             str(credentials.FILE),
-            found=f"no {', '.join(f'STACK_{name}'.upper() for name in lost)}",
+            found=f"no {', '.join(key(name) for name in lost)}",
             expected=f"the passwords that volume {volume} was made with",
             todo="bring back the .env of this stack, or delete its state with `make clean`",
         )
