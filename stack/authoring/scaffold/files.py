@@ -18,6 +18,7 @@ from stack.kit import numbers
 from stack.sources import tables
 from stack.specification import frames
 
+EXPECTED = "a file .csv, .tsv, .txt, .parquet, .xlsx, .json or .jsonl, packed as .gz or not"
 SNIFFED = 200
 """Lines by which separator and names are detected."""
 CHUNK = 2**20
@@ -54,8 +55,7 @@ class Source:
             StackError: there is no such file, it is of no known kind, or no table with a line of names.
         """
         if not file.is_file():
-            expected = "a CSV, TSV or Parquet file"
-            raise StackError("FROM", found=f"no file {file}", expected=expected, todo="fix the path")
+            raise StackError("FROM", found=f"no file {file}", expected=EXPECTED, todo="fix the path")
         if file.name != file.name.encode(errors="replace").decode():
             expected, todo = "a name in UTF-8, which the project's code can hold", "rename the file"
             raise StackError("FROM", found=ascii(file.name), expected=expected, todo=todo)
@@ -63,7 +63,7 @@ class Source:
             _require_few(file, pq.read_schema(file).names)
             return cls(file.name, "read_parquet")
         if not {".csv", ".tsv", ".txt"} & {*file.suffixes}:
-            raise StackError(f"FROM={file}", found=f"a file {file.suffix}", expected=".csv, .csv.gz, .tsv or .parquet")
+            raise StackError(f"FROM={file}", found=f"a file {file.suffix}", expected=EXPECTED)
         encoding, lines = _decoded(file)
         separator, above = headers.written(lines)
         names = next(csv.reader(lines[above:], delimiter=separator), [])

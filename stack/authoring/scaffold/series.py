@@ -42,7 +42,7 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
         if asked:
             raise StackError(
                 "TASK=forecast",
-                found=f"rows over {choices.span / DAY:.0f} days, {'at irregular instants' if not every else 'too few'}",
+                found=_refused(at, every, choices),
                 expected="a value at regular instants, minutes to a day apart, of each key, over four weeks at least",
                 todo="name the instant with TIME and what has a series of its own with KEYS, or leave TASK out",
             )
@@ -64,6 +64,17 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
         every=every,
         steps=steps,
     )
+
+
+def _refused(at: pd.Series | None, every: timedelta | None, choices: Choices) -> str:
+    """Return what the rows are, where they are no series that can be forecast."""
+    if at is None:
+        return "a table without the instant of a row"
+    days = float(
+        np.median(np.diff(np.sort(at.drop_duplicates().to_numpy()).astype("datetime64[us]"))) / np.timedelta64(1, "D")
+    )
+    distance = f"mostly {days:.0f} days apart" if days > 1 else "at irregular instants"
+    return f"rows over {choices.span / DAY:.0f} days" + ("" if every else f", {distance}")
 
 
 def distance(table: pd.DataFrame, at: pd.Series | None, keys: list[Column]) -> timedelta | None:

@@ -37,6 +37,20 @@ def test_a_table_of_instants_and_values_is_a_forecast(folder, every, forecast):
     assert "features" not in spec
 
 
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        (series("7D", 700), "rows over 693 days, mostly 7 days apart"),
+        (series("1h", 10), "rows over 10 days$"),
+        (series("1h").assign(time=range(1440)), "a table without the instant of a row"),
+        (series("1h").sample(frac=0.3, random_state=1), "rows over 60 days, at irregular instants"),
+    ],
+)
+def test_rows_that_are_no_series_are_described(folder, table, found):
+    with pytest.raises(StackError, match=rf"(?m)found +{found}"):
+        folder.write("none", table, target="power", task="forecast")
+
+
 def test_an_hour_that_comes_twice_wants_the_zone_of_the_clock(folder):
     at = pd.date_range("2024-09-15", "2024-11-15", freq="1h", tz="Europe/Berlin").tz_localize(None)
     table = pd.DataFrame({"time": at, "power": np.random.default_rng(1).normal(5, 1, len(at))})
