@@ -15,7 +15,7 @@ from stack.registry import artifacts
 from stack.training import evaluation
 
 
-def of_rows(project: Project, holdout: DataFrame, bins: int) -> list[tuple[float, float, int]]:
+def of_rows(project: Project, holdout: DataFrame, bins: int = 10) -> list[tuple[float, float, int]]:
     """Return mean answer, mean outcome and rows of bins, of a task whose answer is one number."""
     if len(project.task.outputs) != 1 or holdout.empty:
         return []
@@ -23,9 +23,9 @@ def of_rows(project: Project, holdout: DataFrame, bins: int) -> list[tuple[float
     return evaluation.reliability(answers, holdout[project.spec.label].to_numpy(np.float64), bins)
 
 
-def of_version(project: Project, number: str, bins: int = 10) -> list[tuple[float, float, int]]:
+def of_version(project: Project, number: str) -> list[tuple[float, float, int]]:
     """Return the same of the held-out rows of a version."""
-    return of_rows(project, artifacts.holdout(project.settings, project.registry.numbered(number)), bins)
+    return of_rows(project, artifacts.holdout(project.settings, project.registry.numbered(number)))
 
 
 if __name__ == "__main__":

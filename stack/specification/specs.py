@@ -214,7 +214,7 @@ def package(path: Path) -> str:
 
 
 @lru_cache(maxsize=256)
-def _package(path: Path, changed: int, size: int) -> str:
+def _package(path: Path, *_state: int) -> str:
     """Read the key once for each state of the file, as it is needed often."""
     with suppress(StackError):
         raw = yaml_errors.read(path)
