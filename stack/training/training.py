@@ -220,8 +220,9 @@ def ordered(spec: ProjectSpec, frame: DataFrame, cutoff: datetime) -> DataFrame:
 
 
 def _figures(scorer: Scorer, metrics: dict[str, float]) -> str:
-    """Return the headline metrics, the first with its interval."""
+    """Return the headline metrics, the first with its interval; of the others those that the rows define."""
     first, *others = scorer.headline
+    others = [name for name in others if np.isfinite(metrics[name])]
     span = f"{metrics[f'{first}.low']:.4f} to {metrics[f'{first}.high']:.4f} in nine of ten cases"
     return ", ".join([f"{first} {metrics[first]:.4f} ({span})", *(f"{name} {metrics[name]:.4f}" for name in others)])
 

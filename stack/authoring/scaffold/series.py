@@ -70,9 +70,8 @@ def _refused(at: pd.Series | None, every: timedelta | None, choices: Choices) ->
     """Return what the rows are, where they are no series that can be forecast."""
     if at is None:
         return "a table without the instant of a row"
-    days = float(
-        np.median(np.diff(np.sort(at.drop_duplicates().to_numpy()).astype("datetime64[us]"))) / np.timedelta64(1, "D")
-    )
+    instants = np.sort(at.dt.tz_convert(None).unique())
+    days = float(np.median(np.diff(instants)) / np.timedelta64(1, "D"))
     distance = f"mostly {days:.0f} days apart" if days > 1 else "at irregular instants"
     return f"rows over {choices.span / DAY:.0f} days" + ("" if every else f", {distance}")
 

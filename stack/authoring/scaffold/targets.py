@@ -26,7 +26,7 @@ def choose(columns: list[Column], name: str, file: Any, wishes: Wishes, ask: Ask
     usable = [column for column in columns if column.usable]
     if not usable:
         raise StackError("FROM", found="no column with values to predict", expected="a table with a target")
-    ranked = plausible(usable, name)
+    ranked = plausible(usable, name, columns[0])
     if wishes.target:
         return named(columns, wishes.target, "TARGET")
     if len(usable) == 1 and all(column.kind == "datetime" for column in columns if column is not usable[0]):
@@ -56,8 +56,14 @@ def require_learnable(choices: Choices) -> None:
     )
 
 
-def plausible(usable: list[Column], name: str) -> list[tuple[Column, str]]:
-    """Return the columns that may be a target, the most plausible first, each with the reason."""
+def plausible(usable: list[Column], name: str, first: Column) -> list[tuple[Column, str]]:
+    """Return the columns that may be a target, the most plausible first, each with the reason.
+
+    Args:
+        usable: those of the table's columns that a model can learn, the first of which may be none of them.
+        name: of the project.
+        first: column of the table.
+    """
 
     def judged(column: Column) -> tuple[int, str]:
         facts = {
@@ -66,7 +72,7 @@ def plausible(usable: list[Column], name: str) -> list[tuple[Column, str]]:
             "its name is that of a result": 3 * bool(MEASURES.search(column.name)),
             "it is the last column": 2 * (column is usable[-1]),
             "it has two values": column.distinct == 2,
-            "it is the first column": column is usable[0],
+            "it is the first column": column is first,
         }
         points = sum(facts.values()) - 4 * bool(PARTS.fullmatch(column.name))
         return points, ", ".join(reason for reason, weight in facts.items() if weight) or f"a {column.kind}"

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from stack.authoring import check
+from stack.authoring.scaffold import project as scaffold
+from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from tests.stack.authoring.scaffolds import NOW, Folder, sales
 
@@ -97,3 +99,10 @@ def test_what_is_no_series_is_not_forecast_and_a_wish_for_it_says_why(folder, ta
     assert written(folder, "plain", table, target=target)["task"] == "regression"
     with pytest.raises(StackError, match="regular instants"):
         folder.write("power", table, target=target, task="forecast")
+
+
+def test_what_is_measured_is_a_likelier_target_than_what_the_first_column_with_words_holds(folder):
+    table = series("1h", rooms=2)[["time", "room", "power"]].assign(heat=1.5 * np.arange(2 * 1440) % 7)
+    table.to_csv(folder.root / "rooms.csv", index=False)
+    with pytest.raises(StackError, match=r"plausible are heat \(it is the last column\)"):
+        scaffold.write("unnamed", folder.root / "rooms.csv", Wishes(), NOW, None)
