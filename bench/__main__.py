@@ -13,7 +13,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import forecast, growth, guard, history, idle, join, processes, projects, scoring, serving, shadow, swap
+from bench import (
+    forecast,
+    growth,
+    guard,
+    history,
+    idle,
+    join,
+    pages,
+    processes,
+    projects,
+    scoring,
+    serving,
+    shadow,
+    swap,
+)
 from bench.servers import free_port
 from bench.table import Row, print_rows, ratio
 from stack.core import settings
@@ -37,6 +51,8 @@ def main() -> int:
         rows += step("roll-out", shadow.compare, one)
         rows += step("forecast", forecast.compare, one)
         rows += step("projects", projects.compare, one)
+    with projects.small() as one:
+        rows += step("pages", pages.compare, one)
     rows += step("join", join.compare)
     rows += step("growth", growth.compare)
     rows += step("scoring", scoring.compare)
