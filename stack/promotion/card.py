@@ -132,12 +132,12 @@ def _importance(project: Project, version: Version) -> DataFrame:
 
 
 def _metrics(project: Project, version: Version, holdout: DataFrame) -> list[tuple[str, float, float, float]]:
-    """Return the headline metrics on the holdout, each with its interval."""
+    """Return the headline metrics that the holdout defines, each with its interval."""
     spec, scorer = project.spec, Scorer.of(project.spec)
     baseline = np.asarray(json.loads(version.tag("stack.baseline")))
     values = scorer.metrics(holdout[spec.label].to_numpy(np.float64), evaluation.answers(spec, holdout), baseline)
     bounds = evaluation.intervals(spec, holdout, baseline)
-    return [(name, values[name], *bounds[name]) for name in scorer.headline if name in values]
+    return [(name, values[name], *bounds[name]) for name in scorer.headline if np.isfinite(values.get(name, np.nan))]
 
 
 def _calibration(recipe: dict[str, Any]) -> str:

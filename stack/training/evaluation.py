@@ -241,9 +241,11 @@ def _confusion(task: Task, label: np.ndarray, answer: np.ndarray, path: Path) ->
     counts = confusion_matrix(label, answer.argmax(axis=1), labels=range(len(task.classes)))
     side, names = 2 + 0.5 * len(counts), [str(name) for name in task.classes]
     with _axes(path, (side + 1, side)) as axes:
-        image = axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(counts):
-            axes.text(column, row, str(count), ha="center", va="center", color="grey")
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=color)
         axes.set(xlabel="predicted class", ylabel="true class")
         axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_yticks(range(len(names)), names)
