@@ -215,7 +215,7 @@ fuzz: setup-dev ## Send generated requests to every route of a stack that it sta
 soak: setup-dev ## Kill services of a stack of its own at random under load, then account for all of it (MINUTES=60 SEED)
 	@.venv/bin/python -m tests.soak $(call option,MINUTES,minutes) $(call option,SEED,seed)
 
-bench: setup-dev ## Measure start-up, idle cost, serving, scoring and the join of features, beside baselines and the last run
+bench: setup-dev ## Measure start-up, idle cost, serving, pages, scoring and the join of features, beside baselines and the last run
 	@.venv/bin/python -m bench
 
 lock: setup ## Resolve the packages of pyproject.toml anew into the locks
