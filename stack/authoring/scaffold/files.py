@@ -35,6 +35,8 @@ WITH_UNIT = re.compile(
 )
 MOST_COLUMNS = 500
 """Of more, each request would name more values than a person can look after, and the files are past reading."""
+GROUPED = 20
+"""Numbers of exactly three digits after a sign, from which on that is no accident of decimals."""
 MARKS, SHARE = 3, 0.8
 """A column of numbers has at most so many marks for a missing value; with words, numbers in this share of its rows."""
 
@@ -194,11 +196,24 @@ def _style(by_comma: dict[str, pd.Series], by_point: dict[str, pd.Series], separ
     """Return the decimal and thousands signs; none where the columns of the file disagree."""
     commas = [name for name, values in by_comma.items() if values.str.contains(",", regex=False).any()]
     only = [name for name in commas if name not in by_point]
-    if (only or (commas and separator != ",")) and not by_point.keys() - by_comma.keys():
+    either = [values for name, values in by_comma.items() if name in by_point]
+    if not only and any(_grouped(values, ",") for values in either):
+        return {"thousands": ","}
+    by_thousands = any(_grouped(values, ".") for values in either)
+    if (only or by_thousands or (commas and separator != ",")) and not by_point.keys() - by_comma.keys():
         points = any(values.str.contains(".", regex=False).any() for values in by_comma.values())
         return {"decimal": ","} | ({"thousands": "."} if points else {})
     thousands = any(values.str.contains(",", regex=False).any() for values in by_point.values())
     return {"thousands": ","} if thousands and not only else {}
+
+
+def _grouped(values: pd.Series, sign: str) -> bool:
+    """Return whether a sign is between thousands: none but those have it, and three digits after it in each of many."""
+    signed = values.str.contains(sign, regex=False)
+    if signed.sum() < GROUPED or signed.all():
+        return False
+    groups = values[signed].str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}(\{sign}\d{{3}})+")
+    return bool(groups.all() and values[~signed].str.fullmatch(r"[+-]?\d{1,3}").all())
 
 
 def _marks(values: pd.Series) -> list[str]:

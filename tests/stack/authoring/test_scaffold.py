@@ -9,6 +9,7 @@ import pytest
 
 from stack.authoring import check, rehearsal
 from stack.authoring.scaffold import project as scaffold
+from stack.authoring.scaffold.files import Source
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from stack.core.settings import ROOT, Settings
@@ -124,6 +125,18 @@ def test_the_decimal_sign_of_a_file_is_that_of_its_numbers_with_units(folder):
     rows = contract.source(spec.name).fetch(spec.clock.start, NOW)["rows"]
     assert rows["units"].tolist() == pytest.approx(100 * sales()["units"], abs=0.01)
     assert rows["lot"].tolist() == [1000 + 7 * number for number in range(600)]
+
+
+@pytest.mark.parametrize("sign", [".", ","])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_sign_before_three_digits_is_between_thousands_where_less_has_none(folder, sign, separator):
+    numbers = [100 * number for number in range(1, 401)]
+    table = pd.DataFrame({"paid": [f"{number:,}".replace(",", sign) for number in numbers], "units": range(7, 407)})
+    (file := folder.root / "paid.csv").write_text(table.to_csv(index=False, sep=separator))
+    assert Source.of(file).read(file)["paid"].tolist() == numbers
+    table["paid"] = [f"{number / 1000:.3f}".replace(".", sign) for number in numbers]
+    file.write_text(table.to_csv(index=False, sep=separator))
+    assert Source.of(file).read(file)["paid"].tolist() == [number / 1000 for number in numbers]
 
 
 def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
