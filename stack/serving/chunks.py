@@ -84,7 +84,9 @@ def csv(path: Path, types: Mapping[str, Any]) -> Iterator[tuple[pa.Table, float]
             for rows in pd.read_csv(opened, chunksize=ROWS, dtype=dtypes):
                 yield _table(rows), opened.tell() / size
         except ValueError as error:
-            raise StackError(str(path), found=str(error), expected="values of the types in project.yaml") from None
+            expected = "CSV in UTF-8, commas between columns, values of the types in project.yaml"
+            todo = "correct the value, or save the file anew"
+            raise StackError(str(path), found=str(error), expected=expected, todo=todo) from None
 
 
 class Writer:

@@ -55,11 +55,12 @@ class Rows:
         """
         for name, field in self.spec.request.items():
             if name not in table.column_names:
+                source = self.spec.columns[name].source if name in self.spec.columns else ""
                 raise StackError(
                     f"{self.source}, column {name}",
                     found=f"no such column{nearest(name, table.column_names)}",
                     expected=f"{field.description} ({field.type}), like {field.example!r}",
-                    todo="add the column",
+                    todo=f"rename {source!r} to {name}" if source in table.column_names else "add the column",
                 )
         timed = ["asked_at"] if "asked_at" in table.column_names else []
         frame, changed = table.select([*self.spec.request, *timed]).to_pandas(ignore_metadata=True), []

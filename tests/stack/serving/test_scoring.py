@@ -12,6 +12,7 @@ from stack.project import Project
 from stack.serving import scoring
 from stack.specification import specs
 from stack.specification.request import RequestField
+from stack.specification.table import Column
 
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
 ROW = {
@@ -46,6 +47,21 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="column dest:") as caught:
         scoring.file(Project(Settings(home=tmp_path), specs.load("flights")), file, tmp_path / "out.csv", NOW, print)
     assert "did you mean 'destt'" in str(caught.value)
+
+
+def test_a_column_with_its_name_in_the_source_is_to_be_renamed(tmp_path: Path) -> None:
+    age = RequestField(type="number", description="Age", example=22)
+    change = {"request": {"age": age}, "columns": {"age": Column(source="Age (years)")}}
+    spec = specs.load("flights").model_copy(update=change)
+    (tmp_path / "in.csv").write_text("Age (years)\n22\n")
+    with pytest.raises(StackError, match=r"rename 'Age \(years\)' to age"):
+        scoring.file(Project(Settings(home=tmp_path), spec), tmp_path / "in.csv", tmp_path / "out.csv", NOW, print)
+
+
+def test_a_file_of_another_encoding_is_to_be_saved_anew(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes("größe\n22\n".encode("latin-1"))
+    with pytest.raises(StackError, match=r"(?s)codec can't decode.*CSV in UTF-8.*save the file anew"):
+        scoring.file(Project.open("flights"), tmp_path / "in.csv", tmp_path / "out.csv", NOW, print)
 
 
 def test_a_value_of_another_type_is_named(tmp_path: Path) -> None:
