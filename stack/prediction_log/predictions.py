@@ -72,11 +72,11 @@ class PredictionLog:
         self._interval = [*dict.fromkeys([*self._task.ends, tasks.CORRECTION])] if self._task.ends else []
 
     def write(self, answered: Sequence[Prediction], *, scheduled: bool = False) -> None:
-        """Write predictions in one commit, on the disk when this returns; an id that is there stays as it is.
+        """Write predictions in one commit, on the disk when this returns; of an id the first one is kept.
 
         In the same commit new ones enter the outbox of the sinks that want them: all answers, or `scheduled` ones.
         """
-        rows = [_row(self.spec, prediction) for prediction in answered]
+        rows = [*{answer.id: _row(self.spec, answer) for answer in reversed(answered)}.values()][::-1]
         sinks = [sink for sink in self.spec.publish if scheduled or sink.when == "each"]
         if not rows:
             return

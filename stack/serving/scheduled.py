@@ -47,6 +47,7 @@ def answer(project: Project, until: datetime) -> int:
         requests = _requests(project, since - (until - since), until)
     requests = requests.sort_values("asked_at", kind="stable")
     requests = requests.assign(prediction_id=prediction_ids(project.spec, requests["event_id"].astype(str)))
+    requests = requests.drop_duplicates("prediction_id", keep="last")  # a source may give a row again
     answered, version = 0, project.registry.require_champion()
     steps = project.spec.forecast.steps if project.spec.forecast else 1
     size = MAX_ROWS - MAX_ROWS % steps  # a forecast is published as a whole

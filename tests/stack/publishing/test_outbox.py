@@ -36,6 +36,14 @@ def test_a_prediction_that_is_logged_again_is_published_once(publish, settings):
     assert waiting(settings, "all") == ids(answered[2:])
 
 
+def test_a_prediction_that_comes_twice_in_one_commit_is_published_once(publish, settings):
+    project, answered = publish(EACH), predictions(3)
+
+    project.log.write([*answered, answered[2]])
+
+    assert waiting(settings, "all") == ids(answered)
+
+
 def test_a_message_is_flat_and_the_same_for_every_kind(publish, settings):
     project, (answer,) = publish(EACH), predictions(1)
     project.log.write([answer])

@@ -96,6 +96,12 @@ def test_a_request_that_comes_late_is_answered_once(project, source):
     assert published(project) == source
 
 
+def test_a_request_that_the_source_gives_twice_is_answered_once(project, source):
+    source += [DAY + HOUR / 2, DAY + HOUR * 0.75, DAY + HOUR / 2]
+    assert scheduled.answer(project, DAY + HOUR) == 2
+    assert published(project) == source[:2]
+
+
 def test_what_a_source_says_to_have_come_late_is_answered_once_however_old_it_is(project, late):
     assert scheduled.answer(project, DAY + HOUR) == 0
     assert scheduled.answer(project, DAY + 9 * HOUR) == 0
