@@ -1,5 +1,6 @@
 """What is done with a project: write it, run its pipeline, decide on its models, package them."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from stack.cli.common import (
     project_command,
     settings_with,
 )
+from stack.core import memory
 from stack.core.errors import StackError
 from stack.specification import tasks
 
@@ -52,10 +54,12 @@ def new(name: str, place: str, unfinished: bool, **wishes: Any) -> None:
     from stack.authoring.scaffold import origins, project
     from stack.authoring.scaffold.wishes import Wishes
 
+    memory.return_large_arrays()
     now, ask = datetime.now(UTC), _ask if sys.stdin.isatty() else None
     if place.startswith("mqtt://"):
         click.echo(f"listening to {place}, for {origins.LISTEN_SECONDS / 60:.0f} minutes at most", err=True)
     written = project.write(name, place, Wishes(**wishes), now, ask)
+    gc.collect()  # the table, before it is read again: reference cycles hold it
     click.echo("\n".join(f"  {note}" for note in written.notes))
     try:
         outcome = rehearsal.run(name, datetime.now(UTC), lambda line: click.echo(f"trying it out: {line}"))

@@ -136,8 +136,10 @@ class DeclaredSource:
         if not self._time:
             return rows
         if sources.AVAILABLE_AT in raw:
-            return rows.assign(available_at=pd.to_datetime(raw[sources.AVAILABLE_AT], utc=True).astype(INSTANT))
-        return rows.assign(available_at=rows[self._known or self._time] + self._after)
+            rows["available_at"] = pd.to_datetime(raw[sources.AVAILABLE_AT], utc=True).astype(INSTANT)
+        else:
+            rows["available_at"] = rows[self._known or self._time] + self._after
+        return rows
 
     def _column(self, raw: DataFrame, name: str, column: Column) -> Series[Any]:
         """Return a column of the source as the project's type."""
@@ -147,12 +149,13 @@ class DeclaredSource:
         if column.unit and column.type in ("number", "integer"):
             values = without_unit(values, column.unit, getattr(self.source, "options", {}).get("decimal", "."))
         try:
-            return READERS[column.type](values)
+            known = READERS[column.type](values)
+            return known.copy() if known is values else known  # the source may keep its rows
         except (ValueError, TypeError, OverflowError):
             # The values that can be read; the checks take the rows of the others out, with their values as they are.
             read = TYPES[column.type].read
-            known = [None if pd.isna(value) else _or_as_it_is(read, value) for value in values]
-            return Series(known, index=values.index, dtype=object)
+            mixed = [None if pd.isna(value) else _or_as_it_is(read, value) for value in values]
+            return Series(mixed, index=values.index, dtype=object)
 
 
 def of(spec: ProjectSpec) -> DeclaredSource:

@@ -67,10 +67,7 @@ def find(features: pd.DataFrame, target: pd.Series, *, classes: bool, by_time: b
         target: numbers, or positions of classes.
         by_time: the rows are in the order of time, and the latest test a model: neighbours resemble each other.
     """
-    known = target.notna().to_numpy()
-    positions = np.flatnonzero(known)
-    if len(positions) > ROWS:
-        positions = np.sort(np.random.default_rng(0).choice(positions, ROWS, replace=False))
+    positions = looked_at(target.notna().to_numpy())
     y = target.to_numpy("float64")[positions]
     if len(y) < 20 or np.ptp(y) == 0 or features.columns.empty:
         return []
@@ -79,6 +76,14 @@ def find(features: pd.DataFrame, target: pd.Series, *, classes: bool, by_time: b
     explaining = {leak.columns: leak for leak in table.explaining() if leak.columns not in alone}
     trend = not classes and len(explaining) >= TREND
     return [*(alone if trend else explaining | alone).values()] or next(table.together(by_formula_only=trend), [])
+
+
+def looked_at(known: np.ndarray) -> np.ndarray:
+    """Return the positions of the rows that are looked at, of those with a known outcome."""
+    positions = np.flatnonzero(known)
+    if len(positions) > ROWS:
+        positions = np.sort(np.random.default_rng(0).choice(positions, ROWS, replace=False))
+    return positions
 
 
 def _numbers(features: pd.DataFrame) -> pd.DataFrame:

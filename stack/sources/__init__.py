@@ -62,6 +62,13 @@ def ingested(source: Source, folder: Path, query: Query) -> None:
         module.ingested(source, folder, query)
 
 
+def forget(source: Source) -> None:
+    """Free what a source keeps in memory of the rows that it has read."""
+    module = _module(source)
+    if hasattr(module, "forget"):
+        module.forget()
+
+
 def _module(source: Source) -> Any:
     return import_module(f"stack.sources.{source.kind}")
 
@@ -73,8 +80,11 @@ def key(folder: Path, name: str) -> str:
 
 def chosen(where: str, query: Query, rows: DataFrame) -> DataFrame:
     """Return the wanted columns of rows, or raise a StackError that names the first that is not there."""
+    from pandas import DataFrame
+
     require(where, query.columns, rows)
-    return rows[query.columns] if query.columns else rows
+    columns = {name: rows[name] for name in query.columns}  # views: rows may be many
+    return DataFrame(columns, rows.index, copy=False) if columns else rows
 
 
 def require(where: str, columns: list[str], found: Iterable[Any]) -> None:

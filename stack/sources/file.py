@@ -40,6 +40,11 @@ def split(source: File, folder: Path, query: Query) -> list[datetime]:
         return parquet.split(file, str(query.time), query.since, query.until) if _in_time(file, query) else []
 
 
+def forget() -> None:
+    """Free the tables that were read."""
+    _unchanged.cache_clear()
+
+
 def _base(source: File, folder: Path) -> Path:
     """Return the folder below which a relative path is: of the project, or of the package that carries the file."""
     if not source.package:

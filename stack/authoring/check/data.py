@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from stack import sources
 from stack.core.errors import StackError, nearest
 from stack.declared.checks import unreadable
 from stack.project import contract
@@ -36,7 +37,7 @@ def findings(spec: ProjectSpec, now: datetime, read: Tables) -> list[StackError]
             until = next(iter(source.split(since, until)), until)
     whole = until == (spec.clock.first_now or now)
     try:
-        tables = _run(spec, "source", "fetch", since, until)
+        tables = _fetched(spec, since, until)
         if not isinstance(tables, Mapping):
             return [_wrong_type(_place(spec, "source", "fetch()"), tables, "a dict of table -> frame")]
         if errors := list(_tables(spec, dict(tables))):
@@ -53,8 +54,8 @@ def findings(spec: ProjectSpec, now: datetime, read: Tables) -> list[StackError]
         if errors := list(_types(spec, known)):
             return errors
         errors = list(_rows(spec, known, since, until))
-        events = _run(spec, "features", "events", known)
-        return [*errors, *_events(spec, events), *_views(spec, known, until)]
+        errors += _events(spec, _asked(spec, known))
+        return [*errors, *_views(spec, known, until)]
     except StackError as error:
         return [error]
 
@@ -76,6 +77,22 @@ def _run(spec: ProjectSpec, noun: str, function: str, *arguments: Any) -> Any:
             expected="instants with their zone, UTC" if without_zone else f"{function}() to run",
             todo=LOCALIZE if without_zone else "fix the line",
         ) from error
+
+
+def _fetched(spec: ProjectSpec, since: datetime, until: datetime) -> Any:
+    """Return what the source gives, and let it forget the rows as it has read them."""
+    tables = _run(spec, "source", "fetch", since, until)
+    if spec.source:
+        sources.forget(spec.source)
+    return tables
+
+
+def _asked(spec: ProjectSpec, tables: Tables) -> Any:
+    """Return the events; those that project.yaml declares are its rows, and naming one shows how all are named."""
+    if spec.has("features") or spec.forecast or tables[ROWS].empty:
+        return _run(spec, "features", "events", tables)
+    first = _run(spec, "features", "events", {ROWS: tables[ROWS].head(1)})
+    return frames.with_columns(tables[ROWS], {name: first[name].iloc[0] for name in frames.EVENT})
 
 
 def _tables(spec: ProjectSpec, tables: Tables) -> Iterator[StackError]:

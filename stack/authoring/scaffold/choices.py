@@ -13,7 +13,7 @@ from stack.authoring.scaffold import times
 from stack.authoring.scaffold.columns import KNOWN, Column
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError, nearest
-from stack.specification import tasks
+from stack.specification import frames, tasks
 from stack.specification.tasks import Binary, Regression, Task
 
 KEYS = re.compile(
@@ -289,5 +289,5 @@ def _row_key(
             return [column]
     if time is None or at is None:
         return []
-    several = table[_sources(keys)].assign(**{time.source: at})
+    several = frames.with_columns(table[_sources(keys)], {time.source: at})
     return [] if several.duplicated().any() else [*keys, time]

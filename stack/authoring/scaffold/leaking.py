@@ -1,8 +1,10 @@
 """Columns that give the target away are left out of a new project, each with the reason."""
 
+import numpy as np
 import pandas as pd
 
 from stack.authoring.scaffold.choices import Choices, with_features
+from stack.authoring.scaffold.columns import Column
 from stack.promotion import leaks
 from stack.promotion.leaks import Leak
 
@@ -12,9 +14,11 @@ ROUNDS = 8
 
 def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
     """Leave out the columns that give the target away, until none does, but for those that the user keeps."""
-    rows = table[table[choices.target.source].notna()]
+    order = np.arange(len(table))
     if choices.time:
-        rows = rows.loc[choices.time.instants(rows).sort_values(kind="stable").index]
+        order = np.argsort(choices.time.instants(table).to_numpy("datetime64[ns]"), kind="stable")
+    known = table[choices.target.source].notna().to_numpy()
+    rows = table.iloc[order[leaks.looked_at(known[order])]]
     target, classes = rows[choices.target.source], not choices.kind.numeric
     numbers = pd.Series(pd.factorize(target)[0], index=rows.index) if classes else target
     for _ in range(ROUNDS):
@@ -22,7 +26,7 @@ def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
         columns = [column.source for column in asked]
         columns = [column for column in columns if column not in keep]
         found = leaks.find(rows[columns], numbers, classes=classes, by_time=choices.time is not None)
-        reasons = {column: _reason(leak, column) for leak in found for column in _given_away(leak, rows)}
+        reasons = {column: _reason(leak, column) for leak in found for column in _given_away(leak, asked)}
         kept = [column for column in choices.features if column.source not in reasons]
         if not reasons or not kept:
             break
@@ -30,9 +34,10 @@ def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
     return choices
 
 
-def _given_away(leak: Leak, rows: pd.DataFrame) -> tuple[str, ...]:
+def _given_away(leak: Leak, columns: list[Column]) -> tuple[str, ...]:
     """Return which columns of a leak to leave out: the parts of a sum, else what was computed, of the most values."""
-    return leak.columns if leak.parts else (max(leak.columns, key=lambda name: rows[name].nunique()),)
+    distinct = {column.source: column.distinct for column in columns}
+    return leak.columns if leak.parts else (max(leak.columns, key=distinct.__getitem__),)
 
 
 def _reason(leak: Leak, column: str) -> str:

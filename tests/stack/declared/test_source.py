@@ -11,6 +11,7 @@ from stack.authoring import check
 from stack.core.errors import StackError
 from stack.core.settings import Settings
 from stack.project import Project
+from stack.sources import file
 from stack.specification import specs
 from stack.validation import batches
 from tests.stack.authoring.scaffolds import NOW, Folder, sales
@@ -32,6 +33,22 @@ def project(folder: Folder, table: pd.DataFrame, *changes: tuple[str, str]) -> P
 
 def rows(of: Project) -> pd.DataFrame:
     return of.source.fetch(of.spec.clock.start, NOW)["rows"]
+
+
+def test_rows_that_are_changed_in_place_are_read_anew(folder):
+    of = project(folder, sales())
+    first = rows(of)
+    known = first.copy()
+    first.loc[:, ["price", "units"]] = 0
+    pd.testing.assert_frame_equal(rows(of), known)
+
+
+def test_a_check_keeps_no_rows_in_memory(folder):
+    of = project(folder, sales())
+    rows(of)
+    assert file._unchanged.cache_info().currsize
+    assert check.findings("declared", NOW) == []
+    assert not file._unchanged.cache_info().currsize
 
 
 @pytest.mark.parametrize(
