@@ -105,8 +105,8 @@ def require_rows(table: pd.DataFrame, place: str) -> None:
 
 def units(table: pd.DataFrame) -> dict[str, str]:
     """Return the columns of texts that are numbers with a sign of currency, a percent sign or a unit, and which."""
-    texts = {name: table[name].dropna() for name in table if pd.api.types.infer_dtype(table[name]) == "string"}
-    return {str(name): unit for name, values in texts.items() if (unit := _unit(values))}
+    texts = (name for name in table if pd.api.types.infer_dtype(table[name]) == "string")
+    return {str(name): unit for name in texts if (unit := _unit(table[name].dropna()))}
 
 
 def has_unit(values: pd.Series) -> bool:
@@ -117,8 +117,11 @@ def has_unit(values: pd.Series) -> bool:
 
 def _unit(values: pd.Series) -> str:
     """Return the unit that all texts have in common; empty when there is none, or a leading zero makes them codes."""
+    first = values.head(50).str.strip()  # of nearly all columns these are enough
+    if first.empty or not first.str.fullmatch(WITH_UNIT).all():
+        return ""
     texts = values.str.strip()
-    if texts.empty or not texts.head(50).str.fullmatch(WITH_UNIT).all() or texts.str.match(CODE).any():
+    if texts.str.match(CODE).any():
         return ""
     found = texts.str.extract(rf"^(?:{WITH_UNIT.pattern})$")
     of = found["before"].fillna(found["after"]).unique()
