@@ -192,7 +192,7 @@ class _Table:
     def _rates(self, positive: pd.DataFrame) -> Iterator[Leak]:
         """Yield a sum or difference of two columns and a third one by which it is divided, or multiplied."""
         whole = self.features.loc[:, self.features.notna().all() & (self.features.nunique() > 1)]
-        for name in map(str, list(positive)[:WIDEST]):
+        for name in [str(name) for name in positive if name in whole][:WIDEST]:
             values = positive[name].to_numpy()
             for operator, scale in (("divided by", values), ("times", 1 / values)):
                 target = self.y * scale

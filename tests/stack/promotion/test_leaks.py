@@ -50,6 +50,13 @@ def test_a_number_that_columns_only_help_to_predict(table):
     assert found(table.assign(**growing), np.arange(ROWS) + random.normal(0, 8, ROWS)) == set()
 
 
+def test_a_column_of_one_value_tells_nothing(table):
+    random = np.random.default_rng(5)
+    target = (table["a"] - table["b"]) / table["c"]
+    assert found(table.assign(weekday=5), target) == {"a", "b", "c"}
+    assert found(table.assign(weekday=5), table["a"] + random.gamma(3, 5, ROWS), by_time=True) == set()
+
+
 def test_a_class_under_another_name(table):
     outcome = (np.random.default_rng(3).random(ROWS) < 0.2).astype(float)
     named = table.assign(reason=np.where(outcome == 1, "left", "stays"), paid=np.where(outcome == 1, 5.0, np.nan))
