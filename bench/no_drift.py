@@ -1,7 +1,9 @@
 """``python -m bench.no_drift``: how often the drift policy of the flights retrains where nothing drifts.
 
 The days of January to March are drawn at random, 59 to fit a model and 28 to look at, 200 times: no day knows
-whether it came before or after, so every retraining that the policy asks for is a false alarm. Takes a quarter hour.
+whether it came before or after, so every retraining that a measured metric asks for is a false alarm. One by the
+champion's age is no alarm but a plan, as it looks at no outcome: it comes with drift and without. It does not count.
+Takes a quarter hour.
 """
 
 import sys
@@ -21,7 +23,7 @@ from stack.training import candidates
 TRIALS, FITTED, LOOKED_AT = 200, 59, 28
 WORKERS = 2
 AT = datetime(2013, 6, 1, tzinfo=UTC)
-BAR = 0.05
+BAR = 0.025
 
 
 @lru_cache
@@ -41,7 +43,7 @@ def quarter() -> DataFrame:
 
 
 def trial(seed: int) -> tuple[bool, float]:
-    """Fit on days drawn by `seed`; say whether the policy retrains for the others, and the bias it saw."""
+    """Fit on days drawn by `seed`; say whether the policy raises an alarm for the others, and the bias it saw."""
     spec, rows = specs.load("flights"), quarter()
     days = np.random.default_rng(seed).permutation(np.sort(rows["day"].unique()))
     fit, seen = (rows[rows["day"].isin(set(part))] for part in (days[:FITTED], days[FITTED : FITTED + LOOKED_AT]))
@@ -52,15 +54,15 @@ def trial(seed: int) -> tuple[bool, float]:
     bias = float(answer.mean() - seen[spec.label].mean())
     window = Window(AT, len(seen), drift_share=0.0, prediction_drift=False, labelled=len(seen), bias=bias)
     verdict = decide(spec.monitoring, [window], at=AT, cutoff=AT - timedelta(days=LOOKED_AT))
-    return verdict.retrain, bias
+    return any(reason.action == "retrain" for reason in verdict.reasons if reason.name != "age"), bias
 
 
 def main() -> int:
     """Print the share of false alarms; the exit code is 1 when it misses its bar."""
     asked, biases = [], []
     with ProcessPoolExecutor(WORKERS) as pool:
-        for retrain, bias in pool.map(trial, range(TRIALS)):
-            asked.append(retrain)
+        for alarm, bias in pool.map(trial, range(TRIALS)):
+            asked.append(alarm)
             biases.append(bias)
             print(f"\r{len(asked)} of {TRIALS} trials, {sum(asked)} retrained", end="", flush=True)
     share = float(np.mean(asked))

@@ -151,7 +151,7 @@ def test_the_labels_that_were_held_would_have_retrained(running: Settings, outpu
     days = unheld["event_timestamp"].between(march(NO_OUTCOMES[0]), march(NO_OUTCOMES[-1] + 1))
     unheld = unheld.assign(late=unheld["late"].where(~days, 1.0))
     poisoned = frames.outcomes(FLIGHTS, frames.prediction_columns(FLIGHTS, unheld), END, champion.cutoff)
-    verdict = decide(FLIGHTS.monitoring, [replace(seen, **vars(poisoned))], at=END, cutoff=champion.cutoff)
+    verdict = decide(policy, [replace(seen, **vars(poisoned))], at=END, cutoff=champion.cutoff)
     assert [reason.name for reason in verdict.reasons if reason.action == "retrain"] == ["bias"]
 
 
