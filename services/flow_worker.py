@@ -5,8 +5,9 @@ that everybody who reaches its API could run commands as the worker's user.
 """
 
 import asyncio
-import os
 import re
+import signal
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,6 @@ from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunRe
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.settings import PREFECT_WORKER_HEARTBEAT_SECONDS
-from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from typing_extensions import override
 
@@ -118,8 +118,19 @@ def work(pool: str, name: str, *, with_healthcheck: bool = False) -> None:
         name: of this worker, as Prefect shows it.
         with_healthcheck: answer health checks at PREFECT_WORKER_WEBSERVER_HOST and _PORT.
     """
-    setup_signal_handlers_worker(os.getpid(), f"the worker {name}", print)
     worker = FlowWorker(
         work_pool_name=pool, name=name, heartbeat_interval_seconds=int(PREFECT_WORKER_HEARTBEAT_SECONDS.value())
     )
-    asyncio.run(worker.start(with_healthcheck=with_healthcheck))
+    asyncio.run(_until_asked_to_end(worker.start(with_healthcheck=with_healthcheck)))
+
+
+async def _until_asked_to_end(work: Awaitable[None]) -> None:
+    """Await the work; a signal to end cancels it.
+
+    Prefect's own handlers raise KeyboardInterrupt in whatever the event loop does, which may suppress it.
+    """
+    task = asyncio.ensure_future(work)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sign, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
