@@ -31,18 +31,20 @@ def answered(home) -> Settings:
     """A stack whose flights has sixty predictions, an hour apart, the third and the fourth with a label."""
     log = Project(home, FLIGHTS).log
     log.write(
-        Prediction(
-            name_of(number),
-            asked_at=NOW - timedelta(hours=number),
-            answered_at=NOW,
-            request=REQUEST,
-            features={"temp": 44.06, "carrier_id": "UA", "visib": None},
-            features_at=NOW - timedelta(hours=number),
-            model_version="1",
-            answer={"probability": 0.1, "decision": False},
-            reasons=REASONS if number == 2 else None,
-        )
-        for number in range(60)
+        [
+            Prediction(
+                name_of(number),
+                asked_at=NOW - timedelta(hours=number),
+                answered_at=NOW,
+                request=REQUEST,
+                features={"temp": 44.06, "carrier_id": "UA", "visib": None},
+                features_at=NOW - timedelta(hours=number),
+                model_version="1",
+                answer={"probability": 0.1, "decision": False},
+                reasons=REASONS if number == 2 else None,
+            )
+            for number in range(60)
+        ]
     )
     log.label_predictions({name_of(2): (1.0, NOW), name_of(3): (0.0, NOW)})
     return home

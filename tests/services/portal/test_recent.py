@@ -45,8 +45,10 @@ def test_the_home_page_shows_it(reported, portal, monkeypatch, awaiting):
     request = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": now, "sched_arr": now}
     answer = {"probability": 0.5, "decision": True}
     project.log.write(
-        Prediction(str(UUID(int=day)), asked_at=now - timedelta(days=day), request=request, answer=answer, **words)
-        for day in (1, 2, 8)
+        [
+            Prediction(str(UUID(int=day)), asked_at=now - timedelta(days=day), request=request, answer=answer, **words)
+            for day in (1, 2, 8)
+        ]
     )
     project.log.label_predictions({str(UUID(int=2)): (1.0, now)})
     file = reported.pages / "flights" / "20130317T000000Z.json"
