@@ -13,7 +13,7 @@ import pandas as pd
 from bench import processes, projects
 from bench.load import load
 from bench.projects import Checkout
-from bench.table import Row, print_rows
+from bench.table import Row
 
 NAME, STEPS, DAYS = "house", 48, 120
 ROUNDS, SECONDS, RATE = 3, 5.0, 10.0
@@ -53,12 +53,5 @@ def _series() -> pd.DataFrame:
     return pd.DataFrame({"at": at, "power": (10 + 4 * day + week + 0.5 * noise).round(3)})
 
 
-def main() -> int:
-    """Print the figure; exit with 1 when the bar is missed."""
-    with projects.small() as one:
-        rows = compare(one)
-    return 0 if print_rows(rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(projects.alone(compare))

@@ -64,9 +64,9 @@ def main() -> int:
         for alarm, bias in pool.map(trial, range(TRIALS)):
             asked.append(alarm)
             biases.append(bias)
-            print(f"\r{len(asked)} of {TRIALS} trials, {sum(asked)} retrained", end="", flush=True)
+            print(f"\r{len(asked)} of {TRIALS} trials, {sum(asked)} alarms", end="", flush=True)
     share = float(np.mean(asked))
-    print(f"\nno drift {share:.1%} of {TRIALS} trials retrained (bar {BAR:.0%}); bias {np.std(biases):.4f} (sd)")
+    print(f"\nno drift {share:.1%} of {TRIALS} trials raise an alarm (bar {BAR:.1%}); bias {np.std(biases):.4f} (sd)")
     return 0 if share <= BAR else 1
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from bench import checkouts, processes
 from bench.servers import free_port
-from bench.table import Row, ratio
+from bench.table import Row, print_rows, ratio
 from stack.core.settings import Settings, load
 
 MORE = 9
@@ -114,8 +114,8 @@ class Checkout:
 
     def copy_project(self, name: str) -> None:
         """Write a project like the first one, whose champion is a version of its own of the same run."""
-        shutil.copytree(self.folder / "projects" / FIRST, self.folder / "projects" / name)
-        copied = self.folder / "projects" / name
+        projects = self.folder / "projects"
+        copied = shutil.copytree(projects / FIRST, projects / name)
         written = copied / "project.yaml"
         written.write_text(written.read_text().replace(FIRST, name))
         (copied / "data" / f"{FIRST}.csv").rename(copied / "data" / f"{name}.csv")
@@ -157,6 +157,13 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def alone(compare: Callable[["Checkout"], list[Row]]) -> int:
+    """Measure in a stack of its own and print the figures; the exit code is 1 when a bar is missed."""
+    with small() as one:
+        rows = compare(one)
+    return 0 if print_rows(rows) else 1
 
 
 @contextmanager
