@@ -119,17 +119,15 @@ class _Start:
             raise _failure(self._settings, errors)
 
     def _ended(self) -> bool:
-        """Wait for the one-shot services, which are started like the others for Docker Compose while they run."""
+        """Wait until no one-shot service runs; for Docker Compose, one that still runs is started like the others."""
 
         def over() -> bool:
             self._report_ready()
-            return self._once <= self._ready or any(
-                container.state == "exited" and bool(container.exit_code)
-                for name, container in docker.containers(self._settings).items()
-                if name in self._once
-            )
+            found = docker.containers(self._settings)
+            return all(found[name].state == "exited" for name in self._once & found.keys())
 
-        wait_until(over, PATIENCE, pause=0.5)
+        wait_until(over, PATIENCE)
+        self._report_ready()
         return self._once <= self._ready
 
     def _report_ready(self) -> None:
