@@ -3,8 +3,7 @@
 A row is on the disk before its answer leaves the prediction service.
 """
 
-import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -16,6 +15,8 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import RowMapping, Select, bindparam, null, or_, select, update
 
 from stack.core.database import as_text, engine, insert_new, insert_new_returning, predictions, shadows
+from stack.prediction_log import readable
+from stack.prediction_log.readable import Read
 from stack.publishing import messages, outbox
 from stack.specification import forecasts, tasks
 from stack.specification.fields import Datetime
@@ -23,15 +24,12 @@ from stack.specification.specs import ProjectSpec
 
 TIME = "event_timestamp"
 """What a frame calls the instant that a row was asked at; the table calls it ``asked_at``."""
+SHADOW = "_shadow"
+"""After the names of outputs that are a shadow's."""
 TIMES = [TIME, "answered_at", "features_at", "label_at"]
-UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
-"""What reading a stored value may raise."""
 SPREAD = ("answer", "request", "features")
 """Columns of JSON, whose fields are columns of a frame."""
-Read = Callable[[Sequence[RowMapping]], pd.DataFrame]
 SET_LABEL = update(predictions).values(label=bindparam("new_label"), label_at=bindparam("known_at"))
-
-logger = logging.getLogger("stack.prediction_log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +141,7 @@ class PredictionLog:
             outcomes = pd.DataFrame(map(self._values, rows), columns=names)
             outcomes[TIME] = Datetime().from_log(outcomes[TIME])
             outcomes = outcomes.astype(dict.fromkeys(names[2:], "float64"))
-            _require_finite(outcomes[[*self._task.outputs, "label"]])
+            readable.require_finite(outcomes[[*self._task.outputs, "label"]])
             return outcomes
 
         return self._readable(query, frame)
@@ -200,18 +198,36 @@ class PredictionLog:
         with engine(self._database).begin() as connection:
             connection.execute(insert_new(shadows, "id", *row, "answer"), rows)
 
-    def read_shadows(self, since: datetime, until: datetime) -> pd.DataFrame:
-        """Read the predictions asked in (since, until] that a challenger has answers to.
+    def read_shadows(self, since: datetime, until: datetime, most: int | None = None) -> pd.DataFrame:
+        """Read the predictions asked in (since, until] that a challenger has answers to, the newest first.
+
+        Args:
+            most: rows that are read at most; all when omitted.
 
         Returns:
-            The columns of :meth:`read`, ``shadow_version``, and the columns of its answer after ``shadow_``; a row for
+            ``id``, ``event_timestamp`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task,
+            ``label`` (encoded; NaN until it is known), ``shadow_version``, and its outputs before `SHADOW`; a row for
             each challenger.
         """
-        columns = shadows.c.id, shadows.c.model_version.label("version"), as_text(shadows.c.answer).label("answer")
-        names = ["id", "version", *self._task.answer_dtypes]
-        query = self._asked(columns, since, until).where(shadows.c.id == predictions.c.id)
-        answers = self._readable(query, lambda rows: pd.DataFrame(map(self._values, rows), columns=names))
-        return self.read(since, until).merge(answers.set_index("id").add_prefix("shadow_"), on="id")
+        columns = [COLUMNS[name] for name in ("id", "asked_at", "model_version", "answer", "label")]
+        shadow = shadows.c.model_version.label("shadow_version"), as_text(shadows.c.answer).label("shadow_answer")
+        query = self._asked([*columns, *shadow], since, until).where(shadows.c.id == predictions.c.id)
+        query = query.order_by(None).order_by(predictions.c.asked_at.desc(), predictions.c.id).limit(most)
+        pairs = {output: f"{output}{SHADOW}" for output in self._task.outputs}
+
+        def values(row: RowMapping) -> dict[str, Any]:
+            shadowed = self._task.columns(from_json(row["shadow_answer"]))
+            return self._values(row) | {pairs[output]: shadowed.get(output) for output in pairs}
+
+        def frame(rows: Sequence[RowMapping]) -> pd.DataFrame:
+            names = ["id", TIME, "model_version", *pairs, "label", "shadow_version", *pairs.values()]
+            answers = pd.DataFrame(map(values, rows), columns=names)
+            answers[TIME] = Datetime().from_log(answers[TIME])
+            answers = answers.astype(dict.fromkeys([*pairs, "label", *pairs.values()], "float64"))
+            readable.require_finite(answers[[*pairs, *pairs.values()]])
+            return answers
+
+        return self._readable(query, frame)
 
     def _values(self, row: RowMapping) -> dict[str, Any]:
         """Return the columns of a stored row, those of JSON spread into their fields; the later ones win."""
@@ -234,48 +250,25 @@ class PredictionLog:
             frame[column] = field.field_type.from_log(frame[column])
         numbers = dict.fromkeys(spec.column_types("number"), "Float32")
         frame = frame.astype(numbers)
-        _require_finite(frame[[*numbers]].fillna(0))
+        readable.require_finite(frame[[*numbers]].fillna(0))
         categories = dict.fromkeys(spec.column_types("category", "text"), object)
         if frame[[name for name in answer_dtypes if name not in self._task.ends]].isna().any(axis=None):
             raise ValueError("found a row without an answer")
         frame = frame.astype(dict.fromkeys(["label", *self._interval], "float64") | {**answer_dtypes, **categories})
-        _require_finite(frame[[*self._task.outputs]])
-        _require_finite(frame[["label"]].dropna())
+        readable.require_finite(frame[[*self._task.outputs]])
+        readable.require_finite(frame[["label"]].dropna())
         return frame
 
     def _readable(self, query: Select[Any], read: Read) -> pd.DataFrame:
         """Return the frame of the rows that can be read, with the number of the others in ``attrs["unreadable"]``."""
         with engine(self._database).connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        try:
-            frame = read(rows)
-        except UNREADABLE as error:
-            frame = read(_select_readable(rows, read))
-            counts = f"{len(rows) - len(frame)} of {len(rows)} logged predictions"
-            logger.warning("%s: %s cannot be read and are left out: %s", self.spec.name, counts, error)
-        frame.attrs["unreadable"] = len(rows) - len(frame)
-        return frame
+            return readable.frame(connection.execute(query).mappings().all(), read, self.spec.name)
 
     def _asked(self, columns: Sequence[Any], since: datetime, until: datetime) -> Select[Any]:
         """Select columns of the project's predictions asked in (since, until], in the order they were asked."""
         asked_at, window = predictions.c.asked_at, (since.astimezone(UTC), until.astimezone(UTC))
         conditions = predictions.c.project == self.spec.name, asked_at > window[0], asked_at <= window[1]
         return select(*columns).where(*conditions).order_by(asked_at, predictions.c.id)
-
-
-def _select_readable(rows: Sequence[RowMapping], read: Read) -> list[RowMapping]:
-    """Return the rows that can be read: each half that can, and the readable rows of each that cannot."""
-    try:
-        read(rows)
-    except UNREADABLE:
-        half = len(rows) // 2
-        return [*_select_readable(rows[:half], read), *_select_readable(rows[half:], read)] if half else []
-    return [*rows]
-
-
-def _require_finite(values: pd.DataFrame) -> None:
-    if not np.isfinite(values.to_numpy("float64", na_value=np.nan)).all():
-        raise ValueError("found a feature, an answer or a label that is no finite number")
 
 
 def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:

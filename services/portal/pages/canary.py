@@ -1,4 +1,4 @@
-"""The switch of a project's canary: whether a version that passes the gate answers a share of the requests first."""
+"""The switch of a project's canary, which answers a share of the requests first, and what its shadow answers unseen."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,8 @@ from services.portal.portal import Portal, form, of_project
 from stack.authoring import canary
 from stack.core.errors import StackError
 from stack.project import Project
+from stack.promotion import shadows
+from stack.specification import tasks
 
 SHARE = 0.1
 """What the form offers where there is no canary."""
@@ -31,15 +33,18 @@ async def show(request: Request) -> Response:
 
 
 def read(portal: Portal, name: str) -> dict[str, Any]:
-    """Return the share of the canary, what it means, and the version that answers."""
+    """Return the share of the canary, what it means, the version that answers, and what a shadow answers unseen."""
     project = Project.open(name, portal.settings)
-    answering = project.registry.canary()
+    answering, task = project.registry.canary(), tasks.of(project.spec)
     return {
         "share": project.spec.rollout.canary,
         "offered": project.spec.rollout.canary or SHARE,
         "meaning": canary.describe(project.spec.rollout),
         "hours": f"{project.spec.rollout.canary_for / timedelta(hours=1):g}",
         "version": answering.version if answering else "",
+        "shadows": project.spec.rollout.shadow,
+        "shadow": shadows.compare(project) if project.spec.rollout.shadow else None,
+        "loss": task.loss.replace("_", "-"),
     }
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import yaml
 
@@ -9,6 +10,8 @@ from stack.access import actions
 from stack.core import migrations
 from stack.core import settings as core_settings
 from stack.core.settings import ROOT
+from stack.prediction_log.predictions import Prediction
+from stack.project import Project
 from stack.promotion import decisions
 from stack.registry.registry import Registry, Version
 
@@ -22,7 +25,7 @@ def stack(home, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "projects" / "flights", workspace / "projects" / "flights")
     own = home.model_copy(update={"home": tmp_path / "var", "workspace": workspace, "prefect_key": "a-key"})
     monkeypatch.setattr(core_settings, "_of_this_process", lambda: own)
-    aliases = {"champion": "2", "canary": "3"}
+    aliases = {"champion": "2", "canary": "3", "challenger": "4"}
 
     def aliased(alias):
         return lambda _: Version("flights", aliases[alias], "") if alias in aliases else None
@@ -64,3 +67,30 @@ def test_a_share_is_between_nothing_and_all(stack, portal, percent):
 def test_without_the_key_nothing_changes(stack, portal):
     assert portal(stack).post(PAGE, data={"canary": "on", "percent": "10"}).status_code == 401
     assert share_of(stack) == 0 and not decisions.recent(stack)
+
+
+def test_what_a_shadow_answers_unseen_is_compared(stack, portal):
+    file = stack.projects / "flights" / "project.yaml"
+    file.write_text(file.read_text() + "\nrollout: {shadow: true}\n")
+    project = Project.open("flights", stack)
+    assert "shadow</span> A challenger answers along" in portal(stack).get(PAGE).text
+    now = project.clock.now()
+    logged = [
+        Prediction(
+            str(number),
+            now,
+            now,
+            {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": now, "sched_arr": now},
+            {},
+            None,
+            "2",
+            {"probability": 0.25, "decision": False},
+        )
+        for number in range(2)
+    ]
+    project.log.write(logged)
+    project.log.write_shadows("4", logged, np.array([[0.75], [0.5]]), 0.5)
+    project.log.label_predictions({"0": (1.0, now)})
+    shown = portal(stack).get(PAGE).text
+    assert "Version 4 has answered 2 of the newest requests unseen, 0.375 apart" in shown
+    assert "its log-loss is 0.2877 instead of 1.386" in shown

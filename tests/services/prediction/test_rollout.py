@@ -80,7 +80,7 @@ def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shado
     ]
     assert set(shadow_rows["model_version"]) == {second} and set(shadow_rows["shadow_version"]) == {first}
     # Both versions are the same training, so that the shadow must say the same.
-    assert shadow_rows["shadow_probability"].tolist() == shadow_rows["probability"].tolist()
+    assert shadow_rows["probability_shadow"].tolist() == shadow_rows["probability"].tolist()
     assert shadowed_since(home, spec, before, 0) is not None, "there was no shadow yet"
 
 

@@ -160,7 +160,7 @@ def test_shadows_are_kept(tmp_path):
     check(settings)
     since, until = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
     rows = Project(settings, specs.load("flights")).log.read_shadows(since, until).set_index("id")
-    assert rows["shadow_probability"].to_dict() == {"a": 0.3, "b": 0.4}
+    assert rows["probability_shadow"].to_dict() == {"a": 0.3, "b": 0.4}
 
 
 def test_a_new_database_has_the_tables_of_the_code(tmp_path):
