@@ -143,7 +143,7 @@ class Datetime(FieldType):
     feature = ""
     name, description, python = "datetime", "ISO 8601 date and time with its zone", datetime
     feast, sample = "UnixTimestamp", datetime(2024, 1, 1, tzinfo=UTC)
-    least, greatest = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+    least, greatest = datetime(1700, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
     def annotation(self) -> Any:
         """Return the type of an instant that names its zone."""

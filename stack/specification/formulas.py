@@ -23,15 +23,17 @@ PAST = re.compile(
     r"(mean|count)\(\s*(?:([A-Za-z]\w*)\s*,\s*)?(\d+)([dh])\s*(?:,\s*(\d+)([dh])\s*)?\)\s+by\s+([A-Za-z]\w*)"
 )
 HOURS = {"h": 1, "d": 24}
-CALENDAR: dict[str, Callable[[datetime], int]] = {
+CALENDAR: dict[str, Callable[[datetime], float]] = {
     "minute": lambda at: at.minute,
     "hour": lambda at: at.hour,
     "weekday": lambda at: at.weekday(),
     "day": lambda at: at.day,
     "month": lambda at: at.month,
     "dayofyear": lambda at: at.timetuple().tm_yday,
+    "year": lambda at: at.year,
+    "days": lambda at: at.timestamp() / 86400,
 }
-"""Parts of an instant by the local clock; Monday is 0."""
+"""Parts of an instant by the local clock, Monday is 0; and the days since the start of 1970, UTC."""
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "min": min,

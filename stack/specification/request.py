@@ -43,7 +43,7 @@ class RequestField(Spec):
     max_length: int | None = Field(None, gt=0)
     """Greatest number of characters; 1,000 of a string and 10,000 of a text when left out."""
     ge: float | int | AwareDatetime | None = None
-    """Least value; -2^63 for an integer, -3.4e38 for a number and 1900-01-01 for a datetime when left out."""
+    """Least value; -2^63 for an integer, -3.4e38 for a number and 1700-01-01 for a datetime when left out."""
     le: float | int | AwareDatetime | None = None
     """Greatest value; 2^63 - 1 for an integer, 3.4e38 for a number and 2200-01-01 for a datetime when left out."""
 

@@ -151,5 +151,5 @@ def _example(field: RequestField) -> str:
     value, limits = field.value, field.limits
     if len(str(value)) > limits.get("max_length", math.inf):
         return f"at most {limits['max_length']} characters, or a greater max_length"
-    within = limits.get("ge", value) <= value <= limits.get("le", value)
-    return "" if within else "a value within the bounds ge and le"
+    least, most = limits.get("ge", value), limits.get("le", value)
+    return "" if least <= value <= most else f"a value from ge, {least}, to le, {most}"

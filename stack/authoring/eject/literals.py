@@ -19,6 +19,8 @@ PARTS = {
     "day": "day",
     "month": "month",
     "dayofyear": "timetuple().tm_yday",
+    "year": "year",
+    "days": "timestamp() / 86400",
 }
 """Function of a formula -> attribute of a datetime."""
 IN_MATH = ("sqrt", "log", "exp", "sin", "cos")

@@ -1,7 +1,7 @@
 """Target, task, time, keys and features of a new project: chosen from the columns, or as the user asks."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,7 +37,6 @@ REASONS: dict[str, str] = {
     "constant": "it has one value",
     "empty": "it has no value",
     "name": "it has too many values, of few words each",
-    "datetime": "it is another instant; derive a feature from it in features.py if it is known when asked",
 }
 """Kind of a column -> why it is no feature."""
 
@@ -97,6 +96,11 @@ class Choices:
         return self.last - self.first if self.first and self.last else timedelta(0)
 
     @property
+    def dated(self) -> list[Column]:
+        """Return the features that are instants."""
+        return [column for column in self.features if column.kind == "datetime"]
+
+    @property
     def positive(self) -> Any:
         """Return the positive class of a binary task; None for other tasks."""
         return self.classes[1] if len(self.classes) == 2 else None
@@ -116,10 +120,12 @@ def choose(
     known = _known(table, columns, time, wishes, ask) if time else None
     others = [column for column in columns if column not in (target, time) and not column.parts]
     keys = _keys(len(table), [column for column in others if column is not known], time, wishes, ask)
-    left_out = {column.source: reason for column in others if (reason := _reason(column, keys, time, known))}
-    features = [column for column in others if column.source not in left_out]
     zone = _zone(time, wishes, ask)
     at = time.instants(table, zone) if time else None
+    left_out = {column.source: reason for column in others if (reason := _reason(column, keys, time, known))}
+    dated = [column for column in others if column.kind == "datetime" and column.source not in left_out]
+    left_out |= times.unknown(table, [column for column in dated if column.source not in wishes.kept], zone, at)
+    features = [column for column in others if column.source not in left_out]
     end = at if known is None else known.instants(table, zone)
     choices = Choices(
         target=target,
@@ -199,7 +205,9 @@ def _time(table: pd.DataFrame, columns: list[Column], target: Column, wishes: Wi
     answer = wishes.time or NONE
     if dated and not wishes.time:
         default = times.asked(table, dated).source
-        answer = ask("Which column holds the instant at which a row is asked about?", default, [*_sources(dated), NONE])
+        answer = ask(
+            "Which column holds the instant at which a row is asked about?", default, [*times.sources(dated), NONE]
+        )
     if answer == NONE:
         return None
     return _dated(columns, ", ".join(part.strip() for part in answer.split(",")), "TIME")
@@ -209,7 +217,7 @@ def _known(table: pd.DataFrame, columns: list[Column], time: Column, wishes: Wis
     later = times.known(table, time, dates(columns))
     answer = wishes.known or NONE
     if later and not wishes.known:
-        known = [*_sources(column for column in dates(columns) if column is not time), NONE]
+        known = [*times.sources(column for column in dates(columns) if column is not time), NONE]
         answer = ask("Which column holds the instant at which its outcome is known?", later.source, known)
     return None if answer == NONE else _dated(columns, answer, "KNOWN")
 
@@ -229,10 +237,6 @@ def _dated(columns: list[Column], name: str, option: str) -> Column:
             todo=f"name another column, or {option}={NONE}",
         )
     return column
-
-
-def _sources(columns: Iterable[Column]) -> list[str]:
-    return [column.source for column in columns]
 
 
 def _zone(time: Column | None, wishes: Wishes, ask: Ask) -> str:
@@ -260,7 +264,7 @@ def _keys(rows: int, others: list[Column], time: Column | None, wishes: Wishes, 
     default = likely[0].source if likely else NONE
     answer = wishes.keys or NONE
     if suitable and not wishes.keys:
-        answer = ask("Whose past is known (several: a,b)?", default, [*_sources(suitable), NONE])
+        answer = ask("Whose past is known (several: a,b)?", default, [*times.sources(suitable), NONE])
     return [] if answer == NONE else [named(others, key.strip(), "KEYS") for key in answer.split(",")]
 
 
@@ -270,10 +274,12 @@ def _reason(column: Column, keys: list[Column], time: Column | None, known: Colu
         return "it is when the outcome is known"
     if time and column.source in time.parts.values():
         return f"it is a part of {time.source}, of which hour, weekday and month are features"
+    if column.kind == "datetime" and not column.missing:
+        return ""
     if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW)):
         return ""
     if column.kind == "datetime" and column.missing:
-        return f"it is an instant, missing in {column.missing:.1%} of the rows, so it cannot be the instant of a row"
+        return f"it is an instant, missing in {column.missing:.1%} of the rows, which may tell what happened since"
     if column.kind == "id" and column.distinct < column.present:
         return f"it is an id of {column.distinct:,} values; with KEYS={column.source} the past of each is used"
     return REASONS.get(column.kind, "it only names the row")
@@ -289,5 +295,5 @@ def _row_key(
             return [column]
     if time is None or at is None:
         return []
-    several = frames.with_columns(table[_sources(keys)], {time.source: at})
+    several = frames.with_columns(table[times.sources(keys)], {time.source: at})
     return [] if several.duplicated().any() else [*keys, time]

@@ -22,7 +22,7 @@ RESERVED = {
     *("probability", "prediction", "decision", "model_version", "probabilities", "warnings", "features_at"),
     "self",  # `DataFrame.assign` takes no column of this name
 }
-DERIVED = re.compile(r"(.+)_(?:hour|weekday|month|category|past|\d+[dh])")
+DERIVED = re.compile(r"(.+)_(?:hour|weekday|month|days|category|past|\d+[dh])")
 """What the names of derived features look like."""
 LONG_TEXT, MANY = 60, 1000
 """Characters, and different values, from which on strings are no category."""
@@ -99,7 +99,7 @@ class Column:
         """Return the type of the request field; whole numbers with gaps are read as floats."""
         if self.kind == "integer" or (self.kind == "id" and isinstance(self.example, int)):
             return TYPES["number" if self.missing or self.decimal else "integer"]
-        return TYPES[self.kind if self.kind in ("number", "boolean", "text") else "string"]
+        return TYPES[self.kind if self.kind in ("number", "boolean", "text", "datetime") else "string"]
 
 
 def look(table: pd.DataFrame) -> list[Column]:

@@ -7,6 +7,7 @@ from stack.authoring.scaffold.choices import Choices, with_features
 from stack.authoring.scaffold.columns import Column
 from stack.promotion import leaks
 from stack.promotion.leaks import Leak
+from stack.specification import frames
 
 ROUNDS = 8
 """How often columns are looked for, each time among the others."""
@@ -18,7 +19,7 @@ def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
     if choices.time:
         order = np.argsort(choices.time.instants(table).to_numpy("datetime64[ns]"), kind="stable")
     known = table[choices.target.source].notna().to_numpy()
-    rows = table.iloc[order[leaks.looked_at(known[order])]]
+    rows = _with_days(table.iloc[order[leaks.looked_at(known[order])]], choices)
     target, classes = rows[choices.target.source], not choices.kind.numeric
     numbers = pd.Series(pd.factorize(target)[0], index=rows.index) if classes else target
     for _ in range(ROUNDS):
@@ -32,6 +33,14 @@ def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
             break
         choices = with_features(choices, kept, {}, reasons)
     return choices
+
+
+def _with_days(rows: pd.DataFrame, choices: Choices) -> pd.DataFrame:
+    """Return rows with other instants as days before that of the row, or since 1970."""
+    at = choices.time.instants(rows, choices.zone) if choices.time else pd.Timestamp(0, tz="UTC")
+    apart = {column.source: at - column.instants(rows, choices.zone) for column in choices.dated}
+    days = {name: since.dt.total_seconds() / 86400 for name, since in apart.items()}
+    return frames.with_columns(rows, days)
 
 
 def _given_away(leak: Leak, columns: list[Column]) -> tuple[str, ...]:

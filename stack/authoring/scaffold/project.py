@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stack.authoring import templates
-from stack.authoring.scaffold import files, groups, leaking, origins, series, targets, times, wording
+from stack.authoring.scaffold import files, groups, leaking, origins, series, spans, targets, times, wording
 from stack.authoring.scaffold.choices import Ask, Choices, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.authoring.scaffold.origins import Origin
@@ -28,9 +28,8 @@ DAY = timedelta(days=1)
 TEXTS = ("string", "text", "name", "id")
 SHOWN = 200
 """Characters of a text that are its example."""
-CLOCK = ("hour", "weekday", "month")
-HELD_OUT = 200
-"""Rows by time that a gate decides on, where a quarter of the time has them; fewer give a wide interval."""
+CLOCK, CALENDAR = ("hour", "weekday", "month"), ("weekday", "month")
+"""Parts that are features: of the instant of a row, and of others."""
 SETTLED = ("sql", "http")
 """Sources in which a row may appear a moment after its instant."""
 CATEGORIES = 200
@@ -84,7 +83,7 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     choices = choose(table, columns, target, wishes, now, ask or (lambda _, default, __: default))
     choices = series.recognised(table, columns, choices, wishes)
     choices = groups.held_together(table, columns, choices, wishes)
-    choices = leaking.left_out(table, choices, [column.strip() for column in (wishes.keep or "").split(",")])
+    choices = leaking.left_out(table, choices, wishes.kept)
     targets.require_learnable(choices)
     texts = [column.source for column in columns if column.kind in TEXTS]
     unread = [text for text in texts if files.has_unit(table[text])]
@@ -151,7 +150,7 @@ def require_free(name: str, folder: Path) -> None:
 def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) -> dict[str, Any]:
     """Return the values that the template inserts."""
     hourly = choices.every < DAY if choices.every else choices.span < 14 * DAY
-    dates = [column for column in (choices.time, choices.known) if column]
+    dates = [column for column in (choices.time, choices.known, *choices.dated) if column]
     identified = [column.name for column in choices.row_key] if choices.row_key != _ids(choices) else []
     source = origin.section | ({"key": identified} if identified else {})
     source |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
@@ -166,10 +165,10 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) ->
         "origin": origin.name,
         "rows": f"{len(table):,}",
         "columns": _columns(table, choices),
-        "formulas": _formulas(choices, _windows(choices)),
+        "formulas": _formulas(choices, spans.windows(choices)),
         "forecast": {"every": series.words(choices.every), "steps": choices.steps} if choices.every else None,
         "schedules": zone | {"ingest": cron, "monitor": "30 4 * * *"} | _asked(choices),
-        **_times(table, choices),
+        **spans.of(table, choices),
     }
 
 
@@ -188,7 +187,12 @@ def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]
     described: dict[str, dict[str, Any]] = {}
     for column in choices.features:
         kind, value = column.field_type, row[column.source]
-        value = None if pd.isna(value) else kind.python(value.item() if hasattr(value, "item") else value)
+        if column in choices.dated:
+            value = f"{column.instants(table.loc[[row.name]], choices.zone).iloc[0]:{spans.SECONDS}}"
+        elif pd.isna(value):
+            value = None
+        else:
+            value = kind.python(value.item() if hasattr(value, "item") else value)
         value = value[:SHOWN] if kind.name == "text" and value else value
         key = {"type": "string" if kind.name == "text" else kind.name, "role": "key"}
         described[column.name] = (key if column in choices.keys else {"type": kind.name}) | {"example": value}
@@ -218,11 +222,15 @@ def _dates(choices: Choices) -> dict[str, dict[str, Any]]:
         if column is None:
             continue
         facts: dict[str, Any] = {"type": Datetime.name, "role": role}
-        facts |= {"example": f"{choices.last:%Y-%m-%dT%H:%M:%SZ}"} if role == "time" else {}
+        facts |= {"example": f"{choices.last:{spans.SECONDS}}"} if role == "time" else {}
         facts |= {"parts": column.parts} if column.parts else _renamed(column)
-        facts |= {"format": column.format} if column.format and column.format != "ISO8601" else {}
+        facts |= _format(column)
         dates[column.name] = facts
     return dates
+
+
+def _format(column: Column) -> dict[str, Any]:
+    return {"format": column.format} if column.format and column.format != "ISO8601" else {}
 
 
 def _renamed(column: Column) -> dict[str, Any]:
@@ -231,7 +239,7 @@ def _renamed(column: Column) -> dict[str, Any]:
 
 def _facts(column: Column, choices: Choices) -> dict[str, Any]:
     """Return what a batch's values must be, and the name in the file where it is another."""
-    facts = _renamed(column) | ({"unit": column.unit} if column.unit else {})
+    facts = _renamed(column) | _format(column) | ({"unit": column.unit} if column.unit else {})
     facts |= {"missing": min(0.99, round(column.missing + 0.2, 2))} if column.missing else {}
     if column is choices.group or (column is choices.target and choices.classes):
         return facts
@@ -245,7 +253,7 @@ def _facts(column: Column, choices: Choices) -> dict[str, Any]:
 
 
 def _formulas(choices: Choices, windows: list[str]) -> dict[str, str]:
-    """Return the past of each key, its category, and the local clock."""
+    """Return the past of each key, its category, the local clock, and the days and parts of other instants."""
     if choices.every:
         return {}
     averaged = [column.name for column in choices.averaged]
@@ -258,38 +266,8 @@ def _formulas(choices: Choices, windows: list[str]) -> dict[str, str]:
     few = [column.name for column in choices.keys if column.distinct <= CATEGORIES]
     formulas |= {f"{key}_category": f"text({key})" for key in few}
     clock = choices.time.name if choices.time else ""
-    return formulas | ({f"{clock}_{part}": f"{part}({clock})" for part in CLOCK} if clock else {})
-
-
-def _windows(choices: Choices) -> list[str]:
-    """Return the windows of the past: of hours where the data spans few days."""
-    if choices.span < 14 * DAY:
-        return ["6h", "24h"]
-    return ["7d", "28d"] if choices.span >= 60 * DAY else ["1d", "7d"]
-
-
-def one_sided(table: pd.DataFrame, choices: Choices, days: int) -> bool:
-    """Return whether the last days have one class only, or a class that was not seen before."""
-    if not choices.classes or choices.time is None:
-        return False
-    at = choices.time.instants(table, choices.zone)
-    last, outcomes = at > at.max() - days * DAY, table[choices.target.source]
-    return bool(outcomes[last].nunique() < 2 or outcomes[~last].nunique() < outcomes.nunique())
-
-
-def _times(table: pd.DataFrame, choices: Choices) -> dict[str, Any]:
-    """Return the clock, the split, and the window of a report."""
-    span = choices.span
-    days = max(1, min(14, span.days // 8)) if choices.time else 14
-    start = end = ""
-    if choices.first and choices.last:
-        start = (pd.Timestamp(choices.first) - pd.Timedelta(seconds=1)).floor("D").strftime("%Y-%m-%dT%H:%M:%SZ")
-        end = pd.Timestamp(choices.last).ceil("D").strftime("%Y-%m-%dT%H:%M:%SZ")
-    holdout = max(1, min(span.days // 4, max(28, -(-HELD_OUT * span.days // len(table)))))
-    random = choices.time is None or choices.group is not None or span < 5 * DAY or one_sided(table, choices, holdout)
-    return {
-        "start": start,
-        "end": end,
-        "training": {"split": "random"} if random else {"holdout": f"P{holdout}D"},
-        "monitoring": {"window": f"P{days}D"},
-    }
+    formulas |= {f"{clock}_{part}": f"{part}({clock})" for part in CLOCK} if clock else {}
+    for name in (column.name for column in choices.dated):
+        formulas[f"{name}_days"] = f"days({clock}) - days({name})" if clock else f"days({name})"
+        formulas |= {f"{name}_{part}": f"{part}({name})" for part in CALENDAR}
+    return formulas

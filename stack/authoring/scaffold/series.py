@@ -37,7 +37,7 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
     if not wishes.keys and (single := distance(table, at, [])):  # one series needs no key
         every, choices = single, replace(choices, keys=[], row_key=[choices.time] if choices.time else [])
     ahead = [named(columns, name.strip(), "AHEAD") for name in (wishes.ahead or "").split(",") if name.strip()]
-    others = [column for column in choices.features if column not in choices.keys]
+    others = [column for column in choices.features if column not in choices.keys and column not in choices.dated]
     if not every or choices.span < LEAST:
         if asked:
             raise StackError(
@@ -51,7 +51,9 @@ def recognised(table: pd.DataFrame, columns: list[Column], choices: Choices, wis
         return replace(given, series=every)
     later = [column for column in others if column not in ahead]
     unused = {
-        column.source: "it is text that is known up to now only" for column in later if column.kind not in NUMBERS
+        column.source: "it is no number, and known up to now only"
+        for column in [*later, *choices.dated]
+        if column.kind not in NUMBERS
     }
     steps = wishes.steps or (DAY // every if every < DAY else 7)
     return replace(

@@ -1,7 +1,7 @@
 """The instant of a row: in a column, or spread over several, as year, month, day and hour; asked about, or known."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import pandas as pd
@@ -61,6 +61,30 @@ def known(table: pd.DataFrame, time: Column, dated: list[Column]) -> Column | No
         and (column.instants(table) > at).mean() > 0.5
     ]
     return max(later, key=lambda column: column.instants(table).mean()) if later else None
+
+
+def unknown(table: pd.DataFrame, dated: list[Column], zone: str, at: pd.Series | None) -> dict[str, str]:
+    """Return the instants that are not known when a row is asked about, each with the reason.
+
+    Args:
+        at: instant of each row; None of a table without time, where all may be known.
+    """
+    reasons = {}
+    for column in dated:
+        instants = column.instants(table, zone)
+        after = float((instants > at).mean()) if at is not None else 0.0
+        if instants.isna().any():
+            reasons[column.source] = f"{instants.isna().mean():.1%} of its values are no instant"
+        elif after:
+            reasons[column.source] = (
+                f"it is after the instant of the row in {after:.1%} of them; KEEP= it if it is known when asked"
+            )
+    return reasons
+
+
+def sources(columns: Iterable[Column]) -> list[str]:
+    """Return the names of columns in the file."""
+    return [column.source for column in columns]
 
 
 def _parts(columns: list[Column]) -> Iterator[dict[str, str]]:

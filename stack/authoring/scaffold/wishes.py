@@ -17,7 +17,7 @@ class Wishes:
     group: str | None = None
     """Column whose rows of the same value are held out together."""
     keep: str | None = None
-    """Columns that are used although they give the target away, by commas."""
+    """Columns that are used although they seem to give the target away, or are after the row, by commas."""
     ahead: str | None = None
     """Of a forecast: columns that are known ahead, by commas."""
     steps: int | None = None
@@ -26,3 +26,8 @@ class Wishes:
     """Of a database: the table or query."""
     sensor: str | None = None
     """Of Home Assistant: sensors, by commas."""
+
+    @property
+    def kept(self) -> list[str]:
+        """The names in `keep`."""
+        return [column.strip() for column in (self.keep or "").split(",")]

@@ -82,6 +82,12 @@ def _reading_notes(choices: Choices) -> list[str]:
     texts = [column for column in asked if column.kind == "text"]
     encoded = [column for column in asked if column.encoded]
     lines = [f"Free text, whose words are counted: {_quoted(texts)}."] if texts else []
+    dated, days = _quoted(choices.dated), "days before the row" if choices.time else "days since 1970"
+    lines += (
+        [f"**Review** {dated}: instants that must be known when asked; {days}, weekday and month are features."]
+        if dated
+        else []
+    )
     many = f"Of many values, each read as the mean outcome of its rows (`encode`): {_quoted(encoded)}."
     return [*lines, many] if encoded else lines
 

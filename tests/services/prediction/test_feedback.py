@@ -59,7 +59,7 @@ WRONG_LABELS = [
     ({"label": 1}, "prediction_id", "found nothing, expected a UUID"),
     ({"prediction_id": str(UUID(int=7)), "label": 2}, "label", "found 2, expected one of 0, 1 (late)"),
     ({"prediction_id": str(UUID(int=7)), "label": "1"}, "label", "found '1', expected one of 0, 1 (late)"),
-    ({"prediction_id": str(UUID(int=7)), "label": 1, "known_at": "0213-05-01T00:00:00Z"}, "known_at", "at least 1900"),
+    ({"prediction_id": str(UUID(int=7)), "label": 1, "known_at": "0213-05-01T00:00:00Z"}, "known_at", "at least 1700"),
     ({"prediction_id": str(UUID(int=7)), "lable": 1}, "lable", "did you mean 'label'?"),
 ]
 

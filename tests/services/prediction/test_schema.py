@@ -55,9 +55,9 @@ INVALID = [
     (row(sched_dep=1362142800), ["rows", 0, "sched_dep"], "1362142800", "with its zone"),
     (row(dest="{found}"), ["rows", 0, "dest"], "'{found}'", "like 'ORD'"),
     (row(prediction_id="7"), ["rows", 0, "prediction_id"], "'7'", "a UUID"),
-    (row(sched_dep="0001-01-01T00:00:00+23:00"), ["rows", 0, "sched_dep"], "'0001", "of at least 1900-01-01T00:00:00Z"),
+    (row(sched_dep="0001-01-01T00:00:00+23:00"), ["rows", 0, "sched_dep"], "'0001", "of at least 1700-01-01T00:00:00Z"),
     (row(sched_arr="9999-12-31T23:59:59-23:00"), ["rows", 0, "sched_arr"], "'9999", "of at most 2200-01-01T00:00:00Z"),
-    (row(asked_at="1600-01-01T00:00:00Z"), ["rows", 0, "asked_at"], "'1600", "of at least 1900-01-01T00:00:00Z"),
+    (row(asked_at="1600-01-01T00:00:00Z"), ["rows", 0, "asked_at"], "'1600", "of at least 1700-01-01T00:00:00Z"),
 ]
 
 
@@ -111,7 +111,7 @@ BOUNDS = [
     (COUNT | {"le": 5}, 5, [6, 2**63], "a whole number of at most 5, like 1 (Any)"),
     (PART, 3.4e38, [3.5e38, 1e308], "a number, like 1.5 (Any), of at most 3.40282e+38"),
     (PART, -3.4e38, [-3.5e38], "of at least -3.40282e+38"),
-    (AT, "1900-01-01T00:00:00Z", ["1899-12-31T23:59:59Z"], "of at least 1900-01-01T00:00:00Z"),
+    (AT, "1700-01-01T00:00:00Z", ["1699-12-31T23:59:59Z"], "of at least 1700-01-01T00:00:00Z"),
     (AT, "2200-01-01T00:00:00Z", ["2200-01-01T00:00:00-01:00"], "of at most 2200-01-01T00:00:00Z"),
     (
         AT | OWN,
@@ -173,7 +173,7 @@ def test_the_json_schema_has_the_bounds():
     fields = schema.row_model(FLIGHTS.model_copy(update={"request": request})).model_json_schema()["properties"]
     assert fields["text"]["maxLength"] == 1000
     assert (fields["count"]["minimum"], fields["count"]["maximum"]) == (-(2**63), 2**63 - 1)
-    assert fields["at"]["formatMinimum"] == "1900-01-01T00:00:00Z"
+    assert fields["at"]["formatMinimum"] == "1700-01-01T00:00:00Z"
     assert fields["at"]["formatMaximum"] == "2200-01-01T00:00:00Z"
 
 

@@ -78,7 +78,7 @@ def test_an_instant_needs_no_quotes(toy):
         (YAML, "    price: number", "    prise: number", "prise", "did you mean 'price'"),
         (YAML, "key: [order_no]", "key: [order_n]", "table rows", "did you mean 'order_no'"),
         (YAML, "example: '2024", "example: 'in 2024", "request.sold_at.example", "ISO 8601 with a zone"),
-        (YAML, "example: '2024", "example: '1024", "request.sold_at.example", "within the bounds ge and le"),
+        (YAML, "example: '2024", "example: '1024", "request.sold_at.example", "from ge, 1700-01-01 00:00:00+00:00, to"),
         (YAML, "type: datetime, ", "type: datetime, ge: 5, ", "request.sold_at.ge", "an instant, as the field is"),
         (YAML, "classes: [false, true]", "classes: [false, true, 2]", "key classes", "a binary task has two classes"),
         (YAML, "threshold: 0.2", "threshold: 0.2\n  breaches: 2", "key monitoring.breaches", "of 1 windows can never"),

@@ -21,6 +21,7 @@ from tests.tables.tables import CASES
 FORMULAS = """
     rate: price / (1 + log(price)) - -2
     weekend: weekday(sold_at) >= 5
+    weeks: days(sold_at) / 7 + year(sold_at)
     sky: text(first(weather, shop_id))
     cheap: min(price, 3) < 2
     lag: mean(price, 1d, 7d) by shop_id

@@ -68,6 +68,47 @@ def test_local_times_become_instants(folder):
     assert check.findings("new_zoned", NOW) == []
 
 
+def orders() -> pd.DataFrame:
+    """Orders that are late where the customer is an old one: three dates, one of them after the order."""
+    random = np.random.default_rng(3)
+    ordered = pd.date_range("2025-01-01", periods=600, freq="5h")
+    age, promised = random.integers(1, 900, 600), random.integers(1, 9, 600)
+    table = pd.DataFrame({"ordered": ordered, "signed_up": (ordered - pd.to_timedelta(age, "D")).strftime("%d.%m.%Y")})
+    table["promised"] = (ordered + pd.to_timedelta(promised, "D")).strftime("%Y-%m-%d")
+    return table.assign(late=(age / 900 + random.random(600) > 1).astype(int))
+
+
+def test_an_instant_that_is_known_when_asked_becomes_days_and_parts(folder):
+    written = folder.write("new_orders", orders(), target="late", keys="none")
+    spec = specs.load("new_orders")
+    assert list(spec.request) == ["ordered", "signed_up"] and spec.source.zone == "UTC"
+    assert spec.features.formulas["signed_up_days"] == "days(ordered) - days(signed_up)"
+    assert {"signed_up_weekday", "signed_up_month"} < {*spec.features.columns}
+    assert any("`signed_up`: instants that must be known" in note for note in written.notes)
+    assert any("`promised` is left out: it is after" in note and "KEEP=" in note for note in written.notes)
+    assert rehearsal.run("new_orders", NOW, lambda _: None).low > 0.6
+    folder.write("new_kept", orders(), target="late", keys="none", keep="promised")
+    assert "days(ordered) - days(promised)" in specs.load("new_kept").features.formulas.values()
+
+
+def test_without_time_instants_are_features_from_any_century(folder):
+    born = pd.Timestamp("1850-01-01") + pd.to_timedelta(np.random.default_rng(4).permutation(600) * 50, "D")
+    noise = np.random.default_rng(5).normal(size=600)
+    table = pd.DataFrame({"born": born.strftime("%Y-%m-%d"), "grade": (born.year / 10 + noise).round(2)})
+    folder.write("new_born", table, target="grade", time="none")
+    assert specs.load("new_born").features.formulas["born_days"] == "days(born)"
+    assert rehearsal.run("new_born", NOW, lambda _: None).high < 2.5
+
+
+def test_an_instant_that_tells_the_outcome_is_a_leak(folder):
+    table = orders().drop(columns="ordered")
+    closed = pd.Timestamp("2025-06-01") + pd.to_timedelta(np.where(table["late"], 20, 3), "D")
+    table = table.assign(closed=closed.strftime("%Y-%m-%d"), price=np.arange(600) % 70 / 3)
+    written = folder.write("new_closed", table, target="late", time="none")
+    assert "closed" not in specs.load("new_closed").request
+    assert any("`closed` is left out" in note and "KEEP=" in note for note in written.notes)
+
+
 def test_texts_and_rare_values_are_learnt_from(folder):
     rows = messages(1200).drop(columns=["event_timestamp", "label_available_at"])
     towns = np.random.default_rng(1).integers(0, 400, len(rows))
