@@ -55,6 +55,8 @@ class Difference:
     rows: int
     champion: float
     """Mean loss of the champion."""
+    error: float = np.nan
+    """Standard error of the mean, by the same bootstrap; NaN where the sample is too small."""
 
 
 def compare(project: Project, challenger: Version, holdout: DataFrame, champion: Version) -> ChampionComparison:
@@ -113,7 +115,7 @@ def paired(spec: ProjectSpec, rows: DataFrame, ours: np.ndarray, theirs: np.ndar
     means = (drawn @ np.bincount(unit, change)) / (drawn @ np.bincount(unit))
     tail = (1 - spec.gate.interval) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    return Difference(float(change.mean()), float(low), float(high), units, len(rows), mean)
+    return Difference(float(change.mean()), float(low), float(high), units, len(rows), mean, float(means.std()))
 
 
 def due(spec: ProjectSpec, comparison: ChampionComparison) -> str:

@@ -6,7 +6,8 @@ run.
 Against a champion, on the same most recent labelled rows that neither was fitted on:
 
 - the mean loss may not rise by more than ``max_loss_increase``, nor in a slice by more than
-  ``max_slice_loss_increase``;
+  ``max_slice_loss_increase``. By default it may by the standard error of the difference: of two models that are as
+  good, one is behind by chance on a small sample (the one-standard-error rule, Breiman et al. 1984, section 3.4.3);
 - and it must be significantly lower, by the bootstrap interval over days (random split: over rows), unless the champion
   is due for replacement: older than ``monitoring.max_age``, or with a bias above ``monitoring.max_bias`` on these rows.
   A due champion is replaced by a challenger that is not worse: to require a significant gain blocks good successors, as
@@ -46,7 +47,7 @@ from stack.training.evaluation import Scorer, answers
 SLICE_ROWS = 200
 """A slice with fewer holdout rows is left out: its AUC is noise (standard deviation about 0.04)."""
 TOLERANCE = 0.01
-"""Default limit of the increase of the mean loss, as a share of the champion's."""
+"""Least default limit of the increase of the mean loss, as a share of the champion's."""
 COMPARED_ROWS = 500
 """A slice with fewer rows is not compared with the champion."""
 LATENCY_CALLS = 200
@@ -274,8 +275,8 @@ def _against_champion(spec: ProjectSpec, comparison: ChampionComparison) -> Iter
     gate, change = spec.gate, difference(spec, comparison)
     metric = tasks.of(spec).loss if gate.metric == "loss" else gate.metric
     name = f"{metric.replace('_', '-')} - champion's"
-    limit = TOLERANCE * change.champion if gate.max_loss_increase is None else gate.max_loss_increase
-    unit = spec.training.unit
+    by_chance = float(np.fmax(TOLERANCE * change.champion, change.error))
+    limit, unit = by_chance if gate.max_loss_increase is None else gate.max_loss_increase, spec.training.unit
     days = "" if unit == "rows" else f" of {change.units} {unit}"
     interval = f"{gate.interval:.0%} interval {change.low:+.4f} to {change.high:+.4f}"
     yield LimitCheck("loss", name, change.mean, "<=", limit, f"{change.rows:,} rows{days}, {interval}")

@@ -189,7 +189,7 @@ class Gate(Spec):
     """Column -> limit of the task's first metric (AUC, log-loss, RMSE, or the project's own) for each of its values."""
     max_loss_increase: float | None = None
     """Against the champion, on the same rows: the mean loss (log-loss, squared error) is never worse by more than this;
-    by more than 1 % of the champion's when left out."""
+    when left out by more than 1 % of the champion's, or the standard error of the difference where that is more."""
     interval: float = Field(0.95, gt=0, lt=1)
     """A champion that is not due (``monitoring.max_age``, ``monitoring.max_bias``) is followed only by a challenger
     whose loss is lower with this confidence, by a paired bootstrap over days (at random: over rows, or groups) ..."""

@@ -157,6 +157,21 @@ def test_a_champion_is_followed_by_the_better_or_when_it_is_old_by_the_not_worse
     assert refused(decision) == names
 
 
+@pytest.mark.parametrize(("days", "passes"), [(13, True), (8, False)])
+def test_an_old_champion_is_followed_by_a_model_that_is_behind_by_chance_alone(toy, holdout, days, passes):
+    """Each model is much the better one on some of 28 days: the challenger on so many of them."""
+    spec = toy.model_copy(update={"gate": toy.gate.model_copy(update={"max_loss_increase": None})})
+    day = (holdout["event_timestamp"] - holdout["event_timestamp"].iloc[0]).dt.days
+    right, wrong = holdout["probability"], (holdout["probability"] + 0.25).clip(0.01, 0.99)
+    ahead = day * 11 % 28 < days
+    rows = holdout.assign(probability=right.where(ahead, wrong), probability_champion=wrong.where(ahead, right))
+    comparison = ChampionComparison("1", "On all rows.", timedelta(days=OLD), rows)
+    change = difference(spec, comparison)
+    assert change.mean > gate.TOLERANCE * change.champion
+    decision = gate.judge(spec, "2", rows.assign(probability=right), **GOOD, comparison=comparison)
+    assert decision.passed == passes and ("log-loss - champion's" in refused(decision)) != passes
+
+
 @pytest.mark.parametrize(("by", "names"), [(0.03, ["interval's upper end"]), (0.05, [])])
 def test_a_champion_that_is_off_is_due_however_young(toy, holdout, by, names):
     rows = compared(holdout, by).rows
