@@ -122,9 +122,9 @@ def choose(
     keys = _keys(len(table), [column for column in others if column is not known], time, wishes, ask)
     zone = _zone(time, wishes, ask)
     at = time.instants(table, zone) if time else None
-    left_out = {column.source: reason for column in others if (reason := _reason(column, keys, time, known))}
+    left_out = {column.source: reason for column in others if (reason := _reason(column, keys, time, known, wishes))}
     dated = [column for column in others if column.kind == "datetime" and column.source not in left_out]
-    left_out |= times.unknown(table, [column for column in dated if column.source not in wishes.kept], zone, at)
+    left_out |= times.unused(table, dated, zone, at, wishes.kept)
     features = [column for column in others if column.source not in left_out]
     end = at if known is None else known.instants(table, zone)
     choices = Choices(
@@ -204,7 +204,7 @@ def _time(table: pd.DataFrame, columns: list[Column], target: Column, wishes: Wi
     dated = [column for column in dates(columns) if column is not target]
     answer = wishes.time or NONE
     if dated and not wishes.time:
-        default = times.asked(table, dated).source
+        default = likely.source if (likely := times.asked(table, dated)) else NONE
         answer = ask(
             "Which column holds the instant at which a row is asked about?", default, [*times.sources(dated), NONE]
         )
@@ -224,7 +224,7 @@ def _known(table: pd.DataFrame, columns: list[Column], time: Column, wishes: Wis
 
 def dates(columns: list[Column]) -> list[Column]:
     """Return the columns that hold an instant in every row."""
-    return [column for column in columns if column.kind == "datetime" and not column.missing]
+    return [column for column in columns if column.kind == "datetime" and not column.missing and not column.unread]
 
 
 def _dated(columns: list[Column], name: str, option: str) -> Column:
@@ -232,7 +232,7 @@ def _dated(columns: list[Column], name: str, option: str) -> Column:
     if column not in dates(columns):
         raise StackError(
             f"{option}={name}",
-            found=f"{column.kind}, {column.missing:.1%} missing, like {column.example!r}",
+            found=f"{column.kind}, {column.missing + column.unread:.1%} missing or no date, like {column.example!r}",
             expected="a date or an instant in every row",
             todo=f"name another column, or {option}={NONE}",
         )
@@ -268,18 +268,19 @@ def _keys(rows: int, others: list[Column], time: Column | None, wishes: Wishes, 
     return [] if answer == NONE else [named(others, key.strip(), "KEYS") for key in answer.split(",")]
 
 
-def _reason(column: Column, keys: list[Column], time: Column | None, known: Column | None) -> str:
+def _reason(column: Column, keys: list[Column], time: Column | None, known: Column | None, wishes: Wishes) -> str:
     """Return why a column is no feature; empty when it is a feature."""
     if column is known:
         return "it is when the outcome is known"
     if time and column.source in time.parts.values():
         return f"it is a part of {time.source}, of which hour, weekday and month are features"
-    if column.kind == "datetime" and not column.missing:
+    if column.kind == "datetime" and (not column.missing or column.source in wishes.kept):
         return ""
     if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW)):
         return ""
-    if column.kind == "datetime" and column.missing:
-        return f"it is an instant, missing in {column.missing:.1%} of the rows, which may tell what happened since"
+    if column.kind == "datetime":
+        missing = f"it is an instant, missing in {column.missing:.1%} of the rows, which may tell what happened since"
+        return f"{missing} (KEEP= where it is known when asked)"
     if column.kind == "id" and column.distinct < column.present:
         return f"it is an id of {column.distinct:,} values; with KEYS={column.source} the past of each is used"
     return REASONS.get(column.kind, "it only names the row")

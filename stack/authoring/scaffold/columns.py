@@ -4,15 +4,15 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any, Literal
 
 import pandas as pd
 import yaml
 
-from stack.declared.instants import UNIX, names_zones, parse
-from stack.kit.instants import in_utc
+from stack.authoring.scaffold import dates
+from stack.declared.instants import UNIX
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
 
@@ -34,20 +34,6 @@ ENCODED = 50
 """A category of more values is encoded by the target."""
 KNOWN = 30
 """Categories up to so many are listed in project.yaml and checks.py."""
-DATES = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
-PARSED = 10_000
-"""Texts by which a format is chosen, from the whole column."""
-FORMATS = [
-    f"{date.replace('-', sign)}{year}{clock}"
-    for sign in "./-"
-    for date in (("%d-%m-",) if sign == "." else ("%m-%d-", "%d-%m-"))
-    for year in ("%Y", "%y")
-    for clock in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-]
-"""What people write besides ISO 8601; the first that fits is taken."""
-INSTANT = re.compile(r"(^|_)(ts|time|timestamp|epoch|unix|date|datetime|instant|when|at)($|_)")
-SINCE, UNTIL = pd.Timestamp("2000-01-01").timestamp(), pd.Timestamp("2100-01-01").timestamp()
-"""What columns are called whose numbers are instants, and between which seconds since 1970 those are."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +63,8 @@ class Column:
     """Datetimes: each of them names its zone."""
     format: str | None = None
     """Datetimes in text: the format by which pandas reads them."""
+    unread: float = 0.0
+    """Datetimes: share of the values that are no instant, or none that a project holds."""
     parts: dict[str, str] = field(default_factory=dict)
     """Datetimes that are spread over several columns: part -> column of the file."""
 
@@ -92,7 +80,7 @@ class Column:
 
     def instants(self, table: pd.DataFrame, zone: str = "UTC") -> pd.Series:
         """Return the instants (UTC) of a column of datetimes; those without a zone are of `zone`."""
-        return _instants(table[self.source], self.format, zone, zoned=self.zoned)
+        return dates.read(table[self.source], self.format, zone, zoned=self.zoned)
 
     @property
     def field_type(self) -> FieldType:
@@ -105,7 +93,17 @@ class Column:
 def look(table: pd.DataFrame) -> list[Column]:
     """Describe every column of a table."""
     names = identifiers(table.columns)
-    return [_column(table[source], str(source), name) for source, name in zip(table.columns, names, strict=True)]
+    columns = [_column(table[source], str(source), name) for source, name in zip(table.columns, names, strict=True)]
+    orders = {dates.day_first(column.format) for column in columns} - {None}
+    return [_day_first(column, table[column.source]) for column in columns] if len(orders) > 1 else columns
+
+
+def _day_first(column: Column, values: pd.Series) -> Column:
+    """Return a column with the day first, as another one of the file has it, where its dates allow that."""
+    if dates.day_first(column.format) is not False:
+        return column
+    form = dates.swapped(column.format or "")
+    return replace(column, format=form) if dates.fits(form, values.dropna().astype(str)) else column
 
 
 def identifiers(sources: Iterable[Any]) -> list[str]:
@@ -146,12 +144,12 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
     if present.empty:
         return Column(source, name, "empty", **facts)
     facts["example"] = _plain(present.iloc[len(present) // 2])
-    unix = _unix(present, name)
-    kind: Kind = "datetime" if unix and facts["distinct"] > 1 else _kind(present, facts["distinct"])
-    if kind == "datetime" and unix:
-        facts |= {"zoned": True, "format": unix}
-    elif kind == "datetime":
-        facts |= {"zoned": _zoned(present), "format": _format(present)}
+    numeric = dates.in_numbers(present, name)
+    kind: Kind = "datetime" if numeric and facts["distinct"] > 1 else _kind(present, facts["distinct"])
+    if kind == "datetime":
+        form = numeric or dates.of(present)
+        facts |= {"format": form, "zoned": form in UNIX or (not numeric and dates.zoned(present))}
+        facts |= {"unread": dates.unread(present, form)}
     elif kind in ("number", "integer", "constant", "id") and pd.api.types.is_numeric_dtype(present):
         facts |= {"least": float(present.min()), "most": float(present.max())}
     if kind in ("string", "boolean", "integer") and facts["distinct"] <= KNOWN:
@@ -172,7 +170,7 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
         counted = whole and unique and int(present.max() - present.min()) == len(present) - 1
         return "id" if counted else "integer" if whole else "number"
     texts = present if pd.api.types.infer_dtype(present) == "string" else present.astype(str)
-    if texts.head(50).str.contains(DATES).mean() >= 0.99 and _instants(texts, _format(texts)).notna().mean() > 0.99:
+    if dates.in_text(texts):
         return "datetime"
     # More than MANY of a word each, and seen again, are what a row belongs to.
     many = distinct > max(FEW, len(present) / 2) or distinct > MANY
@@ -182,48 +180,6 @@ def _kind(present: pd.Series, distinct: int) -> Kind:
             return "text"
         return "name" if some.str.contains(" ").mean() > 0.5 else "id"
     return "string"
-
-
-def _instants(values: pd.Series, form: str | None, zone: str = "UTC", *, zoned: bool = False) -> pd.Series:
-    """Parse values as instants in UTC; those without a zone are of `zone`; null where they are none."""
-    if form in UNIX:
-        return parse(values, form)
-    parsed = pd.to_datetime(values, utc=True, errors="coerce", format=form)
-    if zone == "UTC" or zoned:
-        return parsed
-    return in_utc(parsed.dt.tz_localize(None), zone)
-
-
-def _unix(present: pd.Series, name: str) -> str | None:
-    """Return the format of numbers that are seconds since 1970, or parts of one; None for others."""
-    if not INSTANT.search(name) or not pd.api.types.is_numeric_dtype(present) or pd.api.types.is_bool_dtype(present):
-        return None
-    seconds = {form: pd.Timedelta(1, unit) / pd.Timedelta("1s") for form, unit in UNIX.items()}
-    bounds = ((form, SINCE / second, UNTIL / second) for form, second in seconds.items())
-    return next((form for form, since, until in bounds if present.between(since, until).all()), None)
-
-
-def _format(values: pd.Series) -> str | None:
-    """Return how pandas reads the texts: ISO 8601, one of the usual formats, or a mixture; None for instants.
-
-    Dates that may have the day or the month first have it first with points between, else the month.
-    """
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return None
-    texts = values.dropna()
-    texts = texts.iloc[:: max(1, len(texts) // PARSED)].astype(str)
-
-    def fits(pattern: str, sample: pd.Series) -> bool:
-        return bool(pd.to_datetime(sample, utc=True, errors="coerce", format=pattern).notna().mean() > 0.99)
-
-    patterns = (form for form in ("ISO8601", *FORMATS) if fits(form, texts.head(50)) and fits(form, texts))
-    return next(patterns, "mixed")
-
-
-def _zoned(present: pd.Series) -> bool:
-    if pd.api.types.is_datetime64_any_dtype(present):
-        return isinstance(present.dtype, pd.DatetimeTZDtype)
-    return names_zones(present.astype(str))
 
 
 def _plain(value: Any) -> Any:

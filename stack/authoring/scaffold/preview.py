@@ -81,6 +81,7 @@ def _columns(understood: Understood) -> Iterator[dict[str, Any]]:
             "kind": column.kind,
             "role": "leak" if leak else role,
             "why": leak or choices.left_out.get(column.source, ""),
+            "may_keep": bool(leak) or "KEEP=" in choices.left_out.get(column.source, ""),
         }
 
 

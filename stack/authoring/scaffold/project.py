@@ -3,6 +3,7 @@
 import keyword
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -165,7 +166,7 @@ def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) ->
         "origin": origin.name,
         "rows": f"{len(table):,}",
         "columns": _columns(table, choices),
-        "formulas": _formulas(choices, spans.windows(choices)),
+        "formulas": _formulas(table, choices),
         "forecast": {"every": series.words(choices.every), "steps": choices.steps} if choices.every else None,
         "schedules": zone | {"ingest": cron, "monitor": "30 4 * * *"} | _asked(choices),
         **spans.of(table, choices),
@@ -187,10 +188,10 @@ def _columns(table: pd.DataFrame, choices: Choices) -> dict[str, dict[str, Any]]
     described: dict[str, dict[str, Any]] = {}
     for column in choices.features:
         kind, value = column.field_type, row[column.source]
-        if column in choices.dated:
-            value = f"{column.instants(table.loc[[row.name]], choices.zone).iloc[0]:{spans.SECONDS}}"
-        elif pd.isna(value):
+        if pd.isna(value):
             value = None
+        elif column in choices.dated:
+            value = f"{column.instants(table.loc[[row.name]], choices.zone).iloc[0]:{spans.SECONDS}}"
         else:
             value = kind.python(value.item() if hasattr(value, "item") else value)
         value = value[:SHOWN] if kind.name == "text" and value else value
@@ -252,13 +253,14 @@ def _facts(column: Column, choices: Choices) -> dict[str, Any]:
     return facts | ({"between": wording.between(column.least or 0, column.most or 0)} if ranged and not known else {})
 
 
-def _formulas(choices: Choices, windows: list[str]) -> dict[str, str]:
+def _formulas(table: pd.DataFrame, choices: Choices) -> dict[str, str]:
     """Return the past of each key, its category, the local clock, and the days and parts of other instants."""
     if choices.every:
         return {}
     averaged = [column.name for column in choices.averaged]
     averaged = [choices.target.name, *averaged] if choices.keys and choices.kind.has_mean else averaged
     formulas: dict[str, str] = {}
+    windows = spans.windows(choices)
     for key in (column.name for column in choices.keys):
         formulas |= {f"{key}_rows_{window}": f"count({window}) by {key}" for window in windows}
         for name in averaged:
@@ -266,8 +268,16 @@ def _formulas(choices: Choices, windows: list[str]) -> dict[str, str]:
     few = [column.name for column in choices.keys if column.distinct <= CATEGORIES]
     formulas |= {f"{key}_category": f"text({key})" for key in few}
     clock = choices.time.name if choices.time else ""
-    formulas |= {f"{clock}_{part}": f"{part}({clock})" for part in CLOCK} if clock else {}
-    for name in (column.name for column in choices.dated):
-        formulas[f"{name}_days"] = f"days({clock}) - days({name})" if clock else f"days({name})"
-        formulas |= {f"{name}_{part}": f"{part}({name})" for part in CALENDAR}
+    formulas |= _parts(table, choices.time, choices.zone, CLOCK) if choices.time else {}
+    for column in choices.dated:
+        days = f"days({column.name})"
+        formulas[f"{column.name}_days"] = f"days({clock}) - {days}" if clock else days
+        formulas |= _parts(table, column, choices.zone, CALENDAR)
     return formulas
+
+
+def _parts(table: pd.DataFrame, column: Column, zone: str, parts: Sequence[str]) -> dict[str, str]:
+    """Return the parts of an instant that differ between the rows, by the local clock."""
+    local = column.instants(table, zone).dt.tz_convert(zone).dt
+    varying = [part for part in parts if getattr(local, part).nunique() > 1]
+    return {f"{column.name}_{part}": f"{part}({column.name})" for part in varying}

@@ -1,7 +1,7 @@
 """The instant of a row: in a column, or spread over several, as year, month, day and hour; asked about, or known."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 import pandas as pd
@@ -20,11 +20,17 @@ PARTS = {
 DATE = 3
 """The parts that make a date."""
 CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
-ASKED = re.compile(r"ask|order|creat|start|begin|open|request|receiv|admi|book|sent|pickup|from")
+ASKED = re.compile(r"ask|order|creat|start|begin|open|request|receiv|admi|book|sent|pickup|from|bestell|beginn|eingang")
 KNOWN = re.compile(
     r"deliver|complet|clos|end|finish|resolv|return|paid|settl|result|known|actual|arriv|done|fix|discharg|dropoff"
 )
 """What columns are called that hold when a row is asked about, and when its outcome is known."""
+BORN = re.compile(r"birth|born|(^|_)(dob|geb|geburt)")
+ABOUT = re.compile(
+    rf"{BORN.pattern}|since|seit|join|sign(ed)?_?up|registe?r|member|install|built|manufact|hire|valid|expir|renew|planned"
+    r"|(^|_)(last|first|prev|previous|next|due|until|customer|user|account|week|month|quarter|fiscal|cohort)(_|$)"
+)
+"""What columns are called that hold when somebody was born, and others that tell of what a row is about, not of it."""
 
 
 def joined(table: pd.DataFrame, columns: list[Column]) -> tuple[Column, pd.Series] | None:
@@ -42,11 +48,27 @@ def joined(table: pd.DataFrame, columns: list[Column]) -> tuple[Column, pd.Serie
     return None
 
 
-def asked(table: pd.DataFrame, dated: list[Column]) -> Column:
-    """Return which of several dates is when a row is asked about: the earliest, or the one that is called so."""
-    named = [column for column in dated if ASKED.search(column.name) and not KNOWN.search(column.name)]
-    candidates = [column for column in dated if column.parts] or named or dated
-    return min(candidates, key=lambda column: column.instants(table).mean())
+def asked(table: pd.DataFrame, dated: list[Column]) -> Column | None:
+    """Return which of several dates is when a row is asked about; None where there are only dates of birth.
+
+    It is called so, or the rows are in its order, or it is the earliest; of the same day the one with a time of day.
+    """
+    dated = [column for column in dated if not BORN.search(column.name)]
+    begun = [column for column in dated if not KNOWN.search(column.name)] or dated
+    own = [column for column in begun if not ABOUT.search(column.name)] or begun
+    named = [column for column in own if ASKED.search(column.name)]
+    spread = [column for column in own if column.parts]
+    candidates = spread or named or [column for column in own if _in_order(column, table)] or own
+
+    def first(column: Column) -> tuple[pd.Timestamp, int]:
+        return column.instants(table).dt.floor("D").mean(), -column.distinct
+
+    return min(candidates, key=first, default=None)
+
+
+def _in_order(column: Column, table: pd.DataFrame) -> bool:
+    instants = column.instants(table)
+    return bool(instants.is_monotonic_increasing or instants.is_monotonic_decreasing)
 
 
 def known(table: pd.DataFrame, time: Column, dated: list[Column]) -> Column | None:
@@ -63,21 +85,30 @@ def known(table: pd.DataFrame, time: Column, dated: list[Column]) -> Column | No
     return max(later, key=lambda column: column.instants(table).mean()) if later else None
 
 
-def unknown(table: pd.DataFrame, dated: list[Column], zone: str, at: pd.Series | None) -> dict[str, str]:
-    """Return the instants that are not known when a row is asked about, each with the reason.
+def unused(
+    table: pd.DataFrame, dated: list[Column], zone: str, at: pd.Series | None, kept: Collection[str]
+) -> dict[str, str]:
+    """Return the instants that a row is not asked about with, as they are not known then, or tell nothing.
 
     Args:
         at: instant of each row; None of a table without time, where all may be known.
+        kept: columns that are known when asked, as the user says.
     """
     reasons = {}
     for column in dated:
+        if column.unread:
+            reasons[column.source] = f"{column.unread:.1%} of its values are no instant from 1700 to 2200"
+        if at is None or column.unread:
+            continue
         instants = column.instants(table, zone)
-        after = float((instants > at).mean()) if at is not None else 0.0
-        if instants.isna().any():
-            reasons[column.source] = f"{instants.isna().mean():.1%} of its values are no instant"
-        elif after:
+        after = float((instants > at).mean())
+        midnight = at.dt.tz_convert(zone).dt.normalize()
+        if (at - instants).nunique(dropna=False) == 1 or (instants == midnight).all():
+            reasons[column.source] = "it tells no more than the instant of the row"
+        elif after and column.source not in kept:
             reasons[column.source] = (
-                f"it is after the instant of the row in {after:.1%} of them; KEEP= it if it is known when asked"
+                f"it is after the instant of the row in {after:.1%} of them (KEEP= where it is known when asked, "
+                "TIME= where a row is asked about then)"
             )
     return reasons
 

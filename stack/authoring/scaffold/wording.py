@@ -84,10 +84,15 @@ def _reading_notes(choices: Choices) -> list[str]:
     lines = [f"Free text, whose words are counted: {_quoted(texts)}."] if texts else []
     dated, days = _quoted(choices.dated), "days before the row" if choices.time else "days since 1970"
     lines += (
-        [f"**Review** {dated}: instants that must be known when asked; {days}, weekday and month are features."]
+        [f"**Review** {dated} must be known when a row is asked about: {days}, weekday and month are features."]
         if dated
         else []
     )
+    lines += [
+        f'{code(column.source)} is read as "{column.format}", like {line(column.example)}.'
+        for column in (choices.time, choices.known, *choices.dated)
+        if column and column.format and "%" in column.format
+    ]
     many = f"Of many values, each read as the mean outcome of its rows (`encode`): {_quoted(encoded)}."
     return [*lines, many] if encoded else lines
 
@@ -102,10 +107,8 @@ def _time_notes(choices: Choices) -> list[str]:
     if known:
         lines.append(
             f"{code(known.source)} is when its outcome is known: it is never before {code(time.source)}, and is "
-            "called like an end."
+            f"called like an end. Where it is planned: KNOWN=none KEEP={code(known.source)}."
         )
-    if time.format and "%" in time.format:
-        lines.append(f'{code(time.source)} is read as "{time.format}", like {time.example}.')
     clock = "is replayed: its last row is old" if choices.replayed else "runs on the wall clock, with schedules"
     return [*lines, f"The project {clock}."]
 

@@ -151,8 +151,8 @@ def test_a_table_of_too_many_columns_is_refused_at_once(folder, suffix):
     table = pd.DataFrame(np.ones((200, 5000)), columns=[f"c{number}" for number in range(5000)])
     file = folder.root / f"wide.{suffix}"
     table.to_csv(file, index=False) if suffix == "csv" else table.to_parquet(file)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(StackError, match="(?s)5,000 columns.*at most 500") as refused:
         scaffold.write("new_wide", file, Wishes(), NOW, lambda _, default, __: default)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert "\n" in str(refused.value) and not (folder.root / "projects" / "new_wide").exists()

@@ -84,7 +84,7 @@ def test_an_instant_that_is_known_when_asked_becomes_days_and_parts(folder):
     assert list(spec.request) == ["ordered", "signed_up"] and spec.source.zone == "UTC"
     assert spec.features.formulas["signed_up_days"] == "days(ordered) - days(signed_up)"
     assert {"signed_up_weekday", "signed_up_month"} < {*spec.features.columns}
-    assert any("`signed_up`: instants that must be known" in note for note in written.notes)
+    assert any("`signed_up` must be known when a row is asked about" in note for note in written.notes)
     assert any("`promised` is left out: it is after" in note and "KEEP=" in note for note in written.notes)
     assert rehearsal.run("new_orders", NOW, lambda _: None).low > 0.6
     folder.write("new_kept", orders(), target="late", keys="none", keep="promised")

@@ -1,0 +1,130 @@
+"""Projects from tables with several dates: how each is read, which is the row's, what is learnt from others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stack.authoring import check, rehearsal
+from stack.authoring.scaffold.columns import look
+from stack.core.errors import StackError
+from stack.specification import specs
+from tests.stack.authoring.scaffolds import NOW, Folder
+
+COUNT = 400
+AT = pd.date_range("2024-01-03 05:00", periods=COUNT, freq="19h")
+EARLIER = AT - pd.to_timedelta(np.random.default_rng(0).integers(1, 900, COUNT), "D")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        yield Folder(tmp_path_factory.mktemp("dates"), patch)
+
+
+def table(**columns):
+    random = np.random.default_rng(1)
+    days = (AT - EARLIER).days.to_numpy()
+    facts = {"size": random.normal(size=COUNT).round(3), "cost": (days / 10 + random.normal(0, 10, COUNT)).round(2)}
+    return pd.DataFrame(columns | facts)
+
+
+def days(instants):
+    return list(instants.strftime("%Y-%m-%d"))
+
+
+def asked(name):
+    spec = specs.load(name)
+    return next(column for column, facts in spec.columns.items() if facts.role == "time"), spec
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("%Y/%m/%d %H:%M:%S", "ISO8601"),
+        ("%d.%m.%Y, %H:%M", "%d.%m.%Y, %H:%M"),
+        ("%m/%d/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S.%f"),
+        ("%d-%b-%Y", "%d-%b-%Y"),
+        ("%B %d, %Y", "%B %d, %Y"),
+        ("%Y%m%d", "%Y%m%d"),
+        ("%Y-%m-%d %H:%M:%S UTC", "mixed"),
+    ],
+)
+def test_each_way_of_writing_is_read_in_its_order(written, form):
+    (column,) = look(pd.DataFrame({"date": AT.strftime(written)}))
+    read = column.instants(pd.DataFrame({"date": AT.strftime(written)}))
+    assert (column.kind, column.format, column.unread) == ("datetime", form, 0)
+    assert days(read.dt) == days(AT)
+
+
+def test_whole_numbers_may_be_the_digits_of_a_date():
+    rows = pd.DataFrame({"order_date": AT.strftime("%Y%m%d").astype(int), "amount": range(20240101, 20240101 + COUNT)})
+    date, amount = look(rows)
+    assert (date.format, amount.kind) == ("%Y%m%d", "id") and days(date.instants(rows).dt) == days(AT)
+
+
+def test_texts_of_an_unknown_order_are_no_dates():
+    (column,) = look(pd.DataFrame({"date": AT.strftime("%d/%m/%Y at %H")}))
+    assert column.kind != "datetime"
+
+
+def test_dates_that_fit_both_orders_are_read_as_another_column_of_the_file():
+    both = [f"{day:02d}/{month:02d}/2019" for month in range(1, 13) for day in range(1, 13)]
+    rows = pd.DataFrame({"registered": both, "booked": AT[: len(both)].strftime("%d/%m/%Y")})
+    assert [column.format for column in look(rows)] == ["%d/%m/%Y", "%d/%m/%Y"]
+    assert [column.format for column in look(rows[["registered"]])] == ["%m/%d/%Y"]
+
+
+@pytest.mark.parametrize(
+    ("row", "other"),
+    [
+        ("bestellt_am", "kunde_seit"),
+        ("visit", "birth_date"),
+        ("timestamp", "user.created"),
+        ("when", "joined"),
+        ("sale", "built"),
+    ],
+)
+def test_the_instant_of_a_row_is_not_what_it_is_older_than(folder, row, other):
+    name = f"row_{row.lower()}"
+    folder.write(name, table(**{other: days(EARLIER), row: AT.astype(str)}), target="cost")
+    time, spec = asked(name)
+    (since,) = (column for column in spec.request if column not in (time, "size"))
+    assert time == row and spec.features.formulas[f"{since}_days"] == f"days({time}) - days({since})"
+
+
+def test_a_date_of_birth_is_no_instant_of_a_row(folder):
+    folder.write("row_dob", table(dob=days(EARLIER)), target="cost")
+    assert specs.load("row_dob").features.formulas["dob_days"] == "days(dob)"
+    assert specs.load("row_dob").training.split == "random"
+
+
+def test_what_does_not_vary_is_no_feature(folder):
+    rows = table(
+        day=days(AT), logged=AT.astype(str), at=AT.astype(str), week_start=days(EARLIER.to_period("W").start_time)
+    )
+    written = folder.write("same_instants", rows, target="cost")
+    time, spec = asked("same_instants")
+    assert {*spec.request} == {time, "week_start", "size"} and "week_start_weekday" not in spec.features.columns
+    assert any("tells no more than the instant of the row" in note for note in written.notes)
+    folder.write("same_days", table(day=days(AT)), target="cost")
+    assert {*specs.load("same_days").features.columns} == {"day_weekday", "day_month", "size"}
+
+
+def test_an_instant_with_gaps_is_used_where_the_user_says_so(folder):
+    rows = table(at=AT.astype(str), serviced=days(EARLIER))
+    rows.loc[::20, "serviced"] = None
+    written = folder.write("gaps_out", rows, target="cost")
+    assert "serviced" not in specs.load("gaps_out").request
+    assert any("missing in 5.0% of the rows" in note and "KEEP=" in note for note in written.notes)
+    folder.write("gaps_kept", rows, target="cost", keep="serviced")
+    assert specs.load("gaps_kept").request["serviced"].nullable and check.findings("gaps_kept", NOW) == []
+    assert rehearsal.run("gaps_kept", NOW, lambda _: None).high < 20
+
+
+def test_the_end_of_time_is_no_category_and_no_instant(folder):
+    ends = pd.Series(days(AT)).where(np.arange(COUNT) % 2 == 0, "9999-12-31")
+    written = folder.write("forever", table(at=AT.astype(str), valid_to=ends), target="cost", keep="valid_to")
+    assert "valid_to" not in specs.load("forever").columns
+    assert any("`valid_to` is left out: 50.0% of its values are no instant" in note for note in written.notes)
+    with pytest.raises(StackError, match="a date or an instant in every row"):
+        folder.write("forever_asked", table(valid_to=ends), target="cost", time="valid_to")
