@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from math import floor, isfinite, log10
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from services.portal.formats import whole
 from stack.specification import forecasts
@@ -48,7 +50,8 @@ def inputs(spec: ProjectSpec) -> list[Input]:
 
 def row(spec: ProjectSpec, form: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of a filled form. What is no value of its field stays text: the service says what is wrong."""
-    values = {name: _value(spec.request[name], str(form.get(name, "")).strip()) for name in _asked(spec)}
+    zone = spec.source.zone if spec.source else "UTC"
+    values = {name: _value(spec.request[name], str(form.get(name, "")).strip(), zone) for name in _asked(spec)}
     if not spec.forecast or not (known := forecasts.inputs(spec)):
         return values
     count = whole(str(form.get(STEPS, "")), spec.forecast.steps) or spec.forecast.steps
@@ -92,15 +95,25 @@ def _slider(spec: ProjectSpec, name: str, field: RequestField) -> Slider | None:
     return Slider(least, greatest, step)
 
 
-def _value(field: RequestField, text: str) -> Any:
+def _value(field: RequestField, text: str, zone: str) -> Any:
     if not text and field.nullable:
         return None
+    if field.field_type.python is datetime:
+        return _instant(text, zone)
     if field.field_type.python not in (int, float, bool):
         return text
     with suppress(ValueError, OverflowError):
         value = field.field_type.read(text)
         if isinstance(value, bool) or isfinite(value):
             return int(value) if isinstance(value, float) and value.is_integer() else value
+    return text
+
+
+def _instant(text: str, zone: str) -> str:
+    """Return a date or an instant with its zone; one that names none is of the project's."""
+    with suppress(ValueError):
+        at = datetime.fromisoformat(text)
+        return text if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone)).isoformat()
     return text
 
 

@@ -7,6 +7,8 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
+from functools import wraps
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,6 +37,8 @@ LOOK_SECONDS = 600.0
 UPLOADS = "uploads"
 KEPT_SECONDS = 86_400
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+FORM = "understood"
+"""Id of the form with what is understood of a table, and what the user chose."""
 
 
 async def page(request: Request) -> Response:
@@ -43,6 +47,20 @@ async def page(request: Request) -> Response:
     return portal.page("new_project.html", labels=LABELS, writable=os.access(portal.settings.projects, os.W_OK))
 
 
+def beside_form(handler: access.Handler) -> access.Handler:
+    """Show what a handler refuses beside the form that was sent, which keeps what the user chose."""
+
+    @wraps(handler)
+    async def shown(request: Request) -> Response:
+        answer = await handler(request)
+        if answer.status_code >= HTTPStatus.BAD_REQUEST and request.headers.get("hx-trigger") == FORM:
+            answer.headers["HX-Retarget"] = "#refused"
+        return answer
+
+    return shown
+
+
+@beside_form
 @access.with_key
 async def look(request: Request) -> Response:
     """Show what is understood of a table, as a part of the page."""
@@ -57,7 +75,15 @@ async def look(request: Request) -> Response:
         return portal.page("acted.html", 409, error=reworded(error))
     found["notes"] = [worded(note) for note in found["notes"]]
     found["columns"] = [column | {"why": worded(column["why"])} for column in found["columns"]]
-    return portal.page("looked.html", name=name, place=given, found=found, wishes=_wishes(form), labels=LABELS)
+    words: dict[str, Any] = {
+        "name": name,
+        "place": given,
+        "found": found,
+        "wishes": _wishes(form),
+        "labels": LABELS,
+        "form": FORM,
+    }
+    return portal.page("looked.html", **words)
 
 
 @access.action("new project")

@@ -60,7 +60,7 @@ def test_what_is_corrected_holds(client):
     place = re.search(r'name="place" value="(.*?)"', look(client, "churn.csv").text)[1]
     wishes = {"place": place, "name": "churn", "target": "plan", "time": "none", "keep": ["end_reason", "churned"]}
     page = client.post("/new/look", data=wishes).text
-    assert (roles(page)["plan"], roles(page)["signed up"], roles(page)["churned"]) == ("target", "left out", "feature")
+    assert (roles(page)["plan"], roles(page)["signed up"], roles(page)["churned"]) == ("target", "leak", "feature")
     assert '<option value="none" selected>none</option>' in page
 
 
@@ -80,6 +80,31 @@ def test_what_cannot_be_learnt_from_says_why(client, stack, name, content, wishe
     assert answer.status_code == 409 and shown in answer.text and "<script>" not in answer.text
     assert str(stack.home) not in answer.text
     assert all(path.is_relative_to(stack.home / "uploads") for path in stack.home.rglob("*.csv"))
+
+
+def test_what_is_refused_is_shown_beside_the_choices(client):
+    page = look(client, "churn.csv").text
+    place, form = re.search(r'name="place" value="(.*?)"', page)[1], re.search(r'<form [^>]*id="(.*?)"', page)[1]
+    assert page.index("<form ") < page.index('<div id="refused"') < page.index('name="target"')
+    wishes = {"place": place, "name": "churn", "target": "churned", "time": "none", "zone": "Mars/Olympus"}
+    changed = client.post("/new/look", data=wishes, headers={"HX-Trigger": form})
+    assert (changed.status_code, changed.headers["hx-retarget"]) == (409, "#refused")
+    signed_out = client.post("/new/look", data=wishes, headers={"HX-Trigger": form, "Authorization": ""})
+    assert (signed_out.status_code, signed_out.headers["hx-retarget"]) == (401, "#refused")
+    assert "hx-retarget" not in client.post("/new/look", data=wishes).headers
+
+
+def test_a_date_that_is_left_out_may_be_used_anyway(client):
+    header, *rows = TABLE.splitlines()
+    dated = [f"{row},2025-0{number % 9 + 1}-01" for number, row in enumerate(rows)]
+    table = "\n".join([f"{header},renewal", *dated])
+    page = look(client, "churn.csv", table, target="churned").text
+    assert roles(page)["renewal"] == "left out" and "“use it anyway” where it is known when asked" in page
+    assert '<input type="checkbox" name="keep" value="renewal">' in page
+    place = re.search(r'name="place" value="(.*?)"', page)[1]
+    page = client.post("/new/look", data={"place": place, "target": "churned", "keep": "renewal"}).text
+    assert roles(page)["renewal"] == "feature"
+    assert '<input type="checkbox" name="keep" value="renewal" checked>' in page
 
 
 def test_without_table_or_key_nothing_is_read(client, stack):

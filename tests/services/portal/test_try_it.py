@@ -44,6 +44,21 @@ def test_what_is_no_number_is_sent_as_it_is_and_nothing_as_null(text, sent):
     assert forms.row(TITANIC, filled(TITANIC) | {"age": text})["age"] == sent
 
 
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("2013-07-04", "2013-07-04T00:00:00-04:00"),
+        ("2013-01-04 18:30", "2013-01-04T18:30:00-05:00"),
+        ("2013-07-04T18:30:00Z", "2013-07-04T18:30:00Z"),
+        ("4.7.2013", "4.7.2013"),
+    ],
+)
+def test_an_instant_without_a_zone_is_of_the_project(text, sent):
+    here = FLIGHTS.model_copy(update={"source": BIKES.source})
+    departure, _ = (name for name, field in here.request.items() if field.type == "datetime")
+    assert forms.row(here, filled(here) | {departure: text})[departure] == sent
+
+
 def test_all_steps_of_a_forecast_have_the_same_inputs():
     form = filled(BIKES) | {"temp": "0.8"}
     assert len(forms.row(BIKES, form)["steps"]) == 24
