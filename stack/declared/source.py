@@ -123,7 +123,7 @@ class DeclaredSource:
         if asked and self.source.knows_when:  # by when a row was known, not by its instant
             since, until = since - AROUND, until + AROUND
         after = timedelta(0) if asked or self.source.knows_when else self._after
-        return sources.Query(list(dict.fromkeys(names)), time, since - after, until - after)
+        return sources.Query(list(dict.fromkeys(names)), time, since - after, until - after, once=not asked)
 
     def _rows(self, since: datetime, until: datetime, *, asked: bool = False) -> DataFrame:
         """Return rows of about a window, with ``available_at``; without time, all rows and no such column."""

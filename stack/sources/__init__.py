@@ -33,6 +33,8 @@ class Query:
     """Rows with since < time <= until are wanted; a source may give others too."""
     most: int | None = None
     """So many rows are enough."""
+    once: bool = False
+    """Whether the window is not asked for again: a source without all of its rows yet raises an UnavailableError."""
 
 
 def read(source: Source, folder: Path, query: Query) -> DataFrame:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ TIME, END = "time", "end"
 """Columns beside the sensors: when a period began, and when it ended."""
 PERIODS = {"hour": pd.Timedelta(hours=1), "5minute": pd.Timedelta(minutes=5)}
 SETTLED = pd.Timedelta(minutes=10)
-"""Home Assistant has written a period down so long after its end: it does so every five minutes, and when it starts."""
+"""Home Assistant has written a period down so long after its end: it does so every five minutes, and after a start."""
 AT_ONCE = {"hour": 24 * 90, "5minute": 12 * 24 * 30}
 """Periods that one request asks for."""
 UNKNOWN = ["unknown", "unavailable", ""]
@@ -40,7 +41,7 @@ def read(source: HomeAssistant, folder: Path, query: Query) -> pd.DataFrame:
     first, last = (pd.Timestamp(at) - length - SETTLED for at in (query.since, query.until))
     starts = pd.date_range(first.floor(length) + length, last, freq=length)
     ask = _history if source.history else _statistics
-    values = ask(source, folder, starts) if len(starts) else pd.DataFrame(index=starts)
+    values = ask(source, folder, starts, once=query.once) if len(starts) else pd.DataFrame(index=starts)
     rows = values.reindex(columns=[*source.sensors]).dropna(how="all")
     rows[TIME] = rows.index
     rows[END] = rows[TIME] + length
@@ -54,8 +55,12 @@ def _parts(source: HomeAssistant, starts: pd.DatetimeIndex) -> Iterator[pd.Datet
     yield from (starts[at : at + size] for at in range(0, len(starts), size))
 
 
-def _statistics(source: HomeAssistant, folder: Path, starts: pd.DatetimeIndex) -> pd.DataFrame:
-    """Return the long-term statistics by start of period: means, or of a meter what was added."""
+def _statistics(source: HomeAssistant, folder: Path, starts: pd.DatetimeIndex, *, once: bool) -> pd.DataFrame:
+    """Return the long-term statistics by start of period: means, or of a meter what was added.
+
+    Args:
+        once: the last period must have been written down.
+    """
     parts = []
     with _connected(source, folder) as ask:
         meters = {known["statistic_id"]: known["has_sum"] for known in ask(type="recorder/list_statistic_ids")}
@@ -77,7 +82,25 @@ def _statistics(source: HomeAssistant, folder: Path, starts: pd.DatetimeIndex) -
             found = ask(**command, start_time=part[0].isoformat(), end_time=end.isoformat())
             columns = {name: _series(found.get(sensor, []), kind) for name, (sensor, kind) in wanted.items()}
             parts.append(pd.DataFrame(columns).reindex(part))
+        if once and parts and parts[-1].iloc[-1].isna().all():
+            _require_written(key(folder, "url"), ask, source.period, starts[-1], meters)
     return pd.concat(parts) if parts else pd.DataFrame(index=starts[:0])
+
+
+def _require_written(where: str, ask: Ask, period: str, start: pd.Timestamp, known: Collection[str]) -> None:
+    """Raise an UnavailableError where Home Assistant has not written a period down for any sensor that has a number.
+
+    It writes periods down in their order, for all sensors at once. Of the time when it did not run it does so after
+    it has started, when it answers already.
+    """
+    states = [state for state in ask(type="get_states") if "state_class" in state["attributes"]]
+    numbers = pd.to_numeric(pd.Series([state["state"] for state in states], dtype=object), errors="coerce")
+    measured = [state["entity_id"] for state, number in zip(states, numbers, strict=True) if math.isfinite(number)]
+    window = {"start_time": start.isoformat(), "end_time": (start + PERIODS[period]).isoformat()}
+    command = {"type": "recorder/statistics_during_period", "period": period, "types": ["mean", "sum"]}
+    live = [sensor for sensor in measured if sensor in known]
+    if live and not ask(**command, statistic_ids=live, **window):
+        raise web.away(where, f"Home Assistant has not written down its statistics of {start:%Y-%m-%d %H:%M} UTC yet")
 
 
 def _first(ask: Ask, command: dict[str, Any], starts: pd.DatetimeIndex) -> pd.Timestamp:
@@ -92,8 +115,12 @@ def _series(periods: list[dict[str, Any]], kind: str) -> pd.Series[float]:
     return pd.Series([period.get(kind) for period in periods], index=index, dtype=float)
 
 
-def _history(source: HomeAssistant, folder: Path, starts: pd.DatetimeIndex) -> pd.DataFrame:
-    """Return means over time of the states of numeric sensors, and the last states of others, by start of period."""
+def _history(source: HomeAssistant, folder: Path, starts: pd.DatetimeIndex, *, once: bool) -> pd.DataFrame:
+    """Return means over time of the states of numeric sensors, and the last states of others, by start of period.
+
+    Args:
+        once: makes no difference, as states are written down within seconds.
+    """
     where = key(folder, "url")
     url, token = _address(source, folder)
     parts = []

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stack import sources
 from stack.authoring import check
 from stack.core.errors import StackError
 from stack.core.settings import Settings
@@ -49,6 +50,19 @@ def test_a_check_keeps_no_rows_in_memory(folder):
     assert file._unchanged.cache_info().currsize
     assert check.findings("declared", NOW) == []
     assert not file._unchanged.cache_info().currsize
+
+
+def test_only_an_ingest_asks_once(folder, monkeypatch):
+    of, asked, read = project(folder, sales()), [], sources.read
+
+    def recorded(source, place, query):
+        asked.append(query.once)
+        return read(source, place, query)
+
+    monkeypatch.setattr(sources, "read", recorded)
+    rows(of)
+    of.source.requests(of.spec.clock.start, NOW)
+    assert asked == [True, False]
 
 
 @pytest.mark.parametrize(
