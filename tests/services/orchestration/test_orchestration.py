@@ -8,7 +8,8 @@ import pytest
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api
 
-WRITERS, RUNS = 3, 150
+WRITERS, RUNS, MOST_RUNS = 3, 20, 150
+"""Runs that each writer creates at least, and at most until one was refused."""
 
 
 @pytest.fixture
@@ -17,15 +18,18 @@ def api(prefect_service):
 
 
 def test_server_answers_while_writers_fight_over_its_database(api):
-    flow = api.post("/flows/", json={"name": "any"}).json()["id"]
+    flow, answers = api.post("/flows/", json={"name": "any"}).json()["id"], set[int]()
 
-    def write(_: int) -> set[int]:
+    def write(_: int) -> None:
         fresh = httpx.Limits(max_keepalive_connections=0)  # the server hangs up after an error
         with httpx.Client(base_url=api.base_url, headers=api.headers, timeout=PATIENCE_SECONDS, limits=fresh) as client:
-            return {_run(client, flow) for _ in range(RUNS)}
+            for number in range(MOST_RUNS):
+                if number >= RUNS and len(answers) > 1:
+                    break
+                answers.add(_run(client, flow))
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        answers = set.union(*pool.map(write, range(WRITERS)))
+        list(pool.map(write, range(WRITERS)))
 
     assert answers == {httpx.codes.CREATED, httpx.codes.SERVICE_UNAVAILABLE}, "the writers did fight"
 
