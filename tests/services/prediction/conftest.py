@@ -1,10 +1,12 @@
 """The champion that the prediction service answers with, and what it has logged."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from stack.project import Project
+from stack.promotion import decisions
+from stack.promotion.decisions import DecisionTime, Judgement
 from stack.specification import example, specs
 from tests.polling import eventually
 from tests.services.conftest import NOW, get, post
@@ -31,6 +33,14 @@ def champion(home, spec, version, prediction) -> str:
 def crown(home, spec, version: str) -> None:
     """Point the alias at a version, and wait until it answers."""
     Project(home, spec).registry.set_champion(version)
+    eventually(lambda: readiness(home)["champion"] == version)
+
+
+def promote(home, spec, version: str, after: str) -> None:
+    """Promote a version as the gate does, which the service notices sooner, and wait until it answers."""
+    decisions.promote(
+        Project(home, spec), Judgement(version, after, "better", {}), DecisionTime(NOW, datetime.now(UTC))
+    )
     eventually(lambda: readiness(home)["champion"] == version)
 
 

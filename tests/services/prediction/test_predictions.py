@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import httpx
@@ -18,7 +19,7 @@ from stack.project import Project
 from stack.specification import specs
 from tests.polling import PATIENCE_SECONDS, eventually
 from tests.services.conftest import NOW, get, post
-from tests.services.prediction.conftest import ROW, another, crown, logged, readiness
+from tests.services.prediction.conftest import ROW, another, logged, promote, readiness
 
 pytestmark = pytest.mark.services
 
@@ -195,7 +196,9 @@ def test_metrics_count_requests_by_project_and_not_by_path(home, url, champion):
 
 def test_a_moved_alias_drops_no_request(home, spec, url, champion):
     other = another(home, spec, champion)
-    moves = threading.Thread(target=lambda: [crown(home, spec, to) for to in (other, champion) * 3])
+    moves = threading.Thread(
+        target=lambda: [promote(home, spec, to, after) for after, to in pairwise((champion, other) * 3 + (champion,))]
+    )
     versions: set[str] = set()
 
     async def ask():
