@@ -14,6 +14,7 @@ import pytest
 from stack.authoring import workspace
 from stack.core import migrations, settings
 from stack.core.settings import ROOT, Settings
+from tests.forks import Forks
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import Service, own_environment
 
@@ -88,6 +89,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield settings.load(environ, env_file=Path("/dev/null"))
     finally:
         subprocess.run([*command, "down"], env=environ, check=False, timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Runs commands of the stack."""
+    modules = ("stack.cli", "stack.authoring.rehearsal", "stack.validation.validation", "stack.training.candidates")
+    started = Forks(os.environ, tmp_path_factory.mktemp("commands"), modules)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from stack.features import features
 from stack.lake import lake
 from stack.project import Project, contract
 from stack.specification import specs
-from tests.end_to_end.forks import Forks
+from tests.forks import Forks
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api
 

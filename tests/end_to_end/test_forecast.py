@@ -12,8 +12,8 @@ from stack.features import datasets
 from stack.project import Project, contract
 from stack.serving.client import prediction_ids
 from stack.specification import example, specs
-from tests.end_to_end.forks import Forks
 from tests.end_to_end.test_titanic import run
+from tests.forks import Forks
 from tests.polling import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.services
@@ -28,7 +28,7 @@ replay("bikes", datetime.fromisoformat({UNTIL.isoformat()!r}))
 
 
 def test_a_series_goes_the_whole_way(running: Settings, forks: Forks) -> None:
-    output = run(running, "run", "bikes")
+    output = run(forks, "run", "bikes")
     assert "mae against the same time last week" in output
     assert "version 1 is champion" in output
     assert (running.pages / "bikes" / "card-1.html").is_file()

@@ -8,7 +8,7 @@ import pytest
 from stack.core.settings import ROOT
 from stack.project import Project
 from stack.specification import specs
-from tests.end_to_end.test_new_project import stack
+from tests.end_to_end.test_titanic import run
 from tests.stack.authoring import foreign
 
 NAME, PAGE = "churn", ROOT / "docs" / "models-from-elsewhere.md"
@@ -24,12 +24,12 @@ def folder(running, tmp_path):
     shutil.rmtree(running.projects / NAME)
 
 
-def test_a_model_is_served_monitored_and_rolled_back(running, folder):
+def test_a_model_is_served_monitored_and_rolled_back(running, forks, folder):
     (command,) = [line for line in PAGE.read_text().splitlines() if line.startswith("$ make import")]
     _, _, *words = command.split()[1:]
     wishes = dict(word.split("=") for word in words)
     model, sample = str(folder / wishes["MODEL"]), str(folder / wishes["SAMPLE"])
-    printed = stack(running, "import", wishes["NAME"], "--model", model, "--sample", sample, "--label", wishes["LABEL"])
+    printed = run(forks, "import", wishes["NAME"], "--model", model, "--sample", sample, "--label", wishes["LABEL"])
     assert '"model_version": "1"' in printed
 
     rows = foreign.customers(seed=2).rename(columns={"Age (years)": "age_years"})
@@ -39,10 +39,10 @@ def test_a_model_is_served_monitored_and_rolled_back(running, folder):
         outcomes = zip(answers, rows["left"], strict=True)
         labels = [{"prediction_id": row["prediction_id"], "label": int(left)} for row, left in outcomes]
         assert http.post(f"{url}/feedback", json={"labels": labels}).json()["labelled"] == len(rows)
-    assert "completed" in stack(running, "monitor", NAME)
+    assert "completed" in run(forks, "monitor", NAME)
 
     foreign.pipeline(folder / "churn.onnx", seed=1)
-    assert '"model_version": "2"' in stack(running, "import", NAME, "--model", model)
-    assert "version 1 is champion again" in stack(running, "rollback", NAME)
+    assert '"model_version": "2"' in run(forks, "import", NAME, "--model", model)
+    assert "version 1 is champion again" in run(forks, "rollback", NAME)
     project = Project(running, specs.read(running.projects / NAME / "project.yaml"))
     assert project.registry.require_champion().version == "1"

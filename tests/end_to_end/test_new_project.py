@@ -1,7 +1,6 @@
 """A table never seen before, as a new user brings it to a running stack: from the file to an answered request."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,8 @@ import pytest
 from stack.core.settings import ROOT, Settings
 from stack.project import Project
 from stack.specification import specs
+from tests.end_to_end.test_titanic import run
+from tests.forks import Forks
 from tests.polling import PATIENCE_SECONDS
 from tests.stacks import prefect_api, shell
 
@@ -24,13 +25,13 @@ NAME = "new_rentals"
 
 
 @pytest.fixture(scope="module")
-def output(running: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def output(running: Settings, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The output of ``stack new`` and ``stack run``; the project is gone afterwards."""
     file = tmp_path_factory.mktemp("table") / "rentals.csv"
     rentals().to_csv(file, index=False)
     try:
-        written = stack(running, "new", NAME, "--from", str(file), "--target", "rented")
-        yield written + stack(running, "run", NAME)
+        written = run(forks, "new", NAME, "--from", str(file), "--target", "rented")
+        yield written + run(forks, "run", NAME)
     finally:
         remove(running)
 
@@ -44,24 +45,6 @@ def rentals(rows: int = 3000, days: int = 90) -> pd.DataFrame:
     lively = pd.Series(station).str[1:].astype(int).to_numpy()
     rented = (20 + 2 * lively + warm + random.normal(0, 3, rows)).round(1)
     return pd.DataFrame({"When": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "station": station, "warm": warm, "rented": rented})
-
-
-def stack(running: Settings, *words: str) -> str:
-    """Run a command without a terminal; it must succeed."""
-    environ = os.environ | running.environment()
-    command = [sys.executable, "-m", "stack", *words]
-    process = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=2 * PATIENCE_SECONDS,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
 
 
 def remove(running: Settings) -> None:

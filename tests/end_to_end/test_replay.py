@@ -16,7 +16,7 @@ from stack.ops.local.supervisor import Supervisor
 from stack.project import Project, contract
 from stack.serving.client import prediction_ids
 from stack.specification import specs
-from tests.end_to_end.forks import Forks
+from tests.forks import Forks
 from tests.polling import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.services

@@ -1,8 +1,5 @@
 """A project without time, views or entities on a running stack: from its file to answers, and the file read again."""
 
-import subprocess
-import sys
-
 import httpx
 import pytest
 
@@ -11,29 +8,22 @@ from stack.core.settings import Settings
 from stack.lake import lake
 from stack.project import Project
 from stack.specification import specs
+from tests.forks import Forks
 from tests.polling import PATIENCE_SECONDS
-from tests.stacks import shell
 
 pytestmark = pytest.mark.services
 
 
-def run(settings: Settings, *command: str) -> str:
+def run(forks: Forks, *command: str) -> str:
     """Run a command of the stack until it succeeds; return its output."""
-    process = subprocess.run(
-        [sys.executable, "-m", "stack", *command],
-        env=shell(settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
+    ended = forks.module("stack", *command)
+    assert ended.exit_code == 0, ended.output + ended.errors
+    return ended.output
 
 
-def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
+def test_a_file_without_time_goes_the_whole_way(running: Settings, forks: Forks) -> None:
     titanic = specs.load("titanic")
-    output = run(running, "run", "titanic")
+    output = run(forks, "run", "titanic")
     assert "version 1 is champion" in output
     assert '"model_version": "1"' in output
     champion = Project(running, titanic).registry.require_champion()
@@ -47,6 +37,6 @@ def test_a_file_without_time_goes_the_whole_way(running: Settings) -> None:
     assert [row["decision"] for row in answer.json()] == [False, True, True]
 
     version = lake.newest_revision(running)
-    assert "nothing new" in run(running, "ingest", "titanic")
+    assert "nothing new" in run(forks, "ingest", "titanic")
     assert lake.newest_revision(running) == version
-    assert "0 of 4 predictions were made with other features" in run(running, "skew", "titanic")
+    assert "0 of 4 predictions were made with other features" in run(forks, "skew", "titanic")

@@ -17,8 +17,8 @@ from stack.project import Project, contract
 from stack.serving import observed
 from stack.serving.client import prediction_ids
 from stack.specification import specs
-from tests.end_to_end.forks import Forks
 from tests.end_to_end.test_flights import celsius
+from tests.forks import Forks
 
 pytestmark = pytest.mark.services
 FLIGHTS = specs.load("flights")

@@ -1,13 +1,17 @@
 """A portal of a stack of which no service runs, and what some flows have written there."""
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from starlette.testclient import TestClient
 
+from services.portal import processes
 from services.portal.app import build
 from stack.core.settings import Settings
+from tests.forks import Forks
 from tests.stacks import free_ports
 
 SERVICES = ("prediction", "prefect", "mlflow", "features", "monitoring", "feast_ui")
@@ -60,6 +64,23 @@ def reported(home) -> Settings:
         for window in ("20130101T000000Z_20130102T000000Z", "20130102T000000Z_20130103T000000Z"):
             (raw / f"{window}.parquet").touch()
     return home
+
+
+@pytest.fixture
+def forked(commands: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork what the portal starts in a process of its own and awaits."""
+
+    async def run(
+        settings: Settings, words: tuple[str, ...], patience: float, changes: Mapping[str, str], errors: int
+    ) -> tuple[int, str, str]:
+        environ = {**os.environ, **settings.environment(), **changes}
+        ended = await asyncio.to_thread(commands.module, *words, environ=environ, seconds=patience)
+        if ended.exit_code is None:
+            raise TimeoutError
+        together = errors == asyncio.subprocess.STDOUT
+        return ended.exit_code, ended.output + ended.errors if together else ended.output, ended.errors
+
+    monkeypatch.setattr(processes, "_run", run)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_each_column_is_shown_with_its_role_and_the_first_rows(client, stack):
     assert saved.name == "My_customers_2024_.csv" and saved.read_text() == TABLE
 
 
-def test_what_is_corrected_holds(client):
+def test_what_is_corrected_holds(client, forked):
     place = re.search(r'name="place" value="(.*?)"', look(client, "churn.csv").text)[1]
     wishes = {"place": place, "name": "churn", "target": "plan", "time": "none", "keep": ["end_reason", "churned"]}
     page = client.post("/new/look", data=wishes).text
@@ -75,7 +75,7 @@ def test_what_is_corrected_holds(client):
         ("../../x.csv", "<script>alert(1)</script>\n1\n", {}, "found"),
     ],
 )
-def test_what_cannot_be_learnt_from_says_why(client, stack, name, content, wishes, shown):
+def test_what_cannot_be_learnt_from_says_why(client, forked, stack, name, content, wishes, shown):
     answer = look(client, name, content, **wishes)
     assert answer.status_code == 409 and shown in answer.text and "<script>" not in answer.text
     assert str(stack.home) not in answer.text
@@ -149,7 +149,7 @@ def test_commands_run_one_after_the_other_and_are_followed(stack):
     assert [line for line in job.lines if line.startswith("$")] == ["$ stack --version", "$ stack --help"]
 
 
-def test_a_series_is_shown_with_its_steps(client):
+def test_a_series_is_shown_with_its_steps(client, forked):
     rows = [f"2024-{1 + day // 28:02d}-{1 + day % 28:02d}T{hour:02d}:00Z" for day in range(40) for hour in range(24)]
     series = "at,load,price\n" + "".join(
         f"{at},{10 + number % 24 + number % 7 / 10},{number % 5}\n" for number, at in enumerate(rows)

@@ -59,7 +59,7 @@ WRONG = {"key titel": lambda text: f"{text}titel: x\n", "key label": lambda text
 
 
 @pytest.mark.parametrize(("named", "spoilt"), WRONG.items(), ids=WRONG)
-def test_a_wrong_key_is_named_and_not_saved(stack, file, portal, named, spoilt):
+def test_a_wrong_key_is_named_and_not_saved(forked, stack, file, portal, named, spoilt):
     client, before = portal(stack), file.read_text()
     digest = digest_of(client)
     checked = post(client, stack, "check", spoilt(before), digest).text
@@ -69,7 +69,7 @@ def test_a_wrong_key_is_named_and_not_saved(stack, file, portal, named, spoilt):
     assert "stack-check-" not in checked + saved.text and file.read_text() == before
 
 
-def test_what_is_saved_is_recorded_taken_up_and_the_old_content_kept(stack, file, portal):
+def test_what_is_saved_is_recorded_taken_up_and_the_old_content_kept(forked, stack, file, portal):
     client, before, text = portal(stack), file.read_text(), retitled(file)
     answer = post(client, stack, "save", text, digest_of(client))
     assert answer.status_code == 200 and file.read_text() == text
@@ -82,7 +82,7 @@ def test_what_is_saved_is_recorded_taken_up_and_the_old_content_kept(stack, file
     eventually(lambda: "done</span>" in client.get(job, headers=stack.prefect_headers).text)
 
 
-def test_a_repository_of_the_users_own_has_the_old_and_the_new_content(stack, file, portal):
+def test_a_repository_of_the_users_own_has_the_old_and_the_new_content(forked, stack, file, portal):
     def git(*words):
         return subprocess.run(["git", *words], cwd=stack.workspace, capture_output=True, text=True, check=True).stdout
 
@@ -105,7 +105,7 @@ def actions_outcome(answer, stack):
     return actions.entries(stack.state_database)[-1].outcome
 
 
-def test_a_change_since_the_page_was_opened_is_not_undone(stack, file, portal):
+def test_a_change_since_the_page_was_opened_is_not_undone(forked, stack, file, portal):
     client = portal(stack)
     digest, mine = digest_of(client), retitled(file)
     file.write_text(theirs := file.read_text() + "# by hand\n")

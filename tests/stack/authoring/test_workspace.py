@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from stack.cli import main
 from stack.core.errors import StackError
 from stack.core.settings import ROOT
 from stack.ops import credentials
+from tests.forks import Ended
 from tests.stack.authoring.scaffolds import flowers
 
 OWN = "def test_it_imports():\n    from projects.petals import source\n    assert source\n"
@@ -23,10 +23,15 @@ def folder(tmp_path):
     return tmp_path / "ml"
 
 
-def stack(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environ = os.environ | {"STACK_WORKSPACE": str(folder), "STACK_HOME": str(folder.parent / "home")}
-    command = [sys.executable, "-m", "stack", *words]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+@pytest.fixture
+def stack(commands):
+    """Run a command in a workspace."""
+
+    def run(folder: Path, *words: str) -> Ended:
+        environ = os.environ | {"STACK_WORKSPACE": str(folder), "STACK_HOME": str(folder.parent / "home")}
+        return commands.module("stack", *words, environ=environ)
+
+    return run
 
 
 def listing(folder: Path) -> set[str]:
@@ -65,37 +70,37 @@ def test_what_is_in_use_is_not_written_to(folder, tmp_path):
     assert not (ROOT / "ml").exists()
 
 
-def test_the_command_says_what_it_did_and_keeps_the_key(tmp_path, monkeypatch):
+def test_the_command_says_what_it_did_and_keeps_the_key(stack, tmp_path, monkeypatch):
     kept: dict[str, str] = {}
     monkeypatch.setattr(credentials, "keep", kept.update)
     answer = CliRunner().invoke(main, ["workspace", str(tmp_path / "ml"), "--examples", "housing"])
     assert kept == {"workspace": str(tmp_path / "ml")}
     assert "housing" in answer.output and f"STACK_WORKSPACE={tmp_path / 'ml'}" in answer.output
     again = stack(tmp_path / "ml", "workspace", str(tmp_path / "second"))
-    assert f"the workspace {tmp_path / 'ml'}" in again.stderr and not (tmp_path / "second").exists()
+    assert f"the workspace {tmp_path / 'ml'}" in again.errors and not (tmp_path / "second").exists()
 
 
-def test_a_project_is_written_checked_ejected_and_tested_in_it(folder):
+def test_a_project_is_written_checked_ejected_and_tested_in_it(stack, folder):
     table = folder.parent / "petals.csv"
     flowers().to_csv(table, index=False)
     written = stack(folder, "new", "petals", "--from", str(table), "--target", "species")
-    assert f"wrote {folder}/projects/petals/project.yaml" in written.stdout, written.stderr
+    assert f"wrote {folder}/projects/petals/project.yaml" in written.output, written.errors
     assert not (ROOT / "projects/petals").exists()
     ejected = stack(folder, "eject", "petals", "--parts", "source,features,definitions")
-    assert f"wrote {folder}/feature_repo/petals.py" in ejected.stdout, ejected.stderr
+    assert f"wrote {folder}/feature_repo/petals.py" in ejected.output, ejected.errors
     (folder / "projects/petals/tests").mkdir()
     (folder / "projects/petals/tests/test_petals.py").write_text(OWN)
     with (folder / "projects/petals/data/petals.csv").open("a") as file:
         file.write("99.0,5.0,setosa\n")
     tested = stack(folder, "test", "petals")
-    assert "warning" in tested.stdout and "99" in tested.stdout, "a row for quarantine is no error of the project"
-    assert "one prediction" in tested.stdout and "1 passed" in tested.stdout, tested.stdout + tested.stderr
+    assert "warning" in tested.output and "99" in tested.output, "a row for quarantine is no error of the project"
+    assert "one prediction" in tested.output and "1 passed" in tested.output, tested.output + tested.errors
 
 
-def test_the_examples_of_the_checkout_are_not_found_with_a_workspace(folder):
-    assert "no project of this name" in stack(folder, "check", "flights").stderr
+def test_the_examples_of_the_checkout_are_not_found_with_a_workspace(stack, folder):
+    assert "no project of this name" in stack(folder, "check", "flights").errors
 
 
-def test_a_folder_that_is_gone_is_no_workspace_without_projects(tmp_path):
+def test_a_folder_that_is_gone_is_no_workspace_without_projects(stack, tmp_path):
     answer = stack(tmp_path / "unmounted", "check", "flights")
-    assert "STACK_WORKSPACE" in answer.stderr and "no folder projects in it" in answer.stderr
+    assert "STACK_WORKSPACE" in answer.errors and "no folder projects in it" in answer.errors
