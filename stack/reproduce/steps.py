@@ -4,12 +4,14 @@ None needs a server: features are computed and joined in a scratch home beside t
 its own, so each step imports the tools that it needs: Feast, Great Expectations and a training take seconds each.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pandas import DataFrame
@@ -21,8 +23,9 @@ from stack.project import Project, contract
 from stack.specification import tasks
 from stack.specification.specs import ProjectSpec
 from stack.training import splits
-from stack.training.search import TrialResult
-from stack.training.search import search as search_candidates
+
+if TYPE_CHECKING:
+    from stack.training.search import TrialResult
 
 METRICS = "metrics.json"
 CHOICE = "model.json"
@@ -43,6 +46,8 @@ def read_choice(model: Path) -> TrialResult:
 
 def recipe_choice(recipe: Mapping[str, Any], scores: Sequence[Any] = ()) -> TrialResult:
     """Return the candidate of a recipe, with its parameters, threshold and calibration; early ones lack the latter."""
+    from stack.training.search import TrialResult
+
     found = {"threshold": recipe.get("threshold"), "calibration": recipe.get("calibration", ())}
     found |= {"calibration_gain": recipe.get("calibration_gain")}
     return TrialResult(0, recipe["candidate"], recipe["params"], [*scores], **found)
@@ -89,9 +94,11 @@ def training_set(spec: ProjectSpec, tables: Mapping[str, DataFrame], cutoff: dat
 
 def search(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, report: Reporter) -> TrialResult:
     """Search the candidates on the rows before the holdout."""
+    from stack.training import search
+
     split = splits.holdout(spec, frame, cutoff)
     report(f"{len(split.fit):,} rows to search on, {len(split.test):,} held out")
-    return search_candidates(spec, split, lambda trial: report(f"{trial.candidate}, loss {trial.loss:.4f}"))
+    return search.search(spec, split, lambda trial: report(f"{trial.candidate}, loss {trial.loss:.4f}"))
 
 
 def evaluate(spec: ProjectSpec, frame: DataFrame, cutoff: datetime, choice: TrialResult, out: Path) -> dict[str, float]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 
 from stack.specification import forecasts
@@ -81,6 +80,8 @@ def metrics(spec: ProjectSpec, rows: DataFrame, fit: DataFrame) -> dict[str, flo
 
 def write(spec: ProjectSpec, rows: DataFrame, fit: DataFrame, folder: Path) -> None:
     """Write ``steps.csv``, ``steps.png`` (error by step) and ``backtest.png`` (the end of one series)."""
+    from matplotlib.figure import Figure
+
     folder.mkdir(parents=True, exist_ok=True)
     table = by_step(spec, rows, fit)
     table.to_csv(folder / "steps.csv")
@@ -98,6 +99,8 @@ def write(spec: ProjectSpec, rows: DataFrame, fit: DataFrame, folder: Path) -> N
 
 def _backtest(spec: ProjectSpec, rows: DataFrame, path: Path) -> None:
     """Draw the answers of the end of a backtest over the values, those asked earlier fainter."""
+    from matplotlib.figure import Figure
+
     time, keys = forecasts.time_of(spec), [name for name in forecasts.keys(spec) if name in rows]
     if keys:
         rows = rows[(rows[keys] == rows[keys].iloc[-1]).all(axis=1)]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pandas import DataFrame
 from sklearn.pipeline import Pipeline
 
@@ -67,6 +66,8 @@ def _grid(values: Any) -> np.ndarray:
 
 
 def _draw(curves: dict[str, Any], path: Path) -> None:
+    from matplotlib.figure import Figure
+
     down = -(-len(curves) // ACROSS)
     figure = Figure(figsize=(4 * ACROSS, 2.6 * down), layout="constrained")
     panels = figure.subplots(down, ACROSS, squeeze=False, sharey=True).flat

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pandas import DataFrame, Series
 from sklearn import config_context
 from sklearn.inspection import permutation_importance
@@ -222,6 +221,8 @@ def plots(spec: ProjectSpec, label: Any, answer: np.ndarray, importances: DataFr
 @contextmanager
 def _axes(path: Path, size: tuple[float, float] = (5, 5)) -> Iterator[Any]:
     """Yield the axes of a figure that is written in the end."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=size, layout="constrained")
     yield figure.subplots()
     figure.savefig(path, dpi=80)

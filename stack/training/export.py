@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import skops.io
 from pandas import DataFrame
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
@@ -111,9 +110,16 @@ def write_onnx(pipeline: Pipeline, spec: ProjectSpec, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def write_skops(pipeline: Pipeline, _: ProjectSpec, path: Path) -> None:
+    """Write the pipeline itself."""
+    import skops.io  # takes a second, as it imports all of scikit-learn, and pytest
+
+    skops.io.dump(pipeline, path)
+
+
 FORMS: dict[FormName, Callable[[Pipeline, ProjectSpec, Path], None]] = {
     "onnx": write_onnx,
-    "skops": lambda pipeline, _, path: skops.io.dump(pipeline, path),
+    "skops": write_skops,
 }
 
 
