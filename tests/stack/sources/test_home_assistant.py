@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from stack.core.errors import StackError, UnavailableError
-from stack.sources import AVAILABLE_AT, home_assistant
+from stack.sources import AVAILABLE_AT, Query, home_assistant
 from tests.polling import eventually
-from tests.stack.sources.conftest import FIRST, LAST, documented
+from tests.stack.sources.conftest import FIRST, LAST, declared, documented
 from tests.stack.sources.hass import HomeAssistant
 from tests.stack.sources.servers import web
 from tests.stacks import free_ports
@@ -98,6 +98,22 @@ def test_history_gives_means_of_numbers_and_the_last_of_other_states(hass, secti
         return read(keys, [*sensors], "time", now - HOUR, now + HOUR).to_dict("records")[-1:]
 
     eventually(lambda: [(row["power"], row["hall"]) for row in latest()] == [(40, "on")])
+
+
+def test_an_ingest_waits_for_the_last_hour_while_sensors_measure(hass, section, env, tmp_path):
+    hass.set_state("sensor.live", 20, state_class="measurement", unit_of_measurement="°C")
+    first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 3 * HOUR
+    window = first + SETTLED, first + 2 * HOUR + SETTLED
+    keys = declared(section(sensors={"live": "sensor.live"}))
+
+    def read():
+        return home_assistant.read(keys, tmp_path, Query(["time", "live"], "time", *window, once=True))
+
+    hass.import_statistics("sensor.live", first, [{"mean": 20}], meter=False)
+    with pytest.raises(UnavailableError, match="has not written down its statistics"):
+        read()
+    hass.import_statistics("sensor.live", first, [{"mean": 20}, {"mean": 21}], meter=False)
+    assert list(read()["live"]) == [20, 21]
 
 
 def test_decades_without_history_are_passed_over(section, read):
