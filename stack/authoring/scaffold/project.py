@@ -269,10 +269,14 @@ def _formulas(table: pd.DataFrame, choices: Choices) -> dict[str, str]:
     formulas |= {f"{key}_category": f"text({key})" for key in few}
     clock = choices.time.name if choices.time else ""
     formulas |= _parts(table, choices.time, choices.zone, CLOCK) if choices.time else {}
-    for column in choices.dated:
+    before = ""
+    for column in spans.in_order(table, choices):
         days = f"days({column.name})"
-        formulas[f"{column.name}_days"] = f"days({clock}) - {days}" if clock else days
+        formulas[f"{column.name}_days"] = (
+            f"days({clock}) - {days}" if clock else f"{days} - {before}" if before else days
+        )
         formulas |= _parts(table, column, choices.zone, CALENDAR)
+        before = days
     return formulas
 
 

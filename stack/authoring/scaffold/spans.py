@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from stack.authoring.scaffold.choices import Choices
+from stack.authoring.scaffold.columns import Column
 
 DAY = timedelta(days=1)
 HELD_OUT = 200
@@ -19,6 +20,11 @@ def windows(choices: Choices) -> list[str]:
     if choices.span < 14 * DAY:
         return ["6h", "24h"]
     return ["7d", "28d"] if choices.span >= 60 * DAY else ["1d", "7d"]
+
+
+def in_order(table: pd.DataFrame, choices: Choices) -> list[Column]:
+    """Return the features that are instants, the earliest first."""
+    return sorted(choices.dated, key=lambda column: column.instants(table, choices.zone).mean())
 
 
 def one_sided(table: pd.DataFrame, choices: Choices, days: int) -> bool:

@@ -83,6 +83,7 @@ def _reading_notes(choices: Choices) -> list[str]:
     encoded = [column for column in asked if column.encoded]
     lines = [f"Free text, whose words are counted: {_quoted(texts)}."] if texts else []
     dated, days = _quoted(choices.dated), "days before the row" if choices.time else "days since 1970"
+    days += ", of later ones since the one before" if len(choices.dated) > 1 and not choices.time else ""
     lines += (
         [f"**Review** {dated} must be known when a row is asked about: {days}, weekday and month are features."]
         if dated

@@ -98,6 +98,13 @@ def test_a_date_of_birth_is_no_instant_of_a_row(folder):
     assert specs.load("row_dob").training.split == "random"
 
 
+def test_without_time_later_dates_are_days_since_the_one_before(folder):
+    written = folder.write("spans", table(ended=days(AT), started=days(EARLIER)), target="cost", time="none")
+    formulas = specs.load("spans").features.formulas
+    assert formulas["started_days"] == "days(started)" and formulas["ended_days"] == "days(ended) - days(started)"
+    assert any("of later ones since the one before" in note for note in written.notes)
+
+
 def test_what_does_not_vary_is_no_feature(folder):
     rows = table(
         day=days(AT), logged=AT.astype(str), at=AT.astype(str), week_start=days(EARLIER.to_period("W").start_time)
