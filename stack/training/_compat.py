@@ -1,15 +1,16 @@
-"""Where training reaches beneath the public APIs of MLflow, scikit-learn and skl2onnx."""
+"""Where training reaches beneath the public APIs of MLflow, scikit-learn and skl2onnx.
+
+MLflow is imported only where it is used, which takes a second: a model is exported without it too.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mlflow
 import numpy as np
-from mlflow.store.artifact.artifact_repo import ArtifactRepository
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.utils import environment
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import FloatTensorType
@@ -27,6 +28,9 @@ from sklearn.ensemble._hist_gradient_boosting import binning
 from sklearn.ensemble._hist_gradient_boosting.binning import _find_binning_thresholds
 from sklearn.utils.stats import _weighted_percentile
 
+if TYPE_CHECKING:
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
 Converter = Callable[[Any, Any, Any], None]
 
 
@@ -43,6 +47,8 @@ def tracking_at(url: str) -> Iterator[None]:
 
     Upstream: https://github.com/mlflow/mlflow/issues/7392
     """
+    import mlflow
+
     before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(url)
     try:
@@ -66,6 +72,8 @@ def unchecked_requirements() -> Iterator[None]:
 
     Upstream: none known (mlflow/utils/requirements_utils.py)
     """
+    from mlflow.utils import environment
+
     warn = environment.warn_dependency_requirement_mismatches
     environment.warn_dependency_requirement_mismatches = lambda _: None
     try:
@@ -85,6 +93,8 @@ def artifact_repository(uri: str, url: str) -> ArtifactRepository:
 
     Upstream: none known (mlflow/artifacts/__init__.py)
     """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
     return get_artifact_repository(uri, tracking_uri=url)
 
 
