@@ -31,6 +31,7 @@ def town(request, toy, tracked, tmp_path, monkeypatch) -> ProjectSpec:
     raw = toy.model_dump(mode="json") | {"name": name}
     raw["gate"] |= {"approval": "manual", "max_loss_increase": 1.0}
     raw["monitoring"] |= {"max_age": "P1D"}
+    raw["training"] |= {"candidates": ["linear"], "trials": 1, "folds": 1}
     (tmp_path / name).mkdir()
     (tmp_path / name / "project.yaml").write_text(yaml.safe_dump(raw))
     monkeypatch.setattr(Settings, "projects", tmp_path)
