@@ -82,7 +82,7 @@ def test_what_cannot_be_learnt_from_says_why(client, forked, stack, name, conten
     assert all(path.is_relative_to(stack.home / "uploads") for path in stack.home.rglob("*.csv"))
 
 
-def test_what_is_refused_is_shown_beside_the_choices(client):
+def test_what_is_refused_is_shown_beside_the_choices(client, forked):
     page = look(client, "churn.csv").text
     place, form = re.search(r'name="place" value="(.*?)"', page)[1], re.search(r'<form [^>]*id="(.*?)"', page)[1]
     assert page.index("<form ") < page.index('<div id="refused"') < page.index('name="target"')
@@ -94,7 +94,7 @@ def test_what_is_refused_is_shown_beside_the_choices(client):
     assert "hx-retarget" not in client.post("/new/look", data=wishes).headers
 
 
-def test_a_date_that_is_left_out_may_be_used_anyway(client):
+def test_a_date_that_is_left_out_may_be_used_anyway(client, forked):
     header, *rows = TABLE.splitlines()
     dated = [f"{row},2025-0{number % 9 + 1}-01" for number, row in enumerate(rows)]
     table = "\n".join([f"{header},renewal", *dated])
