@@ -1,6 +1,12 @@
-"""What a shadow answers beside the champion, on the same requests."""
+"""What a shadow answers beside the champion, on the same requests.
 
-from dataclasses import dataclass
+``python -m stack.promotion.shadows flights`` prints the comparison as JSON, empty for none. The portal runs it in
+a process of its own, as reading the rows takes memory that the portal does not have.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
 
 from stack.prediction_log.predictions import SHADOW
 from stack.project import Project
@@ -47,5 +53,10 @@ def compare(project: Project) -> Comparison | None:
     apart = abs(answers(spec, rows, SHADOW) - answers(spec, rows))
     known = labelled(rows, [*task.outputs], spec.label)
     mean, other = (task.losses(known[spec.label], answers(spec, known, whose)).sum() for whose in (SHADOW, ""))
-    losses = Losses(len(known), mean / max(len(known), 1), other / max(len(known), 1))
-    return Comparison(challenger.version, len(rows), apart.mean(), apart.max(), losses)
+    losses = Losses(len(known), *(float(total) / max(len(known), 1) for total in (mean, other)))
+    return Comparison(challenger.version, len(rows), float(apart.mean()), float(apart.max()), losses)
+
+
+if __name__ == "__main__":
+    found = compare(Project.open(sys.argv[1]))
+    print(json.dumps(asdict(found) if found else {}))

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -9,17 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.portal import access
+from services.portal import access, processes
 from services.portal.access import Done
 from services.portal.portal import Portal, form, of_project
 from stack.authoring import canary
 from stack.core.errors import StackError
 from stack.project import Project
-from stack.promotion import shadows
 from stack.specification import tasks
 
 SHARE = 0.1
 """What the form offers where there is no canary."""
+SHADOWS = "stack.promotion.shadows"
+PATIENCE_SECONDS = 20.0
 
 
 async def show(request: Request) -> Response:
@@ -33,9 +35,9 @@ async def show(request: Request) -> Response:
 
 
 def read(portal: Portal, name: str) -> dict[str, Any]:
-    """Return the share of the canary, what it means, the version that answers, and what a shadow answers unseen."""
+    """Return the share of the canary, what it means, the version that answers, and whether there are shadows."""
     project = Project.open(name, portal.settings)
-    answering, task = project.registry.canary(), tasks.of(project.spec)
+    answering = project.registry.canary()
     return {
         "share": project.spec.rollout.canary,
         "offered": project.spec.rollout.canary or SHARE,
@@ -43,9 +45,18 @@ def read(portal: Portal, name: str) -> dict[str, Any]:
         "hours": f"{project.spec.rollout.canary_for / timedelta(hours=1):g}",
         "version": answering.version if answering else "",
         "shadows": project.spec.rollout.shadow,
-        "shadow": shadows.compare(project) if project.spec.rollout.shadow else None,
-        "loss": task.loss.replace("_", "-"),
     }
+
+
+async def shadow(request: Request) -> Response:
+    """Show what a shadow answers beside the champion, as a part of the project's page."""
+    portal, name = of_project(request)
+    query = partial(processes.read, portal.settings, SHADOWS, name)
+    found = (await portal.slow.read({f"shadow {name}": query}, PATIENCE_SECONDS)).popitem()[1]
+    loss = tasks.of(Project.open(name, portal.settings).spec).loss.replace("_", "-")
+    return portal.page(
+        "shadow.html", shadow=found, loss=loss, problem=str(found) if isinstance(found, Exception) else ""
+    )
 
 
 @access.action("canary")
@@ -78,4 +89,8 @@ async def _share(request: Request) -> float:
     return round(share, 6)
 
 
-ROUTES = [Route("/projects/{project}/canary", show), Route("/projects/{project}/canary", switch, methods=["POST"])]
+ROUTES = [
+    Route("/projects/{project}/shadow", shadow),
+    Route("/projects/{project}/canary", show),
+    Route("/projects/{project}/canary", switch, methods=["POST"]),
+]

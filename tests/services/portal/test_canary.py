@@ -2,16 +2,14 @@
 
 import shutil
 
-import numpy as np
 import pytest
 import yaml
 
+from services.portal import processes
 from stack.access import actions
 from stack.core import migrations
 from stack.core import settings as core_settings
 from stack.core.settings import ROOT
-from stack.prediction_log.predictions import Prediction
-from stack.project import Project
 from stack.promotion import decisions
 from stack.registry.registry import Registry, Version
 
@@ -25,7 +23,7 @@ def stack(home, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "projects" / "flights", workspace / "projects" / "flights")
     own = home.model_copy(update={"home": tmp_path / "var", "workspace": workspace, "prefect_key": "a-key"})
     monkeypatch.setattr(core_settings, "_of_this_process", lambda: own)
-    aliases = {"champion": "2", "canary": "3", "challenger": "4"}
+    aliases = {"champion": "2", "canary": "3"}
 
     def aliased(alias):
         return lambda _: Version("flights", aliases[alias], "") if alias in aliases else None
@@ -69,28 +67,20 @@ def test_without_the_key_nothing_changes(stack, portal):
     assert share_of(stack) == 0 and not decisions.recent(stack)
 
 
-def test_what_a_shadow_answers_unseen_is_compared(stack, portal):
+def test_what_a_shadow_answers_unseen_is_compared_in_a_process_of_its_own(stack, portal, monkeypatch):
+    client, found = portal(stack), []
+    assert "/projects/flights/shadow" not in client.get(PAGE).text
     file = stack.projects / "flights" / "project.yaml"
     file.write_text(file.read_text() + "\nrollout: {shadow: true}\n")
-    project = Project.open("flights", stack)
-    assert "shadow</span> A challenger answers along" in portal(stack).get(PAGE).text
-    now = project.clock.now()
-    logged = [
-        Prediction(
-            str(number),
-            now,
-            now,
-            {"carrier": "UA", "origin": "EWR", "dest": "ORD", "sched_dep": now, "sched_arr": now},
-            {},
-            None,
-            "2",
-            {"probability": 0.25, "decision": False},
-        )
-        for number in range(2)
-    ]
-    project.log.write(logged)
-    project.log.write_shadows("4", logged, np.array([[0.75], [0.5]]), 0.5)
-    project.log.label_predictions({"0": (1.0, now)})
-    shown = portal(stack).get(PAGE).text
-    assert "Version 4 has answered 2 of the newest requests unseen, 0.375 apart" in shown
+    assert 'hx-get="/projects/flights/shadow"' in client.get(PAGE).text
+
+    async def read(_, module, name):
+        found.append((module, name))
+        losses = {"rows": 1, "mean": 0.2877, "other": 1.386}
+        return {"version": "4", "rows": 1200, "difference": 0.375, "largest": 0.5, "losses": losses}
+
+    monkeypatch.setattr(processes, "read", read)
+    shown = client.get("/projects/flights/shadow").text
+    assert found == [("stack.promotion.shadows", "flights")]
+    assert "Version 4 has answered 1,200 of the newest requests unseen, 0.375 apart" in shown
     assert "its log-loss is 0.2877 instead of 1.386" in shown

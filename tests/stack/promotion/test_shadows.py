@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -41,6 +43,7 @@ def project(tmp_path, monkeypatch) -> Project:
 
 def test_a_shadow_is_compared_on_the_requests_that_it_answered(project):
     compared = shadows.compare(project)
+    assert json.loads(json.dumps(asdict(compared)))["losses"]["rows"] == 0
     assert (compared.version, compared.rows, compared.losses.rows) == ("2", 3, 0)
     assert compared.difference == pytest.approx(0.5 / 3) and compared.largest == 0.25
 
