@@ -129,6 +129,12 @@ class Checkout:
         body = {"name": name, "source": f"models:/{project}/{found['version']}", "run_id": found["run_id"]}
         return str(self._mlflow("POST", "model-versions/create", json=body)["model_version"]["version"])
 
+    def training_seconds(self, project: str) -> float:
+        """How long the training of a project's champion took."""
+        found = self._mlflow("GET", "registered-models/alias", params={"name": project, "alias": "champion"})
+        info = self._mlflow("GET", "runs/get", params={"run_id": found["model_version"]["run_id"]})["run"]["info"]
+        return (info["end_time"] - info["start_time"]) / 1000
+
     def point(self, name: str, alias: str, version: str) -> None:
         """Point an alias at a version."""
         self._mlflow("POST", "registered-models/alias", json={"name": name, "alias": alias, "version": version})
