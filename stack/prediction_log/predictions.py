@@ -206,7 +206,7 @@ class PredictionLog:
 
         Returns:
             ``id``, ``event_timestamp`` (datetime64[us, UTC]), ``model_version``, the outputs of the project's task,
-            ``label`` (encoded; NaN until it is known), ``shadow_version``, and its outputs before `SHADOW`; a row for
+            ``label`` (encoded; NaN until it is known), ``shadow_version``, and its outputs, with `SHADOW`; a row for
             each challenger.
         """
         columns = [COLUMNS[name] for name in ("id", "asked_at", "model_version", "answer", "label")]

@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from stack.core.settings import settings
 from stack.kit.numbers import without_unit
 from stack.specification import frames, specs
 from stack.specification.fields import Datetime
+from stack.specification.forecasts import DAY
 
 TEMPLATE = Path(__file__).parent / "templates" / "project.yaml.jinja"
-DAY = timedelta(days=1)
 TEXTS = ("string", "text", "name", "id")
 SHOWN = 200
 """Characters of a text that are its example."""

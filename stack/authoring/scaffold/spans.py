@@ -1,14 +1,13 @@
 """The spans of a new project: of its clock, its holdout, and the windows of its past and its reports."""
 
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from stack.authoring.scaffold.choices import Choices
 from stack.authoring.scaffold.columns import Column
+from stack.specification.forecasts import DAY
 
-DAY = timedelta(days=1)
 HELD_OUT = 200
 """Rows by time that a gate decides on, where a quarter of the time has them; fewer give a wide interval."""
 SECONDS = "%Y-%m-%dT%H:%M:%SZ"

@@ -30,7 +30,7 @@ ABOUT = re.compile(
     rf"{BORN.pattern}|since|seit|join|sign(ed)?_?up|registe?r|member|install|built|manufact|hire|valid|expir|renew|planned"
     r"|(^|_)(last|first|prev|previous|next|due|until|customer|user|account|week|month|quarter|fiscal|cohort)(_|$)"
 )
-"""What columns are called that hold when somebody was born, and others that tell of what a row is about, not of it."""
+"""What columns are called that hold a date of birth; and a date of what a row is about, such as the customer."""
 
 
 def joined(table: pd.DataFrame, columns: list[Column]) -> tuple[Column, pd.Series] | None:
