@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.chromium import EXECUTABLE, signed_in
+from tests.polling import eventually
 from tests.stacks import Service
 
 pytestmark = [
@@ -34,6 +35,7 @@ def test_a_project_is_made_of_what_is_shown_and_what_becomes_of_it_stays(
         expect(page.get_by_role("heading", name="How much is size?")).to_be_visible()
         make.click()
         page.get_by_label("Predict").select_option("price")
+        eventually(lambda: page.evaluate("true") and waiting)  # a route is seen while the page is asked
         waiting.pop().continue_()
         expect(page.get_by_role("heading", name="How much is price?")).to_be_visible()
         expect(page.get_by_text("shop is being made")).to_be_visible()
