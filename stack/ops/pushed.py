@@ -32,7 +32,7 @@ class PushedRows:
     def __init__(self, settings: Settings) -> None:
         self.settings, self._runs = settings, Runs(settings)
         self._projects: list[str] = []
-        self._stamps: dict[str, tuple[int, int]] = {}
+        self._stamps: dict[str, specs.Stamp] = {}
         self._starts: dict[str, Start] = {}
 
     def sync(self) -> None:

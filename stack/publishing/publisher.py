@@ -38,8 +38,9 @@ logger = logging.getLogger("stack.publishing")
 class Delivery:
     """Delivers the answers of one sink, in order, until it is stopped."""
 
-    def __init__(self, settings: Settings, spec: ProjectSpec, sink: Sink) -> None:
-        self.settings, self.spec, self.sink = settings, spec, sink
+    def __init__(self, settings: Settings, spec: ProjectSpec, sink: Sink, stamp: specs.Stamp | None) -> None:
+        """Take up a sink; `stamp` is that of the project.yaml that the specification was read from."""
+        self.settings, self.spec, self.sink, self.stamp = settings, spec, sink, stamp
         self.key: Key = (spec.name, sink.name)
         self._check = f"{CHECK}{spec.name}-{sink.name}"
         self._receiver: Receiver | None = None
@@ -65,8 +66,13 @@ class Delivery:
         return other is not None and (self.sink, columns(self.spec)) == (other.sink, columns(other.spec))
 
     def deliver(self) -> bool:
-        """Deliver the answers that have waited longest; return whether there were any."""
+        """Deliver the answers that have waited longest; return whether there were any.
+
+        Those that a changed project.yaml may have given other fields wait until the publisher has looked at it.
+        """
         messages = outbox.oldest(self.settings.state_database, self.key, BATCH)
+        if messages and specs.stamps().get(self.spec.name) != self.stamp:
+            return False
         self._receiver = self._receiver or receivers.connect(self.settings, self.spec, self.sink)
         numbers, acknowledged, removed_at = list(messages), 0, time.monotonic()
         try:
@@ -128,8 +134,8 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._running: dict[Key, Delivery] = {}
-        self._stamps: dict[str, tuple[int, int]] = {}
-        """Project -> time and size of its project.yaml, as it was last read."""
+        self._stamps: dict[str, specs.Stamp] = {}
+        """Of each project.yaml, as it was last read."""
 
     def sync(self) -> None:
         """Start deliveries of new and changed sinks, and stop those of sinks that are gone.
@@ -141,7 +147,9 @@ class Publisher:
         valid = list(specs.load_valid(logger.debug))
         unreadable = stamps.keys() - {spec.name for spec in valid}
         wanted = {
-            (spec.name, sink.name): Delivery(self.settings, spec, sink) for spec in valid for sink in spec.publish
+            (spec.name, sink.name): Delivery(self.settings, spec, sink, stamps.get(spec.name))
+            for spec in valid
+            for sink in spec.publish
         }
         outdated = [
             running
@@ -151,6 +159,9 @@ class Publisher:
         ended = _stop(outdated)
         for delivery in ended:
             del self._running[delivery.key]
+        for key, delivery in self._running.items():
+            if delivery not in outdated:
+                delivery.stamp = stamps.get(key[0])
         for key in wanted.keys() - self._running.keys():
             self._running[key] = wanted[key]
             wanted[key].start()

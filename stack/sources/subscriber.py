@@ -109,7 +109,7 @@ class Subscriber:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._running: dict[str, Subscription] = {}
-        self._stamps: dict[str, tuple[int, int]] = {}
+        self._stamps: dict[str, specs.Stamp] = {}
 
     def sync(self) -> None:
         """Start and stop subscriptions as the files of the projects say; an invalid one changes nothing."""

@@ -25,6 +25,8 @@ from stack.specification.table import Column
 
 TaskName = Annotated[str, key_of(tasks.KINDS)]
 
+Stamp = tuple[int, int]
+"""Time and size of a project.yaml."""
 YAML = "*/project.yaml"
 NAME = "[a-z][a-z0-9_]*"
 """Pattern of the names of projects."""
@@ -192,8 +194,8 @@ def names() -> list[str]:
     return [name for name, package in _packages().items() if not package or find_spec(package)]
 
 
-def stamps() -> dict[str, tuple[int, int]]:
-    """Return the time and size of each project.yaml, which tell whether it has changed."""
+def stamps() -> dict[str, Stamp]:
+    """Return the stamp of each project.yaml, which says whether it has changed."""
     found = {}
     for name in names():
         with suppress(FileNotFoundError):  # removed since it was listed

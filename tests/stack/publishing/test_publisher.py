@@ -7,7 +7,8 @@ import pytest
 
 from stack.core import problems, secrets
 from stack.publishing import outbox, publisher
-from stack.publishing.publisher import Publisher
+from stack.publishing.publisher import Delivery, Publisher
+from stack.specification import specs
 from tests import polling
 from tests.stack.publishing.conftest import ids, predictions
 from tests.stack.publishing.servers import Hook, Mosquitto, Postgres
@@ -122,6 +123,17 @@ def test_a_table_gets_the_columns_of_new_fields(publish, deliveries, started):
     deliveries.sync()
 
     eventually(lambda: table(database, "SELECT count(*), max(rain_mm) FROM answers") == (3, 7))
+
+
+def test_an_answer_waits_while_a_change_of_its_project_has_not_been_looked_at(publish, settings, tmp_path):
+    before = publish(LINES)
+    (sink,), (stamp,) = before.spec.publish, specs.stamps().values()
+    delivery = Delivery(settings, before.spec, sink, stamp)
+    before.log.write(predictions(2))
+    assert delivery.deliver()
+
+    publish({**LINES, "path": "other.jsonl"}).log.write(predictions(1))
+    assert not delivery.deliver() and outbox.waiting(settings.state_database, delivery.key).count == 1
 
 
 def table(database, query):
