@@ -22,7 +22,7 @@ class Vector(NamedTuple):
     values: Sequence[Any]
     """None where one is null."""
     stamps: Sequence[Any]
-    """Messages of the event times; none of a derived feature."""
+    """Messages of the event times."""
 
     def times(self) -> list[int]:
         """Return the event times in microseconds since the epoch; 0 where nothing is known of the entity."""
@@ -90,8 +90,10 @@ def on_demand_views(store: FeatureStore, names: Sequence[str]) -> list[OnDemandF
 
 
 def derive(
-    views: Sequence[OnDemandFeatureView], rows: Mapping[str, Sequence[Any]], stored: Mapping[str, Mapping[str, Vector]]
-) -> dict[str, Vector]:
+    views: Sequence[OnDemandFeatureView],
+    rows: Mapping[str, Sequence[Any]],
+    stored: Mapping[str, Mapping[str, Sequence[Any]]],
+) -> dict[str, list[Any]]:
     """Return the features of on-demand views, as `get_online_features` gives them.
 
     Tool: Feast
@@ -109,13 +111,11 @@ def derive(
     for view in views:
         sources = [projection.name for projection in view.source_feature_view_projections.values()]
         inputs = {name: [*values] for name, values in rows.items()}
-        inputs |= {name: [*vector.values] for source in sources for name, vector in stored.get(source, {}).items()}
+        inputs |= {name: [*values] for source in sources for name, values in stored.get(source, {}).items()}
         made = view.transform_dict(inputs)
         for field in view.features:
             values, cast = made[field.name], CASTS[field.dtype]
-            derived[field.name] = Vector(
-                [None if value is None or value != value else cast(value) for value in values], []
-            )
+            derived[field.name] = [None if value is None or value != value else cast(value) for value in values]
     return derived
 
 

@@ -50,7 +50,8 @@ def test_online_is_offline_at_every_hour_of_a_day(three_days: Settings, flights:
         requests = asked(flights, now - timedelta(microseconds=1), now + HOUR - timedelta(microseconds=1))
         offline = features.training_set(Project(three_days, flights), requests)[list(flights.features.columns)]
         answers = served(online, flights, requests)
-        differ += differing_cells(answers, offline)
+        together = online.read(requests.to_dict("records"), requests["event_timestamp"].dt.to_pydatetime().tolist())
+        differ += differing_cells(answers, offline) + differing_cells(pd.DataFrame(together.columns), offline)
         compared, missing = compared + answers.size, missing + int(answers.isna().to_numpy().sum())
     assert differ == 0
     assert compared > 3_000

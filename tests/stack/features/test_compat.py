@@ -159,9 +159,9 @@ def test_on_demand_features_are_those_of_feast(tmp_path: Path) -> None:
     )
     with reach("feast", "the on-demand views of the registry, or what they are called with"):
         views = _compat.on_demand_views(store, ["stats", "made"])
-        derived = _compat.derive(views, questions, {"stats": {"delay": stored["delay"]}})
+        derived = _compat.derive(views, questions, {"stats": {"delay": stored["delay"].values}})
     assert [view.name for view in views] == ["made"] and derived.keys() == dtypes.keys()
-    for name, vector in derived.items():
-        assert vector.values == expected[name].values, name
-        assert [*map(type, vector.values)] == [*map(type, expected[name].values)], name
-    assert derived["late"].values == [pytest.approx(1.7), None, None] and derived["none"].values == [None] * 3
+    for name, values in derived.items():
+        assert values == expected[name].values, name
+        assert [*map(type, values)] == [*map(type, expected[name].values)], name
+    assert derived["late"] == [pytest.approx(1.7), None, None] and derived["none"] == [None] * 3
