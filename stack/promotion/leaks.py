@@ -44,6 +44,8 @@ FOREST = 20
 """Trees of the model of several columns."""
 LEAST = 600
 """Fewer rows with classes decide nothing about several columns."""
+CERTAIN, COVERED = 5, 0.95
+"""Rows in which a value occurs with one of two classes alone; and the share of that class that such values cover."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ class _Table:
 
     def together(self, *, by_formula_only: bool) -> Iterator[list[Leak]]:
         """Yield two or three columns that give the target away together: by a formula, or by a small model."""
-        if not self.classes:
+        if self.classes:
+            yield from self._any_of()
+        else:
             yield from ([leak] for leak in self._formulas(self.features, self.y, SUM))
             positive = self.features.loc[:, (self.features > 0).all()]
             if (self.y > 0).all():
@@ -141,6 +145,17 @@ class _Table:
                 share = self._explained(_with_ratios(columns), FOREST)
                 if share > LIMITS[size]:
                     yield [Leak(names, f"together they explain {share:.1%} of the target")]
+
+    def _any_of(self) -> Iterator[list[Leak]]:
+        """Yield columns of two values of which one is never seen but with one of two classes, and together always."""
+        flags = [values for _, values in self.features.items() if values.nunique() == 2 and values.notna().all()]
+        held = [(str(flag.name), flag.to_numpy() == value) for flag in flags for value in flag.unique()]
+        outcomes = np.unique(self.y)
+        for of_class in (self.y == outcome for outcome in outcomes if len(outcomes) == 2):
+            certain = {name: rows for name, rows in held if rows.sum() >= CERTAIN and of_class[rows].all()}
+            covered = np.logical_or.reduce([*certain.values()]).sum() if len(certain) > 1 else 0
+            if covered >= max(SEEN, COVERED * of_class.sum()):
+                yield [Leak((*certain,), "the target is whether any of them holds", parts=True)]
 
     def _follows(self, ranks: Series[float], others: Series[float]) -> bool:
         """Return whether ranks are those of another column, and by time change with it, beside the trend."""

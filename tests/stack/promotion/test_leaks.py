@@ -57,6 +57,15 @@ def test_a_column_of_one_value_tells_nothing(table):
     assert found(table.assign(weekday=5), table["a"] + random.gamma(3, 5, ROWS), by_time=True) == set()
 
 
+def test_a_failure_of_any_kind_is_what_its_kinds_say(table):
+    random = np.random.default_rng(2)
+    kinds = {name: random.random(ROWS) < 0.04 for name in ("worn", "hot", "torn")}
+    failed = np.logical_or.reduce([*kinds.values()])
+    assert found(table.assign(**kinds), failed.astype(float), classes=True) == {*kinds}
+    by_chance = failed | (random.random(ROWS) < 0.05)
+    assert not found(table.assign(**kinds), by_chance.astype(float), classes=True)
+
+
 def test_a_class_under_another_name(table):
     outcome = (np.random.default_rng(3).random(ROWS) < 0.2).astype(float)
     named = table.assign(reason=np.where(outcome == 1, "left", "stays"), paid=np.where(outcome == 1, 5.0, np.nan))
