@@ -17,7 +17,7 @@ from stack.kit.numbers import without_unit
 from stack.specification import forecasts, table
 from stack.specification.fields import TYPES
 from stack.specification.frames import INSTANT
-from stack.specification.sources import Asked, Push, Source
+from stack.specification.sources import Asked, Folder, Push, Source
 from stack.specification.specs import ProjectSpec
 from stack.specification.table import ROW, ROWS, Column
 
@@ -135,10 +135,13 @@ class DeclaredSource:
             rows[ROW] = range(len(rows))
         if not self._time:
             return rows
+        rows["available_at"] = rows[self._known or self._time] + self._after
         if sources.AVAILABLE_AT in raw:
-            rows["available_at"] = pd.to_datetime(raw[sources.AVAILABLE_AT], utc=True).astype(INSTANT)
-        else:
-            rows["available_at"] = rows[self._known or self._time] + self._after
+            came = pd.to_datetime(raw[sources.AVAILABLE_AT], utc=True).astype(INSTANT)
+            if isinstance(self.source, Folder) and self.source.history:
+                past = rows["available_at"].where(rows["available_at"] < self.source.history, self.source.history)
+                came = came.fillna(past)
+            rows["available_at"] = came
         return rows
 
     def _column(self, raw: DataFrame, name: str, column: Column) -> Series[Any]:

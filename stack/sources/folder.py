@@ -27,10 +27,17 @@ class Complete(NamedTuple):
 
 
 def read(source: Folder, folder: Path, query: Query) -> pd.DataFrame:
-    """Return the rows of the files that were complete in the window, in that order; of all without time."""
-    files, found = _complete(source, folder)
-    wanted = [file for file in found if query.time is None or query.since < file.available_at <= query.until]
-    rows = [_rows(source, folder, files, file, query) for file in wanted if file.available_at <= query.until]
+    """Return the rows of the files that were complete in the window, in that order; of all without time.
+
+    Of files with the past, all rows are returned, and not when they were known.
+    """
+    files, found = complete(source, folder)
+    history = source.history or datetime.min.replace(tzinfo=UTC)
+    before = query.time is None or query.since < history
+    past = [file for file in found if before and file.available_at <= history]
+    wanted = [file for file in found if history < file.available_at <= query.until]
+    new = [file for file in wanted if query.time is None or query.since < file.available_at]
+    rows = [_rows(source, folder, files, file, query) for file in [*past, *new]]
     if not rows:
         return pd.DataFrame(columns=[*query.columns, AVAILABLE_AT])
     return pd.concat(rows, ignore_index=True)
@@ -40,7 +47,7 @@ def split(source: Folder, folder: Path, query: Query) -> list[datetime]:
     """Return the instants at which files of the window were complete."""
     if query.time is None:
         return []
-    ends = sorted({at for at, _ in _complete(source, folder)[1] if query.since < at < query.until})
+    ends = sorted({at for at, _ in complete(source, folder)[1] if query.since < at < query.until})
     return ends[:: math.ceil(len(ends) / BATCHES) or 1]
 
 
@@ -48,10 +55,11 @@ def _rows(source: Folder, folder: Path, files: Any, file: Complete, query: Query
     name = f"{source.path}, file {Path(file.path).name}"
     with storage.explained(source, folder), storage.opened(files, file.path) as content:
         table = tables.read(content, tables.format_of(source, file.path), source.options, name)
-    return chosen(name, query, table).assign(**{AVAILABLE_AT: pd.Timestamp(file.available_at)})
+    known = pd.NaT if source.history and file.available_at <= source.history else pd.Timestamp(file.available_at)
+    return chosen(name, query, table).assign(**{AVAILABLE_AT: pd.Series(known, table.index, "datetime64[us, UTC]")})
 
 
-def _complete(source: Folder, folder: Path) -> tuple[Any, list[Complete]]:
+def complete(source: Folder, folder: Path) -> tuple[Any, list[Complete]]:
     """Return the file system, and the files in the order in which they came."""
     files, root = storage.locate(source, folder)
     pattern = re.compile(glob_translate(source.pattern))
@@ -63,14 +71,14 @@ def _complete(source: Folder, folder: Path) -> tuple[Any, list[Complete]]:
         if not files.isdir(root):
             raise NotADirectoryError(root)
         entries = [*_below(files, root)]
-    complete = []
+    found = []
     for entry in entries:
         path = entry["name"]
         name = path[len(root) :].lstrip("/")
         hidden = any(part.startswith((".", "~$")) for part in name.split("/")) or name.endswith(UNFINISHED)
         if not hidden and pattern.match(name):
-            complete.append(Complete(_settled(path, entry, source.settled), path))
-    return files, sorted(complete)
+            found.append(Complete(_settled(path, entry, source.settled), path))
+    return files, sorted(found)
 
 
 def _below(files: Any, folder: str) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Discriminator, Field, model_validator
 
 from stack.specification.addresses import Broker, Secret, SecretValues, Url
 from stack.specification.schedules import Zone
@@ -77,6 +77,8 @@ class Folder(FileSection):
     """Which files, like `*.csv` or `2024/**/*.csv`; hidden ones are never read."""
     settled: timedelta = Field(timedelta(seconds=10), ge=timedelta(0))
     """A file counts as complete when it has not changed for so long."""
+    history: AwareDatetime | None = None
+    """Files that were complete by then hold the past: each of their rows is known from its own instant on."""
 
 
 class Asked(SourceSection):

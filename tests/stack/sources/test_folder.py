@@ -54,6 +54,16 @@ def test_a_row_is_known_when_its_file_was_complete_whatever_its_own_time(read, d
     assert windows(read, [START, START + MINUTE, START + 11 * MINUTE]) == [[], [1, 2], [3], []]
 
 
+def test_files_that_were_there_before_hold_the_past(read, drop):
+    drop("a.csv", START, 1)
+    drop("b.csv", START + 20 * MINUTE, 2)
+    past = SECTION | {"history": (START + 10 * MINUTE).isoformat()}
+    rows = read(past, COLUMNS, "at", START - 100 * MINUTE, START)
+    assert list(rows["value"]) == [1] and rows[AVAILABLE_AT].isna().all()
+    assert list(read(past, COLUMNS, "at", START + 10 * MINUTE)["value"]) == [2]
+    assert read(past, COLUMNS, "at")[AVAILABLE_AT].notna().sum() == 1
+
+
 def test_random_windows_hold_each_row_once(read, drop):
     chance = random.Random(7)
     for number in range(40):
