@@ -17,6 +17,8 @@ ZONED = r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 UNIX: dict[str, Literal["s", "ms", "us", "ns"]] = {"unix": "s", "unix_ms": "ms", "unix_us": "us", "unix_ns": "ns"}
 """Format of an instant that is a number since 1970 -> its unit."""
 UNITS = {"hour": pd.Timedelta("1h"), "minute": pd.Timedelta("1min")}
+CLOCK = re.compile(r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?(?: ?([AaPp])\.?[Mm]\.?)?")
+"""A time of day: hour, minute, second, and the letter of AM or PM."""
 DATE = ("year", "month", "day")
 
 
@@ -30,13 +32,14 @@ def read(raw: DataFrame, name: str, column: Column, zone: str) -> Series[Any]:
     Raises:
         StackError: a value is no instant.
     """
-    source = column.source or name
-    if text := column.parts.get("text"):
-        values = pd.Series(map(text.format_map, raw[column.names(name)].to_dict("records")), raw.index, dtype=object)
-    else:
-        values = joined(raw, column.parts) if column.parts else raw[source]
+    written = column.format or None
     try:
-        return in_utc(parse(values, column.format or None), zone)
+        if text := column.parts.get("text"):
+            rows = raw[column.names(name)].to_dict("records")
+            values = pd.Series(map(text.format_map, rows), raw.index, dtype=object)
+        else:
+            values = joined(raw, column.parts, written) if column.parts else raw[column.source or name]
+        return in_utc(parse(values, written), zone)
     except (ValueError, TypeError) as error:
         raise StackError(
             f"column {', '.join(column.names(name))} of the source",
@@ -64,16 +67,34 @@ def names_zones(texts: Series[str]) -> bool:
     return len(texts) > 0 and bool(re.search(ZONED, texts.iloc[0])) and bool(texts.str.contains(ZONED).all())
 
 
-def joined(raw: DataFrame, parts: dict[Any, str]) -> Series[Any]:
-    """Return the instants that columns hold in parts: a date or year, month and day, with an hour, minute or clock."""
+def joined(raw: DataFrame, parts: dict[Any, str], written: str | None) -> Series[Any]:
+    """Return the instants that columns hold in parts: a date or year, month and day, with an hour, minute or clock.
+
+    Args:
+        written: how a date is written; ISO 8601 when None.
+
+    Raises:
+        ValueError: a part is none.
+    """
     if "date" in parts:
-        at = parse(raw[parts["date"]], None)
+        at = parse(raw[parts["date"]], written)
     else:
         dates = raw[[parts[part] for part in DATE]].set_axis(list(DATE), axis="columns")
         at = pd.to_datetime(dates)
     for unit in (unit for unit in UNITS if unit in parts):
         at = at + raw[parts[unit]].astype("float64") * UNITS[unit]
     if "clock" in parts:
-        clock = raw[parts["clock"]].astype(str)
-        at = at + pd.to_timedelta(clock.where(clock.str.count(":") == 2, clock + ":00"))
+        at = at + _of_day(raw[parts["clock"]])
     return at
+
+
+def _of_day(clock: Series[Any]) -> Series[Any]:
+    """Return times of day as the time since midnight."""
+    texts = clock.dropna().astype(str).str.strip()
+    wrong = texts[~texts.str.fullmatch(CLOCK)]
+    if len(wrong):
+        raise ValueError(f"{wrong.iloc[0]!r} is no time of day")
+    found = texts.str.extract(CLOCK)
+    hour, minute, second = (pd.to_numeric(found[part]).fillna(0) for part in range(3))
+    hour = hour.where(found[3].isna(), hour % 12 + 12 * found[3].str.upper().eq("P"))
+    return pd.to_timedelta(3600 * hour + 60 * minute + second, unit="s").reindex(clock.index)

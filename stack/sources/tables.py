@@ -72,7 +72,7 @@ def _read(file: IO[bytes], kind: Format, options: dict[str, Any]) -> pd.DataFram
         return pd.DataFrame(pq.read_table(file, partitioning=None).to_pandas(self_destruct=True))
     table: pd.DataFrame
     if kind == "excel":
-        table = pd.read_excel(file, engine="openpyxl", **options).dropna(how="all", ignore_index=True)
+        table = _filled(pd.read_excel(file, engine="openpyxl", **options))
     elif kind == "json":
         table = from_records(json.load(file))
     elif kind == "jsonl":
@@ -83,23 +83,32 @@ def _read(file: IO[bytes], kind: Format, options: dict[str, Any]) -> pd.DataFram
 
 
 def read_csv(file: Path | IO[bytes], options: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the table that ``pandas.read_csv`` reads in one go; the text of a part of it alone is in memory."""
+    """Return the table that ``pandas.read_csv`` reads in one go, without the rows that hold nothing.
+
+    The text of a part of it alone is in memory.
+    """
     read: Callable[..., Any] = partial(pd.read_csv, low_memory=False, **options)
     if {*options} & WHOLE or (not isinstance(file, Path) and not file.seekable()):
-        return pd.DataFrame(read(file))
+        return _filled(read(file))
     start = 0 if isinstance(file, Path) else file.tell()
     with read(file, chunksize=PART) as reader:
-        parts = [*reader]
+        parts = [_filled(part) for part in reader]
     if len(parts) == 1:
-        return pd.DataFrame(parts[0])
+        return parts[0]
     columns = [[part.pop(name) for part in parts] for name in parts[0].columns]
     if not all(map(_are_alike, columns)):  # the whole column decides what its values are
         del parts, columns
         if not isinstance(file, Path):
             file.seek(start)
-        return pd.DataFrame(read(file))
+        return _filled(read(file))
     joined = {parts_of[0].name: pd.concat(parts_of, ignore_index=True) for parts_of in columns}
     return pd.DataFrame(joined, copy=False)
+
+
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
+    if table.columns.empty or table.iloc[:, 0].notna().all():  # looking at every cell takes long
+        return table
+    return table.dropna(how="all", ignore_index=True)
 
 
 def _are_alike(parts: list[pd.Series]) -> bool:

@@ -37,8 +37,8 @@ class Column(Spec):
     source: str = ""
     """Name in the source, where it is another."""
     parts: dict[Literal["year", "month", "day", "hour", "minute", "date", "clock", "text"], str] = {}
-    """Of an instant that is spread over columns of the source: part -> column; or `text`, columns in braces, like
-    `2011 {day} {hour}`, which `format` reads."""
+    """Of an instant that is spread over columns of the source: part -> column; `clock` is a time of day like 18:30,
+    `date` is written as `format` says. Or `text`, columns in braces, like `2011 {day} {hour}`, which `format` reads."""
     format: str = ""
     """How the source writes an instant, like `%d.%m.%Y %H:%M`; ISO 8601 when left out; `unix`, `unix_ms`, `unix_us` or
     `unix_ns` where it is the number of seconds, or of such parts of one, since 1970."""

@@ -9,22 +9,17 @@ from zoneinfo import available_timezones
 
 import pandas as pd
 
-from stack.authoring.scaffold import times
-from stack.authoring.scaffold.columns import KNOWN, Column
+from stack.authoring.scaffold import kinds, times
+from stack.authoring.scaffold.columns import Column
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError, nearest
 from stack.specification import frames, tasks
-from stack.specification.tasks import Binary, Regression, Task
+from stack.specification.tasks import Task
 
 KEYS = re.compile(
     r"(^|_)(id|key|code|store|shop|customer|user|sensor|station|device|machine|product|item|symbol|site)$"
 )
 IDS = re.compile(r"(^|_)(id|uuid|guid|no|nr|number)$")
-POSITIVE = ("yes", "y", "true", "t", "1", "positive", "churned", "bad", "fraud", "ja", "oui", "si", "sí")
-FEW = 20
-"""A whole-numbered target with at most so many values, each seen often, names classes."""
-LEAST_OF_CLASS = 3
-"""Rows that a class has on average: of fewer nothing can be learnt."""
 AVERAGED = 4
 """Number columns whose past is averaged for each key, besides the target."""
 LEAST_OF_KEY = 4
@@ -32,6 +27,8 @@ LEAST_OF_KEY = 4
 MOST_KEYS = 20_000
 """A column of more values is no key unless the user names it: the past of each is computed at every tick."""
 RECENT = timedelta(days=7)
+MANY = 20
+"""An id of more values is no category."""
 NONE = "none"
 REASONS: dict[str, str] = {
     "constant": "it has one value",
@@ -115,11 +112,13 @@ def choose(
         now: a table whose last row is long before this is replayed.
         ask: asks the user for what `wishes` leaves open.
     """
-    task, classes = _task(table[target.source], target, wishes)
+    task, classes = kinds.of(table[target.source], target, wishes)
     time = _time(table, columns, target, wishes, ask)
     known = _known(table, columns, time, wishes, ask) if time else None
     others = [column for column in columns if column not in (target, time) and not column.parts]
-    keys = _keys(len(table), [column for column in others if column is not known], time, wishes, ask)
+    spread = {*time.parts.values()} if time else set()
+    possible = [column for column in others if column is not known and column.source not in spread]
+    keys = _keys(len(table), possible, time, wishes, ask)
     zone = _zone(time, wishes, ask)
     at = time.instants(table, zone) if time else None
     left_out = {column.source: reason for column in others if (reason := _reason(column, keys, time, known, wishes))}
@@ -160,7 +159,7 @@ def with_features(choices: Choices, features: list[Column], left_out: dict[str, 
 
 def named(columns: Sequence[Column], name: str, option: str) -> Column:
     """Return the column of a name, as in the file or as in the project."""
-    called = [column for column in columns if name in (column.source, column.name)]
+    called = [column for column in columns if name.strip() in (column.source.strip(), column.name)]
     if not called:
         known = [column.source for column in columns]
         raise StackError(
@@ -170,34 +169,6 @@ def named(columns: Sequence[Column], name: str, option: str) -> Column:
             todo=f"set {option}=... to the name of a column",
         )
     return called[0]
-
-
-def _task(values: pd.Series, target: Column, wishes: Wishes) -> tuple[str, list[Any]]:
-    """Return the task that fits a target's values, and its classes; the second of two is positive."""
-    few = target.kind == "integer" and target.distinct <= FEW and len(values) >= 20 * target.distinct
-    classed = target.distinct == 2 or target.kind in ("string", "boolean") or few
-    regression = tasks.KINDS[wishes.task].numeric if wishes.task else not classed
-    enough = target.values and target.distinct >= 2 and values.count() >= LEAST_OF_CLASS * target.distinct
-    if not (target.kind in ("number", "integer") if regression else enough):
-        classes = f"two to {KNOWN} classes, on average of at least {LEAST_OF_CLASS} rows"
-        raise StackError(
-            "TARGET",
-            found=f"{target.source}: {target.kind} with {target.distinct} different values",
-            expected="numbers" if regression else classes,
-            todo="name another column" if regression else "name another column, or TASK=regression",
-        )
-    if regression:
-        return wishes.task or Regression.name, []
-    if target.distinct > 2:
-        return tasks.suited(target.distinct), target.values
-
-    def order(label: Any) -> tuple[bool, float, str]:
-        """Sort what sounds positive last, then numbers ascending, or the rarer of two texts last."""
-        number = isinstance(label, int | float)
-        position = float(label) if number else -float((values == label).sum())
-        return str(label).lower() in POSITIVE, position, "" if number else str(label)
-
-    return Binary.name, sorted(target.values, key=order)
 
 
 def _time(table: pd.DataFrame, columns: list[Column], target: Column, wishes: Wishes, ask: Ask) -> Column | None:
@@ -276,7 +247,7 @@ def _reason(column: Column, keys: list[Column], time: Column | None, known: Colu
         return f"it is a part of {time.source}, of which hour, weekday and month are features"
     if column.kind == "datetime" and (not column.missing or column.source in wishes.kept):
         return ""
-    if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > FEW)):
+    if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > MANY)):
         return ""
     if column.kind == "datetime":
         missing = f"it is an instant, missing in {column.missing:.1%} of the rows, which may tell what happened since"

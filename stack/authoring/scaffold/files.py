@@ -1,7 +1,6 @@
 """Read a file: CSV with any of the usual separators, encodings and ways to write numbers, TSV or Parquet."""
 
 import codecs
-import csv
 import gzip
 import re
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from stack.kit import numbers
 from stack.sources import tables
 from stack.specification import frames
 
-EXPECTED = "a file .csv, .tsv, .txt, .parquet, .xlsx, .json or .jsonl, packed as .gz or not"
+EXPECTED = "a file .csv, .tsv, .txt, .dat, .parquet, .xlsx, .json or .jsonl, packed as .gz or not"
 SNIFFED = 200
 """Lines by which separator and names are detected."""
 CHUNK = 2**20
@@ -27,7 +26,10 @@ SAMPLE = 20_000
 """Rows by which the writing of numbers is detected."""
 LEAST = 20
 """Rows from which a model can be learnt at all."""
-NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?")
+NUMBER = headers.NUMBER
+TEXTS = {".csv", ".tsv", ".txt", ".dat", ".data"}
+ROW_NAME = "row_name"
+"""A column without a name is called so."""
 POINT, COMMA = numbers.WRITTEN["."], numbers.WRITTEN[","]
 CODE = re.compile(r"0\d+")
 WITH_UNIT = re.compile(
@@ -64,13 +66,13 @@ class Source:
         if file.suffix == ".parquet":
             _require_few(file, pq.read_schema(file).names)
             return cls(file.name, "read_parquet")
-        if not {".csv", ".tsv", ".txt"} & {*file.suffixes}:
+        if not TEXTS & {*file.suffixes}:
             raise StackError(f"FROM={file}", found=f"a file {file.suffix}", expected=EXPECTED)
         encoding, lines = _decoded(file)
         separator, above = headers.written(lines)
-        names = next(csv.reader(lines[above:], delimiter=separator), [])
+        names = next(headers.cells(lines[above:], separator), [])
         _require_few(file, names)
-        if 2 * sum(bool(NUMBER.fullmatch(name.strip())) for name in names) >= len(names) > 0:  # a row, no names
+        if 2 * sum(map(headers.is_number, names)) >= len(names) > 0:  # a row, no names
             raise StackError(
                 f"FROM={file}, line {above + 1}",
                 found=", ".join(names[:6]),
@@ -80,6 +82,9 @@ class Source:
         options: dict[str, Any] = {"encoding": encoding} if encoding != "utf-8" else {}
         options |= {"sep": separator} if separator != "," else {}
         options |= {"skiprows": above} if above else {}
+        if headers.unnamed(lines[above:], separator):
+            last = all(line.rstrip("\r\n").endswith(separator) for line in lines[above + 1 :])
+            options |= {"header": 0, "names": [*names, ROW_NAME] if last else [ROW_NAME, *names]}
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}
         options |= _number_options(_read_csv(file, options | {"dtype": str, "nrows": SAMPLE}), separator)
         return cls(file.name, "read_csv", options)

@@ -1,13 +1,17 @@
 """Find the line of column names: spreadsheets and meters write titles, dates and serial numbers above it."""
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
 SEPARATORS = ",;\t|"
+BLANKS = r"\s+"
+"""How pandas separates columns by any number of blanks."""
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|[.,]\d+)([eE][+-]?\d+)?")
 MOST = 20
 """Lines that there may be above the names."""
 SUMS = 5
@@ -19,13 +23,35 @@ ALIKE = 0.8
 def written(lines: Sequence[str]) -> tuple[str, int]:
     """Return how the first lines of a file separate their columns, and how many lines are above the names.
 
-    The separator is the one that splits the lines into as many parts as the names, and those into the most.
+    The separator is the one that splits the lines into as many parts as the names, and those into the most. Blanks
+    are one where no other sign is.
     """
     for above in range(min(MOST, len(lines) - 1)):
         separator = _best(lines[above:])
         if _fit(lines[above:], separator)[0] >= ALIKE and not _others(lines[above:], separator):
-            return separator, above + titles([*csv.reader(lines[above:], delimiter=separator)])
-    return _best(lines), 0
+            return separator, above + titles([*cells(lines[above:], separator)])
+        if short := next((sign for sign in (*SEPARATORS, BLANKS) if unnamed(lines[above:], sign)), None):
+            return short, above
+    return (_best(lines) if _fit(lines, BLANKS)[0] < ALIKE else BLANKS), 0
+
+
+def cells(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+    """Return the cells of each line."""
+    if separator == BLANKS:
+        return csv.reader((" ".join(line.split()) for line in lines), delimiter=" ")
+    return csv.reader(lines, delimiter=separator)
+
+
+def unnamed(lines: Sequence[str], separator: str) -> bool:
+    """Return whether each row has one cell more than there are names, before or after them, as R writes row names."""
+    names, *rows = [row for row in cells(lines, separator) if row] or [[]]
+    longer = len(rows) > 1 and len(names) > 1 and all(len(row) == len(names) + 1 for row in rows)
+    return longer and not any(map(is_number, names)) and all(any(map(is_number, row)) for row in rows)
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number, as people write it."""
+    return bool(NUMBER.fullmatch(cell.strip()))
 
 
 def titles(rows: Sequence[Sequence[str]]) -> int:
@@ -54,7 +80,7 @@ def _best(lines: Sequence[str]) -> str:
 
 def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
     """Return which share of lines has as many parts as the first, and how many those are."""
-    counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row] or [0]
+    counts = [len(row) for row in cells(lines, separator) if row] or [0]
     equal = sum(count == counts[0] for count in counts) / len(counts)
     return round(equal, 1) if counts[0] > 1 else 0.0, counts[0]
 

@@ -4,10 +4,12 @@ A broker has no past: messages are listened to for a while, and are the first ro
 """
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,16 +23,18 @@ from stack.core import secrets
 from stack.core.database import engine
 from stack.core.errors import StackError
 from stack.core.settings import settings
-from stack.sources import AVAILABLE_AT, Query, inbox, mqtt, tables
+from stack.sources import AVAILABLE_AT, Query, inbox, mqtt, storage, tables
+from stack.sources import folder as of_folder
 from stack.sources.home_assistant import END
 from stack.specification.addresses import require_no_password
-from stack.specification.sources import Source
+from stack.specification.sources import File, Folder, Source
 
 DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite", "mssql", "oracle")
-FILES = re.compile(r"\.(csv|tsv|parquet|xlsx|xlsm|json|jsonl|ndjson)(\.gz)?$")
+FILES = re.compile(r"\.(csv|tsv|txt|dat|data|parquet|xlsx|xlsm|json|jsonl|ndjson)(\.gz)?$")
 WORKBOOKS = (".xlsx", ".xlsm")
 READ = (*WORKBOOKS, ".json", ".jsonl", ".ndjson")
 """Endings of files that are read without looking how they are written."""
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 YEAR, DAY = timedelta(days=365), timedelta(days=1)
 """What is read of a source that has no end, and of what has just come."""
@@ -94,12 +98,7 @@ def _on_this_machine(path: Path, folder: Path, now: datetime) -> Origin:
         source = files.Source.of(path)
         options = {"options": source.options} if source.options else {}
         return Origin(path.name, {"path": f"data/{path.name}"} | options, source.read(path), path)
-    section: dict[str, Any] = {"path": str(path.absolute())}
-    if path.suffix in WORKBOOKS and path.is_file():
-        with tables.explained("excel", str(path)):
-            layout = headers.of_workbook(path)
-        section |= {"options": layout} if layout else {}
-    section, table = _read(section, folder, now)
+    section, table = _read({"path": str(path.absolute())}, folder, now)
     return Origin(path.name, section | {"path": f"data/{path.name}"}, table, path)
 
 
@@ -145,13 +144,39 @@ def _section(address: str, written: str, wishes: Wishes) -> dict[str, Any]:
 
 
 def _read(section: dict[str, Any], folder: Path, now: datetime) -> tuple[dict[str, Any], DataFrame]:
-    """Return a section, and all rows and columns of its source."""
+    """Return a section, with how its files are written, and all rows and columns of its source."""
     source = _validated(section)
+    if isinstance(source, File | Folder) and (options := _options(source, folder)):
+        section = section | {"options": options}
+        source = _validated(section)
     query = Query([], None, now - YEAR, now + DAY, most=MOST)
     beside = [AVAILABLE_AT, *([END] if source.kind == "home_assistant" else [])]
     table = sources.read(source, folder, query).drop(columns=beside, errors="ignore")
     files.require_rows(table, str(section.get("url") or section.get("path")))
     return section, table
+
+
+def _options(source: File | Folder, folder: Path) -> dict[str, Any]:
+    """Return the arguments with which pandas reads a file, or the newest one of a folder."""
+    system, path = storage.locate(source, folder)
+    if isinstance(source, Folder):
+        system, complete = of_folder.complete(source, folder)
+        path = complete[-1].path if complete else ""
+    name = PurePosixPath(urlsplit(path).path if "://" in path else path)
+    kind = tables.format_of(source, str(name))
+    sniffed = kind == "excel" or (kind == "csv" and not files.TEXTS.isdisjoint(name.suffixes))
+    if not sniffed:
+        return {}
+    with TemporaryDirectory() as place, storage.explained(source, folder):
+        packed, file = name.suffix in PACKED, Path(path)
+        if packed or not storage.is_local(system):
+            file = Path(place, name.stem if packed else name.name)
+            with storage.opened(system, path) as content, file.open("wb") as copy:
+                shutil.copyfileobj(content, copy)
+        if kind == "csv":
+            return files.Source.of(file).options
+        with tables.explained("excel", str(name)):
+            return headers.of_workbook(file)
 
 
 def _validated(section: dict[str, Any]) -> Any:

@@ -13,13 +13,12 @@ PARTS = {
     "year": (r"year|yr|yyyy|jahr", 1800, 2200),
     "month": (r"month|mnth|mon|mo|mm|monat", 1, 12),
     "day": (r"day|dd|dom|tag|day_of_month", 1, 31),
-    "hour": (r"hour|hr|hh|stunde|hour_of_day", 0, 23),
+    "hour": (r"hour|hr|hh|stunde|hour_of_day", 0, 24),
     "minute": (r"minute|min|mi", 0, 59),
 }
 """Part of an instant -> what its column is called, and its least and largest value."""
 DATE = 3
 """The parts that make a date."""
-CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 ASKED = re.compile(r"ask|order|creat|start|begin|open|request|receiv|admi|book|sent|pickup|from|bestell|beginn|eingang")
 KNOWN = re.compile(
     r"deliver|complet|clos|end|finish|resolv|return|paid|settl|result|known|actual|arriv|done|fix|discharg|dropoff"
@@ -35,15 +34,16 @@ ABOUT = re.compile(
 
 def joined(table: pd.DataFrame, columns: list[Column]) -> tuple[Column, pd.Series] | None:
     """Return the instant that is spread over several columns, and its values; None where there is none."""
-    for parts in [*_parts(columns), *_date_and_clock(table, columns)]:
+    for parts, form in [*_parts(columns), *_date_and_clock(table, columns)]:
         with suppress(ValueError):
-            at = spread.joined(table, parts)
+            at = spread.joined(table, parts, form)
             if at.notna().all():
                 names = {column.name for column in columns}
                 name = next(name for name in ("at", "instant", "row_at", "row_instant") if name not in names)
                 source, distinct = ", ".join(parts.values()), int(at.nunique())
+                example = ", ".join(str(table[part].iloc[0]) for part in parts.values())
                 return Column(
-                    source, name, "datetime", 0.0, distinct, len(at), example=str(at.iloc[0]), parts=parts
+                    source, name, "datetime", 0.0, distinct, len(at), example=example, format=form, parts=parts
                 ), at
     return None
 
@@ -118,7 +118,7 @@ def sources(columns: Iterable[Column]) -> list[str]:
     return [column.source for column in columns]
 
 
-def _parts(columns: list[Column]) -> Iterator[dict[str, str]]:
+def _parts(columns: list[Column]) -> Iterator[tuple[dict[str, str], None]]:
     """Yield the columns year, month, day and what there is of hour and minute."""
     named: dict[str, str] = {}
     for part, (pattern, least, most) in PARTS.items():
@@ -130,13 +130,13 @@ def _parts(columns: list[Column]) -> Iterator[dict[str, str]]:
     names = list(PARTS)
     found = next((names[:size] for size in range(len(names), DATE - 1, -1) if {*names[:size]} <= named.keys()), [])
     if found:
-        yield {part: named[part] for part in found}
+        yield {part: named[part] for part in found}, None
 
 
-def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[dict[str, str]]:
-    """Yield a column of dates without a time of day, with one of hours or of times of day."""
+def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[dict[str, str], str | None]]:
+    """Yield a column of dates without a time of day, with one of hours or of times of day; and the dates' format."""
     dates = [column for column in columns if column.kind == "datetime" and not column.missing and not column.zoned]
-    for date in (date for date in dates if not date.format or date.format == "ISO8601"):
+    for date in (date for date in dates if date.format not in spread.UNIX):
         at = date.instants(table).dt.tz_localize(None)
         if at.isna().any() or (at != at.dt.floor("D")).any():
             continue
@@ -144,8 +144,8 @@ def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[dict
             pattern, least, most = PARTS["hour"]
             bounded = column.least is not None and least <= column.least <= (column.most or 0) <= most
             if bounded and column.kind == "integer" and re.fullmatch(pattern, column.name):
-                yield {"date": date.source, "hour": column.source}
+                yield {"date": date.source, "hour": column.source}, date.format
                 continue
             text = column.kind in ("string", "text", "name", "id")
-            if text and table[column.source].astype(str).str.fullmatch(CLOCK).all():
-                yield {"date": date.source, "clock": column.source}
+            if text and table[column.source].astype(str).str.strip().str.fullmatch(spread.CLOCK).all():
+                yield {"date": date.source, "clock": column.source}, date.format

@@ -1,7 +1,7 @@
 """Write choices down: YAML on a line, ranges, titles, and the notes for the user."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -35,11 +35,12 @@ def what(choices: Choices) -> str:
     return f"{choices.task} of {code(choices.target.source)}, {when}{known}"
 
 
-def notes(choices: Choices, units: Iterable[str]) -> list[str]:
+def notes(choices: Choices, units: Iterable[str], codes: Mapping[float, Iterable[str]]) -> list[str]:
     """Return what was chosen and why, and what to review.
 
     Args:
         units: columns whose numbers are texts, as they have a unit.
+        codes: numbers that may stand for a missing value -> the columns that have them.
     """
     classes = f" of {len(choices.classes)} classes" if choices.classes else ""
     classes = f"; {line(choices.positive)} is the positive outcome" if len(choices.classes) == 2 else classes
@@ -72,6 +73,11 @@ def notes(choices: Choices, units: Iterable[str]) -> list[str]:
         f"**Review** {code(column)}: numbers with different units are text to a model. To use them, convert them in "
         "the file, and write the project anew."
         for column in units
+    ]
+    lines += [
+        f"**Review** {number:g} in {', '.join(map(code, columns))} is far from every other value. Where it stands for "
+        "a missing one, leave it empty in the file, and write the project anew."
+        for number, columns in codes.items()
     ]
     return lines
 

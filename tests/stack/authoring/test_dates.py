@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stack import project
 from stack.authoring import check, rehearsal
 from stack.authoring.scaffold.columns import look
 from stack.core.errors import StackError
@@ -54,6 +55,28 @@ def test_each_way_of_writing_is_read_in_its_order(written, form):
     read = column.instants(pd.DataFrame({"date": AT.strftime(written)}))
     assert (column.kind, column.format, column.unread) == ("datetime", form, 0)
     assert days(read.dt) == days(AT)
+
+
+@pytest.mark.parametrize("clock", ["%H.%M.%S", "%H:%M", "%I:%M %p"])
+def test_a_date_and_a_time_of_day_in_columns_of_their_own_are_one_instant(folder, clock):
+    rows = table(Date=AT.strftime("%d/%m/%Y"), Time=AT.strftime(clock))
+    name = f"meter_{clock.count('%')}{clock.count('.')}"
+    separators = "," * (rows.shape[1] - 1) + "\n"  # spreadsheets write rows of nothing else
+    folder.write(name, (rows.to_csv(index=False) + separators * 8).encode(), target="cost")
+    column, spec = asked(name)
+    assert (spec.columns[column].parts, spec.columns[column].format) == ({"date": "Date", "clock": "Time"}, "%d/%m/%Y")
+    read = project.Project.open(name).source.fetch(spec.clock.start, NOW)["rows"]
+    assert [*read[column]] == [*AT.tz_localize("UTC")]
+    assert spec.features.entities == []
+
+
+def test_a_time_of_day_that_is_none_names_its_column(folder):
+    rows = table(Date=AT.strftime("%Y-%m-%d"), Time=AT.strftime("%H:%M"))
+    folder.write("clockless", rows, target="cost")
+    folder.change("projects/clockless/data/clockless.csv", ",05:00,", ",noon,")
+    spec = specs.load("clockless")
+    with pytest.raises(StackError, match="(?s)Date, Time.*'noon' is no time of day"):
+        project.Project.open("clockless").source.fetch(spec.clock.start, NOW)
 
 
 def test_whole_numbers_may_be_the_digits_of_a_date():

@@ -1,10 +1,12 @@
 """Where a file has its column names, and what separates them."""
 
+import csv
+
 import pandas as pd
 import pytest
 from openpyxl import Workbook
 
-from stack.authoring.scaffold import headers
+from stack.authoring.scaffold import files, headers
 
 NAMES, ROW = "day;room;kWh", "01.02.2024;hall;1,5"
 TABLE = [NAMES, *[ROW] * 30]
@@ -30,6 +32,27 @@ def test_what_is_above_the_names_is_skipped(above, count):
 def test_names_on_the_first_line_stay_there(names):
     width = names.count(";") + 1
     assert headers.written([names, *[";".join(["1,5"] * width)] * 30])[1] == 0
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", " "])
+def test_rows_may_have_a_name_that_the_first_line_does_not_name(separator, tmp_path):
+    cars = pd.DataFrame({"cyl": [4, 6] * 20, "mpg": 21.5}, index=[f"Mazda RX{number}" for number in range(40)])
+    text = cars.to_csv(sep=separator, quoting=csv.QUOTE_NONNUMERIC).replace('""' + separator, "", 1)
+    (tmp_path / "cars.txt").write_text(text)
+    table = files.Source.of(tmp_path / "cars.txt").read(tmp_path / "cars.txt")
+    assert table[["cyl", "mpg"]].equals(cars.reset_index(drop=True)) and [*table["row_name"]] == [*cars.index]
+
+
+def test_a_separator_at_the_end_of_each_row_is_before_an_empty_column(tmp_path):
+    (tmp_path / "log.csv").write_text("room;kWh\n" + "hall;1.5;\n" * 30)
+    table = files.Source.of(tmp_path / "log.csv").read(tmp_path / "log.csv")
+    assert table["kWh"].eq(1.5).all() and table["room"].eq("hall").all()
+
+
+def test_blanks_separate_where_no_other_sign_does(tmp_path):
+    (tmp_path / "station.dat").write_text("  date       temp   rain\n" + "  2024-03-01   4.5    0.0\n" * 30)
+    table = files.Source.of(tmp_path / "station.dat").read(tmp_path / "station.dat")
+    assert [*table] == ["date", "temp", "rain"] and table["temp"].eq(4.5).all()
 
 
 def test_a_text_of_several_lines_is_a_part_of_its_row():

@@ -68,6 +68,21 @@ def test_a_folder_of_files(folder):
     assert (spec.source.kind, spec.source.path, spec.tables["rows"].key) == ("folder", str(inbox), ["order_no"])
 
 
+def test_old_files_of_a_folder_hold_the_past_however_they_are_written(folder):
+    inbox = folder.root / "exports"
+    inbox.mkdir()
+    for part in range(3):
+        rows = sales().iloc[200 * part : 200 * (part + 1)]
+        rows.to_csv(inbox / f"{part}.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    now = datetime.now(UTC)
+    wishes = Wishes(target="units", time="Sold At", keys="ShopID")
+    scaffold.write("of_exports", str(inbox), wishes, now, lambda _, default, __: default)
+    project = Project(Settings(), specs.load("of_exports"))
+    assert project.spec.source.options == {"sep": ";", "decimal": ","}
+    rows = project.source.fetch(project.spec.clock.start, now)["rows"]
+    assert len(rows) == 600 and (rows["available_at"] == rows["sold_at"]).all()
+
+
 def test_a_database_whose_address_is_in_env(folder):
     with sqlite3.connect(folder.root / "shop.db") as database:
         sales().to_sql("sales", database, index=False)
@@ -82,6 +97,8 @@ def test_a_web_server(folder):
     with web() as server:
         server.answer = lambda request: (200, {}, sales().to_csv(index=False))
         assert new("of_csv", f"{server.url}/sales.csv").spec.source.kind == "file"
+        server.answer = lambda request: (200, {}, sales().to_csv(index=False, sep=";", decimal=","))
+        assert new("of_semicolons", f"{server.url}/sales.csv").spec.source.options == {"sep": ";", "decimal": ","}
         rows = sales().astype(object).where(sales().notna(), None).to_dict("records")
         server.answer = lambda request: (200, {}, {"data": rows})
         assert new("of_json", f"{server.url}/sales").spec.source.kind == "http"

@@ -136,6 +136,27 @@ def test_a_table_without_time(folder, classes, task):
     assert check.findings(f"new_{task}", NOW) == []
 
 
+def test_whole_numbers_with_gaps_between_them_are_a_number(folder):
+    folder.write("new_watts", flowers().assign(watts=[10, 20, 30, 50, 80] * 30), target=" watts")
+    folder.write("new_grades", flowers().assign(grade=[1, 2, 3, 4, 6] * 30), target="grade")
+    assert (specs.load("new_watts").task, specs.load("new_grades").task) == ("regression", "multiclass")
+
+
+def test_a_number_that_may_stand_for_a_missing_value_is_pointed_out(folder):
+    rows = sales()
+    rows.loc[::20, "price"] = -200
+    written = folder.write("new_coded", rows, target="units", time="Sold At")
+    assert [note for note in written.notes if "-200" in note and "`price`" in note and "far from" in note]
+    assert not [note for note in folder.write("new_uncoded", sales(), target="units").notes if "far from" in note]
+
+
+def test_words_among_the_numbers_of_a_target_are_named(folder):
+    rows = sales().astype({"units": object})
+    rows.loc[::4, "units"] = "off"
+    with pytest.raises(StackError, match="units: numbers in 450 of 600 rows, 'off' in 150"):
+        folder.write("new_words", rows, target="units", task="regression")
+
+
 @pytest.mark.parametrize(
     ("name", "encoding", "separator"),
     [("new_bom", "utf-8-sig", ";"), ("new_windows", "cp1252", ";"), ("new_utf16", "utf-16", "\t")],
