@@ -87,7 +87,8 @@ def read_csv(file: Path | IO[bytes], options: Mapping[str, Any]) -> pd.DataFrame
 
     The text of a part of it alone is in memory.
     """
-    read: Callable[..., Any] = partial(pd.read_csv, low_memory=False, **options)
+    whole = {} if options.get("engine") == "python" else {"low_memory": False}
+    read: Callable[..., Any] = partial(pd.read_csv, **whole, **options)
     if {*options} & WHOLE or (not isinstance(file, Path) and not file.seekable()):
         return _filled(read(file))
     start = 0 if isinstance(file, Path) else file.tell()

@@ -27,8 +27,8 @@ LEAST_OF_KEY = 4
 MOST_KEYS = 20_000
 """A column of more values is no key unless the user names it: the past of each is computed at every tick."""
 RECENT = timedelta(days=7)
-MANY = 20
-"""An id of more values is no category."""
+MANY, OFTEN = 20, 20
+"""An id of more values, each of which has fewer rows on average, is no category."""
 NONE = "none"
 REASONS: dict[str, str] = {
     "constant": "it has one value",
@@ -247,7 +247,8 @@ def _reason(column: Column, keys: list[Column], time: Column | None, known: Colu
         return f"it is a part of {time.source}, of which hour, weekday and month are features"
     if column.kind == "datetime" and (not column.missing or column.source in wishes.kept):
         return ""
-    if column in keys or (column.usable and not (IDS.search(column.name) and column.distinct > MANY)):
+    names_rows = IDS.search(column.name) and column.distinct > max(MANY, column.present / OFTEN)
+    if column in keys or (column.usable and not names_rows):
         return ""
     if column.kind == "datetime":
         missing = f"it is an instant, missing in {column.missing:.1%} of the rows, which may tell what happened since"

@@ -9,9 +9,12 @@ from stack.kit.instants import in_utc
 from stack.specification.fields import Datetime
 
 LOOKS = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-./ ]+[A-Za-z]{3,9}[-., /]+\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}:\d{4}"
+    r"|\d{1,2}[-./ ]+[A-Za-z]{3,9}[-., /]+\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
 )
 """What a date in a text looks like."""
+MONTH = re.compile(r"(\d{4})[-/](\d{2})|\d{1,2}[-/.]\d{4}|[A-Za-z]{3,9}[- ]\d{2,4}")
+"""What a month of a year looks like; 2010-11 may be a season, too."""
 FOREVER = r"9999|2999"
 """How dates are written that never come: the end of a contract without one."""
 PARSED = 10_000
@@ -29,9 +32,11 @@ NAMED = [
     for date in ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y")
     for clock in CLOCKS
 ]
-FORMATS = [*NUMBERED, *NAMED]
+MONTHS = ["%m/%Y", "%m.%Y", "%m-%Y", "%Y/%m", "%b %Y", "%B %Y", "%b-%Y", "%b-%y"]
+FORMATS = [*NUMBERED, *NAMED, *MONTHS, "%Y%m%d:%H%M"]
 """What people write besides ISO 8601; the first that fits is taken."""
-DIGITS = "%Y%m%d"
+DIGITS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""How many digits an instant is written with -> their format."""
 INSTANT = re.compile(
     r"(^|_)(ts|time|timestamp|epoch|unix|date|datetime|datum|instant|when|at|day|created|updated|modified)($|_)"
 )
@@ -57,10 +62,18 @@ def unread(present: pd.Series, form: str | None) -> float:
 
 def in_text(texts: pd.Series) -> bool:
     """Return whether texts are dates; some may be of the end of time."""
-    if texts.head(50).str.contains(LOOKS).mean() < 0.99:
+    first = texts.head(50)
+    if first.str.contains(LOOKS).mean() < 0.99 and not _are_months(first):
         return False
     dates = texts[~texts.str.contains(FOREVER)]
     return len(dates) > len(texts) / 20 and bool(read(dates, of(dates)).notna().mean() > 0.99)
+
+
+def _are_months(texts: pd.Series) -> bool:
+    """Return whether all texts look like months of years, and not like years that end in the next one."""
+    found = texts.str.extract(MONTH).apply(pd.to_numeric)
+    seasons = bool(((found[0] + 1) % 100 == found[1]).all())
+    return bool(texts.str.fullmatch(MONTH).all()) and not seasons
 
 
 def of(values: pd.Series) -> str | None:
@@ -97,11 +110,13 @@ def in_numbers(present: pd.Series, name: str) -> str | None:
     """Return the format of numbers since 1970, or of the digits of a date; None for others."""
     if not INSTANT.search(name) or pd.api.types.is_bool_dtype(present):
         return None
-    if not pd.api.types.is_numeric_dtype(present):
-        digits = present.head(50).astype(str).str.fullmatch(r"(19|20)\d{6}").all()
-        return DIGITS if digits and fits(DIGITS, present.astype(str)) else None
-    if pd.api.types.is_integer_dtype(present) and present.between(19000101, 20991231).all():
-        return DIGITS if fits(DIGITS, present.astype(str)) else None
+    numeric = pd.api.types.is_numeric_dtype(present)
+    if not numeric or pd.api.types.is_integer_dtype(present):
+        form = DIGITS.get(len(str(present.iloc[0])))
+        if form and present.head(50).astype(str).str.fullmatch(r"(19|20)\d+").all() and fits(form, present.astype(str)):
+            return form
+    if not numeric:
+        return None
     seconds = {form: pd.Timedelta(1, unit) / pd.Timedelta("1s") for form, unit in UNIX.items()}
     bounds = ((form, SINCE / second, UNTIL / second) for form, second in seconds.items())
     return next((form for form, since, until in bounds if present.between(since, until).all()), None)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -68,7 +68,7 @@ class Source:
             return cls(file.name, "read_parquet")
         if not TEXTS & {*file.suffixes}:
             raise StackError(f"FROM={file}", found=f"a file {file.suffix}", expected=EXPECTED)
-        encoding, lines = _decoded(file)
+        encoding, lines, last_lines = _decoded(file)
         separator, above = headers.written(lines)
         names = next(headers.cells(lines[above:], separator), [])
         _require_few(file, names)
@@ -83,10 +83,13 @@ class Source:
         options |= {"sep": separator} if separator != "," else {}
         options |= {"skiprows": above} if above else {}
         if headers.unnamed(lines[above:], separator):
-            last = all(line.rstrip("\r\n").endswith(separator) for line in lines[above + 1 :])
-            options |= {"header": 0, "names": [*names, ROW_NAME] if last else [ROW_NAME, *names]}
+            after = all(line.rstrip("\r\n").endswith(separator) for line in lines[above + 1 :])
+            options |= {"header": 0, "names": [*names, ROW_NAME] if after else [ROW_NAME, *names]}
+        if footer := headers.footer(last_lines, separator, len(names)):
+            options |= {"skipfooter": footer, "engine": "python"}
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}
-        options |= _number_options(_read_csv(file, options | {"dtype": str, "nrows": SAMPLE}), separator)
+        first = {"dtype": str} | ({} if "skipfooter" in options else {"nrows": SAMPLE})  # pandas does not take both
+        options |= _number_options(_read_csv(file, options | first).head(SAMPLE), separator)
         return cls(file.name, "read_csv", options)
 
     def read(self, file: Path) -> pd.DataFrame:
@@ -155,22 +158,30 @@ def _read_csv(file: Path, options: dict[str, Any]) -> pd.DataFrame:
         ) from None
 
 
-def _decoded(file: Path) -> tuple[str, list[str]]:
-    """Return the encoding (UTF-16 by its mark, UTF-8, else that of Windows in western Europe) and the first lines."""
+def _decoded(file: Path) -> tuple[str, list[str], list[str]]:
+    """Return the encoding, the first lines and the last lines.
+
+    The encoding is UTF-16 by its mark, UTF-8, or else that of Windows in western Europe.
+    """
     opened = gzip.open if file.suffix == ".gz" else open
     with opened(file, "rb") as content:
         marked = content.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     encoding = "utf-16" if marked else "utf-8"
     try:
-        with opened(file, "rt", encoding=encoding, newline="") as text:
-            lines = list(islice(text, SNIFFED))
-            while text.read(CHUNK):  # a character of another encoding may be anywhere
-                pass
+        lines, last = _ends(opened(file, "rt", encoding=encoding, newline=""))
     except UnicodeDecodeError:
         encoding = "cp1252"
-        with opened(file, "rt", encoding=encoding, errors="replace", newline="") as text:
-            lines = list(islice(text, SNIFFED))
-    return encoding, [lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else []
+        lines, last = _ends(opened(file, "rt", encoding=encoding, errors="replace", newline=""))
+    return encoding, [lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else [], last
+
+
+def _ends(text: TextIO) -> tuple[list[str], list[str]]:
+    """Return the first lines, and the last ones; all is read, as a character of another encoding may be anywhere."""
+    with text:
+        lines, before, last = list(islice(text, SNIFFED)), "", ""
+        while part := text.read(CHUNK):
+            before, last = last, part
+    return lines, (before + last).splitlines()[1:] if before else [*lines, *last.splitlines()]
 
 
 def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:

@@ -26,6 +26,12 @@ def written(lines: Sequence[str]) -> tuple[str, int]:
     The separator is the one that splits the lines into as many parts as the names, and those into the most. Blanks
     are one where no other sign is.
     """
+    comments = _comments(lines)
+    separator, above = _written(lines[comments:])
+    return separator, comments + above
+
+
+def _written(lines: Sequence[str]) -> tuple[str, int]:
     for above in range(min(MOST, len(lines) - 1)):
         separator = _best(lines[above:])
         if _fit(lines[above:], separator)[0] >= ALIKE and not _others(lines[above:], separator):
@@ -33,6 +39,21 @@ def written(lines: Sequence[str]) -> tuple[str, int]:
         if short := next((sign for sign in (*SEPARATORS, BLANKS) if unnamed(lines[above:], sign)), None):
             return short, above
     return (_best(lines) if _fit(lines, BLANKS)[0] < ALIKE else BLANKS), 0
+
+
+def _comments(lines: Sequence[str]) -> int:
+    """Return how many lines above the names begin with ``#``; none where such a line holds the names."""
+    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    return 0 if any(map(is_number, re.split(f"[{SEPARATORS}]", lines[count]))) else count
+
+
+def footer(lines: Sequence[str], separator: str, width: int) -> int:
+    """Return how many of the last lines of a file are no rows: remarks of other widths, from an empty line on."""
+    for start in range(max(0, len(lines) - MOST), len(lines)):
+        after = [row for row in cells(lines[start:], separator) if row]
+        if not lines[start].strip() and after and all(len(row) != width for row in after):
+            return len(lines) - start
+    return 0
 
 
 def cells(lines: Iterable[str], separator: str) -> Iterator[list[str]]:

@@ -47,6 +47,8 @@ def asked(name):
         ("%d-%b-%Y", "%d-%b-%Y"),
         ("%B %d, %Y", "%B %d, %Y"),
         ("%Y%m%d", "%Y%m%d"),
+        ("%Y%m%d%H", "%Y%m%d%H"),
+        ("%Y%m%d:%H%M", "%Y%m%d:%H%M"),
         ("%Y-%m-%d %H:%M:%S UTC", "mixed"),
     ],
 )
@@ -83,6 +85,26 @@ def test_whole_numbers_may_be_the_digits_of_a_date():
     rows = pd.DataFrame({"order_date": AT.strftime("%Y%m%d").astype(int), "amount": range(20240101, 20240101 + COUNT)})
     date, amount = look(rows)
     assert (date.format, amount.kind) == ("%Y%m%d", "id") and days(date.instants(rows).dt) == days(AT)
+
+
+def test_whole_numbers_may_be_the_digits_of_an_hour_and_no_seconds_since_1970():
+    hours = pd.DataFrame({"MESS_DATUM": AT.strftime("%Y%m%d%H").astype(int)})
+    (column,) = look(hours)
+    assert [*column.instants(hours)] == [*AT.tz_localize("UTC")]
+
+
+@pytest.mark.parametrize("written", ["%Y-%m", "%m/%Y", "%b-%y", "%B %Y"])
+def test_months_are_the_instant_at_which_they_begin(written):
+    months = pd.date_range("1949-01-01", periods=60, freq="MS")
+    if written == "%b-%y":
+        months = months + pd.DateOffset(years=40)
+    table = pd.DataFrame({"month": months.strftime(written)})
+    (column,) = look(table)
+    assert [*column.instants(table)] == [*months.tz_localize("UTC")]
+
+
+def test_a_season_is_no_month():
+    assert look(pd.DataFrame({"season": ["2009-10", "2010-11", "2011-12"] * 20}))[0].kind == "string"
 
 
 def test_texts_of_an_unknown_order_are_no_dates():

@@ -49,6 +49,19 @@ def test_a_separator_at_the_end_of_each_row_is_before_an_empty_column(tmp_path):
     assert table["kWh"].eq(1.5).all() and table["room"].eq("hall").all()
 
 
+def test_comments_above_and_remarks_below_are_left_out(tmp_path):
+    above, rows = "#group,false,false\n#default,,\n", "".join(f"2024-03-{day:02},{day}.5\n" for day in range(1, 31))
+    below = "\nkWh: energy, of the hall and the kitchen, in the meter's own counting\n\n(c) the meter\n"
+    (tmp_path / "meter.csv").write_text(above + "day,kWh\n" + rows + below)
+    source = files.Source.of(tmp_path / "meter.csv")
+    table = source.read(tmp_path / "meter.csv")
+    assert [*table] == ["day", "kWh"] and table["kWh"].sum() == sum(range(1, 31)) + 15
+
+
+def test_names_may_stand_behind_a_comment_sign():
+    assert headers.written(["# time,temp", *["2024-03-01,4.5"] * 30]) == (",", 0)
+
+
 def test_blanks_separate_where_no_other_sign_does(tmp_path):
     (tmp_path / "station.dat").write_text("  date       temp   rain\n" + "  2024-03-01   4.5    0.0\n" * 30)
     table = files.Source.of(tmp_path / "station.dat").read(tmp_path / "station.dat")

@@ -150,6 +150,14 @@ def test_a_number_that_may_stand_for_a_missing_value_is_pointed_out(folder):
     assert not [note for note in folder.write("new_uncoded", sales(), target="units").notes if "far from" in note]
 
 
+def test_an_id_of_few_values_is_known_when_asked(folder):
+    rows = sales()
+    zone, customer = rows.index % 25 + 1, rows.index // 5
+    folder.write("new_zones", rows.assign(zone_id=zone, customer_id=customer), target="units", keys="ShopID")
+    request = specs.load("new_zones").request
+    assert "zone_id" in request and "customer_id" not in request
+
+
 def test_words_among_the_numbers_of_a_target_are_named(folder):
     rows = sales().astype({"units": object})
     rows.loc[::4, "units"] = "off"
