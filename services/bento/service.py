@@ -61,7 +61,7 @@ def _answer(
         model_version=version,
         prediction_id=str(row.prediction_id or uuid4()),
         features_at=None,
-        warnings=[*new_values(spec, row.model_dump()), *missing],
+        warnings=new_values(spec, [row.model_dump()])[0] + missing,
     )
 
 

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import wraps
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -12,7 +13,10 @@ import bentoml
 from bentoml.exceptions import BentoMLException
 from bentoml.validators import ContentType
 from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.responses import Response
 
+JSON = "application/json"
 HTTP_LOGGER = "bentoml._internal.server.http_app"
 
 
@@ -52,15 +56,22 @@ def api(path: str, name: str, doc: str, request: type[Any], response: Any) -> Ca
     Reach: bentoml.api (output type read from __annotations__, signature from __signature__)
     Why: The types are made from project.yaml, so no annotation can name them. Without a content type BentoML derives it
         from the JSON schema of the response at each request: 1.4 ms. `output_spec` takes no content type. It asks for
-        the signature at each request, too: 0.04 ms without one that is kept.
+        the signature at each request, too: 0.04 ms without one that is kept. It makes Python objects of a response
+        twice before it writes them: 4 ms of 1,000 answers instead of 1.
     Upstream: none known
     """
 
     def decorate(work: Any) -> Any:
         work.__name__, work.__doc__ = name, doc
-        work.__annotations__["return"] = Annotated[response, ContentType("application/json")]
-        work.__signature__ = signature(work)
-        return bentoml.api(route=path, input_spec=request)(work)
+        work.__annotations__["return"] = Annotated[response, ContentType(JSON)]
+
+        @wraps(work)
+        async def answer(*args: Any, **values: Any) -> Any:
+            content = await work(*args, **values)
+            return content if isinstance(content, Response) else Response(to_json(content), media_type=JSON)
+
+        vars(answer)["__signature__"] = signature(work)
+        return bentoml.api(route=path, input_spec=request)(answer)
 
     return decorate
 

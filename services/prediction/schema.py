@@ -1,6 +1,6 @@
 """Requests and answers: pydantic models made from ``request`` of project.yaml."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, cast
 from uuid import UUID
@@ -55,13 +55,16 @@ class Answer(BaseModel):
     )
 
 
-def new_values(spec: ProjectSpec, request: Mapping[str, Any]) -> list[str]:
-    """Return warnings about values that training never saw."""
-    return [
-        f"{name}: {request[name]!r} is not among the {len(field.known)} values seen in training"
-        for name, field in spec.request.items()
-        if field.known and request[name] is not None and request[name] not in field.known
-    ]
+def new_values(spec: ProjectSpec, requests: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return for each request the warnings about values that training never saw."""
+    warnings: list[list[str]] = [[] for _ in requests]
+    for name, field in spec.request.items():
+        new = {request[name] for request in requests}.difference(field.known, [None]) if field.known else ()
+        for row, request in enumerate(requests if new else ()):
+            if request[name] in new:
+                text = f"{name}: {request[name]!r} is not among the {len(field.known)} values seen in training"
+                warnings[row].append(text)
+    return warnings
 
 
 def answer_model(spec: ProjectSpec) -> type[Answer]:

@@ -191,7 +191,7 @@ def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row], *, explain:
             rows, instants, requests, values, features.times, outputs, reasons, strict=True
         )
     ]
-    warnings = [[*new_values(spec, request), *more] for request, more in zip(requests, features.warnings, strict=True)]
+    warnings = [new + more for new, more in zip(new_values(spec, requests), features.warnings, strict=True)]
     if not project.settings.read_only:
         project.log.write(predictions)
         if models.shadow:

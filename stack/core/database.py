@@ -3,7 +3,7 @@
 SQLite in WAL mode in the local runtime, PostgreSQL in Docker Compose; the URL decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -25,7 +25,6 @@ from sqlalchemy import (
     String,
     Table,
     TextClause,
-    bindparam,
     cast,
     create_engine,
     event,
@@ -175,15 +174,33 @@ def engine(url: str) -> Engine:
     return new
 
 
-@lru_cache
-def insert_new(table: Table, *columns: str) -> TextClause:
-    """Return the statement that inserts rows with these columns; a row whose primary key is there stays as it is.
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows with the same columns; a row whose primary key is there stays as it is.
 
-    It is text, as SQLAlchemy compiles a dialect's insert with ON CONFLICT anew for each execution.
+    The statement is text, as SQLAlchemy compiles a dialect's insert with ON CONFLICT anew for each execution. Equal
+    instants of rows are converted once; for each row, as SQLAlchemy does, it takes a third of the time of the insert.
     """
+    names = [*rows[0]]
+    columns = [_stored(connection, table.c[name], [row[name] for row in rows]) for name in names]
+    values = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    connection.execute(_insert_new(table, *names), values)
+
+
+@lru_cache
+def _insert_new(table: Table, *columns: str) -> TextClause:
     values = ", ".join(f":{name}" for name in columns)
-    insert = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
-    return text(insert).bindparams(*(bindparam(name, type_=table.c[name].type) for name in columns))
+    return text(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) ON CONFLICT DO NOTHING")  # noqa: S608
+
+
+def _stored(connection: Connection, column: Column[Any], values: Sequence[Any]) -> Iterable[Any]:
+    """Return values of a column as the database's driver takes them."""
+    convert = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    if convert is None:
+        return values
+    if isinstance(column.type, JSON):
+        return map(convert, values)
+    converted = {value: convert(value) for value in {*values}}
+    return [converted[value] for value in values]
 
 
 def insert_new_returning(connection: Connection, column: Column[Any]) -> Any:

@@ -4,10 +4,9 @@ A row is on the disk before its answer leaves the prediction service.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,13 +26,14 @@ TIME = "event_timestamp"
 SHADOW = "_shadow"
 """After the names of outputs that are a shadow's."""
 TIMES = [TIME, "answered_at", "features_at", "label_at"]
+INSTANTS = ("asked_at", "answered_at", "features_at")
+"""Of a prediction, which the table has in UTC."""
 SPREAD = ("answer", "request", "features")
 """Columns of JSON, whose fields are columns of a frame."""
 SET_LABEL = update(predictions).values(label=bindparam("new_label"), label_at=bindparam("known_at"))
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One answered row."""
 
     id: str
@@ -80,7 +80,7 @@ class PredictionLog:
             return
         with engine(self._database).begin() as connection:
             if not sinks:
-                connection.execute(insert_new(predictions, *rows[0]), rows)
+                insert_new(connection, predictions, rows)
                 return
             ids = {*connection.execute(insert_new_returning(connection, predictions.c.id), rows).scalars()}
             new = messages.messages(self.spec, [row for row in rows if row["id"] in ids])
@@ -196,7 +196,7 @@ class PredictionLog:
         pairs = zip(answered, replies, strict=True)
         rows = [row | {"id": prediction.id, "answer": reply} for prediction, reply in pairs]
         with engine(self._database).begin() as connection:
-            connection.execute(insert_new(shadows, "id", *row, "answer"), rows)
+            insert_new(connection, shadows, rows)
 
     def read_shadows(self, since: datetime, until: datetime, most: int | None = None) -> pd.DataFrame:
         """Read the predictions asked in (since, until] that a challenger has answers to, the newest first.
@@ -284,9 +284,9 @@ def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
 
 def _row(spec: ProjectSpec, prediction: Prediction) -> dict[str, Any]:
     """Return a prediction as a row of the table."""
-    row = {field.name: _in_utc(getattr(prediction, field.name)) for field in fields(Prediction)}
     request = {name: _in_utc(value) for name, value in prediction.request.items()}
-    return row | {"project": spec.name, "event_key": event_key(spec, request), "request": request}
+    key, instants = event_key(spec, request), {name: _in_utc(getattr(prediction, name)) for name in INSTANTS}
+    return {**prediction._asdict(), **instants, "project": spec.name, "event_key": key, "request": request}
 
 
 def _in_utc(value: Any) -> Any:

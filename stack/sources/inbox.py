@@ -76,7 +76,7 @@ def instants(settings: Settings, project: str) -> tuple[datetime | None, datetim
 def _hold(connection: Connection, project: str) -> datetime:
     """Keep other transactions from the inbox until this one ends; return its newest instant."""
     mine = inboxes.c.project == project
-    connection.execute(insert_new(inboxes, "project", "newest"), {"project": project, "newest": FIRST})
+    insert_new(connection, inboxes, [{"project": project, "newest": FIRST}])
     connection.execute(update(inboxes).where(mine).values(project=project))
     return in_utc(connection.execute(select(inboxes.c.newest).where(mine)).scalar_one())
 
