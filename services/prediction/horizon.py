@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from services.prediction import schema
 from services.prediction.openapi import Endpoint, Mistake, invalid, mistake
-from services.prediction.schema import Answer, Instant, Row
+from services.prediction.schema import Answer, Instant, Reply, Row
 from stack.project import Project
 from stack.specification import example, forecasts, tasks
 from stack.specification.fields import Datetime
@@ -27,7 +27,7 @@ def endpoint(project: Project, predict: Any) -> Endpoint:
     """Return the endpoint of a forecast; `predict` answers rows of one step each."""
     horizon = Horizon(project.spec)
 
-    async def forecast(self: Any, rows: list[Any], explain: bool) -> list[Any] | Response:
+    async def forecast(self: Any, rows: list[Any], explain: bool) -> list[Reply] | Response:
         steps = horizon.steps(rows, project.clock.now())
         if mistakes := horizon.too_many(steps):
             return invalid(mistakes)
@@ -48,7 +48,6 @@ class Horizon:
         self._row = schema.row_model(spec)
         self._keys, self._inputs = forecasts.keys(spec), forecasts.inputs(spec)
         self._reply = tasks.of(spec).reply_fields(spec.label)
-        self._step = self._step_model()
         self.request = self._request()
         self.answer = self._answer()
 
@@ -62,21 +61,20 @@ class Horizon:
         found = f"{len(steps):,} rows with {count:,} steps in all"
         return [mistake(["rows"], found, f"at most {MAX_ROWS:,} steps")] if count > MAX_ROWS else []
 
-    def forecast(self, rows: Sequence[Row], answers: Sequence[Answer]) -> Any:
+    def forecast(self, rows: Sequence[Row], answers: Sequence[Reply]) -> Reply:
         """Return the answers to the steps of a row as one answer."""
-        steps = [
-            {self.time: getattr(row, self.time), "prediction_id": answer.prediction_id, "reasons": answer.reasons}
-            | {name: getattr(answer, name) for name in self._reply}
-            for row, answer in zip(rows, answers, strict=True)
-        ]
-        known = [answer.features_at for answer in answers if answer.features_at]
-        return self.answer.model_construct(
-            forecast=[self._step.model_construct(**step) for step in steps],
-            asked_at=getattr(rows[0], "asked_at"),  # noqa: B009  # a field of the project's own model
-            model_version=answers[0].model_version,
-            features_at=min(known, default=None),
-            warnings=list(dict.fromkeys(warning for answer in answers for warning in answer.warnings)),
-        )
+        names = (*self._reply, "prediction_id", "reasons")
+        known = [answer["features_at"] for answer in answers if answer["features_at"]]
+        return {
+            "forecast": [
+                {self.time: getattr(row, self.time)} | {name: answer[name] for name in names if name in answer}
+                for row, answer in zip(rows, answers, strict=True)
+            ],
+            "asked_at": getattr(rows[0], "asked_at"),  # noqa: B009  # a field of the project's own model
+            "model_version": answers[0]["model_version"],
+            "features_at": min(known, default=None),
+            "warnings": list(dict.fromkeys(warning for answer in answers for warning in answer["warnings"])),
+        }
 
     def _steps(self, row: Any, now: datetime) -> Iterator[Row]:
         asked_at = min(row.asked_at or now, now)
@@ -129,7 +127,7 @@ class Horizon:
         )
 
     def _answer(self) -> Any:
-        steps: Any = list[self._step]  # type: ignore[name-defined]
+        steps: Any = list[self._step_model()]  # type: ignore[misc]
         return create_model(
             f"{schema.title(self.spec)}Forecast",
             __doc__=f"Answer: {self.spec.title}",

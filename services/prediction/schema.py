@@ -17,6 +17,8 @@ from stack.specification.request import MAX_EXPLAINED, MAX_ROWS, RequestField
 from stack.specification.specs import ProjectSpec
 
 Instant = Annotated[AwareDatetime, Field(ge=Datetime.least, le=Datetime.greatest)]
+Reply = dict[str, Any]
+"""The fields of an :class:`Answer`; their types are known, so that none is made of them."""
 IN_ORDER = "; the answers come in the same order"
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """Types are strict: "5" is no number."""

@@ -22,7 +22,7 @@ from services.prediction.feedback import FeedbackResult, feedback_model, record_
 from services.prediction.live_models import LiveModels, ModelError
 from services.prediction.openapi import Endpoint, invalid, mistake
 from services.prediction.rows import Receiver, Refusal, RowsResult, result, takes_rows
-from services.prediction.schema import Answer, Explainable, Row, new_values, request_model
+from services.prediction.schema import Answer, Explainable, Reply, Row, new_values, request_model
 from stack.prediction_log.predictions import Prediction
 from stack.project import Project
 from stack.serving.reasons import Reasons, UnexplainableError
@@ -82,7 +82,7 @@ class ProjectService:
             self.active_requests -= 1
 
 
-def endpoints(models: LiveModels, batchers: Mapping[tuple[bool, bool], Batcher[Row, Answer]]) -> dict[str, Endpoint]:
+def endpoints(models: LiveModels, batchers: Mapping[tuple[bool, bool], Batcher[Row, Reply]]) -> dict[str, Endpoint]:
     """Return the endpoints of a project. Rows of concurrent requests are answered as one batch, in one thread.
 
     Args:
@@ -90,7 +90,7 @@ def endpoints(models: LiveModels, batchers: Mapping[tuple[bool, bool], Batcher[R
     """
     project, spec = models.project, models.spec
 
-    async def predict(self: Any, rows: list[Any], explain: bool) -> list[Answer] | Response:
+    async def predict(self: Any, rows: list[Any], explain: bool) -> list[Reply] | Response:
         if explain and len(rows) > MAX_EXPLAINED:
             return invalid([mistake(["rows"], f"{len(rows)} rows", f"at most {MAX_EXPLAINED} with their reasons")])
         started, by_canary = perf_counter(), models.routes_to_canary(rows)
@@ -103,7 +103,7 @@ def endpoints(models: LiveModels, batchers: Mapping[tuple[bool, bool], Batcher[R
         except (UnexplainableError, ValueError, ArithmeticError) as error:
             return refusal(spec.name, error)
         if not explain:  # the limits of a rollout are those of plain requests
-            models.requests(answers[0].model_version).add(perf_counter() - started)
+            models.requests(answers[0]["model_version"]).add(perf_counter() - started)
         return answers
 
     async def feedback(self: Any, labels: list[Any]) -> FeedbackResult | Response:
@@ -155,7 +155,7 @@ def _application(project: Project, endpoints: Mapping[str, Endpoint]) -> Any:
     )(type("Predictions", (), {"__doc__": project.spec.title, "__module__": __name__} | members)).to_asgi()
 
 
-def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row], *, explain: bool = False) -> list[Answer]:
+def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row], *, explain: bool = False) -> list[Reply]:
     """Answer rows with one version: one read of features, one run of the model (and more to explain), one commit.
 
     The log holds the answers on disk when this returns, unless the stack is read-only. A row with the id of a logged
@@ -201,13 +201,14 @@ def answer(models: LiveModels, by_canary: bool, rows: Sequence[Row], *, explain:
     return [_reply(models.answer, *of_row) for of_row in zip(predictions, warnings, reasons, strict=True)]
 
 
-def _reply(kind: type[Answer], prediction: Prediction, warnings: list[str], reasons: Reasons | None) -> Answer:
-    """Return a logged prediction as the caller gets it; its types are known, so it is not validated again."""
-    return kind.model_construct(
-        **prediction.answer,
-        model_version=prediction.model_version,
-        prediction_id=prediction.id,
-        features_at=prediction.features_at,
-        warnings=warnings,
-        reasons=reasons,
-    )
+def _reply(kind: type[Answer], prediction: Prediction, warnings: list[str], reasons: Reasons | None) -> Reply:
+    """Return a logged prediction as the caller gets it."""
+    fields = kind.model_fields
+    return {
+        **{name: value for name, value in prediction.answer.items() if name in fields},
+        "model_version": prediction.model_version,
+        "prediction_id": prediction.id,
+        "features_at": prediction.features_at,
+        "warnings": warnings,
+        **({"reasons": reasons} if reasons else {}),
+    }

@@ -24,11 +24,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    TextClause,
     cast,
     create_engine,
     event,
-    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -177,19 +175,14 @@ def engine(url: str) -> Engine:
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows with the same columns; a row whose primary key is there stays as it is.
 
-    The statement is text, as SQLAlchemy compiles a dialect's insert with ON CONFLICT anew for each execution. Equal
-    instants of rows are converted once; for each row, as SQLAlchemy does, it takes a third of the time of the insert.
+    The driver is given text and tuples, as SQLAlchemy compiles a dialect's insert with ON CONFLICT anew for each
+    execution, and makes the parameters of each row anew: half of the time of the insert.
     """
-    names = [*rows[0]]
-    columns = [_stored(connection, table.c[name], [row[name] for row in rows]) for name in names]
-    values = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    connection.execute(_insert_new(table, *names), values)
-
-
-@lru_cache
-def _insert_new(table: Table, *columns: str) -> TextClause:
-    values = ", ".join(f":{name}" for name in columns)
-    return text(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) ON CONFLICT DO NOTHING")  # noqa: S608
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    into, values = f"{table.name} ({', '.join(rows[0])})", ", ".join([mark] * len(rows[0]))
+    columns = [_stored(connection, table.c[name], [row[name] for row in rows]) for name in rows[0]]
+    insert = f"INSERT INTO {into} VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+    connection.exec_driver_sql(insert, [*zip(*columns, strict=True)])
 
 
 def _stored(connection: Connection, column: Column[Any], values: Sequence[Any]) -> Iterable[Any]:
@@ -199,7 +192,7 @@ def _stored(connection: Connection, column: Column[Any], values: Sequence[Any]) 
         return values
     if isinstance(column.type, JSON):
         return map(convert, values)
-    converted = {value: convert(value) for value in {*values}}
+    converted = {value: convert(value) for value in {*values}}  # most rows have the same instants
     return [converted[value] for value in values]
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from services.prediction import schema
 from services.prediction.horizon import Horizon
@@ -123,10 +124,9 @@ def test_the_live_model_answers_with_the_newest_correction_at_once(tmp_path):
 def test_each_step_has_the_interval_that_its_version_has(ends):
     horizon = Horizon(FREE.spec.model_copy(update={"interval": 0.8}))
     (steps,) = horizon.steps(parsed(horizon, {}), NOW)
-    answer = schema.answer_model(horizon.spec).model_construct(
-        prediction=2.0, **ends, model_version="1", prediction_id="a", features_at=None, warnings=[], reasons=None
-    )
-    written = json.loads(horizon.forecast(steps, [answer] * len(steps)).model_dump_json())
+    answer = {"prediction": 2.0, **ends, "model_version": "1", "prediction_id": "a"}
+    answer |= {"features_at": None, "warnings": []}
+    written = from_json(to_json(horizon.forecast(steps, [answer] * len(steps))))
     wanted = {"prediction": 2.0} | {name: ends[name] for name in ("low", "high") if ends}
     assert [{name: step.get(name) for name in wanted} for step in written["forecast"]] == [wanted] * 24
     assert not {"low", "high", "correction"} & {*written["forecast"][0]} - {*wanted}

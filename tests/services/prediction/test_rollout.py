@@ -65,7 +65,7 @@ def asked(spec, count: int) -> list:
 def shadowed_since(home, spec, answers, count):
     """The shadow's rows of these answers, when there are so many."""
     shadow_rows = Project(home, spec).log.read_shadows(NOW - timedelta(days=1), NOW)
-    shadow_rows = shadow_rows[shadow_rows["id"].isin([str(answer.prediction_id) for answer in answers])]
+    shadow_rows = shadow_rows[shadow_rows["id"].isin([answer["prediction_id"] for answer in answers])]
     return shadow_rows if len(shadow_rows) == count else None
 
 
@@ -74,7 +74,7 @@ def test_a_shadow_answers_along_and_is_never_returned(home, spec, crowned, shado
     before = answer(shadowed, False, asked(spec, 3))
     shadowed.shadow.refresh()
     answers = answer(shadowed, False, asked(spec, 3))
-    assert {answer.model_version for answer in answers} == {second}
+    assert {answer["model_version"] for answer in answers} == {second}
     shadow_rows = eventually(lambda: [rows] if (rows := shadowed_since(home, spec, answers, 3)) is not None else None)[
         0
     ]
@@ -97,7 +97,7 @@ def test_predictions_that_are_pruned_take_their_shadows_along(home, spec, shadow
     shadowed.shadow.refresh()
     answers = answer(shadowed, False, asked(spec, 2))
     eventually(lambda: shadowed_since(home, spec, answers, 2) is not None)
-    old = [str(answered.prediction_id) for answered in answers]
+    old = [answered["prediction_id"] for answered in answers]
     with engine(home.state_database).begin() as connection:
         aged = update(predictions).where(predictions.c.id.in_(old))
         connection.execute(aged.values(answered_at=datetime.now(UTC) - timedelta(days=40)))
