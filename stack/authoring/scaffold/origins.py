@@ -146,8 +146,8 @@ def _section(address: str, written: str, wishes: Wishes) -> dict[str, Any]:
 def _read(section: dict[str, Any], folder: Path, now: datetime) -> tuple[dict[str, Any], DataFrame]:
     """Return a section, with how its files are written, and all rows and columns of its source."""
     source = _validated(section)
-    if isinstance(source, File | Folder) and (options := _options(source, folder)):
-        section = section | {"options": options}
+    if isinstance(source, File | Folder):
+        section = section | _files(source, folder)
         source = _validated(section)
     query = Query([], None, now - YEAR, now + DAY, most=MOST)
     beside = [AVAILABLE_AT, *([END] if source.kind == "home_assistant" else [])]
@@ -156,12 +156,20 @@ def _read(section: dict[str, Any], folder: Path, now: datetime) -> tuple[dict[st
     return section, table
 
 
-def _options(source: File | Folder, folder: Path) -> dict[str, Any]:
-    """Return the arguments with which pandas reads a file, or the newest one of a folder."""
+def _files(source: File | Folder, folder: Path) -> dict[str, Any]:
+    """Return how pandas reads a file, or the newest one of a folder, and up to which file a folder holds the past."""
     system, path = storage.locate(source, folder)
-    if isinstance(source, Folder):
-        system, complete = of_folder.complete(source, folder)
-        path = complete[-1].path if complete else ""
+    if isinstance(source, File):
+        return {"options": options} if (options := _options(source, folder, system, path)) else {}
+    system, complete = of_folder.complete(source, folder)
+    if not complete:
+        return {}
+    options = _options(source, folder, system, complete[-1].path)
+    return ({"options": options} if options else {}) | {"history": f"{complete[-1].available_at:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def _options(source: File | Folder, folder: Path, system: Any, path: str) -> dict[str, Any]:
+    """Return the arguments with which pandas reads a file."""
     name = PurePosixPath(urlsplit(path).path if "://" in path else path)
     kind = tables.format_of(source, str(name))
     sniffed = kind == "excel" or (kind == "csv" and not files.TEXTS.isdisjoint(name.suffixes))

@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,6 @@ CLOCK, CALENDAR = ("hour", "weekday", "month"), ("weekday", "month")
 """Parts that are features: of the instant of a row, and of others."""
 SETTLED = ("sql", "http")
 """Sources in which a row may appear a moment after its instant."""
-SETTLED_BY = timedelta(minutes=1)
-"""After so long the files of a folder are complete that are there now."""
 CATEGORIES = 200
 """A key of more values is no category of the model; its past still is a feature."""
 
@@ -110,7 +108,7 @@ def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask 
     """
     understood = understand(name, place, wishes, now, ask)
     folder, origin, notes = settings().projects / name, understood.origin, understood.notes
-    values = _values(name, understood.table, understood.choices, origin, now)
+    values = _values(name, understood.table, understood.choices, origin)
     choices = understood.choices
     if choices.time and not choices.group and values["training"].get("split") == "random":
         notes = [*notes, "Rows are held out at random: by time, the last days would decide on few rows or outcomes."]
@@ -151,15 +149,15 @@ def require_free(name: str, folder: Path) -> None:
         )
 
 
-def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin, now: datetime) -> dict[str, Any]:
+def _values(name: str, table: pd.DataFrame, choices: Choices, origin: Origin) -> dict[str, Any]:
     """Return the values that the template inserts."""
     hourly = choices.every < DAY if choices.every else choices.span < 14 * DAY
     dates = [column for column in (choices.time, choices.known, *choices.dated) if column]
     identified = [column.name for column in choices.row_key] if choices.row_key != _ids(choices) else []
     source = origin.section | ({"key": identified} if identified else {})
     source |= {"zone": choices.zone} if any(not column.zoned for column in dates) else {}
-    if source.get("kind") == "folder" and choices.time:
-        source["history"] = f"{now + SETTLED_BY:{spans.SECONDS}}"
+    if not choices.time:
+        source.pop("history", None)
     source |= {"settled": "PT1M"} if source.get("kind") in SETTLED and dates and not choices.replayed else {}
     cron = ("15 * * * *" if hourly else "5 0 * * *") if choices.keys or choices.every else "0 4 * * *"
     zone = {} if choices.keys else {"timezone": choices.zone}
