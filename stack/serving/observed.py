@@ -15,7 +15,7 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from stack.features import datasets, features, sampling
-from stack.prediction_log.predictions import event_key
+from stack.prediction_log.predictions import HASH, event_key
 from stack.project import Project
 from stack.registry import artifacts
 from stack.registry.registry import Version
@@ -149,7 +149,8 @@ def _trained(project: Project, champion: Version) -> tuple[Set[str], Set[str]]:
     """Return the ids of the events known at the champion's cut-off, and the keys that one of them alone has."""
     events = datasets.events(project, champion.cutoff)
     keys = _keys(project.spec, events)
-    return set(events["event_id"].astype(str)), set(keys[~keys.duplicated(keep=False)])
+    own = keys[~keys.duplicated(keep=False)]
+    return set(events["event_id"].astype(str)), {*own, *own.str[-HASH:]}
 
 
 def _keys(spec: ProjectSpec, rows: DataFrame) -> Series[Any]:

@@ -150,11 +150,23 @@ def test_a_challenger_s_answer_that_cannot_be_read_is_left_out(settings, spec):
 def test_the_key_of_an_event_is_short_however_long_its_fields_are(settings, spec):
     long = FLIGHT | {"carrier": "x" * 100_000}
     key = predictions.event_key(spec, long)
-    assert len(key) == 32 and key != predictions.event_key(spec, FLIGHT)
+    assert len(key) < 40 and key != predictions.event_key(spec, FLIGHT)
     log = Project(settings, spec).log
     log.write([prediction("a", request=long)])
     label = pd.DataFrame([long | {"label": 1.0, "label_at": pd.Timestamp(ASKED)}])
     assert log.label_events(label) == 1
+
+
+def test_the_keys_of_an_hour_are_neighbours_and_those_of_an_early_release_are_found(settings, spec):
+    later = FLIGHT | {"sched_dep": FLIGHT["sched_dep"] + timedelta(hours=1)}
+    hours = [predictions.event_key(spec, asked)[: -predictions.HASH] for asked in (FLIGHT, later)]
+    assert int(hours[1], 16) == int(hours[0], 16) + 1
+    log = Project(settings, spec).log
+    log.write([prediction("a"), prediction("b")])
+    with engine(settings.state_database).begin() as connection:
+        connection.exec_driver_sql("UPDATE predictions SET event_key = substr(event_key, -32) WHERE id = 'a'")
+    label = pd.DataFrame([FLIGHT | {"label": 1.0, "label_at": pd.Timestamp(ASKED)}])
+    assert log.label_events(label) == 2
 
 
 def weather(spec, **changes):
