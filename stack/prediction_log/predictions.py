@@ -283,8 +283,8 @@ def event_key(spec: ProjectSpec, request: Mapping[str, Any]) -> str:
     """
     inputs = forecasts.inputs(spec) if spec.forecast else ()
     asked = [_in_utc(request[field]) for field in spec.request if field not in inputs]
-    instants = (value for value in asked if isinstance(value, datetime) and not pd.isna(value))
-    hour = next((f"{int(at.timestamp()) // 3600:x}" for at in instants), "")
+    instant = next((value for value in asked if isinstance(value, datetime) and not pd.isna(value)), None)
+    hour = f"{int(instant.timestamp()) // 3600:x}" if instant else ""
     return hour + blake2b(to_json(asked, inf_nan_mode="null"), digest_size=HASH // 2).hexdigest()
 
 
