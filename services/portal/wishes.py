@@ -17,6 +17,7 @@ LABELS = {
     "ahead": "Known ahead",
     "zone": "Time zone",
     "keep": "use it anyway",
+    "missing": "Stand for a missing value",
     "table": "Table or query of a database",
     "sensor": "Sensors of Home Assistant",
 }

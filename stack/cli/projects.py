@@ -47,6 +47,7 @@ CUTOFF = instant_option("--until", "cutoff", text=END)
 @click.option("--ahead", help="Of a forecast: columns that are known ahead, separated by commas.")
 @click.option("--steps", type=click.IntRange(1, 336), help="Of a forecast: how many values; a day or a week of them.")
 @click.option("--keep", help="Columns to use although they seem to give the target away, separated by commas.")
+@click.option("--missing", help="Of a CSV file or workbook: what stands for a missing value, like -200,9999.")
 @click.option("--unfinished", is_flag=True, help="Keep what was written though it does not run.")
 def new(name: str, place: str, unfinished: bool, **wishes: Any) -> None:
     """Write the project NAME from a table; asks for what is not given; off a terminal it chooses, but no target."""

@@ -31,11 +31,12 @@ def test_a_project_is_made_of_what_is_shown_and_what_becomes_of_it_stays(
         page.route("**/new/make", lambda route: route.fulfill(body="<p>shop is being made</p>"))
         page.get_by_label("Predict").select_option("size")
         expect(make).to_be_disabled()
+        eventually(lambda: page.evaluate("true") and waiting)  # a route is seen while the page is asked
         waiting.pop().continue_()
         expect(page.get_by_role("heading", name="How much is size?")).to_be_visible()
         make.click()
         page.get_by_label("Predict").select_option("price")
-        eventually(lambda: page.evaluate("true") and waiting)  # a route is seen while the page is asked
+        eventually(lambda: page.evaluate("true") and waiting)
         waiting.pop().continue_()
         expect(page.get_by_role("heading", name="How much is price?")).to_be_visible()
         expect(page.get_by_text("shop is being made")).to_be_visible()

@@ -6,7 +6,7 @@ A broker has no past: messages are listened to for a while, and are the first ro
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -81,24 +81,27 @@ def of(place: str, folder: Path, wishes: Wishes, now: datetime) -> Origin:
     in_env = NAME.fullmatch(place) and not Path(place).exists()
     address = secrets.resolve(f"${{{place}}}", "FROM") if in_env else place
     if "://" not in address:
-        return _on_this_machine(Path(address).expanduser(), folder, now)
+        return _on_this_machine(Path(address).expanduser(), folder, now, wishes)
     if not in_env:
         require_no_password(address)
     if address.startswith("mqtt://"):
+        _with_missing({}, "mqtt", wishes)
         return _of_broker(address, folder)
     section = _section(address, f"${{{place}}}" if in_env else place, wishes)
     name = section.get("table") or section.get("url") or section["path"]
-    return Origin(str(name), *_read(section, folder, now))
+    return Origin(str(name), *_read(section, folder, now, wishes))
 
 
-def _on_this_machine(path: Path, folder: Path, now: datetime) -> Origin:
+def _on_this_machine(path: Path, folder: Path, now: datetime, wishes: Wishes) -> Origin:
     if path.is_dir():
-        return Origin(str(path), *_read({"kind": "folder", "path": str(path.absolute())}, folder, now))
+        return Origin(str(path), *_read({"kind": "folder", "path": str(path.absolute())}, folder, now, wishes))
     if not {*READ} & {*path.suffixes[-2:]}:
         source = files.Source.of(path)
+        kind = source.reader.removeprefix("read_")
+        source = replace(source, options=_with_missing(source.options, kind, wishes))
         options = {"options": source.options} if source.options else {}
         return Origin(path.name, {"path": f"data/{path.name}"} | options, source.read(path), path)
-    section, table = _read({"path": str(path.absolute())}, folder, now)
+    section, table = _read({"path": str(path.absolute())}, folder, now, wishes)
     return Origin(path.name, section | {"path": f"data/{path.name}"}, table, path)
 
 
@@ -143,12 +146,14 @@ def _section(address: str, written: str, wishes: Wishes) -> dict[str, Any]:
     raise StackError("FROM", found=f"{scheme}://", expected=f"a file, a folder, {known}", todo="correct the address")
 
 
-def _read(section: dict[str, Any], folder: Path, now: datetime) -> tuple[dict[str, Any], DataFrame]:
+def _read(section: dict[str, Any], folder: Path, now: datetime, wishes: Wishes) -> tuple[dict[str, Any], DataFrame]:
     """Return a section, with how its files are written, and all rows and columns of its source."""
     source = _validated(section)
     if isinstance(source, File | Folder):
-        section = section | _files(source, folder)
+        section = section | _files(source, folder, wishes)
         source = _validated(section)
+    else:
+        _with_missing({}, source.kind, wishes)
     query = Query([], None, now - YEAR, now + DAY, most=MOST)
     beside = [AVAILABLE_AT, *([END] if source.kind == "home_assistant" else [])]
     table = sources.read(source, folder, query).drop(columns=beside, errors="ignore")
@@ -156,25 +161,26 @@ def _read(section: dict[str, Any], folder: Path, now: datetime) -> tuple[dict[st
     return section, table
 
 
-def _files(source: File | Folder, folder: Path) -> dict[str, Any]:
+def _files(source: File | Folder, folder: Path, wishes: Wishes) -> dict[str, Any]:
     """Return how pandas reads a file, or the newest one of a folder, and up to which file a folder holds the past."""
     system, path = storage.locate(source, folder)
     if isinstance(source, File):
-        return {"options": options} if (options := _options(source, folder, system, path)) else {}
+        options = _options(source, folder, system, path, wishes)
+        return {"options": options} if options else {}
     system, complete = of_folder.complete(source, folder)
     if not complete:
         return {}
-    options = _options(source, folder, system, complete[-1].path)
+    options = _options(source, folder, system, complete[-1].path, wishes)
     return ({"options": options} if options else {}) | {"history": f"{complete[-1].available_at:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _options(source: File | Folder, folder: Path, system: Any, path: str) -> dict[str, Any]:
+def _options(source: File | Folder, folder: Path, system: Any, path: str, wishes: Wishes) -> dict[str, Any]:
     """Return the arguments with which pandas reads a file."""
     name = PurePosixPath(urlsplit(path).path if "://" in path else path)
     kind = tables.format_of(source, str(name))
     sniffed = kind == "excel" or (kind == "csv" and not files.TEXTS.isdisjoint(name.suffixes))
     if not sniffed:
-        return {}
+        return _with_missing({}, kind, wishes)
     with TemporaryDirectory() as place, storage.explained(source, folder):
         packed, file = name.suffix in PACKED, Path(path)
         if packed or not storage.is_local(system):
@@ -182,9 +188,19 @@ def _options(source: File | Folder, folder: Path, system: Any, path: str) -> dic
             with storage.opened(system, path) as content, file.open("wb") as copy:
                 shutil.copyfileobj(content, copy)
         if kind == "csv":
-            return files.Source.of(file).options
+            return _with_missing(files.Source.of(file).options, kind, wishes)
         with tables.explained("excel", str(name)):
-            return headers.of_workbook(file)
+            return _with_missing(headers.of_workbook(file), kind, wishes)
+
+
+def _with_missing(options: dict[str, Any], kind: str, wishes: Wishes) -> dict[str, Any]:
+    """Return the arguments of pandas' reader with the values that the user says stand for a missing one."""
+    if not wishes.absent:
+        return options
+    if kind not in ("csv", "excel"):
+        todo = "leave such values out where the rows come from"
+        raise StackError("MISSING", found=f"rows of {kind}", expected="a CSV file or a workbook", todo=todo)
+    return options | {"na_values": sorted({*options.get("na_values", []), *wishes.absent})}
 
 
 def _validated(section: dict[str, Any]) -> Any:

@@ -22,6 +22,8 @@ class Wishes:
     """Of a forecast: columns that are known ahead, by commas."""
     steps: int | None = None
     """Of a forecast: how many."""
+    missing: str | None = None
+    """Of a CSV file or workbook: what stands for a missing value, besides a blank, by commas."""
     table: str | None = None
     """Of a database: the table or query."""
     sensor: str | None = None
@@ -31,3 +33,8 @@ class Wishes:
     def kept(self) -> list[str]:
         """The names in `keep`."""
         return [column.strip() for column in (self.keep or "").split(",")]
+
+    @property
+    def absent(self) -> list[str]:
+        """The values in `missing`."""
+        return [value.strip() for value in self.missing.split(",")] if self.missing else []

@@ -76,7 +76,7 @@ def notes(choices: Choices, units: Iterable[str], codes: Mapping[float, Iterable
     ]
     lines += [
         f"**Review** {number:g} in {', '.join(map(code, columns))} is far from every other value. Where it stands for "
-        "a missing one, leave it empty in the file, and write the project anew."
+        f"a missing one, write the project anew with MISSING={number:g}."
         for number, columns in codes.items()
     ]
     return lines

@@ -39,6 +39,12 @@ def new(name: str, place: object, **wishes: str) -> Project:
     return project
 
 
+def test_what_stands_for_a_missing_value_is_said_of_files_in_text_alone(folder):
+    sales().to_parquet(folder.root / "sales.parquet")
+    with pytest.raises(StackError, match="(?s)MISSING.*rows of parquet.*a CSV file or a workbook"):
+        new("of_gaps", folder.root / "sales.parquet", missing="-200")
+
+
 @pytest.mark.parametrize("ending", ["xlsx", "json", "jsonl", "jsonl.gz", "parquet", "tsv"])
 def test_files_of_other_kinds(folder, ending):
     file, table = folder.root / f"sales.{ending}", sales()

@@ -146,7 +146,7 @@ def test_a_number_that_may_stand_for_a_missing_value_is_pointed_out(folder):
     rows = sales()
     rows.loc[::20, "price"] = -200
     written = folder.write("new_coded", rows, target="units", time="Sold At")
-    assert [note for note in written.notes if "-200" in note and "`price`" in note and "far from" in note]
+    assert [note for note in written.notes if "`price`" in note and "MISSING=-200" in note]
     assert not [note for note in folder.write("new_uncoded", sales(), target="units").notes if "far from" in note]
 
 
@@ -156,6 +156,16 @@ def test_an_id_of_few_values_is_known_when_asked(folder):
     folder.write("new_zones", rows.assign(zone_id=zone, customer_id=customer), target="units", keys="ShopID")
     request = specs.load("new_zones").request
     assert "zone_id" in request and "customer_id" not in request
+
+
+def test_a_number_is_missing_where_the_user_says_that_it_stands_for_that(folder):
+    rows = sales()
+    rows.loc[::20, "price"] = -200
+    written = folder.write("new_gaps", rows, target="units", time="Sold At", missing="-200, n/k")
+    spec = specs.load("new_gaps")
+    assert spec.source.options["na_values"] == ["-200", "n/k"] and not [n for n in written.notes if "MISSING" in n]
+    read = contract.source("new_gaps").fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    assert read["price"].isna().sum() == 30 and read["price"].min() > 0
 
 
 def test_words_among_the_numbers_of_a_target_are_named(folder):
