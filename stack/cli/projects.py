@@ -98,8 +98,7 @@ def check(project: str) -> None:
     """Report what is wrong with PROJECT, in seconds and before anything runs; end with 1 if anything is."""
     from stack.authoring import check
 
-    now = datetime.now(UTC)
-    findings = check.findings(project, now)
+    findings = check.findings(project, now := datetime.now(UTC))
     for finding in findings:
         click.echo(f"{finding}\n")
     for leak in [] if findings else check.leaks(project, now):
