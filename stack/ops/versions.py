@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
@@ -23,6 +23,8 @@ UNFINISHED = ".restoring"
 """The folder in a home that a restore works in; while it is there, the state is not whole."""
 SOURCES = ("stack", "flows", "services/migrations", "services/tracking", "feature_repo")
 """Of what the one-shot services apply, beside the workspace: they run again when it has changed."""
+SERVED = ("stack", "services", "monitoring")
+"""What services hold in memory: they are started anew when it has changed."""
 PACKAGES = ("mlflow", "prefect", "feast", "dvc", "evidently", "great-expectations", "bentoml")
 
 
@@ -77,10 +79,19 @@ def write(settings: Settings, used: Mapping[str, str | int] | None = None) -> No
 def sources() -> str:
     """Return a fingerprint of code and definitions in checkout and workspace, and of the locked packages."""
     folders = {*(ROOT / name for name in SOURCES), settings().projects, settings().definitions}
+    return _fingerprint(folders, " ".join(specs.names()))  # an example is available when its data is installed
+
+
+@lru_cache(maxsize=1)
+def served() -> str:
+    """Return a fingerprint of the code that services hold in memory, and of the locked packages."""
+    return _fingerprint({ROOT / name for name in SERVED}, "")
+
+
+def _fingerprint(folders: Iterable[Path], beside: str) -> str:
     paths = sorted(path for folder in folders for end in ("py", "yaml") for path in folder.rglob(f"*.{end}"))
-    paths.append(ROOT / "requirements.lock")
-    available = " ".join(specs.names())  # an example is available when its data is installed
-    return hashlib.sha256(b"".join([available.encode(), *(path.read_bytes() for path in paths)])).hexdigest()[:16]
+    contents = (path.read_bytes() for path in [*paths, ROOT / "requirements.lock"])
+    return hashlib.sha256(b"".join([beside.encode(), *contents])).hexdigest()[:16]
 
 
 class BusyError(StackError):

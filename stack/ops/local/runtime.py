@@ -63,7 +63,7 @@ class LocalRuntime(Runtime):
     def apply_changes(self, report: Reporter) -> None:
         # A start runs the one-shot services and nothing else, as all others run.
         if self.running():
-            startup.up(self.settings, lambda _: None, report, self._file)
+            startup.up(self.settings, lambda _: None, report, self._file, renew=False)
 
     @override
     def down(self) -> list[str]:

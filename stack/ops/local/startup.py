@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from stack.core import notices
+from stack.core import files, notices
 from stack.core.errors import StackError
 from stack.core.notices import Reporter
 from stack.core.settings import Settings
@@ -17,7 +17,9 @@ TOO_OFTEN = 4
 """A service that had to be started again this often does not become healthy."""
 
 
-def up(settings: Settings, report: Reporter, notify: Reporter, file: Path = compose_file.FILE) -> None:
+def up(
+    settings: Settings, report: Reporter, notify: Reporter, file: Path = compose_file.FILE, *, renew: bool = True
+) -> None:
     """Start the stack and wait until every service is healthy; what already runs unchanged is left alone.
 
     Args:
@@ -25,6 +27,7 @@ def up(settings: Settings, report: Reporter, notify: Reporter, file: Path = comp
         report: receives each service that is ready.
         notify: receives the notices of one-shot services.
         file: the list of services.
+        renew: start services anew whose code has changed. Not for a child of theirs, which would end with them.
     """
     compose_file.require_known(settings, file)
     compose_file.require_processes(settings, file)
@@ -39,7 +42,10 @@ def up(settings: Settings, report: Reporter, notify: Reporter, file: Path = comp
         folder.chmod(0o700)
     with versions.exclusive(settings, settings.run / "up.lock", "`up`"):
         versions.check(settings)
-        supervisor.render(settings, services)
+        loaded = settings.run / "code"
+        code = versions.served() if renew or not loaded.exists() else loaded.read_text()
+        supervisor.render(settings, services, code)
+        files.write(loaded, code)
         daemon = Supervisor(settings)
         daemon.ensure()
         daemon.update()

@@ -56,7 +56,7 @@ serverurl=unix://{socket}
 PROGRAM = """
 [program:{name}]
 command={command}
-environment=DEFINITION="{fingerprint}"
+environment=DEFINITION="{fingerprint} {code}"
 autostart=false
 autorestart={autorestart}
 startsecs={startsecs}
@@ -105,10 +105,15 @@ def definition(settings: Settings, name: str) -> Path:
     return settings.run / f"{name}.json"
 
 
-def render(settings: Settings, services: Iterable[Service]) -> None:
+def render(settings: Settings, services: Iterable[Service], code: str) -> None:
     """Write the daemon's configuration and a definition file for each service, readable by their owner only.
 
     Commands and environment stand in the definition files, as supervisord's own format has no quoting for them.
+
+    Args:
+        settings: of the stack.
+        services: all of them.
+        code: fingerprint of the code; services that run with another one are started anew.
     """
     places = {"run": settings.run, "logs": settings.logs, "root": ROOT, "socket": socket(settings)}
     parts = [DAEMON.format_map({key: _escaped(value) for key, value in places.items()})]
@@ -121,6 +126,7 @@ def render(settings: Settings, services: Iterable[Service]) -> None:
                 name=service.name,
                 command=_escaped(shlex.join(launch)),
                 fingerprint=service.fingerprint,
+                code=code,
                 autorestart="false" if service.once else "true",
                 startsecs=0 if service.once else 3,
                 startretries=0 if service.once else 1000,

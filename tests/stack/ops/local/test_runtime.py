@@ -12,7 +12,7 @@ import yaml
 
 from stack.core.errors import StackError
 from stack.core.settings import load
-from stack.ops import probe
+from stack.ops import probe, versions
 from stack.ops.local import processes, supervisor
 from stack.ops.local.runtime import LocalRuntime
 from stack.ops.local.supervisor import Supervisor
@@ -137,6 +137,15 @@ def test_a_second_up_restarts_only_what_changed(stack):
     environ = psutil.Process(after["second"]).environ()
     assert environ["LEVEL"] == "100%; # \"quoted\" 'so'"
     assert {row.restarts for row in stack.rows().values()} == {0}
+
+
+def test_services_are_started_anew_with_changed_code_but_not_by_a_child_of_theirs(stack, monkeypatch):
+    before = stack.up()
+    monkeypatch.setattr(versions, "served", lambda: "other")
+    stack.runtime.apply_changes(stack.reports.append)
+    assert stack.pids() == before
+    after = stack.up()
+    assert not {*after.values()} & {*before.values()} and stack.answers(0) and stack.answers(1)
 
 
 def test_a_killed_service_comes_back_although_its_child_held_the_port(stack):
