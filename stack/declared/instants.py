@@ -9,7 +9,7 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from stack.core.errors import StackError
-from stack.kit.instants import in_utc
+from stack.kit.instants import in_utc, time_of_day
 from stack.specification.table import Column
 
 ZONED = r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
@@ -17,8 +17,6 @@ ZONED = r":\d{2}(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
 UNIX: dict[str, Literal["s", "ms", "us", "ns"]] = {"unix": "s", "unix_ms": "ms", "unix_us": "us", "unix_ns": "ns"}
 """Format of an instant that is a number since 1970 -> its unit."""
 UNITS = {"hour": pd.Timedelta("1h"), "minute": pd.Timedelta("1min")}
-CLOCK = re.compile(r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?(?: ?([AaPp])\.?[Mm]\.?)?")
-"""A time of day: hour, minute, second, and the letter of AM or PM."""
 DATE = ("year", "month", "day")
 
 
@@ -84,17 +82,5 @@ def joined(raw: DataFrame, parts: dict[Any, str], written: str | None) -> Series
     for unit in (unit for unit in UNITS if unit in parts):
         at = at + raw[parts[unit]].astype("float64") * UNITS[unit]
     if "clock" in parts:
-        at = at + _of_day(raw[parts["clock"]])
+        at = at + time_of_day(raw[parts["clock"]])
     return at
-
-
-def _of_day(clock: Series[Any]) -> Series[Any]:
-    """Return times of day as the time since midnight."""
-    texts = clock.dropna().astype(str).str.strip()
-    wrong = texts[~texts.str.fullmatch(CLOCK)]
-    if len(wrong):
-        raise ValueError(f"{wrong.iloc[0]!r} is no time of day")
-    found = texts.str.extract(CLOCK)
-    hour, minute, second = (pd.to_numeric(found[part]).fillna(0) for part in range(3))
-    hour = hour.where(found[3].isna(), hour % 12 + 12 * found[3].str.upper().eq("P"))
-    return pd.to_timedelta(3600 * hour + 60 * minute + second, unit="s").reindex(clock.index)

@@ -1,17 +1,20 @@
-"""Bring instants that name no zone to UTC, for a project's ``source.py``."""
+"""Read times of day, and bring instants that name no zone to UTC, for a project's ``source.py``."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
-from pandas import Series, Timedelta
+from pandas import Series, Timedelta, to_numeric, to_timedelta
 
-__all__ = ["in_utc"]
+__all__ = ["in_utc", "time_of_day"]
 
 SORTED = 0.9
 """Share of neighbouring rows in one order, from which on rows are in the order of time."""
 NOTHING = Timedelta(0)
+CLOCK = re.compile(r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?(?: ?([AaPp])\.?[Mm]\.?)?")
+"""A time of day: hour, minute, second, and the letter of AM or PM."""
 
 
 def in_utc(values: Series[Any], zone: str) -> Series[Any]:
@@ -25,6 +28,22 @@ def in_utc(values: Series[Any], zone: str) -> Series[Any]:
         values = values.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
     instants: Series[Any] = values.dt.tz_convert("UTC").dt.as_unit("us")
     return instants
+
+
+def time_of_day(clock: Series[Any]) -> Series[Any]:
+    """Return times of day in text, like 18:30, 18.30.00 or 6:30 PM, as the time since midnight; null where none is.
+
+    Raises:
+        ValueError: a text is no time of day.
+    """
+    texts = clock.dropna().astype(str).str.strip()
+    wrong = texts[~texts.str.fullmatch(CLOCK)]
+    if len(wrong):
+        raise ValueError(f"{wrong.iloc[0]!r} is no time of day")
+    found = texts.str.extract(CLOCK)
+    hour, minute, second = (to_numeric(found[part]).fillna(0) for part in range(3))
+    hour = hour.where(found[3].isna(), hour % 12 + 12 * found[3].str.upper().eq("P"))
+    return to_timedelta(3600 * hour + 60 * minute + second, unit="s").reindex(clock.index)
 
 
 def _before_clocks_go_back(values: Series[Any], zone: str) -> np.ndarray:

@@ -109,7 +109,7 @@ def read_csv(file: Path | IO[bytes], options: Mapping[str, Any]) -> pd.DataFrame
 def _filled(table: pd.DataFrame) -> pd.DataFrame:
     if table.columns.empty or table.iloc[:, 0].notna().all():  # looking at every cell takes long
         return table
-    return table.dropna(how="all", ignore_index=True)
+    return table.dropna(how="all", ignore_index=True).infer_objects()
 
 
 def _are_alike(parts: list[pd.Series]) -> bool:

@@ -101,6 +101,7 @@ def _values(spec: ProjectSpec) -> dict[str, Any]:
         "known": next(iter(table.of_role(columns, "known")), None),
         "later": table.of_role(columns, "later"),
         "instants": [name for name, column in columns.items() if column.type == Datetime.name],
+        "clocks": any("clock" in column.parts for column in columns.values()),
         "names": {column.source or name: name for name, column in columns.items() if not column.parts},
         "texts": [name for name, column in columns.items() if TYPES[column.type].python is str],
         "united": {

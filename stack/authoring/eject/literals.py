@@ -59,12 +59,12 @@ def joined(column: Column) -> str:
         return f"pd.to_datetime({texts}, format={python(column.format)})"
     parts = {part: f"table[{python(name)}]" for part, name in column.parts.items()}
     if "date" in parts:
-        text = f"pd.to_datetime({parts['date']})"
+        text = f"pd.to_datetime({parts['date']}{written(column.format)})"
     else:
         text = f"pd.to_datetime({{{', '.join(f'{python(part)}: {parts[part]}' for part in ('year', 'month', 'day'))}}})"
     for unit in (unit for unit in ("hour", "minute") if unit in parts):
         text += f' + pd.to_timedelta({parts[unit]}, unit="{unit}")'
-    return text + (f' + pd.to_timedelta({parts["clock"]}.str.pad(8, "right", ":00"))' if "clock" in parts else "")
+    return text + (f" + time_of_day({parts['clock']})" if "clock" in parts else "")
 
 
 def expression(formula: Formula, zone: str) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from stack.authoring.scaffold.columns import Column
 from stack.declared import instants as spread
+from stack.kit.instants import CLOCK
 
 PARTS = {
     "year": (r"year|yr|yyyy|jahr", 1800, 2200),
@@ -147,5 +148,5 @@ def _date_and_clock(table: pd.DataFrame, columns: list[Column]) -> Iterator[tupl
                 yield {"date": date.source, "hour": column.source}, date.format
                 continue
             text = column.kind in ("string", "text", "name", "id")
-            if text and table[column.source].astype(str).str.strip().str.fullmatch(spread.CLOCK).all():
+            if text and table[column.source].astype(str).str.strip().str.fullmatch(CLOCK).all():
                 yield {"date": date.source, "clock": column.source}, date.format

@@ -123,6 +123,22 @@ def test_a_source_reads_numbers_since_1970_as_instants(folder, form, parts):
     pd.testing.assert_frame_equal(read[list(declared)], declared)
 
 
+@pytest.mark.parametrize("clock", ["%H.%M.%S", "%I:%M %p"])
+def test_a_source_reads_a_date_and_a_time_of_day(folder, clock):
+    name, at = f"ejected_clock_{len(clock)}", pd.to_datetime(sales()["Sold At"])
+    table = sales().drop(columns="Sold At").assign(Day=at.dt.strftime("%d/%m/%Y"), Clock=at.dt.strftime(clock))
+    below = "," * (table.shape[1] - 1) + "\n\nprices: in EUR, of the till\n"
+    folder.write(name, (table.to_csv(index=False) + below).encode(), target="units")
+    project = Project(Settings(home=folder.root), specs.load(name))
+    assert project.spec.source.options["engine"] == "python"
+    declared = project.source.fetch(project.spec.clock.start, NOW)["rows"]
+    assert len(declared) == len(table)
+    eject.write(project, ["source"])
+    importlib.invalidate_caches()
+    read = Project(project.settings, specs.load(name)).source.fetch(project.spec.clock.start, NOW)["rows"]
+    pd.testing.assert_frame_equal(read[list(declared)], declared)
+
+
 def test_the_features_of_a_forecast_stay_in_project_yaml(folder):
     at = pd.date_range("2025-03-01", periods=24 * 60, freq="h")
     table = pd.DataFrame({"time": at, "power": np.random.default_rng(0).normal(5, 1, len(at))})

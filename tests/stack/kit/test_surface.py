@@ -8,7 +8,7 @@ from stack import kit
 SURFACE = {
     "drift": ["Action", "Reason", "Sample", "Verdict", "Window"],
     "expectations": ["absent", "among", "between", "present"],
-    "instants": ["in_utc"],
+    "instants": ["in_utc", "time_of_day"],
     "models": ["Candidate", "Columns", "Metric", "Suggest"],
     "numbers": ["without_unit"],
     "packaged": ["file"],
