@@ -25,7 +25,7 @@ def test_a_file_without_time_goes_the_whole_way(running: Settings, forks: Forks)
     titanic = specs.load("titanic")
     output = run(forks, "run", "titanic")
     assert "version 1 is champion" in output
-    assert '"model_version": "1"' in output
+    assert '"model_version":"1"' in output
     champion = Project(running, titanic).registry.require_champion()
     assert float(champion.tag("auc")) == pytest.approx(0.82, abs=0.04)
     assert list(pages.folder(running, "titanic").glob("*.html"))
