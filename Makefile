@@ -91,7 +91,7 @@ workspace: setup ## Make a git repository of your own for projects, and use it f
 	@$(call require,DIR,name the folder: make workspace DIR=~/ml)
 	@$(STACK) workspace $(call option,EXAMPLES,examples) $(call argument,DIR)
 
-new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE GROUP KEEP AHEAD=a,b STEPS=24 TABLE SENSOR UNFINISHED=1)
+new: setup ## Write a project from a table (NAME=churn FROM=file.csv TARGET TIME KNOWN KEYS=a,b TASK ZONE GROUP KEEP MISSING=-200 AHEAD=a,b STEPS=24 TABLE SENSOR UNFINISHED=1)
 	@$(call require,NAME,name the project: make new NAME=churn FROM=file.csv)
 	@$(STACK) new $(call option,FROM,from) $(call option,TABLE,table) $(call option,SENSOR,sensor) $(call option,TARGET,target) $(call option,TIME,time) $(call option,KNOWN,known) $(call option,GROUP,group) $(call option,KEEP,keep) $(call option,MISSING,missing) $(call option,AHEAD,ahead) $(call option,STEPS,steps) $(call switch,UNFINISHED,unfinished) $(call option,KEYS,keys) $(call option,TASK,task) $(call option,ZONE,zone) $(call argument,NAME)
 

@@ -39,7 +39,7 @@ class Delivery:
     """Delivers the answers of one sink, in order, until it is stopped."""
 
     def __init__(self, settings: Settings, spec: ProjectSpec, sink: Sink, stamp: specs.Stamp | None) -> None:
-        """Take up a sink; `stamp` is that of the project.yaml that the specification was read from."""
+        """Prepare the delivery to a sink; `stamp` is that of the project.yaml that `spec` was read from."""
         self.settings, self.spec, self.sink, self.stamp = settings, spec, sink, stamp
         self.key: Key = (spec.name, sink.name)
         self._check = f"{CHECK}{spec.name}-{sink.name}"

@@ -83,7 +83,7 @@ class Source:
         options |= {"sep": separator} if separator != "," else {}
         options |= {"skiprows": above} if above else {}
         if headers.unnamed(lines[above:], separator):
-            after = all(line.rstrip("\r\n").endswith(separator) for line in lines[above + 1 :])
+            after = all(line.rstrip("\r\n").endswith(separator) for line in lines[above + 1 :] if line.strip())
             options |= {"header": 0, "names": [*names, ROW_NAME] if after else [ROW_NAME, *names]}
         if footer := headers.footer(last_lines, separator, len(names)):
             options |= {"skipfooter": footer, "engine": "python"}

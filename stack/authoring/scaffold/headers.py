@@ -43,15 +43,19 @@ def _written(lines: Sequence[str]) -> tuple[str, int]:
 
 def _comments(lines: Sequence[str]) -> int:
     """Return how many lines above the names begin with ``#``; none where such a line holds the names."""
-    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
-    return 0 if any(map(is_number, re.split(f"[{SEPARATORS}]", lines[count]))) else count
+    count, names = next(((number, line) for number, line in enumerate(lines) if not line.startswith("#")), (0, ""))
+    return 0 if any(map(is_number, re.split(f"[{SEPARATORS}]", names))) else count
 
 
 def footer(lines: Sequence[str], separator: str, width: int) -> int:
-    """Return how many of the last lines of a file are no rows: remarks of other widths, from an empty line on."""
+    """Return how many of the last lines of a file are no rows: remarks of other widths, from an empty line on.
+
+    An empty line in quotes is a part of a text.
+    """
     for start in range(max(0, len(lines) - MOST), len(lines)):
         after = [row for row in cells(lines[start:], separator) if row]
-        if not lines[start].strip() and after and all(len(row) != width for row in after):
+        within = "".join(lines[start:]).count('"') % 2
+        if not (lines[start].strip() or within) and after and all(len(row) != width for row in after):
             return len(lines) - start
     return 0
 

@@ -179,7 +179,7 @@ def _options(source: File | Folder, folder: Path, system: Any, path: str, wishes
     name = PurePosixPath(urlsplit(path).path if "://" in path else path)
     kind = tables.format_of(source, str(name))
     sniffed = kind == "excel" or (kind == "csv" and not files.TEXTS.isdisjoint(name.suffixes))
-    if not sniffed:
+    if not sniffed or (storage.is_local(system) and not Path(path).is_file()):  # reading it says what is wrong
         return _with_missing({}, kind, wishes)
     with TemporaryDirectory() as place, storage.explained(source, folder):
         packed, file = name.suffix in PACKED, Path(path)

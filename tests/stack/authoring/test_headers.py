@@ -58,6 +58,13 @@ def test_comments_above_and_remarks_below_are_left_out(tmp_path):
     assert [*table] == ["day", "kWh"] and table["kWh"].sum() == sum(range(1, 31)) + 15
 
 
+def test_an_empty_line_in_the_last_text_is_no_end_of_the_rows(tmp_path):
+    texts = "".join(f'{number},"Nice.\n\nBroken, alas",1\n' for number in range(30))
+    (tmp_path / "reviews.csv").write_text("id,text,stars\n" + texts)
+    table = files.Source.of(tmp_path / "reviews.csv").read(tmp_path / "reviews.csv")
+    assert len(table) == 30 and table["text"].nunique() == 1
+
+
 def test_names_may_stand_behind_a_comment_sign():
     assert headers.written(["# time,temp", *["2024-03-01,4.5"] * 30]) == (",", 0)
 

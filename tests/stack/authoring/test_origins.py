@@ -119,6 +119,7 @@ def test_a_web_server(folder):
         ("gopher://nas/sales", "(?s)FROM.*gopher://.*homeassistant://"),
         ("SALES_DB", "(?s)FROM.*SALES_DB.*which .env does not define"),
         ("nowhere.csv", "(?s)FROM.*no file"),
+        ("nowhere.xlsx", "(?s)no file .*nowhere.xlsx"),
     ],
 )
 def test_a_place_that_cannot_be_read_is_told(folder, place, message):
