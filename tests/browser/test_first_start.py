@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 from dotenv import dotenv_values
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from services import guard
 from services.portal.app import build
@@ -105,3 +105,25 @@ def test_a_button_pressed_before_the_scripts_are_there_acts_once_they_are(stack:
     expect(page.locator("#named .done")).to_be_visible()
     assert page.url == f"{stack.portal_url}/settings"
     assert saved.read(stack.home) == {"title": "Attic"}
+
+
+def test_what_is_saved_while_the_page_is_updated_is_shown_too(stack: Settings, page: Page, tmp_path: Path):
+    page.goto(f"{stack.portal_url}/settings")
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if held or route.request.method != "GET":
+            route.fallback()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route("**/settings", hold)
+    with page.expect_request(lambda request: request.method == "GET" and request.url.endswith("/settings")):
+        page.locator("form[hx-post='/settings/name'] button").click()
+    eventually(lambda: page.title() and held)
+    page.get_by_label("Folder, best on another disk").fill(str(tmp_path / "backups"))
+    page.locator("form[hx-post='/settings/backups'] button").click()
+    expect(page.locator("#backed .done")).to_be_visible()
+    route, before = held[0]
+    route.fulfill(response=before)
+    expect(page.get_by_role("region", name="Not in force yet")).to_contain_text("after a restart: where backups go.")
