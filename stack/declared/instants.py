@@ -33,8 +33,7 @@ def read(raw: DataFrame, name: str, column: Column, zone: str) -> Series[Any]:
     written = column.format or None
     try:
         if text := column.parts.get("text"):
-            rows = raw[column.names(name)].to_dict("records")
-            values = pd.Series(map(text.format_map, rows), raw.index, dtype=object)
+            values = filled(raw[column.names(name)], text)
         else:
             values = joined(raw, column.parts, written) if column.parts else raw[column.source or name]
         return in_utc(parse(values, written), zone)
@@ -63,6 +62,11 @@ def names_zones(texts: Series[str]) -> bool:
     """Return whether each of the texts ends with a zone, and there is one."""
     # Nearly always the first text answers for all.
     return len(texts) > 0 and bool(re.search(ZONED, texts.iloc[0])) and bool(texts.str.contains(ZONED).all())
+
+
+def filled(rows: DataFrame, text: str) -> Series[Any]:
+    """Return a text for each row, with its values in place of the names in braces."""
+    return pd.Series(map(text.format_map, rows.to_dict("records")), rows.index, dtype=object)
 
 
 def joined(raw: DataFrame, parts: dict[Any, str], written: str | None) -> Series[Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from stack.authoring.scaffold import dates
-from stack.declared.instants import UNIX
+from stack.declared.instants import UNIX, filled
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
 
@@ -24,6 +24,8 @@ RESERVED = {
 }
 DERIVED = re.compile(r"(.+)_(?:hour|weekday|month|days|category|past|\d+[dh])")
 """What the names of derived features look like."""
+UNWRITTEN = {*"{}[]!:."}
+"""Signs of a name that cannot stand in braces."""
 LONG_TEXT, MANY = 60, 1000
 """Characters, and different values, from which on strings are no category."""
 FEW = 20
@@ -66,7 +68,7 @@ class Column:
     unread: float = 0.0
     """Datetimes: share of the values that are no instant, or none that a project holds."""
     parts: dict[str, str] = field(default_factory=dict)
-    """Datetimes that are spread over several columns: part -> column of the file."""
+    """Datetimes that are spread over several columns, or the start of an interval in one: as in project.yaml."""
 
     @property
     def usable(self) -> bool:
@@ -80,7 +82,9 @@ class Column:
 
     def instants(self, table: pd.DataFrame, zone: str = "UTC") -> pd.Series:
         """Return the instants (UTC) of a column of datetimes; those without a zone are of `zone`."""
-        return dates.read(table[self.source], self.format, zone, zoned=self.zoned)
+        start = self.parts.get("text")
+        values = filled(table[[self.source]], start) if start else table[self.source]
+        return dates.read(values, self.format, zone, zoned=self.zoned)
 
     @property
     def field_type(self) -> FieldType:
@@ -143,6 +147,8 @@ def _column(values: pd.Series, source: str, name: str) -> Column:
     }
     if present.empty:
         return Column(source, name, "empty", **facts)
+    if not UNWRITTEN & {*source} and (length := dates.start_of_interval(present)):
+        present, facts["parts"] = present.str[:length], {"text": f"{{{source}:.{length}}}"}
     facts["example"] = _plain(present.iloc[len(present) // 2])
     numeric = dates.in_numbers(present, name)
     kind: Kind = "datetime" if numeric and facts["distinct"] > 1 else _kind(present, facts["distinct"])

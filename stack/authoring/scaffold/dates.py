@@ -15,6 +15,8 @@ LOOKS = re.compile(
 """What a date in a text looks like."""
 MONTH = re.compile(r"(\d{4})[-/](\d{2})|\d{1,2}[-/.]\d{4}|[A-Za-z]{3,9}[- ]\d{2,4}")
 """What a month of a year looks like; 2010-11 may be a season, too."""
+BETWEEN = (" - ", " – ", "/", " to ", " bis ")
+"""What is between the start and the end of an interval."""
 FOREVER = r"9999|2999"
 """How dates are written that never come: the end of a contract without one."""
 PARSED = 10_000
@@ -67,6 +69,17 @@ def in_text(texts: pd.Series) -> bool:
         return False
     dates = texts[~texts.str.contains(FOREVER)]
     return len(dates) > len(texts) / 20 and bool(read(dates, of(dates)).notna().mean() > 0.99)
+
+
+def start_of_interval(present: pd.Series) -> int:
+    """Return how many characters the start has where all texts are intervals, with starts of one length; else 0."""
+    if pd.api.types.infer_dtype(present) != "string":
+        return 0
+    for sign in (sign for sign in BETWEEN if sign in present.iloc[0]):
+        starts, ends = (part.str.strip() for _, part in present.str.partition(sign)[[0, 2]].items())
+        if starts.str.len().nunique() == 1 and ends.str.match(LOOKS).all() and in_text(starts):
+            return len(starts.iloc[0])
+    return 0
 
 
 def _are_months(texts: pd.Series) -> bool:

@@ -72,19 +72,14 @@ class Source:
         separator, above = headers.written(lines)
         names = next(headers.cells(lines[above:], separator), [])
         _require_few(file, names)
-        if 2 * sum(map(headers.is_number, names)) >= len(names) > 0:  # a row, no names
-            raise StackError(
-                f"FROM={file}, line {above + 1}",
-                found=", ".join(names[:6]),
-                expected="the names of the columns",
-                todo="put a line of names on top",
-            )
         options: dict[str, Any] = {"encoding": encoding} if encoding != "utf-8" else {}
         options |= {"sep": separator} if separator != "," else {}
         options |= {"skiprows": above} if above else {}
         if headers.unnamed(lines[above:], separator):
             after = all(line.rstrip("\r\n").endswith(separator) for line in lines[above + 1 :] if line.strip())
             options |= {"header": 0, "names": [*names, ROW_NAME] if after else [ROW_NAME, *names]}
+        elif headers.has_no_names(lines[above:], separator):
+            options |= {"header": None, "names": [f"column_{number}" for number, _ in enumerate(names, 1)]}
         if footer := headers.footer(last_lines, separator, len(names)):
             options |= {"skipfooter": footer, "engine": "python"}
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}

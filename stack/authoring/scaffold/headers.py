@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,12 @@ MOST = 20
 """Lines that there may be above the names."""
 SUMS = 5
 """Rows that there may be at the end, from the empty one on."""
+BLANK = re.compile(r"\W*|n/?a|nan|null|none", re.IGNORECASE)
+"""A cell without a value, or with what stands for a missing one."""
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*")
 ALIKE = 0.8
 """Share of the lines that a separator splits into as many parts as the names, where it is the right one."""
+ALL = 1.0
 
 
 def written(lines: Sequence[str]) -> tuple[str, int]:
@@ -79,6 +83,38 @@ def is_number(cell: str) -> bool:
     return bool(NUMBER.fullmatch(cell.strip()))
 
 
+def has_no_names(lines: Sequence[str], separator: str) -> bool:
+    """Return whether the first line is a row: its values are of the kinds of their columns, or come again in them.
+
+    Numbers that are counted, such as years, are names.
+    """
+    first, *rows = [row for row in cells(lines, separator) if row] or [[]]
+    columns = [[row[at].strip() for row in rows if len(row) == len(first)] for at in range(len(first))]
+    kinds = [[_kind(cell) for cell in column if not BLANK.fullmatch(cell)] for column in columns]
+    of_first = [_kind(cell.strip()) for cell in first]
+    alike = fitting = 0
+    for cell, kind, column, in_column in zip(first, of_first, columns, kinds, strict=True):
+        if BLANK.fullmatch(cell.strip()) or not in_column:
+            continue
+        usual = max(set(in_column), key=in_column.count)
+        if usual != "text" and in_column.count(usual) >= ALIKE * len(in_column):
+            if kind != usual:
+                return False
+            fitting += 1
+        alike += cell.strip() in column
+    numbers = [float(cell.replace(",", ".")) for cell, kind in zip(first, of_first, strict=True) if kind == "number"]
+    return bool(fitting or 2 * alike > len(first)) and not _are_counted(numbers)
+
+
+def _are_counted(numbers: Sequence[float]) -> bool:
+    steps = {round(after - before, 6) for before, after in pairwise(numbers)}
+    return len(steps) == 1 and min(steps) > 0 and (len(numbers) > 2 or steps == {1.0})
+
+
+def _kind(cell: str) -> str:
+    return "number" if is_number(cell) else "date" if DATE.fullmatch(cell) else "text"
+
+
 def titles(rows: Sequence[Sequence[str]]) -> int:
     """Return how many rows are above the names: those that fill half of the columns at most, and not the last one."""
     width = max(map(len, rows), default=0)
@@ -100,7 +136,9 @@ def of_workbook(file: Path) -> dict[str, int]:
 
 
 def _best(lines: Sequence[str]) -> str:
-    return max(SEPARATORS, key=lambda separator: _fit(lines, separator))
+    """Return the likeliest separator; a tab is a blank where blanks split all lines into the same number of parts."""
+    best = max(SEPARATORS, key=lambda separator: _fit(lines, separator))
+    return BLANKS if best == "\t" and _fit(lines, BLANKS) > (ALL, _fit(lines, best)[1]) else best
 
 
 def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
@@ -112,5 +150,5 @@ def _fit(lines: Sequence[str], separator: str) -> tuple[float, int]:
 
 def _others(lines: Sequence[str], separator: str) -> bool:
     """Return whether another separator splits one of the first lines, which is a single cell: names below a title."""
-    cells = [row[0] for row in islice(csv.reader(lines, delimiter=separator), MOST) if len(row) == 1]
-    return any(other in cell for cell in cells for other in SEPARATORS)
+    single = [row[0] for row in islice(cells(lines, separator), MOST) if len(row) == 1]
+    return any(other in cell for cell in single for other in SEPARATORS)

@@ -89,7 +89,8 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     texts = [column.source for column in columns if column.kind in TEXTS]
     unread = [text for text in texts if files.has_unit(table[text])]
     coded = codes.missing(table, [*choices.features, *choices.later, choices.target])
-    return Understood(origin, table, columns, choices, wording.notes(choices, unread, coded))
+    notes = [*wording.numbered(origin.section), *wording.notes(choices, unread, coded)]
+    return Understood(origin, table, columns, choices, notes)
 
 
 def _without_units(origin: Origin) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -82,6 +82,17 @@ def notes(choices: Choices, units: Iterable[str], codes: Mapping[float, Iterable
     return lines
 
 
+def numbered(source: Mapping[str, Any]) -> list[str]:
+    """Return what to say of a section ``source`` whose files have no line of names."""
+    options = source.get("options", {})
+    if "header" not in options or options["header"] is not None:
+        return []
+    return [
+        f"The first line holds values: the columns are called {options['names'][0]} to {options['names'][-1]}. To name "
+        "them, put a line of names on top of the file, and write the project anew."
+    ]
+
+
 def _reading_notes(choices: Choices) -> list[str]:
     """Return which strings a model reads otherwise than value by value."""
     asked = [column for column in choices.features if column not in choices.keys]
@@ -99,6 +110,11 @@ def _reading_notes(choices: Choices) -> list[str]:
         f'{code(column.source)} is read as "{column.format}", like {line(column.example)}.'
         for column in (choices.time, choices.known, *choices.dated)
         if column and column.format and "%" in column.format
+    ]
+    lines += [
+        f"{code(column.source)} holds intervals: the start of each counts."
+        for column in (choices.time, choices.known)
+        if column and "text" in column.parts
     ]
     many = f"Of many values, each read as the mean outcome of its rows (`encode`): {_quoted(encoded)}."
     return [*lines, many] if encoded else lines

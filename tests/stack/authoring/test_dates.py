@@ -8,6 +8,7 @@ from stack import project
 from stack.authoring import check, rehearsal
 from stack.authoring.scaffold.columns import look
 from stack.core.errors import StackError
+from stack.core.settings import Settings
 from stack.specification import specs
 from tests.stack.authoring.scaffolds import NOW, Folder
 
@@ -57,6 +58,26 @@ def test_each_way_of_writing_is_read_in_its_order(written, form):
     read = column.instants(pd.DataFrame({"date": AT.strftime(written)}))
     assert (column.kind, column.format, column.unread) == ("datetime", form, 0)
     assert days(read.dt) == days(AT)
+
+
+@pytest.mark.parametrize(
+    ("start", "sign", "end", "form"),
+    [
+        ("%d.%m.%Y %H:%M", " - ", "", "%d.%m.%Y %H:%M"),
+        ("%d/%m/%Y %H:%M", " - ", " (CET/CEST)", "%d/%m/%Y %H:%M"),
+        ("%Y-%m-%dT%H:%MZ", "/", "", ""),
+        ("%Y-%m-%d", " – ", "", ""),
+    ],
+)
+def test_an_interval_is_the_instant_of_its_start(folder, start, sign, end, form):
+    name = f"interval_{len(start)}{len(end)}"
+    periods = [f"{one:{start}}{sign}{one + pd.Timedelta('1h'):{start}}{end}" for one in AT]
+    notes = folder.write(name, table(**{"MTU (CET/CEST)": periods}), target="cost").notes
+    (column, spec) = asked(name)
+    rows = project.Project(Settings(home=folder.root), spec).source.fetch(spec.clock.start, NOW)["rows"]
+    assert [*rows[column].dt.strftime(start)] == [*AT.strftime(start)]
+    assert spec.columns[column].format == form and any("the start of each counts" in note for note in notes)
+    assert check.findings(name, NOW) == []
 
 
 @pytest.mark.parametrize("clock", ["%H.%M.%S", "%H:%M", "%I:%M %p"])

@@ -58,6 +58,36 @@ def test_comments_above_and_remarks_below_are_left_out(tmp_path):
     assert [*table] == ["day", "kWh"] and table["kWh"].sum() == sum(range(1, 31)) + 15
 
 
+@pytest.mark.parametrize(
+    ("row", "row_2", "separator"),
+    [
+        ("39, State-gov, 77516, ?, <=50K", "50, Private, 83311, Sales, >50K", ","),
+        ("5.1,3.5,1.4,0.2,Iris-setosa", "4.9,3.0,1.4,0.2,Iris-setosa", ","),
+        (" 0.00632  18.00   2.310  0  0.5380", " 0.02731   0.00   7.070  0  0.4690", headers.BLANKS),
+        ("vhigh,vhigh,2,2,small,unacc", "vhigh,low,5more,more,big,unacc", ","),
+        ("2024-03-01 00:00;hall;21,5", "2024-03-01 01:00;attic;19,0", ";"),
+        ("A11 6 A34 A43 1169 1", "A12 48 A32 A43 5951 2", headers.BLANKS),
+    ],
+    ids=["adult", "iris", "housing", "car", "log", "german"],
+)
+def test_a_first_line_of_values_is_a_row_of_columns_that_are_numbered(row, row_2, separator, tmp_path):
+    file = tmp_path / "rows.data"
+    file.write_text(f"{row}\n{row_2}\n" * 30 + "\n")
+    source = files.Source.of(file)
+    table = source.read(file)
+    assert source.options["header"] is None and source.options.get("sep", ",") == separator
+    assert [*table] == [f"column_{number}" for number in range(1, 1 + len(table.columns))]
+    assert len(table) == 60
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["country,2019,2020,2021", "id,0,1,2", ",400,402,404", "shop,2024-01-01,2024-01-02,2024-01-03", "name,a,b,c"],
+)
+def test_a_first_line_of_years_or_days_names_columns(names):
+    assert not headers.has_no_names([names, *[f"Norway{number},1.5,2.5,3.5" for number in range(30)]], ",")
+
+
 def test_an_empty_line_in_the_last_text_is_no_end_of_the_rows(tmp_path):
     texts = "".join(f'{number},"Nice.\n\nBroken, alas",1\n' for number in range(30))
     (tmp_path / "reviews.csv").write_text("id,text,stars\n" + texts)
@@ -73,6 +103,12 @@ def test_blanks_separate_where_no_other_sign_does(tmp_path):
     (tmp_path / "station.dat").write_text("  date       temp   rain\n" + "  2024-03-01   4.5    0.0\n" * 30)
     table = files.Source.of(tmp_path / "station.dat").read(tmp_path / "station.dat")
     assert [*table] == ["date", "temp", "rain"] and table["temp"].eq(4.5).all()
+
+
+def test_a_tab_among_blanks_is_one_of_them():
+    cars = ['18.0   8   3504.   70\t"chevrolet malibu"', '15.0   8   3693.   70\t"buick"'] * 20
+    assert headers.written(cars) == (headers.BLANKS, 0)
+    assert headers.written(["name\tcylinders", *["chevrolet malibu\t8", "buick skylark\t8"] * 20]) == ("\t", 0)
 
 
 def test_a_text_of_several_lines_is_a_part_of_its_row():
