@@ -74,7 +74,9 @@ def _read(file: IO[bytes], kind: Format, options: dict[str, Any]) -> pd.DataFram
     if kind == "excel":
         table = _filled(pd.read_excel(file, engine="openpyxl", **options))
     elif kind == "json":
-        table = from_records(json.load(file))
+        content = json.load(file)
+        lists = [*_lists_of_objects(content)]
+        table = from_records(lists[0] if len(lists) == 1 else content)
     elif kind == "jsonl":
         table = flat(pd.read_json(file, lines=True, convert_dates=False, dtype=False, **options))
     else:
@@ -118,6 +120,15 @@ def _are_alike(parts: list[pd.Series]) -> bool:
         return False
     kinds = {pd.api.types.infer_dtype(part) for part in parts if part.notna().any()}
     return len(kinds) < 2 or kinds == {"integer", "floating"}
+
+
+def _lists_of_objects(content: Any) -> Iterator[list[Any]]:
+    """Yield the lists of objects in parsed JSON that are in no other list, as the rows beside ``{"status": "ok"}``."""
+    if isinstance(content, dict):
+        for value in content.values():
+            yield from _lists_of_objects(value)
+    elif isinstance(content, list) and content and isinstance(content[0], dict):
+        yield content
 
 
 def from_records(content: Any) -> pd.DataFrame:

@@ -32,6 +32,7 @@ MANY, OFTEN = 20, 20
 NONE = "none"
 REASONS: dict[str, str] = {
     "constant": "it has one value",
+    "list": "it holds lists",
     "empty": "it has no value",
     "name": "it has too many values, of few words each",
 }
@@ -254,7 +255,8 @@ def _reason(column: Column, keys: list[Column], time: Column | None, known: Colu
         missing = f"it is an instant, missing in {column.missing:.1%} of the rows, which may tell what happened since"
         return f"{missing} (KEEP= where it is known when asked)"
     if column.kind == "id" and column.distinct < column.present:
-        return f"it is an id of {column.distinct:,} values; with KEYS={column.source} the past of each is used"
+        past = f"; with KEYS={column.source} the past of each is used" if time else ""
+        return f"it is an id of {column.distinct:,} values{past}"
     return REASONS.get(column.kind, "it only names the row")
 
 

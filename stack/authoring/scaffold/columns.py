@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -16,7 +17,7 @@ from stack.declared.instants import UNIX, filled
 from stack.specification.fields import TYPES, FieldType
 from stack.specification.request import is_reserved
 
-Kind = Literal["number", "integer", "boolean", "string", "datetime", "text", "name", "id", "constant", "empty"]
+Kind = Literal["number", "integer", "boolean", "string", "datetime", "text", "name", "id", "list", "constant", "empty"]
 RESERVED = {
     *("available_at", "row", "label", "id"),
     *("probability", "prediction", "decision", "model_version", "probabilities", "warnings", "features_at"),
@@ -24,6 +25,8 @@ RESERVED = {
 }
 DERIVED = re.compile(r"(.+)_(?:hour|weekday|month|days|category|past|\d+[dh])")
 """What the names of derived features look like."""
+LISTS = (list, dict, np.ndarray)
+"""Types of values that hold several, which a table has from JSON or Parquet."""
 UNWRITTEN = {*"{}[]!:."}
 """Signs of a name that cannot stand in braces."""
 LONG_TEXT, MANY = 60, 1000
@@ -139,6 +142,8 @@ def _is_taken(name: str) -> bool:
 def _column(values: pd.Series, source: str, name: str) -> Column:
     absent = values.isna()
     present = values[~absent]
+    if present.map(type).isin(LISTS).any():
+        return Column(source, name, "list", float(absent.mean()), 0, len(present))
     facts: dict[str, Any] = {
         "missing": float(absent.mean()),
         "distinct": int(present.nunique()),

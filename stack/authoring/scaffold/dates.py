@@ -21,7 +21,17 @@ FOREVER = r"9999|2999"
 """How dates are written that never come: the end of a contract without one."""
 PARSED = 10_000
 """Texts by which a format is chosen, from the whole column."""
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", ", %H:%M", ", %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+CLOCKS = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S.%f",
+    ", %H:%M",
+    ", %H:%M:%S",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    ", %I:%M:%S %p",
+)
 NUMBERED = [
     f"{date.replace('-', sign)}{year}{clock}"
     for sign in "./-"

@@ -39,8 +39,11 @@ MOST_COLUMNS = 500
 """Of more, each request would name more values than a person can look after, and the files are past reading."""
 GROUPED = 20
 """Numbers of exactly three digits after a sign, from which on that is no accident of decimals."""
-MARKS, SHARE = 3, 0.8
-"""A column of numbers has at most so many marks for a missing value; with words, numbers in this share of its rows."""
+MARKS, SHARE, VARIED = 3, 0.8, 10
+"""A column of numbers has at most so many marks for a missing value; with words, numbers in this share of its rows, of
+which so many are different."""
+GROUPING = ("'", " ", "’", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}")
+"""Signs between thousands besides comma and point, as of Switzerland and France."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,7 @@ class Source:
         _require_few(file, names)
         options: dict[str, Any] = {"encoding": encoding} if encoding != "utf-8" else {}
         options |= {"sep": separator} if separator != "," else {}
-        options |= {"skiprows": above} if above else {}
-        if headers.unnamed(lines[above:], separator):
-            after = all(line.rstrip("\r\n").endswith(separator) for line in lines[above + 1 :] if line.strip())
-            options |= {"header": 0, "names": [*names, ROW_NAME] if after else [ROW_NAME, *names]}
-        elif headers.has_no_names(lines[above:], separator):
-            options |= {"header": None, "names": [f"column_{number}" for number, _ in enumerate(names, 1)]}
+        options |= _name_options(lines, separator, above)
         if footer := headers.footer(last_lines, separator, len(names)):
             options |= {"skipfooter": footer, "engine": "python"}
         options |= {"skipinitialspace": True} if any(name.startswith(" ") for name in names) else {}
@@ -179,6 +177,25 @@ def _ends(text: TextIO) -> tuple[list[str], list[str]]:
     return lines, (before + last).splitlines()[1:] if before else [*lines, *last.splitlines()]
 
 
+def _name_options(lines: list[str], separator: str, above: int) -> dict[str, Any]:
+    """Return the arguments of ``pandas.read_csv`` that say where the names are, and what they are where they are not.
+
+    Args:
+        above: lines above the names.
+    """
+    table = lines[above:]
+    names = next(headers.cells(table, separator), [])
+    if headers.has_units(table, separator):
+        return {"skiprows": [*range(above), above + 1]}
+    options: dict[str, Any] = {"skiprows": above} if above else {}
+    if headers.unnamed(table, separator):
+        after = all(line.rstrip("\r\n").endswith(separator) for line in table[1:] if line.strip())
+        options |= {"header": 0, "names": [*names, ROW_NAME] if after else [ROW_NAME, *names]}
+    elif headers.has_no_names(table, separator):
+        options |= {"header": None, "names": [f"column_{number}" for number, _ in enumerate(names, 1)]}
+    return options
+
+
 def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
     """Return the arguments of ``pandas.read_csv`` for decimal commas, thousands separators, marks and leading zeros.
 
@@ -193,9 +210,17 @@ def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
         missing |= {*marks}
     with_unit = [name for name, values in columns.items() if _unit(values)]
     columns |= {name: columns[name].str.extract(rf"({NUMBER.pattern})")[0] for name in with_unit}
+    grouping = next((sign for sign in GROUPING if any(_groups(values, sign) for values in columns.values())), "")
+    if grouping:
+        columns = {
+            name: values.str.replace(grouping, "") if _groups(values, grouping) else values
+            for name, values in columns.items()
+        }
     by_comma = {name: values for name, values in columns.items() if values.str.fullmatch(COMMA).all()}
     by_point = {name: values for name, values in columns.items() if values.str.fullmatch(POINT).all()}
     options = _style(by_comma, by_point, separator)
+    if grouping:
+        options |= {"thousands": grouping} | ({} if grouping.isascii() else {"engine": "python"})
     plain = by_comma if "decimal" in options else by_point
     codes = {name: values for name, values in columns.items() if values.str.fullmatch(CODE).any()}
     kept = [name for name, values in codes.items() if values.str.fullmatch(NUMBER).all()]
@@ -221,6 +246,13 @@ def _style(by_comma: dict[str, pd.Series], by_point: dict[str, pd.Series], separ
     return {"thousands": ","} if thousands and not only else {}
 
 
+def _groups(values: pd.Series, sign: str) -> bool:
+    """Return whether texts are numbers, some of them with a sign between thousands that is neither comma nor point."""
+    pattern = rf"[+-]?([1-9]\d{{0,2}}({sign}\d{{3}})+|\d{{1,3}})([.,]\d+)?"
+    alike = values.head(50).str.fullmatch(pattern).all() and values.str.fullmatch(pattern).all()
+    return bool(alike and values.str.contains(sign, regex=False).any())
+
+
 def _grouped(values: pd.Series, sign: str) -> bool:
     """Return whether a sign is between thousands: none but those have it, and three digits after it in each of many."""
     signed = values.str.contains(sign, regex=False)
@@ -234,6 +266,7 @@ def _marks(values: pd.Series) -> list[str]:
     """Return what stands for a missing value in a column of numbers."""
     numbers = values.str.strip().str.fullmatch(NUMBER)
     marks = [str(text) for text in values[~numbers].unique()] if numbers.any() else []
-    words = numbers.mean() < SHARE and any(re.search(r"\w", mark) for mark in marks)
+    few = values[numbers].nunique() < VARIED  # beside words these are categories
+    words = (few or numbers.mean() < SHARE) and any(re.search(r"\w", mark) for mark in marks)
     refused = len(marks) > MARKS or words or any(re.search(r"\d", mark) for mark in marks)
     return [] if refused else marks

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -61,7 +62,26 @@ def footer(lines: Sequence[str], separator: str, width: int) -> int:
         within = "".join(lines[start:]).count('"') % 2
         if not (lines[start].strip() or within) and after and all(len(row) != width for row in after):
             return len(lines) - start
-    return 0
+    return _total(lines, separator)
+
+
+def _total(lines: Sequence[str], separator: str) -> int:
+    """Return how many lines from a last row on that begins with a word, below rows that all begin with a date."""
+    rows = [row for row in cells(lines[-MOST:], separator) if row]
+    *kinds, last = [_kind(row[0].strip()) for row in rows] or [""]
+    blank = next((number for number, line in enumerate(reversed(lines)) if line.strip()), 0)
+    return 1 + blank if last == "text" and {*kinds} == {"date"} else 0
+
+
+def has_units(lines: Sequence[str], separator: str) -> bool:
+    """Return whether the line below the names holds units: texts alone where the rows below it have numbers."""
+    table = [row for row in cells(lines, separator) if row]
+    units, rows = table[1] if len(table) > 1 else [], table[2:]
+    texts = [not BLANK.fullmatch(unit.strip()) for unit in units]
+    if any(_kind(unit.strip()) != "text" for unit, is_text in zip(units, texts, strict=True) if is_text):
+        return False
+    columns = ([row[at] for row in rows if len(row) == len(units)] for at, is_text in enumerate(texts) if is_text)
+    return any(_usual(column) == "number" for column in columns)
 
 
 def cells(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
@@ -90,17 +110,15 @@ def has_no_names(lines: Sequence[str], separator: str) -> bool:
     """
     first, *rows = [row for row in cells(lines, separator) if row] or [[]]
     columns = [[row[at].strip() for row in rows if len(row) == len(first)] for at in range(len(first))]
-    kinds = [[_kind(cell) for cell in column if not BLANK.fullmatch(cell)] for column in columns]
     of_first = [_kind(cell.strip()) for cell in first]
     alike = fitting = 0
-    for cell, kind, column, in_column in zip(first, of_first, columns, kinds, strict=True):
-        if BLANK.fullmatch(cell.strip()) or not in_column:
+    for cell, kind, column in zip(first, of_first, columns, strict=True):
+        if BLANK.fullmatch(cell.strip()):
             continue
-        usual = max(set(in_column), key=in_column.count)
-        if usual != "text" and in_column.count(usual) >= ALIKE * len(in_column):
-            if kind != usual:
-                return False
-            fitting += 1
+        usual = _usual(column)
+        if usual not in ("text", kind):
+            return False
+        fitting += usual != "text"
         alike += cell.strip() in column
     numbers = [float(cell.replace(",", ".")) for cell, kind in zip(first, of_first, strict=True) if kind == "number"]
     return bool(fitting or 2 * alike > len(first)) and not _are_counted(numbers)
@@ -109,6 +127,13 @@ def has_no_names(lines: Sequence[str], separator: str) -> bool:
 def _are_counted(numbers: Sequence[float]) -> bool:
     steps = {round(after - before, 6) for before, after in pairwise(numbers)}
     return len(steps) == 1 and min(steps) > 0 and (len(numbers) > 2 or steps == {1.0})
+
+
+def _usual(column: Sequence[str]) -> str:
+    """Return which kind nearly all cells of a column are, but for blanks; a text where there is none."""
+    kinds = [_kind(cell.strip()) for cell in column if not BLANK.fullmatch(cell.strip())]
+    usual = max({*kinds}, key=kinds.count, default="text")
+    return usual if kinds.count(usual) >= ALIKE * len(kinds) else "text"
 
 
 def _kind(cell: str) -> str:
@@ -125,9 +150,19 @@ def titles(rows: Sequence[Sequence[str]]) -> int:
     return 0
 
 
-def of_workbook(file: Path) -> dict[str, int]:
-    """Return the arguments of ``pandas.read_excel`` that leave out titles, and sums below an empty row at the end."""
-    cells = pd.read_excel(file, engine="openpyxl", header=None, dtype=object)
+def of_workbook(file: Path, least: int) -> dict[str, Any]:
+    """Return the arguments of ``pandas.read_excel``: the sheet, and how much of it are titles and sums.
+
+    It is the first sheet that has so many rows, else the first one; sums are below an empty row at the end.
+    """
+    sheets = pd.read_excel(file, engine="openpyxl", sheet_name=None, header=None, dtype=object)
+    first = next(iter(sheets))
+    name = next((name for name, cells in sheets.items() if len(cells) > least and cells.shape[1] > 1), first)
+    return ({"sheet_name": name} if name != first else {}) | _around(sheets[name])
+
+
+def _around(cells: pd.DataFrame) -> dict[str, Any]:
+    """Return how many rows to leave out above and below those of a sheet."""
     above = titles(cells.head(MOST + 1).map(lambda cell: "" if pd.isna(cell) else str(cell)).to_numpy().tolist())
     filled = cells.notna().sum(axis=1).to_numpy()
     ends = [row for row in range(max(above + 2, len(cells) - SUMS), len(cells)) if not filled[row]]

@@ -10,7 +10,7 @@ from stack.core.errors import StackError
 from stack.specification import tasks
 from stack.specification.tasks import Binary, Regression
 
-POSITIVE = ("yes", "y", "true", "t", "1", "positive", "churned", "bad", "fraud", "ja", "oui", "si", "sí")
+POSITIVE = ("yes", "y", "true", "t", "positive", "churned", "bad", "fraud", "ja", "oui", "si", "sí")
 FEW, DENSE = 20, 0.5
 """A whole number with at most so many values, which are this share of those between its ends, names classes."""
 LEAST_OF_CLASS = 3
@@ -49,7 +49,8 @@ def _mixed(values: pd.Series) -> str:
     numbers = pd.to_numeric(values, errors="coerce").notna()
     texts = values[~numbers & values.notna()].value_counts()
     usual = ", ".join(f"{text!r} in {count:,}" for text, count in texts.head(3).items())
-    return f"numbers in {numbers.sum():,} of {len(values):,} rows, {usual}" if numbers.mean() > 0.5 else ""
+    mixed = usual and numbers.mean() > 0.5
+    return f"numbers in {numbers.sum():,} of {len(values):,} rows, {usual}" if mixed else ""
 
 
 def _numbered(target: Column) -> bool:

@@ -190,7 +190,7 @@ def _options(source: File | Folder, folder: Path, system: Any, path: str, wishes
         if kind == "csv":
             return _with_missing(files.Source.of(file).options, kind, wishes)
         with tables.explained("excel", str(name)):
-            return _with_missing(headers.of_workbook(file), kind, wishes)
+            return _with_missing(headers.of_workbook(file, files.LEAST), kind, wishes)
 
 
 def _with_missing(options: dict[str, Any], kind: str, wishes: Wishes) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     texts = [column.source for column in columns if column.kind in TEXTS]
     unread = [text for text in texts if files.has_unit(table[text])]
     coded = codes.missing(table, [*choices.features, *choices.later, choices.target])
-    notes = [*wording.numbered(origin.section), *wording.notes(choices, unread, coded)]
+    notes = [*wording.reading(origin.section), *wording.notes(choices, unread, coded)]
     return Understood(origin, table, columns, choices, notes)
 
 
@@ -245,7 +245,8 @@ def _renamed(column: Column) -> dict[str, Any]:
 def _facts(column: Column, choices: Choices) -> dict[str, Any]:
     """Return what a batch's values must be, and the name in the file where it is another."""
     facts = _renamed(column) | _format(column) | ({"unit": column.unit} if column.unit else {})
-    facts |= {"missing": min(0.99, round(column.missing + 0.2, 2))} if column.missing else {}
+    most = 0.99 if column.missing < 0.99 else 0.9999
+    facts |= {"missing": min(most, round(column.missing + 0.2, 2))} if column.missing else {}
     if column is choices.group or (column is choices.target and choices.classes):
         return facts
     if column.field_type.name == "string" and column.values and column not in choices.keys:

@@ -82,9 +82,11 @@ def notes(choices: Choices, units: Iterable[str], codes: Mapping[float, Iterable
     return lines
 
 
-def numbered(source: Mapping[str, Any]) -> list[str]:
-    """Return what to say of a section ``source`` whose files have no line of names."""
+def reading(source: Mapping[str, Any]) -> list[str]:
+    """Return what to say of how the files of a section ``source`` are read."""
     options = source.get("options", {})
+    if "sheet_name" in options:
+        return [f"The rows are those of the sheet {code(options['sheet_name'])}, the first with a table."]
     if "header" not in options or options["header"] is not None:
         return []
     return [

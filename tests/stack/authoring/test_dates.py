@@ -47,6 +47,7 @@ def asked(name):
         ("%m/%d/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S.%f"),
         ("%d-%b-%Y", "%d-%b-%Y"),
         ("%B %d, %Y", "%B %d, %Y"),
+        ("%b %d, %Y, %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p"),
         ("%Y%m%d", "%Y%m%d"),
         ("%Y%m%d%H", "%Y%m%d%H"),
         ("%Y%m%d:%H%M", "%Y%m%d:%H%M"),

@@ -111,6 +111,38 @@ def test_a_tab_among_blanks_is_one_of_them():
     assert headers.written(["name\tcylinders", *["chevrolet malibu\t8", "buick skylark\t8"] * 20]) == ("\t", 0)
 
 
+def test_units_below_the_names_are_left_out(tmp_path):
+    rows = "".join(f"01.03.2024 {hour:02}:00;{hour},5;{hour},25\n" for hour in range(24))
+    (tmp_path / "pv.csv").write_text("Datum und Uhrzeit;PV;Verbrauch\n[dd.MM.yyyy HH:mm];[Wh];[Wh]\n" + rows)
+    source = files.Source.of(tmp_path / "pv.csv")
+    table = source.read(tmp_path / "pv.csv")
+    assert source.options["skiprows"] == [1] and len(table) == 24
+    assert table["PV"].sum() == sum(range(24)) + 12
+
+
+@pytest.mark.parametrize("row", ["2024-03-01,--,--", "2024-03-01,?,1.5", "1,NA,"])
+def test_a_first_row_without_values_holds_no_units(row):
+    lines = ["day,temp,rain", row, *[f"2024-03-02,{number},0.5" for number in range(30)]]
+    assert not headers.has_units(lines, ",")
+
+
+@pytest.mark.parametrize("blank", ["", "\n\n"])
+def test_a_total_below_rows_that_begin_with_dates_is_left_out(blank, tmp_path):
+    rows = "".join(f"2024-03-{day:02} 00:00:00 -0500,{day}\n" for day in range(1, 31))
+    (tmp_path / "pv.csv").write_text(f"Date/Time,Energy (Wh)\n{rows}Total,465\n{blank}")
+    table = files.Source.of(tmp_path / "pv.csv").read(tmp_path / "pv.csv")
+    assert len(table) == 30 and table["Energy (Wh)"].sum() == 465
+
+
+def test_the_rows_of_a_workbook_are_those_of_the_first_sheet_that_has_any(tmp_path):
+    with pd.ExcelWriter(tmp_path / "book.xlsx") as book:
+        pd.DataFrame({"Report": ["2024"]}).to_excel(book, sheet_name="Cover", index=False)
+        pd.DataFrame({"no": range(30), "sum": 5.5}).to_excel(book, sheet_name="Invoices", index=False, startrow=2)
+        pd.DataFrame({"no": range(60), "sum": 5.5}).to_excel(book, sheet_name="Older", index=False)
+        book.sheets["Invoices"]["A1"] = "Invoices of 2024"
+    assert headers.of_workbook(tmp_path / "book.xlsx", 20) == {"sheet_name": "Invoices", "skiprows": 2}
+
+
 def test_a_text_of_several_lines_is_a_part_of_its_row():
     lines = ["text;stars\n", *['"Nice, but\n', 'broken, alas";1\n'] * 30]
     assert headers.written(lines) == (";", 0)
@@ -130,7 +162,7 @@ def test_titles_and_sums_of_a_workbook_are_left_out(above, below, tmp_path):
         book.active.append(row or [None])
     file = tmp_path / "book.xlsx"
     book.save(file)
-    options = headers.of_workbook(file)
+    options = headers.of_workbook(file, 20)
     assert options.keys() == {*(["skiprows"] if above else []), *(["skipfooter"] if below else [])}
     read = pd.read_excel(file, **options)
     assert [*read] == ["no", "customer", "sum", "note"] and len(read) == 30
@@ -141,4 +173,4 @@ def test_gaps_inside_of_a_workbook_end_nothing(tmp_path):
     for row in [["no", "sum"], *[[number, 5.5] for number in range(30)], [None], [30, 5.5]]:
         book.active.append(row)
     book.save(tmp_path / "book.xlsx")
-    assert headers.of_workbook(tmp_path / "book.xlsx") == {}
+    assert headers.of_workbook(tmp_path / "book.xlsx", 20) == {}

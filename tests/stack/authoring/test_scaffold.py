@@ -1,5 +1,6 @@
 """Create a project from a table: what is chosen, and that what is written is sound."""
 
+import json
 import subprocess
 import sys
 
@@ -217,6 +218,48 @@ def test_a_sign_before_three_digits_is_between_thousands_where_less_has_none(fol
     table["paid"] = [f"{number / 1000:.3f}".replace(".", sign) for number in numbers]
     file.write_text(table.to_csv(index=False, sep=separator))
     assert Source.of(file).read(file)["paid"].tolist() == [number / 1000 for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("sign", "decimal"), [("'", "."), ("\N{NARROW NO-BREAK SPACE}", ","), (" ", ","), ("\N{NO-BREAK SPACE}", ",")]
+)
+def test_other_signs_are_between_thousands_too(folder, sign, decimal):
+    def written(number):
+        return f"{number:,.2f}".translate(str.maketrans({",": sign, ".": decimal}))
+
+    table = sales().assign(price=[written(1000 * price) for price in sales()["price"]])
+    content = table.to_csv(index=False, sep=";", decimal=decimal).encode()
+    name = f"new_grouped_{ord(sign)}"
+    folder.write(name, content, target="units")
+    spec = specs.load(name)
+    rows = contract.source(name).fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    assert rows["price"].tolist() == pytest.approx(1000 * sales()["price"])
+    assert rows["units"].tolist() == pytest.approx(sales()["units"])
+
+
+def test_letters_beside_few_numbers_are_categories(folder):
+    holidays = np.where(np.arange(600) % 50 == 0, "a", "0")
+    folder.write("new_letters", sales().assign(holiday=holidays, grade=["a", "b"] * 300), target="units")
+    spec = specs.load("new_letters")
+    assert spec.columns["holiday"].values == ["0", "a"] and spec.columns["grade"].values == ["a", "b"]
+    assert "na_values" not in spec.source.options
+
+
+def test_a_column_that_is_nearly_empty_is_no_warning(folder):
+    pool = np.where(np.arange(600) % 150 == 0, ["Gd", "Ex"] * 300, None)
+    folder.write("new_sparse", sales().assign(pool=pool), target="units")
+    assert 0.995 < specs.load("new_sparse").columns["pool"].missing < 1
+
+
+def test_a_column_of_lists_is_left_out(folder):
+    table = sales().assign(tags=[["new"], ["new", "cheap"], []] * 200, sizes=[{"a": [number]} for number in range(600)])
+    (folder.root / "new_lists.json").write_text(
+        json.dumps({"status": "ok", "data": {"rows": table.to_dict("records")}})
+    )
+    wishes = Wishes(target="units")
+    notes = scaffold.write("new_lists", folder.root / "new_lists.json", wishes, NOW, None).notes
+    assert any(note == "`tags`, `sizes.a` are left out: each holds lists." for note in notes)
+    assert check.findings("new_lists", NOW) == []
 
 
 def test_numbers_with_commas_between_thousands_blanks_and_units(folder):
