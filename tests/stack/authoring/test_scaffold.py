@@ -246,7 +246,7 @@ def test_letters_beside_few_numbers_are_categories(folder):
 
 
 def test_a_column_that_is_nearly_empty_is_no_warning(folder):
-    pool = np.where(np.arange(600) % 150 == 0, ["Gd", "Ex"] * 300, None)
+    pool = np.where(np.arange(600) % 151 == 0, ["Gd", "Ex"] * 300, None)
     folder.write("new_sparse", sales().assign(pool=pool), target="units")
     assert 0.995 < specs.load("new_sparse").columns["pool"].missing < 1
 
