@@ -45,7 +45,8 @@ class Column(Spec):
     description: str = ""
     """Said in the API, and in errors; the name in the source when left out."""
     unit: str = ""
-    """Said with the description; a source may write it before or after the numbers, as in `$1,234.50` or `12 %`."""
+    """Said with the description; a source may write it before or after the numbers, as in `$1,234.50` or `12 %`, and
+    hours (`h`) as `07:30`."""
     example: Example = None
     """A real value, for the example request."""
     missing: float = Field(0.0, ge=0, lt=1)

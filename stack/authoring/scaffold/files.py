@@ -11,7 +11,7 @@ from typing import Any, Self, TextIO
 import pandas as pd
 import pyarrow.parquet as pq
 
-from stack.authoring.scaffold import headers
+from stack.authoring.scaffold import headers, units
 from stack.core.errors import StackError
 from stack.kit import numbers
 from stack.sources import tables
@@ -31,10 +31,6 @@ TEXTS = {".csv", ".tsv", ".txt", ".dat", ".data"}
 ROW_NAME = "row_name"
 """A column without a name is called so."""
 POINT, COMMA = numbers.WRITTEN["."], numbers.WRITTEN[","]
-CODE = re.compile(r"0\d+")
-WITH_UNIT = re.compile(
-    rf"[+-]?(?P<before>[€$£¥])\s?{NUMBER.pattern}|{NUMBER.pattern}\s?(?P<after>[%‰€$£¥]|[a-zA-Zµ°][a-zA-Z²³/]{{0,7}})"
-)
 MOST_COLUMNS = 500
 """Of more, each request would name more values than a person can look after, and the files are past reading."""
 GROUPED = 20
@@ -102,31 +98,6 @@ def require_rows(table: pd.DataFrame, place: str) -> None:
         if infinite := int((values.abs() > frames.LARGEST).sum()):
             found, todo = f"{infinite} values that no 32-bit number holds", "leave them empty there"
             raise StackError(f"FROM={place}, column {name}", found=found, expected="numbers", todo=todo)
-
-
-def units(table: pd.DataFrame) -> dict[str, str]:
-    """Return the columns of texts that are numbers with a sign of currency, a percent sign or a unit, and which."""
-    texts = (name for name in table if pd.api.types.infer_dtype(table[name]) == "string")
-    return {str(name): unit for name in texts if (unit := _unit(table[name].dropna()))}
-
-
-def has_unit(values: pd.Series) -> bool:
-    """Return whether texts are numbers with units, be they different ones."""
-    texts = values.dropna().head(1000).astype(str).str.strip()
-    return len(texts) > 0 and bool(texts.str.fullmatch(WITH_UNIT).mean() > 0.95)
-
-
-def _unit(values: pd.Series) -> str:
-    """Return the unit that all texts have in common; empty when there is none, or a leading zero makes them codes."""
-    first = values.head(50).str.strip()  # of nearly all columns these are enough
-    if first.empty or not first.str.fullmatch(WITH_UNIT).all():
-        return ""
-    texts = values.str.strip()
-    if texts.str.match(CODE).any():
-        return ""
-    found = texts.str.extract(rf"^(?:{WITH_UNIT.pattern})$")
-    of = found["before"].fillna(found["after"]).unique()
-    return str(of[0]) if len(of) == 1 and isinstance(of[0], str) else ""
 
 
 def _require_few(file: Path, names: list[str]) -> None:
@@ -208,7 +179,7 @@ def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
         marks = _marks(values.dropna())
         columns[str(name)] = values[values.notna() & ~values.isin(marks)].str.strip()
         missing |= {*marks}
-    with_unit = [name for name, values in columns.items() if _unit(values)]
+    with_unit = [name for name, values in columns.items() if units.shared(values)]
     columns |= {name: columns[name].str.extract(rf"({NUMBER.pattern})")[0] for name in with_unit}
     grouping = next((sign for sign in GROUPING if any(_groups(values, sign) for values in columns.values())), "")
     if grouping:
@@ -222,7 +193,7 @@ def _number_options(texts: pd.DataFrame, separator: str) -> dict[str, Any]:
     if grouping:
         options |= {"thousands": grouping} | ({} if grouping.isascii() else {"engine": "python"})
     plain = by_comma if "decimal" in options else by_point
-    codes = {name: values for name, values in columns.items() if values.str.fullmatch(CODE).any()}
+    codes = {name: values for name, values in columns.items() if values.str.fullmatch(units.CODE).any()}
     kept = [name for name, values in codes.items() if values.str.fullmatch(NUMBER).all()]
     if "thousands" in options:  # pandas would take the signs out of dates and lists as well
         kept += with_unit

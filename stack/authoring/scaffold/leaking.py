@@ -29,7 +29,7 @@ def left_out(table: pd.DataFrame, choices: Choices, keep: list[str]) -> Choices:
         found = leaks.find(rows[columns], numbers, classes=classes, by_time=choices.time is not None)
         reasons = {column: _reason(leak, column) for leak in found for column in _given_away(leak, asked)}
         kept = [column for column in choices.features if column.source not in reasons]
-        if not reasons or not kept:
+        if not reasons or not (kept or choices.time):
             break
         choices = with_features(choices, kept, {}, reasons)
     return choices

@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 
 from stack.authoring import templates
-from stack.authoring.scaffold import codes, files, groups, leaking, origins, series, spans, targets, times, wording
+from stack.authoring.scaffold import codes, groups, leaking, origins, series, spans, targets, times, units, wording
 from stack.authoring.scaffold.choices import Ask, Choices, choose
 from stack.authoring.scaffold.columns import Column, look
 from stack.authoring.scaffold.origins import Origin
 from stack.authoring.scaffold.wishes import Wishes
 from stack.core.errors import StackError
 from stack.core.settings import settings
-from stack.kit.numbers import without_unit
-from stack.specification import frames, specs
+from stack.specification import specs
 from stack.specification.fields import Datetime
 from stack.specification.forecasts import DAY
 
@@ -75,10 +74,12 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     folder = settings().projects / name
     require_free(name, folder)
     origin = origins.of(str(place), folder, wishes, now)
-    table, units = _without_units(origin)
-    columns = [replace(column, unit=units.get(column.source, "")) for column in look(table)]
+    table, unit_of = units.without(origin.table, origin.section.get("options", {}).get("decimal", "."))
+    columns = [replace(column, unit=unit_of.get(column.source, "")) for column in look(table)]
+    spread = times.joined(table, columns)
+    table, columns = units.in_hours(table, columns, spread[0].parts.values() if spread else ())
     target = targets.choose(columns, name, place, wishes, ask)
-    if (spread := times.joined(table, columns)) and target.source not in spread[0].parts.values():
+    if spread and target.source not in spread[0].parts.values():
         columns.append(spread[0])
         table = table.assign(**{spread[0].source: spread[1]})
     choices = choose(table, columns, target, wishes, now, ask or (lambda _, default, __: default))
@@ -87,19 +88,10 @@ def understand(name: str, place: str | Path, wishes: Wishes, now: datetime, ask:
     choices = leaking.left_out(table, choices, wishes.kept)
     targets.require_learnable(choices)
     texts = [column.source for column in columns if column.kind in TEXTS]
-    unread = [text for text in texts if files.has_unit(table[text])]
+    unread = [text for text in texts if units.has_unit(table[text])]
     coded = codes.missing(table, [*choices.features, *choices.later, choices.target])
     notes = [*wording.reading(origin.section), *wording.notes(choices, unread, coded)]
     return Understood(origin, table, columns, choices, notes)
-
-
-def _without_units(origin: Origin) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the rows with the numbers that are written with a unit as numbers, and the units of their columns."""
-    decimal = origin.section.get("options", {}).get("decimal", ".")
-    units = files.units(origin.table)
-    read = {name: without_unit(origin.table[name], unit, decimal) for name, unit in units.items()}
-    read = {name: values for name, values in read.items() if values.dtype == "float64"}
-    return frames.with_columns(origin.table, read), {name: units[name] for name in read}
 
 
 def write(name: str, place: str | Path, wishes: Wishes, now: datetime, ask: Ask | None) -> Written:

@@ -10,6 +10,7 @@ import yaml
 from stack.authoring.scaffold import series
 from stack.authoring.scaffold.choices import Choices
 from stack.authoring.scaffold.columns import Column
+from stack.kit.numbers import HOURS
 
 
 def flow(value: Any) -> str:
@@ -113,6 +114,8 @@ def _reading_notes(choices: Choices) -> list[str]:
         for column in (choices.time, choices.known, *choices.dated)
         if column and column.format and "%" in column.format
     ]
+    if hours := [column for column in asked if column.unit == HOURS]:
+        lines.append(f"In hours, so that 07:30 is 7.5: {_quoted(hours)}.")
     lines += [
         f"{code(column.source)} holds intervals: the start of each counts."
         for column in (choices.time, choices.known)

@@ -94,6 +94,17 @@ def test_a_date_and_a_time_of_day_in_columns_of_their_own_are_one_instant(folder
     assert spec.features.entities == []
 
 
+@pytest.mark.parametrize("clock", ["%H:%M", "%I:%M:%S %p"])
+def test_a_time_of_day_without_a_date_is_in_hours(folder, clock):
+    name = f"hours_{len(clock)}"
+    notes = folder.write(name, table(departure=AT.strftime(clock)), target="cost").notes
+    spec = specs.load(name)
+    rows = project.Project(Settings(home=folder.root), spec).source.fetch(spec.clock.start, NOW)["rows"]
+    assert rows["departure"].tolist() == pytest.approx(AT.hour + AT.minute / 60)
+    assert spec.columns["departure"].unit == "h" and any("07:30 is 7.5: `departure`" in note for note in notes)
+    assert check.findings(name, NOW) == []
+
+
 def test_a_time_of_day_that_is_none_names_its_column(folder):
     rows = table(Date=AT.strftime("%Y-%m-%d"), Time=AT.strftime("%H:%M"))
     folder.write("clockless", rows, target="cost")

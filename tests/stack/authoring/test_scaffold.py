@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -249,6 +250,25 @@ def test_a_column_that_is_nearly_empty_is_no_warning(folder):
     pool = np.where(np.arange(600) % 151 == 0, ["Gd", "Ex"] * 300, None)
     folder.write("new_sparse", sales().assign(pool=pool), target="units")
     assert 0.995 < specs.load("new_sparse").columns["pool"].missing < 1
+
+
+def test_decimals_and_durations_of_a_parquet_file_are_numbers(folder):
+    table = sales().assign(price=[Decimal(f"{price:.2f}") for price in sales()["price"]])
+    table["took"] = pd.to_timedelta(sales()["price"], unit="min")
+    table.to_parquet(folder.root / "new_exact.parquet")
+    scaffold.write("new_exact", folder.root / "new_exact.parquet", Wishes(target="units"), NOW, None)
+    spec = specs.load("new_exact")
+    rows = contract.source(spec.name).fetch(spec.clock.start, spec.clock.first_now)["rows"]
+    assert rows["price"].tolist() == pytest.approx(sales()["price"])
+    assert rows["took"].tolist() == pytest.approx(60 * sales()["price"]) and spec.columns["took"].unit == "s"
+    assert check.findings("new_exact", NOW) == []
+
+
+def test_a_leak_is_left_out_where_nothing_else_is_known_but_the_instant(folder):
+    table = sales()[["Sold At", "units"]].assign(cost=lambda rows: 28 * rows["units"])
+    notes = folder.write("new_only_leak", table, target="units", time="Sold At").notes
+    assert "cost" not in specs.load("new_only_leak").request
+    assert any("`cost` is left out: it is the target in other units" in note for note in notes)
 
 
 def test_a_column_of_lists_is_left_out(folder):
